@@ -1,0 +1,33 @@
+//! Compiles `proto/` without a protoc on the machine: messages, gRPC code, the JSON
+//! form and the descriptors that reflection serves.
+
+use std::{env, error::Error, fs, path::PathBuf};
+
+use prost::Message as _;
+
+const FILES: [&str; 3] = [
+    "proto/google/rpc/status.proto",
+    "proto/bellwether/v1/scoring.proto",
+    "proto/bellwether/record/v1/record.proto",
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed=proto");
+
+    let descriptors = protox::compile(FILES, ["proto"])?;
+    let encoded = descriptors.encode_to_vec();
+    let out_dir = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(out_dir.join("descriptors.bin"), &encoded)?;
+
+    tonic_prost_build::configure()
+        .extern_path(".google.protobuf", "::pbjson_types")
+        .compile_well_known_types(true)
+        .compile_fds(descriptors)?;
+
+    pbjson_build::Builder::new()
+        .register_descriptors(&encoded)?
+        .ignore_unknown_enum_variants()
+        .build(&[".bellwether", ".google.rpc"])?;
+    Ok(())
+}

@@ -1,0 +1,6 @@
+//! Bellwether: social and lead scoring over gRPC.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
+
+pub mod proto;
+pub mod scoring;
+pub mod store;

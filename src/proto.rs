@@ -1,0 +1,33 @@
+//! What `build.rs` generates from `proto/`.
+#![allow(missing_docs, clippy::all, clippy::pedantic)]
+
+/// `google.rpc`.
+pub mod google {
+    /// `google.rpc`.
+    pub mod rpc {
+        tonic::include_proto!("google.rpc");
+        include!(concat!(env!("OUT_DIR"), "/google.rpc.serde.rs"));
+    }
+}
+
+/// `bellwether`.
+pub mod bellwether {
+    /// The public API.
+    pub mod v1 {
+        tonic::include_proto!("bellwether.v1");
+        include!(concat!(env!("OUT_DIR"), "/bellwether.v1.serde.rs"));
+    }
+    /// The stored record.
+    pub mod record {
+        /// Format 1.
+        pub mod v1 {
+            tonic::include_proto!("bellwether.record.v1");
+            include!(concat!(env!("OUT_DIR"), "/bellwether.record.v1.serde.rs"));
+        }
+    }
+}
+
+pub use bellwether::{record::v1 as record, v1};
+
+/// The descriptors of every file of `proto/`, for reflection.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

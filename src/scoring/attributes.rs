@@ -1,0 +1,96 @@
+//! What a profile states and what an event carries: bounded, finite JSON-like values.
+
+use std::collections::BTreeMap;
+
+use super::limits::{MAX_ATTRIBUTE_BYTES, MAX_ATTRIBUTE_DEPTH, MAX_ATTRIBUTES};
+
+/// Attributes by name.
+pub type Attributes = BTreeMap<String, AttributeValue>;
+
+/// The value of an attribute.
+#[derive(Clone, Debug, PartialEq)]
+pub enum AttributeValue {
+    /// Stated to be nothing.
+    Null,
+    /// Yes or no.
+    Bool(bool),
+    /// A finite number.
+    Number(f64),
+    /// Text.
+    String(String),
+    /// Values in order.
+    List(Vec<AttributeValue>),
+    /// Values by name.
+    Map(BTreeMap<String, AttributeValue>),
+}
+
+/// Why attributes are refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AttributeMistake {
+    /// More than [`MAX_ATTRIBUTES`] at the top.
+    #[error("has {0} entries; at most {MAX_ATTRIBUTES} are allowed")]
+    TooMany(usize),
+    /// Nested deeper than [`MAX_ATTRIBUTE_DEPTH`].
+    #[error("is nested deeper than {MAX_ATTRIBUTE_DEPTH}")]
+    TooDeep,
+    /// More than [`MAX_ATTRIBUTE_BYTES`] in all.
+    #[error("takes {0} bytes; at most {MAX_ATTRIBUTE_BYTES} are allowed")]
+    TooLarge(usize),
+    /// A number that is NaN or infinite.
+    #[error("has a number that is not finite under {0:?}")]
+    NotFinite(String),
+    /// An empty name.
+    #[error("has an entry with an empty name")]
+    EmptyName,
+}
+
+/// Checks attributes against the bounds.
+pub fn check(attributes: &Attributes) -> Result<(), AttributeMistake> {
+    if attributes.len() > MAX_ATTRIBUTES {
+        return Err(AttributeMistake::TooMany(attributes.len()));
+    }
+    let mut bytes = 0;
+    for (name, value) in attributes {
+        if name.is_empty() {
+            return Err(AttributeMistake::EmptyName);
+        }
+        bytes += name.len();
+        measure(name, value, 1, &mut bytes)?;
+    }
+    if bytes > MAX_ATTRIBUTE_BYTES {
+        return Err(AttributeMistake::TooLarge(bytes));
+    }
+    Ok(())
+}
+
+fn measure(
+    name: &str,
+    value: &AttributeValue,
+    depth: usize,
+    bytes: &mut usize,
+) -> Result<(), AttributeMistake> {
+    if depth > MAX_ATTRIBUTE_DEPTH {
+        return Err(AttributeMistake::TooDeep);
+    }
+    match value {
+        AttributeValue::Null | AttributeValue::Bool(_) => *bytes += 1,
+        AttributeValue::Number(number) if !number.is_finite() => {
+            return Err(AttributeMistake::NotFinite(name.to_owned()));
+        }
+        AttributeValue::Number(_) => *bytes += 8,
+        AttributeValue::String(text) => *bytes += text.len(),
+        AttributeValue::List(values) => {
+            *bytes += values.len();
+            for inner in values {
+                measure(name, inner, depth + 1, bytes)?;
+            }
+        }
+        AttributeValue::Map(values) => {
+            for (key, inner) in values {
+                *bytes += key.len();
+                measure(name, inner, depth + 1, bytes)?;
+            }
+        }
+    }
+    Ok(())
+}

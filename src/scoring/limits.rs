@@ -1,0 +1,73 @@
+//! Every numeric bound of the scoring core, with its unit and its reason.
+
+use std::time::Duration;
+
+/// Bytes of a tenant's name: it is part of every key of a store.
+pub const MAX_TENANT_BYTES: usize = 64;
+/// Bytes of the id of a profile, an event or a piece of content.
+pub const MAX_ID_BYTES: usize = 256;
+/// Bytes of an event type or a channel.
+pub const MAX_TYPE_BYTES: usize = 64;
+/// Bytes of the text of an event: longer than any post, shorter than a denial of service.
+pub const MAX_TEXT_BYTES: usize = 64 * 1024;
+/// Tags of an event.
+pub const MAX_TAGS: usize = 64;
+/// Bytes of a tag.
+pub const MAX_TAG_BYTES: usize = 128;
+/// Entries of the attributes of an event or a profile, at the top.
+pub const MAX_ATTRIBUTES: usize = 64;
+/// How deep attributes may nest, the top counted.
+pub const MAX_ATTRIBUTE_DEPTH: usize = 8;
+/// Bytes of all names and values of attributes together.
+pub const MAX_ATTRIBUTE_BYTES: usize = 16 * 1024;
+
+/// The shortest half-life: below it a rank key loses precision to the age of the epoch.
+pub const MIN_HALF_LIFE: Duration = Duration::from_secs(60);
+/// The longest half-life: beyond it a score may as well not fade.
+pub const MAX_HALF_LIFE: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+/// The longest cooldown.
+pub const MAX_COOLDOWN: Duration = MAX_HALF_LIFE;
+/// What one match may add to a count.
+pub const MAX_VALUE: f64 = 1e6;
+/// The greatest weight, base, limit or bound of a model, in magnitude.
+pub const MAX_POINTS: f64 = 1e9;
+/// Below this a fading score is zero and holds no rank, in points.
+pub const NOISE_FLOOR: f64 = 1.0 / (1 << 20) as f64;
+/// How far below a bound a rank key still meets it, in log2 of points: far above the
+/// rounding of a rank key, far below what anybody could see.
+pub const RANK_SLACK: f64 = 1e-6;
+
+/// Bytes of a model file.
+pub const MAX_MODEL_BYTES: usize = 1024 * 1024;
+/// Scores of a model: each holds a rank.
+pub const MAX_SCORES: usize = 16;
+/// Signals, and attribute rules, of a model.
+pub const MAX_RULES: usize = 1_000;
+/// Stages of a model.
+pub const MAX_STAGES: usize = 16;
+/// Distinct conditions of stages: each doubles the indexes of the funnel.
+pub const MAX_STAGE_CONDITIONS: usize = 6;
+/// Segments of a model: each may hold a rank.
+pub const MAX_SEGMENTS: usize = 64;
+/// Topics of a model.
+pub const MAX_TOPICS: usize = 1_000;
+/// Keywords of a topic.
+pub const MAX_KEYWORDS: usize = 1_000;
+/// Bytes of a name in a model.
+pub const MAX_NAME_BYTES: usize = 64;
+/// Bytes of a condition.
+pub const MAX_CONDITION_BYTES: usize = 4 * 1024;
+
+/// Events that a record remembers, unless configured.
+pub const DEFAULT_REMEMBERED_EVENTS: usize = 256;
+/// Credits that an author's record remembers, by arrival: as many as may be unacknowledged
+/// for one author at a crash.
+pub const REMEMBERED_CREDITS: usize = 256;
+/// Touches that a record keeps for the next advance.
+pub const REMEMBERED_TOUCHES: usize = 32;
+/// Event types that a record remembers as seen beside those that the model names.
+pub const MAX_SEEN_TYPES: usize = 64;
+/// Topics and stages on which a record remembers influence.
+pub const MAX_INFLUENCE_CELLS: usize = 4_096;
+/// Touches at the topic's mean that an author's own touches are weighed against.
+pub const PRIOR_TOUCHES: f64 = 10.0;

@@ -1,0 +1,128 @@
+//! Rank keys: the order of profiles by points, the same at every instant.
+//!
+//! `key = log2(points(t)) + t / half_life` does not depend on `t` until the next write,
+//! so an index of keys stays in the right order without any background work, and
+//! "at least 20 points at `t`" is the range of keys from [`line`] upward.
+
+use std::{cmp::Ordering, fmt, sync::Arc};
+
+use super::{HalfLife, Timestamp, limits::RANK_SLACK};
+
+/// The name of an index of rank keys, unique within a tenant.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RankName(Arc<str>);
+
+impl RankName {
+    /// The rank of this name.
+    pub fn new(name: impl Into<Arc<str>>) -> Self {
+        Self(name.into())
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RankName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// A place in a rank: never NaN, `-inf` for a profile that is counted but has no points.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RankKey(f64);
+
+impl RankKey {
+    /// Below every profile with points.
+    pub const NO_POINTS: Self = Self(f64::NEG_INFINITY);
+
+    /// The key of this value; `None` for NaN. Negative zero becomes zero.
+    pub fn new(value: f64) -> Option<Self> {
+        (!value.is_nan()).then_some(Self(value + 0.0))
+    }
+
+    /// The value.
+    pub const fn value(self) -> f64 {
+        self.0
+    }
+}
+
+impl Eq for RankKey {}
+
+impl PartialOrd for RankKey {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for RankKey {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.total_cmp(&other.0)
+    }
+}
+
+/// How fast the line of a constant number of points rises: the half-lives of the
+/// scores that a rank multiplies. Empty for what does not fade.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Slope(pub Vec<HalfLife>);
+
+impl Slope {
+    /// What a rank key gains over `log2(points)` at `at`.
+    pub fn rise(&self, at: Timestamp) -> f64 {
+        self.0.iter().map(|half_life| half_life.elapsed(at)).sum()
+    }
+
+    /// The key of a profile with `points` at `at`; `None` without points.
+    pub fn key(&self, points: f64, at: Timestamp) -> Option<RankKey> {
+        (points > 0.0)
+            .then(|| RankKey::new(points.log2() + self.rise(at)))
+            .flatten()
+    }
+
+    /// The points at `at` of a profile with this key.
+    pub fn points(&self, key: RankKey, at: Timestamp) -> f64 {
+        (key.0 - self.rise(at)).exp2()
+    }
+
+    /// The lowest key that counts as `points` at `at`: the one test of a bound, for
+    /// pages, counts, stages and segments alike.
+    pub fn line(&self, points: f64, at: Timestamp) -> RankKey {
+        RankKey(points.log2() + self.rise(at) - RANK_SLACK)
+    }
+}
+
+/// Keys from `from` (included) up to `below` (excluded; `None` is without end).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyRange {
+    /// The lowest key.
+    pub from: RankKey,
+    /// The lowest key above the range.
+    pub below: Option<RankKey>,
+}
+
+impl KeyRange {
+    /// Every key, those without points too.
+    pub const ALL: Self = Self {
+        from: RankKey::NO_POINTS,
+        below: None,
+    };
+
+    /// Whether the key lies in the range.
+    pub fn contains(&self, key: RankKey) -> bool {
+        key >= self.from && self.below.is_none_or(|below| key < below)
+    }
+}
+
+/// A profile's move within one rank. The old key is what the stored record says, so an
+/// index need not look it up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RankChange {
+    /// Which rank.
+    pub rank: RankName,
+    /// Where the profile stood; `None` for nowhere.
+    pub old: Option<RankKey>,
+    /// Where it stands; `None` for nowhere.
+    pub new: Option<RankKey>,
+}
