@@ -11,8 +11,8 @@ pub struct Event {
     pub profile_id: ProfileId,
     /// What was done.
     pub event_type: String,
-    /// When: as sent, or the arrival.
-    pub time: Timestamp,
+    /// When, as sent; the shell decides the instant that counts.
+    pub time: Option<Timestamp>,
     /// Where; empty when not said.
     pub channel: String,
     /// Whatever else conditions read.
