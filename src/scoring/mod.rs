@@ -1,21 +1,32 @@
 //! The scoring core: pure functions over plain data. Time, identity and randomness are
 //! handed to it; it knows no store, no network and no clock.
+//!
+//! In reading order: an [`Event`] meets the [`Record`] of its profile under a [`Model`] in
+//! `apply`; `standing` says where the record stands; `rank` turns that into keys that no
+//! clock changes; `influence` credits authors; `explain` says it all to callers.
 
+mod apply;
 mod attributes;
 mod event;
+mod explain;
 mod identity;
+mod influence;
 pub mod limits;
+mod model;
 mod profile;
 mod rank;
 mod record;
+mod standing;
 mod timestamp;
 
+pub use apply::{Context, EventOutcome, Judgement, Outcome, StageChange, apply};
 pub use attributes::{AttributeMistake, AttributeValue, Attributes, check as check_attributes};
 pub use event::{Credit, Event};
+pub use explain::{Detail, InfluenceQuestion, explain, influencer};
 pub use identity::{IdHash, ProfileId, Tenant, is_identifier};
+pub use influence::influence_probability;
+pub use model::{Mistake, Model};
 pub use profile::{Contribution, Influencer, Profile, Score, TopicInterest};
 pub use rank::{KeyRange, RankChange, RankKey, RankName, Slope};
-pub use record::{
-    CountGroup, EventMemory, InfluenceCell, NamedCount, Recollection, Record, Touch,
-};
+pub use record::{CountGroup, EventMemory, InfluenceCell, NamedCount, Recollection, Record, Touch};
 pub use timestamp::{HalfLife, Timestamp};

@@ -1,0 +1,484 @@
+//! Counts events: the one place where a record changes.
+//!
+//! [`apply`] is deterministic: the same model, record, event and context give the same
+//! outcome. Whatever the shell must look up comes in the [`Context`].
+
+use super::{
+    Attributes, CountGroup, Credit, Event, HalfLife, Model, NamedCount, Profile, ProfileId,
+    RankChange, RankKey, RankName, Recollection, Record, Timestamp,
+    explain::Detail,
+    influence::Arrival,
+    limits::{MAX_SEEN_TYPES, MAX_VALUE},
+    model::{Facts, Signal, Value},
+    standing::{Standing, remaining},
+};
+
+/// What the shell looked up for an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Context {
+    /// The instant that the event counts at: its own, or its arrival.
+    pub at: Timestamp,
+    /// How many events a record remembers.
+    pub remembered_events: usize,
+}
+
+/// What became of an event.
+#[derive(Clone, Debug, PartialEq)]
+pub enum EventOutcome {
+    /// It counted.
+    Applied {
+        /// The signals that counted, in the order of the model.
+        matched_signals: Vec<String>,
+        /// The move along the path to purchase, when there was one.
+        stage_change: Option<StageChange>,
+    },
+    /// It had counted before.
+    Duplicate,
+    /// It cannot be told whether it had counted before.
+    TooOld,
+}
+
+/// A move along the path to purchase; `None` for no stage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StageChange {
+    /// The stage just before the event, at the event's instant.
+    pub from: Option<String>,
+    /// The stage just after it.
+    pub to: Option<String>,
+}
+
+/// What comes of counting: a record to write, and its effects.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// The new record.
+    pub record: Record,
+    /// How the profile moves within ranks.
+    pub ranks: Vec<RankChange>,
+    /// Effects on others, to be committed before the record.
+    pub credits: Vec<Credit>,
+    /// What the record's new influence adds to the totals of its topics: the topic, touches
+    /// and millionths of advances.
+    pub totals: Vec<(String, u64, u64)>,
+    /// The attribute rules, signals, stages and segments whose expressions failed.
+    pub failed_rules: Vec<String>,
+    /// Whether anything changed; when not, there is nothing to write.
+    pub changed: bool,
+}
+
+/// Counts one event.
+pub fn apply(
+    model: &Model,
+    record: Record,
+    event: &Event,
+    context: &Context,
+) -> (EventOutcome, Outcome) {
+    let mut judgement = Judgement::new(model, event.profile_id.clone(), record);
+    let outcome = judgement.apply(event, context);
+    (outcome, judgement.finish())
+}
+
+/// A record while events are counted on it, one after the other, for one write.
+#[derive(Debug)]
+pub struct Judgement<'m> {
+    model: &'m Model,
+    profile_id: ProfileId,
+    record: Record,
+    standing: Standing,
+    old_keys: Vec<(RankName, RankKey)>,
+    old_influence_keys: Option<Vec<(RankName, RankKey)>>,
+    credits: Vec<Credit>,
+    totals: Vec<(String, u64, u64)>,
+    failed_rules: Vec<String>,
+    changed: bool,
+}
+
+impl<'m> Judgement<'m> {
+    /// Starts from a stored record.
+    pub fn new(model: &'m Model, profile_id: ProfileId, record: Record) -> Self {
+        let standing = Standing::of(model, &record);
+        Self {
+            old_keys: standing.rank_keys(model),
+            old_influence_keys: None,
+            model,
+            profile_id,
+            standing,
+            record,
+            credits: Vec::new(),
+            totals: Vec::new(),
+            failed_rules: Vec::new(),
+            changed: false,
+        }
+    }
+
+    /// Starts from nothing: a profile that is not stored yet, and stands in no rank.
+    pub fn new_profile(model: &'m Model, profile_id: ProfileId) -> Self {
+        let mut judgement = Self::new(model, profile_id, Record::default());
+        judgement.old_keys.clear();
+        judgement
+    }
+
+    /// Counts an event.
+    pub fn apply(&mut self, event: &Event, context: &Context) -> EventOutcome {
+        match self.record.memory.recall(context.at, event.id) {
+            Recollection::Known => return EventOutcome::Duplicate,
+            Recollection::TooOld => return EventOutcome::TooOld,
+            Recollection::New => {}
+        }
+        let now = context.at.max(self.record.last_event_time);
+        let topics = self.model.topics.find(event);
+        let from = self.standing.stage(self.model, now);
+        let matches = self.matches(event, &topics, from, context.at, now);
+
+        self.advance_to(now);
+        let mut matched_signals = Vec::with_capacity(matches.len());
+        for (position, value) in matches {
+            let signal = &self.model.signals[position];
+            self.count(signal, value, context.at);
+            matched_signals.push(signal.name.clone());
+        }
+        for topic in &topics {
+            let age = self.model.interests_half_life.remaining(context.at, now);
+            add(&mut self.record.interests, topic, |value| value + age);
+        }
+        let facts_changed = self.see(&event.event_type);
+        let record = &mut self.record;
+        if record.event_count == 0 || context.at < record.first_seen_time {
+            record.first_seen_time = context.at;
+        }
+        record.event_count += 1;
+        record
+            .memory
+            .remember(context.at, event.id, context.remembered_events);
+        self.changed = true;
+        self.standing
+            .refresh(self.model, &self.record, facts_changed);
+
+        let to = self.standing.stage(self.model, now);
+        self.arrive(to, now);
+        self.touch(event, topics, from, context.at);
+        let stage_change = (from != to).then(|| StageChange {
+            from: from.map(|stage| self.stage_name(stage)),
+            to: to.map(|stage| self.stage_name(stage)),
+        });
+        EventOutcome::Applied {
+            matched_signals,
+            stage_change,
+        }
+    }
+
+    /// Sets what the profile states. `mask` names the attributes to set, or to remove when
+    /// they are absent; an empty mask merges.
+    pub fn update(&mut self, attributes: &Attributes, mask: &[String]) {
+        let stated = &mut self.record.attributes;
+        if mask.is_empty() {
+            stated.extend(attributes.clone());
+        }
+        for name in mask {
+            match attributes.get(name) {
+                Some(value) => stated.insert(name.clone(), value.clone()),
+                None => stated.remove(name),
+            };
+        }
+        self.changed = true;
+        self.standing.refresh(self.model, &self.record, true);
+        let at = self.record.last_event_time;
+        self.arrive(self.standing.stage(self.model, at), at);
+    }
+
+    /// Gives an author what a touch or an advance earned. Returns whether it counted.
+    pub fn credit(&mut self, credit: &Credit) -> bool {
+        if self.record.credits.contains(&credit.id) {
+            return false;
+        }
+        let Some(influence) = &self.model.influence else {
+            return false;
+        };
+        if self.old_influence_keys.is_none() {
+            self.old_influence_keys = Some(self.influence_keys());
+        }
+        self.record.remember_credit(credit.id);
+        let now = credit.time.max(self.record.influence_time);
+        let fading = influence
+            .half_life
+            .remaining(self.record.influence_time, now);
+        for cell in &mut self.record.influence {
+            cell.credit *= fading;
+        }
+        self.record.influence_time = now;
+        let added = credit.credit * influence.half_life.remaining(credit.time, now);
+        for topic in &credit.topics {
+            let Some(cell) = self.record.influence_cell(topic, &credit.stage) else {
+                continue;
+            };
+            cell.credit += added;
+            cell.touches += credit.touches;
+            cell.advance_millionths += credit.advance_millionths;
+            self.totals
+                .push((topic.clone(), credit.touches, credit.advance_millionths));
+        }
+        self.changed = true;
+        true
+    }
+
+    /// The profile as it stands now, at an instant not before its last event.
+    pub fn profile(&self, at: Timestamp) -> Profile {
+        let Self {
+            model,
+            profile_id,
+            record,
+            standing,
+            ..
+        } = self;
+        super::explain::profile(model, profile_id, record, standing, at, Detail::Points)
+    }
+
+    /// The record as it stands now.
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// What is to be written.
+    pub fn finish(self) -> Outcome {
+        let mut ranks = changes(&self.old_keys, self.standing.rank_keys(self.model));
+        if let Some(old) = &self.old_influence_keys {
+            ranks.extend(changes(old, self.influence_keys()));
+        }
+        Outcome {
+            ranks,
+            record: self.record,
+            credits: self.credits,
+            totals: self.totals,
+            failed_rules: self.failed_rules,
+            changed: self.changed,
+        }
+    }
+
+    fn influence_keys(&self) -> Vec<(RankName, RankKey)> {
+        super::influence::keys(self.model, &self.record)
+    }
+
+    fn stage_name(&self, stage: usize) -> String {
+        self.model.stages[stage].name.clone()
+    }
+
+    /// The signals that the event matches, with their values.
+    fn matches(
+        &mut self,
+        event: &Event,
+        topics: &[String],
+        stage: Option<usize>,
+        at: Timestamp,
+        now: Timestamp,
+    ) -> Vec<(usize, f64)> {
+        let model = self.model;
+        let Some(candidates) = model.signals_by_type.get(&event.event_type) else {
+            return Vec::new();
+        };
+        let reads_history = candidates
+            .iter()
+            .any(|position| model.signals[*position].reads_history());
+        let points: Vec<f64> = if reads_history {
+            let scores = 0..model.scores.len();
+            scores
+                .map(|score| self.standing.points_at(model, score, now))
+                .collect()
+        } else {
+            Vec::new()
+        };
+        let facts = Facts {
+            event: Some(event),
+            topics,
+            attributes: &self.record.attributes,
+            seen_types: &self.record.seen_types,
+            points: &points,
+            stage: stage.map_or("", |stage| model.stages[stage].name.as_str()),
+        };
+        let mut matches = Vec::new();
+        for position in candidates {
+            let signal = &model.signals[*position];
+            match signal.match_value(model, &facts) {
+                Ok(Some(value)) if !self.record.cools_down(signal, at) => {
+                    matches.push((*position, value));
+                }
+                Ok(_) => {}
+                Err(_) => self.failed_rules.push(signal.name.clone()),
+            }
+        }
+        matches
+    }
+
+    /// Moves the reference instant of all counts forward.
+    fn advance_to(&mut self, now: Timestamp) {
+        let record = &mut self.record;
+        let last = record.last_event_time;
+        if now == last {
+            return;
+        }
+        for group in &mut record.counts {
+            let factor = remaining(group.half_life, last, now);
+            for count in &mut group.counts {
+                count.value *= factor;
+            }
+        }
+        let factor = self.model.interests_half_life.remaining(last, now);
+        for interest in &mut record.interests {
+            interest.value *= factor;
+        }
+        record.last_event_time = now;
+    }
+
+    /// Adds a match to the signal's counts.
+    fn count(&mut self, signal: &Signal, value: f64, at: Timestamp) {
+        let now = self.record.last_event_time;
+        for slot in &signal.slots {
+            let slot = &self.model.slots[*slot];
+            let added = value * remaining(slot.half_life, at, now);
+            let counts = self.record.counts_of(slot.half_life);
+            add(counts, &slot.signal, |count| match signal.limit {
+                // What an earlier model let grow beyond the limit stays.
+                Some(limit) => (count + added).min(limit).max(count),
+                None => count + added,
+            });
+        }
+        if signal.cooldown_nanos.is_some() {
+            let last = self
+                .record
+                .last_counted
+                .entry(signal.name.clone())
+                .or_default();
+            *last = at.max(*last);
+        }
+    }
+
+    /// Remembers that an event of this type has counted. Returns whether that is news.
+    fn see(&mut self, event_type: &str) -> bool {
+        let seen = &mut self.record.seen_types;
+        let Err(position) = seen.binary_search_by(|seen| seen.as_str().cmp(event_type)) else {
+            return false;
+        };
+        let named = |name: &str| {
+            let names = &self.model.named_types;
+            names
+                .binary_search_by(|known| known.as_str().cmp(name))
+                .is_ok()
+        };
+        let others = || seen.iter().filter(|seen| !named(seen)).count();
+        if !named(event_type) && others() >= MAX_SEEN_TYPES {
+            return false;
+        }
+        seen.insert(position, event_type.to_owned());
+        true
+    }
+
+    /// Notes the first arrival at a stage, and shares an advance among those who led there.
+    fn arrive(&mut self, stage: Option<usize>, at: Timestamp) {
+        let arrival = Arrival {
+            profile_id: self.profile_id.as_str(),
+            stage,
+            at,
+        };
+        let credits = arrival.note(self.model, &mut self.record);
+        self.credits.extend(credits);
+    }
+
+    fn touch(&mut self, event: &Event, topics: Vec<String>, from: Option<usize>, at: Timestamp) {
+        let stage = from.map_or_else(String::new, |stage| self.stage_name(stage));
+        let credit =
+            super::influence::touch(self.model, &mut self.record, event, topics, stage, at);
+        self.credits.extend(credit);
+    }
+}
+
+impl Signal {
+    fn reads_history(&self) -> bool {
+        let value = match &self.value {
+            Value::Expression(expression) => expression.reads_history(),
+            Value::Number(_) => false,
+        };
+        value || self.when.as_ref().is_some_and(|when| when.reads_history())
+    }
+
+    /// What a match adds; `None` when the event does not match.
+    fn match_value(
+        &self,
+        model: &Model,
+        facts: &Facts<'_>,
+    ) -> Result<Option<f64>, super::model::Failed> {
+        if let Some(when) = &self.when
+            && !model.evaluator.holds(when, facts)?
+        {
+            return Ok(None);
+        }
+        let value = match &self.value {
+            Value::Number(number) => *number,
+            Value::Expression(expression) => model.evaluator.number(expression, facts)?,
+        };
+        Ok((value > 0.0).then(|| value.min(MAX_VALUE)))
+    }
+}
+
+impl Record {
+    fn cools_down(&self, signal: &Signal, at: Timestamp) -> bool {
+        let (Some(cooldown), Some(last)) =
+            (signal.cooldown_nanos, self.last_counted.get(&signal.name))
+        else {
+            return false;
+        };
+        at.nanos().abs_diff(last.nanos()) < cooldown.unsigned_abs()
+    }
+
+    fn counts_of(&mut self, half_life: Option<HalfLife>) -> &mut Vec<NamedCount> {
+        let found = self
+            .counts
+            .binary_search_by_key(&half_life, |group| group.half_life);
+        let position = found.unwrap_or_else(|position| {
+            let counts = Vec::new();
+            self.counts
+                .insert(position, CountGroup { half_life, counts });
+            position
+        });
+        &mut self.counts[position].counts
+    }
+}
+
+/// Changes the count of a name, which starts from 0.
+fn add(counts: &mut Vec<NamedCount>, name: &str, change: impl FnOnce(f64) -> f64) {
+    match counts.binary_search_by(|count| count.name.as_str().cmp(name)) {
+        Ok(position) => counts[position].value = change(counts[position].value),
+        Err(position) => {
+            let count = NamedCount {
+                name: name.to_owned(),
+                value: change(0.0),
+            };
+            counts.insert(position, count);
+        }
+    }
+}
+
+/// The moves from old keys to new ones.
+fn changes(old: &[(RankName, RankKey)], new: Vec<(RankName, RankKey)>) -> Vec<RankChange> {
+    let mut changes = Vec::new();
+    for (rank, key) in old {
+        if !new.iter().any(|(other, _)| other == rank) {
+            changes.push(RankChange {
+                rank: rank.clone(),
+                old: Some(*key),
+                new: None,
+            });
+        }
+    }
+    for (rank, key) in new {
+        let before = old
+            .iter()
+            .find(|(other, _)| *other == rank)
+            .map(|(_, key)| *key);
+        if before != Some(key) {
+            changes.push(RankChange {
+                rank,
+                old: before,
+                new: Some(key),
+            });
+        }
+    }
+    changes
+}

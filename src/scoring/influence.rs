@@ -1,0 +1,230 @@
+//! Who influences whom: touches, and the advances that follow them.
+//!
+//! Both are credits to authors. A credit's id derives from the touch that caused it, so
+//! that whoever sends it again, it counts once.
+
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::{
+    Credit, Event, IdHash, InfluenceCell, Model, RankKey, RankName, Record, Timestamp, Touch,
+    limits::{
+        MAX_INFLUENCE_CELLS, NOISE_FLOOR, PRIOR_TOUCHES, REMEMBERED_CREDITS, REMEMBERED_TOUCHES,
+    },
+};
+
+const MILLION: f64 = 1e6;
+
+/// Distinguishes the credits of one touch.
+#[derive(Clone, Copy)]
+enum Cause {
+    Touch = 1,
+    Advance = 2,
+}
+
+/// The id of a credit: the actor is part of it, because events are known by their id
+/// within one profile only.
+fn credit_id(cause: Cause, actor: &str, event: IdHash) -> IdHash {
+    IdHash(xxh3_64_with_seed(actor.as_bytes(), event.0 ^ cause as u64))
+}
+
+/// Notes that an event engages with somebody else's content; the credit for the author.
+pub(super) fn touch(
+    model: &Model,
+    record: &mut Record,
+    event: &Event,
+    topics: Vec<String>,
+    stage: String,
+    at: Timestamp,
+) -> Option<Credit> {
+    let influence = model.influence.as_ref()?;
+    let credit = *influence.credits.get(&event.event_type)?;
+    let author_id = event.author_id.clone()?;
+    if author_id == event.profile_id || topics.is_empty() {
+        return None;
+    }
+    let touch = Touch {
+        event: event.id,
+        time: at,
+        author_id: author_id.clone(),
+        topics: topics.clone(),
+        stage: stage.clone(),
+    };
+    let position = record.touches.partition_point(|other| other.time <= at);
+    record.touches.insert(position, touch);
+    if record.touches.len() > REMEMBERED_TOUCHES {
+        record.touches.remove(0);
+    }
+    Some(Credit {
+        id: credit_id(Cause::Touch, event.profile_id.as_str(), event.id),
+        author_id,
+        time: at,
+        topics,
+        stage,
+        credit,
+        touches: 1,
+        advance_millionths: 0,
+    })
+}
+
+/// A profile that stands at a stage at an instant.
+pub(super) struct Arrival<'a> {
+    pub profile_id: &'a str,
+    pub stage: Option<usize>,
+    pub at: Timestamp,
+}
+
+impl Arrival<'_> {
+    /// Notes the stage. When it is higher than any that was reached before, shares one
+    /// advance over the remembered touches, and forgets them.
+    pub(super) fn note(&self, model: &Model, record: &mut Record) -> Vec<Credit> {
+        let Some(stage) = self.stage else {
+            return Vec::new();
+        };
+        let reached = |position: usize, record: &Record| {
+            record.reached_stages.contains(&model.stages[position].name)
+        };
+        let higher_reached = (stage..model.stages.len()).any(|stage| reached(stage, record));
+        if !reached(stage, record) {
+            record.reached_stages.push(model.stages[stage].name.clone());
+        }
+        match &model.influence {
+            Some(_) if higher_reached => Vec::new(),
+            Some(influence) => {
+                let touches = std::mem::take(&mut record.touches);
+                let weights: Vec<f64> = touches
+                    .iter()
+                    .map(|touch| {
+                        let since = touch.time.min(self.at);
+                        influence.attribution_half_life.remaining(since, self.at)
+                    })
+                    .collect();
+                let total: f64 = weights.iter().sum();
+                let shares = touches.into_iter().zip(weights);
+                shares
+                    .filter_map(|(touch, weight)| {
+                        let share = weight / total;
+                        self.advance(touch, share, influence.advance)
+                    })
+                    .collect()
+            }
+            None => Vec::new(),
+        }
+    }
+
+    fn advance(&self, touch: Touch, share: f64, credit: f64) -> Option<Credit> {
+        // All weights vanish when every touch is older than a thousand half-lives.
+        let advance_millionths = (share * MILLION).round() as u64;
+        (advance_millionths > 0).then(|| Credit {
+            id: credit_id(Cause::Advance, self.profile_id, touch.event),
+            author_id: touch.author_id,
+            time: self.at,
+            topics: touch.topics,
+            stage: touch.stage,
+            credit: credit * advance_millionths as f64 / MILLION,
+            touches: 0,
+            advance_millionths,
+        })
+    }
+}
+
+impl Record {
+    /// Remembers a credit, and forgets the one that arrived first beyond the capacity.
+    pub(super) fn remember_credit(&mut self, id: IdHash) {
+        self.credits.push(id);
+        let excess = self.credits.len().saturating_sub(REMEMBERED_CREDITS);
+        self.credits.drain(..excess);
+    }
+
+    /// The cell of a topic and a stage, made when it is missing; `None` when there are too
+    /// many already.
+    pub(super) fn influence_cell(
+        &mut self,
+        topic: &str,
+        stage: &str,
+    ) -> Option<&mut InfluenceCell> {
+        let found = self.influence.binary_search_by(|cell| {
+            (cell.topic.as_str(), cell.stage.as_str()).cmp(&(topic, stage))
+        });
+        let position = match found {
+            Ok(position) => position,
+            Err(_) if self.influence.len() >= MAX_INFLUENCE_CELLS => return None,
+            Err(position) => {
+                let cell = InfluenceCell {
+                    topic: topic.to_owned(),
+                    stage: stage.to_owned(),
+                    credit: 0.0,
+                    touches: 0,
+                    advance_millionths: 0,
+                };
+                self.influence.insert(position, cell);
+                position
+            }
+        };
+        self.influence.get_mut(position)
+    }
+}
+
+/// The influence of an author on a topic, over all stages or at one.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct TopicInfluence {
+    /// Faded credit at the record's influence instant.
+    pub credit: f64,
+    /// How many touches.
+    pub touches: u64,
+    /// How many millionths of advances.
+    pub advance_millionths: u64,
+}
+
+/// Adds up the cells of a topic; `stage` `None` is all of them.
+pub(super) fn on_topic(record: &Record, topic: &str, stage: Option<&str>) -> TopicInfluence {
+    let mut sum = TopicInfluence::default();
+    for cell in &record.influence {
+        if cell.topic == topic && stage.is_none_or(|stage| cell.stage == stage) {
+            sum.credit += cell.credit;
+            sum.touches += cell.touches;
+            sum.advance_millionths += cell.advance_millionths;
+        }
+    }
+    sum
+}
+
+/// The keys of an author in the ranks of influence: each topic over all stages, and at
+/// each stage. A topic or stage that the model does not have holds no rank.
+pub(super) fn keys(model: &Model, record: &Record) -> Vec<(RankName, RankKey)> {
+    let Some(influence) = &model.influence else {
+        return Vec::new();
+    };
+    let mut keys = Vec::new();
+    let mut add = |topic: &str, stage: Option<&str>, credit: f64| {
+        let key = influence.slope.key(credit, record.influence_time);
+        let floor = influence.slope.line(NOISE_FLOOR, record.influence_time);
+        if let Some(key) = key.filter(|key| *key >= floor) {
+            keys.push((Model::influence_rank(topic, stage), key));
+        }
+    };
+    for cells in record.influence.chunk_by(|a, b| a.topic == b.topic) {
+        let topic = cells[0].topic.as_str();
+        if !model.topics.contains(topic) {
+            continue;
+        }
+        add(topic, None, cells.iter().map(|cell| cell.credit).sum());
+        for cell in cells {
+            if model.stages.iter().any(|stage| stage.name == cell.stage) {
+                add(topic, Some(&cell.stage), cell.credit);
+            }
+        }
+    }
+    keys
+}
+
+/// The probability that a touch is followed by an advance, shrunk toward the mean of the
+/// topic: `(advances + 10 mean) / (touches + 10)`.
+pub fn influence_probability(own: (u64, u64), topic: (u64, u64)) -> f64 {
+    let (touches, advances) = (own.0 as f64, own.1 as f64 / MILLION);
+    let mean = if topic.0 == 0 {
+        0.0
+    } else {
+        topic.1 as f64 / MILLION / topic.0 as f64
+    };
+    (advances + PRIOR_TOUCHES * mean) / (touches + PRIOR_TOUCHES)
+}

@@ -1,0 +1,555 @@
+//! Puts the definitions of a model file together: resolves names, refuses what would make a
+//! rank depend on the clock, and lays out counts and ranks.
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    ops::Range,
+};
+
+use super::{
+    Evaluator, Expression, Influence, Ladder, Model, Rank, Rule, Score, Segment, Signal, Slot,
+    Stage, Term, Topics, Value,
+    condition::{self, Scope},
+    file::{self, ModelFile, Placed, Points, SegmentTable, SignalTable, SignalValue},
+    mistake::{Mistake, Mistakes, suggestion},
+};
+use crate::scoring::{
+    HalfLife, RankName, Slope,
+    limits::{
+        MAX_KEYWORDS, MAX_MODEL_BYTES, MAX_RULES, MAX_SCORES, MAX_SEGMENTS, MAX_STAGE_CONDITIONS,
+        MAX_STAGES, MAX_TOPICS, MAX_TYPE_BYTES, NOISE_FLOOR,
+    },
+};
+
+const DEFAULT_INTERESTS_HALF_LIFE_NANOS: i64 = 30 * 86_400 * 1_000_000_000;
+
+pub(super) fn compile(source: &str) -> Result<Model, Vec<Mistake>> {
+    let mut mistakes = Mistakes::new(source);
+    if source.len() > MAX_MODEL_BYTES {
+        mistakes.add(0..0, format!("the file has over {MAX_MODEL_BYTES} bytes"));
+        return Err(mistakes.into_sorted());
+    }
+    let file = file::read(source, &mut mistakes);
+    let mut compiler = Compiler {
+        source,
+        score_names: file
+            .scores
+            .iter()
+            .map(|score| score.name.value.clone())
+            .collect(),
+        stage_names: file
+            .stages
+            .iter()
+            .map(|stage| stage.name.value.clone())
+            .collect(),
+        mistakes,
+        conditions: Vec::new(),
+    };
+    compiler.check_sizes(&file);
+    compiler.check_names(&file);
+    let model = compiler.build(&file);
+    if compiler.mistakes.is_empty() {
+        model.ok_or_else(Vec::new)
+    } else {
+        Err(compiler.mistakes.into_sorted())
+    }
+}
+
+struct Compiler<'source> {
+    source: &'source str,
+    score_names: Vec<String>,
+    stage_names: Vec<String>,
+    mistakes: Mistakes<'source>,
+    conditions: Vec<Expression>,
+}
+
+impl Compiler<'_> {
+    fn check_sizes(&mut self, file: &ModelFile) {
+        let keywords = file.topics.iter().map(|topic| topic.keywords.len()).max();
+        let counted = [
+            ("scores", file.scores.len(), MAX_SCORES),
+            ("signals", file.signals.len(), MAX_RULES),
+            ("attribute rules", file.rules.len(), MAX_RULES),
+            ("stages", file.stages.len(), MAX_STAGES),
+            ("segments", file.segments.len(), MAX_SEGMENTS),
+            ("topics", file.topics.len(), MAX_TOPICS),
+            ("keywords in one topic", keywords.unwrap_or(0), MAX_KEYWORDS),
+        ];
+        for (what, count, most) in counted {
+            if count > most {
+                let message = format!("the file has {count} {what}; at most {most} are allowed");
+                self.mistakes.add(0..0, message);
+            }
+        }
+        if file.scores.is_empty() {
+            let message = "the file has no score; write [scores.interest] with half_life = \"7d\"";
+            self.mistakes.add(0..0, message);
+        }
+    }
+
+    fn check_names(&mut self, file: &ModelFile) {
+        self.check_unique("signal or attribute rule", {
+            let signals = file.signals.iter().map(|signal| &signal.name);
+            signals.chain(file.rules.iter().map(|rule| &rule.name))
+        });
+        self.check_unique("stage", file.stages.iter().map(|stage| &stage.name));
+        self.check_unique("segment", file.segments.iter().map(|segment| &segment.name));
+        self.check_unique("topic", file.topics.iter().map(|topic| &topic.name));
+    }
+
+    fn check_unique<'a>(&mut self, what: &str, names: impl Iterator<Item = &'a Placed<String>>) {
+        let mut known = HashSet::new();
+        for name in names {
+            if !known.insert(&name.value) {
+                let message = format!("there are two {what}s called {:?}; rename one", name.value);
+                self.mistakes.add(name.place.clone(), message);
+            }
+        }
+    }
+
+    /// The positions of scores, with the number given to each.
+    fn score_points(&mut self, points: &Points) -> Vec<(usize, f64, Range<usize>)> {
+        let mut found = Vec::new();
+        for (name, number) in points {
+            if let Some(position) = self.score(name) {
+                found.push((position, *number, name.place.clone()));
+            }
+        }
+        found
+    }
+
+    fn score(&mut self, name: &Placed<String>) -> Option<usize> {
+        let position = self
+            .score_names
+            .iter()
+            .position(|score| *score == name.value);
+        if position.is_none() {
+            let hint = suggestion(&name.value, self.score_names.iter().map(String::as_str));
+            let message = format!("there is no score {:?}; {hint}", name.value);
+            self.mistakes.add(name.place.clone(), message);
+        }
+        position
+    }
+
+    fn expression(&mut self, text: &Placed<String>, scope: Scope) -> Option<Expression> {
+        let scores: Vec<&str> = self.score_names.iter().map(String::as_str).collect();
+        let stages: Vec<&str> = self.stage_names.iter().map(String::as_str).collect();
+        match condition::compile(&text.value, scope, &scores, &stages) {
+            Ok(expression) => Some(expression),
+            Err(mistakes) => {
+                for (range, message) in mistakes {
+                    let place = self.place_within(text, range);
+                    self.mistakes
+                        .add(place, format!("the expression {message}"));
+                }
+                None
+            }
+        }
+    }
+
+    /// Where a range of an expression stands in the file.
+    fn place_within(&self, text: &Placed<String>, range: Range<usize>) -> Range<usize> {
+        let raw = self.source.get(text.place.clone()).unwrap_or_default();
+        match raw.find(&text.value) {
+            Some(quote) => {
+                let start = text.place.start + quote + range.start;
+                let start = start.min(self.source.len());
+                (0..=start)
+                    .rev()
+                    .find(|position| self.source.is_char_boundary(*position))
+                    .map_or(text.place.clone(), |start| start..text.place.end)
+            }
+            // Escapes moved the text against the file.
+            None => text.place.clone(),
+        }
+    }
+
+    /// The position of a condition on standing facts, shared by all who write the same.
+    fn condition(&mut self, text: &Placed<String>) -> Option<usize> {
+        let known = self
+            .conditions
+            .iter()
+            .position(|known| known.text() == text.value);
+        known.or_else(|| {
+            let expression = self.expression(text, Scope::Standing)?;
+            self.conditions.push(expression);
+            Some(self.conditions.len() - 1)
+        })
+    }
+
+    fn build(&mut self, file: &ModelFile) -> Option<Model> {
+        let mut ranks = Vec::new();
+        let mut scores = self.scores(file, &mut ranks);
+        let slots = self.slots(file);
+        let (signals, signals_by_type) = self.signals(file, &slots, &mut scores);
+        let rules = self.rules(file, &mut scores);
+        let segments = self.segments(file, &scores, &mut ranks);
+        let (stage_conditions, ladders) = self.ladders(file);
+        let topics = self.topics(file)?;
+        let interests_half_life = file
+            .interests_half_life
+            .or_else(|| HalfLife::from_nanos(DEFAULT_INTERESTS_HALF_LIFE_NANOS))?;
+        let influence = file.influence.as_ref().map(|influence| Influence {
+            credits: influence
+                .event_types
+                .iter()
+                .map(|(name, credit)| (name.value.clone(), *credit))
+                .collect(),
+            half_life: influence.half_life,
+            slope: Slope(vec![influence.half_life]),
+            attribution_half_life: influence.attribution_half_life,
+            advance: influence.advance,
+            reach: influence.reach.clone(),
+        });
+        let mut named_types: BTreeSet<String> = signals_by_type.keys().cloned().collect();
+        named_types.extend(
+            influence
+                .iter()
+                .flat_map(|influence| influence.credits.keys().cloned()),
+        );
+        named_types.extend(
+            self.conditions
+                .iter()
+                .flat_map(|condition| condition.seen_types().to_vec()),
+        );
+        named_types.extend(signals.iter().flat_map(Signal::seen_types));
+        for event_type in &named_types {
+            if event_type.len() > MAX_TYPE_BYTES {
+                let message =
+                    format!("the event type {event_type:?} has over {MAX_TYPE_BYTES} bytes");
+                self.mistakes.add(0..0, message);
+            }
+        }
+        Some(Model {
+            fingerprint: xxhash_rust::xxh3::xxh3_64(format!("{file:?}").as_bytes()),
+            evaluator: Evaluator::new(),
+            scores,
+            slots,
+            signals,
+            signals_by_type,
+            conditions: std::mem::take(&mut self.conditions),
+            rules,
+            stages: file
+                .stages
+                .iter()
+                .map(|stage| Stage {
+                    name: stage.name.value.clone(),
+                })
+                .collect(),
+            stage_conditions,
+            ladders,
+            ranks,
+            segments,
+            topics,
+            interests_half_life,
+            influence,
+            named_types: named_types.into_iter().collect(),
+        })
+    }
+
+    fn scores(&mut self, file: &ModelFile, ranks: &mut Vec<Rank>) -> Vec<Score> {
+        let mut scores = Vec::new();
+        for (position, table) in file.scores.iter().enumerate() {
+            let base = table.base.as_ref().map_or(0.0, |base| base.value);
+            if let (Some(place), Some(_)) = (&table.base, table.half_life)
+                && base != 0.0
+            {
+                let message = "a fading score starts from 0, because a base would not fade with it; give the base to a score without half_life and multiply the two in rank_by";
+                self.mistakes.add(place.place.clone(), message);
+            }
+            let slope = Slope(table.half_life.into_iter().collect());
+            ranks.push(Rank {
+                name: RankName::new(format!("score:{}", table.name.value)),
+                condition: None,
+                scores: vec![position],
+                slope: slope.clone(),
+            });
+            scores.push(Score {
+                name: table.name.value.clone(),
+                half_life: table.half_life,
+                base,
+                terms: Vec::new(),
+                rule_points: Vec::new(),
+                slope,
+                rank: position,
+            });
+        }
+        scores
+    }
+
+    fn slots(&mut self, file: &ModelFile) -> Vec<Slot> {
+        let half_lives: HashMap<&str, Option<HalfLife>> = file
+            .scores
+            .iter()
+            .map(|score| (score.name.value.as_str(), score.half_life))
+            .collect();
+        let mut slots = BTreeSet::new();
+        for signal in &file.signals {
+            for (score, _) in &signal.points {
+                if let Some(half_life) = half_lives.get(score.value.as_str()) {
+                    slots.insert(Slot {
+                        half_life: *half_life,
+                        signal: signal.name.value.clone(),
+                    });
+                }
+            }
+        }
+        slots.into_iter().collect()
+    }
+
+    fn signals(
+        &mut self,
+        file: &ModelFile,
+        slots: &[Slot],
+        scores: &mut [Score],
+    ) -> (Vec<Signal>, HashMap<String, Vec<usize>>) {
+        let mut signals = Vec::new();
+        let mut by_type: HashMap<String, Vec<usize>> = HashMap::new();
+        for table in &file.signals {
+            let position = signals.len();
+            let mut own_slots = Vec::new();
+            for (score, weight, _) in self.score_points(&table.points) {
+                let slot = Slot {
+                    half_life: scores[score].half_life,
+                    signal: table.name.value.clone(),
+                };
+                let Ok(slot) = slots.binary_search(&slot) else {
+                    continue;
+                };
+                if !own_slots.contains(&slot) {
+                    own_slots.push(slot);
+                }
+                scores[score].terms.push(Term {
+                    signal: position,
+                    slot,
+                    weight,
+                });
+            }
+            for event_type in &table.on {
+                let listed = by_type.entry(event_type.clone()).or_default();
+                if !listed.contains(&position) {
+                    listed.push(position);
+                }
+            }
+            if let Some(signal) = self.signal(table, own_slots) {
+                signals.push(signal);
+            }
+        }
+        (signals, by_type)
+    }
+
+    fn signal(&mut self, table: &SignalTable, slots: Vec<usize>) -> Option<Signal> {
+        let when = match &table.when {
+            Some(text) => Some(self.expression(text, Scope::Event)?),
+            None => None,
+        };
+        let value = match &table.value {
+            SignalValue::Number(number) => Value::Number(*number),
+            SignalValue::Expression(text) => {
+                Value::Expression(self.expression(text, Scope::Event)?)
+            }
+        };
+        Some(Signal {
+            name: table.name.value.clone(),
+            when,
+            value,
+            limit: table.limit,
+            cooldown_nanos: table.cooldown_nanos,
+            slots,
+        })
+    }
+
+    fn rules(&mut self, file: &ModelFile, scores: &mut [Score]) -> Vec<Rule> {
+        let mut rules = Vec::new();
+        for table in &file.rules {
+            let condition = self.condition(&table.when);
+            for (score, points, place) in self.score_points(&table.points) {
+                if scores[score].half_life.is_some() {
+                    let message = format!(
+                        "{:?} fades, and what is stated does not; give these points to a score without half_life and multiply the two in rank_by",
+                        scores[score].name
+                    );
+                    self.mistakes.add(place, message);
+                }
+                scores[score].rule_points.push((rules.len(), points));
+            }
+            if let Some(condition) = condition {
+                rules.push(Rule {
+                    name: table.name.value.clone(),
+                    condition,
+                });
+            }
+        }
+        rules
+    }
+
+    fn segments(
+        &mut self,
+        file: &ModelFile,
+        scores: &[Score],
+        ranks: &mut Vec<Rank>,
+    ) -> Vec<Segment> {
+        let mut segments = Vec::new();
+        for table in &file.segments {
+            let condition = match &table.when {
+                Some(text) => match self.condition(text) {
+                    Some(condition) => Some(condition),
+                    None => continue,
+                },
+                None => None,
+            };
+            let mut factors: Vec<usize> = Vec::new();
+            for name in &table.rank_by {
+                if let Some(score) = self.score(name) {
+                    if factors.contains(&score) {
+                        let message =
+                            format!("{:?} stands twice; name each score once", name.value);
+                        self.mistakes.add(name.place.clone(), message);
+                    }
+                    factors.push(score);
+                }
+            }
+            factors.sort_unstable();
+            self.check_segment_bounds(table);
+            let known = ranks
+                .iter()
+                .position(|rank| rank.condition == condition && rank.scores == factors);
+            let rank = known.unwrap_or_else(|| {
+                let half_lives = factors
+                    .iter()
+                    .filter_map(|factor| scores[*factor].half_life);
+                ranks.push(Rank {
+                    name: RankName::new(format!("segment:{}", table.name.value)),
+                    condition,
+                    slope: Slope(half_lives.collect()),
+                    scores: factors,
+                });
+                ranks.len() - 1
+            });
+            segments.push(Segment {
+                name: table.name.value.clone(),
+                rank,
+                min: table.min.unwrap_or(NOISE_FLOOR),
+                max: table.max.as_ref().map(|max| max.value),
+            });
+        }
+        segments
+    }
+
+    fn check_segment_bounds(&mut self, table: &SegmentTable) {
+        let min = table.min.unwrap_or(NOISE_FLOOR);
+        if let Some(max) = &table.max
+            && max.value <= min
+        {
+            let message =
+                format!("max must be above min, which is {min}: nobody would be in the segment");
+            self.mistakes.add(max.place.clone(), message);
+        }
+    }
+
+    fn ladders(&mut self, file: &ModelFile) -> (Vec<usize>, Vec<Ladder>) {
+        let mut stage_conditions = Vec::new();
+        let mut needs = Vec::new();
+        for table in &file.stages {
+            let bit = match &table.when {
+                None => None,
+                Some(text) => {
+                    let Some(condition) = self.condition(text) else {
+                        continue;
+                    };
+                    let known = stage_conditions
+                        .iter()
+                        .position(|known| *known == condition);
+                    Some(known.unwrap_or_else(|| {
+                        stage_conditions.push(condition);
+                        stage_conditions.len() - 1
+                    }))
+                }
+            };
+            let bounds = self.score_points(&table.min);
+            if let Some((_, _, place)) = bounds.get(1) {
+                let message = "a stage is bounded on one score at most, or the count of a stage would not be one range; bound a second stage, or a segment with rank_by of both";
+                self.mistakes.add(place.clone(), message);
+            }
+            needs.push((bit, bounds.into_iter().next(), table.name.place.clone()));
+        }
+        if stage_conditions.len() > MAX_STAGE_CONDITIONS {
+            let message = format!(
+                "the stages have {} distinct conditions; at most {MAX_STAGE_CONDITIONS} are allowed, because each doubles the indexes of the funnel",
+                stage_conditions.len()
+            );
+            self.mistakes.add(0..0, message);
+            return (Vec::new(), Vec::new());
+        }
+        let mut ladders = Vec::new();
+        let mut told = HashSet::new();
+        for combination in 0_usize..1 << stage_conditions.len() {
+            let mut ladder = Ladder {
+                rank: RankName::new(format!("stages:{combination}")),
+                floor: None,
+                score: None,
+                steps: Vec::new(),
+            };
+            for (stage, (bit, bound, place)) in needs.iter().enumerate() {
+                if bit.is_some_and(|bit| combination >> bit & 1 == 0) {
+                    continue;
+                }
+                match bound {
+                    None => {
+                        ladder.floor = Some(stage);
+                        ladder.score = None;
+                        ladder.steps.clear();
+                    }
+                    Some((score, min, _)) => {
+                        if let Some(other) = ladder.score
+                            && other != *score
+                            && told.insert(stage)
+                        {
+                            let message = format!(
+                                "this stage is bounded on {:?} and a lower one that may hold with it on {:?}; bound both on one score, or give one a `when`, which then also needs no bound",
+                                self.score_names[*score], self.score_names[other]
+                            );
+                            self.mistakes.add(place.clone(), message);
+                        }
+                        ladder.score = Some(*score);
+                        ladder.steps.push((stage, *min));
+                    }
+                }
+            }
+            ladders.push(ladder);
+        }
+        (stage_conditions, ladders)
+    }
+
+    fn topics(&mut self, file: &ModelFile) -> Option<Topics> {
+        let declared: Vec<(String, Vec<String>)> = file
+            .topics
+            .iter()
+            .map(|topic| {
+                let keywords = topic.keywords.iter().map(|keyword| keyword.value.clone());
+                (topic.name.value.clone(), keywords.collect())
+            })
+            .collect();
+        match Topics::new(&declared) {
+            Ok(topics) => Some(topics),
+            Err(message) => {
+                self.mistakes
+                    .add(0..0, format!("the keywords are too many: {message}"));
+                None
+            }
+        }
+    }
+}
+
+impl Signal {
+    fn seen_types(&self) -> Vec<String> {
+        let value = match &self.value {
+            Value::Expression(expression) => Some(expression),
+            Value::Number(_) => None,
+        };
+        let expressions = self.when.iter().chain(value);
+        expressions
+            .flat_map(|expression| expression.seen_types().to_vec())
+            .collect()
+    }
+}

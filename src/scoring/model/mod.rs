@@ -1,0 +1,203 @@
+//! A model: what behaviours count, what they are worth, and what the path to purchase is.
+//! Read from a file by `file`, checked and put together by `compile`.
+
+mod compile;
+mod condition;
+mod file;
+mod mistake;
+mod topics;
+
+use std::collections::HashMap;
+
+pub use mistake::Mistake;
+
+pub(crate) use condition::{Evaluator, Expression, Facts, Failed};
+pub(crate) use topics::Topics;
+
+use super::{HalfLife, RankName, Slope};
+
+/// A checked model, ready to judge records.
+#[derive(Debug)]
+pub struct Model {
+    pub(crate) fingerprint: u64,
+    pub(crate) evaluator: Evaluator,
+    pub(crate) scores: Vec<Score>,
+    /// Every (half-life, signal) that a record keeps a count for, in the order of records.
+    pub(crate) slots: Vec<Slot>,
+    pub(crate) signals: Vec<Signal>,
+    /// Positions of the signals that look at an event type, in the order of the file.
+    pub(crate) signals_by_type: HashMap<String, Vec<usize>>,
+    /// Distinct conditions on standing facts, shared by rules, stages and segments.
+    pub(crate) conditions: Vec<Expression>,
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) stages: Vec<Stage>,
+    /// The positions in `conditions` of the distinct conditions of stages.
+    pub(crate) stage_conditions: Vec<usize>,
+    /// One for each combination of `stage_conditions`, the first condition the lowest bit.
+    pub(crate) ladders: Vec<Ladder>,
+    pub(crate) ranks: Vec<Rank>,
+    pub(crate) segments: Vec<Segment>,
+    pub(crate) topics: Topics,
+    pub(crate) interests_half_life: HalfLife,
+    pub(crate) influence: Option<Influence>,
+    /// Every event type that the model names, ascending.
+    pub(crate) named_types: Vec<String>,
+}
+
+/// A score of the model.
+#[derive(Debug)]
+pub(crate) struct Score {
+    pub name: String,
+    pub half_life: Option<HalfLife>,
+    pub base: f64,
+    /// What signals give, in the order of the file.
+    pub terms: Vec<Term>,
+    /// What rules give: position of the rule, and points.
+    pub rule_points: Vec<(usize, f64)>,
+    pub slope: Slope,
+    /// Position in `ranks` of the rank of all profiles by this score.
+    pub rank: usize,
+}
+
+/// What a signal gives to a score.
+#[derive(Debug)]
+pub(crate) struct Term {
+    pub signal: usize,
+    pub slot: usize,
+    pub weight: f64,
+}
+
+/// A count that records keep.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Slot {
+    pub half_life: Option<HalfLife>,
+    pub signal: String,
+}
+
+/// A behaviour that the model recognises.
+#[derive(Debug)]
+pub(crate) struct Signal {
+    pub name: String,
+    pub when: Option<Expression>,
+    pub value: Value,
+    pub limit: Option<f64>,
+    pub cooldown_nanos: Option<i64>,
+    pub slots: Vec<usize>,
+}
+
+/// What a match adds to a count.
+#[derive(Debug)]
+pub(crate) enum Value {
+    Number(f64),
+    Expression(Expression),
+}
+
+/// An attribute rule.
+#[derive(Debug)]
+pub(crate) struct Rule {
+    pub name: String,
+    /// Position in `conditions`.
+    pub condition: usize,
+}
+
+/// A stage of the path to purchase.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    pub name: String,
+}
+
+/// The stages that one combination of conditions leaves open: a floor that is reached
+/// without points, and steps above it, all on one score.
+#[derive(Debug)]
+pub(crate) struct Ladder {
+    pub rank: RankName,
+    pub floor: Option<usize>,
+    /// Position of the score that the steps are on; `None` without steps.
+    pub score: Option<usize>,
+    /// Position of the stage and its least points, lowest stage first.
+    pub steps: Vec<(usize, f64)>,
+}
+
+/// An order of profiles by a score or a product of scores.
+#[derive(Debug)]
+pub(crate) struct Rank {
+    pub name: RankName,
+    /// Position in `conditions` of what a profile must meet.
+    pub condition: Option<usize>,
+    /// Positions of the scores that are multiplied.
+    pub scores: Vec<usize>,
+    pub slope: Slope,
+}
+
+/// A segment.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub name: String,
+    /// Position in `ranks`.
+    pub rank: usize,
+    pub min: f64,
+    pub max: Option<f64>,
+}
+
+/// How influence is credited.
+#[derive(Debug)]
+pub(crate) struct Influence {
+    pub credits: HashMap<String, f64>,
+    pub half_life: HalfLife,
+    pub slope: Slope,
+    pub attribution_half_life: HalfLife,
+    pub advance: f64,
+    pub reach: Option<String>,
+}
+
+impl Model {
+    /// Reads and checks a model file; all its mistakes at once when it has any.
+    pub fn parse(source: &str) -> Result<Self, Vec<Mistake>> {
+        compile::compile(source)
+    }
+
+    /// A hash of what the model says, whatever comments and order of keys.
+    pub fn fingerprint(&self) -> u64 {
+        self.fingerprint
+    }
+
+    /// The names of the scores, in the order of the file.
+    pub fn score_names(&self) -> impl Iterator<Item = &str> {
+        self.scores.iter().map(|score| score.name.as_str())
+    }
+
+    /// The names of the signals, in the order of the file.
+    pub fn signal_names(&self) -> impl Iterator<Item = &str> {
+        self.signals.iter().map(|signal| signal.name.as_str())
+    }
+
+    /// The names of the attribute rules, in the order of the file.
+    pub fn rule_names(&self) -> impl Iterator<Item = &str> {
+        self.rules.iter().map(|rule| rule.name.as_str())
+    }
+
+    /// The names of the stages, lowest first.
+    pub fn stage_names(&self) -> impl Iterator<Item = &str> {
+        self.stages.iter().map(|stage| stage.name.as_str())
+    }
+
+    /// The names of the segments, in the order of the file.
+    pub fn segment_names(&self) -> impl Iterator<Item = &str> {
+        self.segments.iter().map(|segment| segment.name.as_str())
+    }
+
+    /// The names of the topics, in the order of the file.
+    pub fn topic_names(&self) -> impl Iterator<Item = &str> {
+        self.topics.names().iter().map(String::as_str)
+    }
+
+    /// How many sorted indexes one profile stands in at most, influence apart.
+    pub fn ranks_per_profile(&self) -> usize {
+        self.ranks.len() + 1
+    }
+
+    /// The rank of authors by influence on a topic, over all stages or at one.
+    pub(crate) fn influence_rank(topic: &str, stage: Option<&str>) -> RankName {
+        RankName::new(format!("influence:{}:{topic}", stage.unwrap_or("")))
+    }
+}

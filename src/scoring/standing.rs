@@ -1,0 +1,229 @@
+//! Where a record stands under a model: which conditions hold, the points at the record's
+//! reference instant, and from them every rank key, stage and segment.
+
+use super::{
+    HalfLife, KeyRange, RankKey, RankName, Record, Timestamp,
+    limits::NOISE_FLOOR,
+    model::{Facts, Ladder, Model},
+};
+
+/// What a model makes of a record, without a clock.
+#[derive(Clone, Debug)]
+pub(crate) struct Standing {
+    /// By position in `Model::conditions`.
+    pub conditions: Vec<bool>,
+    /// By position in `Model::slots`: counts at the reference instant.
+    pub counts: Vec<f64>,
+    /// By position in `Model::scores`: points at the reference instant, before the floor at 0.
+    pub points: Vec<f64>,
+    /// The instant of `counts` and `points`.
+    pub at: Timestamp,
+}
+
+impl Standing {
+    pub(crate) fn of(model: &Model, record: &Record) -> Self {
+        let mut standing = Self {
+            conditions: evaluate_conditions(model, record),
+            counts: Vec::with_capacity(model.slots.len()),
+            points: Vec::with_capacity(model.scores.len()),
+            at: record.last_event_time,
+        };
+        standing.add_up(model, record);
+        standing
+    }
+
+    /// Follows a change of the record; conditions only when what they read has changed.
+    pub(crate) fn refresh(&mut self, model: &Model, record: &Record, facts_changed: bool) {
+        if facts_changed {
+            self.conditions = evaluate_conditions(model, record);
+        }
+        self.at = record.last_event_time;
+        self.add_up(model, record);
+    }
+
+    fn add_up(&mut self, model: &Model, record: &Record) {
+        self.counts.clear();
+        collect_counts(model, record, &mut self.counts);
+        self.points.clear();
+        for score in &model.scores {
+            let terms: f64 = score
+                .terms
+                .iter()
+                .map(|term| term.weight * self.counts[term.slot])
+                .sum();
+            let rules: f64 = score
+                .rule_points
+                .iter()
+                .filter(|(rule, _)| self.conditions[model.rules[*rule].condition])
+                .map(|(_, points)| points)
+                .sum();
+            self.points.push(score.base + terms + rules);
+        }
+    }
+
+    /// The key of the profile by one score; `None` at zero points.
+    pub(crate) fn score_key(&self, model: &Model, score: usize) -> Option<RankKey> {
+        let slope = &model.scores[score].slope;
+        slope
+            .key(self.points[score], self.at)
+            .filter(|key| *key >= slope.line(NOISE_FLOOR, self.at))
+    }
+
+    /// The points of a score at an instant, as callers see them.
+    pub(crate) fn points_at(&self, model: &Model, score: usize, at: Timestamp) -> f64 {
+        match self.score_key(model, score) {
+            Some(key) if key >= model.scores[score].slope.line(NOISE_FLOOR, at) => {
+                self.points[score] * remaining(model.scores[score].half_life, self.at, at)
+            }
+            _ => 0.0,
+        }
+    }
+
+    /// The key in a rank of the model; `None` when the profile does not stand in it.
+    pub(crate) fn rank_key(&self, model: &Model, rank: usize) -> Option<RankKey> {
+        let rank = &model.ranks[rank];
+        if rank
+            .condition
+            .is_some_and(|condition| !self.conditions[condition])
+        {
+            return None;
+        }
+        if let [score] = rank.scores.as_slice() {
+            return self.score_key(model, *score);
+        }
+        let mut product = 0.0;
+        for score in &rank.scores {
+            let slope = &model.scores[*score].slope;
+            product += slope.key(self.points[*score], self.at)?.value();
+        }
+        let floor = rank.slope.line(NOISE_FLOOR, self.at);
+        RankKey::new(product).filter(|key| *key >= floor)
+    }
+
+    /// The stages that are open to the profile, and its key among them.
+    pub(crate) fn ladder<'m>(&self, model: &'m Model) -> (&'m Ladder, RankKey) {
+        let mut combination = 0;
+        for (bit, condition) in model.stage_conditions.iter().enumerate() {
+            combination |= usize::from(self.conditions[*condition]) << bit;
+        }
+        let ladder = &model.ladders[combination];
+        let key = ladder.score.and_then(|score| self.score_key(model, score));
+        (ladder, key.unwrap_or(RankKey::NO_POINTS))
+    }
+
+    /// The position of the highest stage that holds at an instant.
+    pub(crate) fn stage(&self, model: &Model, at: Timestamp) -> Option<usize> {
+        let (ladder, key) = self.ladder(model);
+        ladder.stage_of(model, key, at)
+    }
+
+    /// The positions of the segments that the profile belongs to at an instant.
+    pub(crate) fn segments(&self, model: &Model, at: Timestamp) -> Vec<usize> {
+        let belongs = |position: &usize| {
+            let segment = &model.segments[*position];
+            self.rank_key(model, segment.rank)
+                .is_some_and(|key| model.segment_range(segment, at).contains(key))
+        };
+        (0..model.segments.len()).filter(belongs).collect()
+    }
+
+    /// Every rank that the profile stands in, with its key: those of the model, and the
+    /// one of its stages.
+    pub(crate) fn rank_keys(&self, model: &Model) -> Vec<(RankName, RankKey)> {
+        let mut keys: Vec<(RankName, RankKey)> = (0..model.ranks.len())
+            .filter_map(|rank| {
+                let key = self.rank_key(model, rank)?;
+                Some((model.ranks[rank].name.clone(), key))
+            })
+            .collect();
+        let (ladder, key) = self.ladder(model);
+        keys.push((ladder.rank.clone(), key));
+        keys
+    }
+}
+
+/// What is left of 1 after the time from `from` to `to`; all of it without half-life.
+pub(crate) fn remaining(half_life: Option<HalfLife>, from: Timestamp, to: Timestamp) -> f64 {
+    half_life.map_or(1.0, |half_life| half_life.remaining(from, to))
+}
+
+fn evaluate_conditions(model: &Model, record: &Record) -> Vec<bool> {
+    let facts = Facts {
+        event: None,
+        topics: &[],
+        attributes: &record.attributes,
+        seen_types: &record.seen_types,
+        points: &[],
+        stage: "",
+    };
+    model
+        .conditions
+        .iter()
+        .map(|condition| model.evaluator.holds(condition, &facts) == Ok(true))
+        .collect()
+}
+
+/// The counts of the model's slots; both sides are in one order, so one pass finds all.
+fn collect_counts(model: &Model, record: &Record, counts: &mut Vec<f64>) {
+    let mut stored = record.counts.iter().flat_map(|group| {
+        group
+            .counts
+            .iter()
+            .map(move |count| ((group.half_life, count.name.as_str()), count.value))
+    });
+    let mut next = stored.next();
+    for slot in &model.slots {
+        let wanted = (slot.half_life, slot.signal.as_str());
+        while next.is_some_and(|(name, _)| name < wanted) {
+            next = stored.next();
+        }
+        counts.push(match next {
+            Some((name, value)) if name == wanted => value,
+            _ => 0.0,
+        });
+    }
+}
+
+impl Ladder {
+    /// The position of the highest stage that a key reaches at an instant.
+    pub(crate) fn stage_of(&self, model: &Model, key: RankKey, at: Timestamp) -> Option<usize> {
+        let reached = self.steps.iter().rev().find(|(_, min)| {
+            self.score
+                .is_some_and(|score| key >= model.scores[score].slope.line(*min, at))
+        });
+        reached.map(|(stage, _)| *stage).or(self.floor)
+    }
+
+    /// The keys of every stage that is open, and of those below all of them (`None`): each
+    /// key of the ladder lies in exactly one range.
+    pub(crate) fn ranges(&self, model: &Model, at: Timestamp) -> Vec<(Option<usize>, KeyRange)> {
+        let mut ranges = Vec::with_capacity(self.steps.len() + 1);
+        let mut below = None;
+        for (stage, min) in self.steps.iter().rev() {
+            let Some(score) = self.score else { break };
+            let from = model.scores[score].slope.line(*min, at);
+            // A higher stage with a lower bound leaves nobody to this one.
+            if below.is_none_or(|below| from < below) {
+                ranges.push((Some(*stage), KeyRange { from, below }));
+                below = Some(from);
+            }
+        }
+        let rest = KeyRange {
+            below,
+            ..KeyRange::ALL
+        };
+        ranges.push((self.floor, rest));
+        ranges
+    }
+}
+
+impl Model {
+    /// The keys of the members of a segment at an instant.
+    pub(crate) fn segment_range(&self, segment: &super::model::Segment, at: Timestamp) -> KeyRange {
+        let slope = &self.ranks[segment.rank].slope;
+        KeyRange {
+            from: slope.line(segment.min, at),
+            below: segment.max.map(|max| slope.line(max, at)),
+        }
+    }
+}
