@@ -3,4 +3,6 @@
 
 pub mod proto;
 pub mod scoring;
+pub mod service;
 pub mod store;
+pub mod telemetry;

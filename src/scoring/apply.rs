@@ -166,19 +166,9 @@ impl<'m> Judgement<'m> {
         }
     }
 
-    /// Sets what the profile states. `mask` names the attributes to set, or to remove when
-    /// they are absent; an empty mask merges.
-    pub fn update(&mut self, attributes: &Attributes, mask: &[String]) {
-        let stated = &mut self.record.attributes;
-        if mask.is_empty() {
-            stated.extend(attributes.clone());
-        }
-        for name in mask {
-            match attributes.get(name) {
-                Some(value) => stated.insert(name.clone(), value.clone()),
-                None => stated.remove(name),
-            };
-        }
+    /// Replaces what the profile states.
+    pub fn update(&mut self, attributes: Attributes) {
+        self.record.attributes = attributes;
         self.changed = true;
         self.standing.refresh(self.model, &self.record, true);
         let at = self.record.last_event_time;
@@ -418,6 +408,22 @@ impl Signal {
 }
 
 impl Record {
+    /// What the profile states after an update. `mask` names the attributes to set, or to
+    /// remove when they are absent; an empty mask merges.
+    pub fn attributes_after(&self, attributes: &Attributes, mask: &[String]) -> Attributes {
+        let mut stated = self.attributes.clone();
+        if mask.is_empty() {
+            stated.extend(attributes.clone());
+        }
+        for name in mask {
+            match attributes.get(name) {
+                Some(value) => stated.insert(name.clone(), value.clone()),
+                None => stated.remove(name),
+            };
+        }
+        stated
+    }
+
     fn cools_down(&self, signal: &Signal, at: Timestamp) -> bool {
         let (Some(cooldown), Some(last)) =
             (signal.cooldown_nanos, self.last_counted.get(&signal.name))

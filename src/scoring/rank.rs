@@ -81,9 +81,9 @@ impl Slope {
             .flatten()
     }
 
-    /// The points at `at` of a profile with this key.
-    pub fn points(&self, key: RankKey, at: Timestamp) -> f64 {
-        (key.0 - self.rise(at)).exp2()
+    /// The lowest key that counts as more than `points` at `at`.
+    pub fn line_above(&self, points: f64, at: Timestamp) -> RankKey {
+        RankKey(points.log2() + self.rise(at) + RANK_SLACK)
     }
 
     /// The lowest key that counts as `points` at `at`: the one test of a bound, for

@@ -142,6 +142,21 @@ impl Standing {
     }
 }
 
+/// Where a stored record belongs in indexes: its rank keys, and by topic the touches and
+/// millionths of advances that it adds to the totals.
+pub fn index(
+    model: &Model,
+    record: &Record,
+) -> (Vec<(RankName, RankKey)>, Vec<(String, u64, u64)>) {
+    let mut keys = Standing::of(model, record).rank_keys(model);
+    keys.extend(super::influence::keys(model, record));
+    let totals = record
+        .influence
+        .iter()
+        .map(|cell| (cell.topic.clone(), cell.touches, cell.advance_millionths));
+    (keys, totals.collect())
+}
+
 /// What is left of 1 after the time from `from` to `to`; all of it without half-life.
 pub(crate) fn remaining(half_life: Option<HalfLife>, from: Timestamp, to: Timestamp) -> f64 {
     half_life.map_or(1.0, |half_life| half_life.remaining(from, to))

@@ -1,0 +1,65 @@
+//! Why a call of the service failed.
+
+use std::time::Duration;
+
+use crate::{
+    scoring::{AttributeMistake, Timestamp},
+    store::StoreError,
+};
+
+/// Why a call failed. Unless it is a [`StoreError::OutcomeUnknown`], nothing was written.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum ServiceError {
+    /// The tenant has no model.
+    #[error(
+        "there is no tenant {tenant:?}; a tenant has a model file of its own in the model directory"
+    )]
+    UnknownTenant {
+        /// The name asked for.
+        tenant: String,
+    },
+    /// The profile has neither events nor attributes.
+    #[error("there is no profile {0:?}")]
+    UnknownProfile(String),
+    /// The model declares no such name.
+    #[error("there is no {kind} {name:?}; the model has: {}", known.join(", "))]
+    UnknownName {
+        /// `segment`, `stage` or `topic`.
+        kind: &'static str,
+        /// The name asked for.
+        name: String,
+        /// The names that the model declares.
+        known: Vec<String>,
+    },
+    /// A profile cannot be computed for an instant before its last event.
+    #[error("as_of lies before the last event of profile {profile_id:?}")]
+    AsOfBeforeLastEvent {
+        /// Whose.
+        profile_id: String,
+        /// The instant asked for.
+        as_of: Timestamp,
+        /// The earliest instant that can be asked for.
+        last_event: Timestamp,
+    },
+    /// An event claims to come from the future.
+    #[error("time is further ahead of the server's clock than the allowed {} s", allowed.as_secs())]
+    TooFarAhead {
+        /// How far ahead an event may be.
+        allowed: Duration,
+    },
+    /// After the update the profile would state more than is allowed.
+    #[error("what the profile would state after the update {0}")]
+    Attributes(AttributeMistake),
+    /// Other writers were faster, again and again.
+    #[error("profile {0:?} has too many concurrent writers")]
+    Contended(String),
+    /// Too much is being done already.
+    #[error("too many events are in flight")]
+    Overloaded {
+        /// When a retry is worth it.
+        retry_after: Duration,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

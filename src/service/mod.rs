@@ -1,0 +1,170 @@
+//! Load, apply, commit: the thin shell around the scoring core. It alone knows the clock,
+//! stamps arrivals and retries conflicts.
+
+mod error;
+mod lanes;
+mod models;
+mod read;
+mod write;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use tokio::sync::Semaphore;
+
+pub use error::ServiceError;
+pub use models::{Models, ModelsError};
+pub use read::{Funnel, InfluencerPage, InfluencerQuery, SegmentPage, SegmentQuery, View};
+pub use write::{PendingScores, ProfileUpdate, Scored};
+
+use crate::{
+    scoring::{Model, Tenant, Timestamp, index},
+    store::{IndexEntry, Store, TopicTotals, TotalsChange},
+};
+
+/// Bounds that an operator may configure.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How far ahead of the server's clock an event may be.
+    pub max_skew: Duration,
+    /// How many events a record remembers.
+    pub remembered_events: usize,
+    /// Events in flight beyond which `ScoreEvent` and `UpdateProfile` are turned away and
+    /// streams wait.
+    pub max_events_in_flight: usize,
+}
+
+/// Tells the instant.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// The clock of the machine.
+pub fn system_clock() -> Clock {
+    Arc::new(|| {
+        let since_epoch = std::time::SystemTime::UNIX_EPOCH
+            .elapsed()
+            .unwrap_or_default();
+        let nanos = i64::try_from(since_epoch.as_nanos()).unwrap_or(i64::MAX);
+        Timestamp::from_nanos(nanos).unwrap_or_default()
+    })
+}
+
+/// The service, shared by all requests.
+pub struct Service<S> {
+    shell: Arc<Shell<S>>,
+}
+
+impl<S> Clone for Service<S> {
+    fn clone(&self) -> Self {
+        Self {
+            shell: Arc::clone(&self.shell),
+        }
+    }
+}
+
+impl<S> fmt::Debug for Service<S> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Service")
+    }
+}
+
+/// What all work shares.
+struct Shell<S> {
+    store: S,
+    models: Models,
+    settings: Settings,
+    clock: Clock,
+    events: lanes::Lanes<write::Work>,
+    credits: lanes::Lanes<write::CreditWork>,
+    in_flight: Arc<Semaphore>,
+}
+
+/// How many records are indexed at a time when ranks are rebuilt.
+const INDEX_BATCH: usize = 1_000;
+
+impl<S: Store> Service<S> {
+    /// Opens the service: rebuilds the ranks of every tenant that has a model, then is
+    /// ready.
+    pub async fn open(
+        store: S,
+        models: Models,
+        settings: Settings,
+        clock: Clock,
+    ) -> Result<Self, ServiceError> {
+        for tenant in store.tenants().await? {
+            match models.of(&tenant) {
+                Some(model) => rebuild(&store, &tenant, model).await?,
+                None => tracing::warn!(%tenant, "a stored tenant has no model and is not served"),
+            }
+        }
+        let in_flight = Arc::new(Semaphore::new(settings.max_events_in_flight));
+        let shell = Shell {
+            store,
+            models,
+            settings,
+            clock,
+            events: lanes::Lanes::new(),
+            credits: lanes::Lanes::new(),
+            in_flight,
+        };
+        Ok(Self {
+            shell: Arc::new(shell),
+        })
+    }
+
+    /// A hash of the tenant's model.
+    pub fn fingerprint(&self, tenant: &Tenant) -> Result<u64, ServiceError> {
+        Ok(self.shell.model(tenant)?.fingerprint())
+    }
+
+    /// Whether the service can answer now.
+    pub async fn ping(&self) -> Result<(), ServiceError> {
+        Ok(self.shell.store.ping().await?)
+    }
+}
+
+impl<S> Shell<S> {
+    fn model(&self, tenant: &Tenant) -> Result<&Arc<Model>, ServiceError> {
+        self.models
+            .of(tenant)
+            .ok_or_else(|| ServiceError::UnknownTenant {
+                tenant: tenant.to_string(),
+            })
+    }
+
+    fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+}
+
+async fn rebuild<S: Store>(store: &S, tenant: &Tenant, model: &Model) -> Result<(), ServiceError> {
+    let mut after = None;
+    let mut indexed = 0_usize;
+    loop {
+        let records = store.scan(tenant, after.as_ref(), INDEX_BATCH).await?;
+        let Some(last) = records.last() else {
+            break;
+        };
+        after = Some(last.profile_id.clone());
+        indexed += records.len();
+        let entries = records.into_iter().map(|stored| {
+            let (ranks, totals) = index(model, &stored.record);
+            IndexEntry {
+                profile_id: stored.profile_id,
+                ranks,
+                totals: totals.into_iter().map(totals_change).collect(),
+            }
+        });
+        store.index(tenant, entries.collect()).await?;
+    }
+    tracing::info!(%tenant, profiles = indexed, "ranks rebuilt");
+    Ok(())
+}
+
+fn totals_change((topic, touches, advance_millionths): (String, u64, u64)) -> TotalsChange {
+    TotalsChange {
+        topic,
+        added: TopicTotals {
+            touches,
+            advance_millionths,
+        },
+    }
+}

@@ -1,0 +1,117 @@
+//! The models that the service judges by: one for every tenant, or one file each.
+
+use std::{
+    collections::HashMap,
+    fmt, fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use crate::scoring::{Mistake, Model, Tenant, limits::MAX_MODEL_BYTES};
+
+/// Models by tenant.
+#[derive(Clone, Debug)]
+pub enum Models {
+    /// One model serves every tenant.
+    Shared(Arc<Model>),
+    /// Each tenant has its own; other tenants do not exist.
+    ByTenant(HashMap<Tenant, Arc<Model>>),
+}
+
+/// Why models could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelsError {
+    /// A file or directory cannot be read.
+    #[error("cannot read the model {path}: {error}")]
+    Unreadable {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// A file in a directory of models is not named after a tenant.
+    #[error("{0} is not named <tenant>.toml with a tenant of [a-z0-9_-], at most 64 characters")]
+    Misnamed(PathBuf),
+    /// A directory of models is empty.
+    #[error("the model directory {0} has no <tenant>.toml")]
+    Empty(PathBuf),
+    /// A file has mistakes.
+    #[error("{}", in_lines(path, mistakes))]
+    Mistaken {
+        /// Which one.
+        path: PathBuf,
+        /// All of them.
+        mistakes: Vec<Mistake>,
+    },
+}
+
+fn in_lines(path: &Path, mistakes: &[Mistake]) -> impl fmt::Display {
+    let lines = mistakes
+        .iter()
+        .map(|mistake| format!("{}:{mistake}", path.display()));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+impl Models {
+    /// The model that is built in.
+    pub const BUILT_IN: &'static str = include_str!("../../models/forum.toml");
+
+    /// Loads a file that serves every tenant, a directory of `<tenant>.toml`, or the
+    /// built-in model without a path.
+    pub fn load(path: Option<&Path>) -> Result<Self, ModelsError> {
+        let Some(path) = path else {
+            let built_in = parse(Path::new("models/forum.toml"), Self::BUILT_IN)?;
+            return Ok(Self::Shared(built_in));
+        };
+        if !path.is_dir() {
+            return Ok(Self::Shared(parse(path, &read(path)?)?));
+        }
+        let mut models = HashMap::new();
+        let entries = fs::read_dir(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+        for entry in entries.map_err(unreadable(path))? {
+            let file = entry.path();
+            if file.extension().is_none_or(|extension| extension != "toml") {
+                continue;
+            }
+            let name = file.file_stem().and_then(|stem| stem.to_str());
+            let tenant = name.and_then(Tenant::new);
+            let tenant = tenant.ok_or_else(|| ModelsError::Misnamed(file.clone()))?;
+            models.insert(tenant, parse(&file, &read(&file)?)?);
+        }
+        if models.is_empty() {
+            return Err(ModelsError::Empty(path.to_owned()));
+        }
+        Ok(Self::ByTenant(models))
+    }
+
+    /// The model of a tenant; `None` when the tenant does not exist.
+    pub fn of(&self, tenant: &Tenant) -> Option<&Arc<Model>> {
+        match self {
+            Self::Shared(model) => Some(model),
+            Self::ByTenant(models) => models.get(tenant),
+        }
+    }
+}
+
+fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> ModelsError {
+    let path = path.to_owned();
+    |error| ModelsError::Unreadable { path, error }
+}
+
+fn read(path: &Path) -> Result<String, ModelsError> {
+    let length = fs::metadata(path).map_err(unreadable(path))?.len();
+    if length > MAX_MODEL_BYTES as u64 {
+        let error = io::Error::other(format!("it has {length} bytes; at most {MAX_MODEL_BYTES}"));
+        return Err(unreadable(path)(error));
+    }
+    fs::read_to_string(path).map_err(unreadable(path))
+}
+
+fn parse(path: &Path, source: &str) -> Result<Arc<Model>, ModelsError> {
+    Model::parse(source)
+        .map(Arc::new)
+        .map_err(|mistakes| ModelsError::Mistaken {
+            path: path.to_owned(),
+            mistakes,
+        })
+}

@@ -1,0 +1,394 @@
+//! Questions: profiles, segments, the funnel and influencers, each exact at an instant.
+
+use super::{Service, ServiceError};
+use crate::{
+    scoring::{
+        Detail, InfluenceQuestion, Influencer, KeyRange, Model, Profile, ProfileId, RankKey,
+        RankName, Tenant, Timestamp, explain, influencer, limits::NOISE_FLOOR,
+    },
+    store::{Cursor, RankPage, RankRange, Store, StoreError, Stored},
+};
+
+/// How much of a profile to return.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum View {
+    /// Points only.
+    Basic,
+    /// Also percentiles and contributions.
+    Full,
+}
+
+/// A page of a segment.
+#[derive(Clone, Debug)]
+pub struct SegmentQuery {
+    /// The name of the segment.
+    pub segment: String,
+    /// Only members at these stages; empty for all.
+    pub stages: Vec<String>,
+    /// How much of each profile to return.
+    pub view: View,
+    /// The instant; now when absent.
+    pub as_of: Option<Timestamp>,
+    /// How many members to read.
+    pub page_size: usize,
+    /// Where the page starts.
+    pub after: Option<Cursor>,
+}
+
+/// Members of a segment, highest first.
+#[derive(Clone, Debug)]
+pub struct SegmentPage {
+    /// Places in the segment, from 1, and profiles.
+    pub entries: Vec<(u64, Profile)>,
+    /// How many members the segment has, at any stage.
+    pub total: u64,
+    /// Where the next page starts; `None` on the last one.
+    pub next: Option<Cursor>,
+    /// The instant of the page.
+    pub as_of: Timestamp,
+}
+
+/// A page of influencers.
+#[derive(Clone, Debug)]
+pub struct InfluencerQuery {
+    /// The name of the topic.
+    pub topic: String,
+    /// Only influence on people at this stage; empty for all.
+    pub stage: String,
+    /// The instant; now when absent.
+    pub as_of: Option<Timestamp>,
+    /// How many authors to read.
+    pub page_size: usize,
+    /// Where the page starts.
+    pub after: Option<Cursor>,
+}
+
+/// Authors, highest influence first.
+#[derive(Clone, Debug)]
+pub struct InfluencerPage {
+    /// The authors.
+    pub entries: Vec<Influencer>,
+    /// Where the next page starts; `None` on the last one.
+    pub next: Option<Cursor>,
+    /// The instant of the page.
+    pub as_of: Timestamp,
+}
+
+/// How many profiles stand at each stage.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Funnel {
+    /// Every stage, lowest first.
+    pub stages: Vec<(String, u64)>,
+    /// Profiles below all stages.
+    pub unstaged: u64,
+}
+
+impl<S: Store> Service<S> {
+    /// Reads one profile.
+    pub async fn profile(
+        &self,
+        tenant: &Tenant,
+        profile_id: &ProfileId,
+        view: View,
+        as_of: Option<Timestamp>,
+    ) -> Result<Profile, ServiceError> {
+        let model = self.shell.model(tenant)?;
+        let mut loaded = self
+            .shell
+            .store
+            .load(tenant, std::slice::from_ref(profile_id))
+            .await;
+        let stored = loaded.pop().unwrap_or(Ok(None))?;
+        let stored = stored.ok_or_else(|| ServiceError::UnknownProfile(profile_id.to_string()))?;
+        let at = self.instant_for(&stored, as_of)?;
+        let mut profiles = [explain(model, profile_id, &stored.record, at, detail(view))];
+        if view == View::Full {
+            self.add_percentiles(tenant, model, &mut profiles, at)
+                .await?;
+        }
+        let [profile] = profiles;
+        Ok(profile)
+    }
+
+    /// Reads profiles: those that are known, in the order asked for, and the ids that are
+    /// not.
+    pub async fn profiles(
+        &self,
+        tenant: &Tenant,
+        profile_ids: &[ProfileId],
+        as_of: Option<Timestamp>,
+    ) -> Result<(Vec<Profile>, Vec<ProfileId>), ServiceError> {
+        let model = self.shell.model(tenant)?;
+        let loaded = self.shell.store.load(tenant, profile_ids).await;
+        let mut profiles = Vec::with_capacity(profile_ids.len());
+        let mut missing = Vec::new();
+        for (profile_id, stored) in profile_ids.iter().zip(loaded) {
+            match stored? {
+                Some(stored) => {
+                    let at = self.instant_for(&stored, as_of)?;
+                    let record = &stored.record;
+                    profiles.push(explain(model, profile_id, record, at, Detail::Points));
+                }
+                None => missing.push(profile_id.clone()),
+            }
+        }
+        Ok((profiles, missing))
+    }
+
+    /// Reads a page of a segment.
+    pub async fn rank_segment(
+        &self,
+        tenant: &Tenant,
+        query: SegmentQuery,
+    ) -> Result<SegmentPage, ServiceError> {
+        let model = self.shell.model(tenant)?;
+        let segment = model
+            .segments
+            .iter()
+            .find(|segment| segment.name == query.segment);
+        let segment =
+            segment.ok_or_else(|| unknown("segment", &query.segment, model.segment_names()))?;
+        for stage in &query.stages {
+            check_stage(model, stage)?;
+        }
+        let at = query.as_of.unwrap_or_else(|| self.shell.now());
+        let range = RankRange {
+            rank: model.ranks[segment.rank].name.clone(),
+            keys: model.segment_range(segment, at),
+        };
+        let after = query.after.as_ref();
+        let page = self
+            .shell
+            .store
+            .page(tenant, &range, after, query.page_size)
+            .await?;
+        let next = next_cursor(&page);
+        let members = self.load_entries(tenant, &page).await?;
+        let mut entries = Vec::with_capacity(members.len());
+        for (rank, stored) in members {
+            let id = &stored.profile_id;
+            let profile = explain(model, id, &stored.record, at, detail(query.view));
+            let stage = profile.stage.as_ref();
+            if query.stages.is_empty() || stage.is_some_and(|stage| query.stages.contains(stage)) {
+                entries.push((rank, profile));
+            }
+        }
+        if query.view == View::Full {
+            let mut profiles: Vec<Profile> =
+                entries.iter().map(|(_, profile)| profile.clone()).collect();
+            self.add_percentiles(tenant, model, &mut profiles, at)
+                .await?;
+            for ((_, entry), profile) in entries.iter_mut().zip(profiles) {
+                *entry = profile;
+            }
+        }
+        Ok(SegmentPage {
+            entries,
+            total: page.total,
+            next,
+            as_of: at,
+        })
+    }
+
+    /// Counts the profiles at each stage, every profile once.
+    pub async fn funnel(
+        &self,
+        tenant: &Tenant,
+        as_of: Option<Timestamp>,
+    ) -> Result<Funnel, ServiceError> {
+        let model = self.shell.model(tenant)?;
+        let at = as_of.unwrap_or_else(|| self.shell.now());
+        let mut stages = Vec::new();
+        let mut ranges = Vec::new();
+        for ladder in &model.ladders {
+            for (stage, keys) in ladder.ranges(model, at) {
+                stages.push(stage);
+                let rank = ladder.rank.clone();
+                ranges.push(RankRange { rank, keys });
+            }
+        }
+        let counts = self.shell.store.count(tenant, &ranges).await?;
+        let mut funnel = Funnel {
+            stages: model
+                .stage_names()
+                .map(|stage| (stage.to_owned(), 0))
+                .collect(),
+            unstaged: 0,
+        };
+        for (stage, count) in stages.into_iter().zip(counts) {
+            match stage {
+                Some(stage) => funnel.stages[stage].1 += count,
+                None => funnel.unstaged += count,
+            }
+        }
+        Ok(funnel)
+    }
+
+    /// Reads a page of the influencers on a topic.
+    pub async fn top_influencers(
+        &self,
+        tenant: &Tenant,
+        query: InfluencerQuery,
+    ) -> Result<InfluencerPage, ServiceError> {
+        let model = self.shell.model(tenant)?;
+        if !model.topics.contains(&query.topic) {
+            return Err(unknown("topic", &query.topic, model.topic_names()));
+        }
+        let stage = (!query.stage.is_empty()).then_some(query.stage.as_str());
+        if let Some(stage) = stage {
+            check_stage(model, stage)?;
+        }
+        let at = query.as_of.unwrap_or_else(|| self.shell.now());
+        let Some(from) = model.influence_floor(at) else {
+            return Ok(InfluencerPage {
+                entries: Vec::new(),
+                next: None,
+                as_of: at,
+            });
+        };
+        let range = RankRange {
+            rank: Model::influence_rank(&query.topic, stage),
+            keys: KeyRange { from, below: None },
+        };
+        let after = query.after.as_ref();
+        let page = self
+            .shell
+            .store
+            .page(tenant, &range, after, query.page_size)
+            .await?;
+        let topics = std::slice::from_ref(&query.topic);
+        let totals = self.shell.store.totals(tenant, topics).await?;
+        let totals = totals.first().copied().unwrap_or_default();
+        let question = InfluenceQuestion {
+            topic: &query.topic,
+            stage,
+            totals: (totals.touches, totals.advance_millionths),
+            at,
+        };
+        let authors = self.load_entries(tenant, &page).await?;
+        let entries = authors
+            .iter()
+            .map(|(_, author)| influencer(model, &author.profile_id, &author.record, &question));
+        Ok(InfluencerPage {
+            entries: entries.collect(),
+            next: next_cursor(&page),
+            as_of: at,
+        })
+    }
+
+    /// The instant to compute a profile for.
+    fn instant_for(
+        &self,
+        stored: &Stored,
+        as_of: Option<Timestamp>,
+    ) -> Result<Timestamp, ServiceError> {
+        let last_event = stored.record.last_event_time;
+        match as_of {
+            None => Ok(self.shell.now().max(last_event)),
+            Some(as_of) if as_of < last_event => Err(ServiceError::AsOfBeforeLastEvent {
+                profile_id: stored.profile_id.to_string(),
+                as_of,
+                last_event,
+            }),
+            Some(as_of) => Ok(as_of),
+        }
+    }
+
+    /// The records of a page with their places, from 1. Who has vanished since is left out.
+    async fn load_entries(
+        &self,
+        tenant: &Tenant,
+        page: &RankPage,
+    ) -> Result<Vec<(u64, Stored)>, StoreError> {
+        let ids: Vec<ProfileId> = page.entries.iter().map(|(_, id)| id.clone()).collect();
+        let loaded = self.shell.store.load(tenant, &ids).await;
+        let mut entries = Vec::with_capacity(ids.len());
+        for (rank, stored) in (page.preceding + 1..).zip(loaded) {
+            if let Some(stored) = stored? {
+                entries.push((rank, stored));
+            }
+        }
+        Ok(entries)
+    }
+
+    /// Sets the percentile of every score with points: of the profiles with points on the
+    /// score, the share that has at most as many.
+    async fn add_percentiles(
+        &self,
+        tenant: &Tenant,
+        model: &Model,
+        profiles: &mut [Profile],
+        at: Timestamp,
+    ) -> Result<(), ServiceError> {
+        let rank_of = |position: usize| -> (RankName, RankKey) {
+            let rank = &model.ranks[model.scores[position].rank];
+            (rank.name.clone(), rank.slope.line(NOISE_FLOOR, at))
+        };
+        let mut ranges: Vec<RankRange> = (0..model.scores.len())
+            .map(|position| {
+                let (rank, from) = rank_of(position);
+                let keys = KeyRange { from, below: None };
+                RankRange { rank, keys }
+            })
+            .collect();
+        let mut asked = Vec::new();
+        for (index, profile) in profiles.iter().enumerate() {
+            for (position, score) in profile.scores.iter().enumerate() {
+                if score.points > 0.0 {
+                    let above = model.scores[position].slope.line_above(score.points, at);
+                    asked.push((index, position));
+                    let (rank, _) = rank_of(position);
+                    let keys = KeyRange {
+                        from: above,
+                        below: None,
+                    };
+                    ranges.push(RankRange { rank, keys });
+                }
+            }
+        }
+        let counts = self.shell.store.count(tenant, &ranges).await?;
+        let (totals, above) = counts.split_at(model.scores.len());
+        for ((index, position), above) in asked.into_iter().zip(above) {
+            let total = totals[position].max(1);
+            let share = 1.0 - (*above).min(total) as f64 / total as f64;
+            profiles[index].scores[position].percentile = Some(100.0 * share);
+        }
+        Ok(())
+    }
+}
+
+fn detail(view: View) -> Detail {
+    match view {
+        View::Basic => Detail::Points,
+        View::Full => Detail::Contributions,
+    }
+}
+
+fn check_stage(model: &Model, stage: &str) -> Result<(), ServiceError> {
+    if model.stage_names().any(|known| known == stage) {
+        return Ok(());
+    }
+    Err(unknown("stage", stage, model.stage_names()))
+}
+
+fn unknown<'a>(
+    kind: &'static str,
+    name: &str,
+    known: impl Iterator<Item = &'a str>,
+) -> ServiceError {
+    ServiceError::UnknownName {
+        kind,
+        name: name.to_owned(),
+        known: known.map(str::to_owned).collect(),
+    }
+}
+
+/// Just after the last entry of a page, unless the range ends there.
+fn next_cursor(page: &RankPage) -> Option<Cursor> {
+    let read = page.preceding + page.entries.len() as u64;
+    let (key, profile_id) = page.entries.last()?;
+    (read < page.total).then(|| Cursor {
+        key: *key,
+        profile_id: profile_id.clone(),
+    })
+}
