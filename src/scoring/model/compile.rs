@@ -29,7 +29,9 @@ pub(super) fn compile(source: &str) -> Result<Model, Vec<Mistake>> {
         mistakes.add(0..0, format!("the file has over {MAX_MODEL_BYTES} bytes"));
         return Err(mistakes.into_sorted());
     }
-    let file = file::read(source, &mut mistakes);
+    let Some(file) = file::read(source, &mut mistakes) else {
+        return Err(mistakes.into_sorted());
+    };
     let mut compiler = Compiler {
         source,
         score_names: file

@@ -381,7 +381,7 @@ impl Names<'_> {
     }
 
     fn resolve(&mut self, node: &mut IdedExpr) {
-        if let Some(path) = path_of(&node.expr) {
+        if let Some(path) = path_of(node) {
             if !self.locals.contains(&path.segments[0].to_owned()) {
                 return self.resolve_path(node);
             }
@@ -491,7 +491,10 @@ impl Names<'_> {
                 let known = name.inner().is_empty() || self.stages.contains(&name.inner());
                 if reads_stage && !known {
                     let hint = suggestion(name.inner(), self.stages.iter().copied());
-                    self.mistake(node.id, format!("has no stage {:?}; {hint}", name.inner()));
+                    self.mistake(
+                        argument.id,
+                        format!("has no stage {:?}; {hint}", name.inner()),
+                    );
                 }
             }
         }
@@ -525,7 +528,7 @@ impl Names<'_> {
 
     /// Turns `event.attributes.x` into one variable.
     fn resolve_path(&mut self, node: &mut IdedExpr) {
-        let Some(path) = path_of(&node.expr) else {
+        let Some(path) = path_of(node) else {
             return;
         };
         let segments: Vec<String> = path
@@ -535,7 +538,7 @@ impl Names<'_> {
             .collect();
         let is_test = path.is_test;
         let names: Vec<&str> = segments.iter().map(String::as_str).collect();
-        let id = node.id;
+        let id = path.root;
         let wanted = match names.as_slice() {
             ["event", ..] if self.scope == Scope::Standing => {
                 let message = "reads the event; here only profile.attributes and seen() can be read, because the condition must hold between events";
@@ -620,26 +623,30 @@ fn replace_prefix(node: &mut IdedExpr, depth: usize, is_test: bool, variable: St
 struct Path<'a> {
     segments: Vec<&'a str>,
     is_test: bool,
+    /// The node of the first segment.
+    root: u64,
 }
 
-/// `a.b["c"]` as segments; `has(a.b)` is a test.
-fn path_of(expr: &Expr) -> Option<Path<'_>> {
+/// `a.b.c` as segments; `has(a.b)` is a test.
+fn path_of(node: &IdedExpr) -> Option<Path<'_>> {
     let mut segments = Vec::new();
     let mut is_test = false;
-    let mut current = expr;
+    let mut current = node;
     loop {
-        match current {
+        match &current.expr {
             Expr::Ident(name) => {
                 segments.push(name.as_str());
                 segments.reverse();
-                return Some(Path { segments, is_test });
+                return Some(Path {
+                    segments,
+                    is_test,
+                    root: current.id,
+                });
             }
             Expr::Select(select) => {
-                if select.test {
-                    is_test = true;
-                }
+                is_test |= select.test;
                 segments.push(select.field.as_str());
-                current = &select.operand.expr;
+                current = &select.operand;
             }
             _ => return None,
         }

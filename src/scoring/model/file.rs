@@ -108,11 +108,14 @@ pub(super) struct InfluenceTable {
     pub reach: Option<String>,
 }
 
-/// Reads the file; whatever could be read, with the mistakes noted.
-pub(super) fn read(source: &str, mistakes: &mut Mistakes<'_>) -> ModelFile {
+/// Reads the file, with the mistakes noted; `None` when it is no TOML.
+pub(super) fn read(source: &str, mistakes: &mut Mistakes<'_>) -> Option<ModelFile> {
     let (root, errors) = DeTable::parse_recoverable(source);
     for error in errors {
         mistakes.add(error.span().unwrap_or(0..0), error.message());
+    }
+    if !mistakes.is_empty() {
+        return None;
     }
     let mut file = ModelFile::default();
     let mut root = Table::new("the file", root.span(), root.get_ref(), mistakes);
@@ -127,7 +130,7 @@ pub(super) fn read(source: &str, mistakes: &mut Mistakes<'_>) -> ModelFile {
         .flatten();
     file.influence = root.table("influence", read_influence).flatten();
     root.finish();
-    file
+    Some(file)
 }
 
 fn read_score(name: Placed<String>, table: &mut Table<'_, '_, '_>) -> Option<ScoreTable> {

@@ -1,0 +1,177 @@
+//! Who gets credit, for what, and how often.
+
+use bellwether::scoring::{
+    Credit, Event, IdHash, Judgement, Model, ProfileId, Record, influence_probability,
+};
+
+use crate::{DAY, at, context, event, model};
+
+const MODEL: &str = r#"
+[scores.interest]
+half_life = "7d"
+[[signals]]
+name = "visited"
+on = "visit"
+points = { interest = 10 }
+[[stages]]
+name = "awareness"
+[[stages]]
+name = "decision"
+min = { interest = 20 }
+[[topics]]
+name = "coverage"
+[[topics]]
+name = "price"
+[influence]
+event_types = { reply = 2, share = 5 }
+half_life = "7d"
+attribution_half_life = "1d"
+advance = 10
+"#;
+
+fn reply(id: &str, author: &str, topics: &[&str]) -> Event {
+    Event {
+        author_id: ProfileId::new(author),
+        tags: topics.iter().map(|topic| (*topic).to_owned()).collect(),
+        ..event(id, "reply")
+    }
+}
+
+fn credits(model: &Model, events: &[(i64, Event)]) -> (Record, Vec<Credit>) {
+    let ann = ProfileId::new("ann").unwrap();
+    let mut judgement = Judgement::new(model, ann, Record::default());
+    for (time, event) in events {
+        judgement.apply(event, &context(at(*time)));
+    }
+    let outcome = judgement.finish();
+    (outcome.record, outcome.credits)
+}
+
+#[test]
+fn a_touch_credits_the_author_on_each_declared_topic_at_the_stage_of_the_actor() {
+    let model = model(MODEL);
+    let (_, credits) = credits(
+        &model,
+        &[(0, reply("1", "bob", &["price", "coverage", "other"]))],
+    );
+    let [credit] = credits.as_slice() else {
+        panic!("{credits:?}");
+    };
+    assert_eq!(credit.author_id.as_str(), "bob");
+    assert_eq!(credit.topics, ["coverage", "price"]);
+    assert_eq!(credit.stage, "awareness");
+    assert_eq!(
+        (credit.credit, credit.touches, credit.advance_millionths),
+        (2.0, 1, 0)
+    );
+}
+
+#[test]
+fn own_content_undeclared_topics_and_other_types_are_no_touch() {
+    let model = model(MODEL);
+    let own = reply("1", "ann", &["price"]);
+    let elsewhere = reply("2", "bob", &["other"]);
+    let unlisted = Event {
+        event_type: "visit".to_owned(),
+        ..reply("3", "bob", &["price"])
+    };
+    let (_, credits) = credits(&model, &[(0, own), (1, elsewhere), (2, unlisted)]);
+    assert!(credits.is_empty(), "{credits:?}");
+}
+
+#[test]
+fn a_first_arrival_shares_one_advance_by_recency_and_forgets_its_touches() {
+    let model = model(MODEL);
+    let events = [
+        (0, reply("1", "bob", &["price"])),
+        (DAY, reply("2", "eve", &["coverage"])),
+        (DAY, event("3", "visit")),
+        (DAY + 1, event("4", "visit")),
+        (DAY + 2, event("5", "visit")),
+    ];
+    let (record, credits) = credits(&model, &events);
+    let advances: Vec<(&str, u64, f64)> = credits
+        .iter()
+        .filter(|credit| credit.touches == 0)
+        .map(|credit| {
+            (
+                credit.author_id.as_str(),
+                credit.advance_millionths,
+                credit.credit,
+            )
+        })
+        .collect();
+    assert_eq!(
+        advances,
+        [("bob", 333_333, 3.33333), ("eve", 666_667, 6.66667)]
+    );
+    assert!(record.touches.is_empty());
+    assert_eq!(record.reached_stages, ["awareness", "decision"]);
+}
+
+#[test]
+fn arriving_again_is_no_advance() {
+    let model = model(MODEL);
+    let events = [
+        (0, event("1", "visit")),
+        (0, event("2", "visit")),
+        (30 * DAY, reply("3", "bob", &["price"])),
+        (30 * DAY, event("4", "visit")),
+        (30 * DAY, event("5", "visit")),
+        (30 * DAY, event("6", "visit")),
+    ];
+    let (_, credits) = credits(&model, &events);
+    assert_eq!(
+        credits
+            .iter()
+            .map(|credit| credit.advance_millionths)
+            .sum::<u64>(),
+        0
+    );
+}
+
+#[test]
+fn a_credit_counts_once_and_fades() {
+    let model = model(MODEL);
+    let bob = ProfileId::new("bob").unwrap();
+    let credit = Credit {
+        id: IdHash(7),
+        author_id: bob.clone(),
+        time: at(0),
+        topics: vec!["price".to_owned()],
+        stage: "awareness".to_owned(),
+        credit: 2.0,
+        touches: 1,
+        advance_millionths: 0,
+    };
+    let mut judgement = Judgement::new_profile(&model, bob);
+    assert!(judgement.credit(&credit));
+    assert!(!judgement.credit(&credit));
+    let later = Credit {
+        id: IdHash(8),
+        time: at(7 * DAY),
+        ..credit
+    };
+    assert!(judgement.credit(&later));
+    let outcome = judgement.finish();
+    assert_eq!(outcome.record.influence[0].credit, 3.0);
+    assert_eq!(outcome.record.influence[0].touches, 2);
+    assert_eq!(outcome.record.event_count, 0);
+    let ranks: Vec<&str> = outcome
+        .ranks
+        .iter()
+        .map(|change| change.rank.as_str())
+        .collect();
+    assert!(ranks.contains(&"influence::price"), "{ranks:?}");
+    assert!(ranks.contains(&"influence:awareness:price"), "{ranks:?}");
+}
+
+#[test]
+fn one_lucky_touch_does_not_win() {
+    let topic = (1_000, 100_000_000);
+    let lucky = influence_probability((1, 1_000_000), topic);
+    let steady = influence_probability((200, 60_000_000), topic);
+    assert!((lucky - 2.0 / 11.0).abs() < 1e-12);
+    assert!(steady > lucky, "{steady} {lucky}");
+    assert_eq!(influence_probability((0, 0), (0, 0)), 0.0);
+}

@@ -1,0 +1,75 @@
+//! Holds the scoring core to its mathematics and its model files to their promises.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+
+mod counting;
+mod influence;
+mod models;
+mod properties;
+mod topics;
+
+use bellwether::scoring::{
+    Attributes, Context, Detail, Event, EventOutcome, IdHash, Judgement, Model, Profile, ProfileId,
+    Record, Timestamp, explain,
+};
+
+/// Noon of 2026-01-01.
+pub const START: i64 = 1_767_268_800_000_000_000;
+pub const SECOND: i64 = 1_000_000_000;
+pub const DAY: i64 = 86_400 * SECOND;
+
+pub fn at(offset_nanos: i64) -> Timestamp {
+    Timestamp::from_nanos(START + offset_nanos).unwrap()
+}
+
+pub fn model(source: &str) -> Model {
+    Model::parse(source).unwrap_or_else(|mistakes| {
+        let lines: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+        panic!("{}", lines.join("\n"))
+    })
+}
+
+pub fn event(id: &str, event_type: &str) -> Event {
+    Event {
+        id: IdHash::of_event(id),
+        profile_id: ProfileId::new("ann").unwrap(),
+        event_type: event_type.to_owned(),
+        time: None,
+        channel: String::new(),
+        attributes: Attributes::new(),
+        text: String::new(),
+        tags: Vec::new(),
+        sentiment: None,
+        author_id: None,
+        content_id: String::new(),
+    }
+}
+
+pub fn context(at: Timestamp) -> Context {
+    Context {
+        at,
+        remembered_events: 256,
+    }
+}
+
+/// Counts events one after the other, each in a write of its own.
+pub fn replay(model: &Model, events: &[(Timestamp, Event)]) -> (Record, Vec<EventOutcome>) {
+    let mut record = Record::default();
+    let mut outcomes = Vec::new();
+    for (time, event) in events {
+        let mut judgement = Judgement::new(model, event.profile_id.clone(), record);
+        outcomes.push(judgement.apply(event, &context(*time)));
+        record = judgement.finish().record;
+    }
+    (record, outcomes)
+}
+
+pub fn view(model: &Model, record: &Record, at: Timestamp) -> Profile {
+    let ann = ProfileId::new("ann").unwrap();
+    explain(model, &ann, record, at, Detail::Contributions)
+}
+
+pub fn points(model: &Model, record: &Record, at: Timestamp, score: &str) -> f64 {
+    let profile = view(model, record, at);
+    let score = profile.scores.into_iter().find(|found| found.name == score);
+    score.unwrap().points
+}

@@ -1,0 +1,238 @@
+//! Model files: what is refused, where, and with which words.
+
+use bellwether::scoring::Model;
+
+const GOOD: &str =
+    "[scores.interest]\nhalf_life = \"7d\"\n[scores.warmth]\nhalf_life = \"1d\"\n[scores.fit]\n";
+
+/// Each mistake as `line:column` and a part of its message.
+fn check(source: &str, expected: &[(&str, &str)]) {
+    let source = format!("{GOOD}{source}");
+    let mistakes = Model::parse(&source)
+        .map(|_| ())
+        .expect_err("a model with mistakes");
+    let found: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+    for (found, (place, words)) in found.iter().zip(expected) {
+        assert!(
+            found.starts_with(&format!("{place}: ")),
+            "{found:?} is not at {place}"
+        );
+        assert!(found.contains(words), "{found:?} does not say {words:?}");
+    }
+}
+
+#[test]
+fn every_shipped_model_is_valid() {
+    let mut count = 0;
+    for entry in std::fs::read_dir("models").unwrap() {
+        let path = entry.unwrap().path();
+        let source = std::fs::read_to_string(&path).unwrap();
+        if let Err(mistakes) = Model::parse(&source) {
+            panic!("{}: {mistakes:#?}", path.display());
+        }
+        count += 1;
+    }
+    assert!(count > 0);
+}
+
+#[test]
+fn all_mistakes_are_told_at_once_in_the_order_of_the_file() {
+    check(
+        "[[signals]]\nname = \"a\"\non = \"visit\"\npoints = { intrest = 1 }\nwenn = 'true'\n[[stages]]\nmin = { interest = 0 }\n",
+        &[
+            ("9:12", "did you mean \"interest\"?"),
+            ("10:1", "did you mean \"when\"?"),
+            ("11:1", "lacks \"name\""),
+            ("12:20", "must be a number from"),
+        ],
+    );
+}
+
+#[test]
+fn text_that_is_no_toml_is_told_with_its_place() {
+    check("[[signals]\nname = \"a\"\n", &[("6:11", "")]);
+}
+
+#[test]
+fn wrong_kinds_of_values_are_told() {
+    check(
+        "[[signals]]\nname = 5\non = 7\npoints = 3\nvalue = true\nlimit = \"x\"\ncooldown = 10\n",
+        &[
+            ("7:8", "\"name\" must be a string"),
+            ("8:6", "\"on\" must be a string"),
+            ("9:10", "\"points\" must be a table"),
+            ("10:9", "\"value\" must be a number"),
+            ("11:9", "\"limit\" must be a number"),
+            ("12:12", "a number and a unit"),
+        ],
+    );
+}
+
+#[test]
+fn durations_and_numbers_have_bounds() {
+    check(
+        "[scores.fast]\nhalf_life = \"30s\"\n[scores.odd]\nhalf_life = \"7 days\"\nbase = 1e12\n[scores.nan]\nbase = nan\n",
+        &[
+            ("7:13", "from 1m"),
+            ("9:13", "a number and a unit"),
+            ("10:8", "must be a number from"),
+            ("12:8", "must be a number from"),
+        ],
+    );
+}
+
+#[test]
+fn names_are_unique_and_well_formed() {
+    check(
+        "[[stages]]\nname = \"a\"\n[[stages]]\nname = \"a\"\n[[stages]]\nname = \"Über\"\n",
+        &[("9:8", "two stages called \"a\""), ("11:8", "is no name")],
+    );
+}
+
+#[test]
+fn what_would_depend_on_the_clock_is_refused_with_the_alternative() {
+    check(
+        r#"[[attributes]]
+name = "warm"
+when = 'scores.interest > 5'
+points = { fit = 1 }
+[[attributes]]
+name = "states"
+when = 'has(profile.attributes.x)'
+points = { interest = 1 }
+[[signals]]
+name = "late"
+on = "visit"
+when = 'now() > event.time'
+points = { interest = 1 }
+[scores.based]
+half_life = "7d"
+base = 3
+"#,
+        &[
+            ("8:9", "bound a score with min and max instead"),
+            ("13:12", "score without half_life"),
+            ("17:12", "use a score with a half-life"),
+            ("17:17", "reads the time of the event"),
+            ("21:8", "a fading score starts from 0"),
+        ],
+    );
+}
+
+#[test]
+fn every_name_in_a_condition_is_resolved() {
+    check(
+        r#"[[signals]]
+name = "a"
+on = "visit"
+when = 'event.atributes.x == 1 || scores.intrest > 1 || stage == "nowhere" || sean("x") || seen(event.type) || user.id == 1'
+points = { interest = 1 }
+[[stages]]
+name = "awareness"
+[[segments]]
+name = "s"
+when = 'event.type == "x"'
+rank_by = "interest"
+"#,
+        &[
+            ("9:9", "did you mean \"attributes\"?"),
+            ("9:35", "did you mean \"interest\"?"),
+            ("9:66", "has no stage \"nowhere\""),
+            ("9:83", "did you mean \"seen\"?"),
+            ("9:96", "one event type in quotes"),
+            ("9:112", "has no \"user\""),
+            ("15:9", "reads the event"),
+        ],
+    );
+}
+
+#[test]
+fn an_expression_that_does_not_parse_is_told_with_its_place() {
+    check(
+        "[[signals]]\nname = \"a\"\non = \"visit\"\nwhen = 'event.type == '\npoints = { interest = 1 }\n",
+        &[("9:23", "is no CEL expression")],
+    );
+}
+
+#[test]
+fn deep_nesting_is_refused_before_it_is_parsed() {
+    let deep = format!("{}true{}", "(".repeat(400), ")".repeat(400));
+    check(
+        &format!(
+            "[[signals]]\nname = \"a\"\non = \"visit\"\nwhen = '{deep}'\npoints = {{ interest = 1 }}\n"
+        ),
+        &[("9:9", "is nested deeper")],
+    );
+}
+
+#[test]
+fn stages_that_may_hold_together_are_bounded_on_one_score() {
+    check(
+        "[[stages]]\nname = \"a\"\nmin = { interest = 1 }\n[[stages]]\nname = \"b\"\nmin = { warmth = 1 }\n[[stages]]\nname = \"c\"\nmin = { interest = 1, warmth = 2 }\n",
+        &[
+            ("10:8", "bound both on one score"),
+            ("13:8", "bound both on one score"),
+            ("14:23", "on one score at most"),
+        ],
+    );
+}
+
+#[test]
+fn bounds_on_different_scores_are_fine_where_a_floor_parts_them() {
+    let source = format!(
+        "{GOOD}[[stages]]\nname = \"a\"\nmin = {{ interest = 1 }}\n[[stages]]\nname = \"b\"\nwhen = 'seen(\"x\")'\n[[stages]]\nname = \"c\"\nwhen = 'seen(\"x\")'\nmin = {{ warmth = 1 }}\n"
+    );
+    Model::parse(&source).unwrap();
+}
+
+#[test]
+fn at_most_six_distinct_conditions_of_stages() {
+    let stages: String = (0..7)
+        .map(|n| format!("[[stages]]\nname = \"s{n}\"\nwhen = 'seen(\"t{n}\")'\n"))
+        .collect();
+    check(&stages, &[("1:1", "at most 6 are allowed")]);
+}
+
+#[test]
+fn an_empty_segment_is_refused() {
+    check(
+        "[[segments]]\nname = \"s\"\nrank_by = [\"interest\", \"interest\"]\nmin = 5\nmax = 5\n[[segments]]\nname = \"t\"\nrank_by = []\n",
+        &[
+            ("8:24", "stands twice"),
+            ("10:7", "max must be above min"),
+            ("13:11", "is empty"),
+        ],
+    );
+}
+
+#[test]
+fn a_rule_without_points_or_condition_is_refused() {
+    check(
+        "[[attributes]]\nname = \"a\"\n[[signals]]\nname = \"b\"\non = \"x\"\npoints = {}\n[influence]\nhalf_life = \"7d\"\n",
+        &[
+            ("6:1", "lacks \"when\""),
+            ("6:1", "lacks \"points\""),
+            ("11:10", "is empty"),
+            ("12:1", "lacks \"event_types\""),
+            ("12:1", "lacks \"attribution_half_life\""),
+        ],
+    );
+}
+
+#[test]
+fn an_empty_file_says_what_to_write() {
+    let mistakes = Model::parse("").map(|_| ()).unwrap_err();
+    assert!(
+        mistakes[0].message.contains("[scores.interest]"),
+        "{mistakes:?}"
+    );
+}
+
+#[test]
+fn a_fingerprint_follows_the_meaning_and_not_the_layout() {
+    let fingerprint = |source: &str| Model::parse(source).unwrap().fingerprint();
+    let spaced = GOOD.replace('\n', "  # so\n\n");
+    assert_eq!(fingerprint(GOOD), fingerprint(&spaced));
+    assert_ne!(fingerprint(GOOD), fingerprint(&GOOD.replace("7d", "8d")));
+}
