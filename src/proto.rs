@@ -1,7 +1,9 @@
-//! What `build.rs` generates from `proto/`.
-#![allow(missing_docs, clippy::all, clippy::pedantic)]
+//! What `build.rs` generates from `proto/`, and the conversion of its free-form values.
+
+pub mod attributes;
 
 /// `google.rpc`.
+#[allow(missing_docs, clippy::all, clippy::pedantic)]
 pub mod google {
     /// `google.rpc`.
     pub mod rpc {
@@ -11,6 +13,7 @@ pub mod google {
 }
 
 /// `bellwether`.
+#[allow(missing_docs, clippy::all, clippy::pedantic)]
 pub mod bellwether {
     /// The public API.
     pub mod v1 {

@@ -1,14 +1,12 @@
 //! Where records and ranks are kept. A store interprets nothing: it compares versions,
 //! and writes a record together with its rank changes.
 
-mod codec;
+pub mod codec;
 pub mod embedded;
 
 use std::future::Future;
 
 use crate::scoring::{KeyRange, ProfileId, RankChange, RankKey, RankName, Record, Tenant};
-
-//pub use codec::{decode, encode};
 
 /// Unique to each write of a record, never a counter that can repeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -178,8 +176,8 @@ pub trait Store: Send + Sync + 'static {
     /// Every tenant that has a record.
     fn tenants(&self) -> impl Future<Output = Result<Vec<Tenant>, StoreError>> + Send;
 
-    /// Adds the entries of records that the ranks do not hold yet. Called before the
-    /// store takes commits.
+    /// Adds the entries of records that the ranks do not hold yet; a record that they hold
+    /// adds nothing, neither to ranks nor to totals. Called before the store takes commits.
     fn index(
         &self,
         tenant: &Tenant,

@@ -1,0 +1,215 @@
+//! `google.protobuf.Struct` to and from [`Attributes`]. What comes in is checked against
+//! the bounds, and its depth before anything recurses that deep.
+
+use std::collections::BTreeMap;
+
+use pbjson_types::{ListValue, Struct, Value, value::Kind};
+use prost::Message;
+
+use crate::scoring::{
+    AttributeMistake, AttributeValue, Attributes, check_attributes, limits::MAX_ATTRIBUTE_DEPTH,
+};
+
+/// The attributes of a `Struct`, within every bound. A value without a kind is null.
+pub fn from_struct(message: Struct) -> Result<Attributes, AttributeMistake> {
+    let attributes = message
+        .fields
+        .into_iter()
+        .map(|(name, value)| Ok((name, from_value(value, 1)?)))
+        .collect::<Result<Attributes, AttributeMistake>>()?;
+    check_attributes(&attributes)?;
+    Ok(attributes)
+}
+
+/// The `Struct` of attributes.
+pub fn to_struct(attributes: &Attributes) -> Struct {
+    Struct {
+        fields: attributes
+            .iter()
+            .map(|(name, value)| (name.clone(), to_value(value)))
+            .collect(),
+    }
+}
+
+fn from_value(value: Value, depth: usize) -> Result<AttributeValue, AttributeMistake> {
+    if depth > MAX_ATTRIBUTE_DEPTH {
+        return Err(AttributeMistake::TooDeep);
+    }
+    Ok(match value.kind {
+        None | Some(Kind::NullValue(_)) => AttributeValue::Null,
+        Some(Kind::BoolValue(value)) => AttributeValue::Bool(value),
+        Some(Kind::NumberValue(number)) => AttributeValue::Number(number),
+        Some(Kind::StringValue(text)) => AttributeValue::String(text),
+        Some(Kind::ListValue(list)) => AttributeValue::List(
+            list.values
+                .into_iter()
+                .map(|inner| from_value(inner, depth + 1))
+                .collect::<Result<_, _>>()?,
+        ),
+        Some(Kind::StructValue(inner)) => AttributeValue::Map(
+            inner
+                .fields
+                .into_iter()
+                .map(|(name, inner)| Ok((name, from_value(inner, depth + 1)?)))
+                .collect::<Result<_, AttributeMistake>>()?,
+        ),
+    })
+}
+
+fn to_value(value: &AttributeValue) -> Value {
+    let kind = match value {
+        AttributeValue::Null => Kind::NullValue(0),
+        AttributeValue::Bool(value) => Kind::BoolValue(*value),
+        AttributeValue::Number(number) => Kind::NumberValue(*number),
+        AttributeValue::String(text) => Kind::StringValue(text.clone()),
+        AttributeValue::List(values) => Kind::ListValue(ListValue {
+            values: values.iter().map(to_value).collect(),
+        }),
+        AttributeValue::Map(values) => Kind::StructValue(to_struct(values)),
+    };
+    Value { kind: Some(kind) }
+}
+
+/// A `Struct` on the wire with its entries in order, so that equal attributes are equal
+/// bytes: the map of the generated type has no order.
+#[derive(Clone, PartialEq, Message)]
+pub struct OrderedStruct {
+    #[prost(btree_map = "string, message", tag = "1")]
+    fields: BTreeMap<String, OrderedValue>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct OrderedValue {
+    #[prost(oneof = "OrderedKind", tags = "1, 2, 3, 4, 5, 6")]
+    kind: Option<OrderedKind>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct OrderedList {
+    #[prost(message, repeated, tag = "1")]
+    values: Vec<OrderedValue>,
+}
+
+#[derive(Clone, PartialEq, prost::Oneof)]
+enum OrderedKind {
+    #[prost(int32, tag = "1")]
+    Null(i32),
+    #[prost(double, tag = "2")]
+    Number(f64),
+    #[prost(string, tag = "3")]
+    String(String),
+    #[prost(bool, tag = "4")]
+    Bool(bool),
+    #[prost(message, tag = "5")]
+    Struct(OrderedStruct),
+    #[prost(message, tag = "6")]
+    List(OrderedList),
+}
+
+impl From<&Attributes> for OrderedStruct {
+    fn from(attributes: &Attributes) -> Self {
+        let fields = attributes
+            .iter()
+            .map(|(name, value)| (name.clone(), value.into()))
+            .collect();
+        Self { fields }
+    }
+}
+
+impl From<&AttributeValue> for OrderedValue {
+    fn from(value: &AttributeValue) -> Self {
+        let kind = match value {
+            AttributeValue::Null => OrderedKind::Null(0),
+            AttributeValue::Bool(value) => OrderedKind::Bool(*value),
+            AttributeValue::Number(number) => OrderedKind::Number(*number),
+            AttributeValue::String(text) => OrderedKind::String(text.clone()),
+            AttributeValue::List(values) => OrderedKind::List(OrderedList {
+                values: values.iter().map(Self::from).collect(),
+            }),
+            AttributeValue::Map(values) => OrderedKind::Struct(values.into()),
+        };
+        Self { kind: Some(kind) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Attributes {
+        let inner = BTreeMap::from([
+            ("z".to_owned(), AttributeValue::Null),
+            ("a".to_owned(), AttributeValue::Bool(true)),
+        ]);
+        Attributes::from([
+            ("number".to_owned(), AttributeValue::Number(-0.5)),
+            (
+                "städte".to_owned(),
+                AttributeValue::String("Köln".to_owned()),
+            ),
+            ("map".to_owned(), AttributeValue::Map(inner)),
+            (
+                "list".to_owned(),
+                AttributeValue::List(vec![AttributeValue::Number(1.0), AttributeValue::Null]),
+            ),
+        ])
+    }
+
+    fn nested(depth: usize) -> Struct {
+        let mut value = Value {
+            kind: Some(Kind::BoolValue(true)),
+        };
+        for _ in 1..depth {
+            value = Value {
+                kind: Some(Kind::ListValue(ListValue {
+                    values: vec![value],
+                })),
+            };
+        }
+        Struct {
+            fields: [("deep".to_owned(), value)].into(),
+        }
+    }
+
+    #[test]
+    fn attributes_survive_the_way_through_a_struct() {
+        assert_eq!(from_struct(to_struct(&sample())), Ok(sample()));
+    }
+
+    #[test]
+    fn the_ordered_bytes_are_those_of_a_struct() {
+        let bytes = OrderedStruct::from(&sample()).encode_to_vec();
+        assert_eq!(Struct::decode(&*bytes), Ok(to_struct(&sample())));
+    }
+
+    #[test]
+    fn nesting_is_accepted_up_to_the_bound_and_refused_beyond_it() {
+        assert!(from_struct(nested(MAX_ATTRIBUTE_DEPTH)).is_ok());
+        let refused = from_struct(nested(MAX_ATTRIBUTE_DEPTH + 1));
+        assert_eq!(refused, Err(AttributeMistake::TooDeep));
+    }
+
+    #[test]
+    fn a_value_without_a_kind_is_null() {
+        let message = Struct {
+            fields: [("x".to_owned(), Value { kind: None })].into(),
+        };
+        let expected = Attributes::from([("x".to_owned(), AttributeValue::Null)]);
+        assert_eq!(from_struct(message), Ok(expected));
+    }
+
+    #[test]
+    fn numbers_that_are_not_finite_are_refused() {
+        let message = Struct {
+            fields: [(
+                "x".to_owned(),
+                Value {
+                    kind: Some(Kind::NumberValue(f64::NAN)),
+                },
+            )]
+            .into(),
+        };
+        let refused = from_struct(message);
+        assert_eq!(refused, Err(AttributeMistake::NotFinite("x".to_owned())));
+    }
+}

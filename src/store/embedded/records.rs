@@ -1,0 +1,199 @@
+//! Records on disk, in fjall. Whatever the engine says or does when its files are damaged
+//! becomes a [`StoreError`] here.
+
+use std::{
+    io::ErrorKind,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+};
+
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, LsmError, PersistMode};
+
+use super::{
+    super::{StoreError, Stored, Version, codec},
+    directory::{Directory, damaged},
+    keys,
+};
+use crate::scoring::{ProfileId, Tenant};
+
+const KEYSPACE: &str = "records";
+/// Blocks of records kept in memory: enough for some ten thousand hot profiles.
+const CACHE_BYTES: u64 = 128 * 1024 * 1024;
+/// Writes kept in memory until they are sorted to disk; a few of these at a time.
+const MEMTABLE_BYTES: u64 = 32 * 1024 * 1024;
+/// Journals on disk: what a start after a crash replays at most.
+const JOURNAL_BYTES: u64 = 256 * 1024 * 1024;
+/// Threads that sort writes to disk: one stays free for flushes while the other compacts.
+const WORKER_THREADS: usize = 2;
+
+/// The records of every tenant. Fields drop in order: the directory is let go last.
+pub struct Records {
+    keyspace: Keyspace,
+    database: Database,
+    directory: Directory,
+}
+
+impl Records {
+    /// Opens the records in a directory, creating it when it is missing.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let directory = Directory::claim(path, |records| {
+            guarded(path, || open_engine(records)).map(drop)
+        })?;
+        let records = directory.records();
+        let (database, keyspace) = guarded(path, || open_engine(&records))?;
+        Ok(Self {
+            keyspace,
+            database,
+            directory,
+        })
+    }
+
+    /// The record of a profile. A point read: microseconds, so no thread is spent on it.
+    pub fn load(
+        &self,
+        tenant: &Tenant,
+        profile_id: &ProfileId,
+    ) -> Result<Option<Stored>, StoreError> {
+        let key = keys::key(tenant, profile_id);
+        let Some(value) = self.guarded(|| self.keyspace.get(key))? else {
+            return Ok(None);
+        };
+        self.stored(profile_id.clone(), &value).map(Some)
+    }
+
+    /// The version of what is stored under a key.
+    pub fn version(&self, key: &[u8]) -> Result<Option<Version>, StoreError> {
+        let Some(value) = self.guarded(|| self.keyspace.get(key))? else {
+            return Ok(None);
+        };
+        let (version, _) = keys::parse_value(&value).map_err(|error| self.damaged(error))?;
+        Ok(Some(version))
+    }
+
+    /// Up to `limit` records of a tenant in the order of their ids, after the given one.
+    pub fn scan(
+        &self,
+        tenant: &Tenant,
+        after: Option<&ProfileId>,
+        limit: usize,
+    ) -> Result<Vec<Stored>, StoreError> {
+        let mut entries = self.keyspace.range(keys::range_after(tenant, after));
+        let mut page = Vec::new();
+        while page.len() < limit {
+            let next =
+                self.guarded(|| entries.next().map(|entry| entry.into_inner()).transpose())?;
+            let Some((key, value)) = next else { break };
+            let (_, profile_id) = keys::parse_key(&key).map_err(|error| self.damaged(error))?;
+            page.push(self.stored(profile_id, &value)?);
+        }
+        Ok(page)
+    }
+
+    /// Every tenant that has a record: one seek for each.
+    pub fn tenants(&self) -> Result<Vec<Tenant>, StoreError> {
+        let mut tenants = Vec::new();
+        let mut from = Vec::new();
+        while let Some(key) = self.guarded(|| {
+            let mut entries = self.keyspace.range(from.as_slice()..);
+            entries.next().map(|entry| entry.key()).transpose()
+        })? {
+            let (tenant, _) = keys::parse_key(&key).map_err(|error| self.damaged(error))?;
+            from = keys::end_of(&tenant);
+            tenants.push(tenant);
+        }
+        Ok(tenants)
+    }
+
+    /// Writes values under keys, each key once, all or none of them, durably. Nobody reads them before
+    /// they are durable.
+    pub fn write(
+        &self,
+        values: impl Iterator<Item = (Vec<u8>, Vec<u8>)>,
+    ) -> Result<(), StoreError> {
+        // The journal grows by appending: its new length is data to `fdatasync` too.
+        let mut batch = self
+            .database
+            .batch()
+            .durability(Some(PersistMode::SyncData));
+        for (key, value) in values {
+            batch.insert(&self.keyspace, key, value);
+        }
+        match catch_unwind(AssertUnwindSafe(|| batch.commit())) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(fjall::Error::Poisoned)) => Err(StoreError::Unavailable(
+                "the storage engine takes no more writes after an earlier failure".to_owned(),
+            )),
+            Ok(Err(error)) => Err(StoreError::OutcomeUnknown(format!(
+                "writing the journal failed: {error}"
+            ))),
+            Err(_) => Err(StoreError::OutcomeUnknown(
+                "the storage engine stopped while writing".to_owned(),
+            )),
+        }
+    }
+
+    fn stored(&self, profile_id: ProfileId, value: &[u8]) -> Result<Stored, StoreError> {
+        let (version, record) = keys::parse_value(value).map_err(|error| self.damaged(error))?;
+        let record = codec::decode(record).map_err(|error| self.damaged(error))?;
+        Ok(Stored {
+            profile_id,
+            version,
+            record,
+        })
+    }
+
+    fn guarded<T>(&self, read: impl FnOnce() -> fjall::Result<T>) -> Result<T, StoreError> {
+        guarded(self.directory.path(), read)
+    }
+
+    fn damaged(&self, error: StoreError) -> StoreError {
+        match error {
+            StoreError::Corrupt(reason) => damaged(self.directory.path(), reason),
+            other => other,
+        }
+    }
+}
+
+fn open_engine(records: &Path) -> fjall::Result<(Database, Keyspace)> {
+    let database = Database::builder(records)
+        .cache_size(CACHE_BYTES)
+        .max_journaling_size(JOURNAL_BYTES)
+        .worker_threads(WORKER_THREADS)
+        .open()?;
+    let keyspace = database.keyspace(KEYSPACE, || {
+        KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES)
+    })?;
+    Ok((database, keyspace))
+}
+
+/// Runs a read of the engine, which answers some damage by an error and some by a panic.
+fn guarded<T>(path: &Path, read: impl FnOnce() -> fjall::Result<T>) -> Result<T, StoreError> {
+    match catch_unwind(AssertUnwindSafe(read)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(from_engine(path, &error)),
+        Err(_) => Err(damaged(path, "the storage engine stopped at it")),
+    }
+}
+
+fn from_engine(path: &Path, error: &fjall::Error) -> StoreError {
+    match error {
+        fjall::Error::Io(cause) | fjall::Error::Storage(LsmError::Io(cause))
+            if !matches!(
+                cause.kind(),
+                ErrorKind::NotFound
+                    | ErrorKind::UnexpectedEof
+                    | ErrorKind::InvalidData
+                    | ErrorKind::InvalidInput
+                    | ErrorKind::AlreadyExists
+                    | ErrorKind::Other
+            ) =>
+        {
+            StoreError::Unavailable(format!("reading {} failed: {cause}", path.display()))
+        }
+        fjall::Error::Locked => StoreError::Misconfigured(format!(
+            "another process is using the files in {}; stop it",
+            path.display()
+        )),
+        other => damaged(path, other),
+    }
+}

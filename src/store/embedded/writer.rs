@@ -1,0 +1,212 @@
+//! The one thread that writes. It takes every commit that waits, checks versions, writes
+//! one batch, syncs once, moves the ranks, and only then answers.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    super::{Commit, Committed, StoreError, TotalsChange, Version, codec},
+    keys,
+    ranks::Ranks,
+    records::Records,
+};
+use crate::scoring::{ProfileId, RankChange, Tenant};
+
+/// Bytes of one batch, from which on no further submission joins it: bounds how long the
+/// first one waits.
+const MAX_BATCH_BYTES: usize = 8 * 1024 * 1024;
+
+/// What became of each commit of a submission.
+pub type Answers = Vec<Result<Committed, StoreError>>;
+
+/// Commits of one caller.
+pub struct Submission {
+    /// Whose profiles.
+    pub tenant: Tenant,
+    /// In the order of the answers.
+    pub commits: Vec<EncodedCommit>,
+    /// Where the answers go.
+    pub answer: oneshot::Sender<Answers>,
+}
+
+impl Submission {
+    fn bytes(&self) -> usize {
+        self.commits.iter().map(|commit| commit.value.len()).sum()
+    }
+}
+
+/// A commit as it is written; encoded by the caller, whose time is less precious than the
+/// writer's.
+pub struct EncodedCommit {
+    key: Vec<u8>,
+    value: Vec<u8>,
+    profile_id: ProfileId,
+    expected: Option<Version>,
+    version: Version,
+    ranks: Vec<RankChange>,
+    totals: Vec<TotalsChange>,
+}
+
+impl EncodedCommit {
+    /// The encoded form of a commit.
+    pub fn new(tenant: &Tenant, commit: Commit) -> Self {
+        Self {
+            key: keys::key(tenant, &commit.profile_id),
+            value: keys::value(commit.version, &codec::encode(&commit.record)),
+            profile_id: commit.profile_id,
+            expected: commit.expected,
+            version: commit.version,
+            ranks: commit.ranks,
+            totals: commit.totals,
+        }
+    }
+}
+
+/// The state of the writing thread.
+pub struct Writer {
+    records: Arc<Records>,
+    ranks: Arc<Ranks>,
+    /// Why nothing can be written any more.
+    failure: Arc<OnceLock<StoreError>>,
+}
+
+/// The values of a batch by key, with their versions.
+type Batch = HashMap<Vec<u8>, (Version, Vec<u8>)>;
+
+/// What is decided about a commit before its batch is written.
+enum Decision {
+    /// The batch has no part in the answer.
+    Answered(Result<Committed, StoreError>),
+    /// The batch writes it.
+    Written,
+    /// An earlier submission of the same batch has written it.
+    Repeated,
+}
+
+impl Writer {
+    /// A writer to these records and ranks, which says in `failure` when it has to stop.
+    pub fn new(
+        records: Arc<Records>,
+        ranks: Arc<Ranks>,
+        failure: Arc<OnceLock<StoreError>>,
+    ) -> Self {
+        Self {
+            records,
+            ranks,
+            failure,
+        }
+    }
+
+    /// Writes what is submitted, until nobody can submit any more.
+    pub fn run(self, mut submissions: mpsc::Receiver<Submission>) {
+        while let Some(first) = submissions.blocking_recv() {
+            let mut bytes = first.bytes();
+            let mut group = vec![first];
+            while bytes < MAX_BATCH_BYTES {
+                let Ok(next) = submissions.try_recv() else {
+                    break;
+                };
+                bytes += next.bytes();
+                group.push(next);
+            }
+            self.write(group);
+        }
+    }
+
+    fn write(&self, mut group: Vec<Submission>) {
+        let mut batch = Batch::new();
+        let decisions: Vec<Vec<Decision>> = group
+            .iter_mut()
+            .map(|submission| {
+                let commits = submission.commits.iter_mut();
+                commits
+                    .map(|commit| self.decide(commit, &mut batch))
+                    .collect()
+            })
+            .collect();
+        let written = self.write_batch(batch);
+        for (submission, decisions) in group.into_iter().zip(decisions) {
+            let commits = submission.commits.into_iter().zip(decisions);
+            let answers = commits
+                .map(|(commit, decision)| match decision {
+                    Decision::Answered(answer) => answer,
+                    Decision::Repeated => written.clone(),
+                    Decision::Written => {
+                        if written.is_ok() {
+                            self.move_ranks(&submission.tenant, commit);
+                        }
+                        written.clone()
+                    }
+                })
+                .collect();
+            // A caller that has gone away wants no answer.
+            let _ = submission.answer.send(answers);
+        }
+    }
+
+    fn decide(&self, commit: &mut EncodedCommit, batch: &mut Batch) -> Decision {
+        if let Some(failure) = self.failure.get() {
+            return Decision::Answered(Err(failure.clone()));
+        }
+        if commit.value.len() > codec::MAX_RECORD_BYTES {
+            return Decision::Answered(Err(StoreError::Misconfigured(format!(
+                "the record would take {} bytes; at most {} are allowed",
+                commit.value.len(),
+                codec::MAX_RECORD_BYTES
+            ))));
+        }
+        let current = match batch.get(&commit.key) {
+            Some((version, _)) if *version == commit.version => return Decision::Repeated,
+            Some((version, _)) => Some(*version),
+            None => match self.records.version(&commit.key) {
+                Ok(version) => version,
+                Err(error) => return Decision::Answered(Err(error)),
+            },
+        };
+        if current == Some(commit.version) {
+            return Decision::Answered(Ok(Committed::Written));
+        }
+        if current != commit.expected {
+            return Decision::Answered(Ok(Committed::Conflict));
+        }
+        // One value per key, the last one: the engine gives a batch a single sequence
+        // number, under which it could not tell two values of a key apart.
+        let value = std::mem::take(&mut commit.value);
+        batch.insert(commit.key.clone(), (commit.version, value));
+        Decision::Written
+    }
+
+    fn write_batch(&self, batch: Batch) -> Result<Committed, StoreError> {
+        if batch.is_empty() {
+            return Ok(Committed::Written);
+        }
+        let values = batch.into_iter().map(|(key, (_, value))| (key, value));
+        self.records.write(values).inspect_err(|error| {
+            // After a failed write or sync nobody knows what the journal holds.
+            self.stop(format!("writing failed earlier: {error}"));
+        })?;
+        Ok(Committed::Written)
+    }
+
+    fn move_ranks(&self, tenant: &Tenant, commit: EncodedCommit) {
+        let moved = self
+            .ranks
+            .apply(tenant, commit.profile_id, &commit.ranks, &commit.totals);
+        if let Err(error) = moved {
+            self.stop(error.to_string());
+        }
+    }
+
+    fn stop(&self, reason: String) {
+        tracing::error!(reason, "the embedded store takes no more writes");
+        let refusal = format!(
+            "no more writes are taken ({reason}); restart to recover what was acknowledged"
+        );
+        // The first reason is the one to tell.
+        let _ = self.failure.set(StoreError::Unavailable(refusal));
+    }
+}

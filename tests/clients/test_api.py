@@ -1,0 +1,307 @@
+"""Every RPC, as a first caller in another language uses it, on the built-in model."""
+
+import math
+import time
+
+import pytest
+from bellwether.v1 import scoring_pb2 as api
+from calls import START, as_json, event, get, score
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.timestamp_pb2 import Timestamp
+from grpc_health.v1 import health_pb2
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
+    ProtoReflectionDescriptorDatabase,
+)
+from server import SERVICE
+
+FOUR_WEEKS = 28 * 86400
+
+
+def at(second):
+    return Timestamp(seconds=START + second)
+
+
+def points(profile, name):
+    return next(found.points for found in profile.scores if found.name == name)
+
+
+def test_an_event_is_scored_and_read_back(stub, tenant):
+    answer = score(stub, tenant, event(topics=["tools", "undeclared"]))
+    assert answer.outcome == api.EVENT_OUTCOME_APPLIED
+    assert list(answer.matched_signals) == ["asked", "looks_for_a_tool"]
+    assert getattr(answer.stage_change, "from") == "awareness"
+    assert answer.stage_change.to == "contributor"
+    assert answer.profile.event_count == 1
+
+    profile = get(stub, tenant, "ann", as_of=at(0), view=api.PROFILE_VIEW_FULL)
+    assert [found.name for found in profile.scores] == ["engagement", "expertise", "fit"]
+    assert points(profile, "engagement") == pytest.approx(8)
+    assert points(profile, "fit") == 1
+    assert profile.stage == "contributor"
+    assert "contact_next" in profile.segments
+    assert [topic.topic for topic in profile.topics] == ["tools"]
+    assert profile.first_seen_time == profile.last_event_time == at(0)
+    assert profile.as_of == at(0)
+
+
+def test_the_full_view_explains_the_points(stub, tenant):
+    score(stub, tenant, event())
+    score(stub, tenant, event("answer-1", event_type="answer", attributes={"length": 1000}))
+    profile = get(stub, tenant, "ann", as_of=at(0), view=api.PROFILE_VIEW_FULL)
+    engagement = profile.scores[0]
+    terms = {term.signal: (term.count, term.weight, term.points)
+             for term in engagement.contributions}
+    assert terms == {"asked": (1, 6, 6), "answered": (2, 5, 10)}
+    assert engagement.points == pytest.approx(engagement.base + 16)
+    assert engagement.percentile == 100
+
+
+def test_the_basic_view_holds_points_only(stub, tenant):
+    score(stub, tenant, event())
+    for view in (api.PROFILE_VIEW_UNSPECIFIED, api.PROFILE_VIEW_BASIC):
+        for found in get(stub, tenant, "ann", view=view).scores:
+            assert not found.contributions
+            assert not found.HasField("percentile")
+
+
+def test_points_halve_with_each_half_life_without_a_write(stub, tenant):
+    score(stub, tenant, event())
+    for half_lives in range(5):
+        profile = get(stub, tenant, "ann", as_of=at(half_lives * FOUR_WEEKS))
+        assert points(profile, "engagement") == pytest.approx(6 / 2**half_lives, rel=1e-9)
+    assert points(get(stub, tenant, "ann", as_of=at(100 * FOUR_WEEKS)), "engagement") == 0
+
+
+def test_an_event_without_time_takes_its_arrival(stub, tenant):
+    made = event()
+    made.ClearField("time")
+    before = time.time()
+    answer = score(stub, tenant, made)
+    arrived = answer.profile.last_event_time.ToNanoseconds() / 1e9
+    assert before - 1 <= arrived <= time.time() + 1
+
+
+def test_an_event_slightly_ahead_takes_its_arrival(stub, tenant):
+    made = event()
+    made.time.seconds = int(time.time()) + 60
+    answer = score(stub, tenant, made)
+    assert answer.outcome == api.EVENT_OUTCOME_APPLIED
+    assert answer.profile.last_event_time.seconds <= time.time() + 1
+
+
+def test_a_repeat_is_answered_and_not_counted(stub, tenant):
+    score(stub, tenant, event())
+    before = get(stub, tenant, "ann", as_of=at(100), view=api.PROFILE_VIEW_FULL)
+    for _ in range(3):
+        repeat = score(stub, tenant, event())
+        assert repeat.outcome == api.EVENT_OUTCOME_DUPLICATE
+        assert repeat.profile.event_count == 1
+        assert not repeat.matched_signals
+        assert not repeat.HasField("stage_change")
+    assert get(stub, tenant, "ann", as_of=at(100), view=api.PROFILE_VIEW_FULL) == before
+
+
+def test_the_same_event_id_of_another_person_counts(stub, tenant):
+    score(stub, tenant, event())
+    assert score(stub, tenant, event(profile_id="bob")).outcome == api.EVENT_OUTCOME_APPLIED
+
+
+def test_what_is_older_than_the_memory_is_ignored_and_said_so(stub, tenant):
+    requests = [api.ScoreEventsRequest(tenant=tenant, events=[
+        event(f"event-{number}", second=10 + number) for number in range(300)])]
+    for response in stub.ScoreEvents(iter(requests)):
+        assert len(response.results) == 300
+    answer = score(stub, tenant, event("late", second=0))
+    assert answer.outcome == api.EVENT_OUTCOME_IGNORED
+    assert answer.ignored_reason == api.IGNORED_REASON_TOO_OLD
+    assert answer.profile.event_count == 300
+
+
+def test_a_late_event_counts_as_if_it_had_come_in_its_time(stub, tenant):
+    score(stub, tenant, event("new", second=FOUR_WEEKS))
+    score(stub, tenant, event("old", second=0))
+    profile = get(stub, tenant, "ann", as_of=at(FOUR_WEEKS))
+    assert points(profile, "engagement") == pytest.approx(6 + 3)
+
+
+def test_a_stream_answers_in_order_and_goes_on_after_a_refusal(stub, tenant):
+    bad = event("bad")
+    bad.type = ""
+    requests = [
+        api.ScoreEventsRequest(tenant=tenant, events=[event("a"), bad, event("b")]),
+        api.ScoreEventsRequest(tenant=tenant, events=[event("a"), event("c", "bob")]),
+    ]
+    first, second = stub.ScoreEvents(iter(requests))
+    assert [result.WhichOneof("result") for result in first.results] == [
+        "response", "error", "response"]
+    assert first.results[1].error.code == 3  # INVALID_ARGUMENT
+    assert "type" in first.results[1].error.message
+    assert [result.response.profile.event_count for result in first.results] == [1, 0, 2]
+    assert second.results[0].response.outcome == api.EVENT_OUTCOME_DUPLICATE
+    assert second.results[1].response.profile.profile_id == "bob"
+
+
+def test_many_requests_of_a_stream_are_in_flight(stub, tenant):
+    count = 200
+    requests = (
+        api.ScoreEventsRequest(tenant=tenant, events=[
+            event(f"{number}-{person}", f"person-{person}", second=number)
+            for person in range(5)])
+        for number in range(count))
+    seen = [result.response.profile.profile_id
+            for response in stub.ScoreEvents(requests) for result in response.results]
+    assert seen == [f"person-{person}" for person in range(5)] * count
+    assert get(stub, tenant, "person-0").event_count == count
+
+
+def test_profiles_are_read_in_the_order_asked_for(stub, tenant):
+    for name in ("ann", "bob"):
+        score(stub, tenant, event(profile_id=name))
+    answer = stub.BatchGetProfiles(api.BatchGetProfilesRequest(
+        tenant=tenant, profile_ids=["nobody", "bob", "ann", "none"]))
+    assert [profile.profile_id for profile in answer.profiles] == ["bob", "ann"]
+    assert list(answer.missing_ids) == ["nobody", "none"]
+
+
+def update(stub, tenant, attributes, mask=()):
+    request = api.UpdateProfileRequest(tenant=tenant, profile_id="ann")
+    request.attributes.update(attributes)
+    request.update_mask.paths.extend(mask)
+    return stub.UpdateProfile(request).profile
+
+
+def test_attributes_create_merge_and_remove(stub, tenant):
+    assert points(update(stub, tenant, {"location": "Oslo", "nick": None}), "fit") == 1.5
+    assert as_json(update(stub, tenant, {"joined_week": 1}))["attributes"] == {
+        "location": "Oslo", "nick": None, "joined_week": 1}
+    # The mask names what to set: `ignored` is not in it, `location` is and is absent.
+    profile = update(stub, tenant, {"joined_week": 5, "ignored": 1}, ["joined_week", "location"])
+    assert as_json(profile)["attributes"] == {"nick": None, "joined_week": 5}
+    assert points(profile, "fit") == 1
+    assert profile.event_count == 0
+    assert not profile.HasField("first_seen_time")
+    assert profile.stage == "awareness"
+
+
+def fill(stub, tenant, people=7):
+    """People with one question each, the later the more points."""
+    for number in range(people):
+        score(stub, tenant, event(profile_id=f"person-{number}", second=number * 86400))
+
+
+def rank(stub, tenant, **fields):
+    return stub.RankSegment(api.RankSegmentRequest(
+        tenant=tenant, segment="contact_next", as_of=at(10 * 86400), **fields))
+
+
+def test_a_segment_is_read_in_pages(stub, tenant):
+    fill(stub, tenant)
+    members, token = [], ""
+    for expected in (3, 3, 1):
+        page = rank(stub, tenant, page_size=3, page_token=token)
+        assert len(page.profiles) == expected
+        assert page.total_size == 7
+        members += [(member.rank, member.profile.profile_id) for member in page.profiles]
+        token = page.next_page_token
+    assert token == ""
+    assert members == [(1 + number, f"person-{6 - number}") for number in range(7)]
+
+
+def test_equals_of_a_segment_stand_in_the_order_of_their_ids(stub, tenant):
+    for name in ("cid", "ann", "bob"):
+        score(stub, tenant, event(profile_id=name))
+    page = rank(stub, tenant, page_size=1)
+    names = [page.profiles[0].profile.profile_id]
+    while page.next_page_token:
+        page = rank(stub, tenant, page_size=1, page_token=page.next_page_token)
+        names += [member.profile.profile_id for member in page.profiles]
+    assert names == ["ann", "bob", "cid"]
+
+
+def test_a_segment_may_be_filtered_by_stage(stub, tenant):
+    fill(stub, tenant, 2)
+    score(stub, tenant, event("badge", "newcomer", "badge", second=8 * 86400, attributes={
+        "badge": "Supporter", "grade": "bronze"}))
+    score(stub, tenant, event("badge-2", "newcomer", "badge", second=8 * 86400, attributes={
+        "badge": "Autobiographer", "grade": "bronze"}))
+    page = rank(stub, tenant, stages=["consideration"], view=api.PROFILE_VIEW_FULL)
+    assert [(member.rank, member.profile.profile_id) for member in page.profiles] == [
+        (3, "newcomer")]
+    assert page.total_size == 3
+    assert page.profiles[0].profile.scores[0].contributions
+
+
+def test_the_funnel_counts_everybody_once(stub, tenant):
+    fill(stub, tenant, 3)
+    update(stub, tenant, {"location": "Oslo"})
+    answer = stub.GetFunnel(api.GetFunnelRequest(tenant=tenant, as_of=at(86400 * 3)))
+    assert [(stage.stage, stage.count) for stage in answer.stages] == [
+        ("awareness", 1), ("consideration", 0), ("contributor", 3), ("advocate", 0)]
+    assert answer.unstaged_count == 0
+
+
+def test_an_empty_tenant_has_an_empty_funnel(stub, tenant):
+    answer = stub.GetFunnel(api.GetFunnelRequest(tenant=tenant))
+    assert [stage.count for stage in answer.stages] == [0, 0, 0, 0]
+
+
+def influencers(stub, tenant, **fields):
+    return stub.TopInfluencers(api.TopInfluencersRequest(
+        tenant=tenant, topic="tools", as_of=at(100), **fields))
+
+
+def test_influence_is_credited_by_evidence(stub, tenant):
+    request = api.UpdateProfileRequest(tenant=tenant, profile_id="author")
+    request.attributes.update({"profile_views": 40})
+    stub.UpdateProfile(request)
+    # Two comments touch ann; a question makes her a contributor, so both share an advance.
+    for number, author in enumerate(("author", "other")):
+        score(stub, tenant, event(f"comment-{number}", event_type="comment", second=0,
+                                  author_id=author, topics=["tools"], attributes={"length": 5}))
+    score(stub, tenant, event("own", event_type="comment", second=0, author_id="ann",
+                              topics=["tools"], attributes={"length": 5}))
+    score(stub, tenant, event("question", second=100))
+    answer = influencers(stub, tenant)
+    found = {author.profile.profile_id: author for author in answer.influencers}
+    assert found.keys() == {"author", "other"}
+    author = found["author"]
+    assert author.touches == 1
+    assert author.advances == pytest.approx(0.5)
+    assert author.reach == 40
+    assert found["other"].reach == 0
+    mean = 1 / 2
+    assert author.influence_probability == pytest.approx((0.5 + 10 * mean) / 11)
+    faded = math.exp2(-100 / (30 * 86400))
+    assert author.influence == pytest.approx(faded * 1 + 10 * 0.5)
+    # She stood in awareness when she was touched, or higher once her points allowed it.
+    assert [a.profile.profile_id for a in influencers(
+        stub, tenant, stage="awareness", page_size=1).influencers]
+    assert not influencers(stub, tenant, stage="advocate").influencers
+
+
+def test_tenants_do_not_see_each_other(stub, tenant):
+    score(stub, tenant, event())
+    answer = stub.BatchGetProfiles(api.BatchGetProfilesRequest(
+        tenant=f"{tenant}-other", profile_ids=["ann"]))
+    assert list(answer.missing_ids) == ["ann"]
+
+
+def test_an_empty_tenant_is_the_default_one(stub):
+    score(stub, "", event(profile_id="somebody of the default tenant"))
+    assert get(stub, "default", "somebody of the default tenant").event_count == 1
+
+
+@pytest.mark.parametrize("service", ["", SERVICE])
+def test_health_is_serving(server, service):
+    answer = server.health.Check(health_pb2.HealthCheckRequest(service=service))
+    assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
+def test_reflection_lists_and_describes_the_service(server):
+    database = ProtoReflectionDescriptorDatabase(server.channel)
+    services = database.get_services()
+    assert SERVICE in services
+    assert "grpc.health.v1.Health" in services
+    described = DescriptorPool(database).FindServiceByName(SERVICE)
+    assert {method.name for method in described.methods} == {
+        method.name for method in api.DESCRIPTOR.services_by_name["ScoringService"].methods}

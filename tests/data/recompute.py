@@ -1,0 +1,423 @@
+"""An independent, plain recomputation of what Bellwether should say.
+
+Everything is a sum over all events, as docs/model.md defines it: no faded state is kept, no
+rank keys, no code of the crate. Only what the definitions make depend on the order of
+arrival (limits, cooldowns, histories, stages and advances) is followed in that order.
+
+Weights, half-lives and bounds come from the model file. Conditions and values do not: each
+is written again by hand, as a Python function, in `forum_rules.py` or `airlines_rules.py`.
+"""
+
+import bisect
+import math
+import tomllib
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import regex
+
+NOISE_FLOOR = 2.0**-20
+# A bound is met from this far below it on, in log2.
+SLACK = 1e-6
+REMEMBERED_TOUCHES = 32
+PRIOR_TOUCHES = 10
+MAX_VALUE = 1e6
+UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+APPLIED, DUPLICATE = "APPLIED", "DUPLICATE"
+
+
+def nanos_of_duration(text):
+    """`7d` in nanoseconds."""
+    return int(text[:-1]) * UNIT_SECONDS[text[-1]] * 1_000_000_000
+
+
+def nanos_of_instant(text):
+    """An RFC 3339 instant in nanoseconds since 1970; the data is exact to the millisecond."""
+    moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    whole = int(moment.replace(microsecond=0).timestamp())
+    return whole * 1_000_000_000 + moment.microsecond * 1_000
+
+
+def remaining(half_life, time, at):
+    """What is left at `at` of 1 that came at `time`; all of it without a half-life."""
+    return 1.0 if half_life is None else 2.0 ** (-(at - time) / half_life)
+
+
+def faded_sum(terms, half_life, at):
+    """The sum of `(time, value)` terms, each faded by its age."""
+    return math.fsum(value * remaining(half_life, time, at) for time, value in terms)
+
+
+def meets(points, bound):
+    """Whether points are at least a bound, and how far from the line they are in log2."""
+    if points <= 0.0:
+        return False, math.inf
+    distance = math.log2(points) - (math.log2(bound) - SLACK)
+    return distance >= 0.0, abs(distance)
+
+
+def rounded(value):
+    """To the nearest whole number, halves away from zero."""
+    return math.floor(value + 0.5)
+
+
+class Model:
+    """A model file beside its conditions, written by hand in `rules`."""
+
+    def __init__(self, path, rules):
+        text = tomllib.loads(path.read_text(encoding="utf-8"))
+        self.rules = rules
+        self.half_lives = {
+            name: nanos_of_duration(score["half_life"]) if "half_life" in score else None
+            for name, score in text["scores"].items()
+        }
+        self.bases = {name: score.get("base", 0.0) for name, score in text["scores"].items()}
+        self.signals = text.get("signals", [])
+        self.attribute_rules = text.get("attributes", [])
+        self.stages = text.get("stages", [])
+        self.segments = text.get("segments", [])
+        for segment in self.segments:
+            if isinstance(segment["rank_by"], str):
+                segment["rank_by"] = [segment["rank_by"]]
+        self.topics = text.get("topics", [])
+        self.topic_names = [topic["name"] for topic in self.topics]
+        interests = text.get("interests", {})
+        self.interest_half_life = nanos_of_duration(interests.get("half_life", "30d"))
+        self.influence = text.get("influence", {"event_types": {}})
+        self.credit_half_life = nanos_of_duration(self.influence.get("half_life", "30d"))
+        self.attribution_half_life = nanos_of_duration(
+            self.influence.get("attribution_half_life", "30d"))
+        # Whole words by Unicode's default boundaries (UAX 29), which `(?w)` selects.
+        self.keywords = {
+            topic["name"]: regex.compile(
+                "(?wi)" + "|".join(rf"\b{regex.escape(word)}\b" for word in topic["keywords"]))
+            for topic in self.topics if topic.get("keywords")
+        }
+        self.check_that_rules_are_complete()
+
+    def check_that_rules_are_complete(self):
+        """A condition that is in the file and not in the rules would go untested."""
+        for name, items, handwritten in (
+            ("signals", self.signals, self.rules.SIGNALS),
+            ("attributes", self.attribute_rules, self.rules.ATTRIBUTES),
+            ("stages", self.stages, self.rules.STAGES),
+            ("segments", self.segments, self.rules.SEGMENTS),
+        ):
+            conditional = {item["name"] for item in items
+                           if "when" in item or isinstance(item.get("value"), str)}
+            if conditional != set(handwritten):
+                raise AssertionError(f"{name}: {conditional ^ set(handwritten)} differ")
+
+    def topics_of(self, tags, text):
+        """The declared topics of an event, by tag or by keyword."""
+        return [
+            name for name in self.topic_names
+            if name in tags or (name in self.keywords and self.keywords[name].search(text))
+        ]
+
+
+@dataclass
+class Event:
+    """What conditions may read of an event."""
+
+    event_id: str
+    type: str
+    time: int
+    channel: str
+    text: str
+    topics: list
+    sentiment: float | None
+    author_id: str
+    content_id: str
+    attributes: dict
+
+
+@dataclass
+class Person:
+    """Everything that came in about one person."""
+
+    attributes: dict = field(default_factory=dict)
+    known: set = field(default_factory=set)
+    times: list = field(default_factory=list)
+    seen_types: set = field(default_factory=set)
+    # (signal, half-life) -> [(time, value)]
+    terms: dict = field(default_factory=lambda: defaultdict(list))
+    last_counted: dict = field(default_factory=dict)
+    # topic -> [(time, 1)]
+    interests: dict = field(default_factory=lambda: defaultdict(list))
+    # [(time, author, topics, stage)] ascending by time
+    touches: list = field(default_factory=list)
+    highest_stage: int = -1
+    # (topic, stage) -> ...
+    credits: dict = field(default_factory=lambda: defaultdict(list))
+    touch_counts: dict = field(default_factory=lambda: defaultdict(int))
+    advance_millionths: dict = field(default_factory=lambda: defaultdict(int))
+
+    @property
+    def last_event_time(self):
+        return max(self.times, default=0)
+
+
+@dataclass
+class Answer:
+    """What the service should answer to one event."""
+
+    outcome: str
+    matched: list = field(default_factory=list)
+    stage_before: str = ""
+    stage_after: str = ""
+
+
+class Moment:
+    """What the condition of a signal sees: the event, and the person just before it."""
+
+    def __init__(self, world, person, event, at):
+        self.world, self.person, self.event, self.at = world, person, event, at
+        self.profile = person.attributes
+
+    def seen(self, event_type):
+        return event_type in self.person.seen_types
+
+    def score(self, name):
+        return self.world.points(self.person, name, self.at)
+
+    @property
+    def stage(self):
+        return self.world.stage(self.person, self.at)
+
+
+class World:
+    """All people, and what the model makes of them at any instant."""
+
+    def __init__(self, model):
+        self.model = model
+        self.people = defaultdict(Person)
+        # How close anything came to a line, in log2: (distance, what).
+        self.closest = []
+        # Arrivals whose touches include one at the very instant of the arrival.
+        self.simultaneous_touches = 0
+
+    # What came in.
+
+    def update_profile(self, profile_id, attributes):
+        self.people[profile_id].attributes.update(attributes)
+
+    def apply(self, line):
+        """Takes an event in the proto's JSON form."""
+        person = self.people[line["profileId"]]
+        time = nanos_of_instant(line["time"])
+        if (time, line["eventId"]) in person.known:
+            return Answer(DUPLICATE)
+        text = line.get("text", "")
+        event = Event(
+            event_id=line["eventId"], type=line["type"], time=time,
+            channel=line.get("channel", ""), text=text,
+            topics=self.model.topics_of(line.get("topics", []), text),
+            sentiment=line.get("sentiment"), author_id=line.get("authorId", ""),
+            content_id=line.get("contentId", ""), attributes=line.get("attributes", {}))
+        at = max(time, person.last_event_time)
+        before = self.stage_index(person, at)
+        matched = self.matches(person, event, at)
+
+        person.known.add((time, event.event_id))
+        person.times.append(time)
+        person.seen_types.add(event.type)
+        for signal, value in matched:
+            self.count(person, signal, time, value, at)
+        for topic in event.topics:
+            person.interests[topic].append((time, 1.0))
+
+        after = self.stage_index(person, at)
+        if after > person.highest_stage:
+            person.highest_stage = after
+            self.advance(person, at)
+        self.touch(line["profileId"], person, event, self.stage_name(before))
+        return Answer(APPLIED, [signal["name"] for signal, _ in matched],
+                      self.stage_name(before), self.stage_name(after))
+
+    def matches(self, person, event, at):
+        """The signals that the event matches and that count, with their values."""
+        moment = Moment(self, person, event, at)
+        matched = []
+        for signal in self.model.signals:
+            types = [signal["on"]] if isinstance(signal["on"], str) else signal["on"]
+            if event.type not in types:
+                continue
+            value = self.value(signal, moment)
+            if value is None:
+                continue
+            if "cooldown" in signal and signal["name"] in person.last_counted:
+                since = abs(event.time - person.last_counted[signal["name"]])
+                if since < nanos_of_duration(signal["cooldown"]):
+                    continue
+            matched.append((signal, value))
+        return matched
+
+    def value(self, signal, moment):
+        """What a match adds; `None` for no match."""
+        value = signal.get("value", 1.0)
+        if signal["name"] in self.model.rules.SIGNALS:
+            try:
+                value = self.model.rules.SIGNALS[signal["name"]](moment)
+            except (KeyError, TypeError):
+                return None  # a missing attribute: the condition does not hold
+            if value is True:
+                value = 1.0
+            elif value is False or value is None:
+                return None
+        return min(value, MAX_VALUE) if value > 0 else None
+
+    def count(self, person, signal, time, value, at):
+        if "cooldown" in signal:
+            latest = person.last_counted.get(signal["name"], time)
+            person.last_counted[signal["name"]] = max(latest, time)
+        for half_life in {self.model.half_lives[score] for score in signal["points"]}:
+            terms = person.terms[signal["name"], half_life]
+            terms.append((time, value))
+            if "limit" in signal and faded_sum(terms, half_life, at) > signal["limit"]:
+                terms[:] = [(at, float(signal["limit"]))]
+
+    def touch(self, actor_id, person, event, stage):
+        credit = self.model.influence["event_types"].get(event.type)
+        if credit is None or event.author_id in ("", actor_id) or not event.topics:
+            return
+        bisect.insort_right(person.touches, (event.time, event.author_id, event.topics, stage),
+                            key=lambda touch: touch[0])
+        del person.touches[:-REMEMBERED_TOUCHES]
+        author = self.people[event.author_id]
+        for topic in event.topics:
+            author.credits[topic, stage].append((event.time, credit))
+            author.touch_counts[topic, stage] += 1
+
+    def advance(self, person, at):
+        """Shares one advance over the remembered touches, and forgets them."""
+        weights = [remaining(self.model.attribution_half_life, touch[0], at)
+                   for touch in person.touches]
+        self.simultaneous_touches += any(touch[0] == at for touch in person.touches)
+        for (_, author_id, topics, stage), weight in zip(person.touches, weights):
+            millionths = rounded(1e6 * weight / math.fsum(weights))
+            author = self.people[author_id]
+            for topic in topics:
+                author.advance_millionths[topic, stage] += millionths
+                author.credits[topic, stage].append(
+                    (at, self.model.influence.get("advance", 0.0) * millionths / 1e6))
+        person.touches.clear()
+
+    # What it means.
+
+    def contributions(self, person, score, at):
+        """The terms of a score: name -> (count, weight)."""
+        half_life = self.model.half_lives[score]
+        terms = {}
+        for signal in self.model.signals:
+            if score in signal["points"] and (signal["name"], half_life) in person.terms:
+                count = faded_sum(person.terms[signal["name"], half_life], half_life, at)
+                terms[signal["name"]] = (count, signal["points"][score])
+        for rule in self.model.attribute_rules:
+            if score in rule["points"] and self.rule_holds(rule, person):
+                terms[rule["name"]] = (1.0, rule["points"][score])
+        return terms
+
+    def rule_holds(self, rule, person):
+        try:
+            return self.model.rules.ATTRIBUTES[rule["name"]](person.attributes)
+        except (KeyError, TypeError):
+            return False
+
+    def points(self, person, score, at):
+        sum_of_terms = math.fsum(
+            count * weight for count, weight in self.contributions(person, score, at).values())
+        points = max(0.0, self.model.bases[score] + sum_of_terms)
+        fades = self.model.half_lives[score] is not None
+        return 0.0 if fades and points < NOISE_FLOOR else points
+
+    def holds(self, handwritten, item, person):
+        """Whether the condition of a stage or a segment holds; it is clock-free."""
+        if "when" not in item:
+            return True
+        return handwritten[item["name"]](
+            person.attributes, lambda event_type: event_type in person.seen_types)
+
+    def stage_index(self, person, at):
+        """The highest stage that holds, -1 for none."""
+        for index in reversed(range(len(self.model.stages))):
+            stage = self.model.stages[index]
+            if not self.holds(self.model.rules.STAGES, stage, person):
+                continue
+            within = True
+            for score, bound in stage.get("min", {}).items():
+                within, distance = meets(self.points(person, score, at), bound)
+                self.closest.append(distance)
+            if within:
+                return index
+        return -1
+
+    def stage_name(self, index):
+        return "" if index < 0 else self.model.stages[index]["name"]
+
+    def stage(self, person, at):
+        return self.stage_name(self.stage_index(person, at))
+
+    def rank_points(self, person, segment, at):
+        """What a segment ranks by: the product of its scores."""
+        return math.prod(self.points(person, score, at) for score in segment["rank_by"])
+
+    def is_member(self, person, segment, at):
+        if not self.holds(self.model.rules.SEGMENTS, segment, person):
+            return False
+        product = self.rank_points(person, segment, at)
+        within, distance = meets(product, segment.get("min", NOISE_FLOOR))
+        self.closest.append(distance)
+        if within and "max" in segment:
+            beyond, distance = meets(product, segment["max"])
+            self.closest.append(distance)
+            within = not beyond
+        return within
+
+    def members(self, segment, at):
+        """profile id -> product, of everybody in a segment."""
+        return {
+            profile_id: self.rank_points(person, segment, at)
+            for profile_id, person in self.people.items()
+            if self.is_member(person, segment, at)
+        }
+
+    def funnel(self, at):
+        """How many people stand at each stage; `""` for none."""
+        counts = {stage["name"]: 0 for stage in self.model.stages} | {"": 0}
+        for person in self.people.values():
+            counts[self.stage(person, at)] += 1
+        return counts
+
+    def interests(self, person, at):
+        return {
+            topic: faded_sum(terms, self.model.interest_half_life, at)
+            for topic, terms in person.interests.items()
+        }
+
+    def influencers(self, topic, stage, at):
+        """profile id -> (influence, touches, advances, probability); all stages for `None`."""
+        def matches(cell):
+            return cell[0] == topic and stage in (None, cell[1])
+
+        touches = advances = 0
+        for person in self.people.values():
+            touches += sum(n for cell, n in person.touch_counts.items() if cell[0] == topic)
+            advances += sum(n for cell, n in person.advance_millionths.items() if cell[0] == topic)
+        mean = advances / 1e6 / touches if touches else 0.0
+
+        found = {}
+        for profile_id, person in self.people.items():
+            credits = [term for cell, terms in person.credits.items() if matches(cell)
+                       for term in terms]
+            influence = faded_sum(credits, self.model.credit_half_life, at)
+            if not meets(influence, NOISE_FLOOR)[0]:
+                continue
+            own_touches = sum(n for cell, n in person.touch_counts.items() if matches(cell))
+            own_advances = sum(
+                n for cell, n in person.advance_millionths.items() if matches(cell)) / 1e6
+            probability = (own_advances + PRIOR_TOUCHES * mean) / (own_touches + PRIOR_TOUCHES)
+            found[profile_id] = (influence, own_touches, own_advances, probability)
+        return found

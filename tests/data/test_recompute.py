@@ -1,0 +1,221 @@
+"""Small cases computed by hand, so that the recomputation itself can be trusted."""
+
+import math
+from types import SimpleNamespace
+
+import pytest
+from recompute import DUPLICATE, Model, World, meets, nanos_of_duration, nanos_of_instant
+
+DAY = nanos_of_duration("1d")
+START = nanos_of_instant("2020-01-01T00:00:00Z")
+
+MODEL = """
+[scores.interest]
+half_life = "1d"
+[scores.trust]
+half_life = "2d"
+[scores.fit]
+base = 1
+
+[[signals]]
+name = "read"
+on = "read"
+points = { interest = 4, trust = 1 }
+[[signals]]
+name = "liked"
+on = "like"
+limit = 2
+points = { interest = 1 }
+[[signals]]
+name = "shared"
+on = ["share", "forward"]
+cooldown = "1h"
+points = { interest = 1 }
+[[signals]]
+name = "left"
+on = "leave"
+points = { interest = -100 }
+[[signals]]
+name = "returned"
+on = "read"
+when = 'seen("read")'
+points = { fit = 0.5 }
+
+[[attributes]]
+name = "local"
+when = 'profile.attributes.near'
+points = { fit = 2 }
+
+[[stages]]
+name = "known"
+[[stages]]
+name = "warm"
+min = { interest = 6 }
+[[stages]]
+name = "bought"
+when = 'seen("buy")'
+
+[[segments]]
+name = "hot"
+rank_by = ["interest", "fit"]
+min = 4
+max = 8
+
+[[topics]]
+name = "tea"
+keywords = ["green tea"]
+[[topics]]
+name = "coffee"
+
+[interests]
+half_life = "1d"
+
+[influence]
+event_types = { read = 2 }
+half_life = "1d"
+attribution_half_life = "1d"
+advance = 3
+"""
+
+RULES = SimpleNamespace(
+    SIGNALS={"returned": lambda moment: moment.seen("read")},
+    ATTRIBUTES={"local": lambda profile: profile["near"]},
+    STAGES={"bought": lambda profile, seen: seen("buy")},
+    SEGMENTS={},
+)
+
+
+@pytest.fixture
+def world(tmp_path):
+    path = tmp_path / "model.toml"
+    path.write_text(MODEL)
+    return World(Model(path, RULES))
+
+
+def send(world, event_type, day, who="ann", **fields):
+    """Applies one event, `day` days after the start."""
+    hours = round(day * 24)
+    time = f"2020-01-{1 + hours // 24:02}T{hours % 24:02}:00:00Z"
+    event_id = fields.pop("eventId", f"{event_type}-{day}-{fields}")
+    return world.apply(
+        {"eventId": event_id, "profileId": who, "type": event_type, "time": time, **fields})
+
+
+def points(world, score, day, who="ann"):
+    return world.points(world.people[who], score, START + int(day * DAY))
+
+
+def test_points_halve_with_each_half_life(world):
+    send(world, "read", 0)
+    assert points(world, "interest", 0) == 4
+    assert points(world, "interest", 1) == 2
+    assert points(world, "trust", 2) == 0.5
+    assert points(world, "interest", 30) == 0  # 4 * 2^-30 is below the noise floor
+
+
+def test_terms_of_different_times_add_up(world):
+    send(world, "read", 0)
+    send(world, "read", 1)
+    assert points(world, "interest", 1) == 2 + 4
+    assert points(world, "fit", 1) == 1.5  # the second one is a return
+    assert points(world, "fit", 4000) == 1.5
+
+
+def test_a_limit_saturates_the_faded_count(world):
+    for index in range(3):
+        send(world, "like", 0, eventId=f"like-{index}")
+    assert points(world, "interest", 0) == 2
+    send(world, "like", 1)  # 1 is left, and 1 more is within the limit
+    assert points(world, "interest", 1) == 2
+    send(world, "like", 1, eventId="another")
+    assert points(world, "interest", 1) == 2
+
+
+def test_a_cooldown_starts_again_only_at_what_counted(world):
+    assert send(world, "share", 0).matched == ["shared"]
+    assert send(world, "forward", 0, eventId="other").matched == []
+    assert send(world, "share", 1 / 24).matched == ["shared"]
+
+
+def test_points_stop_at_zero_and_the_debt_remains(world):
+    send(world, "read", 0)
+    send(world, "leave", 0)
+    assert points(world, "interest", 0) == 0
+    assert world.contributions(world.people["ann"], "interest", START)["left"] == (1, -100)
+
+
+def test_a_repeat_changes_nothing(world):
+    send(world, "read", 0, eventId="same")
+    assert send(world, "read", 0, eventId="same").outcome == DUPLICATE
+    assert points(world, "interest", 0) == 4
+
+
+def test_stages_follow_points_and_history(world):
+    assert send(world, "read", 0).stage_after == "known"
+    answer = send(world, "read", 0, eventId="second")
+    assert (answer.stage_before, answer.stage_after) == ("known", "warm")
+    assert send(world, "other", 3).stage_before == "known"
+    assert send(world, "buy", 3).stage_after == "bought"
+    world.update_profile("bob", {})
+    assert world.funnel(START + 3 * DAY) == {"known": 1, "warm": 0, "bought": 1, "": 0}
+
+
+def test_a_segment_is_a_range_of_a_product(world):
+    send(world, "read", 0)
+    segment = world.model.segments[0]
+    assert world.members(segment, START) == {"ann": 4}
+    world.update_profile("ann", {"near": True})
+    assert world.members(segment, START) == {}  # 12 is above the range
+    assert world.members(segment, START + DAY) == {"ann": 6}
+
+
+def test_a_bound_is_met_a_little_below_it():
+    assert meets(4 * 2**-0.9e-6, 4)[0]
+    assert not meets(4 * 2**-1.1e-6, 4)[0]
+    assert meets(0.0, 4) == (False, math.inf)
+
+
+def test_topics_are_found_by_tag_and_by_whole_words(world):
+    topics_of = world.model.topics_of
+    assert topics_of(["coffee", "other"], "") == ["coffee"]
+    assert topics_of([], "I like GREEN TEA.") == ["tea"]
+    assert topics_of([], "green teapots, evergreen tea") == []
+
+
+def test_interest_fades_and_adds_up(world):
+    send(world, "read", 0, topics=["tea"])
+    send(world, "read", 1, topics=["tea"])
+    assert world.interests(world.people["ann"], START + DAY) == {"tea": 1.5}
+
+
+def test_an_arrival_shares_one_advance_over_the_touches_before_it(world):
+    send(world, "read", 0, topics=["tea"], authorId="bob")
+    send(world, "other", 0, topics=["tea"], authorId="cid")  # not a touch
+    send(world, "read", 0, topics=["tea"], authorId="ann", eventId="own")  # not a touch: her own
+    # Two reads made her warm; the second led there, and only bob touched her before.
+    people = world.people
+    assert people["bob"].advance_millionths == {("tea", "known"): 1_000_000}
+    at = START + DAY
+    found = world.influencers("tea", None, at)
+    assert found == {"bob": ((2 + 3) / 2, 1, 1.0, (1 + 10 * 1) / (1 + 10))}
+    assert world.influencers("tea", "known", at) == found
+    assert world.influencers("tea", "warm", at) == {}
+
+
+def test_shares_go_by_recency_in_millionths(world):
+    # In two days the first read has faded to 1, so that the second does not make her warm.
+    send(world, "read", 0, topics=["tea"], authorId="bob")
+    send(world, "read", 2, topics=["tea", "coffee"], authorId="cid")
+    send(world, "buy", 2)
+    people = world.people
+    assert people["bob"].advance_millionths == {("tea", "known"): 200_000}
+    assert people["cid"].advance_millionths == {
+        ("tea", "known"): 800_000, ("coffee", "known"): 800_000}
+    assert people["ann"].touches == []
+
+
+def test_only_the_latest_32_touches_are_remembered(world):
+    for hour in range(40):
+        send(world, "read", hour / 2, topics=["tea"], authorId=f"author-{hour}", who="dan")
+    assert len(world.people["dan"].touches) == 32
+    assert world.people["dan"].touches[0][1] == "author-8"

@@ -1,0 +1,449 @@
+"""Real data through a real server, compared with the plain recomputation.
+
+Run by `make test-data DATA=...`: BELLWETHER_DATA names the directory of the data and
+BELLWETHER_BINARY the server. Failures name people by number, never by handle, and show no
+text, because some of the data may not be shown.
+"""
+
+import math
+import os
+import random
+import subprocess
+import sys
+from bisect import bisect_left, bisect_right
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import airlines_rules
+import forum_rules
+import pytest
+import snapshot
+from bellwether.v1 import scoring_pb2 as api
+from recompute import NOISE_FLOOR, Model, World, nanos_of_instant
+from replay import read_lines, replay, stream_events, update_profiles
+from server import REPOSITORY, Server, run
+
+SECOND = 10**9
+INSTANTS = {
+    "at_the_last_event": 0,
+    "an_hour_later": 3600 * SECOND,
+    "three_days_later": 3 * 86400 * SECOND,
+    "a_month_later": 30 * 86400 * SECOND,
+    "a_year_later": 365 * 86400 * SECOND,
+    "ten_years_later": 3652 * 86400 * SECOND,
+}
+# Points may differ by this much, as a part of them: rounding, nothing else.
+TOLERANCE = 1e-6
+# Two ranked values this close, as a part of them, may stand in either order.
+NEAR = 1e-9
+# How many neighbours of a list, as a part of it, may be that close without being equal in
+# every respect. Beyond it the comparison of orders would say too little.
+MAX_NEAR_TIES = 0.02
+# No bound may be tested closer to its line than this, in log2: rounding could decide it.
+MIN_DISTANCE = 1e-9
+REMEMBERED_EVENTS = 256
+SHUFFLE_SEED = 20150224
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What to replay, and into which model."""
+
+    importer: str
+    source: str
+    model: str
+    rules: ModuleType
+
+
+DATASETS = {
+    "quantum": Dataset(
+        "import_stackexchange.py", "stackexchange_quantum", "forum.toml", forum_rules),
+    "airlines": Dataset(
+        "import_airline_tweets.py", "airline_tweets.csv.gz", "airlines.toml", airlines_rules),
+}
+
+
+@dataclass
+class Replayed:
+    """A server after the replay of a data set, and the recomputation of it."""
+
+    dataset: Dataset
+    path: Path
+    lines: list
+    server: Server
+    world: World
+    # (event number, what differs)
+    differences: list
+    last: int
+
+    @property
+    def model_path(self):
+        return REPOSITORY / "models" / self.dataset.model
+
+    def events(self):
+        return [line for line in self.lines if "updateProfile" not in line]
+
+    def number(self, profile_id):
+        """Stands for a person in messages."""
+        return list(self.world.people).index(profile_id)
+
+    def snapshot(self, stub, at):
+        model = self.world.model
+        return snapshot.tenant_at(
+            stub, list(self.world.people), [segment["name"] for segment in model.segments],
+            model.topic_names, at)
+
+
+def import_data(dataset, target):
+    """Converts a data set with its importer, as a user would."""
+    data = os.environ.get("BELLWETHER_DATA")
+    if not data or not (Path(data) / dataset.source).exists():
+        pytest.fail(f"BELLWETHER_DATA must name a directory that holds {dataset.source}; "
+                    "`make test-data DATA=...` sets it")
+    subprocess.run(
+        [sys.executable, REPOSITORY / "examples" / dataset.importer,
+         Path(data) / dataset.source, "--output", target], check=True)
+    return read_lines(target)
+
+
+@pytest.fixture(scope="module", params=DATASETS)
+def replayed(request, tmp_path_factory):
+    dataset = DATASETS[request.param]
+    directory = tmp_path_factory.mktemp(request.param)
+    path = directory / "events.jsonl"
+    lines = import_data(dataset, path)
+    model_path = REPOSITORY / "models" / dataset.model
+    world = World(Model(model_path, dataset.rules))
+    for line in lines:
+        if "updateProfile" in line:
+            world.update_profile(line["updateProfile"]["profileId"],
+                                 line["updateProfile"]["attributes"])
+    events = [line for line in lines if "updateProfile" not in line]
+    with Server(directory / "store", model_path) as server:
+        update_profiles(server.stub, lines)
+        results = stream_events(server.stub, lines)
+        differences = []
+        for number, (line, result) in enumerate(zip(events, results, strict=True)):
+            differences += ((number, what) for what in differing_answer(world, line, result))
+        last = max(nanos_of_instant(line["time"]) for line in events)
+        yield Replayed(dataset, path, lines, server, world, differences, last)
+
+
+@pytest.fixture(params=INSTANTS)
+def instant(request, replayed):
+    return replayed.last + INSTANTS[request.param]
+
+
+def close(actual, expected):
+    return math.isclose(actual, expected, rel_tol=TOLERANCE, abs_tol=1e-12)
+
+
+def differing_answer(world, line, result):
+    """Yields in what the answer to one event differs from the recomputation."""
+    expected = world.apply(line)
+    if result.WhichOneof("result") != "response":
+        yield f"refused: {result.error.message}"
+        return
+    response = result.response
+    outcome = api.EventOutcome.Name(response.outcome).removeprefix("EVENT_OUTCOME_")
+    if outcome != expected.outcome:
+        yield f"outcome {outcome}, not {expected.outcome}"
+    if list(response.matched_signals) != expected.matched:
+        yield f"matched {list(response.matched_signals)}, not {expected.matched}"
+    # `from` is a keyword of Python.
+    change = (getattr(response.stage_change, "from"), response.stage_change.to)
+    moved = expected.stage_before != expected.stage_after
+    if response.HasField("stage_change") != moved:
+        yield f"stage change {change}, where none is {not moved}"
+    elif moved and change != (expected.stage_before, expected.stage_after):
+        yield f"stage change {change}, not {expected.stage_before} to {expected.stage_after}"
+    person = world.people[line["profileId"]]
+    at = snapshot.nanos(response.profile.as_of)
+    if at < person.last_event_time:
+        yield "answered for an instant before the last event"
+    for score in response.profile.scores:
+        points = world.points(person, score.name, at)
+        if not close(score.points, points):
+            yield f"{score.name} {score.points}, not {points}"
+
+
+def first_few(differences):
+    return f"{len(differences)} differ: {differences[:5]}"
+
+
+def test_the_answer_to_every_event_is_as_recomputed(replayed):
+    assert not replayed.differences, first_few(replayed.differences)
+
+
+def test_every_line_is_far_enough_from_every_value_to_be_judged(replayed):
+    for offset in INSTANTS.values():
+        replayed.world.funnel(replayed.last + offset)
+        for segment in replayed.world.model.segments:
+            replayed.world.members(segment, replayed.last + offset)
+    assert min(replayed.world.closest) > MIN_DISTANCE
+    assert replayed.world.simultaneous_touches == 0
+
+
+class Ranked:
+    """Everybody's points on one score at one instant."""
+
+    def __init__(self, world, score, at):
+        people = [(world.points(person, score, at), person.last_event_time)
+                  for person in world.people.values()]
+        self.points = sorted(points for points, _ in people if points > 0)
+        self.identical = Counter(people)
+
+    def percentiles(self, points, last_event_time):
+        """The lowest and the highest percentile that rounding allows. Who has the same
+        points by events of the same last instant is counted for certain; whose points are
+        the same but for rounding may be."""
+        below = bisect_left(self.points, points * (1 - NEAR))
+        certain = below + self.identical[points, last_event_time]
+        possible = bisect_right(self.points, points * (1 + NEAR))
+        return 100 * certain / len(self.points), 100 * possible / len(self.points)
+
+
+def differing_profile(world, ranked, person, profile, at):
+    """Yields in what a profile in the full view differs from the recomputation."""
+    model = world.model
+    if [score.name for score in profile.scores] != list(model.half_lives):
+        yield "the scores are not those of the model, in its order"
+    for score in profile.scores:
+        points = world.points(person, score.name, at)
+        if not close(score.points, points):
+            yield f"{score.name} {score.points}, not {points}"
+        if score.base != model.bases[score.name]:
+            yield f"base of {score.name}"
+        yield from differing_contributions(world, person, score, at)
+        if score.HasField("percentile") != (points > 0):
+            yield f"percentile of {score.name} where points are {points}"
+        elif points > 0:
+            lowest, highest = ranked[score.name].percentiles(
+                points, person.last_event_time)
+            if not lowest - 1e-9 <= score.percentile <= highest + 1e-9:
+                yield f"percentile of {score.name} {score.percentile}, not {highest}"
+    stage = world.stage(person, at)
+    if profile.stage != stage:
+        yield f"stage {profile.stage!r}, not {stage!r}"
+    segments = [segment["name"] for segment in model.segments
+                if world.is_member(person, segment, at)]
+    if list(profile.segments) != segments:
+        yield f"segments {list(profile.segments)}, not {segments}"
+    yield from differing_interests(world, person, profile, at)
+    if profile.event_count != len(person.times):
+        yield f"event_count {profile.event_count}, not {len(person.times)}"
+    times = [snapshot.nanos(stamp) for stamp in
+             (profile.first_seen_time, profile.last_event_time)]
+    expected = [min(person.times), max(person.times)] if person.times else [0, 0]
+    if times != expected or profile.HasField("first_seen_time") != bool(person.times):
+        yield f"first and last event {times}, not {expected}"
+    if set(profile.attributes) != set(person.attributes):
+        yield "attributes"
+
+
+def differing_contributions(world, person, score, at):
+    expected = world.contributions(person, score.name, at)
+    given = {term.signal: term for term in score.contributions}
+    if len(given) != len(score.contributions):
+        yield f"{score.name} names a signal twice"
+    for name, term in given.items():
+        count, weight = expected.get(name, (0.0, term.weight))
+        if not (close(term.count, count) and close(term.points, count * weight)
+                and term.weight == weight):
+            yield f"{name} of {score.name}: {term.count} x {term.weight}, not {count} x {weight}"
+    for name, (count, weight) in expected.items():
+        if abs(count * weight) >= NOISE_FLOOR and name not in given:
+            yield f"{name} of {score.name} is missing"
+    total = max(0.0, score.base + math.fsum(term.points for term in given.values()))
+    if total >= NOISE_FLOOR and not math.isclose(total, score.points, rel_tol=1e-9, abs_tol=1e-9):
+        yield f"{score.name} is {score.points} and its terms add up to {total}"
+
+
+def differing_interests(world, person, profile, at):
+    expected = world.interests(person, at)
+    points = [interest.points for interest in profile.topics]
+    if any(later > earlier * (1 + NEAR) for earlier, later in zip(points, points[1:])):
+        yield "interests are not in order"
+    given = {interest.topic: interest.points for interest in profile.topics}
+    for topic in given.keys() | {t for t, p in expected.items() if p >= NOISE_FLOOR * 1.00001}:
+        if not close(given.get(topic, 0.0), expected.get(topic, 0.0)):
+            yield f"interest in {topic} {given.get(topic)}, not {expected.get(topic)}"
+
+
+def test_every_profile_is_as_recomputed(replayed, instant):
+    world = replayed.world
+    ranked = {score: Ranked(world, score, instant) for score in world.model.half_lives}
+    profiles = snapshot.profiles(replayed.server.stub, list(world.people), instant)
+    assert profiles.keys() == world.people.keys()
+    differences = [
+        (number, what)
+        for number, (profile_id, person) in enumerate(world.people.items())
+        for what in differing_profile(world, ranked, person, profiles[profile_id], instant)
+    ]
+    assert not differences, first_few(differences)
+
+
+def test_the_basic_view_has_the_same_points(replayed, instant):
+    people = list(replayed.world.people)[:1000]
+    answer = replayed.server.stub.BatchGetProfiles(api.BatchGetProfilesRequest(
+        profile_ids=people, as_of=snapshot.timestamp(instant)))
+    assert [profile.profile_id for profile in answer.profiles] == people
+    assert not answer.missing_ids
+    for profile in answer.profiles:
+        for score in profile.scores:
+            expected = replayed.world.points(
+                replayed.world.people[profile.profile_id], score.name, instant)
+            assert close(score.points, expected)
+            assert not score.contributions and not score.HasField("percentile")
+
+
+def test_the_funnel_is_as_recounted(replayed, instant):
+    assert snapshot.funnel(replayed.server.stub, instant) == replayed.world.funnel(instant)
+
+
+def assert_descending(values, identical, what):
+    """Checks the order of a list of `(value, profile id)`, and that near ties are few.
+
+    Neighbours that are `identical` in every respect that rounding can see go by id.
+    """
+    near_ties = 0
+    for number, ((above, above_id), (below, below_id)) in enumerate(zip(values, values[1:])):
+        if above == below and identical(above_id, below_id):
+            assert above_id < below_id, f"{what}: equals at {number} are not in order of id"
+        elif math.isclose(above, below, rel_tol=NEAR):
+            near_ties += 1
+        else:
+            assert above > below, f"{what}: {below} stands below {above} at {number}"
+    assert near_ties <= max(2, MAX_NEAR_TIES * len(values)), f"{what}: {near_ties} near ties"
+
+
+def test_every_segment_is_as_recounted_and_in_order(replayed, instant):
+    world = replayed.world
+    for segment in world.model.segments:
+        name = segment["name"]
+        members, totals = snapshot.segment(replayed.server.stub, name, instant)
+        expected = world.members(segment, instant)
+        ids = [member.profile.profile_id for member in members]
+        assert len(ids) == len(set(ids)), f"{name} lists somebody twice"
+        assert set(ids) == expected.keys(), name
+        assert set(totals) == {len(expected)}, name
+        assert [member.rank for member in members] == list(range(1, len(ids) + 1)), name
+
+        def identical(one, other, segment=segment):
+            one, other = world.people[one], world.people[other]
+            return one.last_event_time == other.last_event_time and all(
+                world.points(one, score, instant) == world.points(other, score, instant)
+                for score in segment["rank_by"])
+
+        assert_descending([(expected[id_], id_) for id_ in ids], identical, name)
+
+
+def test_a_segment_filtered_by_stage_keeps_its_ranks(replayed):
+    world, at = replayed.world, replayed.last
+    for segment in world.model.segments:
+        everybody, totals = snapshot.segment(replayed.server.stub, segment["name"], at)
+        for stage in world.model.stages:
+            some, filtered_totals = snapshot.segment(
+                replayed.server.stub, segment["name"], at, stages=[stage["name"]])
+            expected = [(member.rank, member.profile.profile_id) for member in everybody
+                        if member.profile.stage == stage["name"]]
+            assert [(member.rank, member.profile.profile_id) for member in some] == expected
+            assert set(filtered_totals) == set(totals)
+
+
+def test_every_influencer_is_as_recomputed(replayed, instant):
+    world = replayed.world
+    stages = ["", *(stage["name"] for stage in world.model.stages)]
+    for topic in world.model.topic_names:
+        for stage in stages:
+            what = f"{topic} at {stage or 'all stages'}"
+            found = snapshot.influencers(replayed.server.stub, topic, instant, stage)
+            expected = world.influencers(topic, stage or None, instant)
+            ids = [author.profile.profile_id for author in found]
+            assert len(ids) == len(set(ids)), what
+            assert set(ids) == expected.keys(), what
+            for author in found:
+                influence, touches, advances, probability = expected[author.profile.profile_id]
+                assert author.touches == touches, what
+                assert math.isclose(author.advances, advances, abs_tol=1e-9), what
+                assert close(author.influence, influence), what
+                assert math.isclose(
+                    author.influence_probability, probability, rel_tol=1e-9, abs_tol=1e-12), what
+                stated = world.people[author.profile.profile_id].attributes
+                reach = stated.get(world.model.influence["reach"], 0) \
+                    if "reach" in world.model.influence else 0
+                assert author.reach == reach, what
+            assert_descending(
+                [(expected[id_][0], id_) for id_ in ids], lambda one, other: False, what)
+
+
+def test_a_second_run_changes_nothing(replayed):
+    stub = replayed.server.stub
+    before = replayed.snapshot(stub, replayed.last)
+    outcomes = defaultdict(int)
+    for result in replay(stub, replayed.lines):
+        assert result.WhichOneof("result") == "response"
+        outcomes[result.response.outcome, result.response.ignored_reason] += 1
+    allowed = {
+        (api.EVENT_OUTCOME_DUPLICATE, api.IGNORED_REASON_UNSPECIFIED),
+        (api.EVENT_OUTCOME_IGNORED, api.IGNORED_REASON_TOO_OLD),
+    }
+    assert outcomes.keys() <= allowed
+    assert replayed.snapshot(stub, replayed.last) == before
+
+
+def order_free_signals(model):
+    """The signals whose counts are the same for every order of arrival."""
+    def depends_on_order(signal):
+        conditions = f"{signal.get('when', '')} {signal.get('value', '')}"
+        return "limit" in signal or "cooldown" in signal or any(
+            name in conditions for name in ("seen(", "scores.", "stage"))
+
+    return [signal["name"] for signal in model.signals if not depends_on_order(signal)]
+
+
+def test_a_shuffled_replay_counts_the_same(replayed, tmp_path):
+    """Left out, because they follow the order of arrival: signals with limits, cooldowns or
+    conditions on history; people with more events than a profile remembers; of an event
+    that is in the data twice, the second."""
+    world = replayed.world
+    events = {}
+    for line in replayed.events():
+        events.setdefault((line["profileId"], line["eventId"]), line)
+    people = [profile_id for profile_id, person in world.people.items()
+              if 0 < len(person.times) <= REMEMBERED_EVENTS]
+    assert len(people) > 0.9 * sum(bool(person.times) for person in world.people.values())
+    compared = set(people)
+    shuffled = [line for line in events.values() if line["profileId"] in compared]
+    random.Random(SHUFFLE_SEED).shuffle(shuffled)
+
+    at = replayed.last + INSTANTS["an_hour_later"]
+    free = order_free_signals(world.model)
+    assert free
+    with Server(tmp_path / "store", replayed.model_path) as server:
+        for result in stream_events(server.stub, shuffled):
+            assert result.response.outcome == api.EVENT_OUTCOME_APPLIED
+        profiles = snapshot.profiles(server.stub, people, at)
+    for number, profile_id in enumerate(people):
+        person, profile = world.people[profile_id], profiles[profile_id]
+        assert profile.event_count == len(person.times), number
+        assert snapshot.nanos(profile.last_event_time) == max(person.times), number
+        assert snapshot.nanos(profile.first_seen_time) == min(person.times), number
+        assert not list(differing_interests(world, person, profile, at)), number
+        for score in profile.scores:
+            given = {term.signal: term.count for term in score.contributions}
+            expected = world.contributions(person, score.name, at)
+            for name in free:
+                count = expected.get(name, (0.0, 0.0))[0]
+                if name in given or count >= NOISE_FLOOR:
+                    assert close(given.get(name, 0.0), count), (number, score.name, name)
+
+
+def test_the_replay_command_gives_the_same_as_a_client_in_python(replayed, tmp_path):
+    with Server(tmp_path / "store", replayed.model_path) as server:
+        finished = run("replay", replayed.path, "--server", f"http://{server.address}")
+        assert finished.returncode == 0, finished.stderr[-2000:]
+        given = replayed.snapshot(server.stub, replayed.last)
+    snapshot.assert_same(given, replayed.snapshot(replayed.server.stub, replayed.last))
