@@ -162,32 +162,32 @@ impl Model {
     }
 
     /// The names of the scores, in the order of the file.
-    pub fn score_names(&self) -> impl Iterator<Item = &str> {
+    pub fn score_names(&self) -> impl ExactSizeIterator<Item = &str> {
         self.scores.iter().map(|score| score.name.as_str())
     }
 
     /// The names of the signals, in the order of the file.
-    pub fn signal_names(&self) -> impl Iterator<Item = &str> {
+    pub fn signal_names(&self) -> impl ExactSizeIterator<Item = &str> {
         self.signals.iter().map(|signal| signal.name.as_str())
     }
 
     /// The names of the attribute rules, in the order of the file.
-    pub fn rule_names(&self) -> impl Iterator<Item = &str> {
+    pub fn rule_names(&self) -> impl ExactSizeIterator<Item = &str> {
         self.rules.iter().map(|rule| rule.name.as_str())
     }
 
     /// The names of the stages, lowest first.
-    pub fn stage_names(&self) -> impl Iterator<Item = &str> {
+    pub fn stage_names(&self) -> impl ExactSizeIterator<Item = &str> {
         self.stages.iter().map(|stage| stage.name.as_str())
     }
 
     /// The names of the segments, in the order of the file.
-    pub fn segment_names(&self) -> impl Iterator<Item = &str> {
+    pub fn segment_names(&self) -> impl ExactSizeIterator<Item = &str> {
         self.segments.iter().map(|segment| segment.name.as_str())
     }
 
     /// The names of the topics, in the order of the file.
-    pub fn topic_names(&self) -> impl Iterator<Item = &str> {
+    pub fn topic_names(&self) -> impl ExactSizeIterator<Item = &str> {
         self.topics.names().iter().map(String::as_str)
     }
 

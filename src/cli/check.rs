@@ -1,0 +1,120 @@
+//! `bellwether check`: every mistake of a model file, each with its place.
+
+use std::path::{Path, PathBuf};
+
+use super::{failure::Failure, output};
+use crate::scoring::Model;
+
+/// Checks a model file, or every model file of a directory.
+///
+/// Prints each mistake as FILE:LINE:COLUMN: MESSAGE, or a summary of the model.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Check {
+    /// The model file, or a directory with one <tenant>.toml for each tenant.
+    file: PathBuf,
+}
+
+impl Check {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let mut mistakes = 0;
+        for file in model_files(&self.file)? {
+            let text = std::fs::read_to_string(&file)
+                .map_err(|error| Failure::io(file.display(), &error))?;
+            let (report, found) = report(&file, &text);
+            output::print(&report)?;
+            mistakes += found;
+        }
+        match mistakes {
+            0 => Ok(()),
+            1 => Err(Failure::new("1 mistake")),
+            more => Err(Failure::new(format!("{more} mistakes"))),
+        }
+    }
+}
+
+/// The file itself, or the model files of a directory in order of their names.
+fn model_files(path: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let failure = |error| Failure::io(path.display(), &error);
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(failure)? {
+        let file = entry.map_err(failure)?.path();
+        if file
+            .extension()
+            .is_some_and(|extension| extension == "toml")
+        {
+            files.push(file);
+        }
+    }
+    if files.is_empty() {
+        return Err(Failure::new(format!(
+            "{} has no model file; one is named <tenant>.toml",
+            path.display()
+        )));
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// What to print about a model file, and how many mistakes it has.
+fn report(file: &Path, text: &str) -> (String, usize) {
+    match Model::parse(text) {
+        Ok(model) => (format!("{}: {}\n", file.display(), summary(&model)), 0),
+        Err(mistakes) => {
+            let lines = mistakes
+                .iter()
+                .map(|mistake| format!("{}:{mistake}\n", file.display()));
+            (lines.collect(), mistakes.len())
+        }
+    }
+}
+
+/// What a good model has, in one line.
+fn summary(model: &Model) -> String {
+    let counts = [
+        (model.score_names().len(), "score"),
+        (model.signal_names().len(), "signal"),
+        (model.stage_names().len(), "stage"),
+        (model.segment_names().len(), "segment"),
+        (model.topic_names().len(), "topic"),
+    ];
+    let parts = counts.map(|(count, noun)| plural(count, noun)).join(", ");
+    let ranks = plural(model.ranks_per_profile(), "rank");
+    format!("good: {parts}; a profile stands in at most {ranks}")
+}
+
+fn plural(count: usize, noun: &str) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{ending}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_mistake_stands_with_file_line_and_column() {
+        let (text, mistakes) = report(Path::new("shop.toml"), "[scores.interest\n");
+        assert!(mistakes > 0);
+        assert!(text.starts_with("shop.toml:1:"), "{text}");
+    }
+
+    #[test]
+    fn a_directory_is_checked_file_by_file() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["b.toml", "a.toml", "readme.md"] {
+            std::fs::write(directory.path().join(name), "").unwrap();
+        }
+        let files = model_files(directory.path()).unwrap();
+        let names: Vec<_> = files.iter().filter_map(|file| file.file_name()).collect();
+        assert_eq!(names, ["a.toml", "b.toml"]);
+    }
+
+    #[test]
+    fn a_directory_without_models_is_a_failure() {
+        let directory = tempfile::tempdir().unwrap();
+        assert!(model_files(directory.path()).is_err());
+    }
+}

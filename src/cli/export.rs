@@ -1,0 +1,101 @@
+//! `bellwether export`: a whole tenant as JSON Lines, for backup or another store.
+
+use std::{
+    fs::File,
+    io::{BufWriter, Write},
+    path::{Path, PathBuf},
+};
+
+use super::{
+    failure::Failure,
+    output,
+    transfer::{BATCH_PROFILES, End, FORMAT, Header, Place},
+};
+use crate::{
+    proto::record::ExportedProfile,
+    scoring::Tenant,
+    store::{Store, Stored, codec},
+};
+
+/// Writes every record of a tenant as JSON Lines. The server must be stopped.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Export {
+    #[command(flatten)]
+    place: Place,
+    /// The file to write, or - for standard output.
+    #[arg(long, default_value = "-", value_name = "FILE")]
+    output: PathBuf,
+}
+
+impl Export {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let tenant = self.place.tenant()?;
+        // Opening creates what is missing, which is no way to find out about a typing error.
+        if !self.place.directory().is_dir() {
+            return Err(Failure::new(format!(
+                "there is no store in {}",
+                self.place.directory().display()
+            )));
+        }
+        let store = self.place.open()?;
+        let profiles = if self.output == Path::new("-") {
+            export(&store, &tenant, &mut BufWriter::new(std::io::stdout())).await?
+        } else {
+            let failure = |error| Failure::io(self.output.display(), &error);
+            let mut writer = BufWriter::new(File::create(&self.output).map_err(failure)?);
+            let profiles = export(&store, &tenant, &mut writer).await?;
+            writer.get_ref().sync_all().map_err(failure)?;
+            profiles
+        };
+        eprintln!(
+            "{} profiles of tenant {tenant} exported",
+            output::count(profiles)
+        );
+        Ok(())
+    }
+}
+
+/// Writes the tenant, and returns how many profiles it has.
+pub(super) async fn export(
+    store: &impl Store,
+    tenant: &Tenant,
+    writer: &mut impl Write,
+) -> Result<u64, Failure> {
+    let header = Header {
+        format: FORMAT,
+        tenant: tenant.to_string(),
+    };
+    write_line(writer, &header)?;
+    let mut profiles = 0;
+    let mut last = None;
+    loop {
+        let batch = store.scan(tenant, last.as_ref(), BATCH_PROFILES).await?;
+        let Some(Stored { profile_id, .. }) = batch.last() else {
+            break;
+        };
+        last = Some(profile_id.clone());
+        for stored in batch {
+            let exported = ExportedProfile {
+                profile_id: stored.profile_id.to_string(),
+                record: Some(codec::to_proto(&stored.record)),
+            };
+            // Through a value, so that the same record is always the same line.
+            let line = serde_json::to_value(&exported)
+                .map_err(|error| Failure::new(format!("{}: {error}", stored.profile_id)))?;
+            write_line(writer, &line)?;
+            profiles += 1;
+        }
+    }
+    write_line(writer, &End { profiles })?;
+    writer
+        .flush()
+        .map_err(|error| Failure::io("cannot write the export", &error))?;
+    Ok(profiles)
+}
+
+fn write_line(writer: &mut impl Write, line: &impl serde::Serialize) -> Result<(), Failure> {
+    serde_json::to_writer(&mut *writer, line)
+        .map_err(std::io::Error::from)
+        .and_then(|()| writer.write_all(b"\n"))
+        .map_err(|error| Failure::io("cannot write the export", &error))
+}

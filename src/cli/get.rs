@@ -1,0 +1,250 @@
+//! `bellwether get`: one profile, and where its points come from.
+
+use pbjson_types::Timestamp;
+
+use super::{
+    connection::Asking,
+    failure::{Failure, printable},
+    instant,
+    output::{self, Column, points, signed_count, table},
+};
+use crate::proto::v1::{GetProfileRequest, Profile, ProfileView, Score};
+
+/// Shows one profile: scores, stage, segments, topics and attributes.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Get {
+    /// Whose profile.
+    profile_id: String,
+    /// Explain each score: the signals that add up to it, and its percentile.
+    #[arg(long)]
+    full: bool,
+    /// The instant to compute for (RFC 3339); now unless given.
+    #[arg(long, value_parser = instant::parse, value_name = "INSTANT")]
+    as_of: Option<Timestamp>,
+    #[command(flatten)]
+    asking: Asking,
+}
+
+impl Get {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let request = self.asking.request(GetProfileRequest {
+            tenant: self.asking.target.tenant.clone(),
+            profile_id: self.profile_id,
+            view: view(self.full).into(),
+            as_of: self.as_of,
+        });
+        let response = self
+            .asking
+            .answer(async |mut client| client.get_profile(request).await)
+            .await?;
+        output::print(&if self.asking.json {
+            output::json(&response)?
+        } else {
+            describe(&response.profile.unwrap_or_default(), self.full)
+        })
+    }
+}
+
+/// The view with or without explanation.
+pub(super) fn view(full: bool) -> ProfileView {
+    if full {
+        ProfileView::Full
+    } else {
+        ProfileView::Basic
+    }
+}
+
+/// The profile for people.
+fn describe(profile: &Profile, full: bool) -> String {
+    let mut facts = vec![
+        ("profile", printable(&profile.profile_id)),
+        ("stage", or_none(&profile.stage)),
+        ("segments", or_none(&profile.segments.join(", "))),
+        ("topics", or_none(&topics(profile))),
+        ("events", signed_count(profile.event_count)),
+    ];
+    if profile.event_count > 0 {
+        facts.push((
+            "first seen",
+            instant::format(profile.first_seen_time.as_ref()),
+        ));
+        facts.push((
+            "last event",
+            instant::format(profile.last_event_time.as_ref()),
+        ));
+    }
+    facts.push(("as of", instant::format(profile.as_of.as_ref())));
+    let mut text = String::new();
+    for (name, value) in facts {
+        text += &format!("{name:<11} {value}\n");
+    }
+    for (name, value) in attributes(profile) {
+        text += &format!("{:<11} {name} = {value}\n", "attribute");
+    }
+    text.push('\n');
+    if full {
+        for score in &profile.scores {
+            text += &explain(score);
+        }
+    } else {
+        text += &table(
+            &[Column::words("score"), Column::numbers("points")],
+            profile
+                .scores
+                .iter()
+                .map(|score| [score.name.clone(), points(score.points)]),
+        );
+    }
+    text
+}
+
+/// A score and the terms that add up to it.
+fn explain(score: &Score) -> String {
+    let place = score.percentile.map_or_else(String::new, |percentile| {
+        format!(", at least as many as {percentile:.1}% of those who have any")
+    });
+    let mut text = format!("{}: {} points{place}\n", score.name, points(score.points));
+    let mut rows = Vec::new();
+    if score.base != 0.0 {
+        rows.push([
+            "base".to_owned(),
+            String::new(),
+            String::new(),
+            points(score.base),
+        ]);
+    }
+    for term in &score.contributions {
+        rows.push([
+            term.signal.clone(),
+            format!("{:.2}", term.count),
+            points(term.weight),
+            points(term.points),
+        ]);
+    }
+    if !rows.is_empty() {
+        let columns = [
+            Column::words("signal"),
+            Column::numbers("count"),
+            Column::numbers("weight"),
+            Column::numbers("points"),
+        ];
+        text += &table(&columns, rows);
+    }
+    let sum: f64 = score.base
+        + score
+            .contributions
+            .iter()
+            .map(|term| term.points)
+            .sum::<f64>();
+    if sum < 0.0 {
+        text += &format!("the sum is {}, and points end at 0\n", points(sum));
+    }
+    text + "\n"
+}
+
+fn topics(profile: &Profile) -> String {
+    let topics: Vec<_> = profile
+        .topics
+        .iter()
+        .map(|interest| format!("{} {}", interest.topic, points(interest.points)))
+        .collect();
+    topics.join(", ")
+}
+
+/// Attributes by name, each value as JSON, which also escapes control characters.
+fn attributes(profile: &Profile) -> Vec<(String, String)> {
+    let mut attributes: Vec<_> = profile
+        .attributes
+        .iter()
+        .flat_map(|attributes| &attributes.fields)
+        .map(|(name, value)| {
+            let value = serde_json::to_value(value)
+                .map_or_else(|_| "(no JSON form)".to_owned(), |value| value.to_string());
+            (printable(name), value)
+        })
+        .collect();
+    attributes.sort();
+    attributes
+}
+
+fn or_none(text: &str) -> String {
+    if text.is_empty() {
+        "-".to_owned()
+    } else {
+        text.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::v1::{Contribution, TopicInterest};
+
+    fn profile() -> Profile {
+        Profile {
+            profile_id: "ada".to_owned(),
+            scores: vec![Score {
+                name: "interest".to_owned(),
+                points: 18.0,
+                percentile: Some(97.5),
+                contributions: vec![Contribution {
+                    signal: "asked".to_owned(),
+                    count: 4.25,
+                    weight: 4.0,
+                    points: 17.0,
+                }],
+                base: 1.0,
+            }],
+            topics: vec![TopicInterest {
+                topic: "grammar".to_owned(),
+                points: 2.5,
+            }],
+            attributes: Some(serde_json::from_str(r#"{"b":"x\u001b","a":{"n":1}}"#).unwrap()),
+            event_count: 1_200,
+            ..Profile::default()
+        }
+    }
+
+    #[test]
+    fn the_full_view_explains_each_score() {
+        let text = describe(&profile(), true);
+        for part in ["18.0 points", "97.5%", "base", "asked", "4.25", "17.0"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+
+    #[test]
+    fn the_basic_view_names_what_is_there_and_what_is_not() {
+        let text = describe(&profile(), false);
+        for part in [
+            "stage       -",
+            "grammar 2.5",
+            "1,200",
+            "interest",
+            "a = {\"n\":1",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(text.find("a =") < text.find("b ="));
+        assert!(!text.contains('\u{1b}'));
+    }
+
+    #[test]
+    fn a_sum_below_zero_is_said() {
+        let mut score = profile().scores.remove(0);
+        score.contributions[0].points = -3.0;
+        score.points = 0.0;
+        assert!(explain(&score).contains("points end at 0"));
+    }
+
+    #[test]
+    fn json_is_the_form_of_the_proto() {
+        let text = output::json(&profile()).unwrap();
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value["profileId"], "ada");
+        assert_eq!(value["eventCount"], "1200");
+        assert_eq!(value["scores"][0]["percentile"], 97.5);
+        let again: Profile = serde_json::from_str(&text).unwrap();
+        assert_eq!(again, profile());
+    }
+}

@@ -1,0 +1,423 @@
+//! `bellwether import`: an exported tenant into a store. The whole file is checked before
+//! anything is written, and running it again changes nothing.
+
+use std::path::{Path, PathBuf};
+
+use tokio::{
+    fs::File,
+    io::{AsyncRead, AsyncSeekExt as _, AsyncWriteExt as _},
+};
+
+use super::{
+    failure::Failure,
+    output,
+    replay::lines::{LineReader, Position},
+    transfer::{BATCH_PROFILES, End, FORMAT, Header, Place},
+};
+use crate::{
+    proto::record::ExportedProfile,
+    scoring::{ProfileId, Record, Tenant},
+    store::{Commit, Committed, Store, Version, codec},
+};
+
+/// Bytes of a line: a record with every list at its limit is smaller.
+const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
+/// Bad lines that are named in full.
+const NAMED_MISTAKES: usize = 20;
+
+/// Reads a tenant that `export` wrote into a store. The server must be stopped.
+///
+/// The whole file is checked first; with any mistake nothing is written. A profile whose
+/// record is there already is skipped, so an import can be run again.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Import {
+    #[command(flatten)]
+    place: Place,
+    /// The file, or - for standard input.
+    file: PathBuf,
+    /// Replace the records of profiles that the store holds with other content.
+    #[arg(long)]
+    replace: bool,
+}
+
+impl Import {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let tenant = self.place.tenant()?;
+        let failure = |error| Failure::io(self.file.display(), &error);
+        let mut file = if self.file == Path::new("-") {
+            spool().await?
+        } else {
+            File::open(&self.file).await.map_err(failure)?
+        };
+        let store = self.place.open()?;
+        visit(
+            &store,
+            &tenant,
+            &mut file,
+            Mode::Check {
+                replace: self.replace,
+            },
+        )
+        .await?;
+        file.rewind().await.map_err(failure)?;
+        let counts = visit(&store, &tenant, &mut file, Mode::Write).await?;
+        eprintln!(
+            "{} profiles written to tenant {tenant}, {} were there already",
+            output::count(counts.written),
+            output::count(counts.unchanged)
+        );
+        Ok(())
+    }
+}
+
+/// Standard input as a file, because it is read twice.
+async fn spool() -> Result<File, Failure> {
+    let failure = |error| Failure::io("standard input", &error);
+    let mut file = File::from_std(tempfile::tempfile().map_err(failure)?);
+    tokio::io::copy(&mut tokio::io::stdin(), &mut file)
+        .await
+        .map_err(failure)?;
+    file.flush().await.map_err(failure)?;
+    file.rewind().await.map_err(failure)?;
+    Ok(file)
+}
+
+/// What to do with the profiles of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// Find every mistake; a profile with another record is one unless it may be replaced.
+    Check { replace: bool },
+    /// Write what is not there yet.
+    Write,
+}
+
+/// What became of the profiles of a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub(super) written: u64,
+    pub(super) unchanged: u64,
+}
+
+/// A profile with the number of its line.
+type Numbered = (u64, ProfileId, Record);
+
+/// Goes through the whole file.
+pub(super) async fn visit<S: Store, R: AsyncRead + Unpin>(
+    store: &S,
+    tenant: &Tenant,
+    source: R,
+    mode: Mode,
+) -> Result<Counts, Failure> {
+    let mut visit = Visit {
+        store,
+        tenant,
+        mode,
+        counts: Counts::default(),
+        mistakes: Vec::new(),
+        mistake_count: 0,
+    };
+    let mut reader = LineReader::with_limit(source, Position::default(), MAX_LINE_BYTES);
+    let mut batch = Vec::new();
+    let mut file = FileSoFar::default();
+    while let Some((end, text)) = reader
+        .next_text()
+        .await
+        .map_err(|error| Failure::io("cannot read the import", &error))?
+    {
+        match text.and_then(|text| file.read(&text)) {
+            Ok(Some((profile_id, record))) => batch.push((end.line, profile_id, record)),
+            Ok(None) => {}
+            Err(reason) => visit.mistake(end.line, reason),
+        }
+        if batch.len() == BATCH_PROFILES {
+            visit.take(std::mem::take(&mut batch)).await?;
+        }
+    }
+    visit.take(batch).await?;
+    if !file.has_ended {
+        visit.mistakes.push(
+            "the file is cut off: its last line, which counts the profiles, is missing".to_owned(),
+        );
+        visit.mistake_count += 1;
+    }
+    visit.finish()
+}
+
+/// What has been read of a file.
+#[derive(Default)]
+struct FileSoFar {
+    has_header: bool,
+    has_ended: bool,
+    profiles: u64,
+    last: Option<ProfileId>,
+}
+
+impl FileSoFar {
+    /// Reads the next line; a profile when it is one.
+    fn read(&mut self, text: &str) -> Result<Option<(ProfileId, Record)>, String> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Ok(None);
+        }
+        if !self.has_header {
+            self.has_header = true;
+            let header: Header = serde_json::from_str(text)
+                .map_err(|error| format!("not the header of an export: {error}"))?;
+            return match header.format {
+                FORMAT => Ok(None),
+                other => Err(format!(
+                    "the export has format {other}; this version reads format {FORMAT}"
+                )),
+            };
+        }
+        if self.has_ended {
+            return Err("something follows the closing line".to_owned());
+        }
+        if let Ok(End { profiles }) = serde_json::from_str(text) {
+            self.has_ended = true;
+            return if profiles == self.profiles {
+                Ok(None)
+            } else {
+                Err(format!(
+                    "the closing line counts {profiles} profiles, and {} came before it",
+                    self.profiles
+                ))
+            };
+        }
+        self.profiles += 1;
+        let exported: ExportedProfile =
+            serde_json::from_str(text).map_err(|error| format!("not a profile: {error}"))?;
+        let profile_id = ProfileId::new(&exported.profile_id)
+            .ok_or_else(|| format!("{:?} is no profile id", exported.profile_id))?;
+        if self.last.as_ref().is_some_and(|last| *last >= profile_id) {
+            return Err(format!(
+                "profile {profile_id} is out of order: an export holds each profile once, in \
+                 ascending order of ids"
+            ));
+        }
+        self.last = Some(profile_id.clone());
+        let record = exported.record.ok_or("the record is missing")?;
+        let record = codec::from_proto(record).map_err(|error| error.to_string())?;
+        Ok(Some((profile_id, record)))
+    }
+}
+
+struct Visit<'a, S> {
+    store: &'a S,
+    tenant: &'a Tenant,
+    mode: Mode,
+    counts: Counts,
+    /// The first mistakes.
+    mistakes: Vec<String>,
+    mistake_count: usize,
+}
+
+impl<S: Store> Visit<'_, S> {
+    fn mistake(&mut self, line: u64, reason: String) {
+        self.mistake_count += 1;
+        if self.mistakes.len() < NAMED_MISTAKES {
+            self.mistakes.push(format!("line {line}: {reason}"));
+        }
+    }
+
+    /// Checks or writes some profiles.
+    async fn take(&mut self, batch: Vec<Numbered>) -> Result<(), Failure> {
+        let ids: Vec<_> = batch.iter().map(|(_, id, _)| id.clone()).collect();
+        let mut commits = Vec::new();
+        for ((line, profile_id, record), stored) in batch
+            .into_iter()
+            .zip(self.store.load(self.tenant, &ids).await)
+        {
+            let stored = stored?;
+            if stored
+                .as_ref()
+                .is_some_and(|stored| stored.record == record)
+            {
+                self.counts.unchanged += 1;
+            } else if stored.is_some() && self.mode == (Mode::Check { replace: false }) {
+                self.mistake(
+                    line,
+                    format!("the store holds profile {profile_id} with another record; --replace replaces it"),
+                );
+            } else {
+                commits.push(Commit {
+                    profile_id,
+                    expected: stored.map(|stored| stored.version),
+                    version: Version(random()?),
+                    record,
+                    // Ranks and totals live in memory and are rebuilt when a server opens the store.
+                    ranks: Vec::new(),
+                    totals: Vec::new(),
+                });
+            }
+        }
+        if self.mode == Mode::Write {
+            self.counts.written += commits.len() as u64;
+            for committed in self.store.commit(self.tenant, commits).await {
+                if committed? == Committed::Conflict {
+                    return Err(Failure::new("something else writes to the store"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Counts, Failure> {
+        if self.mistake_count == 0 {
+            return Ok(self.counts);
+        }
+        let mut text = self.mistakes.join("\n");
+        let unnamed = self.mistake_count - self.mistakes.len();
+        if unnamed > 0 {
+            text += &format!("\nand {unnamed} more");
+        }
+        Err(Failure::new(format!("nothing was written:\n{text}")))
+    }
+}
+
+fn random() -> Result<u64, Failure> {
+    getrandom::u64().map_err(|error| Failure::new(format!("no randomness for versions: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        cli::export::export,
+        scoring::{CountGroup, EventMemory, IdHash, NamedCount, Timestamp},
+        store::embedded::Embedded,
+    };
+
+    const CHECK: Mode = Mode::Check { replace: false };
+
+    fn tenant() -> Tenant {
+        Tenant::new("acme").unwrap()
+    }
+
+    /// A record with numbers that only an exact form keeps.
+    fn record(seed: u64) -> Record {
+        let value = 0.1 + 0.2 * seed as f64 + f64::EPSILON;
+        let time = Timestamp::from_nanos(1_700_000_000_123_456_789 + seed as i64).unwrap();
+        Record {
+            event_count: u64::MAX - seed,
+            counts: vec![CountGroup {
+                half_life: None,
+                counts: vec![NamedCount {
+                    name: "asked".to_owned(),
+                    value,
+                }],
+            }],
+            memory: EventMemory {
+                remembered: vec![(time, IdHash(u64::MAX - seed))],
+                horizon: None,
+            },
+            ..Record::default()
+        }
+    }
+
+    async fn store(directory: &Path, profiles: u64) -> Embedded {
+        let store = Embedded::open(directory).unwrap();
+        let commits = (0..profiles)
+            .map(|seed| Commit {
+                profile_id: ProfileId::new(&format!("p{seed:04}")).unwrap(),
+                expected: None,
+                version: Version(seed + 1),
+                record: record(seed),
+                ranks: Vec::new(),
+                totals: Vec::new(),
+            })
+            .collect();
+        for committed in store.commit(&tenant(), commits).await {
+            committed.unwrap();
+        }
+        store
+    }
+
+    async fn exported(store: &Embedded) -> String {
+        let mut bytes = Vec::new();
+        export(store, &tenant(), &mut bytes).await.unwrap();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    async fn import(store: &Embedded, text: &str, mode: Mode) -> Result<Counts, Failure> {
+        visit(store, &tenant(), text.as_bytes(), mode).await
+    }
+
+    #[tokio::test]
+    async fn an_imported_tenant_is_exported_as_the_same_bytes_and_a_second_import_writes_nothing() {
+        let directories = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        let text = exported(&store(directories[0].path(), 1_203).await).await;
+        assert_eq!(text.lines().count(), 1_205);
+        let copy = store(directories[1].path(), 0).await;
+        import(&copy, &text, CHECK).await.unwrap();
+        let first = import(&copy, &text, Mode::Write).await.unwrap();
+        assert_eq!((first.written, first.unchanged), (1_203, 0));
+        assert_eq!(exported(&copy).await, text);
+        let second = import(&copy, &text, Mode::Write).await.unwrap();
+        assert_eq!((second.written, second.unchanged), (0, 1_203));
+        let id = ProfileId::new("p0007").unwrap();
+        let stored = copy
+            .load(&tenant(), &[id])
+            .await
+            .remove(0)
+            .unwrap()
+            .unwrap();
+        assert_eq!(stored.record, record(7));
+    }
+
+    #[tokio::test]
+    async fn a_profile_with_another_record_is_refused_unless_it_may_be_replaced() {
+        let directories = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        let text = exported(&store(directories[0].path(), 2).await).await;
+        let other = store(directories[1].path(), 2).await;
+        let changed = text.replacen("asked", "answered", 1);
+        let failure = import(&other, &changed, CHECK)
+            .await
+            .unwrap_err()
+            .to_string();
+        assert!(
+            failure.contains("line 2") && failure.contains("--replace"),
+            "{failure}"
+        );
+        assert_eq!(exported(&other).await, text);
+        import(&other, &changed, Mode::Check { replace: true })
+            .await
+            .unwrap();
+        let counts = import(&other, &changed, Mode::Write).await.unwrap();
+        assert_eq!((counts.written, counts.unchanged), (1, 1));
+        assert_eq!(exported(&other).await, changed);
+    }
+
+    #[tokio::test]
+    async fn bad_lines_are_named_with_their_numbers() {
+        let directories = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        let text = exported(&store(directories[0].path(), 3).await).await;
+        let empty = store(directories[1].path(), 0).await;
+        let lines: Vec<_> = text.lines().collect();
+        let refusal = async |lines: &[&str]| {
+            import(&empty, &lines.join("\n"), CHECK)
+                .await
+                .unwrap_err()
+                .to_string()
+        };
+        let cut = refusal(&lines[..4]).await;
+        assert!(cut.contains("cut off"), "{cut}");
+        let missing = refusal(&[lines[0], lines[1], lines[2], lines[4]]).await;
+        assert!(
+            missing.contains("line 4") && missing.contains("counts 3"),
+            "{missing}"
+        );
+        let twice = refusal(&[lines[0], lines[1], lines[1], lines[2], lines[4]]).await;
+        assert!(
+            twice.contains("line 3: profile p0000 is out of order"),
+            "{twice}"
+        );
+        let headless = refusal(&lines[1..]).await;
+        assert!(headless.contains("line 1: not the header"), "{headless}");
+        let broken = refusal(&[lines[0], "{", lines[2], lines[3], lines[4]]).await;
+        assert!(broken.contains("line 2: not a profile"), "{broken}");
+        let newer = lines[0].replace("\"format\":1", "\"format\":2");
+        let newer = refusal(&[&newer, lines[1], lines[2], lines[3], lines[4]]).await;
+        assert!(newer.contains("format 2"), "{newer}");
+    }
+}

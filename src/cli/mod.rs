@@ -1,0 +1,128 @@
+//! The commands of the binary, one file each: the server, thin clients of a running one,
+//! and the tools that need none.
+
+mod check;
+pub mod connection;
+mod demo;
+mod demo_server;
+mod export;
+pub mod failure;
+mod funnel;
+mod get;
+mod import;
+mod influencers;
+mod instant;
+mod output;
+mod pages;
+mod rank;
+pub mod replay;
+mod serve;
+mod transfer;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use self::serve::{Serve, ServeFailure};
+use crate::config;
+
+/// Exit code of a mistake in flags, environment or configuration file.
+const USAGE: u8 = 2;
+
+/// Scores people by what they do and what they state, over gRPC.
+///
+/// Without a command it serves.
+#[derive(Debug, Parser)]
+#[command(name = "bellwether", version, args_conflicts_with_subcommands = true, after_long_help = config::help())]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: Serve,
+}
+
+#[derive(Debug, Subcommand)]
+#[allow(missing_docs)]
+enum Command {
+    Serve(Serve),
+    Demo(demo::Demo),
+    Replay(replay::Replay),
+    Check(check::Check),
+    Get(get::Get),
+    Rank(rank::Rank),
+    Funnel(funnel::Funnel),
+    Influencers(influencers::Influencers),
+    Export(export::Export),
+    Import(import::Import),
+}
+
+/// Runs the command. Exit code: 0 when it did what it was asked, 1 when it failed, which
+/// standard error explains, 2 for a mistake of usage, and 3 when a replay went through with
+/// refused lines.
+pub async fn run(cli: Cli) -> ExitCode {
+    let outcome = match cli.command.unwrap_or(Command::Serve(cli.serve)) {
+        Command::Serve(command) => return served(command.run().await),
+        Command::Replay(command) => command.run().await,
+        Command::Demo(command) => command.run().await.map(|()| ExitCode::SUCCESS),
+        Command::Check(command) => command.run().map(|()| ExitCode::SUCCESS),
+        Command::Get(command) => command.run().await.map(|()| ExitCode::SUCCESS),
+        Command::Rank(command) => command.run().await.map(|()| ExitCode::SUCCESS),
+        Command::Funnel(command) => command.run().await.map(|()| ExitCode::SUCCESS),
+        Command::Influencers(command) => command.run().await.map(|()| ExitCode::SUCCESS),
+        Command::Export(command) => command.run().await.map(|()| ExitCode::SUCCESS),
+        Command::Import(command) => command.run().await.map(|()| ExitCode::SUCCESS),
+    };
+    outcome.unwrap_or_else(|failure| {
+        eprintln!("bellwether: {failure}");
+        ExitCode::FAILURE
+    })
+}
+
+fn served(outcome: Result<(), ServeFailure>) -> ExitCode {
+    let Err(failure) = outcome else {
+        return ExitCode::SUCCESS;
+    };
+    eprintln!("bellwether: {failure}");
+    match failure {
+        ServeFailure::Config(_) => ExitCode::from(USAGE),
+        _ => ExitCode::FAILURE,
+    }
+}
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(arguments: &[&str]) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(["bellwether"].iter().chain(arguments))
+    }
+
+    #[test]
+    fn no_command_means_serve_with_the_same_flags() {
+        assert!(parsed(&[]).unwrap().command.is_none());
+        assert!(parsed(&["--listen", "127.0.0.1:0"]).is_ok());
+        let cli = parsed(&["serve", "--store", "data"]).unwrap();
+        assert!(matches!(cli.command, Some(Command::Serve(_))));
+    }
+
+    #[test]
+    fn an_unknown_flag_is_a_mistake_of_usage() {
+        let error = parsed(&["serve", "--nope"]).unwrap_err();
+        assert_eq!(error.exit_code(), i32::from(USAGE));
+    }
+
+    #[test]
+    fn help_shows_flags_and_settings_with_defaults() {
+        for arguments in [&["--help"][..], &["serve", "--help"]] {
+            let help = parsed(arguments).unwrap_err().to_string();
+            for part in [
+                "--model",
+                "BELLWETHER_LISTEN",
+                "127.0.0.1:50051",
+                "max_skew",
+                "[default: 5m]",
+            ] {
+                assert!(help.contains(part), "{part} in {help}");
+            }
+        }
+    }
+}

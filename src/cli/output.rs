@@ -1,0 +1,150 @@
+//! What commands print: tables for people, JSON for programs.
+
+use std::io::{ErrorKind, Write as _};
+
+use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
+use serde::Serialize;
+
+use super::failure::Failure;
+
+/// Prints to standard output. A reader that has had enough, such as `head`, is no failure.
+pub fn print(text: &str) -> Result<(), Failure> {
+    let mut output = std::io::stdout().lock();
+    match output
+        .write_all(text.as_bytes())
+        .and_then(|()| output.flush())
+    {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Failure::io("standard output", &error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The message in the proto's JSON form over several lines, keys in alphabetical order.
+pub fn json<T: Serialize>(message: &T) -> Result<String, Failure> {
+    serde_json::to_value(message)
+        .and_then(|value| serde_json::to_string_pretty(&value))
+        .map(|text| text + "\n")
+        .map_err(|error| Failure::new(format!("the response has no JSON form: {error}")))
+}
+
+/// Which way a column of a table leans.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    heading: String,
+    alignment: CellAlignment,
+}
+
+impl Column {
+    /// A column of words.
+    pub fn words(heading: impl Into<String>) -> Self {
+        Self {
+            heading: heading.into(),
+            alignment: CellAlignment::Left,
+        }
+    }
+
+    /// A column of numbers, which stand under each other.
+    pub fn numbers(heading: impl Into<String>) -> Self {
+        Self {
+            heading: heading.into(),
+            alignment: CellAlignment::Right,
+        }
+    }
+}
+
+/// A table with a line under its headings, and nothing else between the cells.
+pub fn table<R: IntoIterator<Item = String>>(
+    columns: &[Column],
+    rows: impl IntoIterator<Item = R>,
+) -> String {
+    let mut table = Table::new();
+    table.load_style(TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─')));
+    table.set_header(columns.iter().map(|column| &column.heading));
+    for row in rows {
+        table.add_row(row.into_iter().collect::<Vec<_>>());
+    }
+    for (index, column) in columns.iter().enumerate() {
+        if let Some(cells) = table.column_mut(index) {
+            cells.set_cell_alignment(column.alignment);
+        }
+    }
+    table.trim_fmt() + "\n"
+}
+
+/// Points to one decimal, small ones with as many as it takes to see them.
+pub fn points(value: f64) -> String {
+    if value == 0.0 {
+        "0".to_owned()
+    } else if value.abs() < 0.1 {
+        format!("{value:.4}")
+    } else {
+        format!("{value:.1}")
+    }
+}
+
+/// A whole number with a comma between thousands.
+pub fn count(value: u64) -> String {
+    let digits = value.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A count of a response, which the proto declares signed.
+pub fn signed_count(value: i64) -> String {
+    let sign = if value < 0 { "-" } else { "" };
+    sign.to_owned() + &count(value.unsigned_abs())
+}
+
+/// A part of a whole, in percent.
+pub fn share(part: i64, whole: i64) -> String {
+    if whole == 0 {
+        return "-".to_owned();
+    }
+    format!("{:.1}%", part as f64 / whole as f64 * 100.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_told_apart() {
+        assert_eq!(
+            [0, 999, 1_000, 1_234_567].map(count),
+            ["0", "999", "1,000", "1,234,567"]
+        );
+        assert_eq!(signed_count(-1_000), "-1,000");
+    }
+
+    #[test]
+    fn small_points_stay_visible() {
+        assert_eq!(
+            [0.0, 0.0123, 12.34, -3.0].map(points),
+            ["0", "0.0123", "12.3", "-3.0"]
+        );
+    }
+
+    #[test]
+    fn a_table_leans_numbers_to_the_right() {
+        let columns = [Column::words("stage"), Column::numbers("people")];
+        let rows = [["a", "1"], ["bb", "1,000"]].map(|row| row.map(str::to_owned));
+        let text = table(&columns, rows);
+        assert!(
+            text.lines().any(|line| line.contains(" a           1")),
+            "{text}"
+        );
+        assert!(
+            text.lines().any(|line| line.contains(" bb      1,000")),
+            "{text}"
+        );
+        assert!(!text.contains('\u{1b}'));
+    }
+}

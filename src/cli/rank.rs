@@ -1,0 +1,230 @@
+//! `bellwether rank`: who stands highest in a segment.
+
+use pbjson_types::Timestamp;
+
+use super::{
+    connection::Asking,
+    failure::{Failure, printable},
+    get::view,
+    instant,
+    output::{self, Column, points, signed_count, table},
+    pages,
+};
+use crate::proto::v1::{Profile, RankSegmentRequest, RankSegmentResponse};
+
+/// Lists the members of a segment, highest first.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Rank {
+    /// The name of the segment.
+    segment: String,
+    /// How many members at most.
+    #[arg(long, default_value_t = 20, value_name = "MEMBERS")]
+    limit: usize,
+    /// Only members at this stage; may be given several times.
+    #[arg(long = "stage", value_name = "STAGE")]
+    stages: Vec<String>,
+    /// Show where the points come from.
+    #[arg(long)]
+    full: bool,
+    /// The instant to rank for (RFC 3339); now unless given.
+    #[arg(long, value_parser = instant::parse, value_name = "INSTANT")]
+    as_of: Option<Timestamp>,
+    #[command(flatten)]
+    asking: Asking,
+}
+
+impl Rank {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let first = RankSegmentRequest {
+            tenant: self.asking.target.tenant.clone(),
+            segment: self.segment.clone(),
+            stages: self.stages.clone(),
+            view: view(self.full).into(),
+            as_of: self.as_of,
+            ..RankSegmentRequest::default()
+        };
+        let asking = &self.asking;
+        let response = pages::collect(self.limit, async |page_size, page_token| {
+            let request = asking.request(RankSegmentRequest {
+                page_size,
+                page_token,
+                ..first.clone()
+            });
+            asking
+                .answer(async |mut client| client.rank_segment(request).await)
+                .await
+        })
+        .await?;
+        output::print(&if self.asking.json {
+            output::json(&response)?
+        } else {
+            describe(&self.segment, &response, self.full)
+        })
+    }
+}
+
+impl pages::Page for RankSegmentResponse {
+    fn len(&self) -> usize {
+        self.profiles.len()
+    }
+
+    fn next_page_token(&self) -> &str {
+        &self.next_page_token
+    }
+
+    fn append(&mut self, next: Self) {
+        self.profiles.extend(next.profiles);
+        self.next_page_token = next.next_page_token;
+        self.total_size = next.total_size;
+    }
+
+    fn truncate(&mut self, limit: usize) {
+        self.profiles.truncate(limit);
+    }
+}
+
+/// The page for people.
+fn describe(segment: &str, response: &RankSegmentResponse, full: bool) -> String {
+    let mut columns = vec![
+        Column::numbers("rank"),
+        Column::words("profile"),
+        Column::words("stage"),
+    ];
+    let Some(first) = response
+        .profiles
+        .iter()
+        .find_map(|ranked| ranked.profile.as_ref())
+    else {
+        return format!(
+            "nobody to list; {segment} has {} members\n",
+            signed_count(response.total_size)
+        );
+    };
+    let names: Vec<_> = first
+        .scores
+        .iter()
+        .map(|score| score.name.clone())
+        .collect();
+    let mut rows = Vec::new();
+    for ranked in &response.profiles {
+        let profile = ranked.profile.clone().unwrap_or_default();
+        let mut row = vec![
+            signed_count(ranked.rank),
+            printable(&profile.profile_id),
+            profile.stage.clone(),
+        ];
+        if full {
+            row.push(reasons(&profile, 4));
+        } else {
+            row.extend(profile.scores.iter().map(|score| points(score.points)));
+        }
+        rows.push(row);
+    }
+    if full {
+        columns.push(Column::words("points from"));
+        return table(&columns, rows) + &shown(segment, response);
+    }
+    columns.extend(names.into_iter().map(Column::numbers));
+    table(&columns, rows) + &shown(segment, response)
+}
+
+fn shown(segment: &str, response: &RankSegmentResponse) -> String {
+    format!(
+        "{} shown; {segment} has {} members\n",
+        output::count(response.profiles.len() as u64),
+        signed_count(response.total_size)
+    )
+}
+
+/// Where the points of a profile come from: for each score the greatest terms, such as
+/// `interest 52.1 (answers 42.1 + badges 10.0)`.
+pub(super) fn reasons(profile: &Profile, terms: usize) -> String {
+    let mut parts = Vec::new();
+    for score in profile.scores.iter().filter(|score| score.points > 0.0) {
+        let mut contributions: Vec<_> = score.contributions.iter().collect();
+        contributions.sort_by(|a, b| b.points.abs().total_cmp(&a.points.abs()));
+        let mut sum = String::new();
+        if score.base != 0.0 {
+            sum += &format!("base {}", points(score.base));
+        }
+        for term in contributions.iter().take(terms) {
+            let sign = match (sum.is_empty(), term.points < 0.0) {
+                (true, false) => "",
+                (true, true) => "-",
+                (false, false) => " + ",
+                (false, true) => " - ",
+            };
+            sum += &format!("{sign}{} {}", term.signal, points(term.points.abs()));
+        }
+        if contributions.len() > terms {
+            sum += " + ...";
+        }
+        parts.push(format!("{} {} ({sum})", score.name, points(score.points)));
+    }
+    parts.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::v1::{Contribution, RankedProfile, Score};
+
+    fn term(signal: &str, points: f64) -> Contribution {
+        Contribution {
+            signal: signal.to_owned(),
+            points,
+            ..Contribution::default()
+        }
+    }
+
+    fn response() -> RankSegmentResponse {
+        let score = Score {
+            name: "expertise".to_owned(),
+            points: 47.1,
+            contributions: vec![
+                term("badges", 10.0),
+                term("answers", 42.1),
+                term("downvotes", -5.0),
+            ],
+            ..Score::default()
+        };
+        let profile = Profile {
+            profile_id: "ada".to_owned(),
+            stage: "expert".to_owned(),
+            scores: vec![score],
+            ..Profile::default()
+        };
+        RankSegmentResponse {
+            profiles: vec![RankedProfile {
+                rank: 1,
+                profile: Some(profile),
+            }],
+            total_size: 1_234,
+            ..RankSegmentResponse::default()
+        }
+    }
+
+    #[test]
+    fn the_greatest_terms_are_named_first_with_their_sign() {
+        let profile = response().profiles.remove(0).profile.unwrap();
+        assert_eq!(
+            reasons(&profile, 3),
+            "expertise 47.1 (answers 42.1 + badges 10.0 - downvotes 5.0)"
+        );
+        assert_eq!(reasons(&profile, 1), "expertise 47.1 (answers 42.1 + ...)");
+    }
+
+    #[test]
+    fn the_table_has_a_column_for_each_score() {
+        let text = describe("experts", &response(), false);
+        for part in ["expertise", "47.1", "ada", "experts has 1,234 members"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+
+    #[test]
+    fn an_empty_segment_is_said() {
+        let text = describe("experts", &RankSegmentResponse::default(), false);
+        assert_eq!(text, "nobody to list; experts has 0 members\n");
+    }
+}

@@ -1,0 +1,561 @@
+//! Replays a source of JSON Lines into a server: many batches and updates on their way at
+//! once, each profile's lines in order, every line answered or the replay fails.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
+use prost::Message as _;
+use tokio::{io::AsyncRead, sync::mpsc, task::JoinSet};
+use tonic::Status;
+
+use super::{
+    lines::{Entry, Line, LineReader, Position},
+    order::{Answered, Order, Step},
+    prepare::Preparation,
+    stream::{AnsweredBatch, MAX_BATCHES_IN_FLIGHT, Patience, converse, is_temporary},
+};
+use crate::{
+    cli::{
+        connection::Client,
+        failure::{Failure, describe, status_of},
+    },
+    proto::v1::{
+        EventOutcome, ScoreEventsRequest, ScoreEventsResult, UpdateProfileRequest,
+        score_events_result,
+    },
+};
+
+/// Bytes of a request of events: servers take 4 MiB unless configured, and a line may
+/// have 1 MiB.
+const MAX_BATCH_BYTES: usize = 1024 * 1024;
+/// Profile updates on their way at once.
+const MAX_UPDATES_IN_FLIGHT: usize = 64;
+/// Lines that have been read beyond those that fill every batch on its way: room to look
+/// past a profile that waits.
+const LOOK_AHEAD_LINES: usize = 4096;
+/// Bytes of lines that have been read and not answered.
+const MAX_UNANSWERED_BYTES: u64 = 32 * 1024 * 1024;
+/// Lines that are parsed ahead of the sender.
+const PARSED_AHEAD_LINES: usize = 128;
+/// How long the server may take for one profile update.
+const UPDATE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How to replay.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What happens to a line before it is sent.
+    pub preparation: Preparation,
+    /// Events of a request, 1 to 1,000.
+    pub batch: usize,
+    /// When to give up.
+    pub patience: Patience,
+}
+
+/// What became of the lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Events that counted.
+    pub applied: u64,
+    /// Events that had counted before.
+    pub duplicate: u64,
+    /// Events older than what their profile can still tell from a repeat.
+    pub too_old: u64,
+    /// Profile updates that were made.
+    pub updates: u64,
+    /// Lines that cannot be read, or that the server does not take.
+    pub refused: u64,
+}
+
+impl Summary {
+    /// Every line that has an answer.
+    pub fn answered(&self) -> u64 {
+        self.applied + self.duplicate + self.too_old + self.updates + self.refused
+    }
+}
+
+/// Is told how a replay goes.
+pub trait Watcher {
+    /// A line was refused for this reason.
+    fn refused(&mut self, line: u64, reason: &str);
+
+    /// Every line up to `position` has its answer.
+    fn answered(&mut self, position: Position, summary: &Summary) -> Result<(), Failure>;
+}
+
+/// Replays `source`, which stands at `position`, to its end.
+pub async fn replay<R>(
+    client: Client,
+    source: R,
+    position: Position,
+    options: &Options,
+    watcher: &mut impl Watcher,
+) -> Result<Summary, Failure>
+where
+    R: AsyncRead + Unpin + Send + 'static,
+{
+    // Dropping the set stops the tasks when the replay fails or is given up.
+    let mut tasks = JoinSet::new();
+    let (line_sender, lines) = mpsc::channel(PARSED_AHEAD_LINES);
+    let (request_sender, requests) = mpsc::channel(MAX_BATCHES_IN_FLIGHT);
+    let (answer_sender, answers) = mpsc::channel(MAX_BATCHES_IN_FLIGHT);
+    tasks.spawn(read(LineReader::new(source, position), line_sender));
+    tasks.spawn(converse(
+        client.clone(),
+        requests,
+        answer_sender,
+        options.patience,
+    ));
+    let engine = Engine {
+        client,
+        options,
+        watcher,
+        summary: Summary::default(),
+        progress: Progress::new(position),
+        order: Order::default(),
+        ready_events: VecDeque::new(),
+        ready_updates: VecDeque::new(),
+        sent: VecDeque::new(),
+        paused_until: None,
+    };
+    let outcome = engine.run(lines, request_sender, answers).await;
+    match outcome {
+        Ok(summary) => Ok(summary),
+        Err(Stop::Failed(failure)) => Err(failure),
+        // A task has ended before its time and knows why.
+        Err(Stop::TaskEnded) => {
+            while let Some(ended) = tasks.join_next().await {
+                match ended {
+                    Ok(Err(failure)) => return Err(failure),
+                    Ok(Ok(())) => {}
+                    Err(error) => return Err(Failure::new(format!("a task failed: {error}"))),
+                }
+            }
+            Err(Failure::new("the replay ended before its source did"))
+        }
+    }
+}
+
+/// Reads and parses ahead of the sender.
+async fn read<R: AsyncRead + Unpin>(
+    mut reader: LineReader<R>,
+    lines: mpsc::Sender<Option<Line>>,
+) -> Result<(), Failure> {
+    loop {
+        let line = reader
+            .next()
+            .await
+            .map_err(|error| Failure::io("cannot read on", &error))?;
+        let ended = line.is_none();
+        // The engine has gone when nothing takes the line: there is nothing left to do.
+        if lines.send(line).await.is_err() || ended {
+            return Ok(());
+        }
+    }
+}
+
+/// Why the engine stops early.
+enum Stop {
+    Failed(Failure),
+    TaskEnded,
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+/// An event that was sent: enough to tell which line it was when its request comes back.
+struct Sent {
+    line: u64,
+    tries: u32,
+}
+
+type UpdateAnswer = (u64, String, Result<(), Status>, u32);
+
+struct Engine<'a, W> {
+    client: Client,
+    options: &'a Options,
+    watcher: &'a mut W,
+    summary: Summary,
+    progress: Progress,
+    order: Order,
+    /// Events that may go.
+    ready_events: VecDeque<Step>,
+    /// Updates that may go.
+    ready_updates: VecDeque<Step>,
+    /// The events of each request on its way, in order.
+    sent: VecDeque<Vec<Sent>>,
+    /// Nothing is sent before this instant, because the server said it is busy.
+    paused_until: Option<Instant>,
+}
+
+impl<W: Watcher> Engine<'_, W> {
+    async fn run(
+        mut self,
+        mut lines: mpsc::Receiver<Option<Line>>,
+        requests: mpsc::Sender<ScoreEventsRequest>,
+        mut answers: mpsc::Receiver<AnsweredBatch>,
+    ) -> Result<Summary, Stop> {
+        let mut updates = FuturesUnordered::new();
+        let mut ended = false;
+        loop {
+            while !ended && self.has_room() {
+                match lines.try_recv() {
+                    Ok(line) => ended = self.take(line),
+                    Err(mpsc::error::TryRecvError::Empty) => break,
+                    Err(mpsc::error::TryRecvError::Disconnected) => return Err(Stop::TaskEnded),
+                }
+            }
+            if self
+                .paused_until
+                .is_some_and(|until| until <= Instant::now())
+            {
+                self.paused_until = None;
+            }
+            if self.paused_until.is_none() {
+                while self.is_worth_sending(ended) {
+                    let request = self.next_request();
+                    requests.send(request).await.map_err(|_| Stop::TaskEnded)?;
+                }
+                while updates.len() < MAX_UPDATES_IN_FLIGHT
+                    && let Some(step) = self.ready_updates.pop_front()
+                {
+                    updates.push(update(self.client.clone(), step, self.options.patience));
+                }
+            }
+            if let Some(position) = self.progress.advanced() {
+                self.watcher.answered(position, &self.summary)?;
+            }
+            if ended && self.progress.is_complete() {
+                return Ok(self.summary);
+            }
+            tokio::select! {
+                line = lines.recv(), if !ended && self.has_room() => {
+                    ended = self.take(line.ok_or(Stop::TaskEnded)?);
+                }
+                // Polled even when nothing is expected: it ends when the connection is given up.
+                answer = answers.recv() => {
+                    self.answer(answer.ok_or(Stop::TaskEnded)?)?;
+                }
+                Some(answer) = updates.next(), if !updates.is_empty() => {
+                    self.answer_update(answer)?;
+                }
+                () = sleep_until(self.paused_until), if self.paused_until.is_some() => {}
+            }
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.progress.lines.len() < self.options.batch * MAX_BATCHES_IN_FLIGHT + LOOK_AHEAD_LINES
+            && self.progress.unanswered_bytes() < MAX_UNANSWERED_BYTES
+    }
+
+    /// Takes the next line of the source; whether it was the end.
+    fn take(&mut self, line: Option<Line>) -> bool {
+        let Some(Line { end, content }) = line else {
+            return true;
+        };
+        self.progress.read(end);
+        let prepared = content.and_then(|entry| match entry {
+            Some(entry) => self.options.preparation.prepare(entry).map(Some),
+            None => Ok(None),
+        });
+        match prepared {
+            Ok(Some(entry)) => {
+                let step = Step {
+                    line: end.line,
+                    entry,
+                    tries: 0,
+                };
+                if let Some(step) = self.order.admit(step) {
+                    self.make_ready(step);
+                }
+            }
+            Ok(None) => self.progress.answered(end.line),
+            Err(reason) => self.refuse(end.line, &reason),
+        }
+        false
+    }
+
+    fn make_ready(&mut self, step: Step) {
+        match step.entry {
+            Entry::Event(_) => self.ready_events.push_back(step),
+            Entry::Update(_) => self.ready_updates.push_back(step),
+        }
+    }
+
+    /// Whether to send events now: a full batch, or whatever there is while the server has
+    /// nothing to do, or at the end.
+    fn is_worth_sending(&self, ended: bool) -> bool {
+        !self.ready_events.is_empty()
+            && self.sent.len() < MAX_BATCHES_IN_FLIGHT
+            && (self.ready_events.len() >= self.options.batch || self.sent.is_empty() || ended)
+    }
+
+    fn next_request(&mut self) -> ScoreEventsRequest {
+        let mut request = ScoreEventsRequest {
+            tenant: self.options.preparation.tenant.clone(),
+            events: Vec::new(),
+        };
+        let mut sent = Vec::new();
+        let mut bytes = 0;
+        while sent.len() < self.options.batch
+            && let Some(step) = self.ready_events.pop_front()
+        {
+            let Step { line, entry, tries } = step;
+            let Entry::Event(event) = entry else {
+                continue;
+            };
+            bytes += event.encoded_len();
+            if bytes > MAX_BATCH_BYTES && !sent.is_empty() {
+                let entry = Entry::Event(event);
+                self.ready_events.push_front(Step { line, entry, tries });
+                break;
+            }
+            request.events.push(event);
+            sent.push(Sent { line, tries });
+        }
+        self.sent.push_back(sent);
+        request
+    }
+
+    fn answer(&mut self, (request, results): AnsweredBatch) -> Result<(), Failure> {
+        let sent = self.sent.pop_front().unwrap_or_default();
+        if results.len() != sent.len() {
+            return Err(Failure::new(format!(
+                "the server answered {} of {} events; it does not speak this protocol",
+                results.len(),
+                sent.len()
+            )));
+        }
+        let mut again = Vec::new();
+        for ((Sent { line, tries }, event), result) in
+            sent.into_iter().zip(request.events).zip(results)
+        {
+            match outcome(result) {
+                Outcome::Counted(count) => {
+                    *count(&mut self.summary) += 1;
+                    self.progress.answered(line);
+                }
+                Outcome::Refused(status) if is_temporary(&status) => {
+                    let tries = tries + 1;
+                    self.pause(line, tries, &status)?;
+                    let entry = Entry::Event(event);
+                    again.push(Step { line, entry, tries });
+                    continue;
+                }
+                Outcome::Refused(status) => self.refuse(line, &describe(&status)),
+                Outcome::Unintelligible => {
+                    return Err(Failure::new(format!(
+                        "the server gave no outcome for line {line}; it does not speak this protocol"
+                    )));
+                }
+            }
+            for step in self.order.answered(&event.profile_id, Answered::Event) {
+                self.make_ready(step);
+            }
+        }
+        for step in again.into_iter().rev() {
+            self.ready_events.push_front(step);
+        }
+        Ok(())
+    }
+
+    fn answer_update(
+        &mut self,
+        (line, profile_id, result, retries): UpdateAnswer,
+    ) -> Result<(), Failure> {
+        match result {
+            Ok(()) => {
+                self.summary.updates += 1;
+                self.progress.answered(line);
+            }
+            Err(status) if is_temporary(&status) => {
+                return Err(gave_up(line, retries, &status));
+            }
+            Err(status) => self.refuse(line, &describe(&status)),
+        }
+        for step in self.order.answered(&profile_id, Answered::Update) {
+            self.make_ready(step);
+        }
+        Ok(())
+    }
+
+    /// Sends nothing for a while, or gives up.
+    fn pause(&mut self, line: u64, tries: u32, status: &Status) -> Result<(), Failure> {
+        let wait = self
+            .options
+            .patience
+            .wait(tries)
+            .ok_or_else(|| gave_up(line, self.options.patience.retries, status))?;
+        self.paused_until = self.paused_until.max(Some(Instant::now() + wait));
+        Ok(())
+    }
+
+    fn refuse(&mut self, line: u64, reason: &str) {
+        self.summary.refused += 1;
+        self.progress.answered(line);
+        self.watcher.refused(line, reason);
+    }
+}
+
+fn gave_up(line: u64, retries: u32, status: &Status) -> Failure {
+    Failure::new(format!(
+        "gave up at line {line} after {retries} retries: {}",
+        describe(status)
+    ))
+}
+
+async fn sleep_until(instant: Option<Instant>) {
+    if let Some(instant) = instant {
+        tokio::time::sleep_until(instant.into()).await;
+    }
+}
+
+/// Makes one profile update, with retries; nothing else of that profile is on its way.
+async fn update(mut client: Client, step: Step, patience: Patience) -> UpdateAnswer {
+    let Step { line, entry, .. } = step;
+    let message = match entry {
+        Entry::Update(message) => message,
+        Entry::Event(_) => UpdateProfileRequest::default(),
+    };
+    let profile_id = message.profile_id.clone();
+    let mut retries = 0;
+    loop {
+        let mut request = tonic::Request::new(message.clone());
+        request.set_timeout(UPDATE_TIMEOUT);
+        let result = client.update_profile(request).await.map(|_| ());
+        let wait = match &result {
+            Err(status) if is_temporary(status) => patience.wait(retries + 1),
+            _ => None,
+        };
+        let Some(wait) = wait else {
+            return (line, profile_id, result, retries);
+        };
+        retries += 1;
+        tokio::time::sleep(wait).await;
+    }
+}
+
+/// What the server said of one event.
+enum Outcome {
+    /// It was taken; which of the counters it belongs to.
+    Counted(fn(&mut Summary) -> &mut u64),
+    Refused(Status),
+    Unintelligible,
+}
+
+fn outcome(result: ScoreEventsResult) -> Outcome {
+    let response = match result.result {
+        Some(score_events_result::Result::Response(response)) => response,
+        Some(score_events_result::Result::Error(error)) => {
+            return Outcome::Refused(status_of(&error));
+        }
+        None => return Outcome::Unintelligible,
+    };
+    match response.outcome() {
+        EventOutcome::Applied => Outcome::Counted(|summary| &mut summary.applied),
+        EventOutcome::Duplicate => Outcome::Counted(|summary| &mut summary.duplicate),
+        EventOutcome::Ignored => Outcome::Counted(|summary| &mut summary.too_old),
+        EventOutcome::Unspecified => Outcome::Unintelligible,
+    }
+}
+
+/// Which lines have their answer, and up to where all of them have.
+struct Progress {
+    /// Everything before it is answered.
+    position: Position,
+    /// The last line that was read.
+    read: Position,
+    /// Where each line after `position` ends, and whether it is answered.
+    lines: VecDeque<(Position, bool)>,
+    has_advanced: bool,
+}
+
+impl Progress {
+    fn new(position: Position) -> Self {
+        Self {
+            position,
+            read: position,
+            lines: VecDeque::new(),
+            has_advanced: false,
+        }
+    }
+
+    fn read(&mut self, end: Position) {
+        self.read = end;
+        self.lines.push_back((end, false));
+    }
+
+    fn answered(&mut self, line: u64) {
+        let index = line
+            .checked_sub(self.position.line + 1)
+            .and_then(|index| usize::try_from(index).ok());
+        if let Some((_, answered)) = index.and_then(|index| self.lines.get_mut(index)) {
+            *answered = true;
+        }
+        while let Some((end, true)) = self.lines.front() {
+            self.position = *end;
+            self.has_advanced = true;
+            self.lines.pop_front();
+        }
+    }
+
+    /// The new position when it has advanced since the last call.
+    fn advanced(&mut self) -> Option<Position> {
+        std::mem::take(&mut self.has_advanced).then_some(self.position)
+    }
+
+    fn is_complete(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    fn unanswered_bytes(&self) -> u64 {
+        self.read.byte - self.position.byte
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(line: u64) -> Position {
+        Position {
+            line,
+            byte: line * 10,
+        }
+    }
+
+    #[test]
+    fn progress_stops_before_the_first_line_without_an_answer() {
+        let mut progress = Progress::new(at(5));
+        for line in 6..=8 {
+            progress.read(at(line));
+        }
+        progress.answered(7);
+        assert_eq!(progress.advanced(), None);
+        progress.answered(6);
+        assert_eq!(progress.advanced(), Some(at(7)));
+        assert_eq!(progress.advanced(), None);
+        assert_eq!(progress.unanswered_bytes(), 10);
+        progress.answered(8);
+        assert_eq!(progress.advanced(), Some(at(8)));
+        assert!(progress.is_complete());
+    }
+
+    #[test]
+    fn a_summary_counts_every_line_with_an_answer() {
+        let summary = Summary {
+            applied: 1,
+            duplicate: 2,
+            too_old: 3,
+            updates: 4,
+            refused: 5,
+        };
+        assert_eq!(summary.answered(), 15);
+    }
+}

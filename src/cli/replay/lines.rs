@@ -1,0 +1,273 @@
+//! JSON Lines: a bounded reader that knows where it is, and what a line may say.
+
+use std::io;
+
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncRead, BufReader};
+
+use crate::proto::v1::{Event, UpdateProfileRequest};
+
+/// Bytes of a line; a longer one is refused without being held in memory. Well above an
+/// event with every field at its limit.
+pub const MAX_LINE_BYTES: usize = 1024 * 1024;
+/// Bytes read at once.
+const READ_BYTES: usize = 256 * 1024;
+
+/// How far a source has been read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// Lines before this point, which is also the number of the last of them.
+    pub line: u64,
+    /// Bytes before this point.
+    pub byte: u64,
+}
+
+/// One line of a source.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Line {
+    /// Just after the line.
+    pub end: Position,
+    /// What it says (nothing when it is blank), or why it cannot be read.
+    pub content: Result<Option<Entry>, String>,
+}
+
+/// What a line asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Entry {
+    /// To count an event.
+    Event(Event),
+    /// To change what a profile states.
+    Update(UpdateProfileRequest),
+}
+
+impl Entry {
+    /// Whose profile it is about.
+    pub fn profile_id(&self) -> &str {
+        match self {
+            Self::Event(event) => &event.profile_id,
+            Self::Update(update) => &update.profile_id,
+        }
+    }
+}
+
+/// The form of a line that changes a profile.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UpdateLine {
+    #[serde(rename = "updateProfile", alias = "update_profile")]
+    update_profile: UpdateProfileRequest,
+}
+
+/// Reads what a line says: nothing when it is blank.
+pub fn parse(text: &str) -> Result<Option<Entry>, String> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let entry = if is_update(text) {
+        serde_json::from_str(text).map(|line: UpdateLine| Entry::Update(line.update_profile))
+    } else {
+        serde_json::from_str(text).map(Entry::Event)
+    };
+    entry.map(Some).map_err(|error| {
+        // The parser sees one line, so its line number is always 1 and only confuses.
+        let message = error
+            .to_string()
+            .replace(" at line 1 column ", " at column ");
+        format!("not an event or a profile update: {message}")
+    })
+}
+
+/// An update line has one key, so looking at the first one decides without parsing twice.
+fn is_update(text: &str) -> bool {
+    text.strip_prefix('{')
+        .map(str::trim_start)
+        .is_some_and(|rest| {
+            rest.starts_with("\"updateProfile\"") || rest.starts_with("\"update_profile\"")
+        })
+}
+
+/// Reads the lines of a source one by one.
+pub struct LineReader<R> {
+    source: BufReader<R>,
+    position: Position,
+    limit: usize,
+}
+
+impl<R: AsyncRead + Unpin> LineReader<R> {
+    /// Reads on from `position`, where the source already stands.
+    pub fn new(source: R, position: Position) -> Self {
+        Self::with_limit(source, position, MAX_LINE_BYTES)
+    }
+
+    /// Reads lines of up to `limit` bytes.
+    pub fn with_limit(source: R, position: Position, limit: usize) -> Self {
+        Self {
+            source: BufReader::with_capacity(READ_BYTES, source),
+            position,
+            limit,
+        }
+    }
+
+    /// The text of the next line and where it ends, or why it has none; `None` at the end.
+    pub async fn next_text(&mut self) -> io::Result<Option<(Position, Result<String, String>)>> {
+        let (length, bytes) = read_bounded(&mut self.source, self.limit).await?;
+        if length == 0 {
+            return Ok(None);
+        }
+        self.position.line += 1;
+        self.position.byte += length;
+        let text = match bytes {
+            None => Err(format!(
+                "the line has {length} bytes; at most {} are allowed",
+                self.limit
+            )),
+            Some(bytes) => String::from_utf8(bytes).map_err(|error| {
+                let at = error.utf8_error().valid_up_to() + 1;
+                format!("the line is not UTF-8 at byte {at}")
+            }),
+        };
+        Ok(Some((self.position, text)))
+    }
+
+    /// The next line; `None` at the end.
+    pub async fn next(&mut self) -> io::Result<Option<Line>> {
+        Ok(self.next_text().await?.map(|(end, text)| Line {
+            end,
+            content: text.and_then(|text| {
+                // A byte order mark is no part of what the first line says.
+                match text.strip_prefix('\u{feff}') {
+                    Some(rest) if end.line == 1 => parse(rest),
+                    _ => parse(&text),
+                }
+            }),
+        }))
+    }
+}
+
+/// Reads up to and including the next newline: how many bytes that was, and the bytes
+/// unless they are more than `limit`.
+async fn read_bounded<R: AsyncBufRead + Unpin>(
+    source: &mut R,
+    limit: usize,
+) -> io::Result<(u64, Option<Vec<u8>>)> {
+    let mut length = 0;
+    let mut bytes = Some(Vec::new());
+    loop {
+        let available = source.fill_buf().await?;
+        if available.is_empty() {
+            return Ok((length, bytes));
+        }
+        let newline = available.iter().position(|byte| *byte == b'\n');
+        let taken = newline.map_or(available.len(), |index| index + 1);
+        bytes = bytes
+            .filter(|bytes| bytes.len() + taken <= limit)
+            .map(|mut bytes| {
+                bytes.extend_from_slice(&available[..taken]);
+                bytes
+            });
+        source.consume(taken);
+        length += taken as u64;
+        if newline.is_some() {
+            return Ok((length, bytes));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(text: &str) -> Event {
+        match parse(text).unwrap() {
+            Some(Entry::Event(event)) => event,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn lines(text: &[u8], limit: usize) -> Vec<(Position, Result<String, String>)> {
+        let mut reader = LineReader::with_limit(text, Position::default(), limit);
+        let mut lines = Vec::new();
+        while let Some(line) = reader.next_text().await.unwrap() {
+            lines.push(line);
+        }
+        lines
+    }
+
+    #[test]
+    fn both_spellings_of_a_field_are_read() {
+        let camel =
+            event(r#"{"eventId":"e","profileId":"p","type":"t","time":"2026-01-01T00:00:00Z"}"#);
+        let snake =
+            event(r#"{"event_id":"e","profile_id":"p","type":"t","time":"2026-01-01T00:00:00Z"}"#);
+        assert_eq!(camel, snake);
+        assert_eq!(camel.time.unwrap().seconds, 1_767_225_600);
+    }
+
+    #[test]
+    fn both_spellings_of_an_update_are_read() {
+        for key in ["updateProfile", "update_profile"] {
+            let text = format!(r#"{{ "{key}": {{"profileId":"p","attributes":{{"a":1}}}}}}"#);
+            let Some(Entry::Update(update)) = parse(&text).unwrap() else {
+                panic!("{text}");
+            };
+            assert_eq!(update.profile_id, "p");
+            assert_eq!(update.attributes.unwrap().fields.len(), 1);
+        }
+    }
+
+    #[test]
+    fn blank_lines_say_nothing() {
+        assert_eq!(parse("  \r\n"), Ok(None));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_line_is_said_with_its_column() {
+        let unknown = parse(r#"{"eventId":"e","colour":"red"}"#).unwrap_err();
+        assert!(unknown.contains("unknown field `colour`"), "{unknown}");
+        assert!(unknown.contains("at column"), "{unknown}");
+        let cut = parse(r#"{"eventId":"e"#).unwrap_err();
+        assert!(!cut.contains("line 1"), "{cut}");
+        assert!(parse(r#"{"updateProfile":{},"eventId":"e"}"#).is_err());
+        assert!(parse(r#"{"eventId":"e"} {"eventId":"f"}"#).is_err());
+        assert!(parse("[]").is_err());
+    }
+
+    #[tokio::test]
+    async fn positions_count_every_line_and_byte() {
+        let lines = lines(b"ab\n\nc", 10).await;
+        let ends: Vec<_> = lines.iter().map(|(end, _)| (end.line, end.byte)).collect();
+        assert_eq!(ends, [(1, 3), (2, 4), (3, 5)]);
+    }
+
+    #[tokio::test]
+    async fn a_line_over_the_limit_is_refused_and_the_next_one_is_read() {
+        let lines = lines(b"123456789\nab\n", 4).await;
+        assert!(lines[0].1.as_ref().unwrap_err().contains("10 bytes"));
+        assert_eq!(lines[1].1.as_deref(), Ok("ab\n"));
+        assert_eq!(lines[1].0.byte, 13);
+    }
+
+    #[tokio::test]
+    async fn a_line_that_is_not_utf8_is_refused() {
+        let lines = lines(b"a\xff\n", 10).await;
+        assert!(lines[0].1.as_ref().unwrap_err().contains("at byte 2"));
+    }
+
+    #[tokio::test]
+    async fn a_byte_order_mark_is_skipped_at_the_start_only() {
+        let text = "\u{feff}{\"eventId\":\"e\"}\n\u{feff}{\"eventId\":\"e\"}\n";
+        let mut reader = LineReader::new(text.as_bytes(), Position::default());
+        assert!(
+            reader
+                .next()
+                .await
+                .unwrap()
+                .unwrap()
+                .content
+                .unwrap()
+                .is_some()
+        );
+        assert!(reader.next().await.unwrap().unwrap().content.is_err());
+    }
+}

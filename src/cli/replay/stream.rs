@@ -1,0 +1,221 @@
+//! A `ScoreEvents` stream that survives its connection: what was sent and not answered
+//! is sent again on the next one, which is safe because no event counts twice.
+
+use std::{collections::VecDeque, error::Error as _, time::Duration};
+
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Status};
+
+use crate::{
+    cli::{
+        connection::Client,
+        failure::{Failure, describe},
+    },
+    proto::v1::{ScoreEventsRequest, ScoreEventsResult},
+};
+
+/// Requests that may be on their way at once.
+pub const MAX_BATCHES_IN_FLIGHT: usize = 16;
+
+/// How often and how long to try again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// Tries after the first, without any progress between them.
+    pub retries: u32,
+    /// The wait before the first retry; each further one waits twice as long.
+    pub first_wait: Duration,
+    /// The longest wait.
+    pub longest_wait: Duration,
+}
+
+impl Patience {
+    /// How long to wait before this retry, counted from 1; `None` when it is one too many.
+    pub fn wait(&self, retry: u32) -> Option<Duration> {
+        (retry <= self.retries).then(|| {
+            let doublings = retry.saturating_sub(1).min(20);
+            self.first_wait
+                .saturating_mul(1 << doublings)
+                .min(self.longest_wait)
+        })
+    }
+}
+
+/// Whether the same call may succeed when it is made again: the server is away or busy, or
+/// the connection broke before the answer.
+pub fn is_temporary(status: &Status) -> bool {
+    matches!(
+        status.code(),
+        Code::Unavailable
+            | Code::Aborted
+            | Code::ResourceExhausted
+            | Code::DeadlineExceeded
+            | Code::Cancelled
+            | Code::Unknown
+    ) || broke_on_the_way(status)
+}
+
+/// An INTERNAL that this side made of a broken connection, not one that the server sent.
+fn broke_on_the_way(status: &Status) -> bool {
+    status.code() == Code::Internal
+        && (status.source().is_some() || status.message().starts_with("h2 protocol error"))
+}
+
+/// A request with what the server said of each of its events, in order.
+pub type AnsweredBatch = (ScoreEventsRequest, Vec<ScoreEventsResult>);
+
+/// Sends requests in order and hands back each with its answer, in order, until the
+/// requests end. Holds at most [`MAX_BATCHES_IN_FLIGHT`] requests.
+pub async fn converse(
+    mut client: Client,
+    mut requests: mpsc::Receiver<ScoreEventsRequest>,
+    answers: mpsc::Sender<AnsweredBatch>,
+    patience: Patience,
+) -> Result<(), Failure> {
+    let mut conversation = Conversation {
+        unanswered: VecDeque::new(),
+        ended: false,
+        failures: 0,
+    };
+    loop {
+        if conversation.unanswered.is_empty() {
+            // A stream is opened for something to say: a server may keep its headers back
+            // until the first request.
+            match requests.recv().await {
+                Some(request) => conversation.unanswered.push_back(request),
+                None => return Ok(()),
+            }
+        }
+        let Err(status) = conversation
+            .hold(&mut client, &mut requests, &answers)
+            .await
+        else {
+            if conversation.ended && conversation.unanswered.is_empty() {
+                return Ok(());
+            }
+            continue;
+        };
+        if !is_temporary(&status) {
+            return Err(status.into());
+        }
+        conversation.failures += 1;
+        let Some(wait) = patience.wait(conversation.failures) else {
+            return Err(Failure::new(format!(
+                "gave up after {} retries without progress: {}",
+                patience.retries,
+                describe(&status)
+            )));
+        };
+        tokio::time::sleep(wait).await;
+    }
+}
+
+/// What outlives a connection.
+struct Conversation {
+    unanswered: VecDeque<ScoreEventsRequest>,
+    /// No more requests will come.
+    ended: bool,
+    /// Connections lost since the last answer.
+    failures: u32,
+}
+
+impl Conversation {
+    /// Holds one stream open until all is said and answered, the server ends it with
+    /// nothing left to answer, or it breaks.
+    async fn hold(
+        &mut self,
+        client: &mut Client,
+        requests: &mut mpsc::Receiver<ScoreEventsRequest>,
+        answers: &mpsc::Sender<AnsweredBatch>,
+    ) -> Result<(), Status> {
+        let (sender, receiver) = mpsc::channel(MAX_BATCHES_IN_FLIGHT);
+        for request in &self.unanswered {
+            say(&sender, request);
+        }
+        let mut sender = (!self.ended).then_some(sender);
+        let mut responses = client
+            .score_events(ReceiverStream::new(receiver))
+            .await?
+            .into_inner();
+        while !(self.ended && self.unanswered.is_empty()) {
+            tokio::select! {
+                request = requests.recv(), if !self.ended && self.unanswered.len() < MAX_BATCHES_IN_FLIGHT => {
+                    match request {
+                        Some(request) => {
+                            if let Some(sender) = &sender {
+                                say(sender, &request);
+                            }
+                            self.unanswered.push_back(request);
+                        }
+                        None => {
+                            self.ended = true;
+                            sender = None;
+                        }
+                    }
+                }
+                response = responses.message() => {
+                    let Some(response) = response? else {
+                        return if self.unanswered.is_empty() {
+                            Ok(())
+                        } else {
+                            Err(Status::unavailable("the server ended the stream early"))
+                        };
+                    };
+                    let Some(request) = self.unanswered.pop_front() else {
+                        return Err(Status::failed_precondition("the server answered more requests than were sent"));
+                    };
+                    self.failures = 0;
+                    if answers.send((request, response.results)).await.is_err() {
+                        // Nobody listens any more.
+                        self.ended = true;
+                        self.unanswered.clear();
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Hands a request to the connection. There is always room, because no more than the
+/// channel holds are unanswered; a connection that is gone says so on its other side, and
+/// the request is said again on the next one.
+fn say(sender: &mpsc::Sender<ScoreEventsRequest>, request: &ScoreEventsRequest) {
+    let _ = sender.try_send(request.clone());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_the_longest_and_end() {
+        let patience = Patience {
+            retries: 4,
+            first_wait: Duration::from_millis(100),
+            longest_wait: Duration::from_millis(300),
+        };
+        let waits: Vec<_> = (1..=5)
+            .map(|retry| patience.wait(retry).map(|wait| wait.as_millis()))
+            .collect();
+        assert_eq!(waits, [Some(100), Some(200), Some(300), Some(300), None]);
+    }
+
+    #[test]
+    fn only_what_may_pass_is_tried_again() {
+        for status in [
+            Status::unavailable(""),
+            Status::aborted(""),
+            Status::resource_exhausted(""),
+        ] {
+            assert!(is_temporary(&status), "{status:?}");
+        }
+        for status in [
+            Status::invalid_argument(""),
+            Status::not_found(""),
+            Status::internal("a bug"),
+        ] {
+            assert!(!is_temporary(&status), "{status:?}");
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! `serve`: the server, until it is told to stop.
+
+use std::{env, path::PathBuf};
+
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{
+    config::{self, Config, ConfigError, Flags},
+    server::{self, ServerError},
+    telemetry::{self, TelemetryError},
+};
+
+/// Runs the server until SIGTERM or SIGINT, then drains
+#[derive(Args, Clone, Debug, Default)]
+#[command(after_long_help = config::help())]
+pub struct Serve {
+    /// TOML file with settings [env: BELLWETHER_CONFIG]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Directory of the embedded store [env: BELLWETHER_STORE] [default: ./bellwether-data]
+    #[arg(long, value_name = "DIRECTORY")]
+    store: Option<String>,
+    /// Address and port; port 0 takes a free one [env: BELLWETHER_LISTEN] [default: 127.0.0.1:50051]
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// Model file, or directory of <tenant>.toml [env: BELLWETHER_MODEL] [default: the built-in forum model]
+    #[arg(long, value_name = "PATH")]
+    model: Option<String>,
+}
+
+/// Why `serve` failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeFailure {
+    /// The configuration is wrong: a mistake of usage.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Logs, traces or metrics could not start.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    /// The server could not start, or failed.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    /// The process cannot be told to stop.
+    #[error("cannot listen for signals: {0}")]
+    Signals(#[from] std::io::Error),
+}
+
+impl Serve {
+    /// Configuration, telemetry, server, in this order; returns after a drain.
+    ///
+    /// # Errors
+    /// [`ServeFailure`].
+    pub async fn run(self) -> Result<(), ServeFailure> {
+        let flags = Flags {
+            config: self.config,
+            store: self.store,
+            listen: self.listen,
+            model: self.model,
+        };
+        let config = Config::load(&flags, |name| env::var(name).ok())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let stop = async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        let (telemetry, exporters) = telemetry::start(
+            config.log_level,
+            config.log_format,
+            config.otlp_endpoint.as_ref(),
+        )?;
+        let served = match server::bind(config, telemetry).await {
+            Ok(server) => server.run(stop).await,
+            Err(error) => Err(error),
+        };
+        exporters.shut_down().await;
+        Ok(served?)
+    }
+}

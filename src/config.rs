@@ -1,0 +1,475 @@
+//! One configuration, from flags, environment, a file and defaults, in this order. Nothing
+//! here reads the environment by itself: `main` hands in a lookup, and so do tests.
+
+mod file;
+mod values;
+
+use std::{
+    fmt::Write as _,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use tracing::level_filters::LevelFilter;
+
+pub use values::{LogFormat, Secret};
+
+use file::File;
+
+/// How the server runs.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The directory of the embedded store.
+    pub store: PathBuf,
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// A model file, or a directory of `<tenant>.toml`; `None` for the built-in model.
+    pub model: Option<PathBuf>,
+    /// The largest request message, in bytes.
+    pub max_message_bytes: usize,
+    /// How far ahead of the server's clock an event may be.
+    pub max_skew: Duration,
+    /// Events that a profile remembers to count none twice.
+    pub remembered_events: usize,
+    /// Events in work beyond which single events are turned away and streams wait.
+    pub max_events_in_flight: usize,
+    /// Calls in work, of all connections, beyond which more are turned away.
+    pub max_calls_in_flight: usize,
+    /// Calls and streams of one connection at a time.
+    pub max_concurrent_streams: u32,
+    /// How long a unary call may take when its caller does not say.
+    pub default_deadline: Duration,
+    /// How long a unary call may take at most.
+    pub max_deadline: Duration,
+    /// How long a stop waits for what is in work.
+    pub drain_timeout: Duration,
+    /// Where traces and metrics go, over OTLP and gRPC.
+    pub otlp_endpoint: Option<Secret>,
+    /// What is logged.
+    pub log_level: LevelFilter,
+    /// How it is logged.
+    pub log_format: LogFormat,
+}
+
+/// What the command line says; it wins over everything else.
+#[derive(Clone, Debug, Default)]
+pub struct Flags {
+    /// `--config`.
+    pub config: Option<PathBuf>,
+    /// `--store`.
+    pub store: Option<String>,
+    /// `--listen`.
+    pub listen: Option<String>,
+    /// `--model`.
+    pub model: Option<String>,
+}
+
+/// Why there is no configuration: each line says where the mistake is and what to write.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
+pub struct ConfigError(pub Vec<String>);
+
+/// Something that can be set: a key of the file, also `BELLWETHER_<KEY>` in upper case.
+struct Setting {
+    key: &'static str,
+    default: &'static str,
+    help: &'static str,
+}
+
+const fn setting(key: &'static str, default: &'static str, help: &'static str) -> Setting {
+    Setting { key, default, help }
+}
+
+/// Every setting. What is shown by `--help`, what a file may hold and what the defaults
+/// are is this table.
+const SETTINGS: [Setting; 15] = [
+    setting(
+        "store",
+        "./bellwether-data",
+        "directory of the embedded store (also --store)",
+    ),
+    setting(
+        "listen",
+        "127.0.0.1:50051",
+        "address and port; port 0 takes a free one (also --listen)",
+    ),
+    setting(
+        "model",
+        "",
+        "model file, or directory of <tenant>.toml; the built-in forum model unless set (also --model)",
+    ),
+    setting(
+        "max_message_bytes",
+        "4194304",
+        "largest request message, in bytes",
+    ),
+    setting(
+        "max_skew",
+        "5m",
+        "how far ahead of the server's clock an event may be",
+    ),
+    setting(
+        "remembered_events",
+        "256",
+        "events that a profile remembers to count none twice",
+    ),
+    setting(
+        "max_events_in_flight",
+        "10000",
+        "events in work beyond which single ones are turned away and streams wait",
+    ),
+    setting(
+        "max_calls_in_flight",
+        "4096",
+        "calls in work, of all connections, beyond which more are turned away",
+    ),
+    setting(
+        "max_concurrent_streams",
+        "256",
+        "calls and streams of one connection at a time",
+    ),
+    setting(
+        "default_deadline",
+        "10s",
+        "how long a unary call may take when its caller does not say",
+    ),
+    setting(
+        "max_deadline",
+        "60s",
+        "how long a unary call may take at most",
+    ),
+    setting(
+        "drain_timeout",
+        "20s",
+        "how long a stop waits for what is in work",
+    ),
+    setting(
+        "otlp_endpoint",
+        "",
+        "where traces and metrics go (OTLP over gRPC), such as http://localhost:4317; nowhere unless set; also OTEL_EXPORTER_OTLP_ENDPOINT",
+    ),
+    setting(
+        "log_level",
+        "info",
+        "off, error, warn, info, debug or trace",
+    ),
+    setting("log_format", "text", "text or json"),
+];
+
+/// The settings as `--help` shows them.
+pub fn help() -> String {
+    let mut text = String::from(
+        "Settings, by flag, then environment (BELLWETHER_ and the key in upper case), then the\nTOML file of --config or BELLWETHER_CONFIG, then default. Durations are a number and a\nunit: 500ms, 30s, 5m, 12h, 7d.\n\n",
+    );
+    for Setting { key, default, help } in &SETTINGS {
+        let default = if default.is_empty() { "unset" } else { default };
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "  {key:<23} {help} [default: {default}]");
+    }
+    text
+}
+
+impl Config {
+    /// Reads the configuration: from the flags, else from `variable` (the environment),
+    /// else from the configuration file, else the defaults.
+    ///
+    /// # Errors
+    /// All mistakes at once, each with where it is.
+    pub fn load(
+        flags: &Flags,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigError> {
+        let path = flags.config.clone();
+        let path = path.or_else(|| variable("BELLWETHER_CONFIG").map(PathBuf::from));
+        let mut file = match path {
+            Some(path) => File::read(&path, &SETTINGS.map(|setting| setting.key))?,
+            None => File::default(),
+        };
+        Reader {
+            flags,
+            variable,
+            mistakes: std::mem::take(&mut file.mistakes),
+            file,
+        }
+        .read()
+    }
+}
+
+/// A value as text, and where it comes from.
+struct Found {
+    text: String,
+    origin: String,
+}
+
+struct Reader<'a, Lookup> {
+    flags: &'a Flags,
+    variable: Lookup,
+    file: File,
+    mistakes: Vec<String>,
+}
+
+impl<Lookup: Fn(&str) -> Option<String>> Reader<'_, Lookup> {
+    fn read(mut self) -> Result<Config, ConfigError> {
+        let config = self.settings();
+        match config {
+            Some(config) if self.mistakes.is_empty() => Ok(config),
+            _ => Err(ConfigError(self.mistakes)),
+        }
+    }
+
+    /// Reads every setting before giving up on any, so that all mistakes are known.
+    fn settings(&mut self) -> Option<Config> {
+        let store = self.get("store", values::store);
+        let listen = self.get("listen", values::address);
+        let model = self.get("model", values::path);
+        let max_message_bytes = self.get("max_message_bytes", |text| {
+            values::number(text, 1024, 1 << 30)
+        });
+        let max_skew = self.get("max_skew", values::duration_or_zero);
+        let remembered_events =
+            self.get("remembered_events", |text| values::number(text, 1, 65_536));
+        let max_events_in_flight = self.get("max_events_in_flight", |text| {
+            values::number(text, 1, 1 << 24)
+        });
+        let max_calls_in_flight = self.get("max_calls_in_flight", |text| {
+            values::number(text, 1, 1 << 20)
+        });
+        let max_concurrent_streams = self.get("max_concurrent_streams", |text| {
+            values::number::<u32>(text, 1, 1 << 16)
+        });
+        let default_deadline = self.get("default_deadline", values::duration);
+        let max_deadline = self.get("max_deadline", values::duration);
+        let drain_timeout = self.get("drain_timeout", values::duration_or_zero);
+        let otlp_endpoint = self.get("otlp_endpoint", values::endpoint);
+        let log_level = self.get("log_level", values::level);
+        let log_format = self.get("log_format", values::format);
+        if default_deadline > max_deadline {
+            self.mistakes.push(
+                "default_deadline is longer than max_deadline; raise max_deadline".to_owned(),
+            );
+        }
+        Some(Config {
+            store: store?,
+            listen: listen?,
+            model: model?,
+            max_message_bytes: max_message_bytes?,
+            max_skew: max_skew?,
+            remembered_events: remembered_events?,
+            max_events_in_flight: max_events_in_flight?,
+            max_calls_in_flight: max_calls_in_flight?,
+            max_concurrent_streams: max_concurrent_streams?,
+            default_deadline: default_deadline?,
+            max_deadline: max_deadline?,
+            drain_timeout: drain_timeout?,
+            otlp_endpoint: otlp_endpoint?,
+            log_level: log_level?,
+            log_format: log_format?,
+        })
+    }
+
+    fn get<T>(&mut self, key: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        let found = self.find(key);
+        match parse(&found.text) {
+            Ok(value) => Some(value),
+            Err(mistake) => {
+                self.mistakes.push(format!("{}: {mistake}", found.origin));
+                None
+            }
+        }
+    }
+
+    fn find(&self, key: &str) -> Found {
+        self.flag(key)
+            .or_else(|| self.environment(key))
+            .or_else(|| self.file_entry(key))
+            .unwrap_or_else(|| Found {
+                text: SETTINGS
+                    .iter()
+                    .find(|setting| setting.key == key)
+                    .map_or("", |setting| setting.default)
+                    .to_owned(),
+                origin: key.to_owned(),
+            })
+    }
+
+    fn flag(&self, key: &str) -> Option<Found> {
+        let text = match key {
+            "store" => &self.flags.store,
+            "listen" => &self.flags.listen,
+            "model" => &self.flags.model,
+            _ => &None,
+        };
+        text.clone().map(|text| Found {
+            text,
+            origin: format!("--{key}"),
+        })
+    }
+
+    fn environment(&self, key: &str) -> Option<Found> {
+        let own = format!("BELLWETHER_{}", key.to_ascii_uppercase());
+        let names = match key {
+            "otlp_endpoint" => vec![own, "OTEL_EXPORTER_OTLP_ENDPOINT".to_owned()],
+            _ => vec![own],
+        };
+        names.into_iter().find_map(|origin| {
+            // An empty variable is an unset one, as in most programs.
+            let text = (self.variable)(&origin).filter(|text| !text.is_empty())?;
+            Some(Found { text, origin })
+        })
+    }
+
+    fn file_entry(&self, key: &str) -> Option<Found> {
+        self.file.get(key).map(|(text, origin)| Found {
+            text: text.to_owned(),
+            origin: origin.to_owned(),
+        })
+    }
+}
+
+fn cannot_read(path: &Path, error: &std::io::Error) -> ConfigError {
+    ConfigError(vec![format!("cannot read {}: {error}", path.display())])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    fn load(
+        flags: &Flags,
+        variables: &[(&str, &str)],
+        file: Option<&str>,
+    ) -> Result<Config, ConfigError> {
+        let directory = tempfile::tempdir().unwrap();
+        let mut flags = flags.clone();
+        if let Some(text) = file {
+            let path = directory.path().join("bellwether.toml");
+            std::fs::write(&path, text).unwrap();
+            flags.config = Some(path);
+        }
+        let variables: HashMap<_, _> = variables.iter().copied().collect();
+        Config::load(&flags, |name| {
+            variables.get(name).map(|&text| text.to_owned())
+        })
+    }
+
+    fn mistakes(variables: &[(&str, &str)], file: Option<&str>) -> String {
+        let error = load(&Flags::default(), variables, file).unwrap_err();
+        error.to_string()
+    }
+
+    #[test]
+    fn without_anything_the_defaults_hold() {
+        let config = load(&Flags::default(), &[], None).unwrap();
+        assert_eq!(config.store, Path::new("./bellwether-data"));
+        assert_eq!(config.listen, "127.0.0.1:50051".parse().unwrap());
+        assert_eq!(config.model, None);
+        assert_eq!(config.max_message_bytes, 4 * 1024 * 1024);
+        assert_eq!(config.max_skew, Duration::from_secs(300));
+        assert_eq!(
+            config.remembered_events,
+            crate::scoring::limits::DEFAULT_REMEMBERED_EVENTS
+        );
+        assert_eq!(config.default_deadline, Duration::from_secs(10));
+        assert_eq!(config.drain_timeout, Duration::from_secs(20));
+        assert!(config.otlp_endpoint.is_none());
+        assert_eq!(config.log_level, LevelFilter::INFO);
+    }
+
+    #[test]
+    fn flags_win_over_the_environment_and_that_over_the_file() {
+        let flags = Flags {
+            store: Some("from-flag".into()),
+            ..Flags::default()
+        };
+        let variables = [
+            ("BELLWETHER_STORE", "from-environment"),
+            ("BELLWETHER_LISTEN", "127.0.0.1:1"),
+        ];
+        let file = "store = 'from-file'\nlisten = '127.0.0.1:2'\nmodel = 'from-file.toml'\nmax_message_bytes = 2_048\n";
+        let config = load(&flags, &variables, Some(file)).unwrap();
+        assert_eq!(config.store, Path::new("from-flag"));
+        assert_eq!(config.listen.port(), 1);
+        assert_eq!(config.model, Some(PathBuf::from("from-file.toml")));
+        assert_eq!(config.max_message_bytes, 2_048);
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_its_line_and_the_nearest_known_key() {
+        let text = mistakes(&[], Some("store = 'x'\nmax_mesage_bytes = 5\n"));
+        assert!(text.contains("bellwether.toml:2:"), "{text}");
+        assert!(text.contains("max_mesage_bytes"), "{text}");
+        assert!(text.contains("did you mean max_message_bytes?"), "{text}");
+    }
+
+    #[test]
+    fn all_mistakes_are_told_at_once_with_where_they_are() {
+        let text = mistakes(
+            &[
+                ("BELLWETHER_LISTEN", "localhost"),
+                ("BELLWETHER_MAX_SKEW", "5 parsecs"),
+            ],
+            Some(
+                "\nremembered_events = 0\nlog_level = 'loud'\nlog_format = 3\ndrain_timeout = true",
+            ),
+        );
+        for part in [
+            "BELLWETHER_LISTEN: \"localhost\"",
+            "BELLWETHER_MAX_SKEW: \"5 parsecs\"",
+            "bellwether.toml:2: remembered_events: \"0\"",
+            "bellwether.toml:3: log_level: \"loud\"",
+            "bellwether.toml:4: log_format: \"3\"",
+            "bellwether.toml:5: drain_timeout: is a boolean",
+        ] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_no_toml_or_is_missing_says_so() {
+        let text = mistakes(&[], Some("store = 'a'\nstore ="));
+        assert!(text.contains("bellwether.toml:2:"), "{text}");
+        let text = mistakes(&[("BELLWETHER_CONFIG", "missing.toml")], None);
+        assert!(text.contains("cannot read missing.toml"), "{text}");
+    }
+
+    #[test]
+    fn a_redis_store_is_refused_without_showing_its_password() {
+        let text = mistakes(
+            &[("BELLWETHER_STORE", "redis://:hunter2@cache:6379/0")],
+            None,
+        );
+        assert!(text.contains("embedded store only"), "{text}");
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+
+    #[test]
+    fn no_deadline_may_exceed_the_maximum_by_default() {
+        let text = mistakes(&[("BELLWETHER_MAX_DEADLINE", "1s")], None);
+        assert!(text.contains("raise max_deadline"), "{text}");
+    }
+
+    #[test]
+    fn the_endpoint_is_taken_from_the_standard_variable_too_and_never_printed_whole() {
+        let standard = (
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "http://user:hunter2@one:4317",
+        );
+        let config = load(&Flags::default(), &[standard], None).unwrap();
+        assert!(!format!("{config:?}").contains("hunter2"));
+        let own = ("BELLWETHER_OTLP_ENDPOINT", "http://two:4317");
+        let config = load(&Flags::default(), &[standard, own], None).unwrap();
+        assert_eq!(config.otlp_endpoint.unwrap().expose(), "http://two:4317");
+    }
+
+    #[test]
+    fn help_names_every_setting_with_its_default() {
+        let text = help();
+        for setting in &SETTINGS {
+            assert!(text.contains(setting.key));
+            assert!(text.contains(setting.default));
+        }
+    }
+}

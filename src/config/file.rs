@@ -1,0 +1,94 @@
+//! The configuration file: flat TOML, unknown keys refused.
+
+use std::{collections::BTreeMap, fs, io::Read as _, ops::Range, path::Path};
+
+use toml::de::{DeTable, DeValue};
+
+use super::{ConfigError, cannot_read};
+use crate::limits::MAX_CONFIG_BYTES;
+
+/// Values as text by key, each with where it stands.
+#[derive(Debug, Default)]
+pub struct File {
+    values: BTreeMap<String, (String, String)>,
+    /// Entries that are not settings, each with where it stands.
+    pub mistakes: Vec<String>,
+}
+
+impl File {
+    /// Reads the file at `path`, which may have these keys and no others.
+    ///
+    /// # Errors
+    /// When it cannot be read or is no TOML.
+    pub fn read(path: &Path, known: &[&str]) -> Result<Self, ConfigError> {
+        let mut text = String::new();
+        fs::File::open(path)
+            .and_then(|file| file.take(MAX_CONFIG_BYTES).read_to_string(&mut text))
+            .map_err(|error| cannot_read(path, &error))?;
+        let name = path.display();
+        let table = DeTable::parse(&text).map_err(|error| {
+            let line = line_of(&text, error.span());
+            ConfigError(vec![format!("{name}:{line}: {}", error.message())])
+        })?;
+        let mut values = BTreeMap::new();
+        let mut mistakes = Vec::new();
+        for (key, value) in table.get_ref() {
+            let line = line_of(&text, Some(key.span()));
+            let origin = format!("{name}:{line}: {}", key.get_ref());
+            if !known.contains(&key.get_ref().as_ref()) {
+                mistakes.push(format!(
+                    "{origin}: is no setting{}",
+                    nearest(key.get_ref(), known)
+                ));
+                continue;
+            }
+            match text_of(value.get_ref()) {
+                Some(value) => {
+                    values.insert(key.get_ref().to_string(), (value, origin));
+                }
+                None => mistakes.push(format!(
+                    "{origin}: is a {}; write a string or a whole number",
+                    value.get_ref().type_str()
+                )),
+            }
+        }
+        Ok(Self { values, mistakes })
+    }
+
+    /// The value of a key, and where it stands.
+    pub fn get(&self, key: &str) -> Option<(&str, &str)> {
+        let (text, origin) = self.values.get(key)?;
+        Some((text, origin))
+    }
+}
+
+fn text_of(value: &DeValue<'_>) -> Option<String> {
+    match value {
+        DeValue::String(text) => Some(text.to_string()),
+        DeValue::Integer(number) => Some(
+            i64::from_str_radix(number.as_str(), number.radix())
+                .map_or_else(|_| number.as_str().to_owned(), |number| number.to_string()),
+        ),
+        _ => None,
+    }
+}
+
+fn line_of(text: &str, span: Option<Range<usize>>) -> usize {
+    let start = span.map_or(0, |span| span.start.min(text.len()));
+    1 + text.as_bytes()[..start]
+        .iter()
+        .filter(|&&byte| byte == b'\n')
+        .count()
+}
+
+fn nearest(key: &str, known: &[&str]) -> String {
+    known
+        .iter()
+        .map(|known| (strsim::damerau_levenshtein(key, known), known))
+        .filter(|(distance, _)| *distance <= 1 + key.len() / 4)
+        .min()
+        .map_or_else(
+            || format!("; the settings are {}", known.join(", ")),
+            |(_, known)| format!("; did you mean {known}?"),
+        )
+}

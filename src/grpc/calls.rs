@@ -1,0 +1,443 @@
+//! The one layer in front of every call: it bounds how many are in flight and how long
+//! each takes, corrects what the decoder says, and reports what became of it. It is one
+//! small layer because every call pays for it.
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use http::{HeaderMap, Request, Response};
+use pin_project_lite::pin_project;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, Sleep},
+};
+use tonic::{Code, Status, body::Body};
+use tower::{Layer, Service};
+use tracing::Span;
+
+use super::{
+    deadline::{Deadlines, sent_timeout},
+    status,
+};
+use crate::{limits::RETRY_UNAVAILABLE_AFTER, telemetry::Telemetry};
+
+/// The instant at which a stream must end, for its handler; absent for none.
+#[derive(Clone, Copy, Debug)]
+pub struct StreamDeadline(pub Instant);
+
+/// Puts [`Calls`] in front of a service.
+#[derive(Clone, Debug)]
+pub struct CallsLayer {
+    deadlines: Deadlines,
+    in_flight: Arc<Semaphore>,
+    telemetry: Telemetry,
+}
+
+impl CallsLayer {
+    /// A layer for all connections of a server together.
+    pub fn new(deadlines: Deadlines, max_calls_in_flight: usize, telemetry: Telemetry) -> Self {
+        Self {
+            deadlines,
+            in_flight: Arc::new(Semaphore::new(max_calls_in_flight)),
+            telemetry,
+        }
+    }
+}
+
+impl<S> Layer<S> for CallsLayer {
+    type Service = Calls<S>;
+
+    fn layer(&self, inner: S) -> Calls<S> {
+        Calls {
+            inner,
+            settings: self.clone(),
+        }
+    }
+}
+
+/// A service behind the layer.
+#[derive(Clone, Debug)]
+pub struct Calls<S> {
+    inner: S,
+    settings: CallsLayer,
+}
+
+impl<S> Service<Request<Body>> for Calls<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Call<S::Future>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let started = Instant::now();
+        let method = Method::of(request.uri().path());
+        let span = self.settings.telemetry.span(method.name, request.headers());
+        let admitted = self.admit(method, started, request.headers());
+        let (state, deadline) = match admitted {
+            Err(status) => (
+                CallState::Refused {
+                    status: Some(status),
+                },
+                None,
+            ),
+            Ok((permit, deadline)) => {
+                if method.is_stream
+                    && let Some(deadline) = deadline
+                {
+                    request.extensions_mut().insert(StreamDeadline(deadline));
+                }
+                let state = CallState::Running {
+                    inner: span.in_scope(|| self.inner.call(request)),
+                    _permit: permit,
+                };
+                (state, deadline)
+            }
+        };
+        Call {
+            state,
+            sleep: deadline.map(tokio::time::sleep_until),
+            report: Report {
+                method,
+                started,
+                telemetry: self.settings.telemetry.clone(),
+                span,
+                is_done: false,
+            },
+        }
+    }
+}
+
+type Admitted = (OwnedSemaphorePermit, Option<Instant>);
+
+impl<S> Calls<S> {
+    fn admit(
+        &self,
+        method: Method,
+        started: Instant,
+        headers: &HeaderMap,
+    ) -> Result<Admitted, Status> {
+        let timeout = if method.is_stream {
+            sent_timeout(headers)
+        } else {
+            self.settings.deadlines.of_unary(headers).map(Some)
+        }
+        .map_err(|malformed| Status::invalid_argument(malformed.to_string()))?;
+        // Work that nobody waits for any more is not begun.
+        if timeout == Some(Duration::ZERO) {
+            return Err(status::deadline_exceeded());
+        }
+        let permit = Arc::clone(&self.settings.in_flight)
+            .try_acquire_owned()
+            .map_err(|_| status::overloaded(RETRY_UNAVAILABLE_AFTER))?;
+        Ok((
+            permit,
+            timeout.and_then(|timeout| started.checked_add(timeout)),
+        ))
+    }
+}
+
+pin_project! {
+    /// A call that is not answered yet.
+    pub struct Call<F> {
+        #[pin]
+        state: CallState<F>,
+        #[pin]
+        sleep: Option<Sleep>,
+        report: Report,
+    }
+}
+
+pin_project! {
+    #[project = CallStateProjection]
+    enum CallState<F> {
+        Refused { status: Option<Status> },
+        Running {
+            #[pin]
+            inner: F,
+            _permit: OwnedSemaphorePermit,
+        },
+    }
+}
+
+impl<F> Future for Call<F>
+where
+    F: Future<Output = Result<Response<Body>, Infallible>>,
+{
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut call = self.project();
+        let span = call.report.span.clone();
+        let _entered = span.enter();
+        let response = match call.state.project() {
+            CallStateProjection::Refused { status } => status
+                .take()
+                .unwrap_or_else(status::deadline_exceeded)
+                .into_http(),
+            CallStateProjection::Running { inner, .. } => match inner.poll(context) {
+                Poll::Ready(response) => corrected(response?),
+                Poll::Pending => {
+                    let Some(mut sleep) = call.sleep.as_mut().as_pin_mut() else {
+                        return Poll::Pending;
+                    };
+                    // The clock is asked too, because tonic's own timer for the same
+                    // deadline may wake this task a moment before ours does.
+                    if sleep.deadline() > Instant::now() {
+                        ready!(sleep.as_mut().poll(context));
+                    }
+                    status::deadline_exceeded().into_http()
+                }
+            },
+        };
+        let code = code_of(response.headers());
+        if code == Code::Ok && call.report.method.is_stream {
+            // It has only begun; its handler reports how it ends.
+            call.report.is_done = true;
+        } else {
+            call.report.finish(code);
+        }
+        Poll::Ready(Ok(response))
+    }
+}
+
+/// The code of a response. A failed call has it in its headers; a unary call without it
+/// succeeded; a stream without it has begun.
+fn code_of(headers: &HeaderMap) -> Code {
+    headers
+        .get(Status::GRPC_STATUS)
+        .map_or(Code::Ok, |value| Code::from_bytes(value.as_bytes()))
+}
+
+/// The response, with a better status when the message could not be read. Every status of
+/// our own carries details, so one without them is tonic's.
+fn corrected(response: Response<Body>) -> Response<Body> {
+    let headers = response.headers();
+    if matches!(
+        code_of(headers),
+        Code::Internal | Code::OutOfRange | Code::ResourceExhausted
+    ) && let Some(tonic_status) = Status::from_header_map(headers)
+        && tonic_status.details().is_empty()
+    {
+        return status::of_decoder(tonic_status).into_http();
+    }
+    response
+}
+
+/// Says once what became of a call, also when the caller went away.
+struct Report {
+    method: Method,
+    started: Instant,
+    telemetry: Telemetry,
+    span: Span,
+    is_done: bool,
+}
+
+impl Report {
+    fn finish(&mut self, code: Code) {
+        self.is_done = true;
+        self.telemetry
+            .call_ended(self.method.name, code, self.started.elapsed());
+    }
+}
+
+impl Drop for Report {
+    fn drop(&mut self) {
+        if !self.is_done {
+            self.finish(Code::Cancelled);
+        }
+    }
+}
+
+/// What is known about a method from its path. Names are of a closed set, so that no
+/// caller can make up metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Method {
+    name: &'static str,
+    is_stream: bool,
+}
+
+impl Method {
+    fn of(path: &str) -> Self {
+        let unary = |name| Self {
+            name,
+            is_stream: false,
+        };
+        let stream = |name| Self {
+            name,
+            is_stream: true,
+        };
+        let Some(method) = path.strip_prefix("/bellwether.v1.ScoringService/") else {
+            return match path {
+                "/grpc.health.v1.Health/Check" => unary("grpc.health.v1.Health/Check"),
+                "/grpc.health.v1.Health/Watch" => stream("grpc.health.v1.Health/Watch"),
+                path if path.starts_with("/grpc.reflection.") => stream("grpc.reflection"),
+                _ => unary("unknown"),
+            };
+        };
+        match method {
+            "GetProfile" => unary("GetProfile"),
+            "ScoreEvent" => unary("ScoreEvent"),
+            "ScoreEvents" => stream("ScoreEvents"),
+            "BatchGetProfiles" => unary("BatchGetProfiles"),
+            "UpdateProfile" => unary("UpdateProfile"),
+            "RankSegment" => unary("RankSegment"),
+            "GetFunnel" => unary("GetFunnel"),
+            "TopInfluencers" => unary("TopInfluencers"),
+            _ => unary("unknown"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready as done};
+
+    use tonic_types::StatusExt as _;
+    use tower::service_fn;
+
+    use super::*;
+
+    const GET_PROFILE: &str = "/bellwether.v1.ScoringService/GetProfile";
+    const SCORE_EVENTS: &str = "/bellwether.v1.ScoringService/ScoreEvents";
+
+    fn layer(max_calls_in_flight: usize) -> CallsLayer {
+        let deadlines = Deadlines {
+            default: Duration::from_secs(10),
+            maximum: Duration::from_secs(60),
+        };
+        CallsLayer::new(deadlines, max_calls_in_flight, Telemetry::disabled())
+    }
+
+    fn request(path: &str, timeout: Option<&str>) -> Request<Body> {
+        let builder = Request::builder().uri(path);
+        match timeout {
+            Some(timeout) => builder.header("grpc-timeout", timeout),
+            None => builder,
+        }
+        .body(Body::empty())
+        .unwrap()
+    }
+
+    async fn status_of(
+        call: impl Future<Output = Result<Response<Body>, Infallible>>,
+    ) -> Option<Status> {
+        Status::from_header_map(call.await.unwrap().headers())
+    }
+
+    fn never() -> impl Service<
+        Request<Body>,
+        Response = Response<Body>,
+        Error = Infallible,
+        Future: Future<Output = Result<Response<Body>, Infallible>>,
+    > {
+        service_fn(|_: Request<Body>| pending())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_expired_call_is_answered_deadline_exceeded_at_its_bounded_deadline() {
+        let mut calls = layer(8).layer(never());
+        for (timeout, expected) in [
+            (None, Duration::from_secs(10)),
+            (Some("250m"), Duration::from_millis(250)),
+            (Some("1H"), Duration::from_secs(60)),
+            (Some("0S"), Duration::ZERO),
+        ] {
+            let started = Instant::now();
+            let status = status_of(calls.call(request(GET_PROFILE, timeout)))
+                .await
+                .unwrap();
+            assert_eq!(status.code(), Code::DeadlineExceeded);
+            let taken = started.elapsed();
+            assert!(
+                taken >= expected && taken < expected + Duration::from_millis(5),
+                "{taken:?} {expected:?}"
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_has_no_deadline_unless_sent_and_then_its_handler_knows() {
+        let mut calls = layer(8).layer(service_fn(|request: Request<Body>| {
+            let deadline = request.extensions().get::<StreamDeadline>();
+            let left = deadline.map(|deadline| deadline.0 - Instant::now());
+            assert_eq!(
+                left,
+                (request.headers().contains_key("grpc-timeout"))
+                    .then_some(Duration::from_secs(7_200))
+            );
+            done(Ok(Response::new(Body::empty())))
+        }));
+        for timeout in [None, Some("2H")] {
+            let status = status_of(calls.call(request(SCORE_EVENTS, timeout))).await;
+            assert!(status.is_none());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_malformed_timeout_is_refused() {
+        let mut calls = layer(8).layer(never());
+        let status = status_of(calls.call(request(GET_PROFILE, Some("soon"))))
+            .await
+            .unwrap();
+        assert_eq!(status.code(), Code::InvalidArgument);
+    }
+
+    #[tokio::test]
+    async fn calls_beyond_the_bound_are_turned_away_until_one_ends() {
+        let mut calls = layer(1).layer(never());
+        let first = calls.call(request(GET_PROFILE, None));
+        let status = status_of(calls.call(request(GET_PROFILE, None)))
+            .await
+            .unwrap();
+        assert_eq!(status.code(), Code::Unavailable);
+        assert!(status.get_details_retry_info().is_some());
+
+        drop(first);
+        let third = calls.call(request(GET_PROFILE, None));
+        assert!(matches!(third.state, CallState::Running { .. }));
+    }
+
+    #[tokio::test]
+    async fn an_unreadable_message_is_the_callers_mistake_and_our_own_statuses_stay() {
+        for (answer, expected) in [
+            (
+                Status::internal("invalid string value"),
+                Code::InvalidArgument,
+            ),
+            (Status::out_of_range("too large"), Code::ResourceExhausted),
+            (status::inconsistent(), Code::Internal),
+            (status::deadline_exceeded(), Code::DeadlineExceeded),
+        ] {
+            let mut calls = layer(8).layer(service_fn(move |_: Request<Body>| {
+                done(Ok(answer.clone().into_http()))
+            }));
+            let status = status_of(calls.call(request(GET_PROFILE, None)))
+                .await
+                .unwrap();
+            assert_eq!(status.code(), expected);
+        }
+    }
+
+    #[test]
+    fn methods_are_of_a_closed_set() {
+        assert_eq!(Method::of(GET_PROFILE).name, "GetProfile");
+        assert!(Method::of(SCORE_EVENTS).is_stream);
+        assert_eq!(Method::of("/evil/metric-1").name, "unknown");
+        assert_eq!(
+            Method::of("/bellwether.v1.ScoringService/Nope").name,
+            "unknown"
+        );
+    }
+}

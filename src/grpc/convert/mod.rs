@@ -1,0 +1,17 @@
+//! Between the messages of the wire and the plain data of the core. Requests are checked
+//! whole: an answer names every field that is wrong, not only the first.
+
+mod attributes;
+mod pages;
+mod requests;
+mod responses;
+mod violations;
+
+pub use pages::{influencer_query, segment_query};
+pub use requests::{
+    batch_get_profiles, event, get_funnel, get_profile, score_event, score_events, update_profile,
+};
+pub use responses::{
+    funnel, influencer_page, profile, profiles, result_of_event, scored, segment_page,
+};
+pub use violations::{EventPath, Shown};

@@ -1,0 +1,387 @@
+//! Requests that are answered in pages.
+
+use tonic::Status;
+
+use super::{
+    requests::{instant, label, tenant, view},
+    violations::Violations,
+};
+use crate::{
+    grpc::{
+        page_token::{PageToken, QueryHash},
+        status::{bad_field, model_changed},
+    },
+    limits::{DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE},
+    proto::v1,
+    scoring::{
+        Tenant, Timestamp,
+        limits::{MAX_NAME_BYTES, MAX_STAGES},
+    },
+    service::{InfluencerQuery, SegmentQuery, View},
+};
+
+/// A request for a page, read.
+#[derive(Debug)]
+pub struct Paged<Query> {
+    /// Whose data.
+    pub tenant: Tenant,
+    /// What is asked for; `as_of` and the cursor come from the token on later pages.
+    pub query: Query,
+    /// What the token of the next page is bound to.
+    pub hash: QueryHash,
+    /// The model that the token was made for; `None` on the first page.
+    fingerprint: Option<u64>,
+}
+
+impl<Query> Paged<Query> {
+    /// Refuses a token of another model than the active one.
+    ///
+    /// # Errors
+    /// `FAILED_PRECONDITION` when the model changed between two pages.
+    pub fn check_model(&self, active: u64) -> Result<(), Status> {
+        match self.fingerprint {
+            Some(fingerprint) if fingerprint != active => Err(model_changed()),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Reads a `RankSegment`.
+///
+/// # Errors
+/// `INVALID_ARGUMENT` with everything that is wrong.
+pub fn segment_query(request: v1::RankSegmentRequest) -> Result<Paged<SegmentQuery>, Status> {
+    let mut violations = Violations::default();
+    let tenant = tenant(&request.tenant, &mut violations);
+    required_name("segment", &request.segment, &mut violations);
+    let page_size = page_size(request.page_size, &mut violations);
+    let token = page_token(&request.page_token, &mut violations);
+    if request.stages.len() > MAX_STAGES {
+        violations.add(
+            "stages",
+            format_args!(
+                "has {} entries; send at most {MAX_STAGES}",
+                request.stages.len()
+            ),
+        );
+    }
+    for (index, stage) in request.stages.iter().take(MAX_STAGES).enumerate() {
+        required_name(format_args!("stages[{index}]"), stage, &mut violations);
+    }
+    let view = view(request.view, &mut violations);
+    let as_of = instant("as_of", request.as_of, &mut violations);
+    let read = tenant.zip(page_size).zip(view);
+    let ((tenant, page_size), view) = violations.finish(read)?;
+
+    let shown = match view {
+        View::Basic => "basic",
+        View::Full => "full",
+    };
+    let stages = request.stages.iter().map(String::as_str);
+    let parts = [request.segment.as_str(), shown].into_iter().chain(stages);
+    let hash = QueryHash::new("RankSegment", &tenant, parts);
+    let start = Start::new(token, hash, as_of)?;
+    Ok(Paged {
+        query: SegmentQuery {
+            segment: request.segment,
+            stages: request.stages,
+            view,
+            as_of: start.as_of,
+            page_size,
+            after: start.after,
+        },
+        tenant,
+        hash,
+        fingerprint: start.fingerprint,
+    })
+}
+
+/// Reads a `TopInfluencers`.
+///
+/// # Errors
+/// `INVALID_ARGUMENT` with everything that is wrong.
+pub fn influencer_query(
+    request: v1::TopInfluencersRequest,
+) -> Result<Paged<InfluencerQuery>, Status> {
+    let mut violations = Violations::default();
+    let tenant = tenant(&request.tenant, &mut violations);
+    required_name("topic", &request.topic, &mut violations);
+    label("stage", &request.stage, MAX_NAME_BYTES, &mut violations);
+    let page_size = page_size(request.page_size, &mut violations);
+    let token = page_token(&request.page_token, &mut violations);
+    let as_of = instant("as_of", request.as_of, &mut violations);
+    let (tenant, page_size) = violations.finish(tenant.zip(page_size))?;
+
+    let parts = [request.topic.as_str(), request.stage.as_str()];
+    let hash = QueryHash::new("TopInfluencers", &tenant, parts);
+    let start = Start::new(token, hash, as_of)?;
+    Ok(Paged {
+        query: InfluencerQuery {
+            topic: request.topic,
+            stage: request.stage,
+            as_of: start.as_of,
+            page_size,
+            after: start.after,
+        },
+        tenant,
+        hash,
+        fingerprint: start.fingerprint,
+    })
+}
+
+/// Where a page starts.
+struct Start {
+    as_of: Option<Timestamp>,
+    after: Option<crate::store::Cursor>,
+    fingerprint: Option<u64>,
+}
+
+impl Start {
+    fn new(
+        token: Option<PageToken>,
+        hash: QueryHash,
+        as_of: Option<Timestamp>,
+    ) -> Result<Self, Status> {
+        let Some(token) = token else {
+            return Ok(Self {
+                as_of,
+                after: None,
+                fingerprint: None,
+            });
+        };
+        let same_instant = as_of.is_none_or(|as_of| as_of == token.as_of);
+        if token.query != hash || !same_instant {
+            return Err(bad_field(
+                "page_token",
+                "is of another query; send it with everything else as in the request before",
+                "FOREIGN_PAGE_TOKEN",
+            ));
+        }
+        Ok(Self {
+            as_of: Some(token.as_of),
+            after: Some(token.after),
+            fingerprint: Some(token.fingerprint),
+        })
+    }
+}
+
+fn required_name(field: impl std::fmt::Display, name: &str, violations: &mut Violations) {
+    if name.is_empty() {
+        violations.add(field, "is required");
+    } else {
+        label(field, name, MAX_NAME_BYTES, violations);
+    }
+}
+
+fn page_size(sent: i32, violations: &mut Violations) -> Option<usize> {
+    match usize::try_from(sent) {
+        Ok(0) => Some(DEFAULT_PAGE_SIZE),
+        Ok(size) if size <= MAX_PAGE_SIZE => Some(size),
+        _ => {
+            violations.add(
+                "page_size",
+                format_args!("is {sent}; send 1 to {MAX_PAGE_SIZE}, or 0 for {DEFAULT_PAGE_SIZE}"),
+            );
+            None
+        }
+    }
+}
+
+fn page_token(sent: &str, violations: &mut Violations) -> Option<PageToken> {
+    if sent.is_empty() {
+        return None;
+    }
+    match PageToken::decode(sent) {
+        Ok(token) => Some(token),
+        Err(malformed) => {
+            violations.add("page_token", malformed);
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pbjson_types as wkt;
+    use tonic::Code;
+    use tonic_types::StatusExt as _;
+
+    use super::*;
+    use crate::{
+        scoring::{ProfileId, RankKey},
+        store::Cursor,
+    };
+
+    const FINGERPRINT: u64 = 77;
+
+    fn instant_at(seconds: i64) -> Option<wkt::Timestamp> {
+        Some(wkt::Timestamp { seconds, nanos: 0 })
+    }
+
+    fn request() -> v1::RankSegmentRequest {
+        v1::RankSegmentRequest {
+            segment: "buyers".into(),
+            stages: vec!["consideration".into()],
+            ..Default::default()
+        }
+    }
+
+    fn token_after(paged: &Paged<SegmentQuery>) -> String {
+        PageToken {
+            query: paged.hash,
+            fingerprint: FINGERPRINT,
+            as_of: Timestamp::from_nanos(9_000_000_000).unwrap(),
+            after: Cursor {
+                key: RankKey::new(3.5).unwrap(),
+                profile_id: ProfileId::new("ann").unwrap(),
+            },
+        }
+        .encode()
+    }
+
+    fn fields(status: &Status) -> Vec<String> {
+        assert_eq!(status.code(), Code::InvalidArgument);
+        let details = status.get_details_bad_request().unwrap();
+        let named = details.field_violations.into_iter();
+        named.map(|violation| violation.field).collect()
+    }
+
+    #[test]
+    fn a_first_page_has_fifty_entries_and_no_instant_of_its_own() {
+        let paged = segment_query(request()).unwrap();
+        assert_eq!(paged.query.page_size, 50);
+        assert_eq!(paged.query.as_of, None);
+        assert_eq!(paged.query.after, None);
+        assert!(paged.check_model(FINGERPRINT).is_ok());
+    }
+
+    #[test]
+    fn a_later_page_goes_on_at_the_instant_of_the_first() {
+        let page_token = token_after(&segment_query(request()).unwrap());
+        let paged = segment_query(v1::RankSegmentRequest {
+            page_token: page_token.clone(),
+            page_size: 7,
+            ..request()
+        })
+        .unwrap();
+        assert_eq!(paged.query.as_of, Timestamp::from_nanos(9_000_000_000));
+        assert_eq!(paged.query.after.unwrap().profile_id.as_str(), "ann");
+
+        let explicit = v1::RankSegmentRequest {
+            page_token,
+            as_of: instant_at(9),
+            ..request()
+        };
+        assert!(segment_query(explicit).is_ok());
+    }
+
+    #[test]
+    fn a_token_of_another_query_is_refused() {
+        let page_token = token_after(&segment_query(request()).unwrap());
+        let with_token = v1::RankSegmentRequest {
+            page_token: page_token.clone(),
+            ..request()
+        };
+        let others = [
+            v1::RankSegmentRequest {
+                tenant: "acme".into(),
+                ..with_token.clone()
+            },
+            v1::RankSegmentRequest {
+                segment: "leavers".into(),
+                ..with_token.clone()
+            },
+            v1::RankSegmentRequest {
+                stages: vec![],
+                ..with_token.clone()
+            },
+            v1::RankSegmentRequest {
+                view: 2,
+                ..with_token.clone()
+            },
+            v1::RankSegmentRequest {
+                as_of: instant_at(10),
+                ..with_token
+            },
+        ];
+        for other in others {
+            let status = segment_query(other).unwrap_err();
+            assert_eq!(fields(&status), ["page_token"]);
+            assert!(status.message().contains("another query"));
+        }
+        let influencers = v1::TopInfluencersRequest {
+            topic: "coverage".into(),
+            page_token,
+            ..Default::default()
+        };
+        let status = influencer_query(influencers).unwrap_err();
+        assert!(status.message().contains("another query"));
+    }
+
+    #[test]
+    fn a_token_of_an_older_model_asks_for_the_first_page() {
+        let page_token = token_after(&segment_query(request()).unwrap());
+        let paged = segment_query(v1::RankSegmentRequest {
+            page_token,
+            ..request()
+        })
+        .unwrap();
+        assert!(paged.check_model(FINGERPRINT).is_ok());
+        let status = paged.check_model(FINGERPRINT + 1).unwrap_err();
+        assert_eq!(status.code(), Code::FailedPrecondition);
+        assert!(status.message().contains("start from the first page"));
+    }
+
+    #[test]
+    fn page_sizes_are_refused_outside_of_their_range() {
+        for (sent, read) in [
+            (0, Some(50)),
+            (1, Some(1)),
+            (1_000, Some(1_000)),
+            (-1, None),
+            (1_001, None),
+            (i32::MIN, None),
+        ] {
+            let result = segment_query(v1::RankSegmentRequest {
+                page_size: sent,
+                ..request()
+            });
+            match read {
+                Some(size) => assert_eq!(result.unwrap().query.page_size, size),
+                None => assert_eq!(fields(&result.unwrap_err()), ["page_size"]),
+            }
+        }
+    }
+
+    #[test]
+    fn everything_that_is_wrong_with_a_page_is_named_at_once() {
+        let status = segment_query(v1::RankSegmentRequest {
+            tenant: "A".into(),
+            segment: String::new(),
+            page_size: -1,
+            page_token: "garbage".into(),
+            stages: vec![String::new(); 17],
+            view: -4,
+            as_of: instant_at(-1),
+        })
+        .unwrap_err();
+        let found = fields(&status);
+        for field in [
+            "tenant",
+            "segment",
+            "page_size",
+            "page_token",
+            "stages",
+            "stages[0]",
+        ] {
+            assert!(found.iter().any(|found| found == field), "{field}");
+        }
+
+        let status = influencer_query(v1::TopInfluencersRequest {
+            stage: "s".repeat(65),
+            ..Default::default()
+        })
+        .unwrap_err();
+        assert_eq!(fields(&status), ["topic", "stage"]);
+    }
+}

@@ -1,0 +1,256 @@
+use tonic::Code;
+use tonic_types::StatusExt as _;
+
+use super::*;
+
+fn good() -> v1::Event {
+    v1::Event {
+        event_id: "e1".into(),
+        profile_id: "ann".into(),
+        r#type: "reply".into(),
+        ..v1::Event::default()
+    }
+}
+
+/// The violations as `(field, description)`.
+fn violations(status: &Status) -> Vec<(String, String)> {
+    assert_eq!(status.code(), Code::InvalidArgument);
+    let details = status.get_details_bad_request().unwrap();
+    let named = details.field_violations.into_iter();
+    named
+        .map(|violation| (violation.field, violation.description))
+        .collect()
+}
+
+fn refused(change: impl FnOnce(&mut v1::Event)) -> (String, String) {
+    let mut sent = good();
+    change(&mut sent);
+    let status = event(sent, EventPath::Single).unwrap_err();
+    let mut found = violations(&status);
+    assert_eq!(found.len(), 1, "{found:?}");
+    found.remove(0)
+}
+
+#[test]
+fn a_complete_event_is_read_field_by_field() {
+    let sent = v1::Event {
+        time: Some(wkt::Timestamp {
+            seconds: 7,
+            nanos: 5,
+        }),
+        channel: "web".into(),
+        text: "a\nb".into(),
+        topics: vec!["coverage".into()],
+        sentiment: Some(-1.0),
+        author_id: "bob".into(),
+        content_id: "post 9".into(),
+        ..good()
+    };
+    let read = event(sent, EventPath::Single).unwrap();
+    let expected = Event {
+        id: IdHash::of_event("e1"),
+        profile_id: ProfileId::new("ann").unwrap(),
+        event_type: "reply".into(),
+        time: Timestamp::from_nanos(7_000_000_005),
+        channel: "web".into(),
+        attributes: Default::default(),
+        text: "a\nb".into(),
+        tags: vec!["coverage".into()],
+        sentiment: Some(-1.0),
+        author_id: ProfileId::new("bob"),
+        content_id: "post 9".into(),
+    };
+    assert_eq!(read, expected);
+}
+
+#[test]
+fn everything_that_is_wrong_is_named_at_once() {
+    let sent = v1::Event {
+        event_id: String::new(),
+        profile_id: "p".repeat(257),
+        r#type: String::new(),
+        time: Some(wkt::Timestamp {
+            seconds: 1,
+            nanos: -1,
+        }),
+        channel: "w\0b".into(),
+        attributes: Some([("x".to_owned(), f64::NAN.into())].into_iter().collect()),
+        text: "secret".repeat(20_000),
+        topics: vec!["t".repeat(129)],
+        sentiment: Some(f64::NAN),
+        author_id: "\n".into(),
+        content_id: "c".repeat(257),
+    };
+    let request = v1::ScoreEventRequest {
+        tenant: "Acme{}".into(),
+        event: Some(sent),
+    };
+    let status = score_event(request).unwrap_err();
+    let found = violations(&status);
+    let fields: Vec<_> = found.iter().map(|(field, _)| field.as_str()).collect();
+    assert_eq!(
+        fields,
+        [
+            "tenant",
+            "event.event_id",
+            "event.profile_id",
+            "event.type",
+            "event.time",
+            "event.channel",
+            "event.attributes",
+            "event.text",
+            "event.topics[0]",
+            "event.sentiment",
+            "event.author_id",
+            "event.content_id",
+        ]
+    );
+    assert!(
+        !format!("{found:?}").contains("secret"),
+        "text is never shown"
+    );
+    assert!(status.details().len() < 4_096, "{}", status.details().len());
+}
+
+#[test]
+fn a_missing_event_is_required() {
+    let status = score_event(v1::ScoreEventRequest::default()).unwrap_err();
+    assert_eq!(
+        violations(&status),
+        [("event".into(), "is required".into())]
+    );
+}
+
+#[test]
+fn ids_are_taken_up_to_their_limit_and_refused_beyond_it() {
+    let mut longest = good();
+    longest.event_id = "e".repeat(256);
+    assert!(event(longest, EventPath::Single).is_ok());
+
+    let (field, description) = refused(|event| event.event_id = "e".repeat(257));
+    assert_eq!(field, "event.event_id");
+    assert_eq!(
+        description,
+        format!("has 257 bytes: \"{}\"…; send at most 256", "e".repeat(32))
+    );
+    let (_, description) = refused(|event| event.profile_id = "a\u{85}b".into());
+    assert!(description.starts_with("has control characters: \"a\\u{85}b\""));
+}
+
+#[test]
+fn a_type_is_bounded_and_has_no_control_characters() {
+    assert_eq!(
+        refused(|event| event.r#type = "t".repeat(65)).0,
+        "event.type"
+    );
+    assert_eq!(
+        refused(|event| event.r#type = "a\tb".into()).0,
+        "event.type"
+    );
+}
+
+#[test]
+fn each_malformed_time_says_what_to_send() {
+    let time =
+        |seconds, nanos| refused(|event| event.time = Some(wkt::Timestamp { seconds, nanos })).1;
+    assert!(time(1, -1).contains("nanos of -1"));
+    assert!(time(1, 1_000_000_000).contains("nanos of 1000000000"));
+    assert!(time(-1, 0).contains("before 1970"));
+    assert!(time(1_700_000_000_000, 0).contains("not milliseconds"));
+    assert!(time(i64::MAX, 0).contains("after April 2262"));
+    assert!(time(i64::MIN, i32::MIN).contains("nanos"));
+}
+
+#[test]
+fn sentiment_is_a_number_from_minus_one_to_one() {
+    for sentiment in [-1.000_001, 1.000_001, f64::INFINITY, f64::NAN] {
+        assert_eq!(
+            refused(|event| event.sentiment = Some(sentiment)).0,
+            "event.sentiment"
+        );
+    }
+}
+
+#[test]
+fn too_many_tags_are_refused() {
+    let (field, description) = refused(|event| event.topics = vec!["t".into(); 65]);
+    assert_eq!(field, "event.topics");
+    assert!(description.contains("65 entries"));
+}
+
+#[test]
+fn a_refused_event_of_a_stream_names_its_place() {
+    let mut sent = good();
+    sent.profile_id.clear();
+    let status = event(sent, EventPath::Indexed(3)).unwrap_err();
+    assert_eq!(status.message(), "events[3].profile_id is required");
+}
+
+#[test]
+fn a_stream_request_has_1_to_1000_events() {
+    let request = |events| v1::ScoreEventsRequest {
+        tenant: String::new(),
+        events: vec![v1::Event::default(); events],
+    };
+    assert_eq!(score_events(request(1_000)).unwrap().1.len(), 1_000);
+    for wrong in [0, 1_001] {
+        let status = score_events(request(wrong)).unwrap_err();
+        assert_eq!(violations(&status)[0].0, "events");
+    }
+}
+
+#[test]
+fn an_unknown_view_and_a_malformed_instant_are_refused_together() {
+    let request = v1::GetProfileRequest {
+        profile_id: "ann".into(),
+        view: 3,
+        as_of: Some(wkt::Timestamp {
+            seconds: -1,
+            nanos: 0,
+        }),
+        ..Default::default()
+    };
+    let found = violations(&get_profile(&request).unwrap_err());
+    assert_eq!(found[0].0, "view");
+    assert_eq!(found[1].0, "as_of");
+}
+
+#[test]
+fn a_batch_names_the_ids_that_are_wrong() {
+    let request = v1::BatchGetProfilesRequest {
+        profile_ids: vec!["ann".into(), String::new(), "b\0".into()],
+        ..Default::default()
+    };
+    let found = violations(&batch_get_profiles(&request).unwrap_err());
+    assert_eq!(found[0].0, "profile_ids[1]");
+    assert_eq!(found[1].0, "profile_ids[2]");
+
+    for wrong in [0, 1_001] {
+        let request = v1::BatchGetProfilesRequest {
+            profile_ids: vec!["ann".into(); wrong],
+            ..Default::default()
+        };
+        let found = violations(&batch_get_profiles(&request).unwrap_err());
+        assert_eq!(found[0].0, "profile_ids");
+    }
+}
+
+#[test]
+fn a_mask_names_attributes_within_bounds() {
+    let update = |paths: Vec<String>| {
+        update_profile(v1::UpdateProfileRequest {
+            profile_id: "ann".into(),
+            update_mask: Some(wkt::FieldMask { paths }),
+            ..Default::default()
+        })
+    };
+    let (_, read) = update(vec!["crm_id".into()]).unwrap();
+    assert_eq!(read.mask, ["crm_id"]);
+    for (wrong, field) in [
+        (vec!["a".into(), String::new()], "update_mask.paths[1]"),
+        (vec!["a".into(); 65], "update_mask.paths"),
+        (vec!["a".repeat(16_385)], "update_mask.paths[0]"),
+    ] {
+        assert_eq!(violations(&update(wrong).unwrap_err())[0].0, field);
+    }
+}

@@ -1,0 +1,310 @@
+//! What the service answers, as messages of the wire.
+
+use pbjson_types as wkt;
+use tonic::Status;
+
+use super::attributes;
+use crate::{
+    grpc::{
+        page_token::{PageToken, QueryHash},
+        status::to_message,
+    },
+    proto::v1,
+    scoring::{EventOutcome, Influencer, Profile, Score, Timestamp},
+    service::{Funnel, InfluencerPage, Scored, SegmentPage},
+    store::Cursor,
+};
+
+/// The profile as it is sent.
+pub fn profile(profile: Profile) -> v1::Profile {
+    v1::Profile {
+        profile_id: profile.profile_id.as_str().to_owned(),
+        scores: profile.scores.into_iter().map(score).collect(),
+        stage: profile.stage.unwrap_or_default(),
+        segments: profile.segments,
+        topics: profile
+            .topics
+            .into_iter()
+            .map(|interest| v1::TopicInterest {
+                topic: interest.topic,
+                points: interest.points,
+            })
+            .collect(),
+        attributes: Some(attributes::write(profile.attributes)),
+        event_count: signed(profile.event_count),
+        first_seen_time: profile.first_seen_time.map(timestamp),
+        last_event_time: profile.last_event_time.map(timestamp),
+        as_of: Some(timestamp(profile.as_of)),
+    }
+}
+
+fn score(score: Score) -> v1::Score {
+    v1::Score {
+        name: score.name,
+        points: score.points,
+        percentile: score.percentile,
+        contributions: score
+            .contributions
+            .into_iter()
+            .map(|contribution| v1::Contribution {
+                signal: contribution.signal,
+                count: contribution.count,
+                weight: contribution.weight,
+                points: contribution.points,
+            })
+            .collect(),
+        base: score.base,
+    }
+}
+
+/// The answer to a `BatchGetProfiles`.
+pub fn profiles(
+    (known, missing): (Vec<Profile>, Vec<crate::scoring::ProfileId>),
+) -> v1::BatchGetProfilesResponse {
+    v1::BatchGetProfilesResponse {
+        profiles: known.into_iter().map(profile).collect(),
+        missing_ids: missing.iter().map(|id| id.as_str().to_owned()).collect(),
+    }
+}
+
+/// The answer to a `ScoreEvent`.
+pub fn scored(scored: Scored) -> v1::ScoreEventResponse {
+    let mut response = v1::ScoreEventResponse {
+        profile: Some(profile(scored.profile)),
+        ..v1::ScoreEventResponse::default()
+    };
+    match scored.outcome {
+        EventOutcome::Applied {
+            matched_signals,
+            stage_change,
+        } => {
+            response.set_outcome(v1::EventOutcome::Applied);
+            response.matched_signals = matched_signals;
+            response.stage_change = stage_change.map(|change| v1::StageChange {
+                from: change.from.unwrap_or_default(),
+                to: change.to.unwrap_or_default(),
+            });
+        }
+        EventOutcome::Duplicate => response.set_outcome(v1::EventOutcome::Duplicate),
+        EventOutcome::TooOld => {
+            response.set_outcome(v1::EventOutcome::Ignored);
+            response.set_ignored_reason(v1::IgnoredReason::TooOld);
+        }
+    }
+    response
+}
+
+/// The answer to one event of a `ScoreEvents`.
+pub fn result_of_event(result: Result<Scored, Status>) -> v1::ScoreEventsResult {
+    use v1::score_events_result::Result as Answer;
+    let answer = match result {
+        Ok(answer) => Answer::Response(scored(answer)),
+        Err(status) => Answer::Error(to_message(&status)),
+    };
+    v1::ScoreEventsResult {
+        result: Some(answer),
+    }
+}
+
+/// The answer to a `RankSegment`.
+pub fn segment_page(
+    page: SegmentPage,
+    query: QueryHash,
+    fingerprint: u64,
+) -> v1::RankSegmentResponse {
+    v1::RankSegmentResponse {
+        next_page_token: next_page_token(page.next, page.as_of, query, fingerprint),
+        profiles: page
+            .entries
+            .into_iter()
+            .map(|(rank, member)| v1::RankedProfile {
+                rank: signed(rank),
+                profile: Some(profile(member)),
+            })
+            .collect(),
+        total_size: signed(page.total),
+    }
+}
+
+/// The answer to a `TopInfluencers`.
+pub fn influencer_page(
+    page: InfluencerPage,
+    query: QueryHash,
+    fingerprint: u64,
+) -> v1::TopInfluencersResponse {
+    v1::TopInfluencersResponse {
+        next_page_token: next_page_token(page.next, page.as_of, query, fingerprint),
+        influencers: page.entries.into_iter().map(influencer).collect(),
+    }
+}
+
+fn influencer(influencer: Influencer) -> v1::Influencer {
+    v1::Influencer {
+        profile: Some(profile(influencer.profile)),
+        influence: influencer.influence,
+        reach: influencer.reach,
+        touches: signed(influencer.touches),
+        advances: influencer.advances,
+        influence_probability: influencer.influence_probability,
+    }
+}
+
+fn next_page_token(
+    next: Option<Cursor>,
+    as_of: Timestamp,
+    query: QueryHash,
+    fingerprint: u64,
+) -> String {
+    next.map_or_else(String::new, |after| {
+        PageToken {
+            query,
+            fingerprint,
+            as_of,
+            after,
+        }
+        .encode()
+    })
+}
+
+/// The answer to a `GetFunnel`.
+pub fn funnel(funnel: Funnel) -> v1::GetFunnelResponse {
+    v1::GetFunnelResponse {
+        stages: funnel
+            .stages
+            .into_iter()
+            .map(|(stage, count)| v1::StageCount {
+                stage,
+                count: signed(count),
+            })
+            .collect(),
+        unstaged_count: signed(funnel.unstaged),
+    }
+}
+
+fn timestamp(instant: Timestamp) -> wkt::Timestamp {
+    let (seconds, nanos) = instant.parts();
+    wkt::Timestamp { seconds, nanos }
+}
+
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scoring::{
+        AttributeValue, Contribution, ProfileId, RankKey, StageChange, TopicInterest,
+    };
+
+    fn ann() -> Profile {
+        Profile {
+            profile_id: ProfileId::new("ann").unwrap(),
+            scores: vec![Score {
+                name: "interest".into(),
+                points: 16.0,
+                base: 0.0,
+                percentile: Some(99.5),
+                contributions: vec![Contribution {
+                    signal: "replied".into(),
+                    count: 2.0,
+                    weight: 8.0,
+                    points: 16.0,
+                }],
+            }],
+            stage: Some("awareness".into()),
+            segments: vec!["buyers".into()],
+            topics: vec![TopicInterest {
+                topic: "coverage".into(),
+                points: 1.5,
+            }],
+            attributes: [("crm_id".to_owned(), AttributeValue::Number(7.0))].into(),
+            event_count: 2,
+            first_seen_time: Some(Timestamp::EPOCH),
+            last_event_time: Timestamp::from_nanos(1_000_000_001),
+            as_of: Timestamp::from_nanos(2_000_000_000).unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_profile_is_sent_whole() {
+        let sent = profile(ann());
+        assert_eq!(sent.profile_id, "ann");
+        assert_eq!(sent.scores[0].percentile, Some(99.5));
+        assert_eq!(sent.scores[0].contributions[0].weight, 8.0);
+        assert_eq!(sent.stage, "awareness");
+        assert_eq!(sent.segments, ["buyers"]);
+        assert_eq!(sent.topics[0].points, 1.5);
+        assert_eq!(sent.attributes.unwrap().fields["crm_id"], 7.0.into());
+        assert_eq!(sent.event_count, 2);
+        assert_eq!(sent.first_seen_time.unwrap().seconds, 0);
+        let last = sent.last_event_time.unwrap();
+        assert_eq!((last.seconds, last.nanos), (1, 1));
+        assert_eq!(sent.as_of.unwrap().seconds, 2);
+    }
+
+    #[test]
+    fn each_outcome_has_its_own_form() {
+        let with = |outcome| {
+            scored(Scored {
+                profile: ann(),
+                outcome,
+            })
+        };
+        let applied = with(EventOutcome::Applied {
+            matched_signals: vec!["replied".into()],
+            stage_change: Some(StageChange {
+                from: None,
+                to: Some("awareness".into()),
+            }),
+        });
+        assert_eq!(applied.outcome(), v1::EventOutcome::Applied);
+        assert_eq!(applied.matched_signals, ["replied"]);
+        let change = applied.stage_change.unwrap();
+        assert_eq!(
+            (change.from.as_str(), change.to.as_str()),
+            ("", "awareness")
+        );
+
+        assert_eq!(
+            with(EventOutcome::Duplicate).outcome(),
+            v1::EventOutcome::Duplicate
+        );
+        let ignored = with(EventOutcome::TooOld);
+        assert_eq!(ignored.outcome(), v1::EventOutcome::Ignored);
+        assert_eq!(ignored.ignored_reason(), v1::IgnoredReason::TooOld);
+    }
+
+    #[test]
+    fn only_a_page_with_a_next_one_has_a_token() {
+        let query = QueryHash::new("RankSegment", &crate::scoring::Tenant::new("").unwrap(), []);
+        let page = |next| SegmentPage {
+            entries: vec![(3, ann())],
+            total: 9,
+            next,
+            as_of: Timestamp::EPOCH,
+        };
+        let last = segment_page(page(None), query, 1);
+        assert_eq!(last.next_page_token, "");
+        assert_eq!(last.total_size, 9);
+        assert_eq!(last.profiles[0].rank, 3);
+
+        let after = Cursor {
+            key: RankKey::NO_POINTS,
+            profile_id: ProfileId::new("ann").unwrap(),
+        };
+        let more = segment_page(page(Some(after.clone())), query, 1);
+        let token = PageToken::decode(&more.next_page_token).unwrap();
+        assert_eq!(token.after, after);
+        assert_eq!((token.query, token.fingerprint), (query, 1));
+    }
+
+    #[test]
+    fn a_failed_event_is_answered_with_its_status() {
+        let result = result_of_event(Err(Status::not_found("nobody")));
+        let Some(v1::score_events_result::Result::Error(error)) = result.result else {
+            panic!("not an error");
+        };
+        assert_eq!((error.code, error.message.as_str()), (5, "nobody"));
+    }
+}

@@ -1,0 +1,196 @@
+//! `ScoreEvents`: a reader submits requests in the order they come, and the response
+//! stream answers them in that order, several in flight between the two. A caller that does
+//! not read its answers fills the queue, the reader stops, and HTTP/2 holds the caller back.
+
+use std::pin::Pin;
+
+use futures_util::{Stream, StreamExt as _, stream};
+use tokio::{
+    sync::{mpsc, watch},
+    time::Instant,
+};
+use tonic::{Code, Status};
+
+use super::{
+    calls::StreamDeadline,
+    convert::{self, EventPath},
+    status,
+};
+use crate::{
+    limits::MAX_REQUESTS_IN_FLIGHT_PER_STREAM,
+    proto::{google::rpc, v1},
+    service::{PendingScores, Service},
+    store::Store,
+    telemetry::Telemetry,
+};
+
+/// The answers to a `ScoreEvents`.
+pub type ResponseStream =
+    Pin<Box<dyn Stream<Item = Result<v1::ScoreEventsResponse, Status>> + Send>>;
+
+/// Answers the requests of a stream until it ends, one is malformed as a whole, the
+/// deadline passes or the server drains. What was submitted before is still answered,
+/// except after the deadline.
+pub fn answer<S: Store>(
+    service: Service<S>,
+    requests: impl Stream<Item = Result<v1::ScoreEventsRequest, Status>> + Send + Unpin + 'static,
+    deadline: Option<StreamDeadline>,
+    is_draining: watch::Receiver<bool>,
+    telemetry: Telemetry,
+) -> ResponseStream {
+    let (sender, receiver) = mpsc::channel(MAX_REQUESTS_IN_FLIGHT_PER_STREAM);
+    tokio::spawn(read(service, requests, is_draining, sender));
+    let answers = Answers {
+        submitted: receiver,
+        deadline,
+        report: StreamReport {
+            started: Instant::now(),
+            telemetry,
+            code: Code::Cancelled,
+        },
+        has_failed: false,
+    };
+    Box::pin(stream::unfold(answers, Answers::next))
+}
+
+/// A request whose events are in the queues of their profiles; why each other one is not.
+struct Submitted {
+    refused: Vec<Option<rpc::Status>>,
+    pending: PendingScores,
+}
+
+impl Submitted {
+    async fn answer(self) -> v1::ScoreEventsResponse {
+        let mut scored = self.pending.results().await.into_iter();
+        let results = self
+            .refused
+            .into_iter()
+            .enumerate()
+            .map(|(index, refused)| {
+                if let Some(error) = refused {
+                    return v1::ScoreEventsResult {
+                        result: Some(v1::score_events_result::Result::Error(error)),
+                    };
+                }
+                let result = scored.next().map_or_else(
+                    || Err(status::inconsistent()),
+                    |result| {
+                        result.map_err(|error| {
+                            status::of_service(&error, &format!("events[{index}].time"))
+                        })
+                    },
+                );
+                convert::result_of_event(result)
+            });
+        v1::ScoreEventsResponse {
+            results: results.collect(),
+        }
+    }
+}
+
+async fn read<S: Store>(
+    service: Service<S>,
+    mut requests: impl Stream<Item = Result<v1::ScoreEventsRequest, Status>> + Send + Unpin,
+    mut is_draining: watch::Receiver<bool>,
+    sender: mpsc::Sender<Result<Submitted, Status>>,
+) {
+    loop {
+        // Room for the answer comes first: what could not be answered is not read.
+        let Ok(room) = sender.reserve().await else {
+            return;
+        };
+        let request = tokio::select! {
+            biased;
+            () = sender.closed() => return,
+            () = drained(&mut is_draining) => Some(Err(status::draining())),
+            request = requests.next() => request.map(|request| request.map_err(status::of_decoder)),
+        };
+        let submitted = match request {
+            None => return,
+            Some(Err(status)) => Err(status),
+            Some(Ok(request)) => submit(&service, request).await,
+        };
+        let is_last = submitted.is_err();
+        room.send(submitted);
+        if is_last {
+            return;
+        }
+    }
+}
+
+async fn drained(is_draining: &mut watch::Receiver<bool>) {
+    // A server that is gone drains no more and no less.
+    let _ = is_draining.wait_for(|is_draining| *is_draining).await;
+}
+
+async fn submit<S: Store>(
+    service: &Service<S>,
+    request: v1::ScoreEventsRequest,
+) -> Result<Submitted, Status> {
+    let (tenant, events) = convert::score_events(request)?;
+    let mut accepted = Vec::with_capacity(events.len());
+    let mut refused = Vec::with_capacity(events.len());
+    for (index, event) in events.into_iter().enumerate() {
+        match convert::event(event, EventPath::Indexed(index)) {
+            Ok(event) => {
+                accepted.push(event);
+                refused.push(None);
+            }
+            Err(status) => refused.push(Some(status::to_message(&status))),
+        }
+    }
+    let pending = service.submit_events(&tenant, accepted).await;
+    Ok(Submitted { refused, pending })
+}
+
+struct Answers {
+    submitted: mpsc::Receiver<Result<Submitted, Status>>,
+    deadline: Option<StreamDeadline>,
+    report: StreamReport,
+    has_failed: bool,
+}
+
+impl Answers {
+    async fn next(mut self) -> Option<(Result<v1::ScoreEventsResponse, Status>, Self)> {
+        if self.has_failed {
+            return None;
+        }
+        let deadline = self.deadline;
+        let answer = async {
+            match self.submitted.recv().await {
+                Some(Ok(submitted)) => Some(Ok(submitted.answer().await)),
+                Some(Err(status)) => Some(Err(status)),
+                None => None,
+            }
+        };
+        let answer = match deadline {
+            None => answer.await,
+            Some(StreamDeadline(deadline)) => tokio::time::timeout_at(deadline, answer)
+                .await
+                .unwrap_or_else(|_| Some(Err(status::deadline_exceeded()))),
+        };
+        match &answer {
+            None => self.report.code = Code::Ok,
+            Some(Err(status)) => {
+                self.report.code = status.code();
+                self.has_failed = true;
+            }
+            Some(Ok(_)) => {}
+        }
+        answer.map(|answer| (answer, self))
+    }
+}
+
+/// Says how a stream ended when it is dropped; `CANCELLED` when its caller went away.
+struct StreamReport {
+    started: Instant,
+    telemetry: Telemetry,
+    code: Code,
+}
+
+impl Drop for StreamReport {
+    fn drop(&mut self) {
+        self.telemetry
+            .call_ended("ScoreEvents", self.code, self.started.elapsed());
+    }
+}

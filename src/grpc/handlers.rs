@@ -1,0 +1,150 @@
+//! One handler per RPC: read the request, call the service, write the response.
+
+use tokio::sync::watch;
+use tonic::{Request, Response, Status, Streaming, async_trait};
+
+use super::{
+    calls::StreamDeadline,
+    convert,
+    event_stream::{self, ResponseStream},
+    status::of_service,
+};
+use crate::{
+    proto::v1::{self, scoring_service_server::ScoringService},
+    service::{Service, ServiceError},
+    store::Store,
+    telemetry::Telemetry,
+};
+
+/// The handlers of `bellwether.v1.ScoringService`.
+pub struct Handlers<S> {
+    service: Service<S>,
+    is_draining: watch::Receiver<bool>,
+    telemetry: Telemetry,
+}
+
+impl<S: Store> Handlers<S> {
+    /// Handlers on a service, whose streams end when `is_draining` becomes true.
+    pub fn new(
+        service: Service<S>,
+        is_draining: watch::Receiver<bool>,
+        telemetry: Telemetry,
+    ) -> Self {
+        Self {
+            service,
+            is_draining,
+            telemetry,
+        }
+    }
+}
+
+fn failed(error: ServiceError) -> Status {
+    of_service(&error, "event.time")
+}
+
+#[async_trait]
+impl<S: Store> ScoringService for Handlers<S> {
+    async fn score_event(
+        &self,
+        request: Request<v1::ScoreEventRequest>,
+    ) -> Result<Response<v1::ScoreEventResponse>, Status> {
+        let (tenant, event) = convert::score_event(request.into_inner())?;
+        let scored = self.service.score_event(&tenant, event).await;
+        Ok(Response::new(convert::scored(scored.map_err(failed)?)))
+    }
+
+    type ScoreEventsStream = ResponseStream;
+
+    async fn score_events(
+        &self,
+        request: Request<Streaming<v1::ScoreEventsRequest>>,
+    ) -> Result<Response<ResponseStream>, Status> {
+        let deadline = request.extensions().get::<StreamDeadline>().copied();
+        let responses = event_stream::answer(
+            self.service.clone(),
+            request.into_inner(),
+            deadline,
+            self.is_draining.clone(),
+            self.telemetry.clone(),
+        );
+        Ok(Response::new(responses))
+    }
+
+    async fn get_profile(
+        &self,
+        request: Request<v1::GetProfileRequest>,
+    ) -> Result<Response<v1::GetProfileResponse>, Status> {
+        let (tenant, profile_id, view, as_of) = convert::get_profile(request.get_ref())?;
+        let profile = self
+            .service
+            .profile(&tenant, &profile_id, view, as_of)
+            .await;
+        Ok(Response::new(v1::GetProfileResponse {
+            profile: Some(convert::profile(profile.map_err(failed)?)),
+        }))
+    }
+
+    async fn batch_get_profiles(
+        &self,
+        request: Request<v1::BatchGetProfilesRequest>,
+    ) -> Result<Response<v1::BatchGetProfilesResponse>, Status> {
+        let (tenant, ids, as_of) = convert::batch_get_profiles(request.get_ref())?;
+        let profiles = self.service.profiles(&tenant, &ids, as_of).await;
+        Ok(Response::new(convert::profiles(profiles.map_err(failed)?)))
+    }
+
+    async fn update_profile(
+        &self,
+        request: Request<v1::UpdateProfileRequest>,
+    ) -> Result<Response<v1::UpdateProfileResponse>, Status> {
+        let (tenant, update) = convert::update_profile(request.into_inner())?;
+        let profile = self.service.update_profile(&tenant, update).await;
+        Ok(Response::new(v1::UpdateProfileResponse {
+            profile: Some(convert::profile(profile.map_err(failed)?)),
+        }))
+    }
+
+    async fn rank_segment(
+        &self,
+        request: Request<v1::RankSegmentRequest>,
+    ) -> Result<Response<v1::RankSegmentResponse>, Status> {
+        let paged = convert::segment_query(request.into_inner())?;
+        let fingerprint = self.service.fingerprint(&paged.tenant).map_err(failed)?;
+        paged.check_model(fingerprint)?;
+        let page = self.service.rank_segment(&paged.tenant, paged.query).await;
+        let page = page.map_err(failed)?;
+        Ok(Response::new(convert::segment_page(
+            page,
+            paged.hash,
+            fingerprint,
+        )))
+    }
+
+    async fn get_funnel(
+        &self,
+        request: Request<v1::GetFunnelRequest>,
+    ) -> Result<Response<v1::GetFunnelResponse>, Status> {
+        let (tenant, as_of) = convert::get_funnel(request.get_ref())?;
+        let funnel = self.service.funnel(&tenant, as_of).await;
+        Ok(Response::new(convert::funnel(funnel.map_err(failed)?)))
+    }
+
+    async fn top_influencers(
+        &self,
+        request: Request<v1::TopInfluencersRequest>,
+    ) -> Result<Response<v1::TopInfluencersResponse>, Status> {
+        let paged = convert::influencer_query(request.into_inner())?;
+        let fingerprint = self.service.fingerprint(&paged.tenant).map_err(failed)?;
+        paged.check_model(fingerprint)?;
+        let page = self
+            .service
+            .top_influencers(&paged.tenant, paged.query)
+            .await;
+        let page = page.map_err(failed)?;
+        Ok(Response::new(convert::influencer_page(
+            page,
+            paged.hash,
+            fingerprint,
+        )))
+    }
+}

@@ -1,0 +1,11 @@
+//! The gRPC face: messages in, calls of the service, messages out. Nothing here knows a
+//! store, and no message of the wire leaves this room.
+
+pub mod calls;
+pub mod convert;
+pub mod deadline;
+pub mod event_stream;
+pub mod handlers;
+pub mod page_token;
+pub mod server;
+pub mod status;

@@ -1,0 +1,214 @@
+//! Where the next page starts, in a form that callers hand back. A token is good for the
+//! query and the model that it was made for, and for nothing else. It is checked, not
+//! secret: its checksum finds damage, and everything in it is validated again.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+
+use crate::{
+    limits::MAX_PAGE_TOKEN_BYTES,
+    scoring::{ProfileId, RankKey, Tenant, Timestamp},
+    store::Cursor,
+};
+
+const FORMAT: u8 = 1;
+const FIXED_BYTES: usize = 1 + 8 + 8 + 8 + 8;
+const CHECKSUM_BYTES: usize = 8;
+
+/// What a page token carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageToken {
+    /// The query that it continues.
+    pub query: QueryHash,
+    /// The fingerprint of the model that it was made for.
+    pub fingerprint: u64,
+    /// The instant of the first page.
+    pub as_of: Timestamp,
+    /// The last entry of the page before.
+    pub after: Cursor,
+}
+
+/// A token that this server did not make, or that was damaged on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("is not a page token of this server; take next_page_token of the response as it is")]
+pub struct Malformed;
+
+impl PageToken {
+    /// The token as text, safe in URLs.
+    pub fn encode(&self) -> String {
+        let profile_id = self.after.profile_id.as_str().as_bytes();
+        let mut bytes = Vec::with_capacity(FIXED_BYTES + profile_id.len() + CHECKSUM_BYTES);
+        bytes.push(FORMAT);
+        bytes.extend(self.query.0.to_be_bytes());
+        bytes.extend(self.fingerprint.to_be_bytes());
+        bytes.extend(self.as_of.nanos().to_be_bytes());
+        bytes.extend(self.after.key.value().to_bits().to_be_bytes());
+        bytes.extend(profile_id);
+        bytes.extend(xxh3_64(&bytes).to_be_bytes());
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// Reads a token back.
+    ///
+    /// # Errors
+    /// [`Malformed`] for every text that [`PageToken::encode`] does not write.
+    pub fn decode(text: &str) -> Result<Self, Malformed> {
+        if text.len() > MAX_PAGE_TOKEN_BYTES {
+            return Err(Malformed);
+        }
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| Malformed)?;
+        let (body, checksum) = bytes
+            .split_last_chunk::<CHECKSUM_BYTES>()
+            .ok_or(Malformed)?;
+        if u64::from_be_bytes(*checksum) != xxh3_64(body) {
+            return Err(Malformed);
+        }
+        let (format, rest) = body.split_first().ok_or(Malformed)?;
+        if *format != FORMAT {
+            return Err(Malformed);
+        }
+        let (query, rest) = take(rest)?;
+        let (fingerprint, rest) = take(rest)?;
+        let (as_of, rest) = take(rest)?;
+        let (key, profile_id) = take(rest)?;
+        let profile_id = str::from_utf8(profile_id).map_err(|_| Malformed)?;
+        Ok(Self {
+            query: QueryHash(query),
+            fingerprint,
+            as_of: Timestamp::from_nanos(as_of.cast_signed()).ok_or(Malformed)?,
+            after: Cursor {
+                key: RankKey::new(f64::from_bits(key)).ok_or(Malformed)?,
+                profile_id: ProfileId::new(profile_id).ok_or(Malformed)?,
+            },
+        })
+    }
+}
+
+fn take(bytes: &[u8]) -> Result<(u64, &[u8]), Malformed> {
+    let (number, rest) = bytes.split_first_chunk::<8>().ok_or(Malformed)?;
+    Ok((u64::from_be_bytes(*number), rest))
+}
+
+/// A hash of everything in a query that its pages have in common, except the instant,
+/// which the token itself carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueryHash(u64);
+
+impl QueryHash {
+    /// The hash of a query of `tenant`, for a method and what is asked for. Each part is
+    /// hashed with its length, so that no two lists of parts read the same.
+    pub fn new<'a>(
+        method: &'a str,
+        tenant: &'a Tenant,
+        parts: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        let mut hash = Xxh3::new();
+        for part in [method, tenant.as_str()].into_iter().chain(parts) {
+            hash.update(&(part.len() as u64).to_be_bytes());
+            hash.update(part.as_bytes());
+        }
+        Self(hash.digest())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn token(id: &str, key: f64, as_of: i64) -> PageToken {
+        let tenant = Tenant::new("acme").unwrap();
+        PageToken {
+            query: QueryHash::new("RankSegment", &tenant, ["buyers", "1"]),
+            fingerprint: 0xFEED_F00D,
+            as_of: Timestamp::from_nanos(as_of).unwrap(),
+            after: Cursor {
+                key: RankKey::new(key).unwrap(),
+                profile_id: ProfileId::new(id).unwrap(),
+            },
+        }
+    }
+
+    fn sealed(body: &[u8]) -> String {
+        let mut bytes = body.to_vec();
+        bytes.extend(xxh3_64(body).to_be_bytes());
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    #[test]
+    fn a_token_of_the_longest_id_fits_and_reads_back() {
+        let token = token(&"i".repeat(256), f64::NEG_INFINITY, i64::MAX);
+        assert_eq!(PageToken::decode(&token.encode()), Ok(token));
+    }
+
+    #[test]
+    fn every_change_of_one_character_and_every_cut_is_found() {
+        let text = token("ann", 4.25, 17).encode();
+        for position in 0..text.len() {
+            let mut changed = text.clone().into_bytes();
+            changed[position] = if changed[position] == b'A' {
+                b'B'
+            } else {
+                b'A'
+            };
+            let changed = String::from_utf8(changed).unwrap();
+            assert_eq!(PageToken::decode(&changed), Err(Malformed), "{changed}");
+            assert_eq!(PageToken::decode(&text[..position]), Err(Malformed));
+        }
+    }
+
+    #[test]
+    fn a_forged_token_with_a_good_checksum_is_still_validated() {
+        let good = token("ann", 4.25, 17).encode();
+        let bytes = URL_SAFE_NO_PAD.decode(good).unwrap();
+        let body = &bytes[..bytes.len() - CHECKSUM_BYTES];
+        assert!(PageToken::decode(&sealed(body)).is_ok());
+
+        let with = |at: usize, new: &[u8]| {
+            let mut changed = body.to_vec();
+            changed.splice(at..at + new.len(), new.iter().copied());
+            sealed(&changed)
+        };
+        for forged in [
+            with(0, &[2]),
+            with(17, &(-1_i64).to_be_bytes()),
+            with(25, &f64::NAN.to_bits().to_be_bytes()),
+            with(FIXED_BYTES, b"\n"),
+            with(FIXED_BYTES, &[0xFF]),
+            sealed(&body[..FIXED_BYTES]),
+            sealed(&[]),
+        ] {
+            assert_eq!(PageToken::decode(&forged), Err(Malformed));
+        }
+    }
+
+    #[test]
+    fn queries_that_differ_in_one_part_have_different_hashes() {
+        let [acme, other] = ["acme", "other"].map(|name| Tenant::new(name).unwrap());
+        let hashes = [
+            QueryHash::new("RankSegment", &acme, ["ab", "c"]),
+            QueryHash::new("RankSegment", &acme, ["a", "bc"]),
+            QueryHash::new("RankSegment", &acme, ["ab", "c", ""]),
+            QueryHash::new("RankSegment", &other, ["ab", "c"]),
+            QueryHash::new("TopInfluencers", &acme, ["ab", "c"]),
+        ];
+        for (index, hash) in hashes.iter().enumerate() {
+            assert!(!hashes[..index].contains(hash));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_token_reads_back(id in "[^\\p{Cc}]{1,64}", key: f64, as_of in 0..=i64::MAX) {
+            prop_assume!(!key.is_nan());
+            let token = token(&id, key, as_of);
+            prop_assert_eq!(PageToken::decode(&token.encode()), Ok(token));
+        }
+
+        #[test]
+        fn no_text_panics(text in ".{0,600}") {
+            let _ = PageToken::decode(&text);
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! The gRPC server on a service: health, reflection, limits, and a stop that loses nothing.
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    task::{Context, Poll},
+};
+
+use futures_util::future::Either;
+use http::{Request, Response};
+use tokio::{net::TcpListener, sync::watch, time::MissedTickBehavior};
+use tonic::{
+    body::Body,
+    codec::CompressionEncoding,
+    server::NamedService,
+    service::Routes,
+    transport::{Server, server::TcpIncoming},
+};
+use tonic_health::{ServingStatus, server::HealthReporter};
+use tower::Service as TowerService;
+
+use super::{calls::CallsLayer, deadline::Deadlines, handlers::Handlers};
+use crate::{
+    config::Config,
+    limits::{
+        HEALTH_INTERVAL, HEALTH_TIMEOUT, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, MAX_HEADER_BYTES,
+    },
+    proto::{DESCRIPTORS, v1::scoring_service_server::ScoringServiceServer},
+    service::Service,
+    store::Store,
+    telemetry::Telemetry,
+};
+
+type Scoring<S> = ScoringServiceServer<Handlers<S>>;
+
+/// Why a server stopped early.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The descriptors that reflection serves are damaged.
+    #[error("reflection: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+    /// The transport failed.
+    #[error("the server failed: {0}")]
+    Transport(#[from] tonic::transport::Error),
+}
+
+/// Serves until `stop` ends, then drains: reports `NOT_SERVING`, accepts nothing more, and
+/// waits for what is in work, at most the configured time.
+///
+/// # Errors
+/// [`ServeError`] when the server cannot start or its transport fails.
+pub async fn serve<S: Store>(
+    service: Service<S>,
+    listener: TcpListener,
+    config: &Config,
+    telemetry: Telemetry,
+    stop: impl Future<Output = ()> + Send,
+) -> Result<(), ServeError> {
+    let (drain, is_draining) = watch::channel(false);
+    let mut health = Health::new();
+    let scoring = Scoring::<S>::new(Handlers::new(
+        service.clone(),
+        is_draining.clone(),
+        telemetry.clone(),
+    ))
+    .max_decoding_message_size(config.max_message_bytes)
+    .accept_compressed(CompressionEncoding::Gzip);
+    let front = Front {
+        scoring,
+        others: others(&health.reporter)?,
+    };
+    let deadlines = Deadlines {
+        default: config.default_deadline,
+        maximum: config.max_deadline,
+    };
+    let incoming = TcpIncoming::from(listener)
+        .with_nodelay(Some(true))
+        .with_keepalive(Some(KEEPALIVE_INTERVAL));
+    let drained = {
+        let mut is_draining = is_draining;
+        // The channel closes only when this function is over.
+        async move { drop(is_draining.wait_for(|is_draining| *is_draining).await) }
+    };
+    let server = Server::builder()
+        .max_concurrent_streams(config.max_concurrent_streams)
+        .http2_adaptive_window(Some(true))
+        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .http2_max_header_list_size(MAX_HEADER_BYTES)
+        .layer(CallsLayer::new(
+            deadlines,
+            config.max_calls_in_flight,
+            telemetry,
+        ))
+        .serve_with_incoming_shutdown(front, incoming, drained);
+    let mut server = std::pin::pin!(server);
+
+    tokio::select! {
+        result = &mut server => return Ok(result?),
+        never = health.follow::<S>(&service) => match never {},
+        () = stop => {}
+    }
+    tracing::info!("stopping: finishing what is in work");
+    health.drain::<S>().await;
+    drain.send_replace(true);
+    match tokio::time::timeout(config.drain_timeout, server).await {
+        Ok(result) => result?,
+        Err(_) => tracing::warn!("the drain timeout has passed; closing connections in use"),
+    }
+    Ok(())
+}
+
+/// Health and reflection.
+fn others(reporter: &HealthReporter) -> Result<Routes, tonic_reflection::server::Error> {
+    use tonic_health::pb::{
+        FILE_DESCRIPTOR_SET as HEALTH_DESCRIPTORS, health_server::HealthServer,
+    };
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(DESCRIPTORS)
+            .register_encoded_file_descriptor_set(HEALTH_DESCRIPTORS)
+    };
+    let health = tonic_health::server::HealthService::from_health_reporter(reporter.clone());
+    Ok(Routes::new(HealthServer::new(health))
+        .add_service(reflection().build_v1()?)
+        .add_service(reflection().build_v1alpha()?)
+        .prepare())
+}
+
+/// The health of the server as a whole and of the scoring service: that of the store.
+struct Health {
+    reporter: HealthReporter,
+}
+
+impl Health {
+    fn new() -> Self {
+        Self {
+            reporter: HealthReporter::new(),
+        }
+    }
+
+    async fn report<S: Store>(&self, status: ServingStatus) {
+        for name in ["", Scoring::<S>::NAME] {
+            self.reporter.set_service_status(name, status).await;
+        }
+    }
+
+    /// Asks the service now and then, for ever.
+    async fn follow<S: Store>(&self, service: &Service<S>) -> Infallible {
+        let mut ticks = tokio::time::interval(HEALTH_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut was = None;
+        loop {
+            ticks.tick().await;
+            let status = match tokio::time::timeout(HEALTH_TIMEOUT, service.ping()).await {
+                Ok(Ok(())) => ServingStatus::Serving,
+                Ok(Err(_)) | Err(_) => ServingStatus::NotServing,
+            };
+            if was.replace(status) != Some(status) {
+                tracing::info!(%status, "health");
+                self.report::<S>(status).await;
+            }
+        }
+    }
+
+    /// Tells watchers that the server stops and ends their streams, which would otherwise
+    /// keep their connections open until the drain timeout.
+    async fn drain<S: Store>(&mut self) {
+        self.report::<S>(ServingStatus::NotServing).await;
+        // A watcher still reads the last report before the end of its stream.
+        for name in ["", Scoring::<S>::NAME] {
+            self.reporter.clear_service_status(name).await;
+        }
+    }
+}
+
+/// Sends scoring calls straight to their service, and everything else through the router,
+/// which costs a call about a microsecond.
+struct Front<S> {
+    scoring: Scoring<S>,
+    others: Routes,
+}
+
+impl<S> Clone for Front<S> {
+    fn clone(&self) -> Self {
+        Self {
+            scoring: self.scoring.clone(),
+            others: self.others.clone(),
+        }
+    }
+}
+
+impl<S: Store> TowerService<Request<Body>> for Front<S> {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Either<
+        <Scoring<S> as TowerService<Request<Body>>>::Future,
+        <Routes as TowerService<Request<Body>>>::Future,
+    >;
+
+    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        // Neither of the two is ever busy.
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let scoring = request
+            .uri()
+            .path()
+            .strip_prefix('/')
+            .and_then(|path| path.strip_prefix(Scoring::<S>::NAME));
+        if scoring.is_some_and(|method| method.starts_with('/')) {
+            Either::Left(self.scoring.call(request))
+        } else {
+            Either::Right(TowerService::<Request<Body>>::call(
+                &mut self.others,
+                request,
+            ))
+        }
+    }
+}

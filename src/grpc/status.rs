@@ -1,0 +1,420 @@
+//! The one map from what can go wrong to what callers see: a code, a message, and details
+//! that a program can act on. A code says what a retry may do; see `scoring.proto`.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, UNIX_EPOCH},
+};
+
+use prost::Message as _;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+use super::convert::Shown;
+use crate::{
+    limits::{MAX_LISTED_NAMES, RETRY_CONTENDED_AFTER, RETRY_UNAVAILABLE_AFTER},
+    proto::google::rpc,
+    scoring::Timestamp,
+    service::ServiceError,
+    store::StoreError,
+};
+
+/// The domain of every `google.rpc.ErrorInfo`.
+pub const ERROR_DOMAIN: &str = "bellwether";
+
+/// The status of a failed call. `time_field` is the path of the event's time in the
+/// request, for an error that blames it.
+pub fn of_service(error: &ServiceError, time_field: &str) -> Status {
+    match error {
+        ServiceError::UnknownTenant { .. } => not_found(error, "UNKNOWN_TENANT"),
+        ServiceError::UnknownProfile(profile_id) => with_reason(
+            Code::NotFound,
+            format!("there is no profile {}", Shown(profile_id)),
+            "UNKNOWN_PROFILE",
+            ErrorDetails::new(),
+        ),
+        ServiceError::UnknownName { kind, name, known } => unknown_name(kind, name, known),
+        ServiceError::AsOfBeforeLastEvent {
+            profile_id,
+            as_of,
+            last_event,
+        } => {
+            let message = format!(
+                "as_of {} lies before the last event of profile {}, at {}; ask for that instant or a later one",
+                rfc3339(*as_of),
+                Shown(profile_id),
+                rfc3339(*last_event),
+            );
+            let details = ErrorDetails::with_precondition_failure_violation(
+                "AS_OF_BEFORE_LAST_EVENT",
+                "as_of",
+                message.clone(),
+            );
+            with_reason(
+                Code::FailedPrecondition,
+                message,
+                "AS_OF_BEFORE_LAST_EVENT",
+                details,
+            )
+        }
+        ServiceError::TooFarAhead { allowed } => bad_field(
+            time_field,
+            &format!(
+                "is further ahead of the server's clock than the allowed {}; send the time of the event in UTC, or none",
+                humantime::format_duration(*allowed)
+            ),
+            "TOO_FAR_AHEAD",
+        ),
+        ServiceError::Attributes(mistake) => bad_field(
+            "attributes",
+            &format!("of the profile after the update: {mistake}; remove some with update_mask"),
+            "ATTRIBUTES_OUT_OF_BOUNDS",
+        ),
+        ServiceError::Contended(profile_id) => with_reason(
+            Code::Aborted,
+            format!(
+                "too many concurrent writers of profile {}; nothing was written, send it again",
+                Shown(profile_id)
+            ),
+            "CONTENDED",
+            ErrorDetails::with_retry_info(Some(RETRY_CONTENDED_AFTER)),
+        ),
+        ServiceError::Overloaded { retry_after } => overloaded(*retry_after),
+        ServiceError::Store(error) => of_store(error),
+    }
+}
+
+fn of_store(error: &StoreError) -> Status {
+    let (code, reason, advice, retry_after) = match error {
+        StoreError::Unavailable(_) => (
+            Code::Unavailable,
+            "STORE_UNAVAILABLE",
+            "the store is unavailable; nothing was written, try again",
+            Some(RETRY_UNAVAILABLE_AFTER),
+        ),
+        StoreError::OutcomeUnknown(_) => (
+            Code::Unknown,
+            "OUTCOME_UNKNOWN",
+            "the store did not answer, so the write may or may not have happened; send the same event again, it never counts twice",
+            None,
+        ),
+        StoreError::Corrupt(_) => (
+            Code::DataLoss,
+            "STORE_CORRUPT",
+            "what is stored cannot be read; the server's log says more",
+            None,
+        ),
+        StoreError::Misconfigured(_) => (
+            Code::FailedPrecondition,
+            "STORE_MISCONFIGURED",
+            "the store cannot serve as it is set up; the server's log says more",
+            None,
+        ),
+    };
+    // The operator needs the cause; a caller could do nothing with it.
+    tracing::error!(%error, reason, "the store failed");
+    let details = match retry_after {
+        Some(delay) => ErrorDetails::with_retry_info(Some(delay)),
+        None => ErrorDetails::new(),
+    };
+    with_reason(code, advice.to_owned(), reason, details)
+}
+
+fn not_found(error: &ServiceError, reason: &str) -> Status {
+    with_reason(
+        Code::NotFound,
+        error.to_string(),
+        reason,
+        ErrorDetails::new(),
+    )
+}
+
+fn unknown_name(kind: &str, name: &str, known: &[String]) -> Status {
+    let listed = known[..known.len().min(MAX_LISTED_NAMES)].join(", ");
+    let more = known.len().saturating_sub(MAX_LISTED_NAMES);
+    let known = match (known.is_empty(), more) {
+        (true, _) => "none".to_owned(),
+        (false, 0) => listed,
+        (false, more) => format!("{listed} and {more} more"),
+    };
+    with_reason(
+        Code::NotFound,
+        format!("there is no {kind} {}; the model has {known}", Shown(name)),
+        &format!("UNKNOWN_{}", kind.to_ascii_uppercase()),
+        ErrorDetails::new(),
+    )
+}
+
+/// Too much is in flight; nothing was done.
+pub fn overloaded(retry_after: Duration) -> Status {
+    with_reason(
+        Code::Unavailable,
+        "the server has too much in flight; nothing was written, try again".to_owned(),
+        "OVERLOADED",
+        ErrorDetails::with_retry_info(Some(retry_after)),
+    )
+}
+
+/// The server is about to stop and does not take what it has not answered.
+pub fn draining() -> Status {
+    with_reason(
+        Code::Unavailable,
+        "the server is stopping; requests without an answer were not taken, send them again to another one".to_owned(),
+        "DRAINING",
+        ErrorDetails::with_retry_info(Some(RETRY_UNAVAILABLE_AFTER)),
+    )
+}
+
+/// The deadline of a call has passed.
+pub fn deadline_exceeded() -> Status {
+    with_reason(
+        Code::DeadlineExceeded,
+        "the deadline has passed; a write may or may not have happened, send the same event again, it never counts twice".to_owned(),
+        "DEADLINE_EXCEEDED",
+        ErrorDetails::new(),
+    )
+}
+
+/// The service answered something that cannot be.
+pub fn inconsistent() -> Status {
+    with_reason(
+        Code::Internal,
+        "the service did not answer every event".to_owned(),
+        "INCONSISTENT",
+        ErrorDetails::new(),
+    )
+}
+
+/// One field is wrong.
+pub fn bad_field(field: &str, description: &str, reason: &str) -> Status {
+    with_reason(
+        Code::InvalidArgument,
+        format!("{field} {description}"),
+        reason,
+        ErrorDetails::with_bad_request_violation(field, description),
+    )
+}
+
+/// A page token of a model that is no longer active.
+pub fn model_changed() -> Status {
+    let message = "the model changed since page_token was made; start from the first page";
+    with_reason(
+        Code::FailedPrecondition,
+        message.to_owned(),
+        "MODEL_CHANGED",
+        ErrorDetails::with_precondition_failure_violation("MODEL_CHANGED", "page_token", message),
+    )
+}
+
+/// What callers see of a message that could not be read. The decoder blames the server
+/// (`INTERNAL`) for bytes that are no message, such as invalid UTF-8 or nesting without
+/// end, and says `OUT_OF_RANGE` where gRPC elsewhere says `RESOURCE_EXHAUSTED`.
+pub fn of_decoder(status: Status) -> Status {
+    match status.code() {
+        Code::Internal => with_reason(
+            Code::InvalidArgument,
+            format!("the message cannot be read: {}", status.message()),
+            "MALFORMED_MESSAGE",
+            ErrorDetails::new(),
+        ),
+        Code::OutOfRange | Code::ResourceExhausted => with_reason(
+            Code::ResourceExhausted,
+            format!(
+                "the message is too large, send smaller ones: {}",
+                status.message()
+            ),
+            "MESSAGE_TOO_LARGE",
+            ErrorDetails::new(),
+        ),
+        _ => status,
+    }
+}
+
+/// A status with a stable reason beside its other details.
+pub fn with_reason(code: Code, message: String, reason: &str, mut details: ErrorDetails) -> Status {
+    details.set_error_info(reason, ERROR_DOMAIN, HashMap::new());
+    Status::with_error_details(code, message, details)
+}
+
+/// The status as a message, details and all, for one event of a stream.
+pub fn to_message(status: &Status) -> rpc::Status {
+    rpc::Status::decode(status.details())
+        .ok()
+        .filter(|message| message.code != 0)
+        .unwrap_or_else(|| rpc::Status {
+            code: status.code().into(),
+            message: status.message().to_owned(),
+            details: Vec::new(),
+        })
+}
+
+fn rfc3339(instant: Timestamp) -> String {
+    let since_epoch = Duration::from_nanos(instant.nanos().unsigned_abs());
+    humantime::format_rfc3339_nanos(UNIX_EPOCH + since_epoch).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scoring::AttributeMistake;
+
+    fn reason(status: &Status) -> String {
+        let info = status.get_details_error_info().unwrap();
+        assert_eq!(info.domain, ERROR_DOMAIN);
+        info.reason
+    }
+
+    #[test]
+    fn every_failure_has_its_code_and_reason_and_says_when_to_retry() {
+        let instant = Timestamp::from_nanos(1_500_000_000).unwrap();
+        let cause = || "10.0.0.1 refused".to_owned();
+        let failures = [
+            (
+                ServiceError::UnknownTenant { tenant: "x".into() },
+                Code::NotFound,
+                "UNKNOWN_TENANT",
+                false,
+            ),
+            (
+                ServiceError::UnknownProfile("x".into()),
+                Code::NotFound,
+                "UNKNOWN_PROFILE",
+                false,
+            ),
+            (
+                ServiceError::AsOfBeforeLastEvent {
+                    profile_id: "x".into(),
+                    as_of: Timestamp::EPOCH,
+                    last_event: instant,
+                },
+                Code::FailedPrecondition,
+                "AS_OF_BEFORE_LAST_EVENT",
+                false,
+            ),
+            (
+                ServiceError::TooFarAhead {
+                    allowed: Duration::from_secs(300),
+                },
+                Code::InvalidArgument,
+                "TOO_FAR_AHEAD",
+                false,
+            ),
+            (
+                ServiceError::Attributes(AttributeMistake::TooDeep),
+                Code::InvalidArgument,
+                "ATTRIBUTES_OUT_OF_BOUNDS",
+                false,
+            ),
+            (
+                ServiceError::Contended("x".into()),
+                Code::Aborted,
+                "CONTENDED",
+                true,
+            ),
+            (
+                ServiceError::Overloaded {
+                    retry_after: Duration::from_millis(70),
+                },
+                Code::Unavailable,
+                "OVERLOADED",
+                true,
+            ),
+            (
+                StoreError::Unavailable(cause()).into(),
+                Code::Unavailable,
+                "STORE_UNAVAILABLE",
+                true,
+            ),
+            (
+                StoreError::OutcomeUnknown(cause()).into(),
+                Code::Unknown,
+                "OUTCOME_UNKNOWN",
+                false,
+            ),
+            (
+                StoreError::Corrupt(cause()).into(),
+                Code::DataLoss,
+                "STORE_CORRUPT",
+                false,
+            ),
+            (
+                StoreError::Misconfigured(cause()).into(),
+                Code::FailedPrecondition,
+                "STORE_MISCONFIGURED",
+                false,
+            ),
+        ];
+        for (error, code, expected_reason, retried) in failures {
+            let status = of_service(&error, "event.time");
+            assert_eq!(status.code(), code, "{error}");
+            assert_eq!(reason(&status), expected_reason);
+            assert_eq!(
+                status.get_details_retry_info().is_some(),
+                retried,
+                "{error}"
+            );
+            assert!(
+                !status.message().contains("10.0.0.1"),
+                "the cause is for the operator"
+            );
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_lists_the_known_ones_within_bounds() {
+        let error = ServiceError::UnknownName {
+            kind: "segment",
+            name: "x\n".repeat(500),
+            known: (0..70).map(|number| format!("segment_{number}")).collect(),
+        };
+        let status = of_service(&error, "");
+        assert_eq!(reason(&status), "UNKNOWN_SEGMENT");
+        assert!(status.message().contains("segment_63 and 6 more"));
+        assert!(status.message().len() < 1_200, "{}", status.message());
+    }
+
+    #[test]
+    fn an_event_too_far_ahead_is_blamed_on_its_own_field() {
+        let error = ServiceError::TooFarAhead {
+            allowed: Duration::from_secs(300),
+        };
+        let status = of_service(&error, "events[3].time");
+        let violations = status.get_details_bad_request().unwrap().field_violations;
+        assert_eq!(violations[0].field, "events[3].time");
+        assert!(violations[0].description.contains("5m"));
+    }
+
+    #[test]
+    fn as_of_before_the_last_event_says_which_instant_would_do() {
+        let error = ServiceError::AsOfBeforeLastEvent {
+            profile_id: "ann".into(),
+            as_of: Timestamp::EPOCH,
+            last_event: Timestamp::from_nanos(1_500_000_000).unwrap(),
+        };
+        let status = of_service(&error, "");
+        assert!(status.message().contains("1970-01-01T00:00:01.500000000Z"));
+        let failure = status.get_details_precondition_failure().unwrap();
+        assert_eq!(failure.violations[0].subject, "as_of");
+    }
+
+    #[test]
+    fn a_status_of_one_event_keeps_its_details() {
+        let status = bad_field("event.type", "is required", "INVALID");
+        let message = to_message(&status);
+        assert_eq!(message.code, i32::from(Code::InvalidArgument));
+        assert_eq!(message.message, "event.type is required");
+        assert_eq!(message.details.len(), 2);
+
+        let plain = to_message(&Status::aborted("no details"));
+        assert_eq!((plain.code, plain.message.as_str()), (10, "no details"));
+    }
+
+    #[test]
+    fn a_message_that_cannot_be_read_is_the_callers_mistake() {
+        let unreadable = of_decoder(Status::internal("invalid string value"));
+        assert_eq!(unreadable.code(), Code::InvalidArgument);
+        let too_large = of_decoder(Status::out_of_range("found 9 bytes"));
+        assert_eq!(too_large.code(), Code::ResourceExhausted);
+        assert_eq!(reason(&too_large), "MESSAGE_TOO_LARGE");
+    }
+}

@@ -1,0 +1,52 @@
+//! Every numeric bound of the shell, with its unit and its reason. The bounds of the core
+//! are in [`crate::scoring::limits`]; what an operator may change is in [`crate::config`].
+
+use std::time::Duration;
+
+/// Events of one request of `ScoreEvents`.
+pub const MAX_EVENTS_PER_REQUEST: usize = 1_000;
+/// Requests of one `ScoreEvents` stream that are read and not yet answered: enough to hide a
+/// round trip and a sync, few enough to bound what a reader that does not read costs.
+pub const MAX_REQUESTS_IN_FLIGHT_PER_STREAM: usize = 16;
+/// Ids of one `BatchGetProfiles`.
+pub const MAX_BATCH_PROFILES: usize = 1_000;
+/// Paths of the mask of an `UpdateProfile`: as many as a profile has attributes.
+pub const MAX_MASK_PATHS: usize = crate::scoring::limits::MAX_ATTRIBUTES;
+/// Bytes of a path of a mask: as many as a name and its value may take together.
+pub const MAX_MASK_PATH_BYTES: usize = crate::scoring::limits::MAX_ATTRIBUTE_BYTES;
+/// Entries of a page when the caller does not say.
+pub const DEFAULT_PAGE_SIZE: usize = 50;
+/// Entries of a page.
+pub const MAX_PAGE_SIZE: usize = 1_000;
+/// Characters of a page token: a profile id of the greatest length and the fixed fields.
+pub const MAX_PAGE_TOKEN_BYTES: usize = 512;
+
+/// Wrong fields that one answer names: error details travel in a header, and many clients
+/// take no more than 8 KiB of headers.
+pub const MAX_FIELD_VIOLATIONS: usize = 16;
+/// Characters of a wrong value that an answer repeats.
+pub const MAX_SHOWN_CHARACTERS: usize = 32;
+/// Known names that an answer lists.
+pub const MAX_LISTED_NAMES: usize = 64;
+
+/// When a caller should try again after the store was unavailable.
+pub const RETRY_UNAVAILABLE_AFTER: Duration = Duration::from_millis(500);
+/// When a caller should try again after losing to concurrent writers: they take a few
+/// milliseconds each.
+pub const RETRY_CONTENDED_AFTER: Duration = Duration::from_millis(50);
+
+/// Bytes of all headers of a request.
+pub const MAX_HEADER_BYTES: u32 = 16 * 1024;
+/// How often an idle connection is asked whether it still lives.
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(60);
+/// How long it may take to answer that.
+pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// How often the health of the store is asked for.
+pub const HEALTH_INTERVAL: Duration = Duration::from_secs(2);
+/// How long the store may take to answer that.
+pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long the last traces and metrics may take to leave.
+pub const TELEMETRY_FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Bytes of a configuration file.
+pub const MAX_CONFIG_BYTES: u64 = 1024 * 1024;

@@ -1,0 +1,121 @@
+//! The whole server in one process: the address, the store, the models, the service, and
+//! gRPC in front. `serve` runs it, and so do `demo` and tests.
+
+use std::{future::Future, io, net::SocketAddr};
+
+use tokio::net::TcpListener;
+
+use crate::{
+    config::Config,
+    grpc::server::{ServeError, serve},
+    service::{Models, ModelsError, Service, ServiceError, Settings, system_clock},
+    store::{StoreError, embedded::Embedded},
+    telemetry::Telemetry,
+};
+
+/// Why a server could not start or stopped early.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The address cannot be listened on.
+    #[error(
+        "cannot listen on {address}: {error}; is another server running there? --listen takes another address"
+    )]
+    Listen {
+        /// The configured address.
+        address: SocketAddr,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The model cannot be used.
+    #[error(transparent)]
+    Model(#[from] ModelsError),
+    /// The store cannot be opened; its message says why and what to do.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The service cannot start.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+    /// gRPC failed.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+}
+
+/// A server that has its address and its store, and answers once it runs.
+pub struct BoundServer {
+    local_address: SocketAddr,
+    listener: TcpListener,
+    service: Service<Embedded>,
+    config: Config,
+    telemetry: Telemetry,
+}
+
+/// Takes the address, then opens models, store and service. Callers that connect before
+/// [`BoundServer::run`] wait for it.
+///
+/// # Errors
+/// [`ServerError`] says what to do about it.
+pub async fn bind(config: Config, telemetry: Telemetry) -> Result<BoundServer, ServerError> {
+    let address = config.listen;
+    let cannot_listen = |error| ServerError::Listen { address, error };
+    let listener = TcpListener::bind(address).await.map_err(cannot_listen)?;
+    open(config, listener, telemetry).await
+}
+
+/// Opens models, store and service behind an address that is taken already.
+///
+/// # Errors
+/// [`ServerError`] says what to do about it.
+pub async fn open(
+    config: Config,
+    listener: TcpListener,
+    telemetry: Telemetry,
+) -> Result<BoundServer, ServerError> {
+    let local_address = listener.local_addr().map_err(|error| ServerError::Listen {
+        address: config.listen,
+        error,
+    })?;
+    let models = Models::load(config.model.as_deref())?;
+    let store = Embedded::open(&config.store)?;
+    let settings = Settings {
+        max_skew: config.max_skew,
+        remembered_events: config.remembered_events,
+        max_events_in_flight: config.max_events_in_flight,
+    };
+    let service = Service::open(store, models, settings, system_clock()).await?;
+    Ok(BoundServer {
+        local_address,
+        listener,
+        service,
+        config,
+        telemetry,
+    })
+}
+
+impl BoundServer {
+    /// The address that it listens on, with the port that the system chose for port 0.
+    pub const fn local_address(&self) -> SocketAddr {
+        self.local_address
+    }
+
+    /// Serves until `stop` ends, drains, and closes the store.
+    ///
+    /// # Errors
+    /// [`ServerError::Serve`] when gRPC fails.
+    pub async fn run(self, stop: impl Future<Output = ()> + Send) -> Result<(), ServerError> {
+        tracing::info!(address = %self.local_address, store = %self.config.store.display(), "listening");
+        serve(
+            self.service,
+            self.listener,
+            &self.config,
+            self.telemetry,
+            stop,
+        )
+        .await?;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[path = "server_tests.rs"]
+mod tests;

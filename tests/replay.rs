@@ -1,0 +1,469 @@
+//! The replay engine against a server that behaves badly: it refuses, breaks connections,
+//! is slow or busy.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    net::SocketAddr,
+    pin::Pin,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use bellwether::{
+    cli::{
+        connection::Target,
+        failure::Failure,
+        replay::{
+            engine::{Options, Summary, Watcher, replay},
+            lines::Position,
+            prepare::Preparation,
+            stream::Patience,
+        },
+    },
+    proto::{
+        google,
+        v1::{
+            BatchGetProfilesRequest, BatchGetProfilesResponse, Event, EventOutcome,
+            GetFunnelRequest, GetFunnelResponse, GetProfileRequest, GetProfileResponse,
+            IgnoredReason, RankSegmentRequest, RankSegmentResponse, ScoreEventRequest,
+            ScoreEventResponse, ScoreEventsRequest, ScoreEventsResponse, ScoreEventsResult,
+            TopInfluencersRequest, TopInfluencersResponse, UpdateProfileRequest,
+            UpdateProfileResponse, score_events_result,
+            scoring_service_server::{ScoringService, ScoringServiceServer},
+        },
+    },
+};
+use tokio::net::TcpListener;
+use tokio_stream::{Stream, StreamExt as _, wrappers::TcpListenerStream};
+use tonic::{Code, Request, Response, Status, Streaming, transport::Server};
+
+/// What the server does, and what it saw.
+#[derive(Default)]
+struct Script {
+    /// Breaks the stream before it answers these batches, counted over all streams.
+    break_before: HashSet<usize>,
+    /// Breaks every stream with this code before it answers.
+    always_break: Option<Code>,
+    /// Answers an event with these codes before it takes it.
+    event_errors: HashMap<String, VecDeque<Code>>,
+    /// Fails an update with these codes before it takes it.
+    update_errors: HashMap<String, VecDeque<Code>>,
+    /// How long each update takes.
+    update_delay: Duration,
+    /// How long each batch takes.
+    batch_delay: Duration,
+    batches: usize,
+    counted: HashSet<String>,
+    /// What happened to each profile, in order: ids of events, and `update`.
+    history: HashMap<String, Vec<String>>,
+    largest_batch: usize,
+}
+
+#[derive(Clone, Default)]
+struct Scripted(Arc<Mutex<Script>>);
+
+impl Scripted {
+    fn with(change: impl FnOnce(&mut Script)) -> Self {
+        let server = Self::default();
+        change(&mut server.0.lock().unwrap());
+        server
+    }
+
+    fn history(&self, profile_id: &str) -> Vec<String> {
+        let script = self.0.lock().unwrap();
+        script.history.get(profile_id).cloned().unwrap_or_default()
+    }
+
+    fn score(&self, event: &Event) -> ScoreEventsResult {
+        let mut script = self.0.lock().unwrap();
+        let errors = script.event_errors.get_mut(&event.event_id);
+        let result = if let Some(code) = errors.and_then(VecDeque::pop_front) {
+            score_events_result::Result::Error(google::rpc::Status {
+                code: code.into(),
+                message: "scripted".to_owned(),
+                details: Vec::new(),
+            })
+        } else {
+            let mut response = ScoreEventResponse::default();
+            if event.r#type == "old" {
+                response.set_outcome(EventOutcome::Ignored);
+                response.set_ignored_reason(IgnoredReason::TooOld);
+            } else if script.counted.insert(event.event_id.clone()) {
+                response.set_outcome(EventOutcome::Applied);
+                let history = script.history.entry(event.profile_id.clone()).or_default();
+                history.push(event.event_id.clone());
+            } else {
+                response.set_outcome(EventOutcome::Duplicate);
+            }
+            score_events_result::Result::Response(response)
+        };
+        ScoreEventsResult {
+            result: Some(result),
+        }
+    }
+
+    async fn answer(&self, request: ScoreEventsRequest) -> Result<ScoreEventsResponse, Status> {
+        let (delay, breaks) = {
+            let mut script = self.0.lock().unwrap();
+            script.batches += 1;
+            script.largest_batch = script.largest_batch.max(request.events.len());
+            if let Some(code) = script.always_break {
+                return Err(Status::new(code, "scripted"));
+            }
+            (
+                script.batch_delay,
+                script.break_before.contains(&script.batches),
+            )
+        };
+        tokio::time::sleep(delay).await;
+        // The events count and the connection breaks before anybody hears of it.
+        let results = request
+            .events
+            .iter()
+            .map(|event| self.score(event))
+            .collect();
+        if breaks {
+            return Err(Status::unavailable("the connection broke"));
+        }
+        Ok(ScoreEventsResponse { results })
+    }
+}
+
+#[tonic::async_trait]
+impl ScoringService for Scripted {
+    type ScoreEventsStream =
+        Pin<Box<dyn Stream<Item = Result<ScoreEventsResponse, Status>> + Send>>;
+
+    async fn score_events(
+        &self,
+        request: Request<Streaming<ScoreEventsRequest>>,
+    ) -> Result<Response<Self::ScoreEventsStream>, Status> {
+        let server = self.clone();
+        let answers = request.into_inner().then(move |request| {
+            let server = server.clone();
+            async move { server.answer(request?).await }
+        });
+        Ok(Response::new(Box::pin(answers)))
+    }
+
+    async fn update_profile(
+        &self,
+        request: Request<UpdateProfileRequest>,
+    ) -> Result<Response<UpdateProfileResponse>, Status> {
+        let profile_id = request.into_inner().profile_id;
+        let (delay, error) = {
+            let mut script = self.0.lock().unwrap();
+            let errors = script.update_errors.get_mut(&profile_id);
+            let error = errors.and_then(VecDeque::pop_front);
+            (script.update_delay, error)
+        };
+        tokio::time::sleep(delay).await;
+        if let Some(code) = error {
+            return Err(Status::new(code, "scripted"));
+        }
+        let mut script = self.0.lock().unwrap();
+        let history = script.history.entry(profile_id).or_default();
+        history.push("update".to_owned());
+        Ok(Response::new(UpdateProfileResponse::default()))
+    }
+
+    async fn score_event(
+        &self,
+        _: Request<ScoreEventRequest>,
+    ) -> Result<Response<ScoreEventResponse>, Status> {
+        Err(Status::unimplemented("not scripted"))
+    }
+
+    async fn get_profile(
+        &self,
+        _: Request<GetProfileRequest>,
+    ) -> Result<Response<GetProfileResponse>, Status> {
+        Err(Status::unimplemented("not scripted"))
+    }
+
+    async fn batch_get_profiles(
+        &self,
+        _: Request<BatchGetProfilesRequest>,
+    ) -> Result<Response<BatchGetProfilesResponse>, Status> {
+        Err(Status::unimplemented("not scripted"))
+    }
+
+    async fn rank_segment(
+        &self,
+        _: Request<RankSegmentRequest>,
+    ) -> Result<Response<RankSegmentResponse>, Status> {
+        Err(Status::unimplemented("not scripted"))
+    }
+
+    async fn get_funnel(
+        &self,
+        _: Request<GetFunnelRequest>,
+    ) -> Result<Response<GetFunnelResponse>, Status> {
+        Err(Status::unimplemented("not scripted"))
+    }
+
+    async fn top_influencers(
+        &self,
+        _: Request<TopInfluencersRequest>,
+    ) -> Result<Response<TopInfluencersResponse>, Status> {
+        Err(Status::unimplemented("not scripted"))
+    }
+}
+
+async fn serve(server: Scripted) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = Server::builder().add_service(ScoringServiceServer::new(server));
+    tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
+    address
+}
+
+#[derive(Default)]
+struct Seen {
+    refusals: Vec<(u64, String)>,
+    position: Position,
+}
+
+impl Watcher for Seen {
+    fn refused(&mut self, line: u64, reason: &str) {
+        self.refusals.push((line, reason.to_owned()));
+    }
+
+    fn answered(&mut self, position: Position, _: &Summary) -> Result<(), Failure> {
+        assert!(position.byte > self.position.byte);
+        self.position = position;
+        Ok(())
+    }
+}
+
+/// Replays the text into the server, and tells what the watcher saw.
+async fn run(server: &Scripted, text: &str, batch: usize) -> (Result<Summary, Failure>, Seen) {
+    let address = serve(server.clone()).await;
+    run_at(address, text, batch).await
+}
+
+async fn run_at(address: SocketAddr, text: &str, batch: usize) -> (Result<Summary, Failure>, Seen) {
+    let target = Target {
+        server: format!("http://{address}"),
+        tenant: String::new(),
+    };
+    let options = Options {
+        preparation: Preparation::default(),
+        batch,
+        patience: Patience {
+            retries: 3,
+            first_wait: Duration::from_millis(1),
+            longest_wait: Duration::from_millis(5),
+        },
+    };
+    let mut seen = Seen::default();
+    let source = std::io::Cursor::new(text.as_bytes().to_vec());
+    let client = target.client().unwrap();
+    let replayed = replay(client, source, Position::default(), &options, &mut seen);
+    let outcome = tokio::time::timeout(Duration::from_secs(60), replayed)
+        .await
+        .unwrap();
+    (outcome, seen)
+}
+
+fn event(id: usize, profile_id: &str) -> String {
+    format!(
+        r#"{{"eventId":"{id}","profileId":"{profile_id}","type":"visit","time":"2026-01-01T00:00:00Z"}}"#
+    ) + "\n"
+}
+
+fn update(profile_id: &str) -> String {
+    format!(r#"{{"updateProfile":{{"profileId":"{profile_id}","attributes":{{"a":1}}}}}}"#) + "\n"
+}
+
+#[tokio::test]
+async fn every_event_counts_once_and_a_second_replay_changes_nothing() {
+    let server = Scripted::default();
+    let text: String = (0..2_500)
+        .map(|id| event(id, &format!("p{}", id % 7)))
+        .collect();
+    let (first, seen) = run(&server, &text, 100).await;
+    assert_eq!(
+        first.unwrap(),
+        Summary {
+            applied: 2_500,
+            ..Summary::default()
+        }
+    );
+    assert_eq!(
+        seen.position,
+        Position {
+            line: 2_500,
+            byte: text.len() as u64
+        }
+    );
+    let (second, _) = run(&server, &text, 100).await;
+    assert_eq!(
+        second.unwrap(),
+        Summary {
+            duplicate: 2_500,
+            ..Summary::default()
+        }
+    );
+    assert!(server.0.lock().unwrap().largest_batch <= 100);
+}
+
+#[tokio::test]
+async fn refused_lines_are_reported_with_their_numbers_and_the_rest_goes_on() {
+    let server = Scripted::with(|script| {
+        script
+            .event_errors
+            .insert("2".to_owned(), [Code::InvalidArgument].into());
+        script
+            .update_errors
+            .insert("q".to_owned(), [Code::InvalidArgument].into());
+    });
+    let text = event(1, "p")
+        + "{broken\n\n"
+        + &event(2, "p")
+        + &update("q")
+        + &event(3, "p").replace("visit", "old")
+        + &update("p")
+        + r#"{"eventId":"5","profileId":"p","type":"visit"}"#;
+    let (summary, seen) = run(&server, &text, 10).await;
+    let expected = Summary {
+        applied: 1,
+        too_old: 1,
+        updates: 1,
+        refused: 4,
+        ..Summary::default()
+    };
+    assert_eq!(summary.unwrap(), expected);
+    let mut lines: Vec<_> = seen.refusals.iter().map(|(line, _)| *line).collect();
+    lines.sort_unstable();
+    assert_eq!(lines, [2, 4, 5, 8]);
+    let reason = |line| {
+        seen.refusals
+            .iter()
+            .find(|(at, _)| *at == line)
+            .unwrap()
+            .1
+            .clone()
+    };
+    assert_eq!(reason(4), "INVALID_ARGUMENT: scripted");
+    assert!(reason(8).contains("no time"));
+    assert_eq!(seen.position.line, 8);
+}
+
+#[tokio::test]
+async fn a_broken_stream_is_opened_again_and_nothing_is_lost_or_counted_twice() {
+    let server = Scripted::with(|script| script.break_before = [1, 4, 5, 9].into());
+    let text: String = (0..1_000)
+        .map(|id| event(id, &format!("p{}", id % 5)))
+        .collect();
+    let (summary, _) = run(&server, &text, 50).await;
+    let summary = summary.unwrap();
+    assert_eq!(summary.applied + summary.duplicate, 1_000);
+    assert!(summary.duplicate > 0, "{summary:?}");
+    assert_eq!(server.0.lock().unwrap().counted.len(), 1_000);
+    for profile in 0..5 {
+        let ids: Vec<_> = (0..1_000)
+            .filter(|id| id % 5 == profile)
+            .map(|id| id.to_string())
+            .collect();
+        assert_eq!(server.history(&format!("p{profile}")), ids);
+    }
+}
+
+#[tokio::test]
+async fn updates_keep_their_place_among_the_events_of_their_profile() {
+    let server = Scripted::with(|script| {
+        script.update_delay = Duration::from_millis(2);
+        script.batch_delay = Duration::from_millis(1);
+        script
+            .update_errors
+            .insert("p1".to_owned(), [Code::Unavailable, Code::Aborted].into());
+        script
+            .event_errors
+            .insert("13".to_owned(), [Code::ResourceExhausted].into());
+    });
+    let mut text = String::new();
+    let mut expected: HashMap<String, Vec<String>> = HashMap::new();
+    for id in 0..600 {
+        // Profiles change their pace, so updates stand first, last, alone and in rows.
+        let profile_id = format!("p{}", id % 3);
+        let history = expected.entry(profile_id.clone()).or_default();
+        if id % 11 < 4 {
+            text += &update(&profile_id);
+            history.push("update".to_owned());
+        } else {
+            text += &event(id, &profile_id);
+            history.push(id.to_string());
+        }
+    }
+    let (summary, _) = run(&server, &text, 20).await;
+    assert_eq!(summary.unwrap().answered(), 600);
+    for (profile_id, mut history) in expected {
+        let mut happened = server.history(&profile_id);
+        if profile_id == "p1" {
+            // The event that the server was too busy for comes again after its neighbours,
+            // but between the same updates.
+            let between = |history: &mut Vec<String>| {
+                history
+                    .split_mut(|step| step == "update")
+                    .for_each(<[String]>::sort_unstable);
+            };
+            between(&mut history);
+            between(&mut happened);
+        }
+        assert_eq!(happened, history, "{profile_id}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_stays_away_ends_the_replay_with_the_reason() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let (outcome, seen) = run_at(address, &event(1, "p"), 10).await;
+    let failure = outcome.unwrap_err().to_string();
+    assert!(failure.contains("gave up after 3 retries"), "{failure}");
+    assert_eq!(seen.position, Position::default());
+}
+
+#[tokio::test]
+async fn a_server_that_stays_busy_ends_the_replay_and_names_the_line() {
+    let busy = [Code::ResourceExhausted; 10];
+    let server = Scripted::with(|script| {
+        script.event_errors.insert("2".to_owned(), busy.into());
+    });
+    let (outcome, seen) = run(&server, &(event(1, "p") + &event(2, "p")), 10).await;
+    let failure = outcome.unwrap_err().to_string();
+    assert!(failure.contains("gave up at line 2"), "{failure}");
+    assert!(failure.contains("RESOURCE_EXHAUSTED"), "{failure}");
+    assert!(seen.position.line < 2);
+}
+
+#[tokio::test]
+async fn an_error_that_will_not_pass_ends_the_replay_at_once() {
+    let server = Scripted::with(|script| script.always_break = Some(Code::NotFound));
+    let (outcome, _) = run(&server, &event(1, "p"), 10).await;
+    assert_eq!(outcome.unwrap_err().to_string(), "NOT_FOUND: scripted");
+    assert_eq!(server.0.lock().unwrap().batches, 1);
+}
+
+#[tokio::test]
+async fn an_empty_source_is_done_without_a_server() {
+    let address = "127.0.0.1:1".parse().unwrap();
+    let (summary, seen) = run_at(address, "\n\n", 10).await;
+    assert_eq!(summary.unwrap(), Summary::default());
+    assert_eq!(seen.position.line, 2);
+}
+
+#[tokio::test]
+async fn a_profile_that_waits_does_not_hold_up_the_others() {
+    let server = Scripted::with(|script| script.update_delay = Duration::from_millis(200));
+    let mut text = update("slow") + &event(0, "slow");
+    text.extend((1..200).map(|id| event(id, "fast")));
+    let (summary, _) = run(&server, &text, 10).await;
+    assert_eq!(summary.unwrap().applied, 200);
+    assert_eq!(server.history("slow"), ["update", "0"]);
+    let script = server.0.lock().unwrap();
+    assert_eq!(script.history["fast"].len(), 199);
+}
