@@ -194,7 +194,8 @@ class Importer:
             self.add(f"accept-{answer_id}", "answer_accepted", question["owner"], time,
                      **engaged, attributes=attributes)
             self.add(f"accepted-{answer_id}", "accepted", answer["owner"], time,
-                     contentId=engaged["contentId"], topics=engaged["topics"], attributes=attributes)
+                     contentId=engaged["contentId"], topics=engaged["topics"],
+                     attributes=attributes)
 
     def read_badges(self):
         for row in rows(self.directory, "Badges"):

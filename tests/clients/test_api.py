@@ -279,6 +279,31 @@ def test_influence_is_credited_by_evidence(stub, tenant):
     assert not influencers(stub, tenant, stage="advocate").influencers
 
 
+def test_only_the_latest_32_touches_share_an_advance(stub, tenant):
+    requests = [api.ScoreEventsRequest(tenant=tenant, events=[
+        event(f"comment-{number}", event_type="comment", second=number, topics=["tools"],
+              author_id=f"author-{number:02}", attributes={"length": 5})
+        for number in range(40)])]
+    assert len(list(stub.ScoreEvents(iter(requests)))) == 1
+    score(stub, tenant, event("question", second=100))
+    found = {author.profile.profile_id: author for author in influencers(stub, tenant).influencers}
+    assert len(found) == 40
+    assert all(author.touches == 1 for author in found.values())
+    advanced = {name for name, author in found.items() if author.advances > 0}
+    assert advanced == {f"author-{number:02}" for number in range(8, 40)}
+    assert sum(author.advances for author in found.values()) == pytest.approx(1, abs=32e-6)
+
+
+def test_an_advance_is_shared_once(stub, tenant):
+    score(stub, tenant, event("comment", event_type="comment", author_id="author",
+                              topics=["tools"], attributes={"length": 5}))
+    for number in range(3):  # the first makes her a contributor, the third an advocate at most
+        score(stub, tenant, event(f"question-{number}", second=1 + number))
+    (author,) = influencers(stub, tenant).influencers
+    assert (author.touches, author.advances) == (1, 1)
+    assert author.influence_probability == 1
+
+
 def test_tenants_do_not_see_each_other(stub, tenant):
     score(stub, tenant, event())
     answer = stub.BatchGetProfiles(api.BatchGetProfilesRequest(

@@ -194,8 +194,9 @@ class World:
     def __init__(self, model):
         self.model = model
         self.people = defaultdict(Person)
-        # How close anything came to a line, in log2: (distance, what).
-        self.closest = []
+        # How close any value came to a bound, and to the noise floor of scores, in log2.
+        self.closest_to_bound = math.inf
+        self.closest_to_noise = math.inf
         # Arrivals whose touches include one at the very instant of the arrival.
         self.simultaneous_touches = 0
 
@@ -330,8 +331,17 @@ class World:
         sum_of_terms = math.fsum(
             count * weight for count, weight in self.contributions(person, score, at).values())
         points = max(0.0, self.model.bases[score] + sum_of_terms)
-        fades = self.model.half_lives[score] is not None
-        return 0.0 if fades and points < NOISE_FLOOR else points
+        if self.model.half_lives[score] is None or points == 0.0:
+            return points
+        distance = abs(math.log2(points) - math.log2(NOISE_FLOOR))
+        self.closest_to_noise = min(self.closest_to_noise, distance)
+        return 0.0 if points < NOISE_FLOOR else points
+
+    def meets(self, points, bound):
+        """Whether points are at least a bound; takes note of how close they came."""
+        within, distance = meets(points, bound)
+        self.closest_to_bound = min(self.closest_to_bound, distance)
+        return within
 
     def holds(self, handwritten, item, person):
         """Whether the condition of a stage or a segment holds; it is clock-free."""
@@ -348,8 +358,7 @@ class World:
                 continue
             within = True
             for score, bound in stage.get("min", {}).items():
-                within, distance = meets(self.points(person, score, at), bound)
-                self.closest.append(distance)
+                within = self.meets(self.points(person, score, at), bound)
             if within:
                 return index
         return -1
@@ -368,12 +377,9 @@ class World:
         if not self.holds(self.model.rules.SEGMENTS, segment, person):
             return False
         product = self.rank_points(person, segment, at)
-        within, distance = meets(product, segment.get("min", NOISE_FLOOR))
-        self.closest.append(distance)
+        within = self.meets(product, segment.get("min", NOISE_FLOOR))
         if within and "max" in segment:
-            beyond, distance = meets(product, segment["max"])
-            self.closest.append(distance)
-            within = not beyond
+            within = not self.meets(product, segment["max"])
         return within
 
     def members(self, segment, at):
@@ -413,7 +419,7 @@ class World:
             credits = [term for cell, terms in person.credits.items() if matches(cell)
                        for term in terms]
             influence = faded_sum(credits, self.model.credit_half_life, at)
-            if not meets(influence, NOISE_FLOOR)[0]:
+            if not self.meets(influence, NOISE_FLOOR):
                 continue
             own_touches = sum(n for cell, n in person.touch_counts.items() if matches(cell))
             own_advances = sum(

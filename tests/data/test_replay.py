@@ -21,7 +21,7 @@ import forum_rules
 import pytest
 import snapshot
 from bellwether.v1 import scoring_pb2 as api
-from recompute import NOISE_FLOOR, Model, World, nanos_of_instant
+from recompute import NOISE_FLOOR, SLACK, Model, World, nanos_of_instant
 from replay import read_lines, replay, stream_events, update_profiles
 from server import REPOSITORY, Server, run
 
@@ -182,7 +182,11 @@ def test_every_line_is_far_enough_from_every_value_to_be_judged(replayed):
         replayed.world.funnel(replayed.last + offset)
         for segment in replayed.world.model.segments:
             replayed.world.members(segment, replayed.last + offset)
-    assert min(replayed.world.closest) > MIN_DISTANCE
+        for topic in replayed.world.model.topic_names:
+            replayed.world.influencers(topic, None, replayed.last + offset)
+    assert replayed.world.closest_to_bound > MIN_DISTANCE
+    # Below the noise floor a score is zero; the slack of bounds does not matter to it.
+    assert replayed.world.closest_to_noise > 2 * SLACK
     assert replayed.world.simultaneous_touches == 0
 
 
