@@ -103,14 +103,18 @@ impl BoundServer {
     /// [`ServerError::Serve`] when gRPC fails.
     pub async fn run(self, stop: impl Future<Output = ()> + Send) -> Result<(), ServerError> {
         tracing::info!(address = %self.local_address, store = %self.config.store.display(), "listening");
-        serve(
+        let service = self.service.clone();
+        let served = serve(
             self.service,
             self.listener,
             &self.config,
             self.telemetry,
             stop,
         )
-        .await?;
+        .await;
+        // What was taken in is finished, whether or not its caller still waits.
+        service.finish().await;
+        served?;
         tracing::info!("stopped");
         Ok(())
     }

@@ -132,7 +132,14 @@ async fn nothing_acknowledged_is_lost_when_the_process_is_killed() {
 async fn a_disk_that_takes_no_more_stops_the_writes_and_loses_nothing() {
     if let Some(directory) = child_directory() {
         let (store, first) = write_and_print(&directory, 10_000).await;
-        assert!(matches!(first, StoreError::OutcomeUnknown(_)), "{first}");
+        // Unavailable where the engine's own threads meet the full disk first.
+        assert!(
+            matches!(
+                first,
+                StoreError::OutcomeUnknown(_) | StoreError::Unavailable(_)
+            ),
+            "{first}"
+        );
         let commit = numbered(u64::MAX, None, 1);
         let next = store.commit(&tenant(), vec![commit]).await.remove(0);
         assert!(matches!(next, Err(StoreError::Unavailable(_))), "{next:?}");
@@ -151,7 +158,8 @@ async fn a_disk_that_takes_no_more_stops_the_writes_and_loses_nothing() {
     let printed = String::from_utf8(output.stdout).unwrap();
     assert!(
         output.status.success() && printed.contains("refused"),
-        "{printed}"
+        "{}: {printed}",
+        output.status
     );
     let last = printed.lines().filter_map(acknowledged).last().unwrap();
     find_acknowledged(&directory, last).await;

@@ -10,6 +10,7 @@ mod write;
 use std::{fmt, sync::Arc, time::Duration};
 
 use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
 
 pub use error::ServiceError;
 pub use models::{Models, ModelsError};
@@ -75,6 +76,7 @@ struct Shell<S> {
     events: lanes::Lanes<write::Work>,
     credits: lanes::Lanes<write::CreditWork>,
     in_flight: Arc<Semaphore>,
+    tasks: TaskTracker,
 }
 
 /// How many records are indexed at a time when ranks are rebuilt.
@@ -104,6 +106,7 @@ impl<S: Store> Service<S> {
             events: lanes::Lanes::new(),
             credits: lanes::Lanes::new(),
             in_flight,
+            tasks: TaskTracker::new(),
         };
         Ok(Self {
             shell: Arc::new(shell),
@@ -113,6 +116,12 @@ impl<S: Store> Service<S> {
     /// A hash of the tenant's model.
     pub fn fingerprint(&self, tenant: &Tenant) -> Result<u64, ServiceError> {
         Ok(self.shell.model(tenant)?.fingerprint())
+    }
+
+    /// Waits for the work that was taken in. The store closes with the last clone.
+    pub async fn finish(&self) {
+        self.shell.tasks.close();
+        self.shell.tasks.wait().await;
     }
 
     /// Whether the service can answer now.

@@ -187,7 +187,7 @@ impl<S: Store> Service<S> {
         }
         let shell = Arc::clone(&self.shell);
         let tenant = tenant.clone();
-        tokio::spawn(async move {
+        self.shell.tasks.spawn(async move {
             let mut round = round;
             let mut lanes = shell.events.occupy(&tenant, &round);
             while !round.is_empty() {
@@ -407,7 +407,7 @@ impl<S: Store> Shell<S> {
         }
         let shell = Arc::clone(self);
         let tenant = tenant.clone();
-        tokio::spawn(async move {
+        self.tasks.spawn(async move {
             let mut round = round;
             let mut lanes = shell.credits.occupy(&tenant, &round);
             while !round.is_empty() {
