@@ -10,60 +10,64 @@ use crate::scoring::{
     AttributeMistake, AttributeValue, Attributes, check_attributes, limits::MAX_ATTRIBUTE_DEPTH,
 };
 
-/// The attributes of a `Struct`, within every bound. A value without a kind is null.
+/// The attributes of a `Struct`, within every bound.
 pub fn from_struct(message: Struct) -> Result<Attributes, AttributeMistake> {
     let attributes = message
         .fields
         .into_iter()
-        .map(|(name, value)| Ok((name, from_value(value, 1)?)))
+        .map(|(name, value)| {
+            let value = from_value(&name, value, 1)?;
+            Ok((name, value))
+        })
         .collect::<Result<Attributes, AttributeMistake>>()?;
     check_attributes(&attributes)?;
     Ok(attributes)
 }
 
 /// The `Struct` of attributes.
-pub fn to_struct(attributes: &Attributes) -> Struct {
+pub fn to_struct(attributes: Attributes) -> Struct {
+    let fields = attributes.into_iter();
     Struct {
-        fields: attributes
-            .iter()
-            .map(|(name, value)| (name.clone(), to_value(value)))
+        fields: fields
+            .map(|(name, value)| (name, to_value(value)))
             .collect(),
     }
 }
 
-fn from_value(value: Value, depth: usize) -> Result<AttributeValue, AttributeMistake> {
+/// `name` is that of the attribute at the top, for the mistake.
+fn from_value(name: &str, value: Value, depth: usize) -> Result<AttributeValue, AttributeMistake> {
     if depth > MAX_ATTRIBUTE_DEPTH {
         return Err(AttributeMistake::TooDeep);
     }
+    let inner = |value| from_value(name, value, depth + 1);
     Ok(match value.kind {
-        None | Some(Kind::NullValue(_)) => AttributeValue::Null,
+        None => return Err(AttributeMistake::NoValue(name.to_owned())),
+        Some(Kind::NullValue(_)) => AttributeValue::Null,
         Some(Kind::BoolValue(value)) => AttributeValue::Bool(value),
         Some(Kind::NumberValue(number)) => AttributeValue::Number(number),
         Some(Kind::StringValue(text)) => AttributeValue::String(text),
         Some(Kind::ListValue(list)) => AttributeValue::List(
             list.values
                 .into_iter()
-                .map(|inner| from_value(inner, depth + 1))
+                .map(inner)
                 .collect::<Result<_, _>>()?,
         ),
-        Some(Kind::StructValue(inner)) => AttributeValue::Map(
-            inner
-                .fields
-                .into_iter()
-                .map(|(name, inner)| Ok((name, from_value(inner, depth + 1)?)))
-                .collect::<Result<_, AttributeMistake>>()?,
-        ),
+        Some(Kind::StructValue(map)) => {
+            let entries = map.fields.into_iter();
+            let entries = entries.map(|(key, value)| Ok((key, inner(value)?)));
+            AttributeValue::Map(entries.collect::<Result<_, AttributeMistake>>()?)
+        }
     })
 }
 
-fn to_value(value: &AttributeValue) -> Value {
+fn to_value(value: AttributeValue) -> Value {
     let kind = match value {
         AttributeValue::Null => Kind::NullValue(0),
-        AttributeValue::Bool(value) => Kind::BoolValue(*value),
-        AttributeValue::Number(number) => Kind::NumberValue(*number),
-        AttributeValue::String(text) => Kind::StringValue(text.clone()),
+        AttributeValue::Bool(value) => Kind::BoolValue(value),
+        AttributeValue::Number(number) => Kind::NumberValue(number),
+        AttributeValue::String(text) => Kind::StringValue(text),
         AttributeValue::List(values) => Kind::ListValue(ListValue {
-            values: values.iter().map(to_value).collect(),
+            values: values.into_iter().map(to_value).collect(),
         }),
         AttributeValue::Map(values) => Kind::StructValue(to_struct(values)),
     };
@@ -173,13 +177,13 @@ mod tests {
 
     #[test]
     fn attributes_survive_the_way_through_a_struct() {
-        assert_eq!(from_struct(to_struct(&sample())), Ok(sample()));
+        assert_eq!(from_struct(to_struct(sample())), Ok(sample()));
     }
 
     #[test]
     fn the_ordered_bytes_are_those_of_a_struct() {
         let bytes = OrderedStruct::from(&sample()).encode_to_vec();
-        assert_eq!(Struct::decode(&*bytes), Ok(to_struct(&sample())));
+        assert_eq!(Struct::decode(&*bytes), Ok(to_struct(sample())));
     }
 
     #[test]
@@ -190,12 +194,12 @@ mod tests {
     }
 
     #[test]
-    fn a_value_without_a_kind_is_null() {
+    fn a_value_without_a_kind_is_refused() {
         let message = Struct {
             fields: [("x".to_owned(), Value { kind: None })].into(),
         };
-        let expected = Attributes::from([("x".to_owned(), AttributeValue::Null)]);
-        assert_eq!(from_struct(message), Ok(expected));
+        let refused = from_struct(message);
+        assert_eq!(refused, Err(AttributeMistake::NoValue("x".to_owned())));
     }
 
     #[test]

@@ -39,6 +39,9 @@ pub enum AttributeMistake {
     /// A number that is NaN or infinite.
     #[error("has a number that is not finite under {0:?}")]
     NotFinite(String),
+    /// An entry, or an element of a list, that stands for nothing at all, not even null.
+    #[error("has an entry without a value under {0:?}")]
+    NoValue(String),
     /// An empty name.
     #[error("has an entry with an empty name")]
     EmptyName,

@@ -1,6 +1,7 @@
 //! Load, apply, commit: the thin shell around the scoring core. It alone knows the clock,
 //! stamps arrivals and retries conflicts.
 
+mod credits;
 mod error;
 mod lanes;
 mod models;
@@ -74,7 +75,7 @@ struct Shell<S> {
     settings: Settings,
     clock: Clock,
     events: lanes::Lanes<write::Work>,
-    credits: lanes::Lanes<write::CreditWork>,
+    credits: lanes::Lanes<credits::CreditWork>,
     in_flight: Arc<Semaphore>,
     tasks: TaskTracker,
 }

@@ -16,7 +16,7 @@ use crate::{
 
 /// How often a conflict is retried: with two writers of one record in a process, and a few
 /// processes, losing this often means that something is wrong.
-const MAX_ATTEMPTS: usize = 32;
+pub(super) const MAX_ATTEMPTS: usize = 32;
 /// When a caller that was turned away should come back.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
 
@@ -58,12 +58,6 @@ enum Task {
     },
 }
 
-/// A credit for one author.
-pub(super) struct CreditWork {
-    credit: Credit,
-    answer: oneshot::Sender<Result<(), ServiceError>>,
-}
-
 /// What one task of a round came to, told once the record is durable.
 enum Answer {
     Scored(Result<Scored, ServiceError>),
@@ -90,7 +84,7 @@ impl PendingScores {
     }
 }
 
-fn dropped() -> ServiceError {
+pub(super) fn dropped() -> ServiceError {
     let message = "the server failed while it was working on this".to_owned();
     StoreError::OutcomeUnknown(message).into()
 }
@@ -203,15 +197,15 @@ fn nanos(duration: Duration) -> i64 {
 }
 
 /// A profile's record after a round of work, not yet written.
-struct Draft<W> {
-    profile_id: ProfileId,
-    work: Vec<W>,
-    expected: Option<Version>,
-    outcome: Outcome,
+pub(super) struct Draft<W> {
+    pub profile_id: ProfileId,
+    pub work: Vec<W>,
+    pub expected: Option<Version>,
+    pub outcome: Outcome,
 }
 
 impl<W> Draft<W> {
-    fn commit(&self) -> Result<Commit, StoreError> {
+    pub(super) fn commit(&self) -> Result<Commit, StoreError> {
         Ok(Commit {
             profile_id: self.profile_id.clone(),
             expected: self.expected,
@@ -256,7 +250,7 @@ impl<S: Store> Shell<S> {
                 }
             }
             self.note_failed_rules(drafts.iter().map(|(draft, _)| draft));
-            let drafts = self.credit_others(tenant, drafts, &mut credited).await;
+            let drafts = self.settle_credits(tenant, drafts, &mut credited).await;
             round = self.commit_drafts(tenant, drafts).await;
             if round.is_empty() {
                 return;
@@ -267,7 +261,7 @@ impl<S: Store> Shell<S> {
         }
     }
 
-    async fn load<W>(
+    pub(super) async fn load<W>(
         &self,
         tenant: &Tenant,
         round: &Round<W>,
@@ -325,43 +319,28 @@ impl<S: Store> Shell<S> {
 
     /// Commits the effects of drafts on others, and drops the drafts whose effects could not
     /// be committed.
-    async fn credit_others(
+    async fn settle_credits(
         self: &Arc<Self>,
         tenant: &Tenant,
         drafts: Vec<(Draft<Work>, Vec<Answer>)>,
         credited: &mut HashSet<IdHash>,
     ) -> Vec<(Draft<Work>, Vec<Answer>)> {
-        let mut work = Vec::new();
-        let mut pending = Vec::with_capacity(drafts.len());
-        for (draft, _) in &drafts {
-            let mut own = Vec::new();
-            for credit in &draft.outcome.credits {
-                if credited.insert(credit.id) {
-                    let (answer, receiver) = oneshot::channel();
-                    let credit = credit.clone();
-                    work.push((credit.author_id.clone(), CreditWork { credit, answer }));
-                    own.push(receiver);
-                }
-            }
-            pending.push(own);
-        }
-        if work.is_empty() {
-            return drafts;
-        }
-        self.run_credits(tenant, work);
-        let mut credited_drafts = Vec::with_capacity(drafts.len());
-        for ((draft, answers), own) in drafts.into_iter().zip(pending) {
-            let mut failure = None;
-            for receiver in own {
-                let result = receiver.await.unwrap_or_else(|_| Err(dropped()));
-                failure = failure.or(result.err());
-            }
-            match failure {
-                None => credited_drafts.push((draft, answers)),
-                Some(error) => refuse(draft.work, &error),
+        let credits = drafts.iter().map(|(draft, _)| {
+            let new = draft.outcome.credits.iter();
+            new.filter(|credit| credited.insert(credit.id))
+                .cloned()
+                .collect()
+        });
+        let credits: Vec<Vec<Credit>> = credits.collect();
+        let results = self.credit_others(tenant, credits).await;
+        let mut settled = Vec::with_capacity(drafts.len());
+        for ((draft, answers), result) in drafts.into_iter().zip(results) {
+            match result {
+                Ok(()) => settled.push((draft, answers)),
+                Err(error) => refuse(draft.work, &error),
             }
         }
-        credited_drafts
+        settled
     }
 
     /// Commits drafts and answers their callers. Returns what has to be done again.
@@ -399,92 +378,16 @@ impl<S: Store> Shell<S> {
         }
         again
     }
-
-    fn run_credits(self: &Arc<Self>, tenant: &Tenant, work: Vec<(ProfileId, CreditWork)>) {
-        let round = self.credits.enter(tenant, work);
-        if round.is_empty() {
-            return;
-        }
-        let shell = Arc::clone(self);
-        let tenant = tenant.clone();
-        self.tasks.spawn(async move {
-            let mut round = round;
-            let mut lanes = shell.credits.occupy(&tenant, &round);
-            while !round.is_empty() {
-                shell.credit(&tenant, round).await;
-                round = lanes.next_round();
-            }
-        });
-    }
-
-    /// Does a round of credits.
-    async fn credit(&self, tenant: &Tenant, mut round: Round<CreditWork>) {
-        let Ok(model) = self.model(tenant).cloned() else {
-            return;
-        };
-        for _ in 0..MAX_ATTEMPTS {
-            let loaded = self.load(tenant, &round).await;
-            let mut commits = Vec::with_capacity(round.len());
-            let mut drafts = Vec::with_capacity(round.len());
-            for ((profile_id, work), loaded) in round.into_iter().zip(loaded) {
-                let draft = loaded.and_then(|stored| {
-                    let draft = draft_credits(&model, &profile_id, stored, &work);
-                    Ok((draft.outcome.changed, draft.commit()?))
-                });
-                match draft {
-                    Ok((false, _)) => tell_credited(work, &Ok(())),
-                    Ok((true, commit)) => {
-                        commits.push(commit);
-                        drafts.push((profile_id, work));
-                    }
-                    Err(error) => tell_credited(work, &Err(error.into())),
-                }
-            }
-            round = Vec::new();
-            if commits.is_empty() {
-                return;
-            }
-            let results = self.store.commit(tenant, commits).await;
-            for ((profile_id, work), result) in drafts.into_iter().zip(results) {
-                match result {
-                    Ok(Committed::Written) => tell_credited(work, &Ok(())),
-                    Ok(Committed::Conflict) => round.push((profile_id, work)),
-                    Err(error) => tell_credited(work, &Err(error.into())),
-                }
-            }
-            if round.is_empty() {
-                return;
-            }
-        }
-        for (profile_id, work) in round {
-            tell_credited(work, &Err(ServiceError::Contended(profile_id.to_string())));
-        }
-    }
 }
 
-fn begin<'m>(model: &'m Model, profile_id: &ProfileId, stored: Option<Stored>) -> Judgement<'m> {
+pub(super) fn begin<'m>(
+    model: &'m Model,
+    profile_id: &ProfileId,
+    stored: Option<Stored>,
+) -> Judgement<'m> {
     match stored {
         Some(stored) => Judgement::new(model, profile_id.clone(), stored.record),
         None => Judgement::new_profile(model, profile_id.clone()),
-    }
-}
-
-fn draft_credits(
-    model: &Model,
-    profile_id: &ProfileId,
-    stored: Option<Stored>,
-    work: &[CreditWork],
-) -> Draft<()> {
-    let expected = stored.as_ref().map(|stored| stored.version);
-    let mut judgement = begin(model, profile_id, stored);
-    for CreditWork { credit, .. } in work {
-        judgement.credit(credit);
-    }
-    Draft {
-        profile_id: profile_id.clone(),
-        work: Vec::new(),
-        expected,
-        outcome: judgement.finish(),
     }
 }
 
@@ -519,11 +422,5 @@ fn refuse(work: Vec<Work>, error: &ServiceError) {
             Task::Event { answer, .. } => drop(answer.send(Err(error.clone()))),
             Task::Update { answer, .. } => drop(answer.send(Err(error.clone()))),
         }
-    }
-}
-
-fn tell_credited(work: Vec<CreditWork>, result: &Result<(), ServiceError>) {
-    for CreditWork { answer, .. } in work {
-        drop(answer.send(result.clone()));
     }
 }

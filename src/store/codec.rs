@@ -55,7 +55,7 @@ pub fn decode(bytes: &[u8]) -> Result<Record, StoreError> {
 /// The stored form of a record, for an export.
 pub fn to_proto(record: &Record) -> proto::Record {
     proto::Record {
-        attributes: (!record.attributes.is_empty()).then(|| to_struct(&record.attributes)),
+        attributes: (!record.attributes.is_empty()).then(|| to_struct(record.attributes.clone())),
         ..without_attributes(record)
     }
 }

@@ -1,11 +1,9 @@
-//! `google.protobuf.Struct` and [`Attributes`].
+//! The attributes of a request, with what is wrong with them as violations.
 
-use std::collections::{BTreeMap, HashMap};
-
-use pbjson_types::{ListValue, Struct, Value, value::Kind};
+use pbjson_types::Struct;
 
 use super::violations::Violations;
-use crate::scoring::{AttributeMistake, AttributeValue, Attributes, check_attributes, limits};
+use crate::{proto::attributes::from_struct, scoring::Attributes};
 
 /// The attributes sent in `field`; what is wrong with them goes to `violations`.
 pub fn read(
@@ -16,11 +14,7 @@ pub fn read(
     let Some(sent) = sent else {
         return Some(Attributes::new());
     };
-    let read = entries(sent.fields, 1).and_then(|attributes| {
-        check_attributes(&attributes).map_err(|mistake| mistake.to_string())?;
-        Ok(attributes)
-    });
-    match read {
+    match from_struct(sent) {
         Ok(attributes) => Some(attributes),
         Err(mistake) => {
             violations.add(field, format_args!("{mistake}; send fewer or simpler ones"));
@@ -29,78 +23,17 @@ pub fn read(
     }
 }
 
-/// `depth` is the depth of the entries; deeper ones than allowed are not even looked at,
-/// so the recursion is bounded.
-fn entries(
-    fields: HashMap<String, Value>,
-    depth: usize,
-) -> Result<BTreeMap<String, AttributeValue>, String> {
-    if depth > limits::MAX_ATTRIBUTE_DEPTH && !fields.is_empty() {
-        return Err(AttributeMistake::TooDeep.to_string());
-    }
-    fields
-        .into_iter()
-        .map(|(name, value)| match value.kind {
-            Some(kind) => Ok((name, from_kind(kind, depth)?)),
-            None => Err(format!(
-                "has an entry without a value: {}",
-                super::Shown(&name)
-            )),
-        })
-        .collect()
-}
-
-fn from_kind(kind: Kind, depth: usize) -> Result<AttributeValue, String> {
-    Ok(match kind {
-        Kind::NullValue(_) => AttributeValue::Null,
-        Kind::BoolValue(value) => AttributeValue::Bool(value),
-        Kind::NumberValue(value) => AttributeValue::Number(value),
-        Kind::StringValue(value) => AttributeValue::String(value),
-        Kind::StructValue(value) => AttributeValue::Map(entries(value.fields, depth + 1)?),
-        Kind::ListValue(list) => AttributeValue::List(elements(list, depth + 1)?),
-    })
-}
-
-fn elements(list: ListValue, depth: usize) -> Result<Vec<AttributeValue>, String> {
-    if depth > limits::MAX_ATTRIBUTE_DEPTH && !list.values.is_empty() {
-        return Err(AttributeMistake::TooDeep.to_string());
-    }
-    list.values
-        .into_iter()
-        .map(|value| match value.kind {
-            Some(kind) => from_kind(kind, depth),
-            None => Err("has an element of a list without a value".to_owned()),
-        })
-        .collect()
-}
-
-/// The attributes as they are sent.
-pub fn write(attributes: Attributes) -> Struct {
-    Struct {
-        fields: attributes
-            .into_iter()
-            .map(|(name, value)| (name, to_value(value)))
-            .collect(),
-    }
-}
-
-fn to_value(value: AttributeValue) -> Value {
-    let kind = match value {
-        AttributeValue::Null => Kind::NullValue(0),
-        AttributeValue::Bool(value) => Kind::BoolValue(value),
-        AttributeValue::Number(value) => Kind::NumberValue(value),
-        AttributeValue::String(value) => Kind::StringValue(value),
-        AttributeValue::List(values) => Kind::ListValue(ListValue {
-            values: values.into_iter().map(to_value).collect(),
-        }),
-        AttributeValue::Map(values) => Kind::StructValue(write(values)),
-    };
-    Value { kind: Some(kind) }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use pbjson_types::Value;
+
     use super::*;
+    use crate::{
+        proto::attributes::to_struct,
+        scoring::{AttributeValue, limits},
+    };
 
     fn refused(fields: impl IntoIterator<Item = (String, Value)>) -> String {
         let mut violations = Violations::default();
@@ -138,7 +71,7 @@ mod tests {
         .into();
         let mut violations = Violations::default();
         let read = read(
-            Some(write(attributes.clone())),
+            Some(to_struct(attributes.clone())),
             "attributes",
             &mut violations,
         );
@@ -163,7 +96,7 @@ mod tests {
         assert!(refused(one(f64::NAN)).contains("not finite under \"plan\""));
         assert!(refused(one(f64::NEG_INFINITY)).contains("not finite"));
         assert!(refused(one(vec![Value::from(f64::INFINITY)])).contains("not finite"));
-        assert!(refused(one(Value { kind: None })).contains("without a value: \"plan\""));
+        assert!(refused(one(Value { kind: None })).contains("without a value under \"plan\""));
         assert!(refused(one(vec![Value { kind: None }])).contains("without a value"));
         assert!(refused(one("x".repeat(20_000))).contains("takes 20004 bytes"));
         let many = (0..65).map(|number| (number.to_string(), Value::from(1.0)));

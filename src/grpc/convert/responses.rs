@@ -3,13 +3,12 @@
 use pbjson_types as wkt;
 use tonic::Status;
 
-use super::attributes;
 use crate::{
     grpc::{
         page_token::{PageToken, QueryHash},
         status::to_message,
     },
-    proto::v1,
+    proto::{attributes::to_struct, v1},
     scoring::{EventOutcome, Influencer, Profile, Score, Timestamp},
     service::{Funnel, InfluencerPage, Scored, SegmentPage},
     store::Cursor,
@@ -30,7 +29,7 @@ pub fn profile(profile: Profile) -> v1::Profile {
                 points: interest.points,
             })
             .collect(),
-        attributes: Some(attributes::write(profile.attributes)),
+        attributes: Some(to_struct(profile.attributes)),
         event_count: signed(profile.event_count),
         first_seen_time: profile.first_seen_time.map(timestamp),
         last_event_time: profile.last_event_time.map(timestamp),

@@ -1,0 +1,140 @@
+//! The effects of events on others: credits, each into its author's lane. They are durable
+//! before the event that caused them is, and a credit that is sent again counts once.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::{
+    ServiceError, Shell,
+    lanes::Round,
+    write::{Draft, MAX_ATTEMPTS, begin, dropped},
+};
+use crate::{
+    scoring::{Credit, Model, ProfileId, Tenant},
+    store::{Committed, Store, Stored},
+};
+
+/// A credit for one author.
+pub(super) struct CreditWork {
+    credit: Credit,
+    answer: oneshot::Sender<Result<(), ServiceError>>,
+}
+
+impl<S: Store> Shell<S> {
+    /// Commits groups of credits; one result for each group.
+    pub(super) async fn credit_others(
+        self: &Arc<Self>,
+        tenant: &Tenant,
+        groups: Vec<Vec<Credit>>,
+    ) -> Vec<Result<(), ServiceError>> {
+        let mut work = Vec::new();
+        let mut pending = Vec::with_capacity(groups.len());
+        for group in groups {
+            let mut receivers = Vec::with_capacity(group.len());
+            for credit in group {
+                let (answer, receiver) = oneshot::channel();
+                work.push((credit.author_id.clone(), CreditWork { credit, answer }));
+                receivers.push(receiver);
+            }
+            pending.push(receivers);
+        }
+        self.run_credits(tenant, work);
+        let mut results = Vec::with_capacity(pending.len());
+        for receivers in pending {
+            let mut result = Ok(());
+            for receiver in receivers {
+                let credited = receiver.await.unwrap_or_else(|_| Err(dropped()));
+                result = result.and(credited);
+            }
+            results.push(result);
+        }
+        results
+    }
+
+    fn run_credits(self: &Arc<Self>, tenant: &Tenant, work: Vec<(ProfileId, CreditWork)>) {
+        let round = self.credits.enter(tenant, work);
+        if round.is_empty() {
+            return;
+        }
+        let shell = Arc::clone(self);
+        let tenant = tenant.clone();
+        self.tasks.spawn(async move {
+            let mut round = round;
+            let mut lanes = shell.credits.occupy(&tenant, &round);
+            while !round.is_empty() {
+                shell.credit(&tenant, round).await;
+                round = lanes.next_round();
+            }
+        });
+    }
+
+    /// Does a round of credits.
+    async fn credit(&self, tenant: &Tenant, mut round: Round<CreditWork>) {
+        let Ok(model) = self.model(tenant).cloned() else {
+            return;
+        };
+        for _ in 0..MAX_ATTEMPTS {
+            let loaded = self.load(tenant, &round).await;
+            let mut commits = Vec::with_capacity(round.len());
+            let mut drafts = Vec::with_capacity(round.len());
+            for ((profile_id, work), loaded) in round.into_iter().zip(loaded) {
+                let draft = loaded.and_then(|stored| {
+                    let draft = draft_credits(&model, &profile_id, stored, &work);
+                    Ok((draft.outcome.changed, draft.commit()?))
+                });
+                match draft {
+                    Ok((false, _)) => tell_credited(work, &Ok(())),
+                    Ok((true, commit)) => {
+                        commits.push(commit);
+                        drafts.push((profile_id, work));
+                    }
+                    Err(error) => tell_credited(work, &Err(error.into())),
+                }
+            }
+            round = Vec::new();
+            if commits.is_empty() {
+                return;
+            }
+            let results = self.store.commit(tenant, commits).await;
+            for ((profile_id, work), result) in drafts.into_iter().zip(results) {
+                match result {
+                    Ok(Committed::Written) => tell_credited(work, &Ok(())),
+                    Ok(Committed::Conflict) => round.push((profile_id, work)),
+                    Err(error) => tell_credited(work, &Err(error.into())),
+                }
+            }
+            if round.is_empty() {
+                return;
+            }
+        }
+        for (profile_id, work) in round {
+            tell_credited(work, &Err(ServiceError::Contended(profile_id.to_string())));
+        }
+    }
+}
+
+fn draft_credits(
+    model: &Model,
+    profile_id: &ProfileId,
+    stored: Option<Stored>,
+    work: &[CreditWork],
+) -> Draft<()> {
+    let expected = stored.as_ref().map(|stored| stored.version);
+    let mut judgement = begin(model, profile_id, stored);
+    for CreditWork { credit, .. } in work {
+        judgement.credit(credit);
+    }
+    Draft {
+        profile_id: profile_id.clone(),
+        work: Vec::new(),
+        expected,
+        outcome: judgement.finish(),
+    }
+}
+
+fn tell_credited(work: Vec<CreditWork>, result: &Result<(), ServiceError>) {
+    for CreditWork { answer, .. } in work {
+        drop(answer.send(result.clone()));
+    }
+}
