@@ -1,0 +1,376 @@
+//! The binary as its users meet it: every command, its output for people and programs, and
+//! its exit codes.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write as _},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+const CONLANG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/conlang.jsonl");
+/// Just after the last event of the example data.
+const AFTER: &str = "2018-05-02T12:00:00Z";
+
+fn bellwether() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bellwether"));
+    for name in ["STORE", "LISTEN", "MODEL", "CONFIG", "SERVER"] {
+        command.env_remove(format!("BELLWETHER_{name}"));
+    }
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    bellwether().args(arguments).output().unwrap()
+}
+
+fn text(output: &Output) -> String {
+    let (out, err) = (&output.stdout, &output.stderr);
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(out),
+        String::from_utf8_lossy(err)
+    )
+}
+
+/// A server of its own, on a port that the system chose.
+struct Server {
+    process: Child,
+    url: String,
+}
+
+impl Server {
+    fn start(store: &Path) -> Self {
+        let mut process = bellwether()
+            .args(["serve", "--listen", "127.0.0.1:0", "--store"])
+            .arg(store)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
+        let address = loop {
+            let line = lines
+                .next()
+                .expect("the server says where it listens")
+                .unwrap();
+            if let Some((_, rest)) = line.split_once("address=") {
+                break rest.split_whitespace().next().unwrap().to_owned();
+            }
+        };
+        // The pipe must not fill up while the server runs.
+        std::thread::spawn(move || lines.for_each(drop));
+        let url = format!("http://{address}");
+        Self { process, url }
+    }
+
+    fn ask(&self, arguments: &[&str]) -> Output {
+        run(&[arguments, &["--server", &self.url]].concat())
+    }
+
+    fn json(&self, arguments: &[&str]) -> Value {
+        let output = self.ask(&[arguments, &["--json"]].concat());
+        assert!(output.status.success(), "{}", text(&output));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// Everything that a marketer could ask, for comparison.
+    fn everything(&self) -> Vec<Value> {
+        let mut answers = vec![self.json(&["funnel", "--as-of", AFTER])];
+        for segment in ["contact_next", "helpers"] {
+            let output = self.ask(&[
+                "rank", segment, "--as-of", AFTER, "--limit", "500", "--json",
+            ]);
+            if output.status.success() {
+                answers.push(serde_json::from_slice(&output.stdout).unwrap());
+            }
+        }
+        answers.push(self.json(&[
+            "influencers",
+            "discussion",
+            "--as-of",
+            AFTER,
+            "--limit",
+            "500",
+        ]));
+        answers.push(self.json(&["get", "user-12", "--full", "--as-of", AFTER]));
+        assert!(answers.len() >= 4);
+        answers
+    }
+
+    fn stop(mut self) {
+        let pid = self.process.id().to_string();
+        let told = Command::new("kill").args(["-TERM", &pid]).status().unwrap();
+        assert!(told.success());
+        assert!(
+            self.process.wait().unwrap().success(),
+            "a drain ends with success"
+        );
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn write(directory: &TempDir, name: &str, content: &str) -> PathBuf {
+    let path = directory.path().join(name);
+    fs::write(&path, content).unwrap();
+    path
+}
+
+fn field(answer: &Value, path: &str) -> Value {
+    answer
+        .pointer(path)
+        .unwrap_or_else(|| panic!("{path} in {answer}"))
+        .clone()
+}
+
+#[test]
+fn the_example_data_replays_once_and_answers_survive_export_and_import() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = directory.path().join("store");
+    let server = Server::start(&store);
+    let first = server.ask(&["replay", CONLANG]);
+    assert!(first.status.success(), "{}", text(&first));
+    let summary = text(&first);
+    assert!(
+        summary.contains("669") && summary.contains("189"),
+        "{summary}"
+    );
+    let before = server.everything();
+    let counts = field(&before[0], "/stages");
+    assert!(counts.as_array().unwrap().len() > 2, "{counts}");
+
+    let again = text(&server.ask(&["replay", CONLANG]));
+    let counted = |summary: &str, what: &str| -> u64 {
+        let line = summary.lines().find(|line| line.starts_with(what)).unwrap();
+        line.split_whitespace().last().unwrap().parse().unwrap()
+    };
+    assert_eq!(counted(&again, "applied"), 0, "{again}");
+    assert_eq!(
+        counted(&again, "duplicate") + counted(&again, "too old"),
+        669,
+        "{again}"
+    );
+    assert_eq!(server.everything(), before);
+    server.stop();
+
+    let file = directory.path().join("tenant.jsonl");
+    let exported = bellwether()
+        .arg("export")
+        .arg("--store")
+        .arg(&store)
+        .arg("--output")
+        .arg(&file)
+        .output()
+        .unwrap();
+    assert!(exported.status.success(), "{}", text(&exported));
+    let copy = directory.path().join("copy");
+    for _ in 0..2 {
+        let imported = bellwether()
+            .arg("import")
+            .arg("--store")
+            .arg(&copy)
+            .arg(&file)
+            .output()
+            .unwrap();
+        assert!(imported.status.success(), "{}", text(&imported));
+    }
+    let server = Server::start(&copy);
+    assert_eq!(server.everything(), before);
+    server.stop();
+
+    let whole = fs::read_to_string(&file).unwrap();
+    let cut = write(&directory, "cut.jsonl", &whole[..whole.len() * 2 / 3]);
+    let other = directory.path().join("other");
+    let refused = bellwether()
+        .arg("import")
+        .arg("--store")
+        .arg(&other)
+        .arg(&cut)
+        .output()
+        .unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{}", text(&refused));
+}
+
+#[test]
+fn a_refused_line_is_told_with_its_number_and_the_rest_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let lines = [
+        r#"{"eventId":"1","profileId":"ann","type":"question","time":"2024-01-01T00:00:00Z"}"#,
+        r#"{"eventId":"2","profileId":"","type":"question","time":"2024-01-01T00:00:00Z"}"#,
+        "not json",
+        "",
+        r#"{"event_id":"3","profile_id":"ann","type":"answer","time":"2024-01-02T00:00:00Z"}"#,
+        r#"{"eventId":"4","profileId":"ann","type":"answer"}"#,
+        r#"{"updateProfile":{"profileId":"ann","attributes":{"city":"Rome"}}}"#,
+    ];
+    let file = write(&directory, "events.jsonl", &lines.join("\n"));
+    let server = Server::start(&directory.path().join("store"));
+    let output = server.ask(&["replay", file.to_str().unwrap()]);
+    let told = text(&output);
+    assert_eq!(output.status.code(), Some(3), "{told}");
+    for part in ["line 2", "profile_id", "line 3", "line 6", "time"] {
+        assert!(told.contains(part), "{part} in {told}");
+    }
+    let ann = server.json(&["get", "ann"]);
+    assert_eq!(field(&ann, "/profile/eventCount"), "2");
+    assert_eq!(field(&ann, "/profile/attributes/city"), "Rome");
+    server.stop();
+}
+
+#[test]
+fn a_checkpoint_resumes_where_the_replay_stopped() {
+    let directory = tempfile::tempdir().unwrap();
+    let line = |number: u32| {
+        format!(
+            r#"{{"eventId":"{number}","profileId":"p{}","type":"comment","time":"2024-01-01T00:00:{:02}Z"}}"#,
+            number % 7,
+            number % 60
+        )
+    };
+    let first: Vec<String> = (0..50).map(line).collect();
+    let file = write(&directory, "events.jsonl", &(first.join("\n") + "\n"));
+    let checkpoint = directory.path().join("checkpoint.json");
+    let server = Server::start(&directory.path().join("store"));
+    let arguments = [
+        "replay",
+        file.to_str().unwrap(),
+        "--checkpoint",
+        checkpoint.to_str().unwrap(),
+    ];
+    assert!(server.ask(&arguments).status.success());
+    let mut grown = fs::OpenOptions::new().append(true).open(&file).unwrap();
+    for number in 50..60 {
+        writeln!(grown, "{}", line(number)).unwrap();
+    }
+    let resumed = server.ask(&arguments);
+    assert!(resumed.status.success(), "{}", text(&resumed));
+    let summary = text(&resumed);
+    let applied = summary
+        .lines()
+        .find(|line| line.starts_with("applied"))
+        .unwrap();
+    assert!(applied.trim_end().ends_with(" 10"), "{summary}");
+    server.stop();
+}
+
+#[test]
+fn answers_for_people_are_tables_that_explain() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start(&directory.path().join("store"));
+    assert!(server.ask(&["replay", CONLANG]).status.success());
+    let get = text(&server.ask(&["get", "user-12", "--full", "--as-of", AFTER]));
+    for part in ["user-12", "engagement", "stage"] {
+        assert!(get.contains(part), "{part} in {get}");
+    }
+    let funnel = text(&server.ask(&["funnel", "--as-of", AFTER]));
+    assert!(
+        funnel.contains("awareness") && funnel.contains('%'),
+        "{funnel}"
+    );
+    let unknown = server.ask(&["get", "nobody"]);
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(text(&unknown).contains("NOT_FOUND"), "{}", text(&unknown));
+    let segment = server.ask(&["rank", "nowhere"]);
+    assert!(
+        text(&segment).contains("contact_next"),
+        "{}",
+        text(&segment)
+    );
+    server.stop();
+}
+
+#[test]
+fn every_mistake_of_a_model_is_printed_as_file_line_column() {
+    let directory = tempfile::tempdir().unwrap();
+    let bad = write(
+        &directory,
+        "bad.toml",
+        "[scores.a]\nhalf_life = 7\n[[stages]]\n",
+    );
+    let output = bellwether().arg("check").arg(&bad).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    for place in ["bad.toml:2:13: ", "bad.toml:3:1: "] {
+        assert!(text(&output).contains(place), "{}", text(&output));
+    }
+    let good = run(&[
+        "check",
+        concat!(env!("CARGO_MANIFEST_DIR"), "/models/forum.toml"),
+    ]);
+    assert!(good.status.success(), "{}", text(&good));
+}
+
+#[test]
+fn what_cannot_start_says_why_and_how_to_go_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = directory.path().join("store");
+    let server = Server::start(&store);
+    let second = bellwether()
+        .args(["serve", "--listen", "127.0.0.1:0", "--store"])
+        .arg(&store)
+        .output()
+        .unwrap();
+    assert_eq!(second.status.code(), Some(1));
+    assert!(
+        text(&second).contains("another process is using"),
+        "{}",
+        text(&second)
+    );
+    let address = server.url.trim_start_matches("http://");
+    let busy = bellwether()
+        .args(["serve", "--listen", address, "--store"])
+        .arg(directory.path().join("other"))
+        .output()
+        .unwrap();
+    assert_eq!(busy.status.code(), Some(1));
+    assert!(text(&busy).contains("--listen"), "{}", text(&busy));
+    server.stop();
+
+    let foreign = directory.path().join("foreign");
+    fs::create_dir(&foreign).unwrap();
+    fs::write(foreign.join("letter.txt"), "dear").unwrap();
+    let refused = bellwether()
+        .args(["serve", "--listen", "127.0.0.1:0", "--store"])
+        .arg(&foreign)
+        .output()
+        .unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{}", text(&refused));
+    assert_eq!(run(&["serve", "--nope"]).status.code(), Some(2));
+    let bad = write(&directory, "bad.toml", "[scores.a]\nhalf_life = 7\n");
+    let refused = bellwether()
+        .args(["serve", "--listen", "127.0.0.1:0", "--model"])
+        .arg(&bad)
+        .arg("--store")
+        .arg(directory.path().join("new"))
+        .output()
+        .unwrap();
+    assert!(
+        text(&refused).contains("bad.toml:2:13: "),
+        "{}",
+        text(&refused)
+    );
+}
+
+#[test]
+fn the_demo_answers_what_a_marketer_would_ask() {
+    let output = run(&["demo", "--once", "--listen", "127.0.0.1:0"]);
+    let told = text(&output);
+    assert!(output.status.success(), "{told}");
+    for part in [
+        "CC BY-SA",
+        "awareness",
+        "contact_next",
+        "probability",
+        "189 people",
+    ] {
+        assert!(told.contains(part), "{part} in {told}");
+    }
+}
