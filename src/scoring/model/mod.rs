@@ -5,6 +5,8 @@ mod compile;
 mod condition;
 mod file;
 mod mistake;
+mod ranking;
+mod table;
 mod topics;
 
 use std::collections::HashMap;

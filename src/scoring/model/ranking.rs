@@ -1,0 +1,153 @@
+//! How profiles are ranked: the segments, and the ladders of stages.
+
+use std::collections::HashSet;
+
+use super::{
+    Ladder, Rank, Score, Segment,
+    compile::Compiler,
+    file::{ModelFile, SegmentTable},
+};
+use crate::scoring::{
+    RankName, Slope,
+    limits::{MAX_STAGE_CONDITIONS, NOISE_FLOOR},
+};
+
+impl Compiler<'_> {
+    pub(super) fn segments(
+        &mut self,
+        file: &ModelFile,
+        scores: &[Score],
+        ranks: &mut Vec<Rank>,
+    ) -> Vec<Segment> {
+        let mut segments = Vec::new();
+        for table in &file.segments {
+            let condition = match &table.when {
+                Some(text) => match self.condition(text) {
+                    Some(condition) => Some(condition),
+                    None => continue,
+                },
+                None => None,
+            };
+            let mut factors: Vec<usize> = Vec::new();
+            for name in &table.rank_by {
+                if let Some(score) = self.score(name) {
+                    if factors.contains(&score) {
+                        let message =
+                            format!("{:?} stands twice; name each score once", name.value);
+                        self.mistakes.add(name.place.clone(), message);
+                    }
+                    factors.push(score);
+                }
+            }
+            factors.sort_unstable();
+            self.check_segment_bounds(table);
+            let known = ranks
+                .iter()
+                .position(|rank| rank.condition == condition && rank.scores == factors);
+            let rank = known.unwrap_or_else(|| {
+                let half_lives = factors
+                    .iter()
+                    .filter_map(|factor| scores[*factor].half_life);
+                ranks.push(Rank {
+                    name: RankName::new(format!("segment:{}", table.name.value)),
+                    condition,
+                    slope: Slope(half_lives.collect()),
+                    scores: factors,
+                });
+                ranks.len() - 1
+            });
+            segments.push(Segment {
+                name: table.name.value.clone(),
+                rank,
+                min: table.min.unwrap_or(NOISE_FLOOR),
+                max: table.max.as_ref().map(|max| max.value),
+            });
+        }
+        segments
+    }
+
+    fn check_segment_bounds(&mut self, table: &SegmentTable) {
+        let min = table.min.unwrap_or(NOISE_FLOOR);
+        if let Some(max) = &table.max
+            && max.value <= min
+        {
+            let message =
+                format!("max must be above min, which is {min}: nobody would be in the segment");
+            self.mistakes.add(max.place.clone(), message);
+        }
+    }
+
+    pub(super) fn ladders(&mut self, file: &ModelFile) -> (Vec<usize>, Vec<Ladder>) {
+        let mut stage_conditions = Vec::new();
+        let mut needs = Vec::new();
+        for table in &file.stages {
+            let bit = match &table.when {
+                None => None,
+                Some(text) => {
+                    let Some(condition) = self.condition(text) else {
+                        continue;
+                    };
+                    let known = stage_conditions
+                        .iter()
+                        .position(|known| *known == condition);
+                    Some(known.unwrap_or_else(|| {
+                        stage_conditions.push(condition);
+                        stage_conditions.len() - 1
+                    }))
+                }
+            };
+            let bounds = self.score_points(&table.min);
+            if let Some((_, _, place)) = bounds.get(1) {
+                let message = "a stage is bounded on one score at most, or the count of a stage would not be one range; bound a second stage, or a segment with rank_by of both";
+                self.mistakes.add(place.clone(), message);
+            }
+            needs.push((bit, bounds.into_iter().next(), table.name.place.clone()));
+        }
+        if stage_conditions.len() > MAX_STAGE_CONDITIONS {
+            let message = format!(
+                "the stages have {} distinct conditions; at most {MAX_STAGE_CONDITIONS} are allowed, because each doubles the indexes of the funnel",
+                stage_conditions.len()
+            );
+            self.mistakes.add(0..0, message);
+            return (Vec::new(), Vec::new());
+        }
+        let mut ladders = Vec::new();
+        let mut told = HashSet::new();
+        for combination in 0_usize..1 << stage_conditions.len() {
+            let mut ladder = Ladder {
+                rank: RankName::new(format!("stages:{combination}")),
+                floor: None,
+                score: None,
+                steps: Vec::new(),
+            };
+            for (stage, (bit, bound, place)) in needs.iter().enumerate() {
+                if bit.is_some_and(|bit| combination >> bit & 1 == 0) {
+                    continue;
+                }
+                match bound {
+                    None => {
+                        ladder.floor = Some(stage);
+                        ladder.score = None;
+                        ladder.steps.clear();
+                    }
+                    Some((score, min, _)) => {
+                        if let Some(other) = ladder.score
+                            && other != *score
+                            && told.insert(stage)
+                        {
+                            let message = format!(
+                                "this stage is bounded on {:?} and a lower one that may hold with it on {:?}; bound both on one score, or give one a `when`, which then also needs no bound",
+                                self.score_names[*score], self.score_names[other]
+                            );
+                            self.mistakes.add(place.clone(), message);
+                        }
+                        ladder.score = Some(*score);
+                        ladder.steps.push((stage, *min));
+                    }
+                }
+            }
+            ladders.push(ladder);
+        }
+        (stage_conditions, ladders)
+    }
+}

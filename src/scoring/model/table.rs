@@ -1,0 +1,441 @@
+//! Reading one TOML table: typed values with their places, and what is wrong with them.
+
+use std::{fmt, ops::Range};
+
+use toml::{
+    Spanned,
+    de::{DeString, DeTable, DeValue},
+};
+
+use super::mistake::{Mistakes, suggestion};
+use crate::scoring::{
+    HalfLife,
+    limits::{
+        MAX_CONDITION_BYTES, MAX_HALF_LIFE, MAX_NAME_BYTES, MAX_POINTS, MAX_TAG_BYTES,
+        MIN_HALF_LIFE, NOISE_FLOOR,
+    },
+};
+
+/// Something of the file, and where it stands.
+#[derive(Clone)]
+pub(super) struct Placed<T> {
+    pub value: T,
+    pub place: Range<usize>,
+}
+
+/// Without the place, so that the fingerprint of a model is that of its meaning.
+impl<T: fmt::Debug> fmt::Debug for Placed<T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.value.fmt(formatter)
+    }
+}
+
+/// A table `name = number`.
+pub(super) type Points = Vec<(Placed<String>, f64)>;
+
+/// A table of the file while it is read: knows which keys were asked for, so that the
+/// others can be told as mistakes.
+pub(super) struct Table<'table, 'mistakes, 'source> {
+    title: &'static str,
+    place: Range<usize>,
+    entries: &'table DeTable<'table>,
+    asked: Vec<&'static str>,
+    mistakes: &'mistakes mut Mistakes<'source>,
+}
+
+impl<'table, 'mistakes, 'source> Table<'table, 'mistakes, 'source> {
+    pub(super) fn new(
+        title: &'static str,
+        place: Range<usize>,
+        entries: &'table DeTable<'table>,
+        mistakes: &'mistakes mut Mistakes<'source>,
+    ) -> Self {
+        Self {
+            title,
+            place,
+            entries,
+            asked: Vec::new(),
+            mistakes,
+        }
+    }
+
+    pub(super) fn get(&mut self, key: &'static str) -> Option<&'table Spanned<DeValue<'table>>> {
+        self.asked.push(key);
+        let entry = self.entries.iter().find(|(name, _)| name.get_ref() == key);
+        entry.map(|(_, value)| value)
+    }
+
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.entries.iter().any(|(name, _)| name.get_ref() == key)
+    }
+
+    /// Tells the keys that nobody asked for.
+    pub(super) fn finish(self) {
+        for (name, _) in self.entries {
+            if !self.asked.contains(&name.get_ref().as_ref()) {
+                let hint = suggestion(name.get_ref(), self.asked.iter().copied());
+                let message = format!("{} has no key {:?}; {hint}", self.title, name.get_ref());
+                self.mistakes.add(name.span(), message);
+            }
+        }
+    }
+
+    pub(super) fn missing(&mut self, key: &str, hint: &str) {
+        let place = self.place.clone();
+        self.mistakes
+            .add(place, format!("{} lacks {key:?}: {hint}", self.title));
+    }
+
+    fn wrong_kind(&mut self, value: &Spanned<DeValue<'_>>, key: &str, wanted: &str) {
+        let found = value.get_ref().type_str();
+        self.mistakes.add(
+            value.span(),
+            format!("{key:?} must be {wanted}, not {found}"),
+        );
+    }
+
+    pub(super) fn table<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(&mut Table<'_, '_, '_>) -> T,
+    ) -> Option<T> {
+        let value = self.get(key)?;
+        let Some(entries) = value.get_ref().as_table() else {
+            self.wrong_kind(value, key, "a table");
+            return None;
+        };
+        let mut inner = Table::new(key, value.span(), entries, self.mistakes);
+        let result = read(&mut inner);
+        inner.finish();
+        Some(result)
+    }
+
+    /// `[[key]]` tables, in the order of the file.
+    pub(super) fn tables<T>(
+        &mut self,
+        key: &'static str,
+        read: impl Fn(&mut Table<'_, '_, '_>) -> Option<T>,
+    ) -> Vec<T> {
+        let Some(value) = self.get(key) else {
+            return Vec::new();
+        };
+        let Some(array) = value.get_ref().as_array() else {
+            let wanted = format!("a list of tables, each headed [[{key}]]");
+            self.wrong_kind(value, key, &wanted);
+            return Vec::new();
+        };
+        let mut result = Vec::new();
+        for element in array.iter() {
+            let Some(entries) = element.get_ref().as_table() else {
+                let wanted = format!("a table, headed [[{key}]]");
+                self.wrong_kind(element, key, &wanted);
+                continue;
+            };
+            let mut inner = Table::new(key, element.span(), entries, self.mistakes);
+            result.extend(read(&mut inner));
+            inner.finish();
+        }
+        result
+    }
+
+    /// `[key.name]` tables, in the order of the file.
+    pub(super) fn named_tables<T>(
+        &mut self,
+        key: &'static str,
+        read: impl Fn(Placed<String>, &mut Table<'_, '_, '_>) -> Option<T>,
+    ) -> Vec<T> {
+        let Some(value) = self.get(key) else {
+            return Vec::new();
+        };
+        let Some(entries) = value.get_ref().as_table() else {
+            let wanted = format!("tables, each headed [{key}.name]");
+            self.wrong_kind(value, key, &wanted);
+            return Vec::new();
+        };
+        let mut ordered: Vec<_> = entries.iter().collect();
+        ordered.sort_by_key(|(name, _)| name.span().start);
+        let mut result = Vec::new();
+        for (name, value) in ordered {
+            let Some(entries) = value.get_ref().as_table() else {
+                let wanted = format!("a table, headed [{key}.{}]", name.get_ref());
+                self.wrong_kind(value, name.get_ref(), &wanted);
+                continue;
+            };
+            let placed = self.checked_name(name.get_ref(), name.span());
+            let mut inner = Table::new(key, value.span(), entries, self.mistakes);
+            if let Some(placed) = placed {
+                result.extend(read(placed, &mut inner));
+            }
+            inner.finish();
+        }
+        result
+    }
+
+    fn checked_name(&mut self, name: &str, place: Range<usize>) -> Option<Placed<String>> {
+        let mut characters = name.chars();
+        let valid = name.len() <= MAX_NAME_BYTES
+            && characters
+                .next()
+                .is_some_and(|first| first.is_ascii_lowercase())
+            && characters
+                .all(|other| other.is_ascii_lowercase() || other.is_ascii_digit() || other == '_');
+        if !valid {
+            let message = format!(
+                "{name:?} is no name: write a lower-case letter, then lower-case letters, digits and _, at most {MAX_NAME_BYTES} in all"
+            );
+            self.mistakes.add(place, message);
+            return None;
+        }
+        Some(Placed {
+            value: name.to_owned(),
+            place,
+        })
+    }
+
+    pub(super) fn required_name(&mut self) -> Option<Placed<String>> {
+        match self.get("name") {
+            None => {
+                self.missing(
+                    "name",
+                    "what it is called, such as name = \"visited_pricing\"",
+                );
+                None
+            }
+            Some(value) => match value.get_ref().as_str() {
+                Some(name) => self.checked_name(name, value.span()),
+                None => {
+                    self.wrong_kind(value, "name", "a string");
+                    None
+                }
+            },
+        }
+    }
+
+    pub(super) fn text(&mut self, key: &'static str, max_bytes: usize) -> Option<Placed<String>> {
+        let value = self.get(key)?;
+        self.text_of(value, key, max_bytes)
+    }
+
+    fn text_of(
+        &mut self,
+        value: &Spanned<DeValue<'_>>,
+        key: &str,
+        max_bytes: usize,
+    ) -> Option<Placed<String>> {
+        let Some(text) = value.get_ref().as_str() else {
+            self.wrong_kind(value, key, "a string");
+            return None;
+        };
+        if text.trim().is_empty() || text.len() > max_bytes || text.chars().any(|c| c.is_control())
+        {
+            let message = format!(
+                "{key:?} must be 1 to {max_bytes} bytes of text without control characters"
+            );
+            self.mistakes.add(value.span(), message);
+            return None;
+        }
+        Some(Placed {
+            value: text.to_owned(),
+            place: value.span(),
+        })
+    }
+
+    pub(super) fn condition(&mut self, key: &'static str) -> Option<Placed<String>> {
+        let value = self.get(key)?;
+        self.condition_text(value)
+    }
+
+    pub(super) fn condition_text(
+        &mut self,
+        value: &Spanned<DeValue<'_>>,
+    ) -> Option<Placed<String>> {
+        let Some(text) = value.get_ref().as_str() else {
+            self.wrong_kind(value, "an expression", "a string");
+            return None;
+        };
+        if text.len() > MAX_CONDITION_BYTES {
+            let message = format!("an expression has at most {MAX_CONDITION_BYTES} bytes");
+            self.mistakes.add(value.span(), message);
+            return None;
+        }
+        Some(Placed {
+            value: text.to_owned(),
+            place: value.span(),
+        })
+    }
+
+    /// A string, or a list of strings; `hint` says what is missing when there is none.
+    pub(super) fn strings(&mut self, key: &'static str, hint: &str) -> Vec<Placed<String>> {
+        let Some(value) = self.get(key) else {
+            self.missing(key, hint);
+            return Vec::new();
+        };
+        if let Some(array) = value.get_ref().as_array() {
+            if array.is_empty() {
+                self.mistakes
+                    .add(value.span(), format!("{key:?} is empty; write {hint}"));
+            }
+            array
+                .iter()
+                .filter_map(|element| self.text_of(element, key, MAX_TAG_BYTES))
+                .collect()
+        } else {
+            self.text_of(value, key, MAX_TAG_BYTES)
+                .into_iter()
+                .collect()
+        }
+    }
+
+    pub(super) fn number(
+        &mut self,
+        key: &'static str,
+        least: f64,
+        greatest: f64,
+    ) -> Option<Placed<f64>> {
+        let value = self.get(key)?;
+        self.number_in(value, key, least, greatest)
+    }
+
+    pub(super) fn number_in(
+        &mut self,
+        value: &Spanned<DeValue<'_>>,
+        key: &str,
+        least: f64,
+        greatest: f64,
+    ) -> Option<Placed<f64>> {
+        let number = match value.get_ref() {
+            DeValue::Integer(integer) => i64::from_str_radix(integer.as_str(), integer.radix())
+                .ok()
+                .map(|integer| integer as f64),
+            DeValue::Float(float) => float.as_str().parse().ok(),
+            _ => {
+                self.wrong_kind(value, key, "a number");
+                return None;
+            }
+        };
+        match number {
+            Some(number) if (least..=greatest).contains(&number) => Some(Placed {
+                value: number,
+                place: value.span(),
+            }),
+            _ => {
+                let range = match (least, greatest) {
+                    (least, f64::MAX) => format!("of at least {least}"),
+                    (f64::MIN_POSITIVE, greatest) => format!("above 0 and at most {greatest}"),
+                    (least, greatest) => format!("from {least} to {greatest}"),
+                };
+                self.mistakes
+                    .add(value.span(), format!("{key:?} must be a number {range}"));
+                None
+            }
+        }
+    }
+
+    /// A table of numbers by name, none of them zero.
+    pub(super) fn points(&mut self, key: &'static str) -> Points {
+        self.numbers_by_name(key, -MAX_POINTS)
+    }
+
+    /// A table of numbers above the noise floor by name.
+    pub(super) fn bounds(&mut self, key: &'static str) -> Points {
+        self.numbers_by_name(key, NOISE_FLOOR)
+    }
+
+    fn numbers_by_name(&mut self, key: &'static str, least: f64) -> Points {
+        let Some(value) = self.get(key) else {
+            return Vec::new();
+        };
+        let Some(entries) = value.get_ref().as_table() else {
+            self.wrong_kind(value, key, "a table such as { name = 5 }");
+            return Vec::new();
+        };
+        if entries.is_empty() {
+            self.mistakes.add(
+                value.span(),
+                format!("{key:?} is empty; write {{ name = 5 }}"),
+            );
+        }
+        let mut ordered: Vec<(&Spanned<DeString<'_>>, _)> = entries.iter().collect();
+        ordered.sort_by_key(|(name, _)| name.span().start);
+        let mut result = Vec::new();
+        for (name, value) in ordered {
+            if let Some(number) = self.number_in(value, name.get_ref(), least, MAX_POINTS) {
+                let placed = Placed {
+                    value: name.get_ref().to_string(),
+                    place: name.span(),
+                };
+                result.push((placed, number.value));
+            }
+        }
+        result
+    }
+
+    pub(super) fn half_life(&mut self, key: &'static str) -> Option<HalfLife> {
+        let least = MIN_HALF_LIFE.as_nanos() as i64;
+        let duration = self.duration(key, least, MAX_HALF_LIFE.as_nanos() as i64)?;
+        HalfLife::from_nanos(duration.value)
+    }
+
+    pub(super) fn required_half_life(&mut self, key: &'static str) -> Option<HalfLife> {
+        if !self.has(key) {
+            self.missing(
+                key,
+                &format!("how long half of it takes to fade, such as {key} = \"7d\""),
+            );
+        }
+        self.half_life(key)
+    }
+
+    pub(super) fn duration(
+        &mut self,
+        key: &'static str,
+        least: i64,
+        greatest: i64,
+    ) -> Option<Placed<i64>> {
+        let value = self.get(key)?;
+        let parsed = value.get_ref().as_str().and_then(duration_nanos);
+        match parsed {
+            Some(nanos) if (least..=greatest).contains(&nanos) => Some(Placed {
+                value: nanos,
+                place: value.span(),
+            }),
+            Some(_) => {
+                let message = if least > 1 {
+                    format!("{key:?} must be from 1m to 36500d")
+                } else {
+                    format!("{key:?} must be above 0 and at most 36500d")
+                };
+                self.mistakes.add(value.span(), message);
+                None
+            }
+            None => {
+                let message = format!(
+                    "{key:?} must be a number and a unit (s, m, h, d or w) in quotes, such as \"7d\""
+                );
+                self.mistakes.add(value.span(), message);
+                None
+            }
+        }
+    }
+}
+
+/// `7d` and the like, in nanoseconds.
+fn duration_nanos(text: &str) -> Option<i64> {
+    let unit_at = text.len().checked_sub(1)?;
+    let (number, unit) = (text.get(..unit_at)?, text.get(unit_at..)?);
+    let seconds: i64 = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        "w" => 7 * 86_400,
+        _ => return None,
+    };
+    let number: f64 = number
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || byte == b'.')
+        .then(|| number.parse().ok())
+        .flatten()?;
+    let nanos = number * seconds as f64 * 1e9;
+    (nanos.is_finite() && nanos < i64::MAX as f64).then_some(nanos as i64)
+}
