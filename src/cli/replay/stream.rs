@@ -173,6 +173,10 @@ impl Conversation {
                 }
             }
         }
+        // All is answered. Its end is waited for, so that the server does not see a finished
+        // stream as one that its caller broke off; how it ends changes nothing any more.
+        drop(sender);
+        let _ = responses.message().await;
         Ok(())
     }
 }
