@@ -12,7 +12,7 @@ use crate::{
     scoring::{
         CountGroup, EventMemory, HalfLife, IdHash, InfluenceCell, NamedCount, ProfileId, Record,
         Timestamp, Touch,
-        limits::{MAX_NAME_BYTES, MAX_TYPE_BYTES},
+        limits::{MAX_NAME_BYTES, MAX_TAG_BYTES, MAX_TYPE_BYTES},
     },
 };
 
@@ -94,7 +94,7 @@ pub fn from_proto(message: proto::Record) -> Result<Record, StoreError> {
             .into_iter()
             .map(event_type)
             .collect::<Result<_, _>>()?,
-        interests: named_counts(message.interests)?,
+        interests: named_counts(message.interests, topic)?,
         memory: EventMemory {
             remembered: remembered(&message.event_times, &message.event_hashes)?,
             horizon: message
@@ -104,7 +104,11 @@ pub fn from_proto(message: proto::Record) -> Result<Record, StoreError> {
         },
         credits: message.credit_hashes.into_iter().map(IdHash).collect(),
         touches: touches(message.touches)?,
-        reached_stages: names(message.reached_stages)?,
+        reached_stages: message
+            .reached_stages
+            .into_iter()
+            .map(name)
+            .collect::<Result<_, _>>()?,
         influence_time,
         influence,
     })
@@ -209,13 +213,16 @@ fn count_groups(groups: Vec<proto::CountGroup>) -> Result<Vec<CountGroup>, Store
         if decoded.iter().any(|other| other.half_life == half_life) {
             return Err(corrupt("it has two groups of counts with one half-life"));
         }
-        let counts = named_counts(group.counts)?;
+        let counts = named_counts(group.counts, name)?;
         decoded.push(CountGroup { half_life, counts });
     }
     Ok(decoded)
 }
 
-fn named_counts(counts: Vec<proto::NamedCount>) -> Result<Vec<NamedCount>, StoreError> {
+fn named_counts(
+    counts: Vec<proto::NamedCount>,
+    name: fn(String) -> Result<String, StoreError>,
+) -> Result<Vec<NamedCount>, StoreError> {
     check_ascending(&counts, |count| count.name.as_str())?;
     counts
         .into_iter()
@@ -257,7 +264,11 @@ fn touches(touches: Vec<proto::Touch>) -> Result<Vec<Touch>, StoreError> {
                 time: time(touch.time)?,
                 author_id: ProfileId::new(&touch.author_id)
                     .ok_or_else(|| corrupt("it was touched by a malformed profile id"))?,
-                topics: names(touch.topics)?,
+                topics: touch
+                    .topics
+                    .into_iter()
+                    .map(topic)
+                    .collect::<Result<_, _>>()?,
                 stage: name_or_empty(touch.stage)?,
             })
         })
@@ -274,7 +285,7 @@ fn influence_cells(cells: Vec<proto::InfluenceCell>) -> Result<Vec<InfluenceCell
         .into_iter()
         .map(|cell| {
             Ok(InfluenceCell {
-                topic: name(cell.topic)?,
+                topic: topic(cell.topic)?,
                 stage: name_or_empty(cell.stage)?,
                 credit: finite(cell.credit)?,
                 touches: cell.touches,
@@ -295,10 +306,6 @@ fn check_ascending<'a, T, K: PartialOrd>(
     }
 }
 
-fn names(texts: Vec<String>) -> Result<Vec<String>, StoreError> {
-    texts.into_iter().map(name).collect()
-}
-
 fn name(text: String) -> Result<String, StoreError> {
     bounded(text, MAX_NAME_BYTES)
 }
@@ -309,6 +316,10 @@ fn name_or_empty(text: String) -> Result<String, StoreError> {
     } else {
         name(text)
     }
+}
+
+fn topic(text: String) -> Result<String, StoreError> {
+    bounded(text, MAX_TAG_BYTES)
 }
 
 fn event_type(text: String) -> Result<String, StoreError> {
@@ -569,6 +580,33 @@ mod tests {
             message.counts = vec![group.clone(), group];
         });
         refused(|message| message.touches.push(proto::Touch::default()));
+    }
+
+    #[test]
+    fn a_topic_of_the_longest_name_survives() {
+        let topic = "t".repeat(MAX_TAG_BYTES);
+        let record = Record {
+            interests: vec![NamedCount {
+                name: topic.clone(),
+                value: 1.0,
+            }],
+            touches: vec![Touch {
+                event: IdHash(1),
+                time: Timestamp::EPOCH,
+                author_id: ProfileId::new("bob").unwrap(),
+                topics: vec![topic.clone()],
+                stage: String::new(),
+            }],
+            influence: vec![InfluenceCell {
+                topic,
+                stage: String::new(),
+                credit: 1.0,
+                touches: 1,
+                advance_millionths: 0,
+            }],
+            ..Record::default()
+        };
+        assert_eq!(decode(&encode(&record)), Ok(record));
     }
 
     #[test]
