@@ -29,6 +29,10 @@ pub const MAX_HALF_LIFE: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 pub const MAX_COOLDOWN: Duration = MAX_HALF_LIFE;
 /// What one match may add to a count.
 pub const MAX_VALUE: f64 = 1e6;
+/// The greatest count or credit that a record may hold. Events never get there, because a
+/// double that is this great no longer grows by what one of them adds; a greater one in what
+/// is read is damage, and would make points infinite.
+pub const MAX_COUNT: f64 = 1e30;
 /// The greatest weight, base, limit or bound of a model, in magnitude.
 pub const MAX_POINTS: f64 = 1e9;
 /// Below this a fading score is zero and holds no rank, in points.

@@ -12,7 +12,7 @@ use crate::{
     scoring::{
         CountGroup, EventMemory, HalfLife, IdHash, InfluenceCell, NamedCount, ProfileId, Record,
         Timestamp, Touch,
-        limits::{MAX_NAME_BYTES, MAX_TAG_BYTES, MAX_TYPE_BYTES},
+        limits::{MAX_COUNT, MAX_NAME_BYTES, MAX_TAG_BYTES, MAX_TYPE_BYTES},
     },
 };
 
@@ -229,7 +229,7 @@ fn named_counts(
         .map(|count| {
             Ok(NamedCount {
                 name: name(count.name)?,
-                value: finite(count.value)?,
+                value: amount(count.value)?,
             })
         })
         .collect()
@@ -287,7 +287,7 @@ fn influence_cells(cells: Vec<proto::InfluenceCell>) -> Result<Vec<InfluenceCell
             Ok(InfluenceCell {
                 topic: topic(cell.topic)?,
                 stage: name_or_empty(cell.stage)?,
-                credit: finite(cell.credit)?,
+                credit: amount(cell.credit)?,
                 touches: cell.touches,
                 advance_millionths: cell.advance_millionths,
             })
@@ -336,11 +336,12 @@ fn bounded(text: String, max_bytes: usize) -> Result<String, StoreError> {
     Ok(text)
 }
 
-fn finite(value: f64) -> Result<f64, StoreError> {
-    if value.is_finite() {
+/// A count or a credit.
+fn amount(value: f64) -> Result<f64, StoreError> {
+    if (0.0..=MAX_COUNT).contains(&value) {
         Ok(value + 0.0)
     } else {
-        Err(corrupt("it has a number that is not finite"))
+        Err(corrupt(format!("{value} is no count")))
     }
 }
 
@@ -395,9 +396,13 @@ mod tests {
         prop::collection::btree_map(any_name(), value, 0..5)
     }
 
+    fn any_amount() -> impl Strategy<Value = f64> {
+        0.0..=MAX_COUNT
+    }
+
     fn any_counts() -> impl Strategy<Value = Vec<NamedCount>> {
         let named = |(name, value)| NamedCount { name, value };
-        prop::collection::btree_map(any_name(), any_number(), 0..5)
+        prop::collection::btree_map(any_name(), any_amount(), 0..5)
             .prop_map(move |counts| counts.into_iter().map(named).collect())
     }
 
@@ -440,7 +445,7 @@ mod tests {
 
     fn any_influence() -> impl Strategy<Value = Vec<InfluenceCell>> {
         let names = (any_name(), "[a-z]{0,3}");
-        let numbers = (any_number(), any::<u64>(), any::<u64>());
+        let numbers = (any_amount(), any::<u64>(), any::<u64>());
         prop::collection::btree_map(names, numbers, 0..4).prop_map(|cells| {
             cells
                 .into_iter()
@@ -553,7 +558,9 @@ mod tests {
         refused(|message| message.last_event_time = -1);
         refused(|message| message.interests = vec![count("b", 1.0), count("a", 1.0)]);
         refused(|message| message.interests = vec![count("a", 1.0), count("a", 1.0)]);
-        refused(|message| message.interests = vec![count("a", f64::NAN)]);
+        for value in [f64::NAN, f64::INFINITY, -1.0, 2.0 * MAX_COUNT] {
+            refused(|message| message.interests = vec![count("a", value)]);
+        }
         refused(|message| message.interests = vec![count("", 1.0)]);
         refused(|message| message.interests = vec![count(&"a".repeat(65), 1.0)]);
         refused(|message| message.seen_types = vec!["b".to_owned(), "a".to_owned()]);
