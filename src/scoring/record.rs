@@ -17,7 +17,7 @@ pub struct Record {
     /// The time of the latest event that counted; `EPOCH` before the first. All counts
     /// and interests are the values at this instant.
     pub last_event_time: Timestamp,
-    /// Faded counts of signals by half-life (`None` does not fade), each ascending by name.
+    /// Faded counts of signals, ascending by half-life; `None` (does not fade) comes first.
     pub counts: Vec<CountGroup>,
     /// When each signal with a cooldown last counted.
     pub last_counted: BTreeMap<String, Timestamp>,

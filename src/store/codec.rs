@@ -210,12 +210,10 @@ fn count_groups(groups: Vec<proto::CountGroup>) -> Result<Vec<CountGroup>, Store
                     .ok_or_else(|| corrupt(format!("{nanos} ns is no half-life")))?,
             ),
         };
-        if decoded.iter().any(|other| other.half_life == half_life) {
-            return Err(corrupt("it has two groups of counts with one half-life"));
-        }
         let counts = named_counts(group.counts, name)?;
         decoded.push(CountGroup { half_life, counts });
     }
+    check_ascending(&decoded, |group| group.half_life)?;
     Ok(decoded)
 }
 
@@ -585,6 +583,13 @@ mod tests {
                 counts: vec![],
             };
             message.counts = vec![group.clone(), group];
+        });
+        refused(|message| {
+            let group = |half_life| proto::CountGroup {
+                half_life,
+                counts: vec![],
+            };
+            message.counts = vec![group(60_000_000_000), group(0)];
         });
         refused(|message| message.touches.push(proto::Touch::default()));
     }
