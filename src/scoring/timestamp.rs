@@ -5,6 +5,8 @@ use std::fmt;
 use super::limits::MIN_HALF_LIFE;
 
 const NANOS_PER_SECOND: i64 = 1_000_000_000;
+/// How far an amount is followed back into the past, in half-lives.
+const MAX_HALF_LIVES_BACK: f64 = 512.0;
 
 /// An instant: nanoseconds since 1970-01-01T00:00:00Z, never negative.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -70,12 +72,14 @@ impl HalfLife {
     }
 
     /// What is left of 1 after the time from `from` to `to`:
-    /// `2^(-(to - from) / half_life)`. Above 1 when `to` is before `from`.
+    /// `2^(-(to - from) / half_life)`. Above 1 when `to` is before `from`, but at most 2^512,
+    /// so that whatever is multiplied with it stays finite.
     pub fn remaining(self, from: Timestamp, to: Timestamp) -> f64 {
         if from == to {
             return 1.0;
         }
-        (-(to.0 - from.0) as f64 / self.0 as f64).exp2()
+        let half_lives = (from.0 - to.0) as f64 / self.0 as f64;
+        half_lives.min(MAX_HALF_LIVES_BACK).exp2()
     }
 
     /// How many half-lives lie between 1970 and `at`: the slope term of a rank key.

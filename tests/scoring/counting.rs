@@ -255,3 +255,26 @@ fn an_event_of_the_past_counts_faded_and_moves_no_clock() {
     assert_eq!(record.first_seen_time, at(0));
     assert!((points(&model, &record, at(7 * DAY), "interest") - 6.0).abs() < 1e-12);
 }
+
+#[test]
+fn every_number_is_finite_even_long_before_the_last_event() {
+    let source = "[scores.heat]\nhalf_life = \"1m\"\n[[signals]]\nname = \"visited\"\non = \"visit\"\npoints = { heat = 1e9 }\n[[signals]]\nname = \"left\"\non = \"leave\"\npoints = { heat = -1 }\n[[topics]]\nname = \"price\"\n[interests]\nhalf_life = \"1m\"\n";
+    let model = model(source);
+    let visit = bellwether::scoring::Event {
+        tags: vec!["price".to_owned()],
+        ..event("1", "visit")
+    };
+    let (record, _) = replay(&model, &[(at(0), visit), (at(DAY), event("2", "leave"))]);
+    for offset in [-DAY, -4_000 * DAY, DAY, 4_000 * DAY] {
+        let profile = view(&model, &record, at(offset));
+        let score = &profile.scores[0];
+        assert!(score.points.is_finite(), "{score:?}");
+        for part in &score.contributions {
+            assert!(
+                part.count.is_finite() && part.points.is_finite(),
+                "{part:?}"
+            );
+        }
+        assert!(profile.topics.iter().all(|topic| topic.points.is_finite()));
+    }
+}
