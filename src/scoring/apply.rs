@@ -145,7 +145,7 @@ impl<'m> Judgement<'m> {
         if record.event_count == 0 || context.at < record.first_seen_time {
             record.first_seen_time = context.at;
         }
-        record.event_count += 1;
+        record.event_count = record.event_count.saturating_add(1);
         record
             .memory
             .remember(context.at, event.id, context.remembered_events);
@@ -201,8 +201,10 @@ impl<'m> Judgement<'m> {
                 continue;
             };
             cell.credit += added;
-            cell.touches += credit.touches;
-            cell.advance_millionths += credit.advance_millionths;
+            cell.touches = cell.touches.saturating_add(credit.touches);
+            cell.advance_millionths = cell
+                .advance_millionths
+                .saturating_add(credit.advance_millionths);
             self.totals
                 .push((topic.clone(), credit.touches, credit.advance_millionths));
         }

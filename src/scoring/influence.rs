@@ -181,8 +181,10 @@ pub(super) fn on_topic(record: &Record, topic: &str, stage: Option<&str>) -> Top
     for cell in &record.influence {
         if cell.topic == topic && stage.is_none_or(|stage| cell.stage == stage) {
             sum.credit += cell.credit;
-            sum.touches += cell.touches;
-            sum.advance_millionths += cell.advance_millionths;
+            sum.touches = sum.touches.saturating_add(cell.touches);
+            sum.advance_millionths = sum
+                .advance_millionths
+                .saturating_add(cell.advance_millionths);
         }
     }
     sum

@@ -1,7 +1,8 @@
 //! Who gets credit, for what, and how often.
 
 use bellwether::scoring::{
-    Credit, Event, IdHash, Judgement, Model, ProfileId, Record, influence_probability,
+    Credit, Event, IdHash, InfluenceCell, InfluenceQuestion, Judgement, Model, ProfileId, Record,
+    influence_probability, influencer,
 };
 
 use crate::{DAY, at, context, event, model};
@@ -174,4 +175,40 @@ fn one_lucky_touch_does_not_win() {
     assert!((lucky - 2.0 / 11.0).abs() < 1e-12);
     assert!(steady > lucky, "{steady} {lucky}");
     assert_eq!(influence_probability((0, 0), (0, 0)), 0.0);
+}
+
+#[test]
+fn totals_at_the_end_of_their_range_stay_there() {
+    let model = model(MODEL);
+    let (_, mut credits) = credits(&model, &[(0, reply("1", "bob", &["price"]))]);
+    let mut credit = credits.remove(0);
+    credit.advance_millionths = 1;
+    let mut record = Record {
+        event_count: u64::MAX,
+        ..Record::default()
+    };
+    for stage in ["", "awareness"] {
+        record.influence.push(InfluenceCell {
+            topic: "price".to_owned(),
+            stage: stage.to_owned(),
+            credit: 1.0,
+            touches: u64::MAX,
+            advance_millionths: u64::MAX,
+        });
+    }
+    let bob = ProfileId::new("bob").unwrap();
+    let mut judgement = Judgement::new(&model, bob.clone(), record);
+    assert!(judgement.credit(&credit));
+    judgement.apply(&event("2", "visit"), &context(at(0)));
+    let record = judgement.finish().record;
+    assert_eq!(record.event_count, u64::MAX);
+    let question = InfluenceQuestion {
+        topic: "price",
+        stage: None,
+        totals: (u64::MAX, u64::MAX),
+        at: at(0),
+    };
+    let influencer = influencer(&model, &bob, &record, &question);
+    assert_eq!(influencer.touches, u64::MAX);
+    assert!(influencer.influence_probability.is_finite());
 }
