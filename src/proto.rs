@@ -3,7 +3,12 @@
 pub mod attributes;
 
 /// `google.rpc`.
-#[allow(missing_docs, clippy::all, clippy::pedantic)]
+#[allow(
+    missing_docs,
+    clippy::all,
+    clippy::pedantic,
+    rustdoc::broken_intra_doc_links
+)]
 pub mod google {
     /// `google.rpc`.
     pub mod rpc {

@@ -1,3 +1,5 @@
+//! A server as a whole: health, reflection, limits, and a stop that loses nothing.
+
 use std::time::Duration;
 
 use tokio::{sync::oneshot, task::JoinHandle, time::Instant};

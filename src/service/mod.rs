@@ -39,6 +39,10 @@ pub struct Settings {
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// The clock of the machine.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that tells the time of events"
+)]
 pub fn system_clock() -> Clock {
     Arc::new(|| {
         let since_epoch = std::time::SystemTime::UNIX_EPOCH

@@ -1,3 +1,5 @@
+//! Requests as callers send them: good ones are read, bad ones name every wrong field.
+
 use tonic::Code;
 use tonic_types::StatusExt as _;
 

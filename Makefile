@@ -1,0 +1,64 @@
+# `make help` lists the targets. `make check` only reads; `make fix` writes.
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+BINARY := $(TARGET)/release/bellwether
+BUF := @bufbuild/buf@1.75.0
+SECONDS ?= 600
+
+.PHONY: help test check fix binary python test-clients test-data bench fuzz
+
+help: ## Say what each target does
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 16
+
+test: cargo ## Run every test that needs nothing but this repository and Rust
+	cargo test --locked
+
+check: cargo ## Format, lints, documentation, proto and example models; changes nothing
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
+	cargo run --locked --quiet -- check models
+	@if command -v npx >/dev/null; then \
+		echo "npx $(BUF) lint proto"; npx --yes $(BUF) lint proto; \
+	else \
+		echo "npx is missing, so the proto was NOT linted; it comes with Node.js: https://nodejs.org"; \
+	fi
+
+fix: cargo ## Format, and apply what clippy can mend by itself
+	cargo fmt
+	cargo clippy --locked --all-targets --fix --allow-dirty --allow-staged
+
+test-clients: binary python ## Drive a real server with a Python client made from the proto
+	BELLWETHER_BINARY=$(BINARY) .venv/bin/python -m pytest tests/clients
+
+test-data: data binary python ## Compare replays of real data with a recomputation: DATA=directory
+	BELLWETHER_BINARY=$(BINARY) BELLWETHER_DATA=$(abspath $(DATA)) .venv/bin/python -m pytest tests/data
+
+bench: cargo ## Measure the core and the wire
+	cargo bench --locked
+
+fuzz: cargo ## Fuzz each target for SECONDS (600); needs nightly Rust and cargo-fuzz
+	@cargo +nightly fuzz --version >/dev/null 2>&1 || { \
+		echo "rustup toolchain install nightly && cargo install cargo-fuzz --locked"; exit 1; } >&2
+	@for target in $$(cargo +nightly fuzz list); do \
+		echo "cargo +nightly fuzz run $$target"; \
+		cargo +nightly fuzz run $$target -- -max_total_time=$(SECONDS) || exit 1; \
+	done
+
+binary: cargo
+	cargo build --locked --release --bin bellwether
+
+python:
+	sh tests/python/setup.sh
+
+# What a target cannot do without, and how to get it.
+
+.PHONY: cargo data
+cargo:
+	@command -v cargo >/dev/null || { \
+		echo "cargo is missing; it comes with Rust: https://rustup.rs"; exit 1; } >&2
+
+data:
+	@test -n "$(DATA)" || { \
+		echo "say where the data is: make test-data DATA=directory"; exit 1; } >&2
+	@test -d "$(DATA)" || { echo "there is no directory $(DATA)"; exit 1; } >&2

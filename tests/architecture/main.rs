@@ -1,0 +1,235 @@
+//! The rooms of the source and the direction of the arrows between them, tested on the
+//! source text; ARCHITECTURE.md says why they are as they are.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+mod source;
+
+use source::{Name, SOURCES, Source};
+
+/// Every room with the rooms that it may name, each of which stands above it: there is no
+/// way round in a circle.
+const ROOMS: [(&str, &[&str]); 10] = [
+    ("scoring", &[]),
+    ("limits", &["scoring"]),
+    ("proto", &["scoring"]),
+    ("config", &["limits"]),
+    ("telemetry", &["config", "limits"]),
+    ("store", &["scoring", "proto"]),
+    ("service", &["scoring", "store", "telemetry"]),
+    (
+        "grpc",
+        &[
+            "scoring",
+            "limits",
+            "proto",
+            "config",
+            "telemetry",
+            "store",
+            "service",
+        ],
+    ),
+    (
+        "server",
+        &["config", "telemetry", "store", "service", "grpc"],
+    ),
+    (
+        "cli",
+        &[
+            "scoring",
+            "limits",
+            "proto",
+            "config",
+            "telemetry",
+            "store",
+            "server",
+        ],
+    ),
+];
+
+/// What the pure core may use of other crates, `std` and `core` apart.
+const CRATES_OF_SCORING: [&str; 7] = [
+    "aho_corasick",
+    "cel",
+    "strsim",
+    "thiserror",
+    "toml",
+    "unicode_segmentation",
+    "xxhash_rust",
+];
+
+/// What `std` has that is not pure.
+const IMPURE: [&str; 8] = [
+    "env", "fs", "io", "net", "process", "sync", "thread", "time",
+];
+/// What is pure all the same: shared text, and a span of time.
+const PURE: [&str; 2] = ["std::sync::Arc", "std::time::Duration"];
+
+/// Lines of a file before its tests: one reading.
+const MAX_LINES: usize = 450;
+/// Files that are longer, with the lines that they may not grow beyond. Split one and take
+/// it off the list; nothing is added to it.
+const LONGER: [(&str, usize); 6] = [
+    ("src/cli/replay/engine.rs", 521),
+    ("src/scoring/apply.rs", 490),
+    ("src/scoring/model/compile.rs", 557),
+    ("src/scoring/model/condition.rs", 654),
+    ("src/scoring/model/file.rs", 669),
+    ("src/service/write.rs", 529),
+];
+
+/// Fails with every name that breaks a rule.
+fn refuse(rule: &str, breaks_it: impl Fn(&Source, &Name) -> bool) {
+    let offenders: Vec<String> = SOURCES
+        .iter()
+        .flat_map(|source| {
+            let offending = source.names.iter().filter(|name| breaks_it(source, name));
+            offending.map(move |name| format!("{} names {}", source.path, name.text()))
+        })
+        .collect();
+    assert!(offenders.is_empty(), "{rule}:\n{}", offenders.join("\n"));
+}
+
+#[test]
+fn names_are_found_however_they_are_written() {
+    let text = r##"//! A file with crate::in_a_comment.
+use crate::{scoring::{Model, limits as bounds}, store::*};
+use tokio::sync::mpsc; // std::net
+fn f<'a>(text: &'a str) -> super::Other {
+    let quoted = ("crate::in_a_string \" ", r#"super::too"#, '"', b'\'');
+    crate::config::help(); self::g(super::super::grpc::h)
+}
+#[cfg(test)]
+mod tests { use crate::in_a_test; }
+"##;
+    let source = Source::new("src/service/read.rs", text, &Default::default());
+    let names: Vec<String> = source.names.iter().map(Name::text).collect();
+    let expected = [
+        "crate::scoring::Model",
+        "crate::scoring::limits",
+        "crate::store",
+        "tokio::sync::mpsc",
+        "crate::service::Other",
+        "crate::config::help",
+        "crate::service::read::g",
+        "crate::grpc::h",
+    ];
+    assert_eq!(names, expected);
+    assert_eq!((source.room.as_str(), source.lines), ("service", 7));
+}
+
+#[test]
+fn every_room_names_only_the_rooms_above_it() {
+    for (position, (room, named)) in ROOMS.iter().enumerate() {
+        for name in *named {
+            let above = ROOMS[..position].iter().any(|(other, _)| other == name);
+            assert!(above, "{room} may not name {name}, which stands below it");
+        }
+    }
+    refuse(
+        "an arrow between rooms is missing in ROOMS",
+        |source, name| {
+            let Some((room, named)) = ROOMS.iter().find(|(room, _)| *room == source.room) else {
+                return !["lib", "main"].contains(&source.room.as_str());
+            };
+            name.room()
+                .is_some_and(|other| other != *room && !named.contains(&other))
+        },
+    );
+}
+
+#[test]
+fn scoring_is_pure() {
+    refuse(
+        "scoring knows no clock, no input or output and no randomness",
+        |source, name| {
+            let is_impure = match name.foreign().as_slice() {
+                ["std", module, ..] => {
+                    IMPURE.contains(module) && !PURE.contains(&name.text().as_str())
+                }
+                [first, ..] => {
+                    source.dependencies.contains(*first) && !CRATES_OF_SCORING.contains(first)
+                }
+                [] => false,
+            };
+            source.room == "scoring" && (is_impure || name.has("SystemTime") || name.has("Instant"))
+        },
+    );
+    for source in SOURCES.iter().filter(|source| source.room == "scoring") {
+        let waits = source.words.iter().any(|word| word == "async");
+        assert!(!waits, "{} is async", source.path);
+    }
+}
+
+#[test]
+fn only_the_embedded_store_names_its_engine() {
+    refuse("fjall and wabi_tree stay inside", |source, name| {
+        (name.has("fjall") || name.has("wabi_tree"))
+            && !source.path.starts_with("src/store/embedded/")
+    });
+}
+
+#[test]
+fn grpc_names_of_the_store_only_what_every_store_is() {
+    refuse(
+        "grpc works with any store and reads no record",
+        |source, name| {
+            let is_concrete = match name.own().as_slice() {
+                ["store", item, ..] => !["Cursor", "Store", "StoreError"].contains(item),
+                ["store"] | ["proto", "record", ..] => true,
+                _ => false,
+            };
+            source.room == "grpc" && is_concrete
+        },
+    );
+}
+
+#[test]
+fn messages_of_the_public_api_stay_in_grpc_and_in_its_clients() {
+    refuse("proto::v1 is the wire's", |source, name| {
+        matches!(name.own().as_slice(), ["proto", "v1", ..])
+            && !["grpc", "cli"].contains(&source.room.as_str())
+    });
+}
+
+#[test]
+fn only_the_service_stamps_arrivals() {
+    // A client moves old data to now and prints instants; an error message formats one.
+    let may_read = ["src/service/mod.rs", "src/cli/instant.rs"];
+    refuse("the clock belongs to the service", |source, name| {
+        let formats = source.path == "src/grpc/status.rs" && name.has("UNIX_EPOCH");
+        (name.has("SystemTime") || name.has("UNIX_EPOCH"))
+            && !formats
+            && !may_read.contains(&source.path.as_str())
+    });
+}
+
+#[test]
+fn only_serve_reads_the_environment() {
+    refuse("configuration comes from one lookup", |source, name| {
+        name.text().contains("env::var") && source.path != "src/cli/serve.rs"
+    });
+}
+
+#[test]
+fn every_file_says_what_it_is_for_and_fits_in_one_reading() {
+    for source in SOURCES.iter() {
+        let says = source.text.starts_with("//! ");
+        assert!(says, "{} does not begin with //!", source.path);
+        let longer = LONGER.iter().find(|(path, _)| *path == source.path);
+        let most = longer.map_or(MAX_LINES, |(_, lines)| *lines);
+        assert!(
+            source.lines <= most,
+            "{} has {} lines before its tests, more than {most}; split it",
+            source.path,
+            source.lines
+        );
+        if longer.is_some() {
+            let is_still = source.lines > MAX_LINES;
+            assert!(is_still, "{} is short now; take it off LONGER", source.path);
+        }
+    }
+    for (path, _) in LONGER {
+        let exists = SOURCES.iter().any(|source| source.path == path);
+        assert!(exists, "{path} is gone; take it off LONGER");
+    }
+}
