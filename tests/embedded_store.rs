@@ -161,7 +161,11 @@ async fn a_disk_that_takes_no_more_stops_the_writes_and_loses_nothing() {
         "{}: {printed}",
         output.status
     );
-    let last = printed.lines().filter_map(acknowledged).last().unwrap();
+    let last = printed
+        .lines()
+        .filter_map(acknowledged)
+        .next_back()
+        .unwrap();
     find_acknowledged(&directory, last).await;
 }
 

@@ -201,7 +201,7 @@ async fn show_segment(client: &mut Client, model: &Model) -> Result<String, Fail
             .await?
             .into_inner();
         if !response.profiles.is_empty() {
-            return Ok(describe_segment(&segment, &response));
+            return Ok(describe_segment(segment, &response));
         }
     }
     Ok("No segment of the model has members yet.\n\n".to_owned())

@@ -5,7 +5,7 @@
 
 use super::{
     Attributes, CountGroup, Credit, Event, HalfLife, Model, NamedCount, Profile, ProfileId,
-    RankChange, RankKey, RankName, Recollection, Record, Timestamp,
+    RankChange, RankKey, RankName, Recollection, Record, Timestamp, TopicShare,
     explain::Detail,
     influence::Arrival,
     limits::{MAX_SEEN_TYPES, MAX_VALUE},
@@ -56,9 +56,8 @@ pub struct Outcome {
     pub ranks: Vec<RankChange>,
     /// Effects on others, to be committed before the record.
     pub credits: Vec<Credit>,
-    /// What the record's new influence adds to the totals of its topics: the topic, touches
-    /// and millionths of advances.
-    pub totals: Vec<(String, u64, u64)>,
+    /// What the record's new influence adds to the totals of its topics.
+    pub totals: Vec<TopicShare>,
     /// The attribute rules, signals, stages and segments whose expressions failed.
     pub failed_rules: Vec<String>,
     /// Whether anything changed; when not, there is nothing to write.
@@ -87,7 +86,7 @@ pub struct Judgement<'m> {
     old_keys: Vec<(RankName, RankKey)>,
     old_influence_keys: Option<Vec<(RankName, RankKey)>>,
     credits: Vec<Credit>,
-    totals: Vec<(String, u64, u64)>,
+    totals: Vec<TopicShare>,
     failed_rules: Vec<String>,
     changed: bool,
 }

@@ -29,5 +29,5 @@ pub use model::{Mistake, Model};
 pub use profile::{Contribution, Influencer, Profile, Score, TopicInterest};
 pub use rank::{KeyRange, RankChange, RankKey, RankName, Slope};
 pub use record::{CountGroup, EventMemory, InfluenceCell, NamedCount, Recollection, Record, Touch};
-pub use standing::index;
+pub use standing::{TopicShare, index};
 pub use timestamp::{HalfLife, Timestamp};

@@ -142,12 +142,12 @@ impl Standing {
     }
 }
 
-/// Where a stored record belongs in indexes: its rank keys, and by topic the touches and
-/// millionths of advances that it adds to the totals.
-pub fn index(
-    model: &Model,
-    record: &Record,
-) -> (Vec<(RankName, RankKey)>, Vec<(String, u64, u64)>) {
+/// What a record adds to the totals of a topic: the topic, touches, and millionths of
+/// advances.
+pub type TopicShare = (String, u64, u64);
+
+/// Where a stored record belongs in indexes: its rank keys, and its share of the totals.
+pub fn index(model: &Model, record: &Record) -> (Vec<(RankName, RankKey)>, Vec<TopicShare>) {
     let mut keys = Standing::of(model, record).rank_keys(model);
     keys.extend(super::influence::keys(model, record));
     let totals = record

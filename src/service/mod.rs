@@ -19,7 +19,7 @@ pub use read::{Funnel, InfluencerPage, InfluencerQuery, SegmentPage, SegmentQuer
 pub use write::{PendingScores, ProfileUpdate, Scored};
 
 use crate::{
-    scoring::{Model, Tenant, Timestamp, index},
+    scoring::{Model, Tenant, Timestamp, TopicShare, index},
     store::{IndexEntry, Store, TopicTotals, TotalsChange},
 };
 
@@ -173,7 +173,7 @@ async fn rebuild<S: Store>(store: &S, tenant: &Tenant, model: &Model) -> Result<
     Ok(())
 }
 
-fn totals_change((topic, touches, advance_millionths): (String, u64, u64)) -> TotalsChange {
+fn totals_change((topic, touches, advance_millionths): TopicShare) -> TotalsChange {
     TotalsChange {
         topic,
         added: TopicTotals {

@@ -68,13 +68,12 @@ const PURE: [&str; 2] = ["std::sync::Arc", "std::time::Duration"];
 const MAX_LINES: usize = 450;
 /// Files that are longer, with the lines that they may not grow beyond. Split one and take
 /// it off the list; nothing is added to it.
-const LONGER: [(&str, usize); 6] = [
+const LONGER: [(&str, usize); 5] = [
     ("src/cli/replay/engine.rs", 521),
     ("src/scoring/apply.rs", 490),
     ("src/scoring/model/compile.rs", 557),
     ("src/scoring/model/condition.rs", 654),
     ("src/scoring/model/file.rs", 669),
-    ("src/service/write.rs", 529),
 ];
 
 /// Fails with every name that breaks a rule.

@@ -381,10 +381,10 @@ impl Names<'_> {
     }
 
     fn resolve(&mut self, node: &mut IdedExpr) {
-        if let Some(path) = path_of(node) {
-            if !self.locals.contains(&path.segments[0].to_owned()) {
-                return self.resolve_path(node);
-            }
+        if let Some(path) = path_of(node)
+            && !self.locals.contains(&path.segments[0].to_owned())
+        {
+            return self.resolve_path(node);
         }
         match &mut node.expr {
             Expr::Literal(literal) => {
