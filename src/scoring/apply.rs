@@ -118,7 +118,10 @@ impl<'m> Judgement<'m> {
 
     /// Counts an event.
     pub fn apply(&mut self, event: &Event, context: &Context) -> EventOutcome {
-        match self.record.memory.recall(context.at, event.id) {
+        // As it was sent: what came from the future would count at another instant, and so
+        // once more, when it is sent again.
+        let known_by = event.time.unwrap_or(context.at);
+        match self.record.memory.recall(known_by, event.id) {
             Recollection::Known => return EventOutcome::Duplicate,
             Recollection::TooOld => return EventOutcome::TooOld,
             Recollection::New => {}
@@ -147,7 +150,7 @@ impl<'m> Judgement<'m> {
         record.event_count = record.event_count.saturating_add(1);
         record
             .memory
-            .remember(context.at, event.id, context.remembered_events);
+            .remember(known_by, event.id, context.remembered_events);
         self.changed = true;
         self.standing
             .refresh(self.model, &self.record, facts_changed);

@@ -278,3 +278,21 @@ fn every_number_is_finite_even_long_before_the_last_event() {
         assert!(profile.topics.iter().all(|topic| topic.points.is_finite()));
     }
 }
+
+#[test]
+fn an_event_ahead_of_the_clock_counts_at_its_arrival_and_once_however_often_it_comes() {
+    let model = model(MODEL);
+    let mut ahead = event("1", "visit");
+    ahead.time = Some(at(30 * SECOND));
+    let arrivals = [0, 2, 60].map(|second| {
+        let arrival = at(second * SECOND);
+        (arrival.min(at(30 * SECOND)), ahead.clone())
+    });
+    let (record, outcomes) = replay(&model, &arrivals);
+    assert!(matches!(outcomes[0], EventOutcome::Applied { .. }));
+    assert_eq!(
+        outcomes[1..],
+        [EventOutcome::Duplicate, EventOutcome::Duplicate]
+    );
+    assert_eq!((record.event_count, record.last_event_time), (1, at(0)));
+}
