@@ -4,6 +4,8 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 BINARY := $(TARGET)/release/bellwether
 BUF := @bufbuild/buf@1.75.0
 SECONDS ?= 600
+# The build that reads the example models.
+PROFILE ?= dev
 
 .PHONY: help test check fix binary python test-clients test-data bench fuzz
 
@@ -17,7 +19,7 @@ check: cargo ## Format, lints, documentation, proto and example models; changes 
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
-	cargo run --locked --quiet -- check models
+	cargo run --locked --quiet --profile $(PROFILE) -- check models
 	@if command -v npx >/dev/null; then \
 		echo "npx $(BUF) lint proto"; npx --yes $(BUF) lint proto; \
 	else \

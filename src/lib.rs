@@ -1,4 +1,25 @@
 //! Bellwether: social and lead scoring over gRPC.
+//!
+//! In reading order, each room naming only those before it:
+//!
+//! ```text
+//!                   scoring    pure: what an event does to a record, and what a record means
+//!                      ▲
+//!           limits   proto     bounds of the shell; what build.rs generates
+//!           config   telemetry
+//!                      ▲
+//!                    store     records and ranks; interprets nothing
+//!                      ▲
+//!                   service    load, apply, commit; stamps arrivals
+//!                      ▲
+//!   request ──────►  grpc      messages in, calls of the service, messages out
+//!                      ▲
+//!                   server     all of it in one process
+//!                      ▲
+//!                     cli      the commands, most of them clients of a running server
+//! ```
+//!
+//! ARCHITECTURE.md tells the rest; `tests/architecture` holds the arrows.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
 pub mod cli;
