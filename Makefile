@@ -4,6 +4,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 BINARY := $(TARGET)/release/bellwether
 BUF := @bufbuild/buf@1.75.0
 SECONDS ?= 600
+FUZZ_TARGETS := $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 # The build that reads the example models.
 PROFILE ?= dev
 
@@ -39,12 +40,16 @@ test-data: data binary python ## Compare replays of real data with a recomputati
 bench: cargo ## Measure the core and the wire
 	cargo bench --locked
 
-fuzz: cargo ## Fuzz each target for SECONDS (600); needs nightly Rust and cargo-fuzz
-	@cargo +nightly fuzz --version >/dev/null 2>&1 || { \
-		echo "rustup toolchain install nightly && cargo install cargo-fuzz --locked"; exit 1; } >&2
-	@for target in $$(cargo +nightly fuzz list); do \
-		echo "cargo +nightly fuzz run $$target"; \
-		cargo +nightly fuzz run $$target -- -max_total_time=$(SECONDS) || exit 1; \
+fuzz: cargo ## Fuzz each target for SECONDS (600); needs cargo-fuzz and a C++ compiler
+	@cargo fuzz --version >/dev/null 2>&1 || { \
+		echo "cargo-fuzz is missing: cargo install cargo-fuzz --locked"; exit 1; } >&2
+	@ulimit -s 2048; for target in $(FUZZ_TARGETS); do \
+		mkdir -p fuzz/corpus/$$target; \
+		dictionary=fuzz/dictionaries/$$target.dict; \
+		echo "fuzzing $$target for $(SECONDS) s"; \
+		cargo fuzz run --sanitizer none $$target fuzz/corpus/$$target fuzz/seeds/$$target -- \
+			-max_total_time=$(SECONDS) -max_len=65536 -timeout=10 -rss_limit_mb=2048 \
+			$$([ ! -f $$dictionary ] || echo -dict=$$dictionary) || exit 1; \
 	done
 
 binary: cargo

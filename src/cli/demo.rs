@@ -34,7 +34,7 @@ use crate::{
 
 /// A real community, converted to events.
 const COMMUNITY: &[u8] = include_bytes!("../../examples/data/conlang.jsonl");
-const ATTRIBUTION: &str = "Data: Constructed Languages, https://conlang.stackexchange.com, from \
+const ATTRIBUTION: &str = "Data: Constructed Languages Meta, https://conlang.meta.stackexchange.com, from \
      https://archive.org/details/stackexchange, by Stack Exchange, Inc. and its users, \
      CC BY-SA 3.0, converted to events.";
 /// The model of the demo, which is also the one that is built in.
