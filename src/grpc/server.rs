@@ -8,7 +8,7 @@ use std::{
 
 use futures_util::future::Either;
 use http::{Request, Response};
-use tokio::{net::TcpListener, sync::watch, time::MissedTickBehavior};
+use tokio::{net::TcpListener, sync::watch};
 use tonic::{
     body::Body,
     codec::CompressionEncoding,
@@ -58,6 +58,8 @@ pub async fn serve<S: Store>(
 ) -> Result<(), ServeError> {
     let (drain, is_draining) = watch::channel(false);
     let mut health = Health::new();
+    // Whoever is let in finds the health known: a watcher of an unknown name is turned away.
+    health.check::<S>(&service).await;
     let scoring = Scoring::<S>::new(Handlers::new(
         service.clone(),
         is_draining.clone(),
@@ -130,12 +132,14 @@ fn others(reporter: &HealthReporter) -> Result<Routes, tonic_reflection::server:
 /// The health of the server as a whole and of the scoring service: that of the store.
 struct Health {
     reporter: HealthReporter,
+    reported: Option<ServingStatus>,
 }
 
 impl Health {
     fn new() -> Self {
         Self {
             reporter: HealthReporter::new(),
+            reported: None,
         }
     }
 
@@ -145,21 +149,23 @@ impl Health {
         }
     }
 
+    /// Asks the service, and reports what is new.
+    async fn check<S: Store>(&mut self, service: &Service<S>) {
+        let status = match tokio::time::timeout(HEALTH_TIMEOUT, service.ping()).await {
+            Ok(Ok(())) => ServingStatus::Serving,
+            Ok(Err(_)) | Err(_) => ServingStatus::NotServing,
+        };
+        if self.reported.replace(status) != Some(status) {
+            tracing::info!(%status, "health");
+            self.report::<S>(status).await;
+        }
+    }
+
     /// Asks the service now and then, for ever.
-    async fn follow<S: Store>(&self, service: &Service<S>) -> Infallible {
-        let mut ticks = tokio::time::interval(HEALTH_INTERVAL);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut was = None;
+    async fn follow<S: Store>(&mut self, service: &Service<S>) -> Infallible {
         loop {
-            ticks.tick().await;
-            let status = match tokio::time::timeout(HEALTH_TIMEOUT, service.ping()).await {
-                Ok(Ok(())) => ServingStatus::Serving,
-                Ok(Err(_)) | Err(_) => ServingStatus::NotServing,
-            };
-            if was.replace(status) != Some(status) {
-                tracing::info!(%status, "health");
-                self.report::<S>(status).await;
-            }
+            tokio::time::sleep(HEALTH_INTERVAL).await;
+            self.check(service).await;
         }
     }
 

@@ -10,7 +10,7 @@ import grpc
 import pytest
 import snapshot
 from bellwether.v1 import scoring_pb2 as api
-from calls import event, get, score
+from calls import Refusal, event, get, score
 from replay import read_lines, replay, stream_events, update_profiles
 from server import REPOSITORY, Server
 
@@ -30,7 +30,7 @@ def refusal_to_start(store, model=None):
     assert code not in (0, None), output
     assert code > 0, f"ended by signal {-code}:\n{output}"
     assert "panicked" not in output
-    assert "listening on" not in output
+    assert "listening" not in output
     assert output.strip(), "without a word"
     return output
 
@@ -121,20 +121,32 @@ def test_a_restart_changes_nothing(store, community, undisturbed):
         snapshot.assert_same(community_at_its_end(server.stub, community), undisturbed)
 
 
-def test_sigterm_lets_an_open_stream_finish(store):
-    requests = queue.Queue()
+def test_sigterm_answers_what_a_stream_has_taken_and_takes_no_more(store):
+    finished = threading.Event()
+
+    def requests():
+        number = 0
+        while not finished.is_set():
+            yield api.ScoreEventsRequest(events=[event(f"event-{number}", second=number)])
+            number += 1
+
     server = Server(store)
-    stream = server.stub.ScoreEvents(iter(requests.get, None))
-    requests.put(api.ScoreEventsRequest(events=[event("before")]))
-    assert next(stream).results[0].response.outcome == api.EVENT_OUTCOME_APPLIED
-    server.terminate()
-    requests.put(api.ScoreEventsRequest(events=[event("during")]))
-    assert next(stream).results[0].response.outcome == api.EVENT_OUTCOME_APPLIED
-    requests.put(None)
-    assert list(stream) == []
+    stream = server.stub.ScoreEvents(requests())
+    answered = 0
+    with pytest.raises(grpc.RpcError) as caught:
+        for response in stream:
+            assert response.results[0].response.outcome == api.EVENT_OUTCOME_APPLIED
+            answered += 1
+            if answered == 50:
+                server.terminate()
+    finished.set()
     server.stop()
+    # A retry is safe, and the answer says so: what was not answered was not taken.
+    refusal = Refusal(caught.value)
+    assert refusal.code == grpc.StatusCode.UNAVAILABLE
+    assert refusal.retry_info is not None
     with Server(store) as server:
-        assert get(server.stub, "", "ann").event_count == 2
+        assert get(server.stub, "", "ann").event_count == answered
 
 
 def test_sigterm_ends_the_server_though_a_stream_stays_open(store):
@@ -147,7 +159,6 @@ def test_sigterm_ends_the_server_though_a_stream_stays_open(store):
     with pytest.raises(grpc.RpcError) as caught:
         list(stream)
     requests.put(None)
-    # A retry is safe, and says so.
     assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
 
 

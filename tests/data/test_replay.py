@@ -10,8 +10,8 @@ import os
 import random
 import subprocess
 import sys
-from bisect import bisect_left, bisect_right
-from collections import Counter, defaultdict
+from bisect import bisect_right
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -194,18 +194,15 @@ class Ranked:
     """Everybody's points on one score at one instant."""
 
     def __init__(self, world, score, at):
-        people = [(world.points(person, score, at), person.last_event_time)
-                  for person in world.people.values()]
-        self.points = sorted(points for points, _ in people if points > 0)
-        self.identical = Counter(people)
+        points = (world.points(person, score, at) for person in world.people.values())
+        self.points = sorted(points for points in points if points > 0)
 
-    def percentiles(self, points, last_event_time):
-        """The lowest and the highest percentile that rounding allows. Who has the same
-        points by events of the same last instant is counted for certain; whose points are
-        the same but for rounding may be."""
-        below = bisect_left(self.points, points * (1 - NEAR))
-        certain = below + self.identical[points, last_event_time]
-        possible = bisect_right(self.points, points * (1 + NEAR))
+    def percentiles(self, points):
+        """The lowest and the highest percentile that rounding allows. Whoever has more points
+        within the slack of bounds counts as having as many."""
+        line = points * 2**SLACK
+        certain = bisect_right(self.points, line * (1 - NEAR))
+        possible = bisect_right(self.points, line * (1 + NEAR))
         return 100 * certain / len(self.points), 100 * possible / len(self.points)
 
 
@@ -224,8 +221,7 @@ def differing_profile(world, ranked, person, profile, at):
         if score.HasField("percentile") != (points > 0):
             yield f"percentile of {score.name} where points are {points}"
         elif points > 0:
-            lowest, highest = ranked[score.name].percentiles(
-                points, person.last_event_time)
+            lowest, highest = ranked[score.name].percentiles(points)
             if not lowest - 1e-9 <= score.percentile <= highest + 1e-9:
                 yield f"percentile of {score.name} {score.percentile}, not {highest}"
     stage = world.stage(person, at)
