@@ -37,6 +37,14 @@ pub const RETRY_CONTENDED_AFTER: Duration = Duration::from_millis(50);
 
 /// Bytes of all headers of a request.
 pub const MAX_HEADER_BYTES: u32 = 16 * 1024;
+/// Bytes that a caller may send on one stream before the server has read them.
+pub const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+/// Bytes that a caller may send on one connection before the server has read them. Far more
+/// than for a stream: h2 ends a connection with ENHANCE_YOUR_CALM when the unread frames
+/// below 256 bytes lack more than half of this to 256 bytes each, and a stream of small
+/// events that waits for the store would do so. With this, one stream of 30-byte requests
+/// takes a quarter of it. An adaptive window is the same for both, so it cannot be used.
+pub const CONNECTION_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
 /// How often an idle connection is asked whether it still lives.
 pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(60);
 /// How long it may take to answer that.

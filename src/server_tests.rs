@@ -180,6 +180,31 @@ async fn a_stream_answers_what_came_before_a_malformed_request() {
 }
 
 #[tokio::test]
+async fn a_stream_of_small_requests_is_slowed_down_and_not_cut() {
+    let running = start().await;
+    let requests = (0..5_000).map(|number: u32| v1::ScoreEventsRequest {
+        events: vec![v1::Event {
+            event_id: number.to_string(),
+            profile_id: "ann".to_owned(),
+            r#type: "visit".to_owned(),
+            ..Default::default()
+        }],
+        ..Default::default()
+    });
+    let requests: Vec<_> = requests.collect();
+    let responses = running
+        .scoring()
+        .score_events(tokio_stream::iter(requests))
+        .await;
+    let mut responses = responses.unwrap().into_inner();
+    let mut answered = 0;
+    while responses.message().await.unwrap().is_some() {
+        answered += 1;
+    }
+    assert_eq!(answered, 5_000);
+}
+
+#[tokio::test]
 async fn a_stream_ends_at_the_deadline_that_its_caller_sent() {
     let running = start().await;
     let requests = tokio_stream::iter([unusable_event()]).chain(tokio_stream::pending());
@@ -194,6 +219,30 @@ async fn a_stream_ends_at_the_deadline_that_its_caller_sent() {
     assert!(responses.message().await.unwrap().is_some());
     let status = responses.message().await.unwrap_err();
     assert_eq!(status.code(), Code::DeadlineExceeded);
+}
+
+#[tokio::test]
+async fn whoever_watches_first_finds_the_service_known() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = config("127.0.0.1:0".to_owned(), &directory);
+    let server = bind(config, Telemetry::disabled()).await.unwrap();
+    let endpoint = Channel::from_shared(format!("http://{}", server.local_address())).unwrap();
+    // The request waits in the socket before the server runs.
+    let watching = tokio::spawn(async move {
+        let mut health = HealthClient::new(endpoint.connect_lazy());
+        let request = HealthCheckRequest {
+            service: "bellwether.v1.ScoringService".to_owned(),
+        };
+        let mut watched = health.watch(request).await?.into_inner();
+        watched.message().await
+    });
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = tokio::spawn(server.run(async move {
+        let _ = stopped.await;
+    }));
+    assert_eq!(watching.await.unwrap().unwrap().unwrap().status, 1);
+    stop.send(()).unwrap();
+    server.await.unwrap().unwrap();
 }
 
 #[tokio::test]

@@ -23,7 +23,8 @@ use super::{calls::CallsLayer, deadline::Deadlines, handlers::Handlers};
 use crate::{
     config::Config,
     limits::{
-        HEALTH_INTERVAL, HEALTH_TIMEOUT, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, MAX_HEADER_BYTES,
+        CONNECTION_WINDOW_BYTES, HEALTH_INTERVAL, HEALTH_TIMEOUT, KEEPALIVE_INTERVAL,
+        KEEPALIVE_TIMEOUT, MAX_HEADER_BYTES, STREAM_WINDOW_BYTES,
     },
     proto::{DESCRIPTORS, v1::scoring_service_server::ScoringServiceServer},
     service::Service,
@@ -85,7 +86,8 @@ pub async fn serve<S: Store>(
     };
     let server = Server::builder()
         .max_concurrent_streams(config.max_concurrent_streams)
-        .http2_adaptive_window(Some(true))
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .http2_max_header_list_size(MAX_HEADER_BYTES)
