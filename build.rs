@@ -23,6 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     tonic_prost_build::configure()
         .extern_path(".google.protobuf", "::pbjson_types")
         .compile_well_known_types(true)
+        .codec_path("crate::proto::codec::BoundedCodec")
         .compile_fds(descriptors)?;
 
     pbjson_build::Builder::new()

@@ -1,6 +1,8 @@
-//! What `build.rs` generates from `proto/`, and the conversion of its free-form values.
+//! What `build.rs` generates from `proto/`, how messages are read,
+//! and the conversion of free-form values.
 
 pub mod attributes;
+pub mod codec;
 
 /// `google.rpc`.
 #[allow(

@@ -129,6 +129,23 @@ async fn a_message_over_the_limit_is_refused_with_a_clear_code() {
 }
 
 #[tokio::test]
+async fn a_small_message_of_very_many_events_is_refused_before_it_is_unpacked() {
+    let running = start().await;
+    let request = v1::ScoreEventsRequest {
+        events: vec![v1::Event::default(); 20_000],
+        ..Default::default()
+    };
+    let responses = running
+        .scoring()
+        .score_events(tokio_stream::once(request))
+        .await;
+    let status = responses.unwrap().into_inner().message().await.unwrap_err();
+    assert_eq!(status.code(), Code::ResourceExhausted);
+    let info = status.get_details_error_info().unwrap();
+    assert_eq!(info.reason, "MESSAGE_TOO_LARGE");
+}
+
+#[tokio::test]
 async fn text_that_is_no_utf8_is_the_callers_mistake() {
     // A `Struct` name is on the wire what a tenant is: bytes of field 1.
     #[derive(Clone, PartialEq, prost::Message)]
