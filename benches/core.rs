@@ -1,0 +1,373 @@
+//! What the core costs: counting an event, each kind of condition, reading a model,
+//! folding, records to and from bytes, and the search for topics. Prints the encoded size
+//! of a typical record first.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+
+use std::{fmt::Write as _, hint::black_box, time::Duration};
+
+use bellwether::{
+    scoring::{
+        AttributeValue, Attributes, Context, Event, EventMemory, IdHash, InfluenceCell, Judgement,
+        Model, ProfileId, Record, Timestamp, Touch, apply,
+    },
+    store::codec,
+};
+use criterion::{BatchSize, BenchmarkId, Criterion};
+
+const SECOND: i64 = 1_000_000_000;
+/// The first event of every record: 2026-01-01.
+const START: i64 = 1_767_225_600 * SECOND;
+const FORUM: &str = include_str!("../models/forum.toml");
+
+/// 280 characters without a keyword of the forum's topics, as most texts are.
+const QUIET_TEXT: &str = "I have been reading about this for some weeks now and I still wonder \
+    whether anybody here has tried it at home, with the usual parts that one finds in a nice \
+    shop, and how long it took until the first result could be seen. Mine did nothing at all \
+    for days and then it worked again";
+/// 280 characters with two of them.
+const TOPICAL_TEXT: &str = "I have been reading about entanglement for some weeks now and I still \
+    wonder whether anybody here has tried it at home, with all the usual parts that one finds in a \
+    tutorial, and how long it took until the first result could be seen. Mine did nothing for \
+    days, and then it worked.";
+
+fn main() {
+    let mut criterion = Criterion::default()
+        .sample_size(30)
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(1))
+        .configure_from_args();
+    print_record_size();
+    count_events(&mut criterion);
+    evaluate_conditions(&mut criterion);
+    read_models(&mut criterion);
+    fold(&mut criterion);
+    encode_records(&mut criterion);
+    find_topics(&mut criterion);
+    criterion.final_summary();
+}
+
+fn context(event: usize) -> Context {
+    Context {
+        at: Timestamp::from_nanos(START + event as i64 * 7_200 * SECOND).unwrap(),
+        remembered_events: 256,
+    }
+}
+
+fn event(number: usize, event_type: &str) -> Event {
+    let text = |text: &str| AttributeValue::String(text.to_owned());
+    Event {
+        id: IdHash::of_event(&format!("event-{number}")),
+        profile_id: ProfileId::new("person-4711").unwrap(),
+        event_type: event_type.to_owned(),
+        time: None,
+        channel: "web".to_owned(),
+        attributes: Attributes::from([
+            ("amount".to_owned(), AttributeValue::Number(250.0)),
+            ("group".to_owned(), text("product-beta")),
+            ("plan".to_owned(), text("business")),
+            ("seats".to_owned(), AttributeValue::Number(12.0)),
+        ]),
+        text: String::new(),
+        tags: Vec::new(),
+        sentiment: None,
+        author_id: None,
+        content_id: String::new(),
+    }
+}
+
+/// A record after 40 events, of the types `0..types` in turn.
+fn record_after_40_events(model: &Model, types: usize) -> Record {
+    let stated = Attributes::from([(
+        "industry".to_owned(),
+        AttributeValue::String("retail".to_owned()),
+    )]);
+    let mut record = Record {
+        attributes: stated,
+        ..Record::default()
+    };
+    for number in 0..40 {
+        let event = event(number, &format!("type_{}", number % types));
+        record = apply(model, record, &event, &context(number)).1.record;
+    }
+    record
+}
+
+/// A model with three scores, of which one never fades, stages and a segment.
+fn model(signals: &str) -> Model {
+    let source = format!(
+        r#"
+[scores.interest]
+half_life = "7d"
+[scores.loyalty]
+half_life = "90d"
+[scores.fit]
+base = 1
+{signals}
+[[attributes]]
+name = "works_in_retail"
+when = 'profile.attributes.industry == "retail"'
+points = {{ fit = 20 }}
+[[stages]]
+name = "awareness"
+[[stages]]
+name = "consideration"
+min = {{ interest = 20 }}
+[[stages]]
+name = "customer"
+when = 'seen("purchase")'
+[[segments]]
+name = "buyers"
+when = '!has(profile.attributes.crm_id)'
+rank_by = ["interest", "fit"]
+min = 20
+"#
+    );
+    Model::parse(&source).unwrap()
+}
+
+/// Signals named in no particular order; each on the type that `type_of` says.
+fn signals(count: usize, type_of: impl Fn(usize) -> usize) -> String {
+    let mut source = String::new();
+    for number in 0..count {
+        let event_type = type_of(number);
+        let score = if number % 4 == 0 {
+            "loyalty"
+        } else {
+            "interest"
+        };
+        write!(
+            source,
+            "[[signals]]\nname = \"signal_{number}\"\non = \"type_{event_type}\"\npoints = {{ {score} = 3 }}\n"
+        )
+        .unwrap();
+    }
+    source
+}
+
+const CONDITIONS: [(&str, &str); 7] = [
+    ("equality", "event.attributes.plan == \"business\""),
+    ("comparison", "event.attributes.amount >= 100"),
+    (
+        "in list",
+        "event.attributes.group in [\"alpha\", \"beta\", \"product-beta\"]",
+    ),
+    ("seen", "seen(\"type_0\") && !seen(\"purchase\")"),
+    ("scores", "scores.interest < 1000000"),
+    ("has", "has(event.attributes.seats)"),
+    (
+        "exists",
+        "[\"pro\", \"business\"].exists(plan, plan == event.attributes.plan)",
+    ),
+];
+
+/// One signal on `type_0` for each condition.
+fn conditional_signals(conditions: &[(&str, &str)]) -> String {
+    let mut source = String::new();
+    for (number, (_, condition)) in conditions.iter().enumerate() {
+        write!(
+            source,
+            "[[signals]]\nname = \"conditional_{number}\"\non = \"type_0\"\nwhen = '{condition}'\npoints = {{ interest = 1 }}\n"
+        )
+        .unwrap();
+    }
+    source
+}
+
+fn bench_apply(criterion: &mut Criterion, id: BenchmarkId, model: &Model, types: usize) {
+    let record = record_after_40_events(model, types);
+    let event = event(40, "type_0");
+    let context = context(40);
+    criterion.bench_function(&id.to_string(), |bencher| {
+        bencher.iter_batched(
+            || record.clone(),
+            |record| apply(model, record, &event, &context),
+            BatchSize::SmallInput,
+        );
+    });
+}
+
+fn id(group: &str, case: impl std::fmt::Display) -> BenchmarkId {
+    BenchmarkId::new(group, case)
+}
+
+fn count_events(criterion: &mut Criterion) {
+    for count in [10, 50, 200] {
+        let all = signals(count, |_| 0);
+        let spread = signals(count, |number| number % 10);
+        bench_apply(criterion, id("apply/all match", count), &model(&all), 1);
+        bench_apply(
+            criterion,
+            id("apply/of 10 types", count),
+            &model(&spread),
+            2,
+        );
+    }
+    let five = conditional_signals(&CONDITIONS[..5]);
+    let with = |count: usize| signals(count, |number| number % 10) + &five;
+    for count in [10, 50, 200] {
+        let model = model(&with(count));
+        bench_apply(criterion, id("apply/5 conditions", count), &model, 2);
+    }
+    let other_types = |count: usize| {
+        let own = signals(10, |_| 0);
+        let others = signals(count, |number| number + 1).replace("signal_", "other_");
+        model(&(own + &others))
+    };
+    bench_apply(
+        criterion,
+        id("apply/10 match, others", 0),
+        &other_types(0),
+        1,
+    );
+    bench_apply(
+        criterion,
+        id("apply/10 match, others", 200),
+        &other_types(200),
+        1,
+    );
+}
+
+fn evaluate_conditions(criterion: &mut Criterion) {
+    let unconditional = conditional_signals(&[("", "true")]);
+    let model_of = |source: &str| model(source);
+    bench_apply(
+        criterion,
+        id("condition", "none"),
+        &model_of(&unconditional.replace("when = 'true'\n", "")),
+        1,
+    );
+    for condition in CONDITIONS {
+        let model = model_of(&conditional_signals(&[condition]));
+        bench_apply(criterion, id("condition", condition.0), &model, 1);
+    }
+}
+
+fn read_models(criterion: &mut Criterion) {
+    criterion.bench_function("compile/forum", |bencher| {
+        bencher.iter(|| Model::parse(black_box(FORUM)).unwrap());
+    });
+    let source = "[scores.interest]\nhalf_life = \"7d\"\n[scores.loyalty]\nhalf_life = \"90d\"\n"
+        .to_owned()
+        + &signals(200, |number| number % 10);
+    criterion.bench_function("compile/200 signals", |bencher| {
+        bencher.iter(|| Model::parse(black_box(&source)).unwrap());
+    });
+}
+
+fn fold(criterion: &mut Criterion) {
+    let model = model(&signals(50, |number| number % 10));
+    let record = record_after_40_events(&model, 2);
+    let events: Vec<Event> = (40..104)
+        .map(|number| event(number, &format!("type_{}", number % 2)))
+        .collect();
+    let ann = ProfileId::new("person-4711").unwrap();
+    criterion.bench_function("fold/64 events in one write", |bencher| {
+        bencher.iter_batched(
+            || record.clone(),
+            |record| {
+                let mut judgement = Judgement::new(&model, ann.clone(), record);
+                for (number, event) in events.iter().enumerate() {
+                    judgement.apply(event, &context(40 + number));
+                }
+                judgement.finish()
+            },
+            BatchSize::SmallInput,
+        );
+    });
+    criterion.bench_function("fold/64 events in 64 writes", |bencher| {
+        bencher.iter_batched(
+            || record.clone(),
+            |mut record| {
+                for (number, event) in events.iter().enumerate() {
+                    record = apply(&model, record, event, &context(40 + number)).1.record;
+                }
+                record
+            },
+            BatchSize::SmallInput,
+        );
+    });
+}
+
+/// 40 events, 10 counts, 3 touches.
+fn typical_record() -> Record {
+    let model = model(&signals(50, |number| number % 10));
+    let mut record = record_after_40_events(&model, 2);
+    for number in 0..3 {
+        record.touches.push(Touch {
+            event: IdHash::of_event(&format!("touch-{number}")),
+            time: context(number).at,
+            author_id: ProfileId::new(&format!("author-{number}")).unwrap(),
+            topics: vec!["coverage".to_owned()],
+            stage: "awareness".to_owned(),
+        });
+    }
+    record
+}
+
+/// 256 events, 256 credits, 30 cells of influence.
+fn hot_record() -> Record {
+    let mut record = typical_record();
+    let hash = |number: usize| IdHash::of_event(&number.to_string());
+    record.memory.remembered = (0..256)
+        .map(|number| (context(number).at, hash(number)))
+        .collect();
+    record.credits = (0..256).map(hash).collect();
+    record.influence_time = context(256).at;
+    record.influence = (0..30)
+        .map(|number| InfluenceCell {
+            topic: format!("topic-{:02}", number / 3),
+            stage: ["awareness", "consideration", "customer"][number % 3].to_owned(),
+            credit: 3.5,
+            touches: 40,
+            advance_millionths: 1_500_000,
+        })
+        .collect();
+    record
+}
+
+fn print_record_size() {
+    let record = typical_record();
+    let without_memory = Record {
+        memory: EventMemory::default(),
+        ..record.clone()
+    };
+    let counts: usize = record.counts.iter().map(|group| group.counts.len()).sum();
+    println!(
+        "a typical record ({} events, {counts} counts, {} touches) takes {} bytes, {} without the remembered ids",
+        record.event_count,
+        record.touches.len(),
+        codec::encode(&record).len(),
+        codec::encode(&without_memory).len(),
+    );
+}
+
+fn encode_records(criterion: &mut Criterion) {
+    for (name, record) in [("typical", typical_record()), ("hot", hot_record())] {
+        let bytes = codec::encode(&record);
+        criterion.bench_function(&format!("decode/{name}"), |bencher| {
+            bencher.iter_with_large_drop(|| codec::decode(black_box(&bytes)).unwrap());
+        });
+        criterion.bench_function(&format!("encode/{name}"), |bencher| {
+            bencher.iter(|| codec::encode(black_box(&record)));
+        });
+    }
+}
+
+/// With the topics and keywords of the forum and nothing else that an event could match.
+fn find_topics(criterion: &mut Criterion) {
+    let topics = FORUM.find("# What the community talks about.").unwrap();
+    let influence = FORUM.find("# Who moves others along.").unwrap();
+    let source = "[scores.engagement]\nhalf_life = \"4w\"\n".to_owned() + &FORUM[topics..influence];
+    let model = Model::parse(&source).unwrap();
+    for (case, text) in [
+        ("no text", ""),
+        ("no keyword", QUIET_TEXT),
+        ("2 keywords", TOPICAL_TEXT),
+    ] {
+        let mut event = event(0, "comment");
+        event.text = text.to_owned();
+        criterion.bench_function(&format!("topics/{case}"), |bencher| {
+            bencher.iter_with_large_drop(|| apply(&model, Record::default(), &event, &context(0)));
+        });
+    }
+}
