@@ -12,7 +12,10 @@ use bellwether::{
     },
     store::codec,
 };
-use criterion::{BatchSize, BenchmarkId, Criterion};
+use criterion::{BatchSize, Criterion};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const SECOND: i64 = 1_000_000_000;
 /// The first event of every record: 2026-01-01.
@@ -173,11 +176,11 @@ fn conditional_signals(conditions: &[(&str, &str)]) -> String {
     source
 }
 
-fn bench_apply(criterion: &mut Criterion, id: BenchmarkId, model: &Model, types: usize) {
+fn bench_apply(criterion: &mut Criterion, name: &str, model: &Model, types: usize) {
     let record = record_after_40_events(model, types);
     let event = event(40, "type_0");
     let context = context(40);
-    criterion.bench_function(&id.to_string(), |bencher| {
+    criterion.bench_function(name, |bencher| {
         bencher.iter_batched(
             || record.clone(),
             |record| apply(model, record, &event, &context),
@@ -186,18 +189,19 @@ fn bench_apply(criterion: &mut Criterion, id: BenchmarkId, model: &Model, types:
     });
 }
 
-fn id(group: &str, case: impl std::fmt::Display) -> BenchmarkId {
-    BenchmarkId::new(group, case)
-}
-
 fn count_events(criterion: &mut Criterion) {
     for count in [10, 50, 200] {
         let all = signals(count, |_| 0);
         let spread = signals(count, |number| number % 10);
-        bench_apply(criterion, id("apply/all match", count), &model(&all), 1);
         bench_apply(
             criterion,
-            id("apply/of 10 types", count),
+            &format!("apply/all match/{count}"),
+            &model(&all),
+            1,
+        );
+        bench_apply(
+            criterion,
+            &format!("apply/of 10 types/{count}"),
             &model(&spread),
             2,
         );
@@ -206,22 +210,17 @@ fn count_events(criterion: &mut Criterion) {
     let with = |count: usize| signals(count, |number| number % 10) + &five;
     for count in [10, 50, 200] {
         let model = model(&with(count));
-        bench_apply(criterion, id("apply/5 conditions", count), &model, 2);
+        bench_apply(criterion, &format!("apply/5 conditions/{count}"), &model, 2);
     }
     let other_types = |count: usize| {
         let own = signals(10, |_| 0);
         let others = signals(count, |number| number + 1).replace("signal_", "other_");
         model(&(own + &others))
     };
+    bench_apply(criterion, "apply/10 match, others/0", &other_types(0), 1);
     bench_apply(
         criterion,
-        id("apply/10 match, others", 0),
-        &other_types(0),
-        1,
-    );
-    bench_apply(
-        criterion,
-        id("apply/10 match, others", 200),
+        "apply/10 match, others/200",
         &other_types(200),
         1,
     );
@@ -232,13 +231,13 @@ fn evaluate_conditions(criterion: &mut Criterion) {
     let model_of = |source: &str| model(source);
     bench_apply(
         criterion,
-        id("condition", "none"),
+        "condition/none",
         &model_of(&unconditional.replace("when = 'true'\n", "")),
         1,
     );
     for condition in CONDITIONS {
         let model = model_of(&conditional_signals(&[condition]));
-        bench_apply(criterion, id("condition", condition.0), &model, 1);
+        bench_apply(criterion, &format!("condition/{}", condition.0), &model, 1);
     }
 }
 

@@ -490,7 +490,9 @@ async fn run_calls(clients: &[Client], call: &Call, time: Duration, measured: &m
                 while started.elapsed() < time {
                     let called = Instant::now();
                     call(client.clone()).await;
-                    latencies.saturating_record(called.elapsed().as_micros() as u64);
+                    latencies
+                        .record(called.elapsed().as_micros() as u64)
+                        .unwrap();
                 }
                 latencies
             })
@@ -542,6 +544,8 @@ async fn run_stream(mut client: Client, events: Arc<Events>, end: Instant) -> Hi
         };
         let answer = answers.next().await.unwrap().unwrap();
         assert_eq!(answer.results.len() as u64, EVENTS_PER_BATCH);
-        latencies.saturating_record(called.elapsed().as_micros() as u64);
+        latencies
+            .record(called.elapsed().as_micros() as u64)
+            .unwrap();
     }
 }
