@@ -14,7 +14,10 @@ use cel::{
     objects::{Key, Map},
 };
 
-use super::mistake::suggestion;
+use super::{
+    mistake::suggestion,
+    plain::{Fact, Plain},
+};
 use crate::scoring::{AttributeValue, Attributes, Event};
 
 /// What an expression may read.
@@ -49,6 +52,7 @@ pub(crate) struct Expression {
     /// As it stands in the file.
     text: String,
     resolved: IdedExpr,
+    plain: Plain,
     reads_history: bool,
     seen_types: Vec<String>,
 }
@@ -65,6 +69,12 @@ pub(crate) struct Failed;
 impl Expression {
     pub(crate) fn text(&self) -> &str {
         &self.text
+    }
+
+    /// With every name resolved.
+    #[cfg(test)]
+    pub(super) fn resolved(&self) -> &IdedExpr {
+        &self.resolved
     }
 
     /// Whether it reads scores or the stage.
@@ -98,6 +108,15 @@ impl Evaluator {
 
     /// Whether the condition holds.
     pub(crate) fn holds(&self, condition: &Expression, facts: &Facts<'_>) -> Result<bool, Failed> {
+        condition.plain.holds(self, facts)
+    }
+
+    /// What the interpreter says.
+    pub(super) fn holds_by_cel(
+        &self,
+        condition: &IdedExpr,
+        facts: &Facts<'_>,
+    ) -> Result<bool, Failed> {
         match self.evaluate(condition, facts) {
             Ok(Value::Bool(holds)) => Ok(holds),
             _ => Err(Failed),
@@ -106,7 +125,13 @@ impl Evaluator {
 
     /// The number that the expression stands for.
     pub(crate) fn number(&self, value: &Expression, facts: &Facts<'_>) -> Result<f64, Failed> {
-        match self.evaluate(value, facts) {
+        if let Plain::Value(operand) = &value.plain {
+            return match operand.read(facts)? {
+                Fact::Number(number) => Ok(number),
+                _ => Err(Failed),
+            };
+        }
+        match self.evaluate(&value.resolved, facts) {
             Ok(Value::Float(number)) => Ok(number),
             Ok(Value::Int(number)) => Ok(number as f64),
             Ok(Value::UInt(number)) => Ok(number as f64),
@@ -114,15 +139,11 @@ impl Evaluator {
         }
     }
 
-    fn evaluate(
-        &self,
-        expression: &Expression,
-        facts: &Facts<'_>,
-    ) -> Result<Value, ExecutionError> {
+    fn evaluate(&self, expression: &IdedExpr, facts: &Facts<'_>) -> Result<Value, ExecutionError> {
         let root: &Context<'_, '_> = &self.root;
         let mut scope = root.new_inner_scope();
         scope.set_variable_resolver(facts);
-        Value::resolve(&expression.resolved, &scope)
+        Value::resolve(expression, &scope)
     }
 }
 
@@ -158,51 +179,76 @@ const EVENT_FIELDS: [&str; 8] = [
 
 impl VariableResolver for Facts<'_> {
     fn resolve<'b>(&'b self, variable: &str) -> Option<CowVal<'b, 'b>> {
-        if let Some(name) = variable.strip_prefix("event.attributes.") {
-            return scalar(self.event?.attributes.get(name)?);
-        }
-        if let Some(name) = variable.strip_prefix("profile.attributes.") {
-            return scalar(self.attributes.get(name)?);
-        }
-        if let Some(event_type) = variable.strip_prefix("seen ") {
-            let seen = self
-                .seen_types
-                .binary_search_by(|seen| seen.as_str().cmp(event_type));
-            return Some(boolean(seen.is_ok()));
-        }
-        if let Some(position) = variable.strip_prefix("scores ") {
-            let points = self.points.get(position.parse::<usize>().ok()?)?;
-            return Some(CowVal::owned(CelDouble::from(*points)));
-        }
-        if let Some(field) = variable.strip_prefix("has ") {
-            return Some(boolean(self.has(field)));
-        }
-        let event = self.event;
         match variable {
-            "stage" => Some(text(self.stage)),
             "profile.attributes" => owned(attributes_value(self.attributes)),
-            "event.attributes" => owned(attributes_value(&event?.attributes)),
-            "event.type" => Some(text(&event?.event_type)),
-            "event.channel" => Some(text(&event?.channel)),
-            "event.text" => Some(text(&event?.text)),
-            "event.content_id" => Some(text(&event?.content_id)),
-            "event.author_id" => {
-                let author_id = event?.author_id.as_ref();
-                Some(text(author_id.map_or("", |author_id| author_id.as_str())))
-            }
-            "event.sentiment" => Some(CowVal::owned(CelDouble::from(event?.sentiment?))),
+            "event.attributes" => owned(attributes_value(&self.event?.attributes)),
             "event.topics" => owned(Value::List(Arc::new(
                 self.topics
                     .iter()
                     .map(|topic| topic.as_str().into())
                     .collect(),
             ))),
-            _ => None,
+            _ => match self.fact(variable)? {
+                Fact::Null => owned(Value::Null),
+                Fact::Bool(value) => Some(CowVal::owned(CelBool::from(value))),
+                Fact::Number(value) => Some(CowVal::owned(CelDouble::from(value))),
+                Fact::Text(value) => Some(CowVal::owned(CelString::from(value))),
+                Fact::Composite(value) => owned(attribute_value(value)),
+            },
         }
     }
 }
 
-impl Facts<'_> {
+impl<'a> Facts<'a> {
+    /// Whether [`Self::fact`] knows a variable, once it is there.
+    pub(super) fn is_plain(variable: &str) -> bool {
+        !matches!(
+            variable,
+            "profile.attributes" | "event.attributes" | "event.topics"
+        )
+    }
+
+    /// What a variable stands for; `None` when it is not there.
+    pub(super) fn fact(&self, variable: &str) -> Option<Fact<'a>> {
+        if let Some(name) = variable.strip_prefix("event.attributes.") {
+            return self.event?.attributes.get(name).map(Fact::from);
+        }
+        if let Some(name) = variable.strip_prefix("profile.attributes.") {
+            return self.attributes.get(name).map(Fact::from);
+        }
+        if let Some(event_type) = variable.strip_prefix("seen ") {
+            let seen = self
+                .seen_types
+                .binary_search_by(|seen| seen.as_str().cmp(event_type));
+            return Some(Fact::Bool(seen.is_ok()));
+        }
+        if let Some(position) = variable.strip_prefix("scores ") {
+            let points = self.points.get(position.parse::<usize>().ok()?)?;
+            return Some(Fact::Number(*points));
+        }
+        if let Some(field) = variable.strip_prefix("has ") {
+            return Some(Fact::Bool(self.has(field)));
+        }
+        if variable == "stage" {
+            return Some(Fact::Text(self.stage));
+        }
+        let event = self.event?;
+        match variable {
+            "event.type" => Some(Fact::Text(&event.event_type)),
+            "event.channel" => Some(Fact::Text(&event.channel)),
+            "event.text" => Some(Fact::Text(&event.text)),
+            "event.content_id" => Some(Fact::Text(&event.content_id)),
+            "event.author_id" => {
+                let author_id = event.author_id.as_ref();
+                Some(Fact::Text(
+                    author_id.map_or("", |author_id| author_id.as_str()),
+                ))
+            }
+            "event.sentiment" => event.sentiment.map(Fact::Number),
+            _ => None,
+        }
+    }
+
     fn has(&self, field: &str) -> bool {
         if let Some(name) = field.strip_prefix("profile.attributes.") {
             return self.attributes.contains_key(name);
@@ -225,25 +271,8 @@ impl Facts<'_> {
     }
 }
 
-fn boolean<'b>(value: bool) -> CowVal<'b, 'b> {
-    CowVal::owned(CelBool::from(value))
-}
-
-fn text(value: &str) -> CowVal<'_, '_> {
-    CowVal::owned(CelString::from(value))
-}
-
 fn owned<'b>(value: Value) -> Option<CowVal<'b, 'b>> {
     value.try_into().ok().map(CowVal::Owned)
-}
-
-fn scalar(value: &AttributeValue) -> Option<CowVal<'_, '_>> {
-    match value {
-        AttributeValue::Bool(value) => Some(boolean(*value)),
-        AttributeValue::Number(value) => Some(CowVal::owned(CelDouble::from(*value))),
-        AttributeValue::String(value) => Some(text(value)),
-        other => owned(attribute_value(other)),
-    }
 }
 
 fn attribute_value(value: &AttributeValue) -> Value {
@@ -308,6 +337,7 @@ pub(super) fn compile(
             text: source.to_owned(),
             reads_history: names.reads_history,
             seen_types: names.seen_types,
+            plain: Plain::of(&resolved),
             resolved,
         })
     } else {

@@ -5,6 +5,7 @@ mod compile;
 mod condition;
 mod file;
 mod mistake;
+mod plain;
 mod ranking;
 mod table;
 mod topics;
