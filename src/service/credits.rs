@@ -79,17 +79,23 @@ impl<S: Store> Shell<S> {
             let mut commits = Vec::with_capacity(round.len());
             let mut drafts = Vec::with_capacity(round.len());
             for ((profile_id, work), loaded) in round.into_iter().zip(loaded) {
-                let draft = loaded.and_then(|stored| {
-                    let draft = draft_credits(&model, &profile_id, stored, &work);
-                    Ok((draft.outcome.changed, draft.commit()?))
-                });
-                match draft {
-                    Ok((false, _)) => tell_credited(work, &Ok(())),
-                    Ok((true, commit)) => {
+                let draft = match loaded {
+                    Ok(stored) => draft_credits(&model, &profile_id, stored, work),
+                    Err(error) => {
+                        tell_credited(work, &Err(error.into()));
+                        continue;
+                    }
+                };
+                if !draft.outcome.changed {
+                    tell_credited(draft.work, &Ok(()));
+                    continue;
+                }
+                match draft.into_commit() {
+                    Ok((commit, work)) => {
                         commits.push(commit);
                         drafts.push((profile_id, work));
                     }
-                    Err(error) => tell_credited(work, &Err(error.into())),
+                    Err((error, work)) => tell_credited(work, &Err(error.into())),
                 }
             }
             round = Vec::new();
@@ -118,16 +124,16 @@ fn draft_credits(
     model: &Model,
     profile_id: &ProfileId,
     stored: Option<Stored>,
-    work: &[CreditWork],
-) -> Draft<()> {
+    work: Vec<CreditWork>,
+) -> Draft<CreditWork> {
     let expected = stored.as_ref().map(|stored| stored.version);
     let mut judgement = begin(model, profile_id, stored);
-    for CreditWork { credit, .. } in work {
+    for CreditWork { credit, .. } in &work {
         judgement.credit(credit);
     }
     Draft {
         profile_id: profile_id.clone(),
-        work: Vec::new(),
+        work,
         expected,
         outcome: judgement.finish(),
     }

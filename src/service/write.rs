@@ -205,21 +205,22 @@ pub(super) struct Draft<W> {
 }
 
 impl<W> Draft<W> {
-    pub(super) fn commit(&self) -> Result<Commit, StoreError> {
-        Ok(Commit {
-            profile_id: self.profile_id.clone(),
+    /// The write, and the work that waits for it.
+    pub(super) fn into_commit(self) -> Result<(Commit, Vec<W>), (StoreError, Vec<W>)> {
+        let version = match new_version() {
+            Ok(version) => version,
+            Err(error) => return Err((error, self.work)),
+        };
+        let outcome = self.outcome;
+        let commit = Commit {
+            profile_id: self.profile_id,
             expected: self.expected,
-            version: new_version()?,
-            record: self.outcome.record.clone(),
-            ranks: self.outcome.ranks.clone(),
-            totals: self
-                .outcome
-                .totals
-                .iter()
-                .cloned()
-                .map(totals_change)
-                .collect(),
-        })
+            version,
+            record: outcome.record,
+            ranks: outcome.ranks,
+            totals: outcome.totals.into_iter().map(totals_change).collect(),
+        };
+        Ok((commit, self.work))
     }
 }
 
@@ -356,12 +357,12 @@ impl<S: Store> Shell<S> {
                 tell(draft.work, answers);
                 continue;
             }
-            match draft.commit() {
-                Ok(commit) => {
+            match draft.into_commit() {
+                Ok((commit, work)) => {
+                    written.push((commit.profile_id.clone(), work, answers));
                     commits.push(commit);
-                    written.push((draft, answers));
                 }
-                Err(error) => refuse(draft.work, &error.into()),
+                Err((error, work)) => refuse(work, &error.into()),
             }
         }
         let mut again = Vec::new();
@@ -369,11 +370,11 @@ impl<S: Store> Shell<S> {
             return again;
         }
         let results = self.store.commit(tenant, commits).await;
-        for ((draft, answers), result) in written.into_iter().zip(results) {
+        for ((profile_id, work, answers), result) in written.into_iter().zip(results) {
             match result {
-                Ok(Committed::Written) => tell(draft.work, answers),
-                Ok(Committed::Conflict) => again.push((draft.profile_id, draft.work)),
-                Err(error) => refuse(draft.work, &error.into()),
+                Ok(Committed::Written) => tell(work, answers),
+                Ok(Committed::Conflict) => again.push((profile_id, work)),
+                Err(error) => refuse(work, &error.into()),
             }
         }
         again
