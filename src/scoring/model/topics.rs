@@ -59,6 +59,11 @@ impl Topics {
         self.positions.contains_key(name)
     }
 
+    /// The position of a topic in the order of the model.
+    pub(crate) fn position(&self, name: &str) -> Option<usize> {
+        self.positions.get(name).copied()
+    }
+
     /// The declared topics of an event, in the order of the model.
     pub(crate) fn find(&self, event: &Event) -> Vec<String> {
         if self.names.is_empty() {
@@ -88,7 +93,10 @@ impl Topics {
         let mut boundaries: Option<Vec<usize>> = None;
         for candidate in keywords.find_overlapping_iter(&text) {
             let topic = self.topic_of_keyword[candidate.pattern().as_usize()];
-            if found.contains(&topic) {
+            if found.contains(&topic)
+                || within_a_word(&text, candidate.start())
+                || within_a_word(&text, candidate.end())
+            {
                 continue;
             }
             let boundaries = boundaries.get_or_insert_with(|| word_boundaries(&text));
@@ -101,6 +109,15 @@ impl Topics {
     }
 }
 
+/// Whether a position is within a word for certain, told by its neighbours alone: no word of
+/// ASCII letters, digits and underscores is ever divided.
+fn within_a_word(text: &str, position: usize) -> bool {
+    let of_word =
+        |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+    let (before, after) = text.as_bytes().split_at(position);
+    of_word(before.last()) && of_word(after.first())
+}
+
 /// Where words begin or end, by the rules of Unicode (UAX #29), ascending.
 fn word_boundaries(text: &str) -> Vec<usize> {
     let starts = text.split_word_bound_indices().map(|(start, _)| start);
@@ -110,8 +127,13 @@ fn word_boundaries(text: &str) -> Vec<usize> {
 /// Upper and lower case made alike: to upper case first, so that letters with several
 /// lower-case forms (`ς` and `σ`) or none of their own (`ß` and `SS`) meet.
 fn fold(text: &str) -> String {
-    text.chars()
-        .flat_map(char::to_uppercase)
-        .flat_map(char::to_lowercase)
-        .collect()
+    let mut folded = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_ascii() {
+            folded.push(character.to_ascii_lowercase());
+        } else {
+            folded.extend(character.to_uppercase().flat_map(char::to_lowercase));
+        }
+    }
+    folded
 }
