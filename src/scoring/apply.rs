@@ -5,12 +5,12 @@
 
 use super::{
     Attributes, CountGroup, Credit, Event, HalfLife, Model, NamedCount, Profile, ProfileId,
-    RankChange, RankKey, RankName, Recollection, Record, Timestamp, TopicShare,
+    RankChange, RankKey, Recollection, Record, Timestamp, TopicShare,
     explain::Detail,
-    influence::Arrival,
+    influence::{Arrival, InfluencePlace},
     limits::{MAX_SEEN_TYPES, MAX_VALUE},
     model::{Facts, Signal, Value},
-    standing::{Standing, remaining},
+    standing::{Places, Standing, remaining},
 };
 
 /// What the shell looked up for an event.
@@ -83,8 +83,8 @@ pub struct Judgement<'m> {
     profile_id: ProfileId,
     record: Record,
     standing: Standing,
-    old_keys: Vec<(RankName, RankKey)>,
-    old_influence_keys: Option<Vec<(RankName, RankKey)>>,
+    old_places: Places<'m>,
+    old_influence_keys: Option<Vec<(InfluencePlace, RankKey)>>,
     credits: Vec<Credit>,
     totals: Vec<TopicShare>,
     failed_rules: Vec<String>,
@@ -96,7 +96,7 @@ impl<'m> Judgement<'m> {
     pub fn new(model: &'m Model, profile_id: ProfileId, record: Record) -> Self {
         let standing = Standing::of(model, &record);
         Self {
-            old_keys: standing.rank_keys(model),
+            old_places: standing.places(model),
             old_influence_keys: None,
             model,
             profile_id,
@@ -112,7 +112,7 @@ impl<'m> Judgement<'m> {
     /// Starts from nothing: a profile that is not stored yet, and stands in no rank.
     pub fn new_profile(model: &'m Model, profile_id: ProfileId) -> Self {
         let mut judgement = Self::new(model, profile_id, Record::default());
-        judgement.old_keys.clear();
+        judgement.old_places = Places::default();
         judgement
     }
 
@@ -233,9 +233,11 @@ impl<'m> Judgement<'m> {
 
     /// What is to be written.
     pub fn finish(self) -> Outcome {
-        let mut ranks = changes(&self.old_keys, self.standing.rank_keys(self.model));
+        let places = self.standing.places(self.model);
+        let mut ranks = self.old_places.changes_to(&places, self.model);
         if let Some(old) = &self.old_influence_keys {
-            ranks.extend(changes(old, self.influence_keys()));
+            let new = self.influence_keys();
+            ranks.extend(super::influence::changes(self.model, old, &new));
         }
         Outcome {
             ranks,
@@ -247,7 +249,7 @@ impl<'m> Judgement<'m> {
         }
     }
 
-    fn influence_keys(&self) -> Vec<(RankName, RankKey)> {
+    fn influence_keys(&self) -> Vec<(InfluencePlace, RankKey)> {
         super::influence::keys(self.model, &self.record)
     }
 
@@ -463,32 +465,4 @@ fn add(counts: &mut Vec<NamedCount>, name: &str, change: impl FnOnce(f64) -> f64
             counts.insert(position, count);
         }
     }
-}
-
-/// The moves from old keys to new ones.
-fn changes(old: &[(RankName, RankKey)], new: Vec<(RankName, RankKey)>) -> Vec<RankChange> {
-    let mut changes = Vec::new();
-    for (rank, key) in old {
-        if !new.iter().any(|(other, _)| other == rank) {
-            changes.push(RankChange {
-                rank: rank.clone(),
-                old: Some(*key),
-                new: None,
-            });
-        }
-    }
-    for (rank, key) in new {
-        let before = old
-            .iter()
-            .find(|(other, _)| *other == rank)
-            .map(|(_, key)| *key);
-        if before != Some(key) {
-            changes.push(RankChange {
-                rank,
-                old: before,
-                new: Some(key),
-            });
-        }
-    }
-    changes
 }

@@ -6,7 +6,8 @@
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::{
-    Credit, Event, IdHash, InfluenceCell, Model, RankKey, RankName, Record, Timestamp, Touch,
+    Credit, Event, IdHash, InfluenceCell, Model, RankChange, RankKey, RankName, Record, Timestamp,
+    Touch,
     limits::{
         MAX_INFLUENCE_CELLS, NOISE_FLOOR, PRIOR_TOUCHES, REMEMBERED_CREDITS, REMEMBERED_TOUCHES,
     },
@@ -190,33 +191,61 @@ pub(super) fn on_topic(record: &Record, topic: &str, stage: Option<&str>) -> Top
     sum
 }
 
+/// A rank of influence by positions in the model: a topic, and a stage or all of them.
+pub(super) type InfluencePlace = (usize, Option<usize>);
+
 /// The keys of an author in the ranks of influence: each topic over all stages, and at
 /// each stage. A topic or stage that the model does not have holds no rank.
-pub(super) fn keys(model: &Model, record: &Record) -> Vec<(RankName, RankKey)> {
+pub(super) fn keys(model: &Model, record: &Record) -> Vec<(InfluencePlace, RankKey)> {
     let Some(influence) = &model.influence else {
         return Vec::new();
     };
+    let floor = influence.slope.line(NOISE_FLOOR, record.influence_time);
     let mut keys = Vec::new();
-    let mut add = |topic: &str, stage: Option<&str>, credit: f64| {
+    let mut add = |place: InfluencePlace, credit: f64| {
         let key = influence.slope.key(credit, record.influence_time);
-        let floor = influence.slope.line(NOISE_FLOOR, record.influence_time);
-        if let Some(key) = key.filter(|key| *key >= floor) {
-            keys.push((Model::influence_rank(topic, stage), key));
-        }
+        keys.extend(key.filter(|key| *key >= floor).map(|key| (place, key)));
     };
     for cells in record.influence.chunk_by(|a, b| a.topic == b.topic) {
-        let topic = cells[0].topic.as_str();
-        if !model.topics.contains(topic) {
+        let Some(topic) = model.topics.position(&cells[0].topic) else {
             continue;
-        }
-        add(topic, None, cells.iter().map(|cell| cell.credit).sum());
+        };
+        add((topic, None), cells.iter().map(|cell| cell.credit).sum());
         for cell in cells {
-            if model.stages.iter().any(|stage| stage.name == cell.stage) {
-                add(topic, Some(&cell.stage), cell.credit);
+            let mut stages = model.stages.iter();
+            if let Some(stage) = stages.position(|stage| stage.name == cell.stage) {
+                add((topic, Some(stage)), cell.credit);
             }
         }
     }
     keys
+}
+
+/// The moves from old keys to new ones.
+pub(super) fn changes(
+    model: &Model,
+    old: &[(InfluencePlace, RankKey)],
+    new: &[(InfluencePlace, RankKey)],
+) -> Vec<RankChange> {
+    let key_in = |keys: &[(InfluencePlace, RankKey)], place: InfluencePlace| {
+        let found = keys.iter().find(|(other, _)| *other == place);
+        found.map(|(_, key)| *key)
+    };
+    let gone = old
+        .iter()
+        .filter(|(place, _)| key_in(new, *place).is_none());
+    let changes = gone.chain(new).map(|(place, _)| RankChange {
+        rank: rank_at(model, *place),
+        old: key_in(old, *place),
+        new: key_in(new, *place),
+    });
+    changes.filter(|change| change.old != change.new).collect()
+}
+
+/// The rank of a place.
+pub(super) fn rank_at(model: &Model, (topic, stage): InfluencePlace) -> RankName {
+    let stage = stage.map(|stage| model.stages[stage].name.as_str());
+    Model::influence_rank(&model.topics.names()[topic], stage)
 }
 
 /// The probability that a touch is followed by an advance, shrunk toward the mean of the

@@ -2,7 +2,7 @@
 //! reference instant, and from them every rank key, stage and segment.
 
 use super::{
-    HalfLife, KeyRange, RankKey, RankName, Record, Timestamp,
+    HalfLife, KeyRange, RankChange, RankKey, RankName, Record, Timestamp,
     limits::NOISE_FLOOR,
     model::{Facts, Ladder, Model},
 };
@@ -16,6 +16,8 @@ pub(crate) struct Standing {
     pub counts: Vec<f64>,
     /// By position in `Model::scores`: points at the reference instant, before the floor at 0.
     pub points: Vec<f64>,
+    /// By position in `Model::scores`: the key by this score; `None` at zero points.
+    keys: Vec<Option<RankKey>>,
     /// The instant of `counts` and `points`.
     pub at: Timestamp,
 }
@@ -26,6 +28,7 @@ impl Standing {
             conditions: evaluate_conditions(model, record),
             counts: Vec::with_capacity(model.slots.len()),
             points: Vec::with_capacity(model.scores.len()),
+            keys: Vec::with_capacity(model.scores.len()),
             at: record.last_event_time,
         };
         standing.add_up(model, record);
@@ -42,9 +45,9 @@ impl Standing {
     }
 
     fn add_up(&mut self, model: &Model, record: &Record) {
-        self.counts.clear();
         collect_counts(model, record, &mut self.counts);
         self.points.clear();
+        self.keys.clear();
         for score in &model.scores {
             let terms: f64 = score
                 .terms
@@ -57,21 +60,17 @@ impl Standing {
                 .filter(|(rule, _)| self.conditions[model.rules[*rule].condition])
                 .map(|(_, points)| points)
                 .sum();
-            self.points.push(score.base + terms + rules);
+            let points = score.base + terms + rules;
+            let key = score.slope.key(points, self.at);
+            self.points.push(points);
+            self.keys
+                .push(key.filter(|key| *key >= score.slope.line(NOISE_FLOOR, self.at)));
         }
-    }
-
-    /// The key of the profile by one score; `None` at zero points.
-    pub(crate) fn score_key(&self, model: &Model, score: usize) -> Option<RankKey> {
-        let slope = &model.scores[score].slope;
-        slope
-            .key(self.points[score], self.at)
-            .filter(|key| *key >= slope.line(NOISE_FLOOR, self.at))
     }
 
     /// The points of a score at an instant, as callers see them.
     pub(crate) fn points_at(&self, model: &Model, score: usize, at: Timestamp) -> f64 {
-        match self.score_key(model, score) {
+        match self.keys[score] {
             Some(key) if key >= model.scores[score].slope.line(NOISE_FLOOR, at) => {
                 self.points[score] * remaining(model.scores[score].half_life, self.at, at)
             }
@@ -89,7 +88,7 @@ impl Standing {
             return None;
         }
         if let [score] = rank.scores.as_slice() {
-            return self.score_key(model, *score);
+            return self.keys[*score];
         }
         let mut product = 0.0;
         for score in &rank.scores {
@@ -107,7 +106,7 @@ impl Standing {
             combination |= usize::from(self.conditions[*condition]) << bit;
         }
         let ladder = &model.ladders[combination];
-        let key = ladder.score.and_then(|score| self.score_key(model, score));
+        let key = ladder.score.and_then(|score| self.keys[score]);
         (ladder, key.unwrap_or(RankKey::NO_POINTS))
     }
 
@@ -127,18 +126,61 @@ impl Standing {
         (0..model.segments.len()).filter(belongs).collect()
     }
 
-    /// Every rank that the profile stands in, with its key: those of the model, and the
-    /// one of its stages.
-    pub(crate) fn rank_keys(&self, model: &Model) -> Vec<(RankName, RankKey)> {
-        let mut keys: Vec<(RankName, RankKey)> = (0..model.ranks.len())
-            .filter_map(|rank| {
-                let key = self.rank_key(model, rank)?;
-                Some((model.ranks[rank].name.clone(), key))
-            })
-            .collect();
-        let (ladder, key) = self.ladder(model);
-        keys.push((ladder.rank.clone(), key));
-        keys
+    /// The places of the profile in the ranks of the model and among its stages.
+    pub(crate) fn places<'m>(&self, model: &'m Model) -> Places<'m> {
+        let ranks = 0..model.ranks.len();
+        Places {
+            ranks: ranks.map(|rank| self.rank_key(model, rank)).collect(),
+            stages: Some(self.ladder(model)),
+        }
+    }
+}
+
+/// Where a profile stands, by position, so that two standings are compared without names.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Places<'m> {
+    /// By position in `Model::ranks`; empty for a profile that is not stored.
+    ranks: Vec<Option<RankKey>>,
+    /// The one rank of stages that holds the profile.
+    stages: Option<(&'m Ladder, RankKey)>,
+}
+
+impl Places<'_> {
+    /// The moves from here to `new`.
+    pub(crate) fn changes_to(&self, new: &Places<'_>, model: &Model) -> Vec<RankChange> {
+        let mut changes = Vec::new();
+        let mut note = |rank: &RankName, old: Option<RankKey>, new: Option<RankKey>| {
+            if old != new {
+                let rank = rank.clone();
+                changes.push(RankChange { rank, old, new });
+            }
+        };
+        for (position, rank) in model.ranks.iter().enumerate() {
+            let key = |places: &Places<'_>| places.ranks.get(position).copied().flatten();
+            note(&rank.name, key(self), key(new));
+        }
+        match (self.stages, new.stages) {
+            (Some((from, old)), Some((to, new))) if from.rank == to.rank => {
+                note(&to.rank, Some(old), Some(new));
+            }
+            (old, new) => {
+                if let Some((from, key)) = old {
+                    note(&from.rank, Some(key), None);
+                }
+                if let Some((to, key)) = new {
+                    note(&to.rank, None, Some(key));
+                }
+            }
+        }
+        changes
+    }
+
+    fn named(&self, model: &Model) -> Vec<(RankName, RankKey)> {
+        let ranks = model.ranks.iter().zip(&self.ranks);
+        ranks
+            .filter_map(|(rank, key)| Some((rank.name.clone(), (*key)?)))
+            .chain(self.stages.map(|(ladder, key)| (ladder.rank.clone(), key)))
+            .collect()
     }
 }
 
@@ -148,8 +190,9 @@ pub type TopicShare = (String, u64, u64);
 
 /// Where a stored record belongs in indexes: its rank keys, and its share of the totals.
 pub fn index(model: &Model, record: &Record) -> (Vec<(RankName, RankKey)>, Vec<TopicShare>) {
-    let mut keys = Standing::of(model, record).rank_keys(model);
-    keys.extend(super::influence::keys(model, record));
+    let mut keys = Standing::of(model, record).places(model).named(model);
+    let influence = super::influence::keys(model, record).into_iter();
+    keys.extend(influence.map(|(place, key)| (super::influence::rank_at(model, place), key)));
     let totals = record
         .influence
         .iter()
@@ -178,24 +221,28 @@ fn evaluate_conditions(model: &Model, record: &Record) -> Vec<bool> {
         .collect()
 }
 
-/// The counts of the model's slots; both sides are in one order, so one pass finds all.
+/// The counts of the model's slots; both sides are in one order.
 fn collect_counts(model: &Model, record: &Record, counts: &mut Vec<f64>) {
-    let mut stored = record.counts.iter().flat_map(|group| {
-        group
-            .counts
-            .iter()
-            .map(move |count| ((group.half_life, count.name.as_str()), count.value))
-    });
-    let mut next = stored.next();
-    for slot in &model.slots {
-        let wanted = (slot.half_life, slot.signal.as_str());
-        while next.is_some_and(|(name, _)| name < wanted) {
-            next = stored.next();
+    counts.clear();
+    counts.resize(model.slots.len(), 0.0);
+    let mut next = 0;
+    for group in &record.counts {
+        for count in &group.counts {
+            let wanted = (group.half_life, count.name.as_str());
+            let slots = &model.slots[next..];
+            // Neighbours in a record are often neighbours in the model.
+            let found = match slots.first() {
+                Some(slot) if slot.key() == wanted => Ok(0),
+                _ => slots.binary_search_by(|slot| slot.key().cmp(&wanted)),
+            };
+            next += match found {
+                Ok(position) => {
+                    counts[next + position] = count.value;
+                    position + 1
+                }
+                Err(position) => position,
+            };
         }
-        counts.push(match next {
-            Some((name, value)) if name == wanted => value,
-            _ => 0.0,
-        });
     }
 }
 

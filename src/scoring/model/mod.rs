@@ -77,6 +77,13 @@ pub(crate) struct Slot {
     pub signal: String,
 }
 
+impl Slot {
+    /// What slots are in the order of.
+    pub(crate) fn key(&self) -> (Option<HalfLife>, &str) {
+        (self.half_life, &self.signal)
+    }
+}
+
 /// A behaviour that the model recognises.
 #[derive(Debug)]
 pub(crate) struct Signal {
