@@ -15,7 +15,7 @@ use crate::{
     proto::v1,
     scoring::{
         Tenant, Timestamp,
-        limits::{MAX_NAME_BYTES, MAX_STAGES},
+        limits::{MAX_NAME_BYTES, MAX_STAGES, MAX_TAG_BYTES},
     },
     service::{InfluencerQuery, SegmentQuery, View},
 };
@@ -53,7 +53,7 @@ impl<Query> Paged<Query> {
 pub fn segment_query(request: v1::RankSegmentRequest) -> Result<Paged<SegmentQuery>, Status> {
     let mut violations = Violations::default();
     let tenant = tenant(&request.tenant, &mut violations);
-    required_name("segment", &request.segment, &mut violations);
+    required_name("segment", &request.segment, MAX_NAME_BYTES, &mut violations);
     let page_size = page_size(request.page_size, &mut violations);
     let token = page_token(&request.page_token, &mut violations);
     if request.stages.len() > MAX_STAGES {
@@ -66,7 +66,12 @@ pub fn segment_query(request: v1::RankSegmentRequest) -> Result<Paged<SegmentQue
         );
     }
     for (index, stage) in request.stages.iter().take(MAX_STAGES).enumerate() {
-        required_name(format_args!("stages[{index}]"), stage, &mut violations);
+        required_name(
+            format_args!("stages[{index}]"),
+            stage,
+            MAX_NAME_BYTES,
+            &mut violations,
+        );
     }
     let view = view(request.view, &mut violations);
     let as_of = instant("as_of", request.as_of, &mut violations);
@@ -105,7 +110,7 @@ pub fn influencer_query(
 ) -> Result<Paged<InfluencerQuery>, Status> {
     let mut violations = Violations::default();
     let tenant = tenant(&request.tenant, &mut violations);
-    required_name("topic", &request.topic, &mut violations);
+    required_name("topic", &request.topic, MAX_TAG_BYTES, &mut violations);
     label("stage", &request.stage, MAX_NAME_BYTES, &mut violations);
     let page_size = page_size(request.page_size, &mut violations);
     let token = page_token(&request.page_token, &mut violations);
@@ -165,11 +170,16 @@ impl Start {
     }
 }
 
-fn required_name(field: impl std::fmt::Display, name: &str, violations: &mut Violations) {
+fn required_name(
+    field: impl std::fmt::Display,
+    name: &str,
+    max_bytes: usize,
+    violations: &mut Violations,
+) {
     if name.is_empty() {
         violations.add(field, "is required");
     } else {
-        label(field, name, MAX_NAME_BYTES, violations);
+        label(field, name, max_bytes, violations);
     }
 }
 
@@ -330,6 +340,18 @@ mod tests {
         let status = paged.check_model(FINGERPRINT + 1).unwrap_err();
         assert_eq!(status.code(), Code::FailedPrecondition);
         assert!(status.message().contains("start from the first page"));
+    }
+
+    #[test]
+    fn a_topic_may_have_the_longest_name_that_a_model_may_give() {
+        let ask = |bytes| {
+            influencer_query(v1::TopInfluencersRequest {
+                topic: "t".repeat(bytes),
+                ..Default::default()
+            })
+        };
+        assert!(ask(MAX_TAG_BYTES).is_ok());
+        assert_eq!(fields(&ask(MAX_TAG_BYTES + 1).unwrap_err()), ["topic"]);
     }
 
     #[test]
