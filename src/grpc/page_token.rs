@@ -77,7 +77,10 @@ impl PageToken {
             fingerprint,
             as_of: Timestamp::from_nanos(as_of.cast_signed()).ok_or(Malformed)?,
             after: Cursor {
-                key: RankKey::new(f64::from_bits(key)).ok_or(Malformed)?,
+                // A rank key is never NaN and never negative zero.
+                key: RankKey::new(f64::from_bits(key))
+                    .filter(|read| read.value().to_bits() == key)
+                    .ok_or(Malformed)?,
                 profile_id: ProfileId::new(profile_id).ok_or(Malformed)?,
             },
         })
@@ -174,6 +177,7 @@ mod tests {
             with(0, &[2]),
             with(17, &(-1_i64).to_be_bytes()),
             with(25, &f64::NAN.to_bits().to_be_bytes()),
+            with(25, &(-0.0_f64).to_bits().to_be_bytes()),
             with(FIXED_BYTES, b"\n"),
             with(FIXED_BYTES, &[0xFF]),
             sealed(&body[..FIXED_BYTES]),

@@ -156,14 +156,58 @@ fn an_expression_that_does_not_parse_is_told_with_its_place() {
 }
 
 #[test]
-fn deep_nesting_is_refused_before_it_is_parsed() {
-    let deep = format!("{}true{}", "(".repeat(400), ")".repeat(400));
+fn loops_within_loops_are_refused_and_loops_after_loops_are_not() {
+    let signal = |when: &str| {
+        format!(
+            "[[signals]]\nname = \"a\"\non = \"visit\"\nwhen = '{when}'\npoints = {{ interest = 1 }}\n"
+        )
+    };
     check(
-        &format!(
-            "[[signals]]\nname = \"a\"\non = \"visit\"\nwhen = '{deep}'\npoints = {{ interest = 1 }}\n"
-        ),
-        &[("9:9", "is nested deeper")],
+        &signal("event.topics.exists(t, event.topics.exists(u, u == t))"),
+        &[("9:47", "has a loop within a loop")],
     );
+    let sound = "event.topics.filter(t, t != \"a\").exists(t, t in event.topics)";
+    Model::parse(&format!("{GOOD}{}", signal(sound))).unwrap();
+}
+
+#[test]
+fn an_expression_that_is_nested_too_deep_or_chained_too_long_is_refused() {
+    let chain = |first: &str, link: &str, last: &str| {
+        let links = (4_096 - first.len() - last.len()) / link.len();
+        format!("{first}{}{last}", link.repeat(links))
+    };
+    let deep = [
+        format!("{}1 == 1{}", "[".repeat(70), "]".repeat(70)),
+        chain("1", "+1", ""),
+        chain("1", "<1", ""),
+        chain("1", " in 1", ""),
+        chain("event.attributes.a", ".a", ""),
+        chain("event.attributes.a", "[0]", ""),
+        chain("event.text", ".b()", ""),
+        chain("event.topics", ".map(x,x)", ""),
+        chain("", "true?1:", "1"),
+        chain("", "-(", &format!("1{}", ")".repeat(60))),
+    ];
+    for when in deep {
+        let source = format!(
+            "[scores.x]\n[[signals]]\nname = \"a\"\non = \"visit\"\nwhen = '{when}'\npoints = {{ x = 1 }}\n"
+        );
+        let mistakes = Model::parse(&source).map(|_| ()).unwrap_err();
+        let told = mistakes[0].to_string();
+        assert!(
+            told.contains("is nested deeper") || told.contains("is no CEL expression"),
+            "{told} for {when}"
+        );
+    }
+}
+
+#[test]
+fn an_expression_may_have_many_alternatives() {
+    let when = vec!["event.attributes.n == 1"; 150].join(" || ");
+    let source = format!(
+        "[scores.x]\n[[signals]]\nname = \"a\"\non = \"visit\"\nwhen = '{when}'\npoints = {{ x = 1 }}\n"
+    );
+    Model::parse(&source).unwrap();
 }
 
 #[test]

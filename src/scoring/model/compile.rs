@@ -3,7 +3,9 @@
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
+    io,
     ops::Range,
+    panic, thread,
 };
 
 use super::{
@@ -24,7 +26,24 @@ use crate::scoring::{
 
 const DEFAULT_INTERESTS_HALF_LIFE_NANOS: i64 = 30 * 86_400 * 1_000_000_000;
 
+/// The stack that a model is read on. The parser of expressions recurses for each link of a
+/// chain such as `1 + 1 + 1`, before anybody can say that it is too long.
+const STACK_BYTES: usize = 64 * 1024 * 1024;
+
 pub(super) fn compile(source: &str) -> Result<Model, Vec<Mistake>> {
+    let read = thread::scope(|scope| {
+        let reader = thread::Builder::new().stack_size(STACK_BYTES);
+        let reader = reader.spawn_scoped(scope, || compile_recursively(source))?;
+        reader.join().map_err(|panic| panic::resume_unwind(panic))
+    });
+    read.unwrap_or_else(|error: io::Error| {
+        let mut mistakes = Mistakes::new(source);
+        mistakes.add(0..0, format!("the file cannot be read: {error}"));
+        Err(mistakes.into_sorted())
+    })
+}
+
+fn compile_recursively(source: &str) -> Result<Model, Vec<Mistake>> {
     let mut mistakes = Mistakes::new(source);
     if source.len() > MAX_MODEL_BYTES {
         mistakes.add(0..0, format!("the file has over {MAX_MODEL_BYTES} bytes"));

@@ -6,7 +6,7 @@ use std::{collections::HashMap, ops::Range, sync::Arc};
 use cel::{
     Context, Env, ExecutionError, IdedExpr, Program, Value,
     common::{
-        ast::{CallExpr, EntryExpr, Expr, LiteralValue, SourceInfo},
+        ast::{CallExpr, EntryExpr, Expr, IdedEntryExpr, LiteralValue, SourceInfo},
         types::{CelBool, CelDouble, CelString},
         value::CowVal,
     },
@@ -306,10 +306,6 @@ pub(super) fn compile(
     scores: &[&str],
     stages: &[&str],
 ) -> Result<Expression, Vec<ExpressionMistake>> {
-    if nesting(source) > MAX_NESTING {
-        let message = format!("is nested deeper than {MAX_NESTING}; split it into simpler rules");
-        return Err(vec![(0..source.len(), message)]);
-    }
     let program = Program::compile(source).map_err(|errors| {
         let mistakes = errors.errors.iter().map(|error| {
             let offset = offset_of(source, error.pos);
@@ -320,6 +316,10 @@ pub(super) fn compile(
         });
         mistakes.collect::<Vec<_>>()
     })?;
+    if depth(program.expression()) > MAX_DEPTH {
+        let message = format!("is nested deeper than {MAX_DEPTH}; split it into simpler rules");
+        return Err(vec![(0..source.len(), message)]);
+    }
     let mut resolved = program.expression().clone();
     let mut names = Names {
         scope,
@@ -345,22 +345,37 @@ pub(super) fn compile(
     }
 }
 
-/// How deep brackets and prefix operators may nest: the parser and the evaluator recurse.
-const MAX_NESTING: usize = 32;
+/// How deep the terms of an expression may nest, because the evaluator recurses: `a + b + c`
+/// is two deep, `a || b || c` as well, and sixty more of these are only a few deeper.
+const MAX_DEPTH: usize = 64;
 
-/// An upper bound of how deep the parser may recurse.
-fn nesting(source: &str) -> usize {
-    let (mut depth, mut deepest, mut prefixes) = (0_usize, 0, 0_usize);
-    for byte in source.bytes() {
-        match byte {
-            b'(' | b'[' | b'{' => depth += 1,
-            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
-            b'!' | b'-' | b'?' => prefixes += 1,
-            _ => {}
+fn depth(node: &IdedExpr) -> usize {
+    let entry_depth = |entry: &IdedEntryExpr| match &entry.expr {
+        EntryExpr::MapEntry(entry) => depth(&entry.key).max(depth(&entry.value)),
+        EntryExpr::StructField(field) => depth(&field.value),
+    };
+    let deepest = match &node.expr {
+        Expr::Call(call) => {
+            let target = call.target.iter().map(|target| depth(target));
+            target.chain(call.args.iter().map(depth)).max()
         }
-        deepest = deepest.max(depth);
-    }
-    deepest.max(prefixes)
+        Expr::List(list) => list.elements.iter().map(depth).max(),
+        Expr::Map(map) => map.entries.iter().map(entry_depth).max(),
+        Expr::Struct(message) => message.entries.iter().map(entry_depth).max(),
+        Expr::Select(select) => Some(depth(&select.operand)),
+        Expr::Comprehension(comprehension) => {
+            let parts = [
+                &comprehension.iter_range,
+                &comprehension.accu_init,
+                &comprehension.loop_cond,
+                &comprehension.loop_step,
+                &comprehension.result,
+            ];
+            parts.into_iter().map(|part| depth(part)).max()
+        }
+        Expr::Ident(_) | Expr::Literal(_) | Expr::Unspecified => None,
+    };
+    1 + deepest.unwrap_or(0)
 }
 
 fn offset_of(source: &str, (line, column): (isize, isize)) -> usize {
@@ -441,6 +456,10 @@ impl Names<'_> {
                 }
             }
             Expr::Select(select) => self.resolve(&mut select.operand),
+            Expr::Comprehension(_) if !self.locals.is_empty() => {
+                let message = "has a loop within a loop, which long lists could keep busy for ever; write `x in list` for the inner one, or a signal for each";
+                self.mistake(node.id, message.to_owned());
+            }
             Expr::Comprehension(comprehension) => {
                 self.resolve(&mut comprehension.iter_range);
                 let outer = self.locals.len();
