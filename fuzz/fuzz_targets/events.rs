@@ -1,0 +1,90 @@
+//! Events as they come over the wire or from a file, all counted on one record.
+//!
+//! The first byte says what follows: a `ScoreEventRequest`, a `ScoreEventsRequest`, an
+//! `UpdateProfileRequest`, or lines of JSON.
+#![no_main]
+
+use std::sync::LazyLock;
+
+use bellwether::{
+    cli::replay::lines::{Entry, parse},
+    grpc::convert,
+    proto::v1,
+    scoring::{Event, Model, Record},
+    service::ProfileUpdate,
+};
+use bellwether_fuzz::{Person, read_event};
+use libfuzzer_sys::fuzz_target;
+use prost::Message as _;
+
+static MODEL: LazyLock<Model> = LazyLock::new(|| {
+    Model::parse(include_str!("../model.toml")).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"))
+});
+
+enum Step {
+    Event(Event),
+    Update(ProfileUpdate),
+}
+
+fuzz_target!(|data: &[u8]| {
+    let mut person = Person::new(&MODEL, "ann", Record::default());
+    let mut author = Person::new(&MODEL, "bob", Record::default());
+    for step in steps(data) {
+        let credits = match step {
+            Step::Event(event) => person.score(&event),
+            Step::Update(update) => {
+                let after = person.record.attributes_after(&update.attributes, &update.mask);
+                if bellwether::scoring::check_attributes(&after).is_err() {
+                    continue;
+                }
+                person.update(after)
+            }
+        };
+        author.credit(&credits);
+    }
+    person.read();
+    author.read();
+});
+
+fn steps(data: &[u8]) -> Vec<Step> {
+    let Some((kind, rest)) = data.split_first() else {
+        return Vec::new();
+    };
+    match kind % 4 {
+        0 => {
+            let request = v1::ScoreEventRequest::decode(rest).ok();
+            let read = request.and_then(|request| convert::score_event(request).ok());
+            read.map(|(_, event)| Step::Event(event)).into_iter().collect()
+        }
+        1 => {
+            let request = v1::ScoreEventsRequest::decode(rest).ok();
+            let read = request.and_then(|request| convert::score_events(request).ok());
+            let (_, events) = match read {
+                Some(read) => read,
+                None => return Vec::new(),
+            };
+            events.into_iter().filter_map(read_event).map(Step::Event).collect()
+        }
+        2 => {
+            let request = v1::UpdateProfileRequest::decode(rest).ok();
+            request.and_then(update).into_iter().collect()
+        }
+        _ => {
+            let Ok(text) = std::str::from_utf8(rest) else {
+                return Vec::new();
+            };
+            text.lines()
+                .filter_map(|line| parse(line).ok().flatten())
+                .filter_map(|entry| match entry {
+                    Entry::Event(event) => read_event(event).map(Step::Event),
+                    Entry::Update(request) => update(request),
+                })
+                .collect()
+        }
+    }
+}
+
+fn update(request: v1::UpdateProfileRequest) -> Option<Step> {
+    let (_, update) = convert::update_profile(request).ok()?;
+    Some(Step::Update(update))
+}

@@ -1,0 +1,54 @@
+//! Any bytes as a stored record. What is taken for one must keep the promises of a record,
+//! be judged by a model that has never seen it, and take events and credits.
+#![no_main]
+
+use std::sync::LazyLock;
+
+use bellwether::{
+    scoring::{Credit, IdHash, Model, ProfileId, Timestamp},
+    store::codec,
+};
+use bellwether_fuzz::{ARRIVAL, Person, event, survives};
+use libfuzzer_sys::fuzz_target;
+
+static MODELS: LazyLock<[Model; 2]> = LazyLock::new(|| {
+    [include_str!("../../models/forum.toml"), include_str!("../model.toml")].map(|source| {
+        Model::parse(source).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"))
+    })
+});
+
+fuzz_target!(|data: &[u8]| {
+    let Ok(record) = codec::decode(data) else {
+        return;
+    };
+    survives(&record);
+    assert_eq!(codec::from_proto(codec::to_proto(&record)).as_ref(), Ok(&record));
+    for model in &*MODELS {
+        let mut person = Person::new(model, "ann", record.clone());
+        person.read();
+        let mut author = Person::new(model, "bob", record.clone());
+        for (position, event_type) in ["question", "buy", "v", "r"].into_iter().enumerate() {
+            let mut event = event(event_type, position as u64, ARRIVAL);
+            event.tags = model.topic_names().take(2).map(str::to_owned).collect();
+            author.credit(&person.score(&event));
+        }
+        author.credit(&[credit(model)]);
+        person.update(Default::default());
+        person.read();
+        author.read();
+    }
+});
+
+/// The greatest credit that one event can give.
+fn credit(model: &Model) -> Credit {
+    Credit {
+        id: IdHash(1),
+        author_id: ProfileId::new("bob").expect("an id"),
+        time: Timestamp::from_nanos(ARRIVAL).expect("an instant"),
+        topics: model.topic_names().take(2).map(str::to_owned).collect(),
+        stage: "warm".to_owned(),
+        credit: 1e9,
+        touches: 1,
+        advance_millionths: 1_000_000,
+    }
+}

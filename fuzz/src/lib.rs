@@ -1,0 +1,181 @@
+//! What every target asks of the core, whatever came in: numbers are finite, points are the
+//! sum of their parts, and a record survives its own bytes.
+
+use bellwether::{
+    grpc::convert,
+    proto::v1,
+    scoring::{
+        Context, Credit, Detail, Event, EventOutcome, IdHash, InfluenceQuestion, Judgement, Model,
+        Outcome, Profile, ProfileId, Record, Timestamp, explain, index, influencer,
+    },
+    service::Scored,
+    store::codec,
+};
+
+/// Noon of 2026-01-01: when an event without a time arrives.
+pub const ARRIVAL: i64 = 1_767_268_800_000_000_000;
+/// So few that a short input can go beyond them.
+const REMEMBERED_EVENTS: usize = 4;
+
+/// A profile, or an author, while events are counted.
+pub struct Person<'m> {
+    model: &'m Model,
+    id: ProfileId,
+    /// What is stored of them.
+    pub record: Record,
+}
+
+impl<'m> Person<'m> {
+    /// Somebody with a stored record.
+    pub fn new(model: &'m Model, id: &str, record: Record) -> Self {
+        let id = ProfileId::new(id).expect("an id");
+        Self { model, id, record }
+    }
+
+    /// Counts an event and answers it; the credits that it earns others.
+    pub fn score(&mut self, event: &Event) -> Vec<Credit> {
+        let arrival = Timestamp::from_nanos(ARRIVAL).expect("an instant");
+        let context = Context {
+            at: event.time.unwrap_or(arrival),
+            remembered_events: REMEMBERED_EVENTS,
+        };
+        let mut judgement = self.judgement();
+        let outcome = judgement.apply(event, &context);
+        let scored = Scored {
+            profile: judgement.profile(self.record.last_event_time.max(context.at)),
+            outcome,
+        };
+        if matches!(scored.outcome, EventOutcome::Applied { .. }) {
+            let again = judgement.apply(event, &context);
+            assert_ne!(std::mem::discriminant(&again), std::mem::discriminant(&scored.outcome));
+        }
+        let outcome = judgement.finish();
+        assert_eq!(outcome.changed, matches!(scored.outcome, EventOutcome::Applied { .. }));
+        check_profile(&scored.profile);
+        serialises(&convert::scored(scored));
+        self.store(outcome)
+    }
+
+    /// Replaces what the person states.
+    pub fn update(&mut self, attributes: bellwether::scoring::Attributes) -> Vec<Credit> {
+        let mut judgement = self.judgement();
+        judgement.update(attributes);
+        let outcome = judgement.finish();
+        self.store(outcome)
+    }
+
+    /// Takes what others' events earned, twice.
+    pub fn credit(&mut self, credits: &[Credit]) {
+        for credit in credits {
+            let mut judgement = self.judgement();
+            judgement.credit(credit);
+            assert!(!judgement.credit(credit), "a credit counted twice");
+            let outcome = judgement.finish();
+            self.store(outcome);
+        }
+    }
+
+    /// Reads the person in every way, at instants before and after the last event.
+    pub fn read(&self) {
+        let last = self.record.last_event_time;
+        let instants = [
+            last,
+            last.saturating_add_nanos(3_600_000_000_000),
+            Timestamp::from_nanos(i64::MAX).expect("an instant"),
+            last.saturating_add_nanos(-10_000_000_000_000),
+            Timestamp::EPOCH,
+        ];
+        for at in instants {
+            let profile = explain(self.model, &self.id, &self.record, at, Detail::Contributions);
+            check_profile(&profile);
+            for (topic, stage) in self.model.topic_names().zip([None, Some("warm")]) {
+                let question = InfluenceQuestion {
+                    topic,
+                    stage,
+                    totals: (u64::MAX, u64::MAX),
+                    at,
+                };
+                let influencer = influencer(self.model, &self.id, &self.record, &question);
+                assert!(influencer.influence.is_finite() && influencer.influence >= 0.0);
+                assert!(influencer.influence_probability.is_finite());
+            }
+            serialises(&convert::profile(profile));
+        }
+        let (keys, _) = index(self.model, &self.record);
+        for (rank, key) in keys {
+            assert!(!key.value().is_nan() && key.value() < f64::INFINITY, "{rank}");
+        }
+    }
+
+    fn judgement(&self) -> Judgement<'m> {
+        Judgement::new(self.model, self.id.clone(), self.record.clone())
+    }
+
+    fn store(&mut self, outcome: Outcome) -> Vec<Credit> {
+        for change in &outcome.ranks {
+            assert_ne!(change.old, change.new, "a rank changes to what it was");
+        }
+        for credit in &outcome.credits {
+            assert!(credit.credit.is_finite() && credit.credit >= 0.0);
+            assert!(credit.advance_millionths <= 1_000_000);
+        }
+        survives(&outcome.record);
+        self.record = outcome.record;
+        outcome.credits
+    }
+}
+
+/// An event as most models know it.
+pub fn event(event_type: &str, id: u64, time: i64) -> Event {
+    Event {
+        id: IdHash(id),
+        profile_id: ProfileId::new("ann").expect("an id"),
+        event_type: event_type.to_owned(),
+        time: Timestamp::from_nanos(time),
+        channel: "web".to_owned(),
+        attributes: Default::default(),
+        text: "no coverage at all, and one word more".to_owned(),
+        tags: Vec::new(),
+        sentiment: Some(-0.5),
+        author_id: ProfileId::new("bob"),
+        content_id: "c".to_owned(),
+    }
+}
+
+/// A record is what its bytes say, and equal records are equal bytes.
+pub fn survives(record: &Record) {
+    let bytes = codec::encode(record);
+    let decoded = codec::decode(&bytes).expect("what was encoded can be decoded");
+    assert_eq!(decoded, *record);
+    assert_eq!(codec::encode(&decoded), bytes);
+}
+
+fn check_profile(profile: &Profile) {
+    for score in &profile.scores {
+        assert!(score.points.is_finite() && score.points >= 0.0, "{score:?}");
+        let parts = score.contributions.iter();
+        let mut total = score.base;
+        let mut scale = score.base.abs();
+        for part in parts {
+            assert!(part.count.is_finite() && part.points.is_finite(), "{part:?}");
+            total += part.points;
+            scale += part.points.abs();
+        }
+        // What is below the noise floor is zero; the basic view has no parts.
+        let near = (score.points - total.max(0.0)).abs() <= 1e-6 + scale * 1e-9;
+        assert!(near || score.contributions.is_empty(), "{score:?}");
+    }
+    for interest in &profile.topics {
+        assert!(interest.points.is_finite() && interest.points > 0.0);
+    }
+    assert!(profile.first_seen_time <= profile.last_event_time || profile.event_count == 0);
+}
+
+fn serialises(message: &impl prost::Message) {
+    assert_eq!(message.encode_to_vec().len(), message.encoded_len());
+}
+
+/// Reads an event as a server does.
+pub fn read_event(sent: v1::Event) -> Option<Event> {
+    convert::event(sent, convert::EventPath::Indexed(7)).ok()
+}
