@@ -33,7 +33,9 @@ fuzz_target!(|data: &[u8]| {
         let credits = match step {
             Step::Event(event) => person.score(&event),
             Step::Update(update) => {
-                let after = person.record.attributes_after(&update.attributes, &update.mask);
+                let after = person
+                    .record
+                    .attributes_after(&update.attributes, &update.mask);
                 if bellwether::scoring::check_attributes(&after).is_err() {
                     continue;
                 }
@@ -54,7 +56,9 @@ fn steps(data: &[u8]) -> Vec<Step> {
         0 => {
             let request = v1::ScoreEventRequest::decode(rest).ok();
             let read = request.and_then(|request| convert::score_event(request).ok());
-            read.map(|(_, event)| Step::Event(event)).into_iter().collect()
+            read.map(|(_, event)| Step::Event(event))
+                .into_iter()
+                .collect()
         }
         1 => {
             let request = v1::ScoreEventsRequest::decode(rest).ok();
@@ -63,7 +67,11 @@ fn steps(data: &[u8]) -> Vec<Step> {
                 Some(read) => read,
                 None => return Vec::new(),
             };
-            events.into_iter().filter_map(read_event).map(Step::Event).collect()
+            events
+                .into_iter()
+                .filter_map(read_event)
+                .map(Step::Event)
+                .collect()
         }
         2 => {
             let request = v1::UpdateProfileRequest::decode(rest).ok();

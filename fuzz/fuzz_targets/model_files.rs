@@ -16,7 +16,10 @@ fuzz_target!(|data: &[u8]| -> Corpus {
             assert!(!mistakes.is_empty(), "refused without a reason");
             for mistake in mistakes {
                 assert!(mistake.line >= 1 && mistake.column >= 1, "{mistake}");
-                assert!(mistake.line <= source.matches('\n').count() + 1, "{mistake}");
+                assert!(
+                    mistake.line <= source.matches('\n').count() + 1,
+                    "{mistake}"
+                );
             }
         }
     }
@@ -33,7 +36,11 @@ fn use_model(model: &Model, source: &str) {
     let types = event_types(source);
     for (position, event_type) in types.iter().enumerate() {
         let position = position as i64;
-        let mut event = event(event_type, position as u64, ARRIVAL + position * 86_400_000_000_000);
+        let mut event = event(
+            event_type,
+            position as u64,
+            ARRIVAL + position * 86_400_000_000_000,
+        );
         event.attributes = attributes();
         event.tags = model.topic_names().take(3).map(str::to_owned).collect();
         let credits = person.score(&event);
@@ -64,7 +71,13 @@ fn attributes() -> Attributes {
         ("b", AttributeValue::String("word".to_owned())),
         ("c", AttributeValue::Null),
         ("l", AttributeValue::List(numbers.collect())),
-        ("m", AttributeValue::Map(Attributes::from([("n".to_owned(), AttributeValue::Bool(true))]))),
+        (
+            "m",
+            AttributeValue::Map(Attributes::from([(
+                "n".to_owned(),
+                AttributeValue::Bool(true),
+            )])),
+        ),
         ("length", AttributeValue::Number(1e308)),
         ("badge", AttributeValue::String("Critic".to_owned())),
     ]

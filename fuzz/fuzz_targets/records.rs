@@ -12,9 +12,11 @@ use bellwether_fuzz::{ARRIVAL, Person, event, survives};
 use libfuzzer_sys::fuzz_target;
 
 static MODELS: LazyLock<[Model; 2]> = LazyLock::new(|| {
-    [include_str!("../../models/forum.toml"), include_str!("../model.toml")].map(|source| {
-        Model::parse(source).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"))
-    })
+    [
+        include_str!("../../models/forum.toml"),
+        include_str!("../model.toml"),
+    ]
+    .map(|source| Model::parse(source).unwrap_or_else(|mistakes| panic!("{mistakes:#?}")))
 });
 
 fuzz_target!(|data: &[u8]| {
@@ -22,7 +24,10 @@ fuzz_target!(|data: &[u8]| {
         return;
     };
     survives(&record);
-    assert_eq!(codec::from_proto(codec::to_proto(&record)).as_ref(), Ok(&record));
+    assert_eq!(
+        codec::from_proto(codec::to_proto(&record)).as_ref(),
+        Ok(&record)
+    );
     for model in &*MODELS {
         let mut person = Person::new(model, "ann", record.clone());
         person.read();

@@ -47,10 +47,16 @@ impl<'m> Person<'m> {
         };
         if matches!(scored.outcome, EventOutcome::Applied { .. }) {
             let again = judgement.apply(event, &context);
-            assert_ne!(std::mem::discriminant(&again), std::mem::discriminant(&scored.outcome));
+            assert_ne!(
+                std::mem::discriminant(&again),
+                std::mem::discriminant(&scored.outcome)
+            );
         }
         let outcome = judgement.finish();
-        assert_eq!(outcome.changed, matches!(scored.outcome, EventOutcome::Applied { .. }));
+        assert_eq!(
+            outcome.changed,
+            matches!(scored.outcome, EventOutcome::Applied { .. })
+        );
         check_profile(&scored.profile);
         serialises(&convert::scored(scored));
         self.store(outcome)
@@ -86,7 +92,13 @@ impl<'m> Person<'m> {
             Timestamp::EPOCH,
         ];
         for at in instants {
-            let profile = explain(self.model, &self.id, &self.record, at, Detail::Contributions);
+            let profile = explain(
+                self.model,
+                &self.id,
+                &self.record,
+                at,
+                Detail::Contributions,
+            );
             check_profile(&profile);
             for (topic, stage) in self.model.topic_names().zip([None, Some("warm")]) {
                 let question = InfluenceQuestion {
@@ -103,7 +115,10 @@ impl<'m> Person<'m> {
         }
         let (keys, _) = index(self.model, &self.record);
         for (rank, key) in keys {
-            assert!(!key.value().is_nan() && key.value() < f64::INFINITY, "{rank}");
+            assert!(
+                !key.value().is_nan() && key.value() < f64::INFINITY,
+                "{rank}"
+            );
         }
     }
 
@@ -157,13 +172,21 @@ fn check_profile(profile: &Profile) {
         let mut total = score.base;
         let mut scale = score.base.abs();
         for part in parts {
-            assert!(part.count.is_finite() && part.points.is_finite(), "{part:?}");
+            assert!(
+                part.count.is_finite() && part.points.is_finite(),
+                "{part:?}"
+            );
             total += part.points;
             scale += part.points.abs();
         }
-        // What is below the noise floor is zero; the basic view has no parts.
+        // What is below the noise floor is zero; the basic view has no parts; and before the
+        // last event parts are greater than they ever were.
         let near = (score.points - total.max(0.0)).abs() <= 1e-6 + scale * 1e-9;
-        assert!(near || score.contributions.is_empty(), "{score:?}");
+        let is_past = profile.last_event_time > Some(profile.as_of);
+        assert!(
+            near || is_past || score.contributions.is_empty(),
+            "{score:?}"
+        );
     }
     for interest in &profile.topics {
         assert!(interest.points.is_finite() && interest.points > 0.0);

@@ -72,6 +72,9 @@ pub fn from_proto(message: proto::Record) -> Result<Record, StoreError> {
         None => (Timestamp::EPOCH, Vec::new()),
         Some(influence) => (time(influence.time)?, influence_cells(influence.cells)?),
     };
+    if message.first_seen_time > message.last_event_time {
+        return Err(corrupt("its first event is later than its last"));
+    }
     check_ascending(&message.last_counted, |counted| counted.signal.as_str())?;
     check_ascending(&message.seen_types, String::as_str)?;
     Ok(Record {
@@ -485,8 +488,8 @@ mod tests {
             )| Record {
                 attributes,
                 event_count,
-                first_seen_time: times.0,
-                last_event_time: times.1,
+                first_seen_time: times.0.min(times.1),
+                last_event_time: times.0.max(times.1),
                 influence_time: times.2,
                 last_counted: sets.0,
                 seen_types: sets.1.into_iter().collect(),
@@ -554,6 +557,7 @@ mod tests {
             value,
         };
         refused(|message| message.last_event_time = -1);
+        refused(|message| message.first_seen_time = 1);
         refused(|message| message.interests = vec![count("b", 1.0), count("a", 1.0)]);
         refused(|message| message.interests = vec![count("a", 1.0), count("a", 1.0)]);
         for value in [f64::NAN, f64::INFINITY, -1.0, 2.0 * MAX_COUNT] {
