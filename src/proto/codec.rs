@@ -1,6 +1,7 @@
 //! How messages are read from the wire: as prost does, after a look at how many entries
 //! they have. Two bytes are an empty event, and in memory some hundred times as much, so
-//! the limit on the size of a message alone would let 4 MiB become a gigabyte.
+//! the limit on the size of a message alone would let 4 MiB become a gigabyte. Free-form
+//! values may still take some sixty times their size until the limits of an event are checked.
 
 use prost::{
     Message,

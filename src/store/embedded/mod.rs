@@ -3,6 +3,11 @@
 //! Reads go straight to the records and the ranks. Commits queue for the writing thread,
 //! which answers when they are durable, so nothing acknowledged is lost when the process
 //! or the machine stops. Ranks and totals start empty: the service fills them by `index`.
+//!
+//! A directory that is damaged while nobody uses it is refused where that can be seen: a
+//! file that is missing, and what fails its checksum. Not seen is a journal that was cut, or
+//! overwritten so that it holds no whole batch: that is what a crash leaves of a write that
+//! was never acknowledged, and the rest before it is served. Copies are made by `export`.
 
 mod directory;
 mod keys;

@@ -2,6 +2,7 @@
 //! becomes a [`StoreError`] here.
 
 use std::{
+    fs::{self, DirEntry},
     io::ErrorKind,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
@@ -37,10 +38,18 @@ impl Records {
     /// Opens the records in a directory, creating it when it is missing.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let directory = Directory::claim(path, |records| {
-            guarded(path, || open_engine(records)).map(drop)
+            guarded(path, || open_keyspace(&open_database(records)?)).map(drop)
         })?;
         let records = directory.records();
-        let (database, keyspace) = guarded(path, || open_engine(&records))?;
+        // The engine takes the lack of either for a store that was never written.
+        if !has_journal(&records) {
+            return Err(damaged(path, "its journal is missing"));
+        }
+        let database = guarded(path, || open_database(&records))?;
+        if !database.keyspace_exists(KEYSPACE) {
+            return Err(damaged(path, "its table of records is missing"));
+        }
+        let keyspace = guarded(path, || open_keyspace(&database))?;
         Ok(Self {
             keyspace,
             database,
@@ -154,16 +163,26 @@ impl Records {
     }
 }
 
-fn open_engine(records: &Path) -> fjall::Result<(Database, Keyspace)> {
-    let database = Database::builder(records)
+fn has_journal(records: &Path) -> bool {
+    let is_journal = |file: &DirEntry| file.path().extension().is_some_and(|name| name == "jnl");
+    fs::read_dir(records)
+        .is_ok_and(|mut files| files.any(|file| file.is_ok_and(|file| is_journal(&file))))
+}
+
+/// Replays the journal. What is torn at its end was never acknowledged, so the engine cuts it
+/// off; it cannot tell that from a journal that somebody cut later.
+fn open_database(records: &Path) -> fjall::Result<Database> {
+    Database::builder(records)
         .cache_size(CACHE_BYTES)
         .max_journaling_size(JOURNAL_BYTES)
         .worker_threads(WORKER_THREADS)
-        .open()?;
-    let keyspace = database.keyspace(KEYSPACE, || {
+        .open()
+}
+
+fn open_keyspace(database: &Database) -> fjall::Result<Keyspace> {
+    database.keyspace(KEYSPACE, || {
         KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES)
-    })?;
-    Ok((database, keyspace))
+    })
 }
 
 /// Runs a read of the engine, which answers some damage by an error and some by a panic.
@@ -195,5 +214,43 @@ fn from_engine(path: &Path, error: &fjall::Error) -> StoreError {
             path.display()
         )),
         other => damaged(path, other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn opened_once() -> tempfile::TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        drop(Records::open(directory.path()).unwrap());
+        directory
+    }
+
+    fn assert_damaged(directory: &tempfile::TempDir) {
+        for _ in 0..2 {
+            let refused = Records::open(directory.path()).err().unwrap();
+            assert!(matches!(refused, StoreError::Corrupt(_)), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_store_without_its_journal_is_damaged_and_not_empty() {
+        let directory = opened_once();
+        let records = directory.path().join("records");
+        for file in fs::read_dir(&records).unwrap() {
+            let path = file.unwrap().path();
+            if path.extension().is_some_and(|name| name == "jnl") {
+                fs::remove_file(path).unwrap();
+            }
+        }
+        assert_damaged(&directory);
+    }
+
+    #[test]
+    fn a_store_without_its_table_is_damaged_and_not_empty() {
+        let directory = opened_once();
+        fs::remove_file(directory.path().join("records/keyspaces/1/current")).unwrap();
+        assert_damaged(&directory);
     }
 }
