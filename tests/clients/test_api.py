@@ -154,6 +154,12 @@ def test_many_requests_of_a_stream_are_in_flight(stub, tenant):
     assert get(stub, tenant, "person-0").event_count == count
 
 
+def test_a_stream_of_small_requests_is_slowed_down_and_not_cut(stub, tenant):
+    requests = [api.ScoreEventsRequest(tenant=tenant, events=[event(str(number), second=number)])
+                for number in range(3000)]
+    assert sum(len(response.results) for response in stub.ScoreEvents(iter(requests))) == 3000
+
+
 def test_profiles_are_read_in_the_order_asked_for(stub, tenant):
     for name in ("ann", "bob"):
         score(stub, tenant, event(profile_id=name))

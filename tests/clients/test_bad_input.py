@@ -343,6 +343,13 @@ def test_a_message_over_the_size_limit_is_refused(stub, tenant):
     assert_nothing_written(stub, tenant)
 
 
+def test_a_small_message_of_very_many_events_is_refused_before_it_is_unpacked(stub, tenant):
+    request = api.ScoreEventsRequest(tenant=tenant, events=[api.Event()] * 1_000_000)
+    refusal = refused(lambda: list(stub.ScoreEvents(iter([request]))))
+    assert refusal.code == grpc.StatusCode.RESOURCE_EXHAUSTED, refusal.message
+    assert_nothing_written(stub, tenant)
+
+
 def raw_call(server, body):
     call = server.channel.unary_unary(f"/{SERVICE}/ScoreEvent")
     with pytest.raises(grpc.RpcError) as caught:
