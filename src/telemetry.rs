@@ -227,7 +227,8 @@ fn log_call(method: &'static str, code: Code, duration: Duration) {
     }
 }
 
-const fn code_name(code: Code) -> &'static str {
+/// The name of a code as the gRPC specification writes it.
+pub const fn code_name(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",
         Code::Cancelled => "CANCELLED",

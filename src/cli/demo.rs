@@ -23,6 +23,7 @@ use super::{
         prepare::{Preparation, shift_to_now},
         progress::Progress,
     },
+    serve::stop_signal,
 };
 use crate::{
     proto::v1::{
@@ -30,6 +31,7 @@ use crate::{
         TopInfluencersRequest,
     },
     scoring::Model,
+    service::Models,
 };
 
 /// A real community, converted to events.
@@ -37,8 +39,6 @@ const COMMUNITY: &[u8] = include_bytes!("../../examples/data/conlang.jsonl");
 const ATTRIBUTION: &str = "Data: Constructed Languages Meta, https://conlang.meta.stackexchange.com, from \
      https://archive.org/details/stackexchange, by Stack Exchange, Inc. and its users, \
      CC BY-SA 3.0, converted to events.";
-/// The model of the demo, which is also the one that is built in.
-const MODEL: &str = include_str!("../../models/forum.toml");
 /// People that are shown of a list.
 const SHOWN: i32 = 5;
 /// Terms of a score that are shown.
@@ -58,7 +58,7 @@ pub struct Demo {
 
 impl Demo {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let model = Model::parse(MODEL).map_err(|mistakes| {
+        let model = Model::parse(Models::BUILT_IN).map_err(|mistakes| {
             let mistakes: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
             Failure::new(mistakes.join("\n"))
         })?;
@@ -67,21 +67,24 @@ impl Demo {
             .prefix("bellwether-demo-")
             .tempdir()
             .map_err(|error| Failure::io("cannot make a temporary store", &error))?;
+        let stop =
+            stop_signal().map_err(|error| Failure::io("cannot listen for signals", &error))?;
         let listener = listen(self.listen).await?;
         let address = listener
             .local_addr()
             .map_err(|error| Failure::io(self.listen, &error))?;
         let server = demo_server::start(directory.path(), listener).await?;
+        let mut stop = std::pin::pin!(stop);
         let shown = tokio::select! {
-            shown = show(address, &model) => shown,
-            () = interrupted() => Ok(()),
+            shown = show(address, &model) => Some(shown),
+            () = &mut stop => None,
         };
-        if shown.is_ok() && !self.once {
+        if matches!(shown, Some(Ok(()))) && !self.once {
             output::print(&how_to_call(address, directory.path()))?;
-            interrupted().await;
+            stop.await;
         }
         server.stop().await?;
-        shown
+        shown.unwrap_or(Ok(()))
     }
 }
 
@@ -97,13 +100,6 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
             Ok(listener)
         }
         other => other.map_err(|error| Failure::io(address, &error)),
-    }
-}
-
-/// Waits for Ctrl-C. Where it cannot be caught it ends the process by itself.
-async fn interrupted() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
     }
 }
 

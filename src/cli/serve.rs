@@ -59,14 +59,7 @@ impl Serve {
             model: self.model,
         };
         let config = Config::load(&flags, |name| env::var(name).ok())?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let stop = async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-        };
+        let stop = stop_signal()?;
         let (telemetry, exporters) = telemetry::start(
             config.log_level,
             config.log_format,
@@ -79,4 +72,20 @@ impl Serve {
         exporters.shut_down().await;
         Ok(served?)
     }
+}
+
+/// Ends when the process is told to stop, by SIGTERM or SIGINT, which from now on do not
+/// end it by themselves.
+///
+/// # Errors
+/// When the system gives no signals.
+pub(super) fn stop_signal() -> std::io::Result<impl Future<Output = ()> + Send> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
 }

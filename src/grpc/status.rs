@@ -104,6 +104,12 @@ fn of_store(error: &StoreError) -> Status {
             "what is stored cannot be read; the server's log says more",
             None,
         ),
+        StoreError::TooLarge(_) => (
+            Code::FailedPrecondition,
+            "RECORD_TOO_LARGE",
+            "the profile has outgrown what the store keeps; nothing was written",
+            None,
+        ),
         StoreError::Misconfigured(_) => (
             Code::FailedPrecondition,
             "STORE_MISCONFIGURED",
@@ -335,6 +341,12 @@ mod tests {
                 StoreError::Corrupt(cause()).into(),
                 Code::DataLoss,
                 "STORE_CORRUPT",
+                false,
+            ),
+            (
+                StoreError::TooLarge(cause()).into(),
+                Code::FailedPrecondition,
+                "RECORD_TOO_LARGE",
                 false,
             ),
             (

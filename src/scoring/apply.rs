@@ -8,8 +8,8 @@ use super::{
     RankChange, RankKey, Recollection, Record, Timestamp, TopicShare,
     explain::Detail,
     influence::{Arrival, InfluencePlace},
-    limits::{MAX_SEEN_TYPES, MAX_VALUE},
-    model::{Facts, Signal, Value},
+    limits::MAX_SEEN_TYPES,
+    model::{Facts, Signal},
     standing::{Places, Standing, remaining},
 };
 
@@ -382,34 +382,6 @@ impl<'m> Judgement<'m> {
         let credit =
             super::influence::touch(self.model, &mut self.record, event, topics, stage, at);
         self.credits.extend(credit);
-    }
-}
-
-impl Signal {
-    fn reads_history(&self) -> bool {
-        let value = match &self.value {
-            Value::Expression(expression) => expression.reads_history(),
-            Value::Number(_) => false,
-        };
-        value || self.when.as_ref().is_some_and(|when| when.reads_history())
-    }
-
-    /// What a match adds; `None` when the event does not match.
-    fn match_value(
-        &self,
-        model: &Model,
-        facts: &Facts<'_>,
-    ) -> Result<Option<f64>, super::model::Failed> {
-        if let Some(when) = &self.when
-            && !model.evaluator.holds(when, facts)?
-        {
-            return Ok(None);
-        }
-        let value = match &self.value {
-            Value::Number(number) => *number,
-            Value::Expression(expression) => model.evaluator.number(expression, facts)?,
-        };
-        Ok((value > 0.0).then(|| value.min(MAX_VALUE)))
     }
 }
 

@@ -41,7 +41,10 @@ pub(super) fn profile(
     let scores = (0..model.scores.len()).map(|position| Score {
         name: model.scores[position].name.clone(),
         points: standing.points_at(model, position, at),
-        base: model.scores[position].base,
+        base: match detail {
+            Detail::Points => 0.0,
+            Detail::Contributions => model.scores[position].base,
+        },
         percentile: None,
         contributions: match detail {
             Detail::Points => Vec::new(),
@@ -77,7 +80,7 @@ fn contributions(
     let score = &model.scores[position];
     let factor = remaining(score.half_life, standing.at, at);
     let terms = score.terms.iter().map(|term| {
-        let count = standing.counts[term.slot] * factor;
+        let count = standing.count(term.slot) * factor;
         (&model.signals[term.signal].name, count, term.weight)
     });
     let rules = score.rule_points.iter().map(|(rule, points)| {

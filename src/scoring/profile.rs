@@ -34,7 +34,7 @@ pub struct Score {
     pub name: String,
     /// At least 0.
     pub points: f64,
-    /// Where everybody starts.
+    /// Where everybody starts; 0 in the basic view.
     pub base: f64,
     /// The percentage of the profiles with points that have at most as many; in the full
     /// view of a profile with points.

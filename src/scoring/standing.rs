@@ -12,8 +12,8 @@ use super::{
 pub(crate) struct Standing {
     /// By position in `Model::conditions`.
     pub conditions: Vec<bool>,
-    /// By position in `Model::slots`: counts at the reference instant.
-    pub counts: Vec<f64>,
+    /// Counts at the reference instant, with their positions in `Model::slots`, ascending.
+    counts: Vec<(usize, f64)>,
     /// By position in `Model::scores`: points at the reference instant, before the floor at 0.
     pub points: Vec<f64>,
     /// By position in `Model::scores`: the key by this score; `None` at zero points.
@@ -26,7 +26,7 @@ impl Standing {
     pub(crate) fn of(model: &Model, record: &Record) -> Self {
         let mut standing = Self {
             conditions: evaluate_conditions(model, record),
-            counts: Vec::with_capacity(model.slots.len()),
+            counts: Vec::new(),
             points: Vec::with_capacity(model.scores.len()),
             keys: Vec::with_capacity(model.scores.len()),
             at: record.last_event_time,
@@ -47,25 +47,33 @@ impl Standing {
     fn add_up(&mut self, model: &Model, record: &Record) {
         collect_counts(model, record, &mut self.counts);
         self.points.clear();
-        self.keys.clear();
-        for score in &model.scores {
-            let terms: f64 = score
-                .terms
-                .iter()
-                .map(|term| term.weight * self.counts[term.slot])
-                .sum();
-            let rules: f64 = score
-                .rule_points
-                .iter()
-                .filter(|(rule, _)| self.conditions[model.rules[*rule].condition])
-                .map(|(_, points)| points)
-                .sum();
-            let points = score.base + terms + rules;
-            let key = score.slope.key(points, self.at);
-            self.points.push(points);
-            self.keys
-                .push(key.filter(|key| *key >= score.slope.line(NOISE_FLOOR, self.at)));
+        self.points.extend(model.scores.iter().map(|score| {
+            let rules = score.rule_points.iter();
+            let holding = rules.filter(|(rule, _)| self.conditions[model.rules[*rule].condition]);
+            score.base + holding.map(|(_, points)| points).sum::<f64>()
+        }));
+        // From the side of what is counted: signals that never matched cost nothing.
+        for (slot, count) in &self.counts {
+            for (score, weight) in &model.weights[*slot] {
+                self.points[*score] += weight * count;
+            }
         }
+        let keys = model
+            .scores
+            .iter()
+            .zip(&self.points)
+            .map(|(score, points)| {
+                let key = score.slope.key(*points, self.at);
+                key.filter(|key| *key >= score.slope.line(NOISE_FLOOR, self.at))
+            });
+        self.keys.clear();
+        self.keys.extend(keys);
+    }
+
+    /// The count of a slot at the reference instant.
+    pub(crate) fn count(&self, slot: usize) -> f64 {
+        let found = self.counts.binary_search_by_key(&slot, |(slot, _)| *slot);
+        found.map_or(0.0, |position| self.counts[position].1)
     }
 
     /// The points of a score at an instant, as callers see them.
@@ -222,9 +230,8 @@ fn evaluate_conditions(model: &Model, record: &Record) -> Vec<bool> {
 }
 
 /// The counts of the model's slots; both sides are in one order.
-fn collect_counts(model: &Model, record: &Record, counts: &mut Vec<f64>) {
+fn collect_counts(model: &Model, record: &Record, counts: &mut Vec<(usize, f64)>) {
     counts.clear();
-    counts.resize(model.slots.len(), 0.0);
     let mut next = 0;
     for group in &record.counts {
         for count in &group.counts {
@@ -237,7 +244,7 @@ fn collect_counts(model: &Model, record: &Record, counts: &mut Vec<f64>) {
             };
             next += match found {
                 Ok(position) => {
-                    counts[next + position] = count.value;
+                    counts.push((next + position, count.value));
                     position + 1
                 }
                 Err(position) => position,

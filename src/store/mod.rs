@@ -119,6 +119,9 @@ pub enum StoreError {
     /// What is stored cannot be read.
     #[error("the store is damaged: {0}")]
     Corrupt(String),
+    /// A record has outgrown what the store keeps; nothing was written.
+    #[error("the record would be too large: {0}")]
+    TooLarge(String),
     /// The store cannot serve as it is set up.
     #[error("{0}")]
     Misconfigured(String),

@@ -41,6 +41,7 @@ const ROOMS: [(&str, &[&str]); 10] = [
             "config",
             "telemetry",
             "store",
+            "service",
             "server",
         ],
     ),
@@ -63,16 +64,16 @@ const IMPURE: [&str; 8] = [
 ];
 /// What is pure all the same: shared text, and a span of time.
 const PURE: [&str; 2] = ["std::sync::Arc", "std::time::Duration"];
+/// The one place of the core that needs a thread, for its stack: what is computed there is
+/// the same on any.
+const NEEDS_A_STACK: (&str, [&str; 2]) =
+    ("src/scoring/model/compile.rs", ["std::io", "std::thread"]);
 
 /// Lines of a file before its tests: one reading.
 const MAX_LINES: usize = 450;
 /// Files that are longer, with the lines that they may not grow beyond. Split one and take
 /// it off the list; nothing is added to it.
-const LONGER: [(&str, usize); 3] = [
-    ("src/cli/replay/engine.rs", 521),
-    ("src/scoring/apply.rs", 494),
-    ("src/scoring/model/condition.rs", 654),
-];
+const LONGER: [(&str, usize); 1] = [("src/cli/replay/engine.rs", 470)];
 
 /// Fails with every name that breaks a rule.
 fn refuse(rule: &str, breaks_it: impl Fn(&Source, &Name) -> bool) {
@@ -141,7 +142,10 @@ fn scoring_is_pure() {
         |source, name| {
             let is_impure = match name.foreign().as_slice() {
                 ["std", module, ..] => {
-                    IMPURE.contains(module) && !PURE.contains(&name.text().as_str())
+                    let (path, allowed) = NEEDS_A_STACK;
+                    let text = name.text();
+                    let is_allowed = source.path == path && allowed.contains(&text.as_str());
+                    IMPURE.contains(module) && !PURE.contains(&text.as_str()) && !is_allowed
                 }
                 [first, ..] => {
                     source.dependencies.contains(*first) && !CRATES_OF_SCORING.contains(first)

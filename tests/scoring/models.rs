@@ -164,7 +164,7 @@ fn loops_within_loops_are_refused_and_loops_after_loops_are_not() {
     };
     check(
         &signal("event.topics.exists(t, event.topics.exists(u, u == t))"),
-        &[("9:47", "has a loop within a loop")],
+        &[("9:51", "has a loop within a loop")],
     );
     let sound = "event.topics.filter(t, t != \"a\").exists(t, t in event.topics)";
     Model::parse(&format!("{GOOD}{}", signal(sound))).unwrap();

@@ -298,12 +298,12 @@ pub fn full_record() -> Record {
         last_event_time: time(i64::MAX),
         counts: vec![
             CountGroup {
-                half_life: HalfLife::from_nanos(60_000_000_000),
-                counts: vec![named("joined", 1.0 / 3.0), named("visited", 5e-324)],
+                half_life: None,
+                counts: vec![named("bought", 1e29)],
             },
             CountGroup {
-                half_life: None,
-                counts: vec![named("bought", 1e300)],
+                half_life: HalfLife::from_nanos(60_000_000_000),
+                counts: vec![named("joined", 1.0 / 3.0), named("visited", 5e-324)],
             },
         ],
         last_counted: BTreeMap::from([("joined".to_owned(), time(7))]),

@@ -12,6 +12,7 @@ use tokio::{io::AsyncRead, sync::mpsc, task::JoinSet};
 use tonic::Status;
 
 use super::{
+    answered::AnsweredLines,
     lines::{Entry, Line, LineReader, Position},
     order::{Answered, Order, Step},
     prepare::Preparation,
@@ -113,7 +114,7 @@ where
         options,
         watcher,
         summary: Summary::default(),
-        progress: Progress::new(position),
+        progress: AnsweredLines::new(position),
         order: Order::default(),
         ready_events: VecDeque::new(),
         ready_updates: VecDeque::new(),
@@ -181,7 +182,7 @@ struct Engine<'a, W> {
     options: &'a Options,
     watcher: &'a mut W,
     summary: Summary,
-    progress: Progress,
+    progress: AnsweredLines,
     order: Order,
     /// Events that may go.
     ready_events: VecDeque<Step>,
@@ -250,7 +251,8 @@ impl<W: Watcher> Engine<'_, W> {
     }
 
     fn has_room(&self) -> bool {
-        self.progress.lines.len() < self.options.batch * MAX_BATCHES_IN_FLIGHT + LOOK_AHEAD_LINES
+        self.progress.unanswered_lines()
+            < self.options.batch * MAX_BATCHES_IN_FLIGHT + LOOK_AHEAD_LINES
             && self.progress.unanswered_bytes() < MAX_UNANSWERED_BYTES
     }
 
@@ -465,87 +467,9 @@ fn outcome(result: ScoreEventsResult) -> Outcome {
     }
 }
 
-/// Which lines have their answer, and up to where all of them have.
-struct Progress {
-    /// Everything before it is answered.
-    position: Position,
-    /// The last line that was read.
-    read: Position,
-    /// Where each line after `position` ends, and whether it is answered.
-    lines: VecDeque<(Position, bool)>,
-    has_advanced: bool,
-}
-
-impl Progress {
-    fn new(position: Position) -> Self {
-        Self {
-            position,
-            read: position,
-            lines: VecDeque::new(),
-            has_advanced: false,
-        }
-    }
-
-    fn read(&mut self, end: Position) {
-        self.read = end;
-        self.lines.push_back((end, false));
-    }
-
-    fn answered(&mut self, line: u64) {
-        let index = line
-            .checked_sub(self.position.line + 1)
-            .and_then(|index| usize::try_from(index).ok());
-        if let Some((_, answered)) = index.and_then(|index| self.lines.get_mut(index)) {
-            *answered = true;
-        }
-        while let Some((end, true)) = self.lines.front() {
-            self.position = *end;
-            self.has_advanced = true;
-            self.lines.pop_front();
-        }
-    }
-
-    /// The new position when it has advanced since the last call.
-    fn advanced(&mut self) -> Option<Position> {
-        std::mem::take(&mut self.has_advanced).then_some(self.position)
-    }
-
-    fn is_complete(&self) -> bool {
-        self.lines.is_empty()
-    }
-
-    fn unanswered_bytes(&self) -> u64 {
-        self.read.byte - self.position.byte
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn at(line: u64) -> Position {
-        Position {
-            line,
-            byte: line * 10,
-        }
-    }
-
-    #[test]
-    fn progress_stops_before_the_first_line_without_an_answer() {
-        let mut progress = Progress::new(at(5));
-        for line in 6..=8 {
-            progress.read(at(line));
-        }
-        progress.answered(7);
-        assert_eq!(progress.advanced(), None);
-        progress.answered(6);
-        assert_eq!(progress.advanced(), Some(at(7)));
-        assert_eq!(progress.advanced(), None);
-        assert_eq!(progress.unanswered_bytes(), 10);
-        progress.answered(8);
-        assert_eq!(progress.advanced(), Some(at(8)));
-        assert!(progress.is_complete());
-    }
 
     #[test]
     fn a_summary_counts_every_line_with_an_answer() {

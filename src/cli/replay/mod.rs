@@ -1,5 +1,6 @@
 //! `bellwether replay`: streams events and profile updates from JSON Lines to a server.
 
+mod answered;
 pub mod checkpoint;
 pub mod engine;
 pub mod lines;

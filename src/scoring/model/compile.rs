@@ -245,6 +245,7 @@ impl Compiler<'_> {
         Some(Model {
             fingerprint: xxhash_rust::xxh3::xxh3_64(format!("{file:?}").as_bytes()),
             evaluator: Evaluator::new(),
+            weights: weights(&scores, slots.len()),
             scores,
             slots,
             signals,
@@ -425,15 +426,13 @@ impl Compiler<'_> {
     }
 }
 
-impl Signal {
-    fn seen_types(&self) -> Vec<String> {
-        let value = match &self.value {
-            Value::Expression(expression) => Some(expression),
-            Value::Number(_) => None,
-        };
-        let expressions = self.when.iter().chain(value);
-        expressions
-            .flat_map(|expression| expression.seen_types().to_vec())
-            .collect()
+/// The terms of all scores, by slot.
+fn weights(scores: &[Score], slots: usize) -> Vec<Vec<(usize, f64)>> {
+    let mut weights = vec![Vec::new(); slots];
+    for (position, score) in scores.iter().enumerate() {
+        for term in &score.terms {
+            weights[term.slot].push((position, term.weight));
+        }
     }
+    weights
 }

@@ -3,10 +3,13 @@
 
 mod compile;
 mod condition;
+mod facts;
 mod file;
 mod mistake;
+mod names;
 mod plain;
 mod ranking;
+mod signal;
 mod table;
 mod topics;
 
@@ -14,7 +17,9 @@ use std::collections::HashMap;
 
 pub use mistake::Mistake;
 
-pub(crate) use condition::{Evaluator, Expression, Facts, Failed};
+pub(crate) use condition::{Evaluator, Expression, Failed};
+pub(crate) use facts::Facts;
+pub(crate) use signal::{Signal, Value};
 pub(crate) use topics::Topics;
 
 use super::{HalfLife, RankName, Slope};
@@ -27,6 +32,9 @@ pub struct Model {
     pub(crate) scores: Vec<Score>,
     /// Every (half-life, signal) that a record keeps a count for, in the order of records.
     pub(crate) slots: Vec<Slot>,
+    /// By position in `slots`: the positions of the scores that the count gives points to, and
+    /// the weights.
+    pub(crate) weights: Vec<Vec<(usize, f64)>>,
     pub(crate) signals: Vec<Signal>,
     /// Positions of the signals that look at an event type, in the order of the file.
     pub(crate) signals_by_type: HashMap<String, Vec<usize>>,
@@ -82,24 +90,6 @@ impl Slot {
     pub(crate) fn key(&self) -> (Option<HalfLife>, &str) {
         (self.half_life, &self.signal)
     }
-}
-
-/// A behaviour that the model recognises.
-#[derive(Debug)]
-pub(crate) struct Signal {
-    pub name: String,
-    pub when: Option<Expression>,
-    pub value: Value,
-    pub limit: Option<f64>,
-    pub cooldown_nanos: Option<i64>,
-    pub slots: Vec<usize>,
-}
-
-/// What a match adds to a count.
-#[derive(Debug)]
-pub(crate) enum Value {
-    Number(f64),
-    Expression(Expression),
 }
 
 /// An attribute rule.

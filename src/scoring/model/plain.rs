@@ -9,7 +9,10 @@ use cel::{
     common::ast::{CallExpr, Expr, LiteralValue},
 };
 
-use super::condition::{Evaluator, Facts, Failed};
+use super::{
+    condition::{Evaluator, Failed},
+    facts::Facts,
+};
 use crate::scoring::AttributeValue;
 
 /// A condition, as far as it is plain.

@@ -153,8 +153,8 @@ impl Writer {
             return Decision::Answered(Err(failure.clone()));
         }
         if commit.value.len() > codec::MAX_RECORD_BYTES {
-            return Decision::Answered(Err(StoreError::Misconfigured(format!(
-                "the record would take {} bytes; at most {} are allowed",
+            return Decision::Answered(Err(StoreError::TooLarge(format!(
+                "{} bytes; at most {} are allowed",
                 commit.value.len(),
                 codec::MAX_RECORD_BYTES
             ))));
