@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::limits::{MAX_ATTRIBUTE_BYTES, MAX_ATTRIBUTE_DEPTH, MAX_ATTRIBUTES};
+use super::limits::{
+    MAX_ATTRIBUTE_BYTES, MAX_ATTRIBUTE_DEPTH, MAX_ATTRIBUTE_VALUES, MAX_ATTRIBUTES,
+};
 
 /// Attributes by name.
 pub type Attributes = BTreeMap<String, AttributeValue>;
@@ -33,6 +35,9 @@ pub enum AttributeMistake {
     /// Nested deeper than [`MAX_ATTRIBUTE_DEPTH`].
     #[error("is nested deeper than {MAX_ATTRIBUTE_DEPTH}")]
     TooDeep,
+    /// More than [`MAX_ATTRIBUTE_VALUES`] in all.
+    #[error("has {0} values in all; at most {MAX_ATTRIBUTE_VALUES} are allowed")]
+    TooManyValues(usize),
     /// More than [`MAX_ATTRIBUTE_BYTES`] in all.
     #[error("takes {0} bytes; at most {MAX_ATTRIBUTE_BYTES} are allowed")]
     TooLarge(usize),
@@ -52,13 +57,17 @@ pub fn check(attributes: &Attributes) -> Result<(), AttributeMistake> {
     if attributes.len() > MAX_ATTRIBUTES {
         return Err(AttributeMistake::TooMany(attributes.len()));
     }
-    let mut bytes = 0;
+    let mut size = Size::default();
     for (name, value) in attributes {
         if name.is_empty() {
             return Err(AttributeMistake::EmptyName);
         }
-        bytes += name.len();
-        measure(name, value, 1, &mut bytes)?;
+        size.bytes += name.len();
+        measure(name, value, 1, &mut size)?;
+    }
+    let Size { values, bytes } = size;
+    if values > MAX_ATTRIBUTE_VALUES {
+        return Err(AttributeMistake::TooManyValues(values));
     }
     if bytes > MAX_ATTRIBUTE_BYTES {
         return Err(AttributeMistake::TooLarge(bytes));
@@ -66,32 +75,39 @@ pub fn check(attributes: &Attributes) -> Result<(), AttributeMistake> {
     Ok(())
 }
 
+#[derive(Default)]
+struct Size {
+    values: usize,
+    bytes: usize,
+}
+
 fn measure(
     name: &str,
     value: &AttributeValue,
     depth: usize,
-    bytes: &mut usize,
+    size: &mut Size,
 ) -> Result<(), AttributeMistake> {
     if depth > MAX_ATTRIBUTE_DEPTH {
         return Err(AttributeMistake::TooDeep);
     }
+    size.values += 1;
     match value {
-        AttributeValue::Null | AttributeValue::Bool(_) => *bytes += 1,
+        AttributeValue::Null | AttributeValue::Bool(_) => size.bytes += 1,
         AttributeValue::Number(number) if !number.is_finite() => {
             return Err(AttributeMistake::NotFinite(name.to_owned()));
         }
-        AttributeValue::Number(_) => *bytes += 8,
-        AttributeValue::String(text) => *bytes += text.len(),
+        AttributeValue::Number(_) => size.bytes += 8,
+        AttributeValue::String(text) => size.bytes += text.len(),
         AttributeValue::List(values) => {
-            *bytes += values.len();
+            size.bytes += values.len();
             for inner in values {
-                measure(name, inner, depth + 1, bytes)?;
+                measure(name, inner, depth + 1, size)?;
             }
         }
         AttributeValue::Map(values) => {
             for (key, inner) in values {
-                *bytes += key.len();
-                measure(name, inner, depth + 1, bytes)?;
+                size.bytes += key.len();
+                measure(name, inner, depth + 1, size)?;
             }
         }
     }

@@ -18,6 +18,9 @@ pub const MAX_TAG_BYTES: usize = 128;
 pub const MAX_ATTRIBUTES: usize = 64;
 /// How deep attributes may nest, the top counted.
 pub const MAX_ATTRIBUTE_DEPTH: usize = 8;
+/// Values of attributes in all, those within lists and maps counted: a condition may go
+/// through all of them for each of them.
+pub const MAX_ATTRIBUTE_VALUES: usize = 1_000;
 /// Bytes of all names and values of attributes together.
 pub const MAX_ATTRIBUTE_BYTES: usize = 16 * 1024;
 

@@ -565,6 +565,7 @@ mod tests {
         }
         refused(|message| message.interests = vec![count("", 1.0)]);
         refused(|message| message.interests = vec![count(&"a".repeat(129), 1.0)]);
+        refused(|message| message.reached_stages = vec!["a".repeat(65)]);
         refused(|message| message.seen_types = vec!["b".to_owned(), "a".to_owned()]);
         refused(|message| message.event_times = vec![1]);
         refused(|message| {

@@ -99,6 +99,7 @@ mod tests {
         assert!(refused(one(Value { kind: None })).contains("without a value under \"plan\""));
         assert!(refused(one(vec![Value { kind: None }])).contains("without a value"));
         assert!(refused(one("x".repeat(20_000))).contains("takes 20004 bytes"));
+        assert!(refused(one(vec![Value::from(true); 1_000])).contains("1001 values"));
         let many = (0..65).map(|number| (number.to_string(), Value::from(1.0)));
         assert!(refused(many).contains("65 entries"));
         assert!(refused([(String::new(), Value::from(1.0))]).contains("empty name"));

@@ -51,7 +51,7 @@ pub(super) fn depth(node: &IdedExpr) -> usize {
                 &comprehension.loop_step,
                 &comprehension.result,
             ];
-            parts.into_iter().map(|part| depth(part)).max()
+            parts.into_iter().map(depth).max()
         }
         Expr::Ident(_) | Expr::Literal(_) | Expr::Unspecified => None,
     };
