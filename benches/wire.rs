@@ -283,10 +283,7 @@ struct Events {
 
 impl Events {
     fn new() -> Self {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "a client stamps its own events"
-        )]
+        #[expect(clippy::disallowed_methods, reason = "a client stamps its own events")]
         let first_time = SystemTime::now() - PAST;
         let since_epoch = first_time.duration_since(UNIX_EPOCH).unwrap();
         Self {
