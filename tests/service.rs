@@ -4,7 +4,10 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -16,7 +19,10 @@ use bellwether::{
     service::{
         InfluencerQuery, Models, ProfileUpdate, SegmentQuery, Service, ServiceError, Settings, View,
     },
-    store::embedded::Embedded,
+    store::{
+        Commit, Committed, Cursor, IndexEntry, RankPage, RankRange, Store, StoreError, Stored,
+        TopicTotals, embedded::Embedded,
+    },
 };
 use tempfile::TempDir;
 
@@ -100,7 +106,10 @@ fn tenant() -> Tenant {
 }
 
 async fn open(directory: &TempDir) -> Service<Embedded> {
-    let store = Embedded::open(directory.path()).unwrap();
+    serve(Embedded::open(directory.path()).unwrap()).await
+}
+
+async fn serve<S: Store>(store: S) -> Service<S> {
     let models = Models::Shared(Arc::new(Model::parse(MODEL).unwrap()));
     let settings = Settings {
         max_skew: Duration::from_secs(300),
@@ -334,8 +343,8 @@ fn touches(events: &[Event]) -> BTreeMap<(String, String), u64> {
     touches
 }
 
-async fn influence(
-    service: &Service<Embedded>,
+async fn influence<S: Store>(
+    service: &Service<S>,
     instant: Timestamp,
 ) -> BTreeMap<(String, String), (u64, i64, i64)> {
     let mut found = BTreeMap::new();
@@ -533,4 +542,114 @@ async fn an_event_slightly_ahead_takes_its_arrival() {
     };
     let scored = service.score_event(&tenant(), ahead).await.unwrap();
     assert_eq!(scored.profile.last_event_time, Some(at(100 * DAY)));
+}
+
+/// A store that takes a number of commits and then no more, as one whose disk is full.
+struct Failing {
+    store: Embedded,
+    commits_left: Arc<AtomicUsize>,
+}
+
+impl Store for Failing {
+    async fn load(
+        &self,
+        tenant: &Tenant,
+        profile_ids: &[ProfileId],
+    ) -> Vec<Result<Option<Stored>, StoreError>> {
+        self.store.load(tenant, profile_ids).await
+    }
+
+    async fn commit(
+        &self,
+        tenant: &Tenant,
+        commits: Vec<Commit>,
+    ) -> Vec<Result<Committed, StoreError>> {
+        let take = |left: usize| left.checked_sub(1);
+        let order = Ordering::SeqCst;
+        if self.commits_left.fetch_update(order, order, take).is_err() {
+            let full = StoreError::Unavailable("the disk is full".to_owned());
+            return vec![Err(full); commits.len()];
+        }
+        self.store.commit(tenant, commits).await
+    }
+
+    async fn page(
+        &self,
+        tenant: &Tenant,
+        range: &RankRange,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<RankPage, StoreError> {
+        self.store.page(tenant, range, after, limit).await
+    }
+
+    async fn count(&self, tenant: &Tenant, ranges: &[RankRange]) -> Result<Vec<u64>, StoreError> {
+        self.store.count(tenant, ranges).await
+    }
+
+    async fn totals(
+        &self,
+        tenant: &Tenant,
+        topics: &[String],
+    ) -> Result<Vec<TopicTotals>, StoreError> {
+        self.store.totals(tenant, topics).await
+    }
+
+    async fn scan(
+        &self,
+        tenant: &Tenant,
+        after: Option<&ProfileId>,
+        limit: usize,
+    ) -> Result<Vec<Stored>, StoreError> {
+        self.store.scan(tenant, after, limit).await
+    }
+
+    async fn tenants(&self) -> Result<Vec<Tenant>, StoreError> {
+        self.store.tenants().await
+    }
+
+    async fn index(&self, tenant: &Tenant, entries: Vec<IndexEntry>) -> Result<(), StoreError> {
+        self.store.index(tenant, entries).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.store.ping().await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn credits_count_once_wherever_the_store_stops_between_them_and_their_causes() {
+    // A whole run takes eight.
+    for commits in 0..8 {
+        let directory = tempfile::tempdir().unwrap();
+        let commits_left = Arc::new(AtomicUsize::new(commits));
+        let store = Failing {
+            store: Embedded::open(directory.path()).unwrap(),
+            commits_left: Arc::clone(&commits_left),
+        };
+        let service = serve(store).await;
+        let touch = |number: u64| Event {
+            id: IdHash::of_event(&number.to_string()),
+            profile_id: ProfileId::new(&format!("actor-{}", number % 700)).unwrap(),
+            event_type: "visit".to_owned(),
+            time: Some(at(number as i64 * SECOND)),
+            author_id: Some(id(2)),
+            tags: vec!["price".to_owned()],
+            text: String::new(),
+            ..event(&mut Dice(1), 1)
+        };
+        let events: Vec<Event> = (0..1_000).map(touch).collect();
+        let send = async || {
+            let pending = service.submit_events(&tenant(), events.clone()).await;
+            pending.results().await
+        };
+        assert!(send().await.iter().any(Result::is_err), "{commits}");
+        commits_left.store(usize::MAX, Ordering::SeqCst);
+        for _ in 0..2 {
+            assert!(send().await.iter().all(Result::is_ok));
+        }
+        let found = influence(&service, at(DAY)).await;
+        let author = (id(2).to_string(), "price".to_owned());
+        assert_eq!(found[&author].0, 1_000, "stopped after {commits} commits");
+    }
 }

@@ -58,7 +58,7 @@ pub struct Outcome {
     pub credits: Vec<Credit>,
     /// What the record's new influence adds to the totals of its topics.
     pub totals: Vec<TopicShare>,
-    /// The attribute rules, signals, stages and segments whose expressions failed.
+    /// The signals whose expressions failed.
     pub failed_rules: Vec<String>,
     /// Whether anything changed; when not, there is nothing to write.
     pub changed: bool,

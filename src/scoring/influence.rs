@@ -3,6 +3,8 @@
 //! Both are credits to authors. A credit's id derives from the touch that caused it, so
 //! that whoever sends it again, it counts once.
 
+use std::collections::BTreeMap;
+
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::{
@@ -22,8 +24,14 @@ enum Cause {
     Advance = 2,
 }
 
-/// The id of a credit: the actor is part of it, because events are known by their id
-/// within one profile only.
+/// What an event is known by within its profile, in one hash: its id, and its time as sent.
+fn touch_id(event: &Event, at: Timestamp) -> IdHash {
+    let time = event.time.unwrap_or(at).nanos().to_le_bytes();
+    IdHash(xxh3_64_with_seed(&time, event.id.0))
+}
+
+/// The id of a credit: the actor is part of it, because events are known within one profile
+/// only.
 fn credit_id(cause: Cause, actor: &str, event: IdHash) -> IdHash {
     IdHash(xxh3_64_with_seed(actor.as_bytes(), event.0 ^ cause as u64))
 }
@@ -43,8 +51,9 @@ pub(super) fn touch(
     if author_id == event.profile_id || topics.is_empty() {
         return None;
     }
+    let id = touch_id(event, at);
     let touch = Touch {
-        event: event.id,
+        event: id,
         time: at,
         author_id: author_id.clone(),
         topics: topics.clone(),
@@ -56,7 +65,7 @@ pub(super) fn touch(
         record.touches.remove(0);
     }
     Some(Credit {
-        id: credit_id(Cause::Touch, event.profile_id.as_str(), event.id),
+        id: credit_id(Cause::Touch, event.profile_id.as_str(), id),
         author_id,
         time: at,
         topics,
@@ -227,19 +236,20 @@ pub(super) fn changes(
     old: &[(InfluencePlace, RankKey)],
     new: &[(InfluencePlace, RankKey)],
 ) -> Vec<RankChange> {
-    let key_in = |keys: &[(InfluencePlace, RankKey)], place: InfluencePlace| {
-        let found = keys.iter().find(|(other, _)| *other == place);
-        found.map(|(_, key)| *key)
-    };
-    let gone = old
-        .iter()
-        .filter(|(place, _)| key_in(new, *place).is_none());
-    let changes = gone.chain(new).map(|(place, _)| RankChange {
-        rank: rank_at(model, *place),
-        old: key_in(old, *place),
-        new: key_in(new, *place),
+    let mut moves: BTreeMap<InfluencePlace, (Option<RankKey>, Option<RankKey>)> = BTreeMap::new();
+    for (place, key) in old {
+        moves.entry(*place).or_default().0 = Some(*key);
+    }
+    for (place, key) in new {
+        moves.entry(*place).or_default().1 = Some(*key);
+    }
+    let moves = moves.into_iter().filter(|(_, (old, new))| old != new);
+    let changes = moves.map(|(place, (old, new))| RankChange {
+        rank: rank_at(model, place),
+        old,
+        new,
     });
-    changes.filter(|change| change.old != change.new).collect()
+    changes.collect()
 }
 
 /// The rank of a place.

@@ -108,7 +108,7 @@ impl EventMemory {
 /// An engagement with somebody else's content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Touch {
-    /// The event.
+    /// The event, by a hash of its id and its time as sent.
     pub event: IdHash,
     /// When.
     pub time: Timestamp,

@@ -8,7 +8,8 @@ use tokio::sync::oneshot;
 use super::{
     ServiceError, Shell,
     lanes::Round,
-    write::{Draft, MAX_ATTEMPTS, begin, dropped},
+    round::{Draft, MAX_ATTEMPTS, begin},
+    write::dropped,
 };
 use crate::{
     scoring::{Credit, Model, ProfileId, Tenant},

@@ -6,6 +6,7 @@ mod error;
 mod lanes;
 mod models;
 mod read;
+mod round;
 mod write;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -19,7 +20,7 @@ pub use read::{Funnel, InfluencerPage, InfluencerQuery, SegmentPage, SegmentQuer
 pub use write::{PendingScores, ProfileUpdate, Scored};
 
 use crate::{
-    scoring::{Model, Tenant, Timestamp, TopicShare, index},
+    scoring::{Model, Tenant, Timestamp, TopicShare, index, limits::REMEMBERED_CREDITS},
     store::{IndexEntry, Store, TopicTotals, TotalsChange},
 };
 
@@ -30,8 +31,8 @@ pub struct Settings {
     pub max_skew: Duration,
     /// How many events a record remembers.
     pub remembered_events: usize,
-    /// Events in flight beyond which `ScoreEvent` and `UpdateProfile` are turned away and
-    /// streams wait.
+    /// Events in flight: a quarter for `ScoreEvent` and `UpdateProfile`, which are turned away
+    /// beyond it, the rest for streams, which wait.
     pub max_events_in_flight: usize,
 }
 
@@ -80,7 +81,14 @@ struct Shell<S> {
     clock: Clock,
     events: lanes::Lanes<write::Work>,
     credits: lanes::Lanes<credits::CreditWork>,
-    in_flight: Arc<Semaphore>,
+    /// Room for events of streams, which wait for it.
+    streamed: Arc<Semaphore>,
+    most_streamed: usize,
+    /// Room for single calls, which are turned away; a share of their own, because whoever
+    /// waits takes all that is free.
+    single: Arc<Semaphore>,
+    /// Room for credits whose causes are not durable yet.
+    unsettled: Semaphore,
     tasks: TaskTracker,
 }
 
@@ -102,7 +110,11 @@ impl<S: Store> Service<S> {
                 None => tracing::warn!(%tenant, "a stored tenant has no model and is not served"),
             }
         }
-        let in_flight = Arc::new(Semaphore::new(settings.max_events_in_flight));
+        let most_single = (settings.max_events_in_flight / 4).max(1);
+        let most_streamed = settings
+            .max_events_in_flight
+            .saturating_sub(most_single)
+            .max(1);
         let shell = Shell {
             store,
             models,
@@ -110,7 +122,10 @@ impl<S: Store> Service<S> {
             clock,
             events: lanes::Lanes::new(),
             credits: lanes::Lanes::new(),
-            in_flight,
+            streamed: Arc::new(Semaphore::new(most_streamed)),
+            most_streamed,
+            single: Arc::new(Semaphore::new(most_single)),
+            unsettled: Semaphore::new(REMEMBERED_CREDITS),
             tasks: TaskTracker::new(),
         };
         Ok(Self {

@@ -349,8 +349,9 @@ impl<S: Store> Service<S> {
         let counts = self.shell.store.count(tenant, &ranges).await?;
         let (totals, above) = counts.split_at(model.scores.len());
         for ((index, position), above) in asked.into_iter().zip(above) {
+            // Whoever has points is not above itself, even when it has moved meanwhile.
             let total = totals[position].max(1);
-            let share = 1.0 - (*above).min(total) as f64 / total as f64;
+            let share = 1.0 - (*above).min(total - 1) as f64 / total as f64;
             profiles[index].scores[position].percentile = Some(100.0 * share);
         }
         Ok(())

@@ -296,3 +296,19 @@ fn an_event_ahead_of_the_clock_counts_at_its_arrival_and_once_however_often_it_c
     );
     assert_eq!((record.event_count, record.last_event_time), (1, at(0)));
 }
+
+#[test]
+fn a_loop_over_a_map_gives_one_answer_however_often_it_is_asked() {
+    let model = model(
+        "[scores.fit]\n[[attributes]]\nname = \"first\"\nwhen = 'profile.attributes.filter(k, k.startsWith(\"utm_\"))[0] == \"utm_a\"'\npoints = { fit = 5 }\n",
+    );
+    let mut record = Record::default();
+    for name in ["utm_c", "utm_b", "other", "utm_a", "utm_d"] {
+        record
+            .attributes
+            .insert(name.to_owned(), AttributeValue::Null);
+    }
+    for _ in 0..50 {
+        assert_eq!(points(&model, &record, at(0), "fit"), 5.0);
+    }
+}

@@ -212,3 +212,15 @@ fn totals_at_the_end_of_their_range_stay_there() {
     assert_eq!(influencer.touches, u64::MAX);
     assert!(influencer.influence_probability.is_finite());
 }
+
+#[test]
+fn one_id_at_two_times_is_two_events_and_two_credits() {
+    let model = model(MODEL);
+    let sent = |time: i64| Event {
+        time: Some(at(time)),
+        ..reply("1", "bob", &["price"])
+    };
+    let (record, credits) = credits(&model, &[(0, sent(0)), (DAY, sent(DAY))]);
+    assert_eq!(record.event_count, 2);
+    assert_ne!(credits[0].id, credits[1].id);
+}

@@ -6,7 +6,7 @@ use cel::{Context, Env, ExecutionError, IdedExpr, Program, Value, objects::Key};
 
 use super::{
     facts::Facts,
-    names::{MAX_DEPTH, Names, depth},
+    names::{MAX_DEPTH, Names, ORDERED, depth},
     plain::{Fact, Plain},
 };
 
@@ -74,6 +74,7 @@ impl Evaluator {
         let _ = root.add_function("min", |a: f64, b: f64| a.min(b));
         let _ = root.add_function("max", |a: f64, b: f64| a.max(b));
         let _ = root.add_function("lower", |text: Arc<String>| text.to_lowercase());
+        let _ = root.add_function(ORDERED, ordered);
         let _ = root.add_function("get", get);
         let _ = root.add_function("number", number);
         Self { root }
@@ -117,6 +118,18 @@ impl Evaluator {
         let mut scope = root.new_inner_scope();
         scope.set_variable_resolver(facts);
         Value::resolve(expression, &scope)
+    }
+}
+
+/// The names of a map in order; a list as it is.
+fn ordered(range: Value) -> Value {
+    match range {
+        Value::Map(map) => {
+            let mut names: Vec<Key> = map.map.keys().cloned().collect();
+            names.sort();
+            Value::List(Arc::new(names.into_iter().map(Value::from).collect()))
+        }
+        other => other,
     }
 }
 

@@ -108,6 +108,9 @@ impl<'a> Facts<'a> {
         if let Some(name) = field.strip_prefix("profile.attributes.") {
             return self.attributes.contains_key(name);
         }
+        if field == "profile.attributes" {
+            return !self.attributes.is_empty();
+        }
         let Some(event) = self.event else {
             return false;
         };
@@ -121,6 +124,7 @@ impl<'a> Facts<'a> {
             "event.author_id" => event.author_id.is_some(),
             "event.sentiment" => event.sentiment.is_some(),
             "event.topics" => !self.topics.is_empty(),
+            "event.attributes" => !event.attributes.is_empty(),
             _ => true,
         }
     }

@@ -58,6 +58,9 @@ pub(super) fn depth(node: &IdedExpr) -> usize {
     1 + deepest.unwrap_or(0)
 }
 
+/// Puts what a loop goes through in order.
+pub(super) const ORDERED: &str = "@ordered";
+
 /// Methods and functions that expressions may call, beside operators and macros.
 const FUNCTIONS: [&str; 11] = [
     "size",
@@ -152,11 +155,25 @@ impl<'a> Names<'a> {
                 let message = "has a loop within a loop, which long lists could keep busy for ever; write `x in list` for the inner one, or a signal for each";
                 self.mistake(node.id, message.to_owned());
             }
+            Expr::Comprehension(comprehension) if comprehension.iter_var2.is_some() => {
+                let message = "has a loop with two variables; loop over the names with one, and read the values with get()";
+                self.mistake(node.id, message.to_owned());
+            }
             Expr::Comprehension(comprehension) => {
                 self.resolve(&mut comprehension.iter_range);
+                // The names of a map have no order by themselves, and a condition must give one
+                // answer whenever it is asked.
+                let range = std::mem::take(&mut comprehension.iter_range);
+                comprehension.iter_range = IdedExpr {
+                    id: range.id,
+                    expr: Expr::Call(CallExpr {
+                        func_name: ORDERED.to_owned(),
+                        target: None,
+                        args: vec![range],
+                    }),
+                };
                 let outer = self.locals.len();
                 self.locals.push(comprehension.iter_var.clone());
-                self.locals.extend(comprehension.iter_var2.clone());
                 self.locals.push(comprehension.accu_var.clone());
                 self.resolve(&mut comprehension.accu_init);
                 self.resolve(&mut comprehension.loop_cond);

@@ -1,0 +1,309 @@
+//! A round of work: records loaded, all their work applied, effects on others first, then the
+//! records themselves, each in one commit.
+
+use std::{collections::HashSet, sync::Arc};
+
+use super::{
+    ServiceError, Shell,
+    lanes::Round,
+    totals_change,
+    write::{ProfileUpdate, Scored, Task, Work},
+};
+use crate::{
+    scoring::{
+        Context, Credit, IdHash, Judgement, Model, Outcome, Profile, ProfileId, Tenant, Timestamp,
+        check_attributes, limits::REMEMBERED_CREDITS,
+    },
+    store::{Commit, Committed, Store, StoreError, Stored, Version},
+};
+
+/// How often a conflict is retried: with two writers of one record in a process, and a few
+/// processes, losing this often means that something is wrong.
+pub(super) const MAX_ATTEMPTS: usize = 32;
+/// Pieces of work that one commit of a profile folds: with the credits of their touches and of
+/// the advances that they may lead to, fewer than an author remembers.
+const MAX_FOLDED: usize = 64;
+
+/// What one task of a round came to, told once the record is durable.
+enum Answer {
+    Scored(Result<Scored, ServiceError>),
+    Updated(Result<Profile, ServiceError>),
+}
+
+/// A profile's record after a round of work, not yet written.
+pub(super) struct Draft<W> {
+    pub profile_id: ProfileId,
+    pub work: Vec<W>,
+    pub expected: Option<Version>,
+    pub outcome: Outcome,
+}
+
+/// Drafts of profiles, with what to tell about each piece of their work.
+type Drafts = Vec<(Draft<Work>, Vec<Answer>)>;
+
+/// Groups of drafts that have no more credits together than an author remembers; a draft
+/// never has more by itself.
+fn by_credits(drafts: Drafts) -> Vec<Drafts> {
+    let mut groups: Vec<Drafts> = Vec::new();
+    let mut room = 0;
+    for draft in drafts {
+        let credits = draft.0.outcome.credits.len();
+        match groups.last_mut() {
+            Some(group) if credits <= room => {
+                room -= credits;
+                group.push(draft);
+            }
+            _ => {
+                room = REMEMBERED_CREDITS.saturating_sub(credits);
+                groups.push(vec![draft]);
+            }
+        }
+    }
+    groups
+}
+
+impl<W> Draft<W> {
+    /// The write, and the work that waits for it.
+    pub(super) fn into_commit(self) -> Result<(Commit, Vec<W>), (StoreError, Vec<W>)> {
+        let version = match new_version() {
+            Ok(version) => version,
+            Err(error) => return Err((error, self.work)),
+        };
+        let outcome = self.outcome;
+        let commit = Commit {
+            profile_id: self.profile_id,
+            expected: self.expected,
+            version,
+            record: outcome.record,
+            ranks: outcome.ranks,
+            totals: outcome.totals.into_iter().map(totals_change).collect(),
+        };
+        Ok((commit, self.work))
+    }
+}
+
+fn new_version() -> Result<Version, StoreError> {
+    getrandom::u64()
+        .map(Version)
+        .map_err(|error| StoreError::Unavailable(format!("no randomness for a version: {error}")))
+}
+
+impl<S: Store> Shell<S> {
+    /// Does a round of work, for each profile at most [`MAX_FOLDED`] pieces at a time.
+    pub(super) async fn score(self: &Arc<Self>, tenant: &Tenant, mut round: Round<Work>) {
+        let Ok(model) = self.model(tenant).cloned() else {
+            return;
+        };
+        while !round.is_empty() {
+            let later = round.iter_mut().filter_map(|(profile_id, work)| {
+                let rest = work.split_off(work.len().min(MAX_FOLDED));
+                (!rest.is_empty()).then(|| (profile_id.clone(), rest))
+            });
+            let later = later.collect();
+            let drafts = self.drafts(tenant, &model, round).await;
+            for (draft, _) in &drafts {
+                for rule in &draft.outcome.failed_rules {
+                    crate::telemetry::count_rule_error(rule);
+                }
+            }
+            for group in by_credits(drafts) {
+                self.settle(tenant, &model, group).await;
+            }
+            round = later;
+        }
+    }
+
+    /// Loads every profile's record and applies all its work.
+    async fn drafts(&self, tenant: &Tenant, model: &Model, round: Round<Work>) -> Drafts {
+        let loaded = self.load(tenant, &round).await;
+        let now = self.now();
+        let mut drafts = Vec::with_capacity(round.len());
+        for ((profile_id, work), loaded) in round.into_iter().zip(loaded) {
+            match loaded {
+                Ok(stored) => drafts.push(self.draft(model, profile_id, stored, work, now)),
+                Err(error) => refuse(work, &error.into()),
+            }
+        }
+        drafts
+    }
+
+    /// Commits drafts, their effects on others first; again where another writer was faster.
+    /// Until the drafts are durable a retry after a crash must find every credit remembered,
+    /// so no more may be unsettled than an author remembers.
+    async fn settle(self: &Arc<Self>, tenant: &Tenant, model: &Model, mut drafts: Drafts) {
+        let credits: usize = drafts
+            .iter()
+            .map(|(draft, _)| draft.outcome.credits.len())
+            .sum();
+        let wanted = u32::try_from(credits.min(REMEMBERED_CREDITS)).unwrap_or(u32::MAX);
+        let Ok(_unsettled) = self.unsettled.acquire_many(wanted).await else {
+            return;
+        };
+        let mut credited = HashSet::new();
+        for _ in 0..MAX_ATTEMPTS {
+            let credited_drafts = self.credit_authors(tenant, drafts, &mut credited).await;
+            let again = self.commit_drafts(tenant, credited_drafts).await;
+            if again.is_empty() {
+                return;
+            }
+            drafts = self.drafts(tenant, model, again).await;
+        }
+        for (draft, _) in drafts {
+            refuse(
+                draft.work,
+                &ServiceError::Contended(draft.profile_id.to_string()),
+            );
+        }
+    }
+
+    pub(super) async fn load<W>(
+        &self,
+        tenant: &Tenant,
+        round: &Round<W>,
+    ) -> Vec<Result<Option<Stored>, StoreError>> {
+        let ids: Vec<ProfileId> = round
+            .iter()
+            .map(|(profile_id, _)| profile_id.clone())
+            .collect();
+        self.store.load(tenant, &ids).await
+    }
+
+    /// Applies all work for one profile.
+    fn draft(
+        &self,
+        model: &Model,
+        profile_id: ProfileId,
+        stored: Option<Stored>,
+        work: Vec<Work>,
+        now: Timestamp,
+    ) -> (Draft<Work>, Vec<Answer>) {
+        let expected = stored.as_ref().map(|stored| stored.version);
+        let mut judgement = begin(model, &profile_id, stored);
+        let mut answers = Vec::with_capacity(work.len());
+        for Work { task, .. } in &work {
+            answers.push(match task {
+                Task::Event { event, at, .. } => {
+                    let context = Context {
+                        at: *at,
+                        remembered_events: self.settings.remembered_events,
+                    };
+                    let outcome = judgement.apply(event, &context);
+                    let as_of = now.max(judgement.record().last_event_time);
+                    let profile = judgement.profile(as_of);
+                    Answer::Scored(Ok(Scored { profile, outcome }))
+                }
+                Task::Update { update, .. } => Answer::Updated(change(&mut judgement, update, now)),
+            });
+        }
+        let draft = Draft {
+            profile_id,
+            work,
+            expected,
+            outcome: judgement.finish(),
+        };
+        (draft, answers)
+    }
+
+    /// Commits the effects of drafts on others, and drops the drafts whose effects could not
+    /// be committed.
+    async fn credit_authors(
+        self: &Arc<Self>,
+        tenant: &Tenant,
+        drafts: Drafts,
+        credited: &mut HashSet<IdHash>,
+    ) -> Drafts {
+        let credits = drafts.iter().map(|(draft, _)| {
+            let new = draft.outcome.credits.iter();
+            new.filter(|credit| credited.insert(credit.id))
+                .cloned()
+                .collect()
+        });
+        let credits: Vec<Vec<Credit>> = credits.collect();
+        let results = self.credit_others(tenant, credits).await;
+        let mut settled = Vec::with_capacity(drafts.len());
+        for ((draft, answers), result) in drafts.into_iter().zip(results) {
+            match result {
+                Ok(()) => settled.push((draft, answers)),
+                Err(error) => refuse(draft.work, &error),
+            }
+        }
+        settled
+    }
+
+    /// Commits drafts and answers their callers. Returns what has to be done again.
+    async fn commit_drafts(&self, tenant: &Tenant, drafts: Drafts) -> Round<Work> {
+        let mut commits = Vec::with_capacity(drafts.len());
+        let mut written = Vec::with_capacity(drafts.len());
+        for (draft, answers) in drafts {
+            if !draft.outcome.changed {
+                tell(draft.work, answers);
+                continue;
+            }
+            match draft.into_commit() {
+                Ok((commit, work)) => {
+                    written.push((commit.profile_id.clone(), work, answers));
+                    commits.push(commit);
+                }
+                Err((error, work)) => refuse(work, &error.into()),
+            }
+        }
+        let mut again = Vec::new();
+        if commits.is_empty() {
+            return again;
+        }
+        let results = self.store.commit(tenant, commits).await;
+        for ((profile_id, work, answers), result) in written.into_iter().zip(results) {
+            match result {
+                Ok(Committed::Written) => tell(work, answers),
+                Ok(Committed::Conflict) => again.push((profile_id, work)),
+                Err(error) => refuse(work, &error.into()),
+            }
+        }
+        again
+    }
+}
+
+pub(super) fn begin<'m>(
+    model: &'m Model,
+    profile_id: &ProfileId,
+    stored: Option<Stored>,
+) -> Judgement<'m> {
+    match stored {
+        Some(stored) => Judgement::new(model, profile_id.clone(), stored.record),
+        None => Judgement::new_profile(model, profile_id.clone()),
+    }
+}
+
+/// Updates what a profile states, unless that would be too much.
+fn change(
+    judgement: &mut Judgement<'_>,
+    update: &ProfileUpdate,
+    now: Timestamp,
+) -> Result<Profile, ServiceError> {
+    let stated = judgement
+        .record()
+        .attributes_after(&update.attributes, &update.mask);
+    check_attributes(&stated).map_err(ServiceError::Attributes)?;
+    judgement.update(stated);
+    Ok(judgement.profile(now.max(judgement.record().last_event_time)))
+}
+
+fn tell(work: Vec<Work>, answers: Vec<Answer>) {
+    for (Work { task, .. }, told) in work.into_iter().zip(answers) {
+        // A caller that has left is told nothing.
+        match (task, told) {
+            (Task::Event { answer, .. }, Answer::Scored(result)) => drop(answer.send(result)),
+            (Task::Update { answer, .. }, Answer::Updated(result)) => drop(answer.send(result)),
+            _ => {}
+        }
+    }
+}
+
+fn refuse(work: Vec<Work>, error: &ServiceError) {
+    for Work { task, .. } in work {
+        match task {
+            Task::Event { answer, .. } => drop(answer.send(Err(error.clone()))),
+            Task::Update { answer, .. } => drop(answer.send(Err(error.clone()))),
+        }
+    }
+}
