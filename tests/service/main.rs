@@ -2,200 +2,27 @@
 //! influence equal a full recount at any instant, whatever was in flight before.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
+mod failing;
+mod world;
+
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
 };
 
 use bellwether::{
     scoring::{
-        AttributeValue, Attributes, Event, EventOutcome, IdHash, Model, Profile, ProfileId, Tenant,
-        Timestamp,
+        AttributeValue, Attributes, Event, EventOutcome, IdHash, Profile, ProfileId, Timestamp,
     },
-    service::{
-        InfluencerQuery, Models, ProfileUpdate, SegmentQuery, Service, ServiceError, Settings, View,
-    },
-    store::{
-        Commit, Committed, Cursor, IndexEntry, RankPage, RankRange, Store, StoreError, Stored,
-        TopicTotals, embedded::Embedded,
-    },
+    service::{InfluencerQuery, ProfileUpdate, SegmentQuery, Service, ServiceError, View},
+    store::{Store, embedded::Embedded},
 };
-use tempfile::TempDir;
 
-const MODEL: &str = r#"
-[scores.interest]
-half_life = "2d"
-[scores.loyalty]
-half_life = "40d"
-[scores.fit]
-base = 1
-[[signals]]
-name = "visited"
-on = "visit"
-points = { interest = 3, loyalty = 1 }
-[[signals]]
-name = "replied"
-on = "reply"
-when = 'event.attributes.length > 10'
-points = { interest = 5, loyalty = 2 }
-[[signals]]
-name = "complained"
-on = "complaint"
-points = { loyalty = -2 }
-[[attributes]]
-name = "in_retail"
-when = 'profile.attributes.industry == "retail"'
-points = { fit = 3 }
-[[stages]]
-name = "awareness"
-min = { interest = 1 }
-[[stages]]
-name = "consideration"
-min = { interest = 12 }
-[[stages]]
-name = "customer"
-when = 'seen("purchase")'
-[[stages]]
-name = "advocate"
-when = 'seen("purchase")'
-min = { loyalty = 20 }
-[[segments]]
-name = "everyone"
-rank_by = "interest"
-[[segments]]
-name = "strangers"
-when = '!has(profile.attributes.crm_id)'
-rank_by = ["interest", "fit"]
-min = 5
-[[segments]]
-name = "leaving"
-rank_by = "loyalty"
-min = 1
-max = 10
-[[topics]]
-name = "price"
-keywords = ["price"]
-[[topics]]
-name = "quality"
-[influence]
-event_types = { reply = 2, visit = 1 }
-half_life = "10d"
-attribution_half_life = "3d"
-advance = 4
-"#;
-
-const SECOND: i64 = 1_000_000_000;
-const DAY: i64 = 86_400 * SECOND;
-const START: i64 = 1_767_268_800 * SECOND;
-const PEOPLE: u64 = 30;
-
-fn at(offset: i64) -> Timestamp {
-    Timestamp::from_nanos(START + offset).unwrap()
-}
-
-fn id(number: u64) -> ProfileId {
-    ProfileId::new(&format!("person-{number}")).unwrap()
-}
-
-fn tenant() -> Tenant {
-    Tenant::new("").unwrap()
-}
-
-async fn open(directory: &TempDir) -> Service<Embedded> {
-    serve(Embedded::open(directory.path()).unwrap()).await
-}
-
-async fn serve<S: Store>(store: S) -> Service<S> {
-    let models = Models::Shared(Arc::new(Model::parse(MODEL).unwrap()));
-    let settings = Settings {
-        max_skew: Duration::from_secs(300),
-        remembered_events: 256,
-        max_events_in_flight: 10_000,
-    };
-    let clock = Arc::new(|| at(100 * DAY));
-    Service::open(store, models, settings, clock).await.unwrap()
-}
-
-/// A small generator of pseudo-random numbers: the same seed, the same events.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % sides
-    }
-}
-
-fn event(dice: &mut Dice, number: u64) -> Event {
-    let kinds = ["visit", "visit", "reply", "reply", "complaint", "purchase"];
-    let sides = if dice.roll(8) == 0 { 6 } else { 5 };
-    let kind = kinds[dice.roll(sides) as usize];
-    let length = AttributeValue::Number(dice.roll(100) as f64);
-    Event {
-        id: IdHash::of_event(&format!("event-{number}")),
-        profile_id: id(dice.roll(PEOPLE)),
-        event_type: kind.to_owned(),
-        time: Some(at((number as i64) * DAY / 40)),
-        channel: String::new(),
-        attributes: Attributes::from([("length".to_owned(), length)]),
-        text: if dice.roll(2) == 0 {
-            "The price!".to_owned()
-        } else {
-            String::new()
-        },
-        tags: if dice.roll(2) == 0 {
-            vec!["quality".to_owned()]
-        } else {
-            Vec::new()
-        },
-        sentiment: None,
-        author_id: (dice.roll(3) > 0).then(|| id(dice.roll(PEOPLE / 3))),
-        content_id: String::new(),
-    }
-}
-
-/// Sends events through concurrent streams, one stream for each group of people so that
-/// the order of a profile's events is kept, with duplicates.
-async fn stream(service: &Service<Embedded>, events: &[Event]) {
-    let mut streams: HashMap<u64, Vec<Event>> = HashMap::new();
-    for event in events {
-        let stream = xxhash(event.profile_id.as_str()) % 4;
-        streams.entry(stream).or_default().push(event.clone());
-    }
-    let tasks: Vec<_> = streams
-        .into_values()
-        .map(|events| {
-            let service = service.clone();
-            tokio::spawn(async move {
-                let mut pending = Vec::new();
-                for batch in events.chunks(7) {
-                    let twice: Vec<Event> =
-                        batch.iter().chain(batch.iter().take(2)).cloned().collect();
-                    pending.push(service.submit_events(&tenant(), twice).await);
-                }
-                for pending in pending {
-                    for result in pending.results().await {
-                        result.unwrap();
-                    }
-                }
-            })
-        })
-        .collect();
-    for task in tasks {
-        task.await.unwrap();
-    }
-}
-
-fn xxhash(text: &str) -> u64 {
-    IdHash::of_event(text).0
-}
+use failing::Failing;
+use world::{DAY, Dice, PEOPLE, SECOND, at, event, id, open, serve, stream, tenant};
 
 async fn everybody(service: &Service<Embedded>, view: View, instant: Timestamp) -> Vec<Profile> {
     let mut profiles = Vec::new();
@@ -542,79 +369,6 @@ async fn an_event_slightly_ahead_takes_its_arrival() {
     };
     let scored = service.score_event(&tenant(), ahead).await.unwrap();
     assert_eq!(scored.profile.last_event_time, Some(at(100 * DAY)));
-}
-
-/// A store that takes a number of commits and then no more, as one whose disk is full.
-struct Failing {
-    store: Embedded,
-    commits_left: Arc<AtomicUsize>,
-}
-
-impl Store for Failing {
-    async fn load(
-        &self,
-        tenant: &Tenant,
-        profile_ids: &[ProfileId],
-    ) -> Vec<Result<Option<Stored>, StoreError>> {
-        self.store.load(tenant, profile_ids).await
-    }
-
-    async fn commit(
-        &self,
-        tenant: &Tenant,
-        commits: Vec<Commit>,
-    ) -> Vec<Result<Committed, StoreError>> {
-        let take = |left: usize| left.checked_sub(1);
-        let order = Ordering::SeqCst;
-        if self.commits_left.fetch_update(order, order, take).is_err() {
-            let full = StoreError::Unavailable("the disk is full".to_owned());
-            return vec![Err(full); commits.len()];
-        }
-        self.store.commit(tenant, commits).await
-    }
-
-    async fn page(
-        &self,
-        tenant: &Tenant,
-        range: &RankRange,
-        after: Option<&Cursor>,
-        limit: usize,
-    ) -> Result<RankPage, StoreError> {
-        self.store.page(tenant, range, after, limit).await
-    }
-
-    async fn count(&self, tenant: &Tenant, ranges: &[RankRange]) -> Result<Vec<u64>, StoreError> {
-        self.store.count(tenant, ranges).await
-    }
-
-    async fn totals(
-        &self,
-        tenant: &Tenant,
-        topics: &[String],
-    ) -> Result<Vec<TopicTotals>, StoreError> {
-        self.store.totals(tenant, topics).await
-    }
-
-    async fn scan(
-        &self,
-        tenant: &Tenant,
-        after: Option<&ProfileId>,
-        limit: usize,
-    ) -> Result<Vec<Stored>, StoreError> {
-        self.store.scan(tenant, after, limit).await
-    }
-
-    async fn tenants(&self) -> Result<Vec<Tenant>, StoreError> {
-        self.store.tenants().await
-    }
-
-    async fn index(&self, tenant: &Tenant, entries: Vec<IndexEntry>) -> Result<(), StoreError> {
-        self.store.index(tenant, entries).await
-    }
-
-    async fn ping(&self) -> Result<(), StoreError> {
-        self.store.ping().await
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -1,0 +1,181 @@
+//! A service with a model and a clock, and people who do things at random.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use bellwether::{
+    scoring::{AttributeValue, Attributes, Event, IdHash, Model, ProfileId, Tenant, Timestamp},
+    service::{Models, Service, Settings},
+    store::{Store, embedded::Embedded},
+};
+use tempfile::TempDir;
+
+const MODEL: &str = r#"
+[scores.interest]
+half_life = "2d"
+[scores.loyalty]
+half_life = "40d"
+[scores.fit]
+base = 1
+[[signals]]
+name = "visited"
+on = "visit"
+points = { interest = 3, loyalty = 1 }
+[[signals]]
+name = "replied"
+on = "reply"
+when = 'event.attributes.length > 10'
+points = { interest = 5, loyalty = 2 }
+[[signals]]
+name = "complained"
+on = "complaint"
+points = { loyalty = -2 }
+[[attributes]]
+name = "in_retail"
+when = 'profile.attributes.industry == "retail"'
+points = { fit = 3 }
+[[stages]]
+name = "awareness"
+min = { interest = 1 }
+[[stages]]
+name = "consideration"
+min = { interest = 12 }
+[[stages]]
+name = "customer"
+when = 'seen("purchase")'
+[[stages]]
+name = "advocate"
+when = 'seen("purchase")'
+min = { loyalty = 20 }
+[[segments]]
+name = "everyone"
+rank_by = "interest"
+[[segments]]
+name = "strangers"
+when = '!has(profile.attributes.crm_id)'
+rank_by = ["interest", "fit"]
+min = 5
+[[segments]]
+name = "leaving"
+rank_by = "loyalty"
+min = 1
+max = 10
+[[topics]]
+name = "price"
+keywords = ["price"]
+[[topics]]
+name = "quality"
+[influence]
+event_types = { reply = 2, visit = 1 }
+half_life = "10d"
+attribution_half_life = "3d"
+advance = 4
+"#;
+
+pub const SECOND: i64 = 1_000_000_000;
+pub const DAY: i64 = 86_400 * SECOND;
+const START: i64 = 1_767_268_800 * SECOND;
+pub const PEOPLE: u64 = 30;
+
+pub fn at(offset: i64) -> Timestamp {
+    Timestamp::from_nanos(START + offset).unwrap()
+}
+
+pub fn id(number: u64) -> ProfileId {
+    ProfileId::new(&format!("person-{number}")).unwrap()
+}
+
+pub fn tenant() -> Tenant {
+    Tenant::new("").unwrap()
+}
+
+pub async fn open(directory: &TempDir) -> Service<Embedded> {
+    serve(Embedded::open(directory.path()).unwrap()).await
+}
+
+pub async fn serve<S: Store>(store: S) -> Service<S> {
+    let models = Models::Shared(Arc::new(Model::parse(MODEL).unwrap()));
+    let settings = Settings {
+        max_skew: Duration::from_secs(300),
+        remembered_events: 256,
+        max_events_in_flight: 10_000,
+    };
+    let clock = Arc::new(|| at(100 * DAY));
+    Service::open(store, models, settings, clock).await.unwrap()
+}
+
+/// A small generator of pseudo-random numbers: the same seed, the same events.
+pub struct Dice(pub u64);
+
+impl Dice {
+    pub fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % sides
+    }
+}
+
+pub fn event(dice: &mut Dice, number: u64) -> Event {
+    let kinds = ["visit", "visit", "reply", "reply", "complaint", "purchase"];
+    let sides = if dice.roll(8) == 0 { 6 } else { 5 };
+    let kind = kinds[dice.roll(sides) as usize];
+    let length = AttributeValue::Number(dice.roll(100) as f64);
+    Event {
+        id: IdHash::of_event(&format!("event-{number}")),
+        profile_id: id(dice.roll(PEOPLE)),
+        event_type: kind.to_owned(),
+        time: Some(at((number as i64) * DAY / 40)),
+        channel: String::new(),
+        attributes: Attributes::from([("length".to_owned(), length)]),
+        text: if dice.roll(2) == 0 {
+            "The price!".to_owned()
+        } else {
+            String::new()
+        },
+        tags: if dice.roll(2) == 0 {
+            vec!["quality".to_owned()]
+        } else {
+            Vec::new()
+        },
+        sentiment: None,
+        author_id: (dice.roll(3) > 0).then(|| id(dice.roll(PEOPLE / 3))),
+        content_id: String::new(),
+    }
+}
+
+/// Sends events through concurrent streams, one stream for each group of people so that
+/// the order of a profile's events is kept, with duplicates.
+pub async fn stream(service: &Service<Embedded>, events: &[Event]) {
+    let mut streams: HashMap<u64, Vec<Event>> = HashMap::new();
+    for event in events {
+        let stream = xxhash(event.profile_id.as_str()) % 4;
+        streams.entry(stream).or_default().push(event.clone());
+    }
+    let tasks: Vec<_> = streams
+        .into_values()
+        .map(|events| {
+            let service = service.clone();
+            tokio::spawn(async move {
+                let mut pending = Vec::new();
+                for batch in events.chunks(7) {
+                    let twice: Vec<Event> =
+                        batch.iter().chain(batch.iter().take(2)).cloned().collect();
+                    pending.push(service.submit_events(&tenant(), twice).await);
+                }
+                for pending in pending {
+                    for result in pending.results().await {
+                        result.unwrap();
+                    }
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+}
+
+fn xxhash(text: &str) -> u64 {
+    IdHash::of_event(text).0
+}
