@@ -164,26 +164,23 @@ impl<S: Store> Service<S> {
             .await?;
         let next = next_cursor(&page);
         let members = self.load_entries(tenant, &page).await?;
-        let mut entries = Vec::with_capacity(members.len());
+        let mut ranks = Vec::with_capacity(members.len());
+        let mut profiles = Vec::with_capacity(members.len());
         for (rank, stored) in members {
             let id = &stored.profile_id;
             let profile = explain(model, id, &stored.record, at, detail(query.view));
             let stage = profile.stage.as_ref();
             if query.stages.is_empty() || stage.is_some_and(|stage| query.stages.contains(stage)) {
-                entries.push((rank, profile));
+                ranks.push(rank);
+                profiles.push(profile);
             }
         }
         if query.view == View::Full {
-            let mut profiles: Vec<Profile> =
-                entries.iter().map(|(_, profile)| profile.clone()).collect();
             self.add_percentiles(tenant, model, &mut profiles, at)
                 .await?;
-            for ((_, entry), profile) in entries.iter_mut().zip(profiles) {
-                *entry = profile;
-            }
         }
         Ok(SegmentPage {
-            entries,
+            entries: ranks.into_iter().zip(profiles).collect(),
             total: page.total,
             next,
             as_of: at,
