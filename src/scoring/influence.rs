@@ -258,6 +258,20 @@ pub(super) fn rank_at(model: &Model, (topic, stage): InfluencePlace) -> RankName
     Model::influence_rank(&model.topics.names()[topic], stage)
 }
 
+/// Every rank of influence that an author may stand in.
+pub(super) fn rank_names(model: &Model) -> impl Iterator<Item = RankName> {
+    let topics = 0..model.topics.names().len();
+    let places = topics.flat_map(|topic| {
+        let stages = (0..model.stages.len()).map(Some);
+        std::iter::once(None)
+            .chain(stages)
+            .map(move |stage| (topic, stage))
+    });
+    places
+        .filter(|_| model.influence.is_some())
+        .map(|place| rank_at(model, place))
+}
+
 /// The probability that a touch is followed by an advance, shrunk toward the mean of the
 /// topic: `(advances + 10 mean) / (touches + 10)`.
 pub fn influence_probability(own: (u64, u64), topic: (u64, u64)) -> f64 {

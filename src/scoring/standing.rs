@@ -1,6 +1,8 @@
 //! Where a record stands under a model: which conditions hold, the points at the record's
 //! reference instant, and from them every rank key, stage and segment.
 
+use std::collections::BTreeMap;
+
 use super::{
     HalfLife, KeyRange, RankChange, RankKey, RankName, Record, Timestamp,
     limits::NOISE_FLOOR,
@@ -196,16 +198,38 @@ impl Places<'_> {
 /// advances.
 pub type TopicShare = (String, u64, u64);
 
-/// Where a stored record belongs in indexes: its rank keys, and its share of the totals.
-pub fn index(model: &Model, record: &Record) -> (Vec<(RankName, RankKey)>, Vec<TopicShare>) {
+/// Where a stored record stands: its rank keys under a model.
+pub fn index(model: &Model, record: &Record) -> Vec<(RankName, RankKey)> {
     let mut keys = Standing::of(model, record).places(model).named(model);
     let influence = super::influence::keys(model, record).into_iter();
     keys.extend(influence.map(|(place, key)| (super::influence::rank_at(model, place), key)));
-    let totals = record
-        .influence
-        .iter()
-        .map(|cell| (cell.topic.clone(), cell.touches, cell.advance_millionths));
-    (keys, totals.collect())
+    keys
+}
+
+/// The moves from where one record of a profile stands under a model to where another does,
+/// those that lead to the same key too. `None` stands nowhere.
+pub fn moves(model: &Model, old: Option<&Record>, new: Option<&Record>) -> Vec<RankChange> {
+    let keys = |record: Option<&Record>| record.map_or_else(Vec::new, |record| index(model, record));
+    let mut moves: BTreeMap<RankName, (Option<RankKey>, Option<RankKey>)> = BTreeMap::new();
+    for (rank, key) in keys(old) {
+        moves.entry(rank).or_default().0 = Some(key);
+    }
+    for (rank, key) in keys(new) {
+        moves.entry(rank).or_default().1 = Some(key);
+    }
+    let changes = moves
+        .into_iter()
+        .map(|(rank, (old, new))| RankChange { rank, old, new });
+    changes.collect()
+}
+
+impl Record {
+    /// What the record adds to the totals of topics.
+    pub fn topic_shares(&self) -> impl Iterator<Item = TopicShare> {
+        self.influence
+            .iter()
+            .map(|cell| (cell.topic.clone(), cell.touches, cell.advance_millionths))
+    }
 }
 
 /// What is left of 1 after the time from `from` to `to`; all of it without half-life.

@@ -3,10 +3,15 @@
 
 pub mod codec;
 pub mod embedded;
+mod rollout;
 
-use std::future::Future;
+use std::{future::Future, time::Duration};
 
-use crate::scoring::{KeyRange, ProfileId, RankChange, RankKey, RankName, Record, Tenant};
+pub use rollout::{Edition, Rollout, SavedModel};
+
+use crate::scoring::{
+    Fingerprint, KeyRange, ProfileId, RankChange, RankKey, RankName, Record, Tenant,
+};
 
 /// Unique to each write of a record, never a counter that can repeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,10 +37,11 @@ pub struct Commit {
     pub expected: Option<Version>,
     /// The version of this write, unique.
     pub version: Version,
-    /// The new record.
-    pub record: Record,
-    /// How the profile moves within ranks.
-    pub ranks: Vec<RankChange>,
+    /// The new record; `None` drops the profile.
+    pub record: Option<Record>,
+    /// How the profile moves within the ranks of each maintained edition. A move from a key
+    /// to the same key makes sure that the profile stands there.
+    pub ranks: Vec<(Edition, Vec<RankChange>)>,
     /// What the write adds to the totals of topics.
     pub totals: Vec<TotalsChange>,
 }
@@ -96,15 +102,15 @@ pub struct RankPage {
     pub total: u64,
 }
 
-/// A stored record's places in ranks and its share of totals, for rebuilding an index.
+/// A stored record's places in the ranks of an edition.
 #[derive(Clone, Debug, PartialEq)]
 pub struct IndexEntry {
     /// Whose.
     pub profile_id: ProfileId,
+    /// The version of the record that the keys follow from.
+    pub version: Version,
     /// Its keys.
     pub ranks: Vec<(RankName, RankKey)>,
-    /// Its share of the totals.
-    pub totals: Vec<TotalsChange>,
 }
 
 /// Why a store could not do what it was asked.
@@ -116,6 +122,10 @@ pub enum StoreError {
     /// The write was sent and not answered; it may or may not have happened.
     #[error("the store did not answer; whether the write happened is not known: {0}")]
     OutcomeUnknown(String),
+    /// The rollout that the call was made for is no longer the store's; nothing was written.
+    /// Reading the rollout again and doing the work anew succeeds.
+    #[error("the store has moved to another model")]
+    Superseded,
     /// What is stored cannot be read.
     #[error("the store is damaged: {0}")]
     Corrupt(String),
@@ -129,6 +139,8 @@ pub enum StoreError {
 
 /// A store of records and ranks, shared by all tasks of a process. Each result of a batch
 /// stands for its own item: one failure says nothing of the others.
+///
+/// A call that is made again after it was sent and not answered changes nothing more.
 pub trait Store: Send + Sync + 'static {
     /// Reads records, in the order of the ids.
     fn load(
@@ -138,26 +150,32 @@ pub trait Store: Send + Sync + 'static {
     ) -> impl Future<Output = Vec<Result<Option<Stored>, StoreError>>> + Send;
 
     /// Writes records, each of another profile, durably before returning; in the order of
-    /// the commits.
+    /// the commits. [`StoreError::Superseded`] when the store knows of a later epoch than
+    /// that of `rollout`; a later one than the store has seen counts from now on.
     fn commit(
         &self,
         tenant: &Tenant,
+        rollout: &Rollout,
         commits: Vec<Commit>,
     ) -> impl Future<Output = Vec<Result<Committed, StoreError>>> + Send;
 
     /// Reads up to `limit` entries of a range, after the cursor or from the greatest key.
+    /// [`StoreError::Superseded`] when the edition is not maintained.
     fn page(
         &self,
         tenant: &Tenant,
+        edition: Edition,
         range: &RankRange,
         after: Option<&Cursor>,
         limit: usize,
     ) -> impl Future<Output = Result<RankPage, StoreError>> + Send;
 
-    /// Counts the entries of ranges, all at one moment.
+    /// Counts the entries of ranges so that nobody is counted twice.
+    /// [`StoreError::Superseded`] when the edition is not maintained.
     fn count(
         &self,
         tenant: &Tenant,
+        edition: Edition,
         ranges: &[RankRange],
     ) -> impl Future<Output = Result<Vec<u64>, StoreError>> + Send;
 
@@ -168,7 +186,8 @@ pub trait Store: Send + Sync + 'static {
         topics: &[String],
     ) -> impl Future<Output = Result<Vec<TopicTotals>, StoreError>> + Send;
 
-    /// Reads up to `limit` records in the order of their ids, after the given one.
+    /// Reads up to `limit` records in the order of their ids, after the given one. Fewer
+    /// only at the end.
     fn scan(
         &self,
         tenant: &Tenant,
@@ -179,13 +198,78 @@ pub trait Store: Send + Sync + 'static {
     /// Every tenant that has a record.
     fn tenants(&self) -> impl Future<Output = Result<Vec<Tenant>, StoreError>> + Send;
 
-    /// Adds the entries of records that the ranks do not hold yet; a record that they hold
-    /// adds nothing, neither to ranks nor to totals. Called before the store takes commits.
+    /// The models of a tenant; of epoch 0 when it never had one.
+    fn rollout(&self, tenant: &Tenant) -> impl Future<Output = Result<Rollout, StoreError>> + Send;
+
+    /// Puts a rollout in the place of the one that has the epoch before. Returns whether the
+    /// given one is now, or was already, the tenant's.
+    fn set_rollout(
+        &self,
+        tenant: &Tenant,
+        rollout: &Rollout,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// From when this returns, every commit of an epoch before that of `rollout` is refused.
+    fn fence(
+        &self,
+        tenant: &Tenant,
+        rollout: &Rollout,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Keeps a model for every server to read.
+    fn save_model(
+        &self,
+        tenant: &Tenant,
+        model: &SavedModel,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// A model that was saved.
+    fn model(
+        &self,
+        tenant: &Tenant,
+        fingerprint: Fingerprint,
+    ) -> impl Future<Output = Result<Option<SavedModel>, StoreError>> + Send;
+
+    /// Adds the entries of records, in ascending order of ids, to the ranks of an edition. A
+    /// record with another version than the entry's is left out: who wrote it since the
+    /// fence has maintained the ranks.
     fn index(
         &self,
         tenant: &Tenant,
+        edition: Edition,
         entries: Vec<IndexEntry>,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// The last profile that is known to be indexed, all before it too; `None` when none is.
+    fn indexed_to(
+        &self,
+        tenant: &Tenant,
+        edition: Edition,
+    ) -> impl Future<Output = Result<Option<ProfileId>, StoreError>> + Send;
+
+    /// Deletes ranks of an edition that nobody maintains.
+    fn drop_ranks(
+        &self,
+        tenant: &Tenant,
+        edition: Edition,
+        ranks: &[RankName],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Takes or keeps the right to build the ranks of a tenant, for `server` alone and for
+    /// that long. Returns whether it has it.
+    fn lease(
+        &self,
+        tenant: &Tenant,
+        server: u64,
+        period: Duration,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// Makes known that `server` serves, for that long. Returns how many others do.
+    fn announce(
+        &self,
+        server: u64,
+        period: Duration,
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
     /// Whether the store can serve now.
     fn ping(&self) -> impl Future<Output = Result<(), StoreError>> + Send;

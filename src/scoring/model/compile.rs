@@ -17,7 +17,7 @@ use super::{
     table::{Placed, Points},
 };
 use crate::scoring::{
-    HalfLife, RankName, Slope,
+    Fingerprint, HalfLife, RankName, Slope,
     limits::{
         MAX_KEYWORDS, MAX_MODEL_BYTES, MAX_RULES, MAX_SCORES, MAX_SEGMENTS, MAX_STAGES, MAX_TOPICS,
         MAX_TYPE_BYTES,
@@ -243,7 +243,8 @@ impl Compiler<'_> {
             }
         }
         Some(Model {
-            fingerprint: xxhash_rust::xxh3::xxh3_64(format!("{file:?}").as_bytes()),
+            source: self.source.to_owned(),
+            fingerprint: Fingerprint(xxhash_rust::xxh3::xxh3_64(format!("{file:?}").as_bytes())),
             evaluator: Evaluator::new(),
             weights: weights(&scores, slots.len()),
             scores,

@@ -13,9 +13,10 @@ mod signal;
 mod table;
 mod topics;
 
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt};
 
 pub use mistake::Mistake;
+use serde::{Deserialize, Serialize};
 
 pub(crate) use condition::{Evaluator, Expression, Failed};
 pub(crate) use facts::Facts;
@@ -24,10 +25,38 @@ pub(crate) use topics::Topics;
 
 use super::{HalfLife, RankName, Slope};
 
+/// A hash of what a model says. As text, 16 hexadecimal digits.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(into = "String", try_from = "String")]
+pub struct Fingerprint(pub u64);
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:016x}", self.0)
+    }
+}
+
+impl From<Fingerprint> for String {
+    fn from(fingerprint: Fingerprint) -> Self {
+        fingerprint.to_string()
+    }
+}
+
+impl TryFrom<String> for Fingerprint {
+    type Error = std::num::ParseIntError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        u64::from_str_radix(&text, 16).map(Self)
+    }
+}
+
 /// A checked model, ready to judge records.
 #[derive(Debug)]
 pub struct Model {
-    pub(crate) fingerprint: u64,
+    pub(crate) source: String,
+    pub(crate) fingerprint: Fingerprint,
     pub(crate) evaluator: Evaluator,
     pub(crate) scores: Vec<Score>,
     /// Every (half-life, signal) that a record keeps a count for, in the order of records.
@@ -157,8 +186,23 @@ impl Model {
     }
 
     /// A hash of what the model says, whatever comments and order of keys.
-    pub fn fingerprint(&self) -> u64 {
+    pub fn fingerprint(&self) -> Fingerprint {
         self.fingerprint
+    }
+
+    /// The file that the model was read from.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Every rank that a record may stand in under this model.
+    pub fn rank_names(&self) -> Vec<RankName> {
+        let ranks = self.ranks.iter().map(|rank| rank.name.clone());
+        let ladders = self.ladders.iter().map(|ladder| ladder.rank.clone());
+        ranks
+            .chain(ladders)
+            .chain(super::influence::rank_names(self))
+            .collect()
     }
 
     /// The names of the scores, in the order of the file.

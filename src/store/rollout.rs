@@ -1,0 +1,175 @@
+//! Which models a tenant has: the one that answers, and the one whose ranks are being
+//! built. Every change is a new epoch, and a commit of an earlier epoch is refused, so that
+//! no commit leaves out a rank that somebody reads.
+
+use serde::{Deserialize, Serialize};
+
+use crate::scoring::{Fingerprint, RankName};
+
+/// One building of the ranks of a model. Unique for ever within a tenant, so that what is
+/// left of an earlier building is never taken for part of a later one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Edition {
+    /// The epoch that the building began in.
+    pub number: u64,
+    /// The model.
+    pub model: Fingerprint,
+}
+
+/// The models of a tenant.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rollout {
+    /// One more with every change; 0 when the tenant never had a model.
+    pub epoch: u64,
+    /// The edition that answers: its ranks are complete. `None` until the first one's are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub active: Option<Edition>,
+    /// The edition whose ranks are being built.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub candidate: Option<Edition>,
+    /// Editions whose ranks nobody maintains any more and which are still to be deleted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub discarded: Vec<Edition>,
+    /// Models that were active, the latest last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub superseded: Vec<Fingerprint>,
+}
+
+/// Models that a rollout remembers as superseded.
+const MAX_SUPERSEDED: usize = 64;
+
+impl Rollout {
+    /// The editions whose ranks every commit maintains.
+    pub fn maintained(&self) -> impl Iterator<Item = Edition> {
+        self.active.into_iter().chain(self.candidate)
+    }
+
+    /// Begins to build the ranks of a model; a candidate that was not finished is discarded.
+    pub fn propose(&self, model: Fingerprint) -> Self {
+        let mut next = self.next();
+        let edition = Edition {
+            number: next.epoch,
+            model,
+        };
+        next.discarded.extend(next.candidate.replace(edition));
+        next
+    }
+
+    /// Answers by the candidate, whose ranks are complete.
+    pub fn promote(&self) -> Self {
+        let mut next = self.next();
+        if let Some(candidate) = next.candidate.take()
+            && let Some(active) = next.active.replace(candidate)
+        {
+            next.discarded.push(active);
+            next.superseded.retain(|model| *model != active.model);
+            next.superseded.push(active.model);
+            let excess = next.superseded.len().saturating_sub(MAX_SUPERSEDED);
+            next.superseded.drain(..excess);
+        }
+        next.superseded
+            .retain(|model| next.active.is_none_or(|active| *model != active.model));
+        next
+    }
+
+    /// Answers by a model at once: for a tenant that has no records.
+    pub fn begin(model: Fingerprint) -> Self {
+        Self::default().propose(model).promoted_in_place()
+    }
+
+    /// Forgets all ranks, because records were written without them.
+    pub fn reset(&self) -> Self {
+        let mut next = self.next();
+        let maintained: Vec<Edition> = self.maintained().collect();
+        next.discarded.extend(maintained);
+        next.active = None;
+        next.candidate = None;
+        next
+    }
+
+    /// Notes that the ranks of an edition were deleted.
+    pub fn forget(&self, edition: Edition) -> Self {
+        let mut next = self.next();
+        next.discarded.retain(|discarded| *discarded != edition);
+        next
+    }
+
+    fn next(&self) -> Self {
+        Self {
+            epoch: self.epoch + 1,
+            ..self.clone()
+        }
+    }
+
+    fn promoted_in_place(mut self) -> Self {
+        self.active = self.candidate.take();
+        self
+    }
+}
+
+/// A model as the store keeps it, so that every server can judge by it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SavedModel {
+    /// What it is known by.
+    pub fingerprint: Fingerprint,
+    /// The model file.
+    pub source: String,
+    /// Every rank that it may have entries in.
+    pub ranks: Vec<RankName>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OLD: Fingerprint = Fingerprint(1);
+    const NEW: Fingerprint = Fingerprint(2);
+
+    fn edition(number: u64, model: Fingerprint) -> Edition {
+        Edition { number, model }
+    }
+
+    #[test]
+    fn a_new_tenant_is_answered_at_once() {
+        let rollout = Rollout::begin(OLD);
+        assert_eq!(rollout.epoch, 1);
+        assert_eq!(rollout.active, Some(edition(1, OLD)));
+        assert_eq!(rollout.candidate, None);
+    }
+
+    #[test]
+    fn a_promoted_candidate_discards_and_supersedes_the_active_model() {
+        let proposed = Rollout::begin(OLD).propose(NEW);
+        let both: Vec<_> = proposed.maintained().collect();
+        assert_eq!(both, [edition(1, OLD), edition(2, NEW)]);
+        let promoted = proposed.promote();
+        assert_eq!(promoted.epoch, 3);
+        assert_eq!(promoted.active, Some(edition(2, NEW)));
+        assert_eq!(promoted.discarded, [edition(1, OLD)]);
+        assert_eq!(promoted.superseded, [OLD]);
+        assert_eq!(promoted.forget(edition(1, OLD)).discarded, []);
+    }
+
+    #[test]
+    fn a_model_that_comes_back_is_a_new_edition_and_no_longer_superseded() {
+        let there = Rollout::begin(OLD).propose(NEW).promote();
+        let back = there.propose(OLD).promote();
+        assert_eq!(back.active, Some(edition(4, OLD)));
+        assert_eq!(back.superseded, [NEW]);
+    }
+
+    #[test]
+    fn a_candidate_that_is_replaced_is_discarded() {
+        let replaced = Rollout::begin(OLD).propose(NEW).propose(Fingerprint(3));
+        assert_eq!(replaced.candidate, Some(edition(3, Fingerprint(3))));
+        assert_eq!(replaced.discarded, [edition(2, NEW)]);
+        assert_eq!(replaced.active, Some(edition(1, OLD)));
+    }
+
+    #[test]
+    fn a_rollout_reads_back_from_its_text() {
+        let rollout = Rollout::begin(OLD).propose(NEW).promote().propose(OLD);
+        let text = serde_json::to_string(&rollout).unwrap();
+        assert_eq!(serde_json::from_str::<Rollout>(&text).unwrap(), rollout);
+    }
+}
