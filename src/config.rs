@@ -34,6 +34,8 @@ pub struct Config {
     pub remembered_events: usize,
     /// Events in work beyond which single events are turned away and streams wait.
     pub max_events_in_flight: usize,
+    /// Records per second whose ranks are built for another model beside the calls.
+    pub rebuild_rate: u32,
     /// Calls in work, of all connections, beyond which more are turned away.
     pub max_calls_in_flight: usize,
     /// Calls and streams of one connection at a time.
@@ -83,7 +85,7 @@ const fn setting(key: &'static str, default: &'static str, help: &'static str) -
 
 /// Every setting. What is shown by `--help`, what a file may hold and what the defaults
 /// are is this table.
-const SETTINGS: [Setting; 15] = [
+const SETTINGS: [Setting; 16] = [
     setting(
         "store",
         "./bellwether-data",
@@ -118,6 +120,11 @@ const SETTINGS: [Setting; 15] = [
         "max_events_in_flight",
         "10000",
         "events in work beyond which single ones are turned away and streams wait",
+    ),
+    setting(
+        "rebuild_rate",
+        "20000",
+        "records per second whose ranks are built for another model beside the calls",
     ),
     setting(
         "max_calls_in_flight",
@@ -232,6 +239,7 @@ impl<Lookup: Fn(&str) -> Option<String>> Reader<'_, Lookup> {
         let max_events_in_flight = self.get("max_events_in_flight", |text| {
             values::number(text, 1, 1 << 24)
         });
+        let rebuild_rate = self.get("rebuild_rate", |text| values::number(text, 1, 1 << 24));
         let max_calls_in_flight = self.get("max_calls_in_flight", |text| {
             values::number(text, 1, 1 << 20)
         });
@@ -257,6 +265,7 @@ impl<Lookup: Fn(&str) -> Option<String>> Reader<'_, Lookup> {
             max_skew: max_skew?,
             remembered_events: remembered_events?,
             max_events_in_flight: max_events_in_flight?,
+            rebuild_rate: rebuild_rate?,
             max_calls_in_flight: max_calls_in_flight?,
             max_concurrent_streams: max_concurrent_streams?,
             default_deadline: default_deadline?,

@@ -53,6 +53,17 @@ pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 pub const HEALTH_INTERVAL: Duration = Duration::from_secs(2);
 /// How long the store may take to answer that.
 pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
+/// Records that are indexed at a time when ranks are built.
+pub const INDEX_BATCH: usize = 500;
+/// How often the rollouts of models are looked at.
+pub const ROLLOUT_INTERVAL: Duration = Duration::from_secs(2);
+/// How often a server that cannot be ready yet looks whether another one has built the ranks.
+pub const ROLLOUT_RETRY_INTERVAL: Duration = Duration::from_millis(250);
+/// How long the right to build ranks lasts when its holder is not heard of: far longer than
+/// a batch takes.
+pub const LEASE_PERIOD: Duration = Duration::from_secs(10);
+/// How long a server counts as there when it is not heard of.
+pub const ANNOUNCED_FOR: Duration = Duration::from_secs(10);
 /// How long the last traces and metrics may take to leave.
 pub const TELEMETRY_FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 

@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 use crate::{
     config::Config,
     grpc::server::{ServeError, serve},
+    scoring::limits::REMEMBERED_CREDITS,
     service::{Models, ModelsError, Service, ServiceError, Settings, system_clock},
     store::{StoreError, embedded::Embedded},
     telemetry::Telemetry,
@@ -80,6 +81,8 @@ pub async fn open(
         max_skew: config.max_skew,
         remembered_events: config.remembered_events,
         max_events_in_flight: config.max_events_in_flight,
+        max_unsettled_credits: REMEMBERED_CREDITS,
+        rebuild_rate: config.rebuild_rate,
     };
     let service = Service::open(store, models, settings, system_clock()).await?;
     Ok(BoundServer {

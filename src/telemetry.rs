@@ -264,6 +264,19 @@ pub fn count_rule_error(rule: &str) {
         .add(1, &[KeyValue::new("rule", rule.to_owned())]);
 }
 
+/// Counts records whose ranks were built for a model, as `bellwether.ranks.indexed`.
+pub fn count_indexed(records: u64) {
+    static INDEXED: OnceLock<Counter<u64>> = OnceLock::new();
+    INDEXED
+        .get_or_init(|| {
+            global::meter(SCOPE)
+                .u64_counter("bellwether.ranks.indexed")
+                .with_description("Records whose ranks were built for a model")
+                .build()
+        })
+        .add(records, &[]);
+}
+
 struct Headers<'a>(&'a HeaderMap);
 
 impl Extractor for Headers<'_> {

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     proto::record::ExportedProfile,
     scoring::{ProfileId, Record, Tenant},
-    store::{Commit, Committed, Store, Version, codec},
+    store::{Commit, Committed, Rollout, Store, StoreError, TotalsChange, Version, codec},
 };
 
 /// Bytes of a line: a record with every list at its limit is smaller.
@@ -112,6 +112,7 @@ pub(super) async fn visit<S: Store, R: AsyncRead + Unpin>(
         store,
         tenant,
         mode,
+        rollout: None,
         counts: Counts::default(),
         mistakes: Vec::new(),
         mistake_count: 0,
@@ -141,6 +142,18 @@ pub(super) async fn visit<S: Store, R: AsyncRead + Unpin>(
         visit.mistake_count += 1;
     }
     visit.finish()
+}
+
+/// Has the store forget the tenant's ranks, so that the next server builds them anew.
+async fn without_ranks(store: &impl Store, tenant: &Tenant) -> Result<Rollout, Failure> {
+    let rollout = store.rollout(tenant).await?.reset();
+    if !store.set_rollout(tenant, &rollout).await? {
+        return Err(Failure::new(
+            "a server changes the models of the store; stop it",
+        ));
+    }
+    store.fence(tenant, &rollout).await?;
+    Ok(rollout)
 }
 
 /// What has been read of a file.
@@ -206,6 +219,8 @@ struct Visit<'a, S> {
     store: &'a S,
     tenant: &'a Tenant,
     mode: Mode,
+    /// The rollout without ranks, from the first write on.
+    rollout: Option<Rollout>,
     counts: Counts,
     /// The first mistakes.
     mistakes: Vec<String>,
@@ -240,22 +255,41 @@ impl<S: Store> Visit<'_, S> {
                     format!("the store holds profile {profile_id} with another record; --replace replaces it"),
                 );
             } else {
+                let replaced = stored
+                    .iter()
+                    .flat_map(|stored| stored.record.topic_shares());
+                let totals = replaced
+                    .map(TotalsChange::removing)
+                    .chain(record.topic_shares().map(TotalsChange::adding))
+                    .collect();
                 commits.push(Commit {
                     profile_id,
                     expected: stored.map(|stored| stored.version),
                     version: Version(random()?),
-                    record,
-                    // Ranks and totals live in memory and are rebuilt when a server opens the store.
+                    record: Some(record),
+                    // The next server builds them: the rollout says that there are none.
                     ranks: Vec::new(),
-                    totals: Vec::new(),
+                    totals,
                 });
             }
         }
-        if self.mode == Mode::Write {
+        if self.mode == Mode::Write && !commits.is_empty() {
+            let rollout = match self.rollout.take() {
+                Some(rollout) => rollout,
+                None => without_ranks(self.store, self.tenant).await?,
+            };
             self.counts.written += commits.len() as u64;
-            for committed in self.store.commit(self.tenant, commits).await {
-                if committed? == Committed::Conflict {
-                    return Err(Failure::new("something else writes to the store"));
+            let results = self.store.commit(self.tenant, &rollout, commits).await;
+            self.rollout = Some(rollout);
+            for committed in results {
+                match committed {
+                    Ok(Committed::Written) => {}
+                    Ok(Committed::Conflict) | Err(StoreError::Superseded) => {
+                        return Err(Failure::new(
+                            "something else writes to the store; stop the servers and run the import again",
+                        ));
+                    }
+                    Err(error) => return Err(error.into()),
                 }
             }
         }

@@ -109,15 +109,9 @@ impl<S: Store> ScoringService for Handlers<S> {
         request: Request<v1::RankSegmentRequest>,
     ) -> Result<Response<v1::RankSegmentResponse>, Status> {
         let paged = convert::segment_query(request.into_inner())?;
-        let fingerprint = self.service.fingerprint(&paged.tenant).map_err(failed)?;
-        paged.check_model(fingerprint)?;
         let page = self.service.rank_segment(&paged.tenant, paged.query).await;
         let page = page.map_err(failed)?;
-        Ok(Response::new(convert::segment_page(
-            page,
-            paged.hash,
-            fingerprint,
-        )))
+        Ok(Response::new(convert::segment_page(page, paged.hash)))
     }
 
     async fn get_funnel(
@@ -134,17 +128,11 @@ impl<S: Store> ScoringService for Handlers<S> {
         request: Request<v1::TopInfluencersRequest>,
     ) -> Result<Response<v1::TopInfluencersResponse>, Status> {
         let paged = convert::influencer_query(request.into_inner())?;
-        let fingerprint = self.service.fingerprint(&paged.tenant).map_err(failed)?;
-        paged.check_model(fingerprint)?;
         let page = self
             .service
             .top_influencers(&paged.tenant, paged.query)
             .await;
         let page = page.map_err(failed)?;
-        Ok(Response::new(convert::influencer_page(
-            page,
-            paged.hash,
-            fingerprint,
-        )))
+        Ok(Response::new(convert::influencer_page(page, paged.hash)))
     }
 }

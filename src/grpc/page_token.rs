@@ -7,7 +7,7 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::{
     limits::MAX_PAGE_TOKEN_BYTES,
-    scoring::{ProfileId, RankKey, Tenant, Timestamp},
+    scoring::{Fingerprint, ProfileId, RankKey, Tenant, Timestamp},
     store::Cursor,
 };
 
@@ -20,8 +20,8 @@ const CHECKSUM_BYTES: usize = 8;
 pub struct PageToken {
     /// The query that it continues.
     pub query: QueryHash,
-    /// The fingerprint of the model that it was made for.
-    pub fingerprint: u64,
+    /// The model that it was made for.
+    pub model: Fingerprint,
     /// The instant of the first page.
     pub as_of: Timestamp,
     /// The last entry of the page before.
@@ -40,7 +40,7 @@ impl PageToken {
         let mut bytes = Vec::with_capacity(FIXED_BYTES + profile_id.len() + CHECKSUM_BYTES);
         bytes.push(FORMAT);
         bytes.extend(self.query.0.to_be_bytes());
-        bytes.extend(self.fingerprint.to_be_bytes());
+        bytes.extend(self.model.0.to_be_bytes());
         bytes.extend(self.as_of.nanos().to_be_bytes());
         bytes.extend(self.after.key.value().to_bits().to_be_bytes());
         bytes.extend(profile_id);
@@ -68,13 +68,13 @@ impl PageToken {
             return Err(Malformed);
         }
         let (query, rest) = take(rest)?;
-        let (fingerprint, rest) = take(rest)?;
+        let (model, rest) = take(rest)?;
         let (as_of, rest) = take(rest)?;
         let (key, profile_id) = take(rest)?;
         let profile_id = str::from_utf8(profile_id).map_err(|_| Malformed)?;
         Ok(Self {
             query: QueryHash(query),
-            fingerprint,
+            model: Fingerprint(model),
             as_of: Timestamp::from_nanos(as_of.cast_signed()).ok_or(Malformed)?,
             after: Cursor {
                 // A rank key is never NaN and never negative zero.
@@ -124,7 +124,7 @@ mod tests {
         let tenant = Tenant::new("acme").unwrap();
         PageToken {
             query: QueryHash::new("RankSegment", &tenant, ["buyers", "1"]),
-            fingerprint: 0xFEED_F00D,
+            model: Fingerprint(0xFEED_F00D),
             as_of: Timestamp::from_nanos(as_of).unwrap(),
             after: Cursor {
                 key: RankKey::new(key).unwrap(),

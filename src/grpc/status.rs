@@ -79,6 +79,7 @@ pub fn of_service(error: &ServiceError, time_field: &str) -> Status {
             "CONTENDED",
             ErrorDetails::with_retry_info(Some(RETRY_CONTENDED_AFTER)),
         ),
+        ServiceError::ModelChanged => model_changed(),
         ServiceError::Overloaded { retry_after } => overloaded(*retry_after),
         ServiceError::Store(error) => of_store(error),
     }
@@ -90,6 +91,12 @@ fn of_store(error: &StoreError) -> Status {
             Code::Unavailable,
             "STORE_UNAVAILABLE",
             "the store is unavailable; nothing was written, try again",
+            Some(RETRY_UNAVAILABLE_AFTER),
+        ),
+        StoreError::Superseded => (
+            Code::Unavailable,
+            "MODEL_CHANGED",
+            "the model is being changed; nothing was written, try again",
             Some(RETRY_UNAVAILABLE_AFTER),
         ),
         StoreError::OutcomeUnknown(_) => (

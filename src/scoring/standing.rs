@@ -209,7 +209,8 @@ pub fn index(model: &Model, record: &Record) -> Vec<(RankName, RankKey)> {
 /// The moves from where one record of a profile stands under a model to where another does,
 /// those that lead to the same key too. `None` stands nowhere.
 pub fn moves(model: &Model, old: Option<&Record>, new: Option<&Record>) -> Vec<RankChange> {
-    let keys = |record: Option<&Record>| record.map_or_else(Vec::new, |record| index(model, record));
+    let keys =
+        |record: Option<&Record>| record.map_or_else(Vec::new, |record| index(model, record));
     let mut moves: BTreeMap<RankName, (Option<RankKey>, Option<RankKey>)> = BTreeMap::new();
     for (rank, key) in keys(old) {
         moves.entry(rank).or_default().0 = Some(key);

@@ -8,12 +8,13 @@ use tokio::sync::oneshot;
 use super::{
     ServiceError, Shell,
     lanes::Round,
+    lineup::Lineup,
     round::{Draft, MAX_ATTEMPTS, begin},
     write::dropped,
 };
 use crate::{
-    scoring::{Credit, Model, ProfileId, Tenant},
-    store::{Committed, Store, Stored},
+    scoring::{Credit, ProfileId, Tenant},
+    store::{Committed, Store, StoreError, Stored},
 };
 
 /// A credit for one author.
@@ -72,16 +73,17 @@ impl<S: Store> Shell<S> {
 
     /// Does a round of credits.
     async fn credit(&self, tenant: &Tenant, mut round: Round<CreditWork>) {
-        let Ok(model) = self.model(tenant).cloned() else {
-            return;
-        };
         for _ in 0..MAX_ATTEMPTS {
+            let lineup = match self.lineup_for_writing(tenant).await {
+                Ok(lineup) => lineup,
+                Err(error) => return tell_round(round, &error),
+            };
             let loaded = self.load(tenant, &round).await;
             let mut commits = Vec::with_capacity(round.len());
             let mut drafts = Vec::with_capacity(round.len());
             for ((profile_id, work), loaded) in round.into_iter().zip(loaded) {
                 let draft = match loaded {
-                    Ok(stored) => draft_credits(&model, &profile_id, stored, work),
+                    Ok(stored) => draft_credits(&lineup, &profile_id, stored, work),
                     Err(error) => {
                         tell_credited(work, &Err(error.into()));
                         continue;
@@ -91,7 +93,7 @@ impl<S: Store> Shell<S> {
                     tell_credited(draft.work, &Ok(()));
                     continue;
                 }
-                match draft.into_commit() {
+                match draft.into_commit(&lineup) {
                     Ok((commit, work)) => {
                         commits.push(commit);
                         drafts.push((profile_id, work));
@@ -103,11 +105,13 @@ impl<S: Store> Shell<S> {
             if commits.is_empty() {
                 return;
             }
-            let results = self.store.commit(tenant, commits).await;
+            let results = self.commit(tenant, &lineup, commits).await;
             for ((profile_id, work), result) in drafts.into_iter().zip(results) {
                 match result {
                     Ok(Committed::Written) => tell_credited(work, &Ok(())),
-                    Ok(Committed::Conflict) => round.push((profile_id, work)),
+                    Ok(Committed::Conflict) | Err(StoreError::Superseded) => {
+                        round.push((profile_id, work));
+                    }
                     Err(error) => tell_credited(work, &Err(error.into())),
                 }
             }
@@ -122,13 +126,14 @@ impl<S: Store> Shell<S> {
 }
 
 fn draft_credits(
-    model: &Model,
+    lineup: &Lineup,
     profile_id: &ProfileId,
     stored: Option<Stored>,
     work: Vec<CreditWork>,
 ) -> Draft<CreditWork> {
     let expected = stored.as_ref().map(|stored| stored.version);
-    let mut judgement = begin(model, profile_id, stored);
+    let before = lineup.before(stored.as_ref().map(|stored| &stored.record));
+    let mut judgement = begin(lineup.model(), profile_id, stored);
     for CreditWork { credit, .. } in &work {
         judgement.credit(credit);
     }
@@ -136,6 +141,7 @@ fn draft_credits(
         profile_id: profile_id.clone(),
         work,
         expected,
+        before,
         outcome: judgement.finish(),
     }
 }
@@ -143,5 +149,11 @@ fn draft_credits(
 fn tell_credited(work: Vec<CreditWork>, result: &Result<(), ServiceError>) {
     for CreditWork { answer, .. } in work {
         drop(answer.send(result.clone()));
+    }
+}
+
+fn tell_round(round: Round<CreditWork>, error: &ServiceError) {
+    for (_, work) in round {
+        tell_credited(work, &Err(error.clone()));
     }
 }

@@ -50,6 +50,9 @@ pub enum ServiceError {
     /// After the update the profile would state more than is allowed.
     #[error("what the profile would state after the update {0}")]
     Attributes(AttributeMistake),
+    /// The page before was by a model that does not answer any more.
+    #[error("the model changed between two pages; start again from the first page")]
+    ModelChanged,
     /// Other writers were faster, again and again.
     #[error("profile {0:?} has too many concurrent writers")]
     Contended(String),

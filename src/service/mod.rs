@@ -4,15 +4,17 @@
 mod credits;
 mod error;
 mod lanes;
+mod lineup;
 mod models;
 mod read;
+mod rollouts;
 mod round;
 mod write;
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use tokio::sync::Semaphore;
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use error::ServiceError;
 pub use models::{Models, ModelsError};
@@ -20,8 +22,8 @@ pub use read::{Funnel, InfluencerPage, InfluencerQuery, SegmentPage, SegmentQuer
 pub use write::{PendingScores, ProfileUpdate, Scored};
 
 use crate::{
-    scoring::{Model, Tenant, Timestamp, TopicShare, index, limits::REMEMBERED_CREDITS},
-    store::{IndexEntry, Store, TopicTotals, TotalsChange},
+    scoring::{Model, Tenant, Timestamp},
+    store::{Store, StoreError},
 };
 
 /// Bounds that an operator may configure.
@@ -34,6 +36,11 @@ pub struct Settings {
     /// Events in flight: a quarter for `ScoreEvent` and `UpdateProfile`, which are turned away
     /// beyond it, the rest for streams, which wait.
     pub max_events_in_flight: usize,
+    /// Credits that may be durable while what caused them is not, on this server: all servers
+    /// together no more than an author remembers, or a stop of all could count some twice.
+    pub max_unsettled_credits: usize,
+    /// Records per second whose ranks are built for another model beside the calls.
+    pub rebuild_rate: u32,
 }
 
 /// Tells the instant.
@@ -77,8 +84,11 @@ impl<S> fmt::Debug for Service<S> {
 struct Shell<S> {
     store: S,
     models: Models,
+    lineups: lineup::Lineups,
     settings: Settings,
     clock: Clock,
+    /// What this server is known by among those on one store.
+    server: u64,
     events: lanes::Lanes<write::Work>,
     credits: lanes::Lanes<credits::CreditWork>,
     /// Room for events of streams, which wait for it.
@@ -90,56 +100,52 @@ struct Shell<S> {
     /// Room for credits whose causes are not durable yet.
     unsettled: Semaphore,
     tasks: TaskTracker,
+    stopping: CancellationToken,
 }
 
-/// How many records are indexed at a time when ranks are rebuilt.
-const INDEX_BATCH: usize = 1_000;
-
 impl<S: Store> Service<S> {
-    /// Opens the service: rebuilds the ranks of every tenant that has a model, then is
-    /// ready.
+    /// Opens the service: proposes the configured models where the store has others, builds
+    /// the ranks that nobody could be answered without, then is ready.
     pub async fn open(
         store: S,
         models: Models,
         settings: Settings,
         clock: Clock,
     ) -> Result<Self, ServiceError> {
-        for tenant in store.tenants().await? {
-            match models.of(&tenant) {
-                Some(model) => rebuild(&store, &tenant, model).await?,
-                None => tracing::warn!(%tenant, "a stored tenant has no model and is not served"),
-            }
-        }
         let most_single = (settings.max_events_in_flight / 4).max(1);
         let most_streamed = settings
             .max_events_in_flight
             .saturating_sub(most_single)
             .max(1);
-        let shell = Shell {
+        let server = getrandom::u64().map_err(|error| {
+            StoreError::Unavailable(format!("no randomness for the name of a server: {error}"))
+        })?;
+        let shell = Arc::new(Shell {
             store,
             models,
-            settings,
+            lineups: lineup::Lineups::default(),
             clock,
+            server,
             events: lanes::Lanes::new(),
             credits: lanes::Lanes::new(),
             streamed: Arc::new(Semaphore::new(most_streamed)),
             most_streamed,
             single: Arc::new(Semaphore::new(most_single)),
-            unsettled: Semaphore::new(REMEMBERED_CREDITS),
+            unsettled: Semaphore::new(settings.max_unsettled_credits),
+            settings,
             tasks: TaskTracker::new(),
-        };
-        Ok(Self {
-            shell: Arc::new(shell),
-        })
-    }
-
-    /// A hash of the tenant's model.
-    pub fn fingerprint(&self, tenant: &Tenant) -> Result<u64, ServiceError> {
-        Ok(self.shell.model(tenant)?.fingerprint())
+            stopping: CancellationToken::new(),
+        });
+        shell.prepare().await?;
+        let observer = Arc::downgrade(&shell);
+        shell.tasks.spawn(rollouts::follow(observer.clone()));
+        shell.tasks.spawn(rollouts::advance(observer));
+        Ok(Self { shell })
     }
 
     /// Waits for the work that was taken in. The store closes with the last clone.
     pub async fn finish(&self) {
+        self.shell.stopping.cancel();
         self.shell.tasks.close();
         self.shell.tasks.wait().await;
     }
@@ -151,7 +157,8 @@ impl<S: Store> Service<S> {
 }
 
 impl<S> Shell<S> {
-    fn model(&self, tenant: &Tenant) -> Result<&Arc<Model>, ServiceError> {
+    /// The model that this server was given for a tenant.
+    fn configured(&self, tenant: &Tenant) -> Result<&Arc<Model>, ServiceError> {
         self.models
             .of(tenant)
             .ok_or_else(|| ServiceError::UnknownTenant {
@@ -161,39 +168,5 @@ impl<S> Shell<S> {
 
     fn now(&self) -> Timestamp {
         (self.clock)()
-    }
-}
-
-async fn rebuild<S: Store>(store: &S, tenant: &Tenant, model: &Model) -> Result<(), ServiceError> {
-    let mut after = None;
-    let mut indexed = 0_usize;
-    loop {
-        let records = store.scan(tenant, after.as_ref(), INDEX_BATCH).await?;
-        let Some(last) = records.last() else {
-            break;
-        };
-        after = Some(last.profile_id.clone());
-        indexed += records.len();
-        let entries = records.into_iter().map(|stored| {
-            let (ranks, totals) = index(model, &stored.record);
-            IndexEntry {
-                profile_id: stored.profile_id,
-                ranks,
-                totals: totals.into_iter().map(totals_change).collect(),
-            }
-        });
-        store.index(tenant, entries.collect()).await?;
-    }
-    tracing::info!(%tenant, profiles = indexed, "ranks rebuilt");
-    Ok(())
-}
-
-fn totals_change((topic, touches, advance_millionths): TopicShare) -> TotalsChange {
-    TotalsChange {
-        topic,
-        added: TopicTotals {
-            touches,
-            advance_millionths,
-        },
     }
 }

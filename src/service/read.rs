@@ -1,10 +1,12 @@
 //! Questions: profiles, segments, the funnel and influencers, each exact at an instant.
 
-use super::{Service, ServiceError};
+use std::{future::Future, sync::Arc};
+
+use super::{Service, ServiceError, lineup::Lineup};
 use crate::{
     scoring::{
-        Detail, InfluenceQuestion, Influencer, KeyRange, Model, Profile, ProfileId, RankKey,
-        RankName, Tenant, Timestamp, explain, influencer, limits::NOISE_FLOOR,
+        Detail, Fingerprint, InfluenceQuestion, Influencer, KeyRange, Model, Profile, ProfileId,
+        RankKey, RankName, Tenant, Timestamp, explain, influencer, limits::NOISE_FLOOR,
     },
     store::{Cursor, RankPage, RankRange, Store, StoreError, Stored},
 };
@@ -33,6 +35,8 @@ pub struct SegmentQuery {
     pub page_size: usize,
     /// Where the page starts.
     pub after: Option<Cursor>,
+    /// The model of the page before; `None` on the first page.
+    pub model: Option<Fingerprint>,
 }
 
 /// Members of a segment, highest first.
@@ -46,6 +50,8 @@ pub struct SegmentPage {
     pub next: Option<Cursor>,
     /// The instant of the page.
     pub as_of: Timestamp,
+    /// The model that the page is by.
+    pub model: Fingerprint,
 }
 
 /// A page of influencers.
@@ -61,6 +67,8 @@ pub struct InfluencerQuery {
     pub page_size: usize,
     /// Where the page starts.
     pub after: Option<Cursor>,
+    /// The model of the page before; `None` on the first page.
+    pub model: Option<Fingerprint>,
 }
 
 /// Authors, highest influence first.
@@ -72,6 +80,8 @@ pub struct InfluencerPage {
     pub next: Option<Cursor>,
     /// The instant of the page.
     pub as_of: Timestamp,
+    /// The model that the page is by.
+    pub model: Fingerprint,
 }
 
 /// How many profiles stand at each stage.
@@ -83,7 +93,34 @@ pub struct Funnel {
     pub unstaged: u64,
 }
 
+/// How often a question is asked anew because the model changed meanwhile.
+const MAX_ATTEMPTS: usize = 8;
+
 impl<S: Store> Service<S> {
+    /// Asks a question, and once more by the models that are there then, when the store has
+    /// moved on to them meanwhile.
+    async fn ask<'a, T, Asked>(
+        &'a self,
+        tenant: &'a Tenant,
+        question: impl Fn(Arc<Lineup>) -> Asked,
+    ) -> Result<T, ServiceError>
+    where
+        Asked: Future<Output = Result<T, ServiceError>>,
+    {
+        for _ in 0..MAX_ATTEMPTS {
+            let lineup = self.shell.lineup(tenant).await?;
+            let epoch = lineup.rollout.epoch;
+            match question(lineup).await {
+                Err(ServiceError::Store(StoreError::Superseded)) => {
+                    self.shell.lineups.forget_before(tenant, epoch + 1);
+                }
+                answered => return answered,
+            }
+        }
+        let message = format!("the models of tenant {tenant} change all the time");
+        Err(StoreError::Unavailable(message).into())
+    }
+
     /// Reads one profile.
     pub async fn profile(
         &self,
@@ -92,7 +129,20 @@ impl<S: Store> Service<S> {
         view: View,
         as_of: Option<Timestamp>,
     ) -> Result<Profile, ServiceError> {
-        let model = self.shell.model(tenant)?;
+        self.ask(tenant, |lineup| {
+            self.profile_by(lineup, tenant, profile_id, view, as_of)
+        })
+        .await
+    }
+
+    async fn profile_by(
+        &self,
+        lineup: Arc<Lineup>,
+        tenant: &Tenant,
+        profile_id: &ProfileId,
+        view: View,
+        as_of: Option<Timestamp>,
+    ) -> Result<Profile, ServiceError> {
         let mut loaded = self
             .shell
             .store
@@ -101,9 +151,16 @@ impl<S: Store> Service<S> {
         let stored = loaded.pop().unwrap_or(Ok(None))?;
         let stored = stored.ok_or_else(|| ServiceError::UnknownProfile(profile_id.to_string()))?;
         let at = self.instant_for(&stored, as_of)?;
-        let mut profiles = [explain(model, profile_id, &stored.record, at, detail(view))];
+        let record = &stored.record;
+        let mut profiles = [explain(
+            lineup.model(),
+            profile_id,
+            record,
+            at,
+            detail(view),
+        )];
         if view == View::Full {
-            self.add_percentiles(tenant, model, &mut profiles, at)
+            self.add_percentiles(tenant, &lineup, &mut profiles, at)
                 .await?;
         }
         let [profile] = profiles;
@@ -118,7 +175,7 @@ impl<S: Store> Service<S> {
         profile_ids: &[ProfileId],
         as_of: Option<Timestamp>,
     ) -> Result<(Vec<Profile>, Vec<ProfileId>), ServiceError> {
-        let model = self.shell.model(tenant)?;
+        let lineup = self.shell.lineup(tenant).await?;
         let loaded = self.shell.store.load(tenant, profile_ids).await;
         let mut profiles = Vec::with_capacity(profile_ids.len());
         let mut missing = Vec::new();
@@ -127,6 +184,7 @@ impl<S: Store> Service<S> {
                 Some(stored) => {
                     let at = self.instant_for(&stored, as_of)?;
                     let record = &stored.record;
+                    let model = lineup.model();
                     profiles.push(explain(model, profile_id, record, at, Detail::Points));
                 }
                 None => missing.push(profile_id.clone()),
@@ -141,7 +199,20 @@ impl<S: Store> Service<S> {
         tenant: &Tenant,
         query: SegmentQuery,
     ) -> Result<SegmentPage, ServiceError> {
-        let model = self.shell.model(tenant)?;
+        self.ask(tenant, |lineup| {
+            self.rank_segment_by(lineup, tenant, &query)
+        })
+        .await
+    }
+
+    async fn rank_segment_by(
+        &self,
+        lineup: Arc<Lineup>,
+        tenant: &Tenant,
+        query: &SegmentQuery,
+    ) -> Result<SegmentPage, ServiceError> {
+        check_model(&lineup, query.model)?;
+        let model = lineup.model();
         let segment = model
             .segments
             .iter()
@@ -160,7 +231,13 @@ impl<S: Store> Service<S> {
         let page = self
             .shell
             .store
-            .page(tenant, &range, after, query.page_size)
+            .page(
+                tenant,
+                lineup.active.edition,
+                &range,
+                after,
+                query.page_size,
+            )
             .await?;
         let next = next_cursor(&page);
         let members = self.load_entries(tenant, &page).await?;
@@ -176,7 +253,7 @@ impl<S: Store> Service<S> {
             }
         }
         if query.view == View::Full {
-            self.add_percentiles(tenant, model, &mut profiles, at)
+            self.add_percentiles(tenant, &lineup, &mut profiles, at)
                 .await?;
         }
         Ok(SegmentPage {
@@ -184,6 +261,7 @@ impl<S: Store> Service<S> {
             total: page.total,
             next,
             as_of: at,
+            model: model.fingerprint(),
         })
     }
 
@@ -193,7 +271,17 @@ impl<S: Store> Service<S> {
         tenant: &Tenant,
         as_of: Option<Timestamp>,
     ) -> Result<Funnel, ServiceError> {
-        let model = self.shell.model(tenant)?;
+        self.ask(tenant, |lineup| self.funnel_by(lineup, tenant, as_of))
+            .await
+    }
+
+    async fn funnel_by(
+        &self,
+        lineup: Arc<Lineup>,
+        tenant: &Tenant,
+        as_of: Option<Timestamp>,
+    ) -> Result<Funnel, ServiceError> {
+        let model = lineup.model();
         let at = as_of.unwrap_or_else(|| self.shell.now());
         let mut stages = Vec::new();
         let mut ranges = Vec::new();
@@ -204,7 +292,8 @@ impl<S: Store> Service<S> {
                 ranges.push(RankRange { rank, keys });
             }
         }
-        let counts = self.shell.store.count(tenant, &ranges).await?;
+        let edition = lineup.active.edition;
+        let counts = self.shell.store.count(tenant, edition, &ranges).await?;
         let mut funnel = Funnel {
             stages: model
                 .stage_names()
@@ -227,7 +316,20 @@ impl<S: Store> Service<S> {
         tenant: &Tenant,
         query: InfluencerQuery,
     ) -> Result<InfluencerPage, ServiceError> {
-        let model = self.shell.model(tenant)?;
+        self.ask(tenant, |lineup| {
+            self.top_influencers_by(lineup, tenant, &query)
+        })
+        .await
+    }
+
+    async fn top_influencers_by(
+        &self,
+        lineup: Arc<Lineup>,
+        tenant: &Tenant,
+        query: &InfluencerQuery,
+    ) -> Result<InfluencerPage, ServiceError> {
+        check_model(&lineup, query.model)?;
+        let model = lineup.model();
         if !model.topics.contains(&query.topic) {
             return Err(unknown("topic", &query.topic, model.topic_names()));
         }
@@ -241,6 +343,7 @@ impl<S: Store> Service<S> {
                 entries: Vec::new(),
                 next: None,
                 as_of: at,
+                model: model.fingerprint(),
             });
         };
         let range = RankRange {
@@ -251,7 +354,13 @@ impl<S: Store> Service<S> {
         let page = self
             .shell
             .store
-            .page(tenant, &range, after, query.page_size)
+            .page(
+                tenant,
+                lineup.active.edition,
+                &range,
+                after,
+                query.page_size,
+            )
             .await?;
         let topics = std::slice::from_ref(&query.topic);
         let totals = self.shell.store.totals(tenant, topics).await?;
@@ -270,6 +379,7 @@ impl<S: Store> Service<S> {
             entries: entries.collect(),
             next: next_cursor(&page),
             as_of: at,
+            model: model.fingerprint(),
         })
     }
 
@@ -313,10 +423,11 @@ impl<S: Store> Service<S> {
     async fn add_percentiles(
         &self,
         tenant: &Tenant,
-        model: &Model,
+        lineup: &Lineup,
         profiles: &mut [Profile],
         at: Timestamp,
     ) -> Result<(), ServiceError> {
+        let model = lineup.model();
         let rank_of = |position: usize| -> (RankName, RankKey) {
             let rank = &model.ranks[model.scores[position].rank];
             (rank.name.clone(), rank.slope.line(NOISE_FLOOR, at))
@@ -343,7 +454,8 @@ impl<S: Store> Service<S> {
                 }
             }
         }
-        let counts = self.shell.store.count(tenant, &ranges).await?;
+        let edition = lineup.active.edition;
+        let counts = self.shell.store.count(tenant, edition, &ranges).await?;
         let (totals, above) = counts.split_at(model.scores.len());
         for ((index, position), above) in asked.into_iter().zip(above) {
             // Whoever has points is not above itself, even when it has moved meanwhile.
@@ -359,6 +471,14 @@ fn detail(view: View) -> Detail {
     match view {
         View::Basic => Detail::Points,
         View::Full => Detail::Contributions,
+    }
+}
+
+/// Refuses to go on with pages that were begun by another model.
+fn check_model(lineup: &Lineup, begun_by: Option<Fingerprint>) -> Result<(), ServiceError> {
+    match begun_by {
+        Some(model) if model != lineup.model().fingerprint() => Err(ServiceError::ModelChanged),
+        _ => Ok(()),
     }
 }
 

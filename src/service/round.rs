@@ -6,15 +6,15 @@ use std::{collections::HashSet, sync::Arc};
 use super::{
     ServiceError, Shell,
     lanes::Round,
-    totals_change,
+    lineup::Lineup,
     write::{ProfileUpdate, Scored, Task, Work},
 };
 use crate::{
     scoring::{
-        Context, Credit, IdHash, Judgement, Model, Outcome, Profile, ProfileId, Tenant, Timestamp,
-        check_attributes, limits::REMEMBERED_CREDITS,
+        Context, Credit, IdHash, Judgement, Model, Outcome, Profile, ProfileId, Record, Tenant,
+        Timestamp, check_attributes,
     },
-    store::{Commit, Committed, Store, StoreError, Stored, Version},
+    store::{Commit, Committed, Store, StoreError, Stored, TotalsChange, Version},
 };
 
 /// How often a conflict is retried: with two writers of one record in a process, and a few
@@ -35,15 +35,16 @@ pub(super) struct Draft<W> {
     pub profile_id: ProfileId,
     pub work: Vec<W>,
     pub expected: Option<Version>,
+    /// The record before, when the ranks of a candidate are to follow.
+    pub before: Option<Record>,
     pub outcome: Outcome,
 }
 
 /// Drafts of profiles, with what to tell about each piece of their work.
 type Drafts = Vec<(Draft<Work>, Vec<Answer>)>;
 
-/// Groups of drafts that have no more credits together than an author remembers; a draft
-/// never has more by itself.
-fn by_credits(drafts: Drafts) -> Vec<Drafts> {
+/// Groups of drafts that have no more credits together than may be unsettled, or only one.
+fn by_credits(drafts: Drafts, most: usize) -> Vec<Drafts> {
     let mut groups: Vec<Drafts> = Vec::new();
     let mut room = 0;
     for draft in drafts {
@@ -54,7 +55,7 @@ fn by_credits(drafts: Drafts) -> Vec<Drafts> {
                 group.push(draft);
             }
             _ => {
-                room = REMEMBERED_CREDITS.saturating_sub(credits);
+                room = most.saturating_sub(credits);
                 groups.push(vec![draft]);
             }
         }
@@ -64,19 +65,27 @@ fn by_credits(drafts: Drafts) -> Vec<Drafts> {
 
 impl<W> Draft<W> {
     /// The write, and the work that waits for it.
-    pub(super) fn into_commit(self) -> Result<(Commit, Vec<W>), (StoreError, Vec<W>)> {
+    pub(super) fn into_commit(
+        self,
+        lineup: &Lineup,
+    ) -> Result<(Commit, Vec<W>), (StoreError, Vec<W>)> {
         let version = match new_version() {
             Ok(version) => version,
             Err(error) => return Err((error, self.work)),
         };
         let outcome = self.outcome;
+        let before = self.before.as_ref();
         let commit = Commit {
             profile_id: self.profile_id,
             expected: self.expected,
             version,
-            record: outcome.record,
-            ranks: outcome.ranks,
-            totals: outcome.totals.into_iter().map(totals_change).collect(),
+            ranks: lineup.moves(outcome.ranks, before, Some(&outcome.record)),
+            record: Some(outcome.record),
+            totals: outcome
+                .totals
+                .into_iter()
+                .map(TotalsChange::adding)
+                .collect(),
         };
         Ok((commit, self.work))
     }
@@ -91,36 +100,43 @@ fn new_version() -> Result<Version, StoreError> {
 impl<S: Store> Shell<S> {
     /// Does a round of work, for each profile at most [`MAX_FOLDED`] pieces at a time.
     pub(super) async fn score(self: &Arc<Self>, tenant: &Tenant, mut round: Round<Work>) {
-        let Ok(model) = self.model(tenant).cloned() else {
-            return;
-        };
         while !round.is_empty() {
             let later = round.iter_mut().filter_map(|(profile_id, work)| {
                 let rest = work.split_off(work.len().min(MAX_FOLDED));
                 (!rest.is_empty()).then(|| (profile_id.clone(), rest))
             });
             let later = later.collect();
-            let drafts = self.drafts(tenant, &model, round).await;
+            let (lineup, drafts) = match self.lineup_for_writing(tenant).await {
+                Ok(lineup) => {
+                    let drafts = self.drafts(tenant, &lineup, round).await;
+                    (lineup, drafts)
+                }
+                Err(error) => {
+                    refuse_round(round, &error);
+                    round = later;
+                    continue;
+                }
+            };
             for (draft, _) in &drafts {
                 for rule in &draft.outcome.failed_rules {
                     crate::telemetry::count_rule_error(rule);
                 }
             }
-            for group in by_credits(drafts) {
-                self.settle(tenant, &model, group).await;
+            for group in by_credits(drafts, self.settings.max_unsettled_credits) {
+                self.settle(tenant, Arc::clone(&lineup), group).await;
             }
             round = later;
         }
     }
 
     /// Loads every profile's record and applies all its work.
-    async fn drafts(&self, tenant: &Tenant, model: &Model, round: Round<Work>) -> Drafts {
+    async fn drafts(&self, tenant: &Tenant, lineup: &Lineup, round: Round<Work>) -> Drafts {
         let loaded = self.load(tenant, &round).await;
         let now = self.now();
         let mut drafts = Vec::with_capacity(round.len());
         for ((profile_id, work), loaded) in round.into_iter().zip(loaded) {
             match loaded {
-                Ok(stored) => drafts.push(self.draft(model, profile_id, stored, work, now)),
+                Ok(stored) => drafts.push(self.draft(lineup, profile_id, stored, work, now)),
                 Err(error) => refuse(work, &error.into()),
             }
         }
@@ -130,23 +146,33 @@ impl<S: Store> Shell<S> {
     /// Commits drafts, their effects on others first; again where another writer was faster.
     /// Until the drafts are durable a retry after a crash must find every credit remembered,
     /// so no more may be unsettled than an author remembers.
-    async fn settle(self: &Arc<Self>, tenant: &Tenant, model: &Model, mut drafts: Drafts) {
+    async fn settle(
+        self: &Arc<Self>,
+        tenant: &Tenant,
+        mut lineup: Arc<Lineup>,
+        mut drafts: Drafts,
+    ) {
         let credits: usize = drafts
             .iter()
             .map(|(draft, _)| draft.outcome.credits.len())
             .sum();
-        let wanted = u32::try_from(credits.min(REMEMBERED_CREDITS)).unwrap_or(u32::MAX);
+        let most = self.settings.max_unsettled_credits;
+        let wanted = u32::try_from(credits.min(most)).unwrap_or(u32::MAX);
         let Ok(_unsettled) = self.unsettled.acquire_many(wanted).await else {
             return;
         };
         let mut credited = HashSet::new();
         for _ in 0..MAX_ATTEMPTS {
             let credited_drafts = self.credit_authors(tenant, drafts, &mut credited).await;
-            let again = self.commit_drafts(tenant, credited_drafts).await;
+            let again = self.commit_drafts(tenant, &lineup, credited_drafts).await;
             if again.is_empty() {
                 return;
             }
-            drafts = self.drafts(tenant, model, again).await;
+            lineup = match self.lineup_for_writing(tenant).await {
+                Ok(lineup) => lineup,
+                Err(error) => return refuse_round(again, &error),
+            };
+            drafts = self.drafts(tenant, &lineup, again).await;
         }
         for (draft, _) in drafts {
             refuse(
@@ -171,14 +197,15 @@ impl<S: Store> Shell<S> {
     /// Applies all work for one profile.
     fn draft(
         &self,
-        model: &Model,
+        lineup: &Lineup,
         profile_id: ProfileId,
         stored: Option<Stored>,
         work: Vec<Work>,
         now: Timestamp,
     ) -> (Draft<Work>, Vec<Answer>) {
         let expected = stored.as_ref().map(|stored| stored.version);
-        let mut judgement = begin(model, &profile_id, stored);
+        let before = lineup.before(stored.as_ref().map(|stored| &stored.record));
+        let mut judgement = begin(lineup.model(), &profile_id, stored);
         let mut answers = Vec::with_capacity(work.len());
         for Work { task, .. } in &work {
             answers.push(match task {
@@ -199,6 +226,7 @@ impl<S: Store> Shell<S> {
             profile_id,
             work,
             expected,
+            before,
             outcome: judgement.finish(),
         };
         (draft, answers)
@@ -231,7 +259,7 @@ impl<S: Store> Shell<S> {
     }
 
     /// Commits drafts and answers their callers. Returns what has to be done again.
-    async fn commit_drafts(&self, tenant: &Tenant, drafts: Drafts) -> Round<Work> {
+    async fn commit_drafts(&self, tenant: &Tenant, lineup: &Lineup, drafts: Drafts) -> Round<Work> {
         let mut commits = Vec::with_capacity(drafts.len());
         let mut written = Vec::with_capacity(drafts.len());
         for (draft, answers) in drafts {
@@ -239,7 +267,7 @@ impl<S: Store> Shell<S> {
                 tell(draft.work, answers);
                 continue;
             }
-            match draft.into_commit() {
+            match draft.into_commit(lineup) {
                 Ok((commit, work)) => {
                     written.push((commit.profile_id.clone(), work, answers));
                     commits.push(commit);
@@ -251,15 +279,33 @@ impl<S: Store> Shell<S> {
         if commits.is_empty() {
             return again;
         }
-        let results = self.store.commit(tenant, commits).await;
+        let results = self.commit(tenant, lineup, commits).await;
         for ((profile_id, work, answers), result) in written.into_iter().zip(results) {
             match result {
                 Ok(Committed::Written) => tell(work, answers),
-                Ok(Committed::Conflict) => again.push((profile_id, work)),
+                Ok(Committed::Conflict) | Err(StoreError::Superseded) => {
+                    again.push((profile_id, work));
+                }
                 Err(error) => refuse(work, &error.into()),
             }
         }
         again
+    }
+}
+
+impl<S: Store> Shell<S> {
+    /// Writes commits, and forgets a lineup that the store has moved on from.
+    pub(super) async fn commit(
+        &self,
+        tenant: &Tenant,
+        lineup: &Lineup,
+        commits: Vec<Commit>,
+    ) -> Vec<Result<Committed, StoreError>> {
+        let results = self.store.commit(tenant, &lineup.rollout, commits).await;
+        if results.contains(&Err(StoreError::Superseded)) {
+            self.lineups.forget_before(tenant, lineup.rollout.epoch + 1);
+        }
+        results
     }
 }
 
@@ -305,5 +351,11 @@ fn refuse(work: Vec<Work>, error: &ServiceError) {
             Task::Event { answer, .. } => drop(answer.send(Err(error.clone()))),
             Task::Update { answer, .. } => drop(answer.send(Err(error.clone()))),
         }
+    }
+}
+
+pub(super) fn refuse_round(round: Round<Work>, error: &ServiceError) {
+    for (_, work) in round {
+        refuse(work, error);
     }
 }

@@ -10,7 +10,7 @@ use std::{future::Future, time::Duration};
 pub use rollout::{Edition, Rollout, SavedModel};
 
 use crate::scoring::{
-    Fingerprint, KeyRange, ProfileId, RankChange, RankKey, RankName, Record, Tenant,
+    Fingerprint, KeyRange, ProfileId, RankChange, RankKey, RankName, Record, Tenant, TopicShare,
 };
 
 /// Unique to each write of a record, never a counter that can repeat.
@@ -64,13 +64,36 @@ pub struct TopicTotals {
     pub advance_millionths: u64,
 }
 
-/// What a commit adds to the totals of a topic.
+/// What a commit changes of the totals of a topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TotalsChange {
     /// Which topic.
     pub topic: String,
-    /// How much.
-    pub added: TopicTotals,
+    /// How many touches more, or fewer.
+    pub touches: i64,
+    /// How many millionths of advances more, or fewer.
+    pub advance_millionths: i64,
+}
+
+impl TotalsChange {
+    /// What a record's share of a topic adds.
+    pub fn adding((topic, touches, advance_millionths): TopicShare) -> Self {
+        Self {
+            topic,
+            touches: i64::try_from(touches).unwrap_or(i64::MAX),
+            advance_millionths: i64::try_from(advance_millionths).unwrap_or(i64::MAX),
+        }
+    }
+
+    /// What a record's share of a topic took with it.
+    pub fn removing(share: TopicShare) -> Self {
+        let added = Self::adding(share);
+        Self {
+            touches: -added.touches,
+            advance_millionths: -added.advance_millionths,
+            ..added
+        }
+    }
 }
 
 /// A range of one rank.
@@ -232,7 +255,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Adds the entries of records, in ascending order of ids, to the ranks of an edition. A
     /// record with another version than the entry's is left out: who wrote it since the
-    /// fence has maintained the ranks.
+    /// fence has maintained the ranks. [`StoreError::Superseded`] when the edition is not
+    /// maintained.
     fn index(
         &self,
         tenant: &Tenant,

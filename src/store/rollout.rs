@@ -30,7 +30,7 @@ pub struct Rollout {
     /// Editions whose ranks nobody maintains any more and which are still to be deleted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub discarded: Vec<Edition>,
-    /// Models that were active, the latest last.
+    /// Models that were active or candidates, the latest last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub superseded: Vec<Fingerprint>,
 }
@@ -51,24 +51,18 @@ impl Rollout {
             number: next.epoch,
             model,
         };
-        next.discarded.extend(next.candidate.replace(edition));
+        let replaced = next.candidate.replace(edition);
+        next.discard(replaced);
         next
     }
 
     /// Answers by the candidate, whose ranks are complete.
     pub fn promote(&self) -> Self {
         let mut next = self.next();
-        if let Some(candidate) = next.candidate.take()
-            && let Some(active) = next.active.replace(candidate)
-        {
-            next.discarded.push(active);
-            next.superseded.retain(|model| *model != active.model);
-            next.superseded.push(active.model);
-            let excess = next.superseded.len().saturating_sub(MAX_SUPERSEDED);
-            next.superseded.drain(..excess);
+        if let Some(candidate) = next.candidate.take() {
+            let replaced = next.active.replace(candidate);
+            next.discard(replaced);
         }
-        next.superseded
-            .retain(|model| next.active.is_none_or(|active| *model != active.model));
         next
     }
 
@@ -80,18 +74,28 @@ impl Rollout {
     /// Forgets all ranks, because records were written without them.
     pub fn reset(&self) -> Self {
         let mut next = self.next();
-        let maintained: Vec<Edition> = self.maintained().collect();
-        next.discarded.extend(maintained);
+        next.discarded.extend(self.maintained());
         next.active = None;
         next.candidate = None;
         next
     }
 
-    /// Notes that the ranks of an edition were deleted.
-    pub fn forget(&self, edition: Edition) -> Self {
+    /// Notes that the ranks of all discarded editions were deleted.
+    pub fn forget_discarded(&self) -> Self {
         let mut next = self.next();
-        next.discarded.retain(|discarded| *discarded != edition);
+        next.discarded.clear();
         next
+    }
+
+    fn discard(&mut self, replaced: Option<Edition>) {
+        if let Some(edition) = replaced {
+            self.discarded.push(edition);
+            self.superseded.push(edition.model);
+        }
+        let maintained: Vec<Fingerprint> = self.maintained().map(|edition| edition.model).collect();
+        self.superseded.retain(|model| !maintained.contains(model));
+        let excess = self.superseded.len().saturating_sub(MAX_SUPERSEDED);
+        self.superseded.drain(..excess);
     }
 
     fn next(&self) -> Self {
@@ -147,7 +151,7 @@ mod tests {
         assert_eq!(promoted.active, Some(edition(2, NEW)));
         assert_eq!(promoted.discarded, [edition(1, OLD)]);
         assert_eq!(promoted.superseded, [OLD]);
-        assert_eq!(promoted.forget(edition(1, OLD)).discarded, []);
+        assert_eq!(promoted.forget_discarded().discarded, []);
     }
 
     #[test]
@@ -163,6 +167,7 @@ mod tests {
         let replaced = Rollout::begin(OLD).propose(NEW).propose(Fingerprint(3));
         assert_eq!(replaced.candidate, Some(edition(3, Fingerprint(3))));
         assert_eq!(replaced.discarded, [edition(2, NEW)]);
+        assert_eq!(replaced.superseded, [NEW]);
         assert_eq!(replaced.active, Some(edition(1, OLD)));
     }
 

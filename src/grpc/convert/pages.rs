@@ -9,12 +9,12 @@ use super::{
 use crate::{
     grpc::{
         page_token::{PageToken, QueryHash},
-        status::{bad_field, model_changed},
+        status::bad_field,
     },
     limits::{DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE},
     proto::v1,
     scoring::{
-        Tenant, Timestamp,
+        Fingerprint, Tenant, Timestamp,
         limits::{MAX_NAME_BYTES, MAX_STAGES, MAX_TAG_BYTES},
     },
     service::{InfluencerQuery, SegmentQuery, View},
@@ -29,21 +29,6 @@ pub struct Paged<Query> {
     pub query: Query,
     /// What the token of the next page is bound to.
     pub hash: QueryHash,
-    /// The model that the token was made for; `None` on the first page.
-    fingerprint: Option<u64>,
-}
-
-impl<Query> Paged<Query> {
-    /// Refuses a token of another model than the active one.
-    ///
-    /// # Errors
-    /// `FAILED_PRECONDITION` when the model changed between two pages.
-    pub fn check_model(&self, active: u64) -> Result<(), Status> {
-        match self.fingerprint {
-            Some(fingerprint) if fingerprint != active => Err(model_changed()),
-            _ => Ok(()),
-        }
-    }
 }
 
 /// Reads a `RankSegment`.
@@ -94,10 +79,10 @@ pub fn segment_query(request: v1::RankSegmentRequest) -> Result<Paged<SegmentQue
             as_of: start.as_of,
             page_size,
             after: start.after,
+            model: start.model,
         },
         tenant,
         hash,
-        fingerprint: start.fingerprint,
     })
 }
 
@@ -127,10 +112,10 @@ pub fn influencer_query(
             as_of: start.as_of,
             page_size,
             after: start.after,
+            model: start.model,
         },
         tenant,
         hash,
-        fingerprint: start.fingerprint,
     })
 }
 
@@ -138,7 +123,7 @@ pub fn influencer_query(
 struct Start {
     as_of: Option<Timestamp>,
     after: Option<crate::store::Cursor>,
-    fingerprint: Option<u64>,
+    model: Option<Fingerprint>,
 }
 
 impl Start {
@@ -151,7 +136,7 @@ impl Start {
             return Ok(Self {
                 as_of,
                 after: None,
-                fingerprint: None,
+                model: None,
             });
         };
         let same_instant = as_of.is_none_or(|as_of| as_of == token.as_of);
@@ -165,7 +150,7 @@ impl Start {
         Ok(Self {
             as_of: Some(token.as_of),
             after: Some(token.after),
-            fingerprint: Some(token.fingerprint),
+            model: Some(token.model),
         })
     }
 }

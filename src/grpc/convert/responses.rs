@@ -9,7 +9,7 @@ use crate::{
         status::to_message,
     },
     proto::{attributes::to_struct, v1},
-    scoring::{EventOutcome, Influencer, Profile, Score, Timestamp},
+    scoring::{EventOutcome, Fingerprint, Influencer, Profile, Score, Timestamp},
     service::{Funnel, InfluencerPage, Scored, SegmentPage},
     store::Cursor,
 };
@@ -106,13 +106,9 @@ pub fn result_of_event(result: Result<Scored, Status>) -> v1::ScoreEventsResult 
 }
 
 /// The answer to a `RankSegment`.
-pub fn segment_page(
-    page: SegmentPage,
-    query: QueryHash,
-    fingerprint: u64,
-) -> v1::RankSegmentResponse {
+pub fn segment_page(page: SegmentPage, query: QueryHash) -> v1::RankSegmentResponse {
     v1::RankSegmentResponse {
-        next_page_token: next_page_token(page.next, page.as_of, query, fingerprint),
+        next_page_token: next_page_token(page.next, page.as_of, query, page.model),
         profiles: page
             .entries
             .into_iter()
@@ -126,13 +122,9 @@ pub fn segment_page(
 }
 
 /// The answer to a `TopInfluencers`.
-pub fn influencer_page(
-    page: InfluencerPage,
-    query: QueryHash,
-    fingerprint: u64,
-) -> v1::TopInfluencersResponse {
+pub fn influencer_page(page: InfluencerPage, query: QueryHash) -> v1::TopInfluencersResponse {
     v1::TopInfluencersResponse {
-        next_page_token: next_page_token(page.next, page.as_of, query, fingerprint),
+        next_page_token: next_page_token(page.next, page.as_of, query, page.model),
         influencers: page.entries.into_iter().map(influencer).collect(),
     }
 }
@@ -152,12 +144,12 @@ fn next_page_token(
     next: Option<Cursor>,
     as_of: Timestamp,
     query: QueryHash,
-    fingerprint: u64,
+    model: Fingerprint,
 ) -> String {
     next.map_or_else(String::new, |after| {
         PageToken {
             query,
-            fingerprint,
+            model,
             as_of,
             after,
         }

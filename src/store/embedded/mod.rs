@@ -2,7 +2,8 @@
 //!
 //! Reads go straight to the records and the ranks. Commits queue for the writing thread,
 //! which answers when they are durable, so nothing acknowledged is lost when the process
-//! or the machine stops. Ranks and totals start empty: the service fills them by `index`.
+//! or the machine stops. Ranks start empty: the service fills them by `index`. Rollouts are
+//! of one process, and forgotten with its ranks.
 //!
 //! A directory that is damaged while nobody uses it is refused where that can be seen: a
 //! file that is missing, and what fails its checksum. Not seen is a journal that was cut, or
@@ -13,6 +14,7 @@ mod directory;
 mod keys;
 mod ranks;
 mod records;
+mod rollouts;
 mod writer;
 
 use std::{
@@ -30,18 +32,21 @@ use tokio::{
 use self::{
     ranks::Ranks,
     records::Records,
-    writer::{EncodedCommit, Submission, Writer},
+    rollouts::Rollouts,
+    writer::{Answers, EncodedCommit, Submission, Writer},
 };
 use super::{
-    Commit, Committed, Cursor, IndexEntry, RankPage, RankRange, Store, StoreError, Stored,
-    TopicTotals,
+    Commit, Committed, Cursor, Edition, IndexEntry, RankPage, RankRange, Rollout, SavedModel,
+    Store, StoreError, Stored, TopicTotals, TotalsChange,
 };
-use crate::scoring::{ProfileId, Tenant};
+use crate::scoring::{Fingerprint, ProfileId, RankName, Tenant};
 
 /// Calls of `commit` that may wait for the writing thread; a further one waits to wait.
 const MAX_QUEUED: usize = 1_024;
 /// How long closing waits for the last batch.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Records that are read at a time to add up the totals.
+const TOTALS_BATCH: usize = 1_000;
 /// Records that `load` reads before it lets other tasks run.
 const LOADS_BETWEEN_YIELDS: usize = 64;
 
@@ -51,6 +56,7 @@ const LOADS_BETWEEN_YIELDS: usize = 64;
 pub struct Embedded {
     records: Arc<Records>,
     ranks: Arc<Ranks>,
+    rollouts: Rollouts,
     failure: Arc<OnceLock<StoreError>>,
     /// `None` while closing.
     submissions: Option<mpsc::Sender<Submission>>,
@@ -61,7 +67,7 @@ pub struct Embedded {
 
 impl Embedded {
     /// Opens the store in a directory, creating it when it is missing. Blocks while the
-    /// journal is replayed.
+    /// journal is replayed and the totals are added up.
     ///
     /// [`StoreError::Misconfigured`] when another process holds the directory, when it
     /// holds something else, or when its format is unknown; [`StoreError::Corrupt`] when
@@ -69,6 +75,7 @@ impl Embedded {
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let records = Arc::new(Records::open(path)?);
         let ranks = Arc::new(Ranks::default());
+        add_up_totals(&records, &ranks)?;
         let failure = Arc::new(OnceLock::new());
         let (submissions, queue) = mpsc::channel(MAX_QUEUED);
         let (closing, closed) = std_mpsc::channel();
@@ -83,6 +90,7 @@ impl Embedded {
         Ok(Self {
             records,
             ranks,
+            rollouts: Rollouts::default(),
             failure,
             submissions: Some(submissions),
             closed: Mutex::new(closed),
@@ -90,10 +98,25 @@ impl Embedded {
         })
     }
 
-    async fn submit(&self, submission: Submission) -> Result<(), StoreError> {
+    /// Has commits written; an error when that holds for all of them.
+    async fn submit(
+        &self,
+        tenant: &Tenant,
+        rollout: &Rollout,
+        commits: Vec<EncodedCommit>,
+    ) -> Result<Answers, StoreError> {
+        let (answer, answers) = oneshot::channel();
+        let submission = Submission {
+            tenant: tenant.clone(),
+            rollout: rollout.clone(),
+            commits,
+            answer,
+        };
         let closed = || StoreError::Unavailable("the store is closed".to_owned());
         let submissions = self.submissions.as_ref().ok_or_else(closed)?;
-        submissions.send(submission).await.map_err(|_| closed())
+        submissions.send(submission).await.map_err(|_| closed())?;
+        let stopped = || StoreError::OutcomeUnknown("the writing thread stopped".to_owned());
+        answers.await.map_err(|_| stopped())
     }
 
     /// Runs a long read on a thread that may block.
@@ -127,40 +150,36 @@ impl Store for Embedded {
     async fn commit(
         &self,
         tenant: &Tenant,
+        rollout: &Rollout,
         commits: Vec<Commit>,
     ) -> Vec<Result<Committed, StoreError>> {
         let count = commits.len();
-        let (answer, answers) = oneshot::channel();
         let commits = commits
             .into_iter()
             .map(|commit| EncodedCommit::new(tenant, commit))
             .collect();
-        let submission = Submission {
-            tenant: tenant.clone(),
-            commits,
-            answer,
-        };
-        if let Err(error) = self.submit(submission).await {
-            return vec![Err(error); count];
-        }
-        answers.await.unwrap_or_else(|_| {
-            let stopped = "the writing thread stopped".to_owned();
-            vec![Err(StoreError::OutcomeUnknown(stopped)); count]
-        })
+        let answers = self.submit(tenant, rollout, commits).await;
+        answers.unwrap_or_else(|error| vec![Err(error); count])
     }
 
     async fn page(
         &self,
         tenant: &Tenant,
+        edition: Edition,
         range: &RankRange,
         after: Option<&Cursor>,
         limit: usize,
     ) -> Result<RankPage, StoreError> {
-        self.ranks.page(tenant, range, after, limit)
+        self.ranks.page(tenant, edition, range, after, limit)
     }
 
-    async fn count(&self, tenant: &Tenant, ranges: &[RankRange]) -> Result<Vec<u64>, StoreError> {
-        self.ranks.count(tenant, ranges)
+    async fn count(
+        &self,
+        tenant: &Tenant,
+        edition: Edition,
+        ranges: &[RankRange],
+    ) -> Result<Vec<u64>, StoreError> {
+        self.ranks.count(tenant, edition, ranges)
     }
 
     async fn totals(
@@ -186,8 +205,77 @@ impl Store for Embedded {
         self.read_apart(Records::tenants).await
     }
 
-    async fn index(&self, tenant: &Tenant, entries: Vec<IndexEntry>) -> Result<(), StoreError> {
-        self.ranks.index(tenant, entries)
+    async fn rollout(&self, tenant: &Tenant) -> Result<Rollout, StoreError> {
+        Ok(self.rollouts.rollout(tenant))
+    }
+
+    async fn set_rollout(&self, tenant: &Tenant, rollout: &Rollout) -> Result<bool, StoreError> {
+        Ok(self.rollouts.set_rollout(tenant, rollout))
+    }
+
+    async fn fence(&self, tenant: &Tenant, rollout: &Rollout) -> Result<(), StoreError> {
+        // Through the writing thread, so that no earlier commit is still on its way.
+        self.submit(tenant, rollout, Vec::new()).await.map(drop)
+    }
+
+    async fn save_model(&self, tenant: &Tenant, model: &SavedModel) -> Result<(), StoreError> {
+        self.rollouts.save_model(tenant, model);
+        Ok(())
+    }
+
+    async fn model(
+        &self,
+        tenant: &Tenant,
+        fingerprint: Fingerprint,
+    ) -> Result<Option<SavedModel>, StoreError> {
+        Ok(self.rollouts.model(tenant, fingerprint))
+    }
+
+    async fn index(
+        &self,
+        tenant: &Tenant,
+        edition: Edition,
+        entries: Vec<IndexEntry>,
+    ) -> Result<(), StoreError> {
+        let last = entries.last().map(|entry| entry.profile_id.clone());
+        self.ranks.index(tenant, edition, entries, |profile_id| {
+            self.records.version(&keys::key(tenant, profile_id))
+        })?;
+        if let Some(last) = last {
+            self.rollouts.set_indexed(tenant, edition, last);
+        }
+        Ok(())
+    }
+
+    async fn indexed_to(
+        &self,
+        tenant: &Tenant,
+        edition: Edition,
+    ) -> Result<Option<ProfileId>, StoreError> {
+        Ok(self.rollouts.indexed_to(tenant, edition))
+    }
+
+    async fn drop_ranks(
+        &self,
+        tenant: &Tenant,
+        edition: Edition,
+        _ranks: &[RankName],
+    ) -> Result<(), StoreError> {
+        self.ranks.drop_edition(tenant, edition)
+    }
+
+    /// Always: one process has the directory.
+    async fn lease(
+        &self,
+        _tenant: &Tenant,
+        _server: u64,
+        _period: Duration,
+    ) -> Result<bool, StoreError> {
+        Ok(true)
+    }
+
+    async fn announce(&self, _server: u64, _period: Duration) -> Result<u64, StoreError> {
+        Ok(0)
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
@@ -201,6 +289,23 @@ impl Store for Embedded {
             )),
         }
     }
+}
+
+fn add_up_totals(records: &Records, ranks: &Ranks) -> Result<(), StoreError> {
+    for tenant in records.tenants()? {
+        let mut after = None;
+        loop {
+            let page = records.scan(&tenant, after.as_ref(), TOTALS_BATCH)?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.profile_id.clone());
+            for stored in &page {
+                let shares = stored.record.topic_shares();
+                let totals: Vec<_> = shares.map(TotalsChange::adding).collect();
+                ranks.add_totals(&tenant, &totals)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 impl Drop for Embedded {

@@ -11,7 +11,8 @@ use std::{
 use wabi_tree::OSBTreeSet;
 
 use super::super::{
-    Cursor, IndexEntry, RankPage, RankRange, StoreError, TopicTotals, TotalsChange,
+    Cursor, Edition, IndexEntry, RankPage, RankRange, Rollout, StoreError, TopicTotals,
+    TotalsChange, Version,
 };
 use crate::scoring::{KeyRange, ProfileId, RankChange, RankKey, RankName, Tenant};
 
@@ -22,12 +23,26 @@ pub struct Ranks {
 }
 
 impl Ranks {
+    /// Makes a rollout the tenant's, unless a later one is: then [`StoreError::Superseded`].
+    pub fn raise(&self, tenant: &Tenant, rollout: &Rollout) -> Result<(), StoreError> {
+        let epoch = self.read(tenant, |ranks| ranks.rollout.epoch)?;
+        match rollout.epoch.cmp(&epoch) {
+            Ordering::Less => Err(StoreError::Superseded),
+            Ordering::Equal => Ok(()),
+            Ordering::Greater => {
+                let ranks = self.tenant_or_new(tenant)?;
+                write(&ranks)?.rollout = rollout.clone();
+                Ok(())
+            }
+        }
+    }
+
     /// Applies what one commit changes, as one step to every reader.
     pub fn apply(
         &self,
         tenant: &Tenant,
         profile_id: ProfileId,
-        changes: &[RankChange],
+        changes: &[(Edition, Vec<RankChange>)],
         totals: &[TotalsChange],
     ) -> Result<(), StoreError> {
         if changes.is_empty() && totals.is_empty() {
@@ -40,15 +55,39 @@ impl Ranks {
         Ok(())
     }
 
-    /// Adds the entries of records that the ranks do not hold yet.
-    pub fn index(&self, tenant: &Tenant, entries: Vec<IndexEntry>) -> Result<(), StoreError> {
+    /// Adds the entries of records that still have the version of their entry.
+    pub fn index(
+        &self,
+        tenant: &Tenant,
+        edition: Edition,
+        entries: Vec<IndexEntry>,
+        version: impl Fn(&ProfileId) -> Result<Option<Version>, StoreError>,
+    ) -> Result<(), StoreError> {
         let ranks = self.tenant_or_new(tenant)?;
-        let mut ranks = write(&ranks)?;
         for entry in entries {
-            if ranks.insert(&entry) {
-                ranks.add_totals(&entry.totals);
+            // Who writes the record after this look moves the ranks after this entry.
+            let mut ranks = write(&ranks)?;
+            ranks.edition(edition)?;
+            if version(&entry.profile_id)? == Some(entry.version) {
+                ranks.insert(edition, entry);
             }
         }
+        Ok(())
+    }
+
+    /// Adds what a record has to the totals.
+    pub fn add_totals(&self, tenant: &Tenant, totals: &[TotalsChange]) -> Result<(), StoreError> {
+        let ranks = self.tenant_or_new(tenant)?;
+        write(&ranks)?.add_totals(totals);
+        Ok(())
+    }
+
+    /// Deletes the ranks of an edition.
+    pub fn drop_edition(&self, tenant: &Tenant, edition: Edition) -> Result<(), StoreError> {
+        let ranks = self.tenant_or_new(tenant)?;
+        let dropped = write(&ranks)?.editions.remove(&edition);
+        // Outside the lock: it may be long.
+        drop(dropped);
         Ok(())
     }
 
@@ -56,25 +95,35 @@ impl Ranks {
     pub fn page(
         &self,
         tenant: &Tenant,
+        edition: Edition,
         range: &RankRange,
         after: Option<&Cursor>,
         limit: usize,
     ) -> Result<RankPage, StoreError> {
-        self.read(tenant, |ranks| match ranks.ranks.get(&range.rank) {
-            Some(rank) => rank.page(&range.keys, after, limit),
-            None => RankPage::default(),
-        })
+        self.read(tenant, |ranks| {
+            let rank = ranks
+                .edition(edition)?
+                .and_then(|ranks| ranks.get(&range.rank));
+            let page = rank.map(|rank| rank.page(&range.keys, after, limit));
+            Ok(page.unwrap_or_default())
+        })?
     }
 
     /// How many entries each range has, all at one moment.
-    pub fn count(&self, tenant: &Tenant, ranges: &[RankRange]) -> Result<Vec<u64>, StoreError> {
-        self.read(tenant, |ranks| {
+    pub fn count(
+        &self,
+        tenant: &Tenant,
+        edition: Edition,
+        ranges: &[RankRange],
+    ) -> Result<Vec<u64>, StoreError> {
+        self.read(tenant, |tenant_ranks| {
+            let ranks = tenant_ranks.edition(edition)?;
             let count = |range: &RankRange| {
-                let rank = ranks.ranks.get(&range.rank);
+                let rank = ranks.and_then(|ranks| ranks.get(&range.rank));
                 rank.map_or(0, |rank| rank.positions(&range.keys).len() as u64)
             };
-            ranges.iter().map(count).collect()
-        })
+            Ok(ranges.iter().map(count).collect())
+        })?
     }
 
     /// The totals of topics, all at one moment.
@@ -124,51 +173,70 @@ fn broken<T>(_: PoisonError<T>) -> StoreError {
     )
 }
 
+type RanksByName = HashMap<RankName, Rank>;
+
 #[derive(Default)]
 struct TenantRanks {
-    ranks: HashMap<RankName, Rank>,
+    rollout: Rollout,
+    editions: HashMap<Edition, RanksByName>,
     totals: HashMap<String, TopicTotals>,
 }
 
 impl TenantRanks {
-    fn apply(&mut self, profile_id: ProfileId, changes: &[RankChange]) {
+    /// The ranks of an edition that is maintained; `None` when nobody stands in any.
+    fn edition(&self, edition: Edition) -> Result<Option<&RanksByName>, StoreError> {
+        let rollout = &self.rollout;
+        if rollout.epoch > 0 && !rollout.maintained().any(|maintained| maintained == edition) {
+            return Err(StoreError::Superseded);
+        }
+        Ok(self.editions.get(&edition))
+    }
+
+    fn apply(&mut self, profile_id: ProfileId, changes: &[(Edition, Vec<RankChange>)]) {
         let mut shared = None;
-        for change in changes {
-            if let (Some(rank), Some(old)) = (self.ranks.get_mut(&change.rank), change.old) {
-                let taken = rank.places.take(&Place::of(old, &profile_id));
-                shared = shared.or(taken.and_then(|place| place.profile_id));
+        for (edition, changes) in changes {
+            let Some(ranks) = self.editions.get_mut(edition) else {
+                continue;
+            };
+            for change in changes {
+                if let (Some(rank), Some(old)) = (ranks.get_mut(&change.rank), change.old) {
+                    let taken = rank.places.take(&Place::of(old, &profile_id));
+                    shared = shared.or(taken.and_then(|place| place.profile_id));
+                }
             }
         }
         // The id that the ranks hold already, so that all of them share one allocation.
         let profile_id = shared.unwrap_or(profile_id);
-        for change in changes {
-            if let Some(new) = change.new {
-                let rank = self.ranks.entry(change.rank.clone()).or_default();
-                rank.places.insert(Place::of(new, &profile_id));
+        for (edition, changes) in changes {
+            let ranks = self.editions.entry(*edition).or_default();
+            for change in changes {
+                if let Some(new) = change.new {
+                    let rank = ranks.entry(change.rank.clone()).or_default();
+                    rank.places.insert(Place::of(new, &profile_id));
+                }
             }
         }
     }
 
-    /// Whether the record was not held yet.
-    fn insert(&mut self, entry: &IndexEntry) -> bool {
-        let mut added = entry.ranks.is_empty();
-        for (name, key) in &entry.ranks {
-            let rank = self.ranks.entry(name.clone()).or_default();
-            added |= rank.places.insert(Place::of(*key, &entry.profile_id));
+    fn insert(&mut self, edition: Edition, entry: IndexEntry) {
+        let ranks = self.editions.entry(edition).or_default();
+        for (name, key) in entry.ranks {
+            let rank = ranks.entry(name).or_default();
+            rank.places.insert(Place::of(key, &entry.profile_id));
         }
-        added
     }
 
     fn add_totals(&mut self, changes: &[TotalsChange]) {
-        for TotalsChange { topic, added } in changes {
-            if !self.totals.contains_key(topic) {
-                self.totals.insert(topic.clone(), TopicTotals::default());
+        for change in changes {
+            if !self.totals.contains_key(&change.topic) {
+                self.totals
+                    .insert(change.topic.clone(), TopicTotals::default());
             }
-            if let Some(totals) = self.totals.get_mut(topic) {
-                totals.touches = totals.touches.saturating_add(added.touches);
+            if let Some(totals) = self.totals.get_mut(&change.topic) {
+                totals.touches = totals.touches.saturating_add_signed(change.touches);
                 totals.advance_millionths = totals
                     .advance_millionths
-                    .saturating_add(added.advance_millionths);
+                    .saturating_add_signed(change.advance_millionths);
             }
         }
     }
@@ -268,6 +336,7 @@ impl PartialOrd for Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scoring::Fingerprint;
 
     #[test]
     fn the_ranks_of_a_profile_share_its_id() {
@@ -277,17 +346,18 @@ mod tests {
             old: old.and_then(RankKey::new),
             new: RankKey::new(new),
         };
+        let edition = Edition {
+            number: 1,
+            model: Fingerprint(1),
+        };
         let mut ranks = TenantRanks::default();
-        ranks.apply(
-            id("anna"),
-            &[change("a", None, 1.0), change("b", None, 1.0)],
-        );
-        ranks.apply(
-            id("anna"),
-            &[change("a", Some(1.0), 2.0), change("c", None, 3.0)],
-        );
+        let anna = |changes: &[RankChange]| [(edition, changes.to_vec())];
+        let first = [change("a", None, 1.0), change("b", None, 1.0)];
+        ranks.apply(id("anna"), &anna(&first));
+        let second = [change("a", Some(1.0), 2.0), change("c", None, 3.0)];
+        ranks.apply(id("anna"), &anna(&second));
         let ids: Vec<_> = ["a", "b", "c"]
-            .map(|name| &ranks.ranks[&RankName::new(name)])
+            .map(|name| &ranks.editions[&edition][&RankName::new(name)])
             .map(|rank| rank.places.first().unwrap().profile_id.clone().unwrap())
             .iter()
             .map(|id| id.as_str().as_ptr())

@@ -113,11 +113,11 @@ impl Records {
         Ok(tenants)
     }
 
-    /// Writes values under keys, each key once, all or none of them, durably. Nobody reads them before
-    /// they are durable.
+    /// Writes values under keys, or removes what is there, each key once, all or none of them,
+    /// durably. Nobody reads them before they are durable.
     pub fn write(
         &self,
-        values: impl Iterator<Item = (Vec<u8>, Vec<u8>)>,
+        values: impl Iterator<Item = (Vec<u8>, Option<Vec<u8>>)>,
     ) -> Result<(), StoreError> {
         // The journal grows by appending: its new length is data to `fdatasync` too.
         let mut batch = self
@@ -125,7 +125,10 @@ impl Records {
             .batch()
             .durability(Some(PersistMode::SyncData));
         for (key, value) in values {
-            batch.insert(&self.keyspace, key, value);
+            match value {
+                Some(value) => batch.insert(&self.keyspace, key, value),
+                None => batch.remove(&self.keyspace, key),
+            }
         }
         match catch_unwind(AssertUnwindSafe(|| batch.commit())) {
             Ok(Ok(())) => Ok(()),

@@ -9,7 +9,7 @@ use std::{
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    super::{Commit, Committed, StoreError, TotalsChange, Version, codec},
+    super::{Commit, Committed, Edition, Rollout, StoreError, TotalsChange, Version, codec},
     keys,
     ranks::Ranks,
     records::Records,
@@ -27,6 +27,8 @@ pub type Answers = Vec<Result<Committed, StoreError>>;
 pub struct Submission {
     /// Whose profiles.
     pub tenant: Tenant,
+    /// The models whose ranks the commits maintain. Without commits it only takes effect.
+    pub rollout: Rollout,
     /// In the order of the answers.
     pub commits: Vec<EncodedCommit>,
     /// Where the answers go.
@@ -35,7 +37,11 @@ pub struct Submission {
 
 impl Submission {
     fn bytes(&self) -> usize {
-        self.commits.iter().map(|commit| commit.value.len()).sum()
+        let values = self
+            .commits
+            .iter()
+            .filter_map(|commit| commit.value.as_ref());
+        values.map(Vec::len).sum()
     }
 }
 
@@ -43,11 +49,12 @@ impl Submission {
 /// writer's.
 pub struct EncodedCommit {
     key: Vec<u8>,
-    value: Vec<u8>,
+    /// `None` drops the record.
+    value: Option<Vec<u8>>,
     profile_id: ProfileId,
     expected: Option<Version>,
     version: Version,
-    ranks: Vec<RankChange>,
+    ranks: Vec<(Edition, Vec<RankChange>)>,
     totals: Vec<TotalsChange>,
 }
 
@@ -56,7 +63,9 @@ impl EncodedCommit {
     pub fn new(tenant: &Tenant, commit: Commit) -> Self {
         Self {
             key: keys::key(tenant, &commit.profile_id),
-            value: keys::value(commit.version, &codec::encode(&commit.record)),
+            value: commit
+                .record
+                .map(|record| keys::value(commit.version, &codec::encode(&record))),
             profile_id: commit.profile_id,
             expected: commit.expected,
             version: commit.version,
@@ -74,8 +83,8 @@ pub struct Writer {
     failure: Arc<OnceLock<StoreError>>,
 }
 
-/// The values of a batch by key, with their versions.
-type Batch = HashMap<Vec<u8>, (Version, Vec<u8>)>;
+/// The values of a batch by key, `None` for a record to drop, with their versions.
+type Batch = HashMap<Vec<u8>, (Version, Option<Vec<u8>>)>;
 
 /// What is decided about a commit before its batch is written.
 enum Decision {
@@ -119,15 +128,16 @@ impl Writer {
 
     fn write(&self, mut group: Vec<Submission>) {
         let mut batch = Batch::new();
-        let decisions: Vec<Vec<Decision>> = group
-            .iter_mut()
-            .map(|submission| {
-                let commits = submission.commits.iter_mut();
-                commits
-                    .map(|commit| self.decide(commit, &mut batch))
-                    .collect()
-            })
-            .collect();
+        let mut decisions = Vec::with_capacity(group.len());
+        for submission in &mut group {
+            let refused = self.refusal(submission).map(Err);
+            let commits = submission.commits.iter_mut();
+            let decide = |commit| match &refused {
+                Some(refused) => Decision::Answered(refused.clone()),
+                None => self.decide(commit, &mut batch),
+            };
+            decisions.push(commits.map(decide).collect::<Vec<_>>());
+        }
         let written = self.write_batch(batch);
         for (submission, decisions) in group.into_iter().zip(decisions) {
             let commits = submission.commits.into_iter().zip(decisions);
@@ -148,20 +158,26 @@ impl Writer {
         }
     }
 
-    fn decide(&self, commit: &mut EncodedCommit, batch: &mut Batch) -> Decision {
+    /// Why nothing of a submission is written; `None` when it is of the current epoch.
+    fn refusal(&self, submission: &Submission) -> Option<StoreError> {
         if let Some(failure) = self.failure.get() {
-            return Decision::Answered(Err(failure.clone()));
+            return Some(failure.clone());
         }
-        if commit.value.len() > codec::MAX_RECORD_BYTES {
+        let raised = self.ranks.raise(&submission.tenant, &submission.rollout);
+        raised.err()
+    }
+
+    fn decide(&self, commit: &mut EncodedCommit, batch: &mut Batch) -> Decision {
+        let bytes = commit.value.as_ref().map_or(0, Vec::len);
+        if bytes > codec::MAX_RECORD_BYTES {
             return Decision::Answered(Err(StoreError::TooLarge(format!(
-                "{} bytes; at most {} are allowed",
-                commit.value.len(),
+                "{bytes} bytes; at most {} are allowed",
                 codec::MAX_RECORD_BYTES
             ))));
         }
         let current = match batch.get(&commit.key) {
             Some((version, _)) if *version == commit.version => return Decision::Repeated,
-            Some((version, _)) => Some(*version),
+            Some((version, value)) => value.as_ref().map(|_| *version),
             None => match self.records.version(&commit.key) {
                 Ok(version) => version,
                 Err(error) => return Decision::Answered(Err(error)),
@@ -170,12 +186,15 @@ impl Writer {
         if current == Some(commit.version) {
             return Decision::Answered(Ok(Committed::Written));
         }
+        if current.is_none() && commit.value.is_none() {
+            return Decision::Answered(Ok(Committed::Written));
+        }
         if current != commit.expected {
             return Decision::Answered(Ok(Committed::Conflict));
         }
         // One value per key, the last one: the engine gives a batch a single sequence
         // number, under which it could not tell two values of a key apart.
-        let value = std::mem::take(&mut commit.value);
+        let value = commit.value.take();
         batch.insert(commit.key.clone(), (commit.version, value));
         Decision::Written
     }

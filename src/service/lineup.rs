@@ -1,0 +1,207 @@
+//! The models of a tenant as one piece of work sees them: which one answers, and whose ranks
+//! its commits maintain. Remembered until the store says that they have changed.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use super::{ServiceError, Shell};
+use crate::{
+    scoring::{Fingerprint, Model, RankChange, Record, Tenant, moves},
+    store::{Edition, Rollout, SavedModel, Store, StoreError},
+};
+
+/// How often a tenant's first models are read again when several servers set them at once.
+const MAX_ATTEMPTS: usize = 8;
+
+/// A model with the building of its ranks.
+#[derive(Clone, Debug)]
+pub(super) struct Ranked {
+    pub edition: Edition,
+    pub model: Arc<Model>,
+}
+
+/// The models of a tenant.
+#[derive(Debug)]
+pub(super) struct Lineup {
+    pub rollout: Rollout,
+    /// What answers.
+    pub active: Ranked,
+    /// What is going to.
+    candidate: Option<Ranked>,
+}
+
+impl Lineup {
+    pub(super) fn model(&self) -> &Model {
+        &self.active.model
+    }
+
+    /// The record that the ranks of a candidate have to move from; `None` without candidate.
+    pub(super) fn before(&self, stored: Option<&Record>) -> Option<Record> {
+        self.candidate.as_ref().and(stored).cloned()
+    }
+
+    /// The moves in all ranks that a commit maintains, from those in the active model's.
+    pub(super) fn moves(
+        &self,
+        active: Vec<RankChange>,
+        before: Option<&Record>,
+        after: Option<&Record>,
+    ) -> Vec<(Edition, Vec<RankChange>)> {
+        let mut all = vec![(self.active.edition, active)];
+        if let Some(Ranked { edition, model }) = &self.candidate {
+            all.push((*edition, moves(model, before, after)));
+        }
+        all
+    }
+}
+
+/// What is remembered of the tenants' models.
+#[derive(Debug, Default)]
+pub(super) struct Lineups {
+    tenants: RwLock<HashMap<Tenant, Arc<Lineup>>>,
+}
+
+impl Lineups {
+    fn get(&self, tenant: &Tenant) -> Option<Arc<Lineup>> {
+        let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
+        tenants.get(tenant).cloned()
+    }
+
+    /// Remembers a lineup unless a later one is known.
+    fn remember(&self, tenant: &Tenant, lineup: &Arc<Lineup>) {
+        let mut tenants = self.tenants.write().unwrap_or_else(PoisonError::into_inner);
+        let epoch = lineup.rollout.epoch;
+        let known = tenants.get(tenant);
+        if known.is_none_or(|known| known.rollout.epoch < epoch) {
+            tenants.insert(tenant.clone(), Arc::clone(lineup));
+        }
+    }
+
+    /// Forgets what is remembered of epochs before the given one.
+    pub(super) fn forget_before(&self, tenant: &Tenant, epoch: u64) {
+        let mut tenants = self.tenants.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = tenants.get(tenant)
+            && known.rollout.epoch < epoch
+        {
+            tenants.remove(tenant);
+        }
+    }
+
+    /// The tenants that are remembered.
+    pub(super) fn tenants(&self) -> Vec<Tenant> {
+        let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
+        tenants.keys().cloned().collect()
+    }
+}
+
+impl<S: Store> Shell<S> {
+    /// The models of a tenant, for reading. One that never had any is empty, and is answered
+    /// by the configured model.
+    pub(super) async fn lineup(&self, tenant: &Tenant) -> Result<Arc<Lineup>, ServiceError> {
+        let configured = self.configured(tenant)?;
+        if let Some(lineup) = self.lineups.get(tenant) {
+            return Ok(lineup);
+        }
+        let rollout = self.store.rollout(tenant).await?;
+        if rollout.epoch == 0 {
+            let edition = Edition {
+                number: 0,
+                model: configured.fingerprint(),
+            };
+            return Ok(Arc::new(Lineup {
+                rollout,
+                active: Ranked {
+                    edition,
+                    model: Arc::clone(configured),
+                },
+                candidate: None,
+            }));
+        }
+        let active = rollout.active.ok_or_else(|| {
+            let message = format!("the ranks of tenant {tenant} are being built");
+            StoreError::Unavailable(message)
+        })?;
+        let candidate = match rollout.candidate {
+            Some(edition) => Some(self.ranked(tenant, edition).await?),
+            None => None,
+        };
+        let lineup = Arc::new(Lineup {
+            active: self.ranked(tenant, active).await?,
+            candidate,
+            rollout,
+        });
+        self.lineups.remember(tenant, &lineup);
+        Ok(lineup)
+    }
+
+    /// The models of a tenant, for writing. One that never had any gets the configured model.
+    pub(super) async fn lineup_for_writing(
+        &self,
+        tenant: &Tenant,
+    ) -> Result<Arc<Lineup>, ServiceError> {
+        for _ in 0..MAX_ATTEMPTS {
+            let lineup = self.lineup(tenant).await?;
+            if lineup.rollout.epoch > 0 {
+                return Ok(lineup);
+            }
+            let configured = self.configured(tenant)?;
+            self.save_model(tenant, configured).await?;
+            // Whether this server was the first or another one, the next look shows it.
+            let rollout = Rollout::begin(configured.fingerprint());
+            self.store.set_rollout(tenant, &rollout).await?;
+        }
+        let message = format!("the first model of tenant {tenant} does not settle");
+        Err(StoreError::Unavailable(message).into())
+    }
+
+    pub(super) async fn save_model(
+        &self,
+        tenant: &Tenant,
+        model: &Model,
+    ) -> Result<(), StoreError> {
+        let saved = SavedModel {
+            fingerprint: model.fingerprint(),
+            source: model.source().to_owned(),
+            ranks: model.rank_names(),
+        };
+        self.store.save_model(tenant, &saved).await
+    }
+
+    async fn ranked(&self, tenant: &Tenant, edition: Edition) -> Result<Ranked, ServiceError> {
+        let model = self.model_of(tenant, edition.model).await?;
+        Ok(Ranked { edition, model })
+    }
+
+    /// The model of a fingerprint: the configured one, one that is in use, or the saved one.
+    pub(super) async fn model_of(
+        &self,
+        tenant: &Tenant,
+        fingerprint: Fingerprint,
+    ) -> Result<Arc<Model>, ServiceError> {
+        let configured = self.configured(tenant)?;
+        if configured.fingerprint() == fingerprint {
+            return Ok(Arc::clone(configured));
+        }
+        let in_use = self.lineups.get(tenant).and_then(|lineup| {
+            let all = std::iter::once(&lineup.active).chain(&lineup.candidate);
+            let mut same = all.filter(|ranked| ranked.edition.model == fingerprint);
+            same.next().map(|ranked| Arc::clone(&ranked.model))
+        });
+        if let Some(model) = in_use {
+            return Ok(model);
+        }
+        let unusable = |reason: &str| {
+            StoreError::Misconfigured(format!(
+                "the model {fingerprint} that the store has for tenant {tenant} {reason}"
+            ))
+        };
+        let saved = self.store.model(tenant, fingerprint).await?;
+        let saved = saved.ok_or_else(|| unusable("is missing"))?;
+        match Model::parse(&saved.source) {
+            Ok(model) if model.fingerprint() == fingerprint => Ok(Arc::new(model)),
+            _ => Err(unusable("is of another version of Bellwether; run one version").into()),
+        }
+    }
+}

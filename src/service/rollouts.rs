@@ -1,0 +1,240 @@
+//! How a tenant comes to another model while it is served: the model is proposed, the ranks
+//! of all records are built for it beside the ranks that answer, and then it answers. Every
+//! step is in the store, so that any server can take the next one.
+
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use super::{ServiceError, Shell};
+use crate::{
+    limits::{ANNOUNCED_FOR, INDEX_BATCH, LEASE_PERIOD, ROLLOUT_INTERVAL, ROLLOUT_RETRY_INTERVAL},
+    scoring::{Tenant, index},
+    store::{Edition, IndexEntry, Rollout, Store, StoreError},
+};
+
+/// Ticks of [`ROLLOUT_INTERVAL`] between looks at tenants that nobody has asked for here.
+const TICKS_BETWEEN_ALL: u64 = 30;
+
+/// How fast ranks are built.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Pace {
+    /// Nobody is served meanwhile.
+    Unlimited,
+    /// As the settings say, so that calls keep their share of the store.
+    Limited,
+}
+
+impl<S: Store> Shell<S> {
+    /// Proposes the configured models, and builds ranks where nobody could be answered
+    /// without them, or where no other server is there to answer.
+    pub(super) async fn prepare(&self) -> Result<(), ServiceError> {
+        let others = self.announce().await?;
+        for tenant in self.store.tenants().await? {
+            if self.models.of(&tenant).is_none() {
+                tracing::warn!(%tenant, "a stored tenant has no model and is not served");
+                continue;
+            }
+            let mut rollout = self.propose(&tenant).await?;
+            while rollout.active.is_none() || (others == 0 && rollout.candidate.is_some()) {
+                self.drive(&tenant, Pace::Unlimited).await?;
+                rollout = self.store.rollout(&tenant).await?;
+                if rollout.active.is_none() {
+                    // Another server builds, or has died building.
+                    tokio::time::sleep(ROLLOUT_RETRY_INTERVAL).await;
+                    self.announce().await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the configured model the candidate of a tenant, unless it is or was one of its
+    /// models already: who starts late with an old file changes nothing.
+    async fn propose(&self, tenant: &Tenant) -> Result<Rollout, ServiceError> {
+        let configured = self.configured(tenant)?;
+        let model = configured.fingerprint();
+        loop {
+            let rollout = self.store.rollout(tenant).await?;
+            if rollout.maintained().any(|edition| edition.model == model) {
+                return Ok(rollout);
+            }
+            if rollout.active.is_some() && rollout.superseded.contains(&model) {
+                tracing::warn!(%tenant, configured = %model, "the configured model was superseded by another one, which is served");
+                return Ok(rollout);
+            }
+            self.save_model(tenant, configured).await?;
+            let proposed = rollout.propose(model);
+            if self.store.set_rollout(tenant, &proposed).await? {
+                tracing::info!(%tenant, %model, epoch = proposed.epoch, "model proposed");
+                return Ok(proposed);
+            }
+        }
+    }
+
+    /// Takes a tenant's rollout as far as it goes: builds the candidate's ranks, has it
+    /// answer, deletes what is discarded. Does nothing while another server does it.
+    pub(super) async fn drive(&self, tenant: &Tenant, pace: Pace) -> Result<(), ServiceError> {
+        if !self.holds_lease(tenant).await? {
+            return Ok(());
+        }
+        let mut rollout = self.store.rollout(tenant).await?;
+        if let Some(candidate) = rollout.candidate {
+            self.store.fence(tenant, &rollout).await?;
+            if !self.build(tenant, candidate, pace).await? {
+                return Ok(());
+            }
+            let promoted = rollout.promote();
+            if !self.store.set_rollout(tenant, &promoted).await? {
+                return Ok(());
+            }
+            self.lineups.forget_before(tenant, promoted.epoch);
+            tracing::info!(%tenant, model = %candidate.model, epoch = promoted.epoch, "model active");
+            rollout = promoted;
+        }
+        if rollout.discarded.is_empty() {
+            return Ok(());
+        }
+        self.store.fence(tenant, &rollout).await?;
+        for edition in &rollout.discarded {
+            if let Some(saved) = self.store.model(tenant, edition.model).await? {
+                self.store
+                    .drop_ranks(tenant, *edition, &saved.ranks)
+                    .await?;
+            }
+        }
+        let forgotten = rollout.forget_discarded();
+        if self.store.set_rollout(tenant, &forgotten).await? {
+            self.lineups.forget_before(tenant, forgotten.epoch);
+        }
+        Ok(())
+    }
+
+    /// Indexes every record. Returns whether all are, and not another server has taken over.
+    async fn build(
+        &self,
+        tenant: &Tenant,
+        candidate: Edition,
+        pace: Pace,
+    ) -> Result<bool, ServiceError> {
+        let model = self.model_of(tenant, candidate.model).await?;
+        let mut after = self.store.indexed_to(tenant, candidate).await?;
+        let mut indexed = 0_u64;
+        if let Some(after) = &after {
+            tracing::info!(%tenant, model = %candidate.model, "going on with ranks that were left unfinished");
+            tracing::debug!(%after, "resuming");
+        }
+        loop {
+            let records = self.store.scan(tenant, after.as_ref(), INDEX_BATCH).await?;
+            let Some(last) = records.last() else {
+                break;
+            };
+            after = Some(last.profile_id.clone());
+            let count = records.len();
+            let entries = records.into_iter().map(|stored| IndexEntry {
+                ranks: index(&model, &stored.record),
+                profile_id: stored.profile_id,
+                version: stored.version,
+            });
+            match self.store.index(tenant, candidate, entries.collect()).await {
+                Err(StoreError::Superseded) => return Ok(false),
+                indexed => indexed?,
+            }
+            indexed += count as u64;
+            crate::telemetry::count_indexed(count as u64);
+            tracing::debug!(%tenant, model = %candidate.model, indexed, "building ranks");
+            if let Pace::Limited = pace {
+                let rate = f64::from(self.settings.rebuild_rate.max(1));
+                tokio::time::sleep(Duration::from_secs_f64(count as f64 / rate)).await;
+            }
+            if !self.holds_lease(tenant).await? {
+                return Ok(false);
+            }
+        }
+        tracing::info!(%tenant, model = %candidate.model, profiles = indexed, "ranks built");
+        Ok(true)
+    }
+
+    async fn holds_lease(&self, tenant: &Tenant) -> Result<bool, StoreError> {
+        self.store.lease(tenant, self.server, LEASE_PERIOD).await
+    }
+
+    async fn announce(&self) -> Result<u64, StoreError> {
+        self.store.announce(self.server, ANNOUNCED_FOR).await
+    }
+
+    /// The tenants to look at: those that calls came for, now and then all.
+    async fn tenants_at(&self, tick: u64) -> Result<Vec<Tenant>, StoreError> {
+        if tick.is_multiple_of(TICKS_BETWEEN_ALL) {
+            self.store.tenants().await
+        } else {
+            Ok(self.lineups.tenants())
+        }
+    }
+
+    /// Forgets what other servers have changed.
+    async fn look(&self) -> Result<(), ServiceError> {
+        self.announce().await?;
+        for tenant in self.lineups.tenants() {
+            let rollout = self.store.rollout(&tenant).await?;
+            self.lineups.forget_before(&tenant, rollout.epoch);
+        }
+        Ok(())
+    }
+
+    /// Takes on rollouts that are unfinished.
+    async fn advance(&self, tick: u64) -> Result<(), ServiceError> {
+        for tenant in self.tenants_at(tick).await? {
+            if self.models.of(&tenant).is_none() {
+                continue;
+            }
+            let mut rollout = self.store.rollout(&tenant).await?;
+            if rollout.epoch > 0 && rollout.maintained().next().is_none() {
+                // Records were imported while this server ran.
+                rollout = self.propose(&tenant).await?;
+            }
+            if rollout.candidate.is_some() || !rollout.discarded.is_empty() {
+                self.drive(&tenant, Pace::Limited).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Follows what other servers do, as long as the service lives.
+pub(super) async fn follow<S: Store>(shell: Weak<Shell<S>>) {
+    while let Some(shell) = next_tick(&shell).await {
+        let stopping = shell.stopping.clone();
+        match stopping.run_until_cancelled(shell.look()).await {
+            Some(looked) => warn_of(looked),
+            None => return,
+        }
+    }
+}
+
+/// Takes on unfinished rollouts, as long as the service lives.
+pub(super) async fn advance<S: Store>(shell: Weak<Shell<S>>) {
+    let mut tick = 0;
+    while let Some(shell) = next_tick(&shell).await {
+        let stopping = shell.stopping.clone();
+        match stopping.run_until_cancelled(shell.advance(tick)).await {
+            Some(advanced) => warn_of(advanced),
+            None => return,
+        }
+        tick += 1;
+    }
+}
+
+async fn next_tick<S>(shell: &Weak<Shell<S>>) -> Option<Arc<Shell<S>>> {
+    let stopping = shell.upgrade()?.stopping.clone();
+    let slept = stopping.run_until_cancelled(tokio::time::sleep(ROLLOUT_INTERVAL));
+    slept.await?;
+    shell.upgrade()
+}
+
+fn warn_of(result: Result<(), ServiceError>) {
+    if let Err(error) = result {
+        tracing::warn!(%error, "the rollouts of models cannot be followed now");
+    }
+}

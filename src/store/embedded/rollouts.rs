@@ -1,0 +1,72 @@
+//! Rollouts and models of the one process that holds the directory. Nothing of them is
+//! kept: the ranks are built anew at every start, and with them everything here.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use super::super::{Edition, Rollout, SavedModel};
+use crate::scoring::{Fingerprint, ProfileId, Tenant};
+
+/// The rollouts of every tenant.
+#[derive(Default)]
+pub struct Rollouts {
+    tenants: Mutex<HashMap<Tenant, TenantRollout>>,
+}
+
+#[derive(Default)]
+struct TenantRollout {
+    rollout: Rollout,
+    models: HashMap<Fingerprint, SavedModel>,
+    indexed: Option<(Edition, ProfileId)>,
+}
+
+impl Rollouts {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Tenant, TenantRollout>> {
+        self.tenants.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The rollout of a tenant; of epoch 0 when it has none.
+    pub fn rollout(&self, tenant: &Tenant) -> Rollout {
+        let tenants = self.lock();
+        let known = tenants.get(tenant);
+        known.map_or_else(Rollout::default, |known| known.rollout.clone())
+    }
+
+    /// Replaces the rollout of the epoch before. Returns whether the given one is in place.
+    pub fn set_rollout(&self, tenant: &Tenant, rollout: &Rollout) -> bool {
+        let mut tenants = self.lock();
+        let known = tenants.entry(tenant.clone()).or_default();
+        if known.rollout.epoch + 1 == rollout.epoch {
+            known.rollout = rollout.clone();
+        }
+        known.rollout == *rollout
+    }
+
+    /// Keeps a model.
+    pub fn save_model(&self, tenant: &Tenant, model: &SavedModel) {
+        let mut tenants = self.lock();
+        let known = tenants.entry(tenant.clone()).or_default();
+        known.models.insert(model.fingerprint, model.clone());
+    }
+
+    /// A model that was saved.
+    pub fn model(&self, tenant: &Tenant, fingerprint: Fingerprint) -> Option<SavedModel> {
+        let tenants = self.lock();
+        tenants.get(tenant)?.models.get(&fingerprint).cloned()
+    }
+
+    /// Notes that everything up to a profile is indexed.
+    pub fn set_indexed(&self, tenant: &Tenant, edition: Edition, last: ProfileId) {
+        let mut tenants = self.lock();
+        tenants.entry(tenant.clone()).or_default().indexed = Some((edition, last));
+    }
+
+    /// The last profile that is known to be indexed.
+    pub fn indexed_to(&self, tenant: &Tenant, edition: Edition) -> Option<ProfileId> {
+        let tenants = self.lock();
+        let (indexed, last) = tenants.get(tenant)?.indexed.as_ref()?;
+        (*indexed == edition).then(|| last.clone())
+    }
+}
