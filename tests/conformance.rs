@@ -35,6 +35,10 @@ impl Subject for EmbeddedSubject {
         Arc::clone(&self.store)
     }
 
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     async fn reopen(self) -> Self {
         let Self { store, directory } = self;
         let store = Arc::into_inner(store).expect("nobody else uses the store");

@@ -12,7 +12,7 @@ use std::{
 
 use bellwether::{
     scoring::{ProfileId, Record, Tenant},
-    store::{Commit, Committed, Store, StoreError, Version, embedded::Embedded},
+    store::{Commit, Committed, Rollout, Store, StoreError, Version, embedded::Embedded},
 };
 
 /// The directory that a child process is to write to; absent in an ordinary run.
@@ -34,11 +34,11 @@ fn numbered(number: u64, expected: Option<Version>, text_bytes: usize) -> Commit
         profile_id: profile(number % PROFILES),
         expected,
         version: Version(number),
-        record: Record {
+        record: Some(Record {
             attributes: [("filler".to_owned(), filler)].into(),
             event_count: number,
             ..Record::default()
-        },
+        }),
         ranks: Vec::new(),
         totals: Vec::new(),
     }
@@ -58,7 +58,11 @@ async fn write_and_print(directory: &Path, text_bytes: usize) -> (Embedded, Stor
     for number in last.map_or(0, |last| last + 1).. {
         let expected = &mut versions[(number % PROFILES) as usize];
         let commit = numbered(number, *expected, text_bytes);
-        match store.commit(&tenant(), vec![commit]).await.remove(0) {
+        match store
+            .commit(&tenant(), &Rollout::default(), vec![commit])
+            .await
+            .remove(0)
+        {
             Ok(Committed::Written) => *expected = Some(Version(number)),
             Ok(Committed::Conflict) => panic!("nobody else writes"),
             Err(error) => return (store, error),
@@ -141,7 +145,10 @@ async fn a_disk_that_takes_no_more_stops_the_writes_and_loses_nothing() {
             "{first}"
         );
         let commit = numbered(u64::MAX, None, 1);
-        let next = store.commit(&tenant(), vec![commit]).await.remove(0);
+        let next = store
+            .commit(&tenant(), &Rollout::default(), vec![commit])
+            .await
+            .remove(0);
         assert!(matches!(next, Err(StoreError::Unavailable(_))), "{next:?}");
         assert!(store.ping().await.is_err());
         assert!(store.load(&tenant(), &[profile(1)]).await[0].is_ok());
@@ -201,7 +208,11 @@ async fn damage_is_reported_and_never_read_as_a_record() {
     let store = Embedded::open(&intact).unwrap();
     for number in 0..PROFILES {
         let result = store
-            .commit(&tenant(), vec![numbered(number, None, 500)])
+            .commit(
+                &tenant(),
+                &Rollout::default(),
+                vec![numbered(number, None, 500)],
+            )
             .await;
         assert_eq!(result, [Ok(Committed::Written)]);
     }
@@ -243,7 +254,7 @@ async fn reads_truly(directory: &Path) -> bool {
                 let written = numbered(number, None, 500);
                 assert_eq!(
                     (stored.version, stored.record),
-                    (written.version, written.record)
+                    (written.version, written.record.unwrap())
                 );
             }
             Ok(None) => return true,

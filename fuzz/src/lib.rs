@@ -113,7 +113,7 @@ impl<'m> Person<'m> {
             }
             serialises(&convert::profile(profile));
         }
-        let (keys, _) = index(self.model, &self.record);
+        let keys = index(self.model, &self.record);
         for (rank, key) in keys {
             assert!(
                 !key.value().is_nan() && key.value() < f64::INFINITY,

@@ -356,12 +356,12 @@ mod tests {
                 profile_id: ProfileId::new(&format!("p{seed:04}")).unwrap(),
                 expected: None,
                 version: Version(seed + 1),
-                record: record(seed),
+                record: Some(record(seed)),
                 ranks: Vec::new(),
                 totals: Vec::new(),
             })
             .collect();
-        for committed in store.commit(&tenant(), commits).await {
+        for committed in store.commit(&tenant(), &Rollout::default(), commits).await {
             committed.unwrap();
         }
         store

@@ -95,7 +95,7 @@ fn of_store(error: &StoreError) -> Status {
         ),
         StoreError::Superseded => (
             Code::Unavailable,
-            "MODEL_CHANGED",
+            "MODELS_CHANGING",
             "the model is being changed; nothing was written, try again",
             Some(RETRY_UNAVAILABLE_AFTER),
         ),
@@ -322,6 +322,18 @@ mod tests {
                 ServiceError::Contended("x".into()),
                 Code::Aborted,
                 "CONTENDED",
+                true,
+            ),
+            (
+                ServiceError::ModelChanged,
+                Code::FailedPrecondition,
+                "MODEL_CHANGED",
+                false,
+            ),
+            (
+                StoreError::Superseded.into(),
+                Code::Unavailable,
+                "MODELS_CHANGING",
                 true,
             ),
             (

@@ -221,7 +221,7 @@ proptest! {
             follow(&mut held, &outcome.ranks);
             record = Some(outcome.record);
         }
-        let (keys, _) = index(&model, &record.unwrap());
+        let keys = index(&model, &record.unwrap());
         prop_assert_eq!(held, keys.into_iter().collect());
     }
 
@@ -234,7 +234,7 @@ proptest! {
         let (right, _) = replay(&model, &right);
         let instant = left.last_event_time.max(right.last_event_time).saturating_add_nanos(later * DAY / 100);
         let key = |record: &Record, name: &str| {
-            let (keys, _) = index(&model, record);
+            let keys = index(&model, record);
             keys.into_iter().find(|(rank, _)| rank.as_str() == name).map(|(_, key)| key)
         };
         for (position, score) in ["fast", "slow", "ever"].iter().enumerate() {

@@ -1,15 +1,18 @@
 //! A store that stops in the middle.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use bellwether::{
-    scoring::{ProfileId, Tenant},
+    scoring::{Fingerprint, ProfileId, RankName, Tenant},
     store::{
-        Commit, Committed, Cursor, IndexEntry, RankPage, RankRange, Store, StoreError, Stored,
-        TopicTotals, embedded::Embedded,
+        Commit, Committed, Cursor, Edition, IndexEntry, RankPage, RankRange, Rollout, SavedModel,
+        Store, StoreError, Stored, TopicTotals, embedded::Embedded,
     },
 };
 
@@ -31,6 +34,7 @@ impl Store for Failing {
     async fn commit(
         &self,
         tenant: &Tenant,
+        rollout: &Rollout,
         commits: Vec<Commit>,
     ) -> Vec<Result<Committed, StoreError>> {
         let take = |left: usize| left.checked_sub(1);
@@ -39,21 +43,27 @@ impl Store for Failing {
             let full = StoreError::Unavailable("the disk is full".to_owned());
             return vec![Err(full); commits.len()];
         }
-        self.store.commit(tenant, commits).await
+        self.store.commit(tenant, rollout, commits).await
     }
 
     async fn page(
         &self,
         tenant: &Tenant,
+        edition: Edition,
         range: &RankRange,
         after: Option<&Cursor>,
         limit: usize,
     ) -> Result<RankPage, StoreError> {
-        self.store.page(tenant, range, after, limit).await
+        self.store.page(tenant, edition, range, after, limit).await
     }
 
-    async fn count(&self, tenant: &Tenant, ranges: &[RankRange]) -> Result<Vec<u64>, StoreError> {
-        self.store.count(tenant, ranges).await
+    async fn count(
+        &self,
+        tenant: &Tenant,
+        edition: Edition,
+        ranges: &[RankRange],
+    ) -> Result<Vec<u64>, StoreError> {
+        self.store.count(tenant, edition, ranges).await
     }
 
     async fn totals(
@@ -77,8 +87,67 @@ impl Store for Failing {
         self.store.tenants().await
     }
 
-    async fn index(&self, tenant: &Tenant, entries: Vec<IndexEntry>) -> Result<(), StoreError> {
-        self.store.index(tenant, entries).await
+    async fn rollout(&self, tenant: &Tenant) -> Result<Rollout, StoreError> {
+        self.store.rollout(tenant).await
+    }
+
+    async fn set_rollout(&self, tenant: &Tenant, rollout: &Rollout) -> Result<bool, StoreError> {
+        self.store.set_rollout(tenant, rollout).await
+    }
+
+    async fn fence(&self, tenant: &Tenant, rollout: &Rollout) -> Result<(), StoreError> {
+        self.store.fence(tenant, rollout).await
+    }
+
+    async fn save_model(&self, tenant: &Tenant, model: &SavedModel) -> Result<(), StoreError> {
+        self.store.save_model(tenant, model).await
+    }
+
+    async fn model(
+        &self,
+        tenant: &Tenant,
+        fingerprint: Fingerprint,
+    ) -> Result<Option<SavedModel>, StoreError> {
+        self.store.model(tenant, fingerprint).await
+    }
+
+    async fn index(
+        &self,
+        tenant: &Tenant,
+        edition: Edition,
+        entries: Vec<IndexEntry>,
+    ) -> Result<(), StoreError> {
+        self.store.index(tenant, edition, entries).await
+    }
+
+    async fn indexed_to(
+        &self,
+        tenant: &Tenant,
+        edition: Edition,
+    ) -> Result<Option<ProfileId>, StoreError> {
+        self.store.indexed_to(tenant, edition).await
+    }
+
+    async fn drop_ranks(
+        &self,
+        tenant: &Tenant,
+        edition: Edition,
+        ranks: &[RankName],
+    ) -> Result<(), StoreError> {
+        self.store.drop_ranks(tenant, edition, ranks).await
+    }
+
+    async fn lease(
+        &self,
+        tenant: &Tenant,
+        server: u64,
+        period: Duration,
+    ) -> Result<bool, StoreError> {
+        self.store.lease(tenant, server, period).await
+    }
+
+    async fn announce(&self, server: u64, period: Duration) -> Result<u64, StoreError> {
+        self.store.announce(server, period).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

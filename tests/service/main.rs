@@ -55,6 +55,7 @@ async fn members(
             as_of: Some(instant),
             page_size,
             after,
+            model: None,
         };
         let page = service.rank_segment(&tenant(), query).await.unwrap();
         for (rank, profile) in page.entries {
@@ -185,6 +186,7 @@ async fn influence<S: Store>(
                 as_of: Some(instant),
                 page_size: 3,
                 after,
+                model: None,
             };
             let page = service.top_influencers(&tenant(), query).await.unwrap();
             for author in page.entries {

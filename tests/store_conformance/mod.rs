@@ -4,6 +4,7 @@
 pub mod ranks;
 pub mod records;
 pub mod reopening;
+pub mod rollouts;
 pub mod sequences;
 
 use std::{
@@ -15,9 +16,10 @@ use std::{
 };
 
 use bellwether::{
-    scoring::{KeyRange, ProfileId, RankChange, RankKey, RankName, Record, Tenant},
+    scoring::{Fingerprint, KeyRange, ProfileId, RankChange, RankKey, RankName, Record, Tenant},
     store::{
-        Commit, Committed, RankRange, Store, StoreError, Stored, TopicTotals, TotalsChange, Version,
+        Commit, Committed, Edition, RankRange, Rollout, Store, StoreError, Stored, TotalsChange,
+        Version,
     },
 };
 
@@ -30,6 +32,11 @@ pub trait Subject: Sized + Send {
 
     fn store(&self) -> Arc<Self::Store>;
 
+    /// Whether several servers may use it at a time.
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     /// The same data after a restart of the store, or of what connects to it.
     fn reopen(self) -> impl Future<Output = Self> + Send;
 }
@@ -39,7 +46,7 @@ macro_rules! conformance_suite {
     ($module:ident, $subject:ty) => {
         mod $module {
             use super::*;
-            use crate::store_conformance::{ranks, records, reopening, sequences};
+            use crate::store_conformance::{ranks, records, reopening, rollouts, sequences};
 
             conformance_suite!(@cases $subject;
                 records::an_unknown_profile_is_not_found
@@ -75,6 +82,21 @@ macro_rules! conformance_suite {
                 reopening::everything_is_there_after_reopening
                 reopening::a_rebuilt_index_gives_the_same_pages
                 reopening::indexing_adds_nothing_that_is_there
+                rollouts::a_tenant_without_models_has_a_rollout_of_epoch_zero
+                rollouts::a_rollout_replaces_the_one_before_it_and_no_other
+                rollouts::a_rollout_set_again_is_still_the_tenants
+                rollouts::a_saved_model_is_read_back
+                rollouts::a_commit_of_an_earlier_epoch_is_refused
+                rollouts::a_commit_of_a_later_epoch_counts_from_then_on
+                rollouts::an_edition_that_is_not_maintained_is_not_read
+                rollouts::editions_of_a_rank_are_apart
+                rollouts::indexing_leaves_out_what_was_written_since
+                rollouts::indexing_an_edition_that_is_not_maintained_is_refused
+                rollouts::what_was_indexed_is_remembered
+                rollouts::dropped_ranks_are_gone_and_the_others_are_there
+                rollouts::a_dropped_record_leaves_nothing
+                rollouts::the_right_to_build_is_one_servers
+                rollouts::servers_know_of_each_other
                 sequences::any_sequence_of_operations_equals_a_plain_model
             );
         }
@@ -131,13 +153,18 @@ pub fn change(rank: &str, old: Option<f64>, new: Option<f64>) -> RankChange {
 }
 
 pub fn added(topic: &str, touches: u64, advance_millionths: u64) -> TotalsChange {
-    TotalsChange {
-        topic: topic.to_owned(),
-        added: TopicTotals {
-            touches,
-            advance_millionths,
-        },
-    }
+    TotalsChange::adding((topic.to_owned(), touches, advance_millionths))
+}
+
+/// The edition that cases write and read.
+pub const EDITION: Edition = Edition {
+    number: 1,
+    model: Fingerprint(1),
+};
+
+/// The rollout of a tenant's first model.
+pub fn rollout() -> Rollout {
+    Rollout::begin(EDITION.model)
 }
 
 /// A range of a rank from a key to a key.
@@ -165,7 +192,7 @@ pub fn commit(profile: &str, expected: Option<Version>, number: u64) -> Commit {
         profile_id: id(profile),
         expected,
         version: new_version(),
-        record: record(number),
+        record: Some(record(number)),
         ranks: Vec::new(),
         totals: Vec::new(),
     }
@@ -174,7 +201,7 @@ pub fn commit(profile: &str, expected: Option<Version>, number: u64) -> Commit {
 /// A new profile with a key in one rank.
 pub fn ranked(profile: &str, rank: &str, value: f64) -> Commit {
     Commit {
-        ranks: vec![change(rank, None, Some(value))],
+        ranks: vec![(EDITION, vec![change(rank, None, Some(value))])],
         ..commit(profile, None, 1)
     }
 }
@@ -185,7 +212,7 @@ pub async fn commit_one(
     tenant: &Tenant,
     commit: Commit,
 ) -> Result<Committed, StoreError> {
-    let mut results = store.commit(tenant, vec![commit]).await;
+    let mut results = store.commit(tenant, &rollout(), vec![commit]).await;
     assert_eq!(results.len(), 1);
     results.remove(0)
 }
@@ -193,7 +220,7 @@ pub async fn commit_one(
 /// Commits writes that all succeed.
 pub async fn commit_all(store: &impl Store, tenant: &Tenant, commits: Vec<Commit>) {
     let expected = vec![Ok(Committed::Written); commits.len()];
-    assert_eq!(store.commit(tenant, commits).await, expected);
+    assert_eq!(store.commit(tenant, &rollout(), commits).await, expected);
 }
 
 /// Loads one record.
@@ -214,7 +241,7 @@ pub async fn walk(
     let mut cursor = None;
     loop {
         let page = store
-            .page(tenant, range, cursor.as_ref(), page_size)
+            .page(tenant, EDITION, range, cursor.as_ref(), page_size)
             .await
             .unwrap();
         assert_eq!(page.preceding, entries.len() as u64);

@@ -9,15 +9,20 @@ use bellwether::scoring::Tenant;
 use bellwether::store::{Commit, Committed, Cursor, RankPage, Store, TopicTotals, Version};
 
 use super::{
-    Subject, added, all, change, commit, commit_all, commit_one, id, key, new_tenant, range,
-    ranked, walk,
+    EDITION, Subject, added, all, change, commit, commit_all, commit_one, id, key, new_tenant,
+    range, ranked, walk,
 };
 
 pub async fn a_rank_that_nobody_holds_is_empty(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
-    let page = store.page(&tenant, &all("interest"), None, 10).await;
+    let page = store
+        .page(&tenant, EDITION, &all("interest"), None, 10)
+        .await;
     assert_eq!(page, Ok(RankPage::default()));
-    assert_eq!(store.count(&tenant, &[all("interest")]).await, Ok(vec![0]));
+    assert_eq!(
+        store.count(&tenant, EDITION, &[all("interest")]).await,
+        Ok(vec![0])
+    );
 }
 
 pub async fn a_page_is_in_order_of_key_then_id(subject: impl Subject) {
@@ -33,7 +38,10 @@ pub async fn a_page_is_in_order_of_key_then_id(subject: impl Subject) {
         ranked("tiny", "r", -1e12),
     ];
     commit_all(&*store, &tenant, commits).await;
-    let page = store.page(&tenant, &all("r"), None, 100).await.unwrap();
+    let page = store
+        .page(&tenant, EDITION, &all("r"), None, 100)
+        .await
+        .unwrap();
     let order: Vec<_> = page.entries.iter().map(|(_, id)| id.as_str()).collect();
     assert_eq!(order, ["high", "B", "a", "b", "á", "zero", "low", "tiny"]);
 }
@@ -76,11 +84,16 @@ pub async fn a_range_includes_its_start_and_excludes_its_end(subject: impl Subje
         (range("r", -5.0, Some(0.5)), &["p0"]),
     ];
     for (range, expected) in cases {
-        let page = store.page(&tenant, &range, None, 100).await.unwrap();
+        let page = store
+            .page(&tenant, EDITION, &range, None, 100)
+            .await
+            .unwrap();
         let found: Vec<_> = page.entries.iter().map(|(_, id)| id.as_str()).collect();
         assert_eq!(found, expected, "{range:?}");
         assert_eq!(page.total, expected.len() as u64, "{range:?}");
-        let count = store.count(&tenant, std::slice::from_ref(&range)).await;
+        let count = store
+            .count(&tenant, EDITION, std::slice::from_ref(&range))
+            .await;
         assert_eq!(count, Ok(vec![expected.len() as u64]), "{range:?}");
     }
 }
@@ -104,7 +117,7 @@ pub async fn profiles_without_points_come_last_and_are_counted(subject: impl Sub
         range("r", f64::MIN, None),
         range("r", none, Some(none)),
     ];
-    let counts = store.count(&tenant, &ranges).await;
+    let counts = store.count(&tenant, EDITION, &ranges).await;
     assert_eq!(counts, Ok(vec![3, 3, 2, 1, 0]));
 }
 
@@ -119,12 +132,18 @@ pub async fn a_page_says_what_precedes_it_and_the_total(subject: impl Subject) {
         key: key(6.0),
         profile_id: id("p6"),
     };
-    let page = store.page(&tenant, &range, Some(&cursor), 3).await.unwrap();
+    let page = store
+        .page(&tenant, EDITION, &range, Some(&cursor), 3)
+        .await
+        .unwrap();
     assert_eq!(page.preceding, 2);
     assert_eq!(page.total, 6);
     let found: Vec<_> = page.entries.iter().map(|(_, id)| id.as_str()).collect();
     assert_eq!(found, ["p5", "p4", "p3"]);
-    let none = store.page(&tenant, &range, Some(&cursor), 0).await.unwrap();
+    let none = store
+        .page(&tenant, EDITION, &range, Some(&cursor), 0)
+        .await
+        .unwrap();
     assert_eq!((none.preceding, none.total), (2, 6));
     assert!(none.entries.is_empty());
 }
@@ -150,7 +169,10 @@ pub async fn a_cursor_need_not_be_an_entry(subject: impl Subject) {
             key: key(cursor_key),
             profile_id: id(profile),
         };
-        let page = store.page(&tenant, &range, Some(&cursor), 9).await.unwrap();
+        let page = store
+            .page(&tenant, EDITION, &range, Some(&cursor), 9)
+            .await
+            .unwrap();
         let found: Vec<_> = page.entries.iter().map(|(_, id)| id.as_str()).collect();
         assert_eq!(found, expected, "after {cursor:?}");
         assert_eq!((page.preceding, page.total), (preceding, 4), "{cursor:?}");
@@ -161,7 +183,7 @@ pub async fn a_conflict_moves_no_rank(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
     commit_all(&*store, &tenant, vec![ranked("anna", "r", 1.0)]).await;
     let refused = Commit {
-        ranks: vec![change("r", Some(1.0), Some(2.0))],
+        ranks: vec![(EDITION, vec![change("r", Some(1.0), Some(2.0))])],
         totals: vec![added("topic", 1, 1)],
         ..commit("anna", None, 2)
     };
@@ -190,15 +212,21 @@ pub async fn a_commit_sent_again_moves_no_rank(subject: impl Subject) {
 pub async fn a_record_and_its_ranks_move_together(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
     let created = Commit {
-        ranks: vec![change("a", None, Some(1.0)), change("b", None, Some(5.0))],
+        ranks: vec![(
+            EDITION,
+            vec![change("a", None, Some(1.0)), change("b", None, Some(5.0))],
+        )],
         ..commit("anna", None, 1)
     };
     let moved = Commit {
-        ranks: vec![
-            change("a", Some(1.0), Some(2.0)),
-            change("b", Some(5.0), None),
-            change("c", None, Some(f64::NEG_INFINITY)),
-        ],
+        ranks: vec![(
+            EDITION,
+            vec![
+                change("a", Some(1.0), Some(2.0)),
+                change("b", Some(5.0), None),
+                change("c", None, Some(f64::NEG_INFINITY)),
+            ],
+        )],
         ..commit("anna", Some(created.version), 2)
     };
     commit_all(&*store, &tenant, vec![created]).await;
@@ -227,9 +255,9 @@ pub async fn counts_of_several_ranges_are_in_their_order(subject: impl Subject) 
         all("r"),
         all("s"),
     ];
-    let counts = store.count(&tenant, &ranges).await;
+    let counts = store.count(&tenant, EDITION, &ranges).await;
     assert_eq!(counts, Ok(vec![1, 1, 0, 2, 1]));
-    assert_eq!(store.count(&tenant, &[]).await, Ok(vec![]));
+    assert_eq!(store.count(&tenant, EDITION, &[]).await, Ok(vec![]));
 }
 
 /// One profile moves between two ranks and within one: it must stand in one place at
@@ -257,7 +285,7 @@ pub async fn a_moving_profile_is_counted_once(subject: impl Subject) {
             _ => vec![change("left", Some(2.0), Some(1.0))],
         };
         let moved = Commit {
-            ranks,
+            ranks: vec![(EDITION, ranks)],
             ..commit("mover", Some(version), number)
         };
         version = moved.version;
@@ -274,7 +302,10 @@ async fn watch(store: &impl Store, tenant: &Tenant, moving: &AtomicBool) -> u64 
     });
     let mut looks = 0;
     while moving.load(Ordering::Acquire) {
-        let counts = store.count(tenant, ranges.as_flattened()).await.unwrap();
+        let counts = store
+            .count(tenant, EDITION, ranges.as_flattened())
+            .await
+            .unwrap();
         assert_eq!(counts.iter().sum::<u64>(), 1, "{counts:?}");
         looks += 1;
         tokio::task::yield_now().await;

@@ -9,7 +9,7 @@ use bellwether::scoring::{
 use bellwether::store::{Commit, Committed, Store};
 
 use super::{
-    Subject, commit, commit_all, commit_one, id, load_one, new_tenant, new_version, record,
+    Subject, commit, commit_all, commit_one, id, load_one, new_tenant, new_version, record, rollout,
 };
 
 pub async fn an_unknown_profile_is_not_found(subject: impl Subject) {
@@ -111,7 +111,7 @@ pub async fn each_commit_of_a_batch_has_its_own_result(subject: impl Subject) {
         commit("missing", Some(version), 3),
     ];
     batch.extend((0..200).map(|number| commit(&format!("many-{number:03}"), None, number)));
-    let results = store.commit(&tenant, batch).await;
+    let results = store.commit(&tenant, &rollout(), batch).await;
     assert_eq!(results.len(), 203);
     assert_eq!(results[0], Ok(Committed::Written));
     assert_eq!(results[1], Ok(Committed::Written));
@@ -128,7 +128,7 @@ pub async fn each_commit_of_a_batch_has_its_own_result(subject: impl Subject) {
 
 pub async fn an_empty_batch_has_no_results(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
-    assert_eq!(store.commit(&tenant, Vec::new()).await, []);
+    assert_eq!(store.commit(&tenant, &rollout(), Vec::new()).await, []);
     assert_eq!(store.load(&tenant, &[]).await, []);
 }
 
@@ -185,7 +185,7 @@ pub async fn ids_may_be_in_any_script(subject: impl Subject) {
 pub async fn a_record_with_everything_survives(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
     let written = Commit {
-        record: full_record(),
+        record: Some(full_record()),
         ..commit("anna", None, 0)
     };
     commit_all(&*store, &tenant, vec![written]).await;

@@ -1,17 +1,17 @@
 //! Cases of what stays: reopening, and rebuilding the index from the records.
 
-use bellwether::scoring::{RankName, Tenant};
+use bellwether::scoring::{InfluenceCell, RankName, Record, Tenant};
 use bellwether::store::{Commit, IndexEntry, Store, Stored, TopicTotals};
 
 use super::{
-    Subject, added, all, commit, commit_all, id, key, load_one, new_tenant, ranked,
+    EDITION, Subject, added, all, commit, commit_all, id, key, load_one, new_tenant, ranked,
     records::full_record, walk,
 };
 
 pub async fn everything_is_there_after_reopening(subject: impl Subject) {
     let tenant = new_tenant();
     let full = Commit {
-        record: full_record(),
+        record: Some(full_record()),
         ..commit("full", None, 0)
     };
     let first = commit("anna", None, 1);
@@ -58,12 +58,26 @@ fn sample() -> Vec<Commit> {
         .map(|number| {
             let profile = format!("p{number:02}");
             Commit {
-                record: super::record(number),
+                record: Some(with_touches(number)),
                 totals: vec![added("topic", number, 0)],
                 ..ranked(&profile, "r", rank_key(number))
             }
         })
         .collect()
+}
+
+/// A record whose touches are in the totals.
+fn with_touches(number: u64) -> Record {
+    Record {
+        influence: vec![InfluenceCell {
+            topic: "topic".to_owned(),
+            stage: String::new(),
+            credit: 1.0,
+            touches: number,
+            advance_millionths: 0,
+        }],
+        ..super::record(number)
+    }
 }
 
 fn rank_key(event_count: u64) -> f64 {
@@ -80,7 +94,7 @@ async fn index_everything(store: &impl Store, tenant: &Tenant) {
         let Some(stored) = page.last() else { return };
         last = Some(id(stored.profile_id.as_str()));
         let entries = page.iter().map(index_entry).collect();
-        store.index(tenant, entries).await.unwrap();
+        store.index(tenant, EDITION, entries).await.unwrap();
     }
 }
 
@@ -88,8 +102,8 @@ fn index_entry(stored: &Stored) -> IndexEntry {
     let event_count = stored.record.event_count;
     IndexEntry {
         profile_id: stored.profile_id.clone(),
+        version: stored.version,
         ranks: vec![(RankName::new("r"), key(rank_key(event_count)))],
-        totals: vec![added("topic", event_count, 0)],
     }
 }
 

@@ -14,7 +14,7 @@ use proptest::{
 };
 use tokio::{runtime::Handle, task::block_in_place};
 
-use super::{Subject, added, id, key, new_tenant, new_version, record};
+use super::{EDITION, Subject, added, id, key, new_tenant, new_version, record, rollout};
 
 const PROFILES: [&str; 5] = ["a", "aa", "b", "é", "z"];
 const RANKS: [&str; 2] = ["r", "s"];
@@ -159,8 +159,8 @@ impl Model {
             profile_id: id(write.profile),
             expected,
             version: new_version(),
-            record: record(write.event_count),
-            ranks,
+            record: Some(record(write.event_count)),
+            ranks: vec![(EDITION, ranks)],
             totals: vec![added(write.topic, write.touches, 0)],
         }
     }
@@ -220,7 +220,7 @@ async fn compare(store: &impl Store, operations: &[Operation]) {
         match operation {
             Operation::Commit(writes) => {
                 let commits: Vec<_> = writes.iter().map(|write| model.commit(write)).collect();
-                let results = store.commit(&tenant, commits.clone()).await;
+                let results = store.commit(&tenant, &rollout(), commits.clone()).await;
                 let expected: Vec<_> = writes
                     .iter()
                     .zip(&commits)
@@ -236,7 +236,9 @@ async fn compare(store: &impl Store, operations: &[Operation]) {
             }
             Operation::Repeat => {
                 let expected = vec![Ok(Committed::Written); last_written.len()];
-                let results = store.commit(&tenant, last_written.clone()).await;
+                let results = store
+                    .commit(&tenant, &rollout(), last_written.clone())
+                    .await;
                 assert_eq!(results, expected);
             }
             Operation::Page {
@@ -248,11 +250,13 @@ async fn compare(store: &impl Store, operations: &[Operation]) {
                     key: key(value),
                     profile_id: id(profile),
                 });
-                let page = store.page(&tenant, range, after.as_ref(), *limit).await;
+                let page = store
+                    .page(&tenant, EDITION, range, after.as_ref(), *limit)
+                    .await;
                 assert_eq!(page, Ok(model.page(range, *cursor, *limit)));
             }
             Operation::Count(ranges) => {
-                let counts = store.count(&tenant, ranges).await.unwrap();
+                let counts = store.count(&tenant, EDITION, ranges).await.unwrap();
                 let entries = ranges.iter().map(|range| model.entries(range).len() as u64);
                 assert_eq!(counts, entries.collect::<Vec<_>>());
             }
@@ -291,7 +295,7 @@ async fn compare_all(store: &impl Store, tenant: &Tenant, model: &Model) {
             rank: RankName::new(rank),
             keys: KeyRange::ALL,
         };
-        let page = store.page(tenant, &range, None, 100).await;
+        let page = store.page(tenant, EDITION, &range, None, 100).await;
         assert_eq!(page, Ok(model.page(&range, None, 100)));
     }
     let totals = store.totals(tenant, &TOPICS.map(str::to_owned)).await;

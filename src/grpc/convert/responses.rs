@@ -274,8 +274,9 @@ mod tests {
             total: 9,
             next,
             as_of: Timestamp::EPOCH,
+            model: Fingerprint(1),
         };
-        let last = segment_page(page(None), query, 1);
+        let last = segment_page(page(None), query);
         assert_eq!(last.next_page_token, "");
         assert_eq!(last.total_size, 9);
         assert_eq!(last.profiles[0].rank, 3);
@@ -284,10 +285,10 @@ mod tests {
             key: RankKey::NO_POINTS,
             profile_id: ProfileId::new("ann").unwrap(),
         };
-        let more = segment_page(page(Some(after.clone())), query, 1);
+        let more = segment_page(page(Some(after.clone())), query);
         let token = PageToken::decode(&more.next_page_token).unwrap();
         assert_eq!(token.after, after);
-        assert_eq!((token.query, token.fingerprint), (query, 1));
+        assert_eq!((token.query, token.model), (query, Fingerprint(1)));
     }
 
     #[test]

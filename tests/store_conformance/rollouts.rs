@@ -1,0 +1,291 @@
+//! Cases of models: rollouts, the fence, building ranks beside others, dropping.
+
+use std::time::Duration;
+
+use bellwether::{
+    scoring::{Fingerprint, RankName},
+    store::{
+        Commit, Committed, Edition, IndexEntry, Rollout, SavedModel, Store, StoreError, Stored,
+    },
+};
+
+use super::{
+    EDITION, Subject, added, all, change, commit, commit_all, commit_one, id, key, load_one,
+    new_tenant, new_version, ranked, rollout, walk,
+};
+
+const NEXT_MODEL: Fingerprint = Fingerprint(2);
+
+fn saved(fingerprint: Fingerprint) -> SavedModel {
+    SavedModel {
+        fingerprint,
+        source: "[scores.intérêt]\nhalf_life = \"7d\"\n".to_owned(),
+        ranks: vec![RankName::new("r"), RankName::new("s")],
+    }
+}
+
+pub async fn a_tenant_without_models_has_a_rollout_of_epoch_zero(subject: impl Subject) {
+    let (store, tenant) = (subject.store(), new_tenant());
+    assert_eq!(store.rollout(&tenant).await, Ok(Rollout::default()));
+    assert_eq!(store.model(&tenant, NEXT_MODEL).await, Ok(None));
+}
+
+pub async fn a_rollout_replaces_the_one_before_it_and_no_other(subject: impl Subject) {
+    let (store, tenant) = (subject.store(), new_tenant());
+    let first = rollout();
+    let second = first.propose(NEXT_MODEL);
+    assert_eq!(store.set_rollout(&tenant, &second).await, Ok(false));
+    assert_eq!(store.set_rollout(&tenant, &first).await, Ok(true));
+    assert_eq!(store.set_rollout(&tenant, &second).await, Ok(true));
+    let other = first.propose(Fingerprint(3));
+    assert_eq!(store.set_rollout(&tenant, &other).await, Ok(false));
+    assert_eq!(store.set_rollout(&tenant, &first).await, Ok(false));
+    assert_eq!(store.rollout(&tenant).await, Ok(second));
+}
+
+pub async fn a_rollout_set_again_is_still_the_tenants(subject: impl Subject) {
+    let (store, tenant) = (subject.store(), new_tenant());
+    for _ in 0..2 {
+        assert_eq!(store.set_rollout(&tenant, &rollout()).await, Ok(true));
+    }
+    assert_eq!(store.rollout(&tenant).await, Ok(rollout()));
+}
+
+pub async fn a_saved_model_is_read_back(subject: impl Subject) {
+    let (store, tenant) = (subject.store(), new_tenant());
+    for _ in 0..2 {
+        let model = saved(NEXT_MODEL);
+        store.save_model(&tenant, &model).await.unwrap();
+        assert_eq!(store.model(&tenant, NEXT_MODEL).await, Ok(Some(model)));
+    }
+    assert_eq!(store.model(&tenant, EDITION.model).await, Ok(None));
+}
+
+pub async fn a_commit_of_an_earlier_epoch_is_refused(subject: impl Subject) {
+    let (store, tenant) = (subject.store(), new_tenant());
+    commit_all(&*store, &tenant, vec![ranked("anna", "r", 1.0)]).await;
+    let next = rollout().propose(NEXT_MODEL);
+    store.fence(&tenant, &next).await.unwrap();
+    let late = vec![ranked("ben", "r", 2.0), ranked("cleo", "r", 3.0)];
+    let refused = store.commit(&tenant, &rollout(), late).await;
+    assert_eq!(refused, vec![Err(StoreError::Superseded); 2]);
+    assert_eq!(load_one(&*store, &tenant, "ben").await, None);
+    assert_eq!(walk(&*store, &tenant, &all("r"), 9).await.len(), 1);
+    // A fence of an earlier epoch does not lower it.
+    let lowered = store.fence(&tenant, &rollout()).await;
+    assert!(matches!(lowered, Ok(()) | Err(StoreError::Superseded)));
+    let late = vec![ranked("ben", "r", 2.0)];
+    let refused = store.commit(&tenant, &rollout(), late).await;
+    assert_eq!(refused, [Err(StoreError::Superseded)]);
+    let current = vec![ranked("ben", "r", 2.0)];
+    let written = store.commit(&tenant, &next, current).await;
+    assert_eq!(written, [Ok(Committed::Written)]);
+}
+
+pub async fn a_commit_of_a_later_epoch_counts_from_then_on(subject: impl Subject) {
+    let (store, tenant) = (subject.store(), new_tenant());
+    let first = commit("anna", None, 1);
+    let second = commit("anna", Some(first.version), 2);
+    let third = commit("anna", Some(second.version), 3);
+    commit_all(&*store, &tenant, vec![first]).await;
+    let next = rollout().propose(NEXT_MODEL);
+    let written = store.commit(&tenant, &next, vec![second.clone()]).await;
+    assert_eq!(written, [Ok(Committed::Written)]);
+    let refused = store.commit(&tenant, &rollout(), vec![third]).await;
+    assert_eq!(refused, [Err(StoreError::Superseded)]);
+    let stored = load_one(&*store, &tenant, "anna").await.unwrap();
+    assert_eq!(stored.version, second.version);
+}
+
+pub async fn an_edition_that_is_not_maintained_is_not_read(subject: impl Subject) {
+    let (store, tenant) = (subject.store(), new_tenant());
+    commit_all(&*store, &tenant, vec![ranked("anna", "r", 1.0)]).await;
+    let proposed = rollout().propose(NEXT_MODEL);
+    store.fence(&tenant, &proposed).await.unwrap();
+    assert_eq!(walk(&*store, &tenant, &all("r"), 9).await.len(), 1);
+    let promoted = proposed.promote();
+    store.fence(&tenant, &promoted).await.unwrap();
+    let page = store.page(&tenant, EDITION, &all("r"), None, 9).await;
+    assert_eq!(page, Err(StoreError::Superseded));
+    let count = store.count(&tenant, EDITION, &[all("r")]).await;
+    assert_eq!(count, Err(StoreError::Superseded));
+    let active = promoted.active.unwrap();
+    let page = store.page(&tenant, active, &all("r"), None, 9).await;
+    assert_eq!(page.unwrap().total, 0);
+}
+
+pub async fn editions_of_a_rank_are_apart(subject: impl Subject) {
+    let (store, tenant) = (subject.store(), new_tenant());
+    let both = rollout().propose(NEXT_MODEL);
+    let candidate = both.candidate.unwrap();
+    let moves = |value| vec![change("r", None, Some(value))];
+    let commits = vec![Commit {
+        ranks: vec![(EDITION, moves(1.0)), (candidate, moves(7.0))],
+        ..commit("anna", None, 1)
+    }];
+    let written = store.commit(&tenant, &both, commits).await;
+    assert_eq!(written, [Ok(Committed::Written)]);
+    for (edition, value) in [(EDITION, 1.0), (candidate, 7.0)] {
+        let page = store.page(&tenant, edition, &all("r"), None, 9).await;
+        assert_eq!(page.unwrap().entries, [(key(value), id("anna"))]);
+    }
+}
+
+fn entry(stored: &Stored, value: f64) -> IndexEntry {
+    IndexEntry {
+        profile_id: stored.profile_id.clone(),
+        version: stored.version,
+        ranks: vec![(RankName::new("r"), key(value))],
+    }
+}
+
+pub async fn indexing_leaves_out_what_was_written_since(subject: impl Subject) {
+    let (store, tenant) = (subject.store(), new_tenant());
+    let commits = ["anna", "ben", "cleo"].map(|name| ranked(name, "r", 1.0));
+    commit_all(&*store, &tenant, commits.to_vec()).await;
+    let both = rollout().propose(NEXT_MODEL);
+    let candidate = both.candidate.unwrap();
+    store.fence(&tenant, &both).await.unwrap();
+    let scanned = store.scan(&tenant, None, 9).await.unwrap();
+    // Written since, by somebody who maintains both.
+    let ben = Commit {
+        ranks: vec![(candidate, vec![change("r", Some(4.0), Some(5.0))])],
+        ..commit("ben", Some(scanned[1].version), 2)
+    };
+    let cleo = Commit {
+        record: None,
+        ranks: vec![
+            (EDITION, vec![change("r", Some(1.0), None)]),
+            (candidate, vec![change("r", Some(4.0), None)]),
+        ],
+        ..commit("cleo", Some(scanned[2].version), 0)
+    };
+    let written = store.commit(&tenant, &both, vec![ben, cleo]).await;
+    assert_eq!(written, vec![Ok(Committed::Written); 2]);
+    for _ in 0..2 {
+        let entries = scanned.iter().map(|stored| entry(stored, 4.0)).collect();
+        store.index(&tenant, candidate, entries).await.unwrap();
+        let page = store.page(&tenant, candidate, &all("r"), None, 9).await;
+        let expected = [(key(5.0), id("ben")), (key(4.0), id("anna"))];
+        assert_eq!(page.unwrap().entries, expected);
+    }
+}
+
+pub async fn indexing_an_edition_that_is_not_maintained_is_refused(subject: impl Subject) {
+    let (store, tenant) = (subject.store(), new_tenant());
+    commit_all(&*store, &tenant, vec![ranked("anna", "r", 1.0)]).await;
+    let abandoned = rollout().propose(NEXT_MODEL);
+    let replaced = abandoned.propose(Fingerprint(3));
+    store.fence(&tenant, &replaced).await.unwrap();
+    let scanned = store.scan(&tenant, None, 9).await.unwrap();
+    let entries = vec![entry(&scanned[0], 1.0)];
+    let edition = abandoned.candidate.unwrap();
+    let refused = store.index(&tenant, edition, entries).await;
+    assert_eq!(refused, Err(StoreError::Superseded));
+}
+
+pub async fn what_was_indexed_is_remembered(subject: impl Subject) {
+    let (store, tenant) = (subject.store(), new_tenant());
+    let commits = ["anna", "ben"].map(|name| ranked(name, "r", 1.0));
+    commit_all(&*store, &tenant, commits.to_vec()).await;
+    let both = rollout().propose(NEXT_MODEL);
+    let candidate = both.candidate.unwrap();
+    store.fence(&tenant, &both).await.unwrap();
+    assert_eq!(store.indexed_to(&tenant, candidate).await, Ok(None));
+    let scanned = store.scan(&tenant, None, 9).await.unwrap();
+    for stored in &scanned {
+        let entries = vec![entry(stored, 1.0)];
+        store.index(&tenant, candidate, entries).await.unwrap();
+        let last = store.indexed_to(&tenant, candidate).await;
+        assert_eq!(last, Ok(Some(stored.profile_id.clone())));
+    }
+    let later = Edition {
+        number: candidate.number + 1,
+        ..candidate
+    };
+    assert_eq!(store.indexed_to(&tenant, later).await, Ok(None));
+}
+
+pub async fn dropped_ranks_are_gone_and_the_others_are_there(subject: impl Subject) {
+    let (store, tenant) = (subject.store(), new_tenant());
+    let both = rollout().propose(NEXT_MODEL);
+    let candidate = both.candidate.unwrap();
+    let moves = vec![change("r", None, Some(1.0)), change("s", None, Some(2.0))];
+    let commits = vec![Commit {
+        ranks: vec![(EDITION, moves.clone()), (candidate, moves)],
+        ..commit("anna", None, 1)
+    }];
+    store.commit(&tenant, &both, commits).await;
+    let names = ["r", "s"].map(RankName::new);
+    store.drop_ranks(&tenant, EDITION, &names).await.unwrap();
+    store.drop_ranks(&tenant, EDITION, &names).await.unwrap();
+    for (edition, total) in [(EDITION, 0), (candidate, 1)] {
+        let counts = store.count(&tenant, edition, &[all("r"), all("s")]).await;
+        assert_eq!(counts, Ok(vec![total; 2]));
+    }
+}
+
+pub async fn a_dropped_record_leaves_nothing(subject: impl Subject) {
+    let (store, tenant) = (subject.store(), new_tenant());
+    let written = ranked("anna", "r", 1.0);
+    let other = ranked("ben", "r", 0.0);
+    let dropping = Commit {
+        record: None,
+        ranks: vec![(EDITION, vec![change("r", Some(1.0), None)])],
+        ..commit("anna", Some(written.version), 0)
+    };
+    let stale = Commit {
+        expected: Some(new_version()),
+        version: new_version(),
+        ..dropping.clone()
+    };
+    commit_all(&*store, &tenant, vec![written, other]).await;
+    let conflict = commit_one(&*store, &tenant, stale).await;
+    assert_eq!(conflict, Ok(Committed::Conflict));
+    for _ in 0..2 {
+        commit_all(&*store, &tenant, vec![dropping.clone()]).await;
+        assert_eq!(load_one(&*store, &tenant, "anna").await, None);
+        let page = walk(&*store, &tenant, &all("r"), 9).await;
+        assert_eq!(page, [(0.0, "ben".to_owned())]);
+        let scanned = store.scan(&tenant, None, 9).await.unwrap();
+        assert_eq!(scanned.len(), 1);
+    }
+    let again = Commit {
+        totals: vec![added("topic", 1, 0)],
+        ..ranked("anna", "r", 3.0)
+    };
+    commit_all(&*store, &tenant, vec![again]).await;
+    assert_eq!(walk(&*store, &tenant, &all("r"), 9).await.len(), 2);
+}
+
+pub async fn the_right_to_build_is_one_servers(subject: impl Subject) {
+    let (store, tenant) = (subject.store(), new_tenant());
+    let (first, second) = (new_version().0, new_version().0);
+    let long = Duration::from_secs(60);
+    assert_eq!(store.lease(&tenant, first, long).await, Ok(true));
+    assert_eq!(store.lease(&tenant, first, long).await, Ok(true));
+    let other = store.lease(&tenant, second, long).await.unwrap();
+    // One process has an embedded store for itself.
+    assert_eq!(other, !subject.is_shared());
+    let elsewhere = store.lease(&new_tenant(), second, long).await;
+    assert_eq!(elsewhere, Ok(true));
+}
+
+pub async fn servers_know_of_each_other(subject: impl Subject) {
+    let store = subject.store();
+    let (first, second) = (new_version().0, new_version().0);
+    let long = Duration::from_secs(60);
+    let alone = store.announce(first, long).await.unwrap();
+    let others = store.announce(second, long).await.unwrap();
+    if subject.is_shared() {
+        // Other cases may announce servers of their own.
+        assert!(others > alone || others >= 1, "{alone} and then {others}");
+        let again = store.announce(first, long).await.unwrap();
+        assert!(again >= 1, "{again}");
+        let gone = Duration::from_millis(1);
+        store.announce(first, gone).await.unwrap();
+        store.announce(second, gone).await.unwrap();
+    } else {
+        assert_eq!((alone, others), (0, 0));
+    }
+}
