@@ -8,6 +8,7 @@ use std::{
     os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::Mutex,
 };
 
 use bellwether::{
@@ -77,8 +78,13 @@ fn child_directory() -> Option<PathBuf> {
     env::var_os(CHILD_DIRECTORY).map(PathBuf::from)
 }
 
+/// Held while a process is made: until it runs its program it holds the open files of this
+/// one, locks too.
+static SPAWNING: Mutex<()> = Mutex::new(());
+
 /// Runs one test of this file in a process of its own, behind a shell's `prelude`.
 fn spawn(test: &str, directory: &Path, prelude: &str) -> Child {
+    let _spawning = SPAWNING.lock().unwrap();
     let script = format!("{prelude} exec \"$0\" --exact {test} --nocapture");
     Command::new("sh")
         .args(["-c", &script])
@@ -194,6 +200,7 @@ async fn a_second_process_is_refused_with_the_name_of_the_directory() {
     let printed = String::from_utf8(output.stdout).unwrap();
     let expected = format!("another process is using {}", directory.path().display());
     assert!(printed.contains(&expected), "{printed}");
+    let _nobody_spawns = SPAWNING.lock().unwrap();
     drop(store);
     assert!(Embedded::open(directory.path()).is_ok());
 }

@@ -6,6 +6,7 @@ mod error;
 mod lanes;
 mod lineup;
 mod models;
+mod rankings;
 mod read;
 mod rollouts;
 mod round;
@@ -18,7 +19,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use error::ServiceError;
 pub use models::{Models, ModelsError};
-pub use read::{Funnel, InfluencerPage, InfluencerQuery, SegmentPage, SegmentQuery, View};
+pub use rankings::{Funnel, InfluencerPage, InfluencerQuery, SegmentPage, SegmentQuery};
+pub use read::View;
 pub use write::{PendingScores, ProfileUpdate, Scored};
 
 use crate::{

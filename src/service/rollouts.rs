@@ -60,7 +60,7 @@ impl<S: Store> Shell<S> {
             if rollout.maintained().any(|edition| edition.model == model) {
                 return Ok(rollout);
             }
-            if rollout.active.is_some() && rollout.superseded.contains(&model) {
+            if rollout.active.is_some() && rollout.has_superseded(model) {
                 tracing::warn!(%tenant, configured = %model, "the configured model was superseded by another one, which is served");
                 return Ok(rollout);
             }

@@ -2,18 +2,49 @@
 //! built. Every change is a new epoch, and a commit of an earlier epoch is refused, so that
 //! no commit leaves out a rank that somebody reads.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::scoring::{Fingerprint, RankName};
 
 /// One building of the ranks of a model. Unique for ever within a tenant, so that what is
 /// left of an earlier building is never taken for part of a later one.
+/// As text, the number and the fingerprint in hexadecimal digits: `2:00f1a3…`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct Edition {
     /// The epoch that the building began in.
     pub number: u64,
     /// The model.
     pub model: Fingerprint,
+}
+
+impl fmt::Display for Edition {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}:{}", self.number, self.model)
+    }
+}
+
+impl From<Edition> for String {
+    fn from(edition: Edition) -> Self {
+        edition.to_string()
+    }
+}
+
+impl TryFrom<String> for Edition {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let read = || {
+            let (number, model) = text.split_once(':')?;
+            Some(Self {
+                number: number.parse().ok()?,
+                model: Fingerprint(u64::from_str_radix(model, 16).ok()?),
+            })
+        };
+        read().ok_or("an edition is a number, a colon and a fingerprint")
+    }
 }
 
 /// The models of a tenant.
@@ -30,18 +61,24 @@ pub struct Rollout {
     /// Editions whose ranks nobody maintains any more and which are still to be deleted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub discarded: Vec<Edition>,
-    /// Models that were active or candidates, the latest last.
+    /// The last editions of models that were active or candidates and are no more, the latest
+    /// last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub superseded: Vec<Fingerprint>,
+    pub superseded: Vec<Edition>,
 }
 
-/// Models that a rollout remembers as superseded.
+/// Editions that a rollout remembers as superseded.
 const MAX_SUPERSEDED: usize = 64;
 
 impl Rollout {
     /// The editions whose ranks every commit maintains.
     pub fn maintained(&self) -> impl Iterator<Item = Edition> {
         self.active.into_iter().chain(self.candidate)
+    }
+
+    /// Whether a model was the tenant's and no longer is.
+    pub fn has_superseded(&self, model: Fingerprint) -> bool {
+        self.superseded.iter().any(|edition| edition.model == model)
     }
 
     /// Begins to build the ranks of a model; a candidate that was not finished is discarded.
@@ -90,10 +127,11 @@ impl Rollout {
     fn discard(&mut self, replaced: Option<Edition>) {
         if let Some(edition) = replaced {
             self.discarded.push(edition);
-            self.superseded.push(edition.model);
+            self.superseded.push(edition);
         }
         let maintained: Vec<Fingerprint> = self.maintained().map(|edition| edition.model).collect();
-        self.superseded.retain(|model| !maintained.contains(model));
+        self.superseded
+            .retain(|edition| !maintained.contains(&edition.model));
         let excess = self.superseded.len().saturating_sub(MAX_SUPERSEDED);
         self.superseded.drain(..excess);
     }
@@ -150,7 +188,7 @@ mod tests {
         assert_eq!(promoted.epoch, 3);
         assert_eq!(promoted.active, Some(edition(2, NEW)));
         assert_eq!(promoted.discarded, [edition(1, OLD)]);
-        assert_eq!(promoted.superseded, [OLD]);
+        assert_eq!(promoted.superseded, [edition(1, OLD)]);
         assert_eq!(promoted.forget_discarded().discarded, []);
     }
 
@@ -159,7 +197,7 @@ mod tests {
         let there = Rollout::begin(OLD).propose(NEW).promote();
         let back = there.propose(OLD).promote();
         assert_eq!(back.active, Some(edition(4, OLD)));
-        assert_eq!(back.superseded, [NEW]);
+        assert_eq!(back.superseded, [edition(2, NEW)]);
     }
 
     #[test]
@@ -167,7 +205,7 @@ mod tests {
         let replaced = Rollout::begin(OLD).propose(NEW).propose(Fingerprint(3));
         assert_eq!(replaced.candidate, Some(edition(3, Fingerprint(3))));
         assert_eq!(replaced.discarded, [edition(2, NEW)]);
-        assert_eq!(replaced.superseded, [NEW]);
+        assert_eq!(replaced.superseded, [edition(2, NEW)]);
         assert_eq!(replaced.active, Some(edition(1, OLD)));
     }
 

@@ -15,7 +15,7 @@ const ROOMS: [(&str, &[&str]); 10] = [
     ("config", &["limits"]),
     ("telemetry", &["config", "limits"]),
     ("store", &["scoring", "proto"]),
-    ("service", &["scoring", "store", "telemetry"]),
+    ("service", &["scoring", "limits", "store", "telemetry"]),
     (
         "grpc",
         &[
@@ -30,7 +30,7 @@ const ROOMS: [(&str, &[&str]); 10] = [
     ),
     (
         "server",
-        &["config", "telemetry", "store", "service", "grpc"],
+        &["scoring", "config", "telemetry", "store", "service", "grpc"],
     ),
     (
         "cli",

@@ -16,7 +16,6 @@ mod topics;
 use std::{collections::HashMap, fmt};
 
 pub use mistake::Mistake;
-use serde::{Deserialize, Serialize};
 
 pub(crate) use condition::{Evaluator, Expression, Failed};
 pub(crate) use facts::Facts;
@@ -26,29 +25,12 @@ pub(crate) use topics::Topics;
 use super::{HalfLife, RankName, Slope};
 
 /// A hash of what a model says. As text, 16 hexadecimal digits.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
-#[serde(into = "String", try_from = "String")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fingerprint(pub u64);
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{:016x}", self.0)
-    }
-}
-
-impl From<Fingerprint> for String {
-    fn from(fingerprint: Fingerprint) -> Self {
-        fingerprint.to_string()
-    }
-}
-
-impl TryFrom<String> for Fingerprint {
-    type Error = std::num::ParseIntError;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        u64::from_str_radix(&text, 16).map(Self)
     }
 }
 
