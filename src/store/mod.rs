@@ -3,6 +3,7 @@
 
 pub mod codec;
 pub mod embedded;
+pub mod redis;
 mod rollout;
 
 use std::{future::Future, time::Duration};

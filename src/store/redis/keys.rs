@@ -1,0 +1,188 @@
+//! Every key of the store. All keys of a partition begin with `{tenant:partition}`, which
+//! Redis Cluster hashes alone, so that a script may touch all of them; those of a tenant
+//! begin with `{tenant}`.
+
+use std::fmt::Write as _;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::scoring::{Fingerprint, ProfileId, RankName, Tenant};
+
+/// The marker of a database: format and number of partitions.
+pub const MARKER: &str = "bellwether";
+/// Every tenant.
+pub const TENANTS: &str = "bellwether:tenants";
+/// The servers that serve, by the time until which they do.
+pub const SERVERS: &str = "bellwether:servers";
+
+/// The partition of a profile, of so many.
+pub fn partition_of(profile_id: &ProfileId, partitions: u32) -> u32 {
+    let partition = xxh3_64(profile_id.as_str().as_bytes()) % u64::from(partitions.max(1));
+    // Less than a 32-bit number.
+    u32::try_from(partition).unwrap_or_default()
+}
+
+/// The keys of one partition of a tenant, made one at a time in one buffer.
+pub struct PartitionKeys {
+    text: String,
+    prefix_bytes: usize,
+}
+
+impl PartitionKeys {
+    /// The keys of this partition.
+    pub fn new(tenant: &Tenant, partition: u32) -> Self {
+        let mut text = String::with_capacity(tenant.as_str().len() + 64);
+        text.push('{');
+        text.push_str(tenant.as_str());
+        // Writing to a string cannot fail.
+        let _ = write!(text, ":{partition}}}:");
+        let prefix_bytes = text.len();
+        Self { text, prefix_bytes }
+    }
+
+    /// What all keys of the partition begin with: where Redis Cluster keeps them.
+    pub fn home(&self) -> &str {
+        &self.text[..self.prefix_bytes]
+    }
+
+    /// A string: the version, then the encoded record.
+    pub fn record(&mut self, profile_id: &ProfileId) -> &str {
+        self.key("profile:", profile_id.as_str())
+    }
+
+    /// A sorted set of all profile ids, all of score 0.
+    pub fn ids(&mut self) -> &str {
+        self.key("ids", "")
+    }
+
+    /// A sorted set of profile ids; the score is minus the rank key.
+    pub fn rank(&mut self, edition: u64, rank: &RankName) -> &str {
+        self.text.truncate(self.prefix_bytes);
+        // Writing to a string cannot fail.
+        let _ = write!(self.text, "rank:{edition}:{rank}");
+        &self.text
+    }
+
+    /// A hash of integers, see [`touches_field`] and [`advances_field`].
+    pub fn totals(&mut self) -> &str {
+        self.key("totals", "")
+    }
+
+    /// A string: the latest epoch, then the numbers of the editions maintained at it.
+    pub fn fence(&mut self) -> &str {
+        self.key("fence", "")
+    }
+
+    fn key(&mut self, kind: &str, name: &str) -> &str {
+        self.text.truncate(self.prefix_bytes);
+        self.text.push_str(kind);
+        self.text.push_str(name);
+        &self.text
+    }
+}
+
+/// The field of a topic's touches.
+pub fn touches_field(topic: &str) -> String {
+    format!("{topic}:touches")
+}
+
+/// The field of a topic's advances, in millionths.
+pub fn advances_field(topic: &str) -> String {
+    format!("{topic}:advances")
+}
+
+/// A string: the tenant's rollout as JSON.
+pub fn rollout(tenant: &Tenant) -> String {
+    format!("{{{tenant}}}:rollout")
+}
+
+/// A hash: the source of a model and the names of its ranks as a JSON list.
+pub fn model(tenant: &Tenant, fingerprint: Fingerprint) -> String {
+    format!("{{{tenant}}}:model:{fingerprint}")
+}
+
+/// A string: the last profile that is indexed in an edition.
+pub fn indexed(tenant: &Tenant, edition: u64) -> String {
+    format!("{{{tenant}}}:indexed:{edition}")
+}
+
+/// A string: which server builds the tenant's ranks.
+pub fn builder(tenant: &Tenant) -> String {
+    format!("{{{tenant}}}:builder")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use redis::cluster_routing::Slot;
+
+    use super::*;
+
+    fn tenant() -> Tenant {
+        Tenant::new("shop-1").unwrap()
+    }
+
+    fn id(text: &str) -> ProfileId {
+        ProfileId::new(text).unwrap()
+    }
+
+    #[test]
+    fn keys_are_what_is_documented() {
+        let mut keys = PartitionKeys::new(&tenant(), 7);
+        let rank = RankName::new("segment/hot");
+        assert_eq!(keys.record(&id("zoë {1}")), "{shop-1:7}:profile:zoë {1}");
+        assert_eq!(keys.rank(12, &rank), "{shop-1:7}:rank:12:segment/hot");
+        assert_eq!(keys.ids(), "{shop-1:7}:ids");
+        assert_eq!(keys.totals(), "{shop-1:7}:totals");
+        assert_eq!(keys.fence(), "{shop-1:7}:fence");
+        assert_eq!(keys.home(), "{shop-1:7}:");
+        assert_eq!(rollout(&tenant()), "{shop-1}:rollout");
+        assert_eq!(builder(&tenant()), "{shop-1}:builder");
+        assert_eq!(indexed(&tenant(), 3), "{shop-1}:indexed:3");
+        let model = model(&tenant(), Fingerprint(255));
+        assert_eq!(model, "{shop-1}:model:00000000000000ff");
+    }
+
+    #[test]
+    fn all_keys_of_a_partition_are_in_one_slot_of_a_cluster() {
+        let mut keys = PartitionKeys::new(&tenant(), 3);
+        let home = Slot::for_key(keys.home());
+        for profile_id in ["a", "}{", "{other}", "{}", "Zoë 🦀"] {
+            assert_eq!(Slot::for_key(keys.record(&id(profile_id))), home);
+            assert_eq!(
+                Slot::for_key(keys.rank(1, &RankName::new(profile_id))),
+                home
+            );
+        }
+        assert_eq!(Slot::for_key(keys.ids()), home);
+        assert_eq!(Slot::for_key(keys.totals()), home);
+        assert_eq!(Slot::for_key(keys.fence()), home);
+    }
+
+    #[test]
+    fn partitions_of_a_tenant_lie_in_different_slots() {
+        let slots: HashSet<String> = (0..16)
+            .map(|partition| {
+                let keys = PartitionKeys::new(&tenant(), partition);
+                format!("{:?}", Slot::for_key(keys.home()))
+            })
+            .collect();
+        assert_eq!(slots.len(), 16);
+    }
+
+    #[test]
+    fn profiles_spread_over_all_partitions_and_stay_where_they_are() {
+        let mut counts = [0; 16];
+        for number in 0..16_000 {
+            counts[partition_of(&id(&format!("profile-{number}")), 16) as usize] += 1;
+        }
+        assert!(
+            counts.iter().all(|count| (800..1_200).contains(count)),
+            "{counts:?}"
+        );
+        // Fixed for ever: what is stored is found by it.
+        assert_eq!(partition_of(&id("profile-1"), 16), 4);
+        assert_eq!(partition_of(&id("zoë"), 4_096), 3_746);
+    }
+}

@@ -1,0 +1,280 @@
+//! The store in Redis 7.0 or later, one server or a cluster, for any number of processes.
+//!
+//! The profiles of a tenant are spread over partitions, whose keys a cluster keeps together:
+//! what belongs together is one script of one partition. What asks for all partitions merges
+//! their answers. [`keys`] names every key, `scripts/` holds every script.
+
+mod address;
+mod commits;
+mod connection;
+mod failure;
+mod keys;
+mod merge;
+mod opening;
+mod pages;
+mod records;
+mod rollouts;
+mod scripts;
+
+use std::{path::PathBuf, time::Duration};
+
+use redis::Value;
+
+pub use self::address::RedisAddress;
+use self::{connection::Connection, keys::PartitionKeys};
+use super::{
+    Commit, Committed, Cursor, Edition, IndexEntry, RankPage, RankRange, Rollout, SavedModel,
+    Store, StoreError, Stored, TopicTotals,
+};
+use crate::scoring::{Fingerprint, ProfileId, RankName, Tenant};
+
+/// How a store in Redis is reached.
+#[derive(Clone, Debug)]
+pub struct RedisSettings {
+    /// Where it is.
+    pub address: RedisAddress,
+    /// A file of certificates (PEM) to trust in place of those of the system, for TLS.
+    pub certificate_authorities: Option<PathBuf>,
+    /// Into how many partitions the profiles of a tenant are spread, 1 to 4096. Fixed by the
+    /// first start on an empty database.
+    pub partitions: u32,
+    /// How long a call may take, more than 0.
+    pub response_timeout: Duration,
+    /// How long making a connection may take, more than 0.
+    pub connection_timeout: Duration,
+    /// How many replicas must have a commit before it counts as durable; 0 does not ask.
+    pub wait_replicas: u32,
+}
+
+/// Partitions unless configured.
+pub const DEFAULT_PARTITIONS: u32 = 16;
+/// The most partitions.
+pub const MAX_PARTITIONS: u32 = 4_096;
+/// How long a call or making a connection may take unless configured.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1);
+
+impl RedisSettings {
+    /// The settings of this address, else as usual.
+    pub fn new(address: RedisAddress) -> Self {
+        Self {
+            address,
+            certificate_authorities: None,
+            partitions: DEFAULT_PARTITIONS,
+            response_timeout: DEFAULT_TIMEOUT,
+            connection_timeout: DEFAULT_TIMEOUT,
+            wait_replicas: 0,
+        }
+    }
+}
+
+/// A store in Redis.
+pub struct Redis {
+    connection: Connection,
+    partitions: u32,
+}
+
+impl Redis {
+    /// Connects and checks that the server can serve: its version, that it never evicts, and
+    /// that the database is ours and spread as configured; an empty one is made ours.
+    pub async fn open(settings: &RedisSettings) -> Result<Self, StoreError> {
+        Ok(Self {
+            connection: opening::open(settings).await?,
+            partitions: settings.partitions,
+        })
+    }
+
+    /// The keys of every partition.
+    fn partitions_of(&self, tenant: &Tenant) -> impl Iterator<Item = PartitionKeys> {
+        (0..self.partitions).map(move |partition| PartitionKeys::new(tenant, partition))
+    }
+
+    /// The keys of the partition of a profile.
+    fn partition_of(&self, tenant: &Tenant, profile_id: &ProfileId) -> PartitionKeys {
+        PartitionKeys::new(tenant, keys::partition_of(profile_id, self.partitions))
+    }
+
+    /// The positions of items by the partition of their profile, in ascending order.
+    fn by_partition<'a>(
+        &self,
+        profile_ids: impl Iterator<Item = &'a ProfileId>,
+    ) -> Vec<(u32, Vec<usize>)> {
+        let mut partitions = std::collections::BTreeMap::<u32, Vec<usize>>::new();
+        for (position, profile_id) in profile_ids.enumerate() {
+            let partition = keys::partition_of(profile_id, self.partitions);
+            partitions.entry(partition).or_default().push(position);
+        }
+        partitions.into_iter().collect()
+    }
+}
+
+impl Store for Redis {
+    async fn load(
+        &self,
+        tenant: &Tenant,
+        profile_ids: &[ProfileId],
+    ) -> Vec<Result<Option<Stored>, StoreError>> {
+        self.load_records(tenant, profile_ids).await
+    }
+
+    async fn commit(
+        &self,
+        tenant: &Tenant,
+        rollout: &Rollout,
+        commits: Vec<Commit>,
+    ) -> Vec<Result<Committed, StoreError>> {
+        self.write_commits(tenant, rollout, &commits).await
+    }
+
+    async fn page(
+        &self,
+        tenant: &Tenant,
+        edition: Edition,
+        range: &RankRange,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<RankPage, StoreError> {
+        self.read_page(tenant, edition, range, after, limit).await
+    }
+
+    async fn count(
+        &self,
+        tenant: &Tenant,
+        edition: Edition,
+        ranges: &[RankRange],
+    ) -> Result<Vec<u64>, StoreError> {
+        self.count_ranges(tenant, edition, ranges).await
+    }
+
+    async fn totals(
+        &self,
+        tenant: &Tenant,
+        topics: &[String],
+    ) -> Result<Vec<TopicTotals>, StoreError> {
+        self.sum_totals(tenant, topics).await
+    }
+
+    async fn scan(
+        &self,
+        tenant: &Tenant,
+        after: Option<&ProfileId>,
+        limit: usize,
+    ) -> Result<Vec<Stored>, StoreError> {
+        self.scan_records(tenant, after, limit).await
+    }
+
+    async fn tenants(&self) -> Result<Vec<Tenant>, StoreError> {
+        self.list_tenants().await
+    }
+
+    async fn rollout(&self, tenant: &Tenant) -> Result<Rollout, StoreError> {
+        self.read_rollout(tenant).await
+    }
+
+    async fn set_rollout(&self, tenant: &Tenant, rollout: &Rollout) -> Result<bool, StoreError> {
+        self.replace_rollout(tenant, rollout).await
+    }
+
+    async fn fence(&self, tenant: &Tenant, rollout: &Rollout) -> Result<(), StoreError> {
+        self.raise_fences(tenant, rollout).await
+    }
+
+    async fn save_model(&self, tenant: &Tenant, model: &SavedModel) -> Result<(), StoreError> {
+        self.write_model(tenant, model).await
+    }
+
+    async fn model(
+        &self,
+        tenant: &Tenant,
+        fingerprint: Fingerprint,
+    ) -> Result<Option<SavedModel>, StoreError> {
+        self.read_model(tenant, fingerprint).await
+    }
+
+    async fn index(
+        &self,
+        tenant: &Tenant,
+        edition: Edition,
+        entries: Vec<IndexEntry>,
+    ) -> Result<(), StoreError> {
+        self.add_entries(tenant, edition, &entries).await
+    }
+
+    async fn indexed_to(
+        &self,
+        tenant: &Tenant,
+        edition: Edition,
+    ) -> Result<Option<ProfileId>, StoreError> {
+        self.read_indexed(tenant, edition).await
+    }
+
+    async fn drop_ranks(
+        &self,
+        tenant: &Tenant,
+        edition: Edition,
+        ranks: &[RankName],
+    ) -> Result<(), StoreError> {
+        self.delete_ranks(tenant, edition, ranks).await
+    }
+
+    async fn lease(
+        &self,
+        tenant: &Tenant,
+        server: u64,
+        period: Duration,
+    ) -> Result<bool, StoreError> {
+        self.take_lease(tenant, server, period).await
+    }
+
+    async fn announce(&self, server: u64, period: Duration) -> Result<u64, StoreError> {
+        self.make_known(server, period).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        opening::check_primaries(&self.connection).await
+    }
+}
+
+/// The elements of an answer that is a list.
+fn list(value: Value) -> Result<Vec<Value>, StoreError> {
+    match value {
+        Value::Array(values) | Value::Set(values) => Ok(values),
+        _ => Err(failure::unexpected()),
+    }
+}
+
+/// The bytes of an answer that is a string or nothing.
+fn bytes(value: Value) -> Result<Option<Vec<u8>>, StoreError> {
+    match value {
+        Value::Nil => Ok(None),
+        Value::BulkString(bytes) => Ok(Some(bytes)),
+        _ => Err(failure::unexpected()),
+    }
+}
+
+/// The text of an answer that is one or nothing.
+fn text(value: Value) -> Result<Option<String>, StoreError> {
+    match value {
+        Value::VerbatimString { text, .. } | Value::SimpleString(text) => Ok(Some(text)),
+        value => match bytes(value)? {
+            None => Ok(None),
+            Some(bytes) => String::from_utf8(bytes)
+                .map(Some)
+                .map_err(|_| failure::unexpected()),
+        },
+    }
+}
+
+/// The number of an answer that is one, not below 0.
+fn count(value: &Value) -> Result<u64, StoreError> {
+    match value {
+        Value::Int(count) => u64::try_from(*count).map_err(|_| failure::unexpected()),
+        _ => Err(failure::unexpected()),
+    }
+}
+
+/// The profile of an answer that names one.
+fn profile_id(value: Value) -> Result<ProfileId, StoreError> {
+    text(value)?
+        .and_then(|text| ProfileId::new(&text))
+        .ok_or_else(|| StoreError::Corrupt("a stored profile id is none".to_owned()))
+}

@@ -1,0 +1,232 @@
+//! The checks of a start, each with what to do when it fails, and the check whether the
+//! servers still serve.
+
+use redis::{Cmd, Value, aio::MultiplexedConnection};
+
+use super::{
+    super::StoreError,
+    MAX_PARTITIONS, RedisSettings,
+    connection::{Connection, Connector},
+    failure::{Failure, of_connecting, unexpected},
+    keys::MARKER,
+    list,
+    scripts::MARK,
+    text,
+};
+
+/// The format of what is stored.
+const FORMAT: &str = "1";
+/// The oldest version that has what the scripts use.
+const MIN_VERSION: (u32, u32) = (7, 0);
+
+/// Connects to what can serve as it is.
+pub async fn open(settings: &RedisSettings) -> Result<Connection, StoreError> {
+    if !(1..=MAX_PARTITIONS).contains(&settings.partitions) {
+        return Err(StoreError::Misconfigured(format!(
+            "a store has 1 to {MAX_PARTITIONS} partitions, not {}",
+            settings.partitions
+        )));
+    }
+    let connector = Connector::new(settings).await?;
+    check_server(settings, &probe(settings, &connector).await?)?;
+    let connection = connector
+        .connect()
+        .await
+        .map_err(|error| unreachable(settings, &of_connecting(&error)))?;
+    let mut command = redis::cmd("INFO");
+    command.arg("server").arg("memory");
+    for answer in ask_all(&connection, &command).await? {
+        let facts = Facts(text(answer)?.ok_or_else(unexpected)?);
+        check_version(settings, &facts)?;
+        check_eviction(settings, &facts)?;
+    }
+    check_primaries(&connection).await?;
+    claim(settings, &connection).await?;
+    Ok(connection)
+}
+
+/// Whether every primary answers and still is one.
+pub async fn check_primaries(connection: &Connection) -> Result<(), StoreError> {
+    if connection.is_cluster() {
+        ask_all(connection, &redis::cmd("PING")).await?;
+        return Ok(());
+    }
+    for role in ask_all(connection, &redis::cmd("ROLE")).await? {
+        let role = list(role)?.into_iter().next().unwrap_or_default();
+        if text(role)?.as_deref() != Some("master") {
+            return Err(StoreError::Unavailable(
+                "the Redis server is a replica; name the primary, or wait for the failover"
+                    .to_owned(),
+            ));
+        }
+    }
+    Ok(())
+}
+
+async fn ask_all(connection: &Connection, command: &Cmd) -> Result<Vec<Value>, StoreError> {
+    let answers = connection.send_to_primaries(command).await;
+    answers.map_err(Failure::of_read)
+}
+
+/// What the first server that answers says of itself.
+async fn probe(settings: &RedisSettings, connector: &Connector<'_>) -> Result<Facts, StoreError> {
+    let mut failed = None;
+    for node in &settings.address.nodes {
+        match connector.probe(node).await {
+            Ok(mut server) => {
+                return facts(&mut server)
+                    .await
+                    .map_err(|error| unreachable(settings, &error));
+            }
+            Err(error) => failed = Some(error),
+        }
+    }
+    Err(match failed {
+        Some(error) => unreachable(settings, &of_connecting(&error)),
+        None => StoreError::Misconfigured("the URL of the store names no host".to_owned()),
+    })
+}
+
+async fn facts(server: &mut MultiplexedConnection) -> Result<Facts, StoreError> {
+    let answer = server.send_packed_command(&redis::cmd("INFO")).await;
+    let answer = answer
+        .and_then(Value::extract_error)
+        .map_err(|error| of_connecting(&error))?;
+    Ok(Facts(text(answer)?.ok_or_else(unexpected)?))
+}
+
+/// The same error with the address of the server.
+fn unreachable(settings: &RedisSettings, error: &StoreError) -> StoreError {
+    let address = &settings.address;
+    match error {
+        StoreError::Misconfigured(reason) => {
+            StoreError::Misconfigured(format!("the store at {address}: {reason}"))
+        }
+        StoreError::Unavailable(reason) => StoreError::Unavailable(format!(
+            "no connection to {address}: {reason}; start Redis there, or correct the URL of the \
+             store"
+        )),
+        other => other.clone(),
+    }
+}
+
+/// What INFO answers.
+struct Facts(String);
+
+impl Facts {
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+    }
+}
+
+fn check_server(settings: &RedisSettings, facts: &Facts) -> Result<(), StoreError> {
+    check_version(settings, facts)?;
+    let address = &settings.address;
+    let is_cluster = facts.get("cluster_enabled") == Some("1");
+    if is_cluster != address.cluster {
+        let (is, meant) = if is_cluster {
+            ("is a node of a cluster", "one server")
+        } else {
+            ("is no node of a cluster", "a cluster")
+        };
+        return Err(StoreError::Misconfigured(format!(
+            "the server at {address} {is}, and the URL means {meant}; write {}",
+            address.as_other_kind()
+        )));
+    }
+    if facts.get("loading") == Some("1") {
+        return Err(StoreError::Unavailable(format!(
+            "the server at {address} is loading its data; start again when it is done"
+        )));
+    }
+    Ok(())
+}
+
+/// Valkey, too, says which version of Redis it stands for.
+fn check_version(settings: &RedisSettings, facts: &Facts) -> Result<(), StoreError> {
+    let version = facts.get("redis_version").unwrap_or("unknown");
+    let mut numbers = version.split('.').map(str::parse);
+    let recent = match (numbers.next(), numbers.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => (major, minor) >= MIN_VERSION,
+        _ => false,
+    };
+    if recent {
+        return Ok(());
+    }
+    Err(StoreError::Misconfigured(format!(
+        "the server at {} is Redis {version}; Bellwether needs Redis {}.{} or later, or Valkey",
+        settings.address, MIN_VERSION.0, MIN_VERSION.1
+    )))
+}
+
+fn check_eviction(settings: &RedisSettings, facts: &Facts) -> Result<(), StoreError> {
+    match facts.get("maxmemory_policy") {
+        Some("noeviction") => Ok(()),
+        policy => Err(StoreError::Misconfigured(format!(
+            "a server at {} has maxmemory-policy {}, which lets Redis delete profiles; set \
+             maxmemory-policy noeviction",
+            settings.address,
+            policy.unwrap_or("unknown")
+        ))),
+    }
+}
+
+/// Makes an empty database ours, and refuses any other that is not.
+async fn claim(settings: &RedisSettings, connection: &Connection) -> Result<(), StoreError> {
+    let mut marker = read_marker(connection).await?;
+    if marker.is_none() {
+        let mut keys = 0;
+        for answer in ask_all(connection, &redis::cmd("DBSIZE")).await? {
+            keys += super::count(&answer)?;
+        }
+        if keys > 0 {
+            // Another server may have made it ours after the first look.
+            marker = read_marker(connection).await?;
+            if marker.is_none() {
+                return Err(StoreError::Misconfigured(format!(
+                    "the database at {} holds {keys} keys that are not Bellwether's; name an \
+                     empty one",
+                    settings.address
+                )));
+            }
+        }
+    }
+    let (format, partitions) = match marker {
+        Some(marker) => marker,
+        None => {
+            let mut call = MARK.call(1, 2, 64);
+            call.arg(MARKER).arg(FORMAT).arg(settings.partitions);
+            let answer = connection.run(&MARK, &call, MARKER).await;
+            parse_marker(answer.map_err(Failure::of_read)?.value)?.ok_or_else(unexpected)?
+        }
+    };
+    if format != FORMAT {
+        return Err(StoreError::Misconfigured(format!(
+            "the database at {} is in format {format}; this version reads format {FORMAT}: use \
+             the version that wrote it to export the data",
+            settings.address
+        )));
+    }
+    if partitions != settings.partitions.to_string() {
+        return Err(StoreError::Misconfigured(format!(
+            "the database at {} has {partitions} partitions, and {} are configured; configure \
+             {partitions}, or export the data and import it into an empty database",
+            settings.address, settings.partitions
+        )));
+    }
+    Ok(())
+}
+
+async fn read_marker(connection: &Connection) -> Result<Option<(String, String)>, StoreError> {
+    let mut command = redis::cmd("HMGET");
+    command.arg(MARKER).arg("format").arg("partitions");
+    let answer = connection.send(&command, MARKER).await;
+    parse_marker(answer.map_err(Failure::of_read)?.value)
+}
+
+fn parse_marker(value: Value) -> Result<Option<(String, String)>, StoreError> {
+    let [format, partitions] = <[Value; 2]>::try_from(list(value)?).map_err(|_| unexpected())?;
+    Ok(text(format)?.zip(text(partitions)?))
+}

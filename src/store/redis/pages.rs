@@ -1,0 +1,296 @@
+//! Pages, counts and totals: every partition answers for itself, and the answers are merged
+//! or added up.
+
+use std::{cmp::Reverse, collections::HashSet};
+
+use futures_util::future::try_join_all;
+use redis::Value;
+
+use super::{
+    super::{Cursor, Edition, RankPage, RankRange, StoreError, TopicTotals},
+    Redis, count,
+    failure::unexpected,
+    keys::{PartitionKeys, advances_field, touches_field},
+    list,
+    merge::{self, Merge},
+    profile_id,
+    scripts::{COUNT, PAGE},
+    text,
+};
+use crate::scoring::{KeyRange, ProfileId, RankKey, Tenant};
+
+/// An entry in page order.
+type Entry = (Reverse<RankKey>, ProfileId);
+
+/// The score of a key: minus the key, so that ascending scores are page order.
+pub fn score(key: RankKey) -> String {
+    // Subtracting from zero never gives the negative zero.
+    format!("{:e}", 0.0 - key.value())
+}
+
+/// The key of a score as Redis writes it.
+fn key_of(score: &str) -> Option<RankKey> {
+    score
+        .parse()
+        .ok()
+        .and_then(|score: f64| RankKey::new(0.0 - score))
+}
+
+/// A range of keys as Redis takes it: its least and its greatest score.
+struct Scores {
+    least: String,
+    greatest: String,
+}
+
+impl Scores {
+    fn of(keys: &KeyRange) -> Self {
+        Self {
+            least: match keys.below {
+                Some(below) => format!("({}", score(below)),
+                None => "-inf".to_owned(),
+            },
+            greatest: score(keys.from),
+        }
+    }
+}
+
+/// What one partition says of a page.
+struct Part {
+    total: u64,
+    preceding: u64,
+    entries: Vec<Entry>,
+}
+
+impl Part {
+    fn has_more(&self) -> bool {
+        self.preceding + (self.entries.len() as u64) < self.total
+    }
+}
+
+impl Redis {
+    pub(super) async fn read_page(
+        &self,
+        tenant: &Tenant,
+        edition: Edition,
+        range: &RankRange,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<RankPage, StoreError> {
+        let scores = Scores::of(&range.keys);
+        let mut partitions: Vec<PartitionKeys> = self.partitions_of(tenant).collect();
+        let piece = merge::piece(limit, partitions.len());
+        let after = after.map(|cursor| (Reverse(cursor.key), cursor.profile_id.clone()));
+        let parts = try_join_all(
+            partitions
+                .iter_mut()
+                .map(|keys| self.read_part(keys, edition, range, &scores, after.as_ref(), piece)),
+        )
+        .await?;
+
+        let mut page = RankPage::default();
+        let mut merge = Merge::new(parts.len());
+        for (number, part) in parts.into_iter().enumerate() {
+            page.total += part.total;
+            page.preceding += part.preceding;
+            let more = part.has_more();
+            merge.feed(number, part.entries, more);
+        }
+        // A profile that moves down while its partition is read on comes twice.
+        let mut seen = HashSet::new();
+        while page.entries.len() < limit {
+            let hungry: Vec<(usize, Option<Entry>)> = merge
+                .hungry()
+                .map(|(number, last)| (number, last.cloned()))
+                .collect();
+            if let Some((number, last)) = hungry.into_iter().next() {
+                if seen.is_empty() {
+                    seen.extend(
+                        page.entries
+                            .iter()
+                            .map(|(_, profile_id)| profile_id.clone()),
+                    );
+                }
+                let missing = (limit - page.entries.len()).min(4 * piece.max(1));
+                let keys = &mut partitions[number];
+                let part = self
+                    .read_part(keys, edition, range, &scores, last.as_ref(), missing)
+                    .await?;
+                let more = part.has_more();
+                merge.feed(number, part.entries, more);
+            }
+            match merge.next() {
+                Some((Reverse(key), profile_id)) => {
+                    if !seen.contains(&profile_id) {
+                        page.entries.push((key, profile_id.clone()));
+                    }
+                    if !seen.is_empty() {
+                        seen.insert(profile_id);
+                    }
+                }
+                None if merge.hungry().len() == 0 => break,
+                None => {}
+            }
+        }
+        Ok(page)
+    }
+
+    async fn read_part(
+        &self,
+        keys: &mut PartitionKeys,
+        edition: Edition,
+        range: &RankRange,
+        scores: &Scores,
+        after: Option<&Entry>,
+        limit: usize,
+    ) -> Result<Part, StoreError> {
+        let mut call = PAGE.call(2, 6, 512);
+        call.arg(keys.fence())
+            .arg(keys.rank(edition.number, &range.rank))
+            .arg(edition.number)
+            .arg(&scores.least)
+            .arg(&scores.greatest);
+        match after {
+            Some((Reverse(key), profile_id)) => call.arg(score(*key)).arg(profile_id.as_str()),
+            None => call.arg("").arg(""),
+        };
+        call.arg(limit);
+        let answer = self.connection.run(&PAGE, &call, keys.home()).await;
+        let answer = list(answer.map_err(|failure| failure.of_read())?.value)?;
+        let [total, preceding, entries] =
+            <[Value; 3]>::try_from(answer).map_err(|_| unexpected())?;
+        let (total, preceding) = (count(&total)?, count(&preceding)?);
+        let mut values = list(entries)?.into_iter();
+        let mut entries = Vec::with_capacity(values.len() / 2);
+        while let (Some(member), Some(score)) = (values.next(), values.next()) {
+            let key = text(score)?.as_deref().and_then(key_of);
+            let key = key.ok_or_else(|| StoreError::Corrupt("a rank key is none".to_owned()))?;
+            entries.push((Reverse(key), profile_id(member)?));
+        }
+        Ok(Part {
+            total,
+            preceding,
+            entries,
+        })
+    }
+
+    pub(super) async fn count_ranges(
+        &self,
+        tenant: &Tenant,
+        edition: Edition,
+        ranges: &[RankRange],
+    ) -> Result<Vec<u64>, StoreError> {
+        let scores: Vec<Scores> = ranges.iter().map(|range| Scores::of(&range.keys)).collect();
+        let scores = &scores;
+        let counts = try_join_all(self.partitions_of(tenant).map(|mut keys| async move {
+            let bytes = 160 * (ranges.len() + 1);
+            let mut call = COUNT.call(1 + ranges.len(), 1 + 2 * ranges.len(), bytes);
+            call.arg(keys.fence());
+            for range in ranges {
+                call.arg(keys.rank(edition.number, &range.rank));
+            }
+            call.arg(edition.number);
+            for scores in scores {
+                call.arg(&scores.least).arg(&scores.greatest);
+            }
+            let answer = self.connection.run(&COUNT, &call, keys.home()).await;
+            list(answer.map_err(|failure| failure.of_read())?.value)
+        }))
+        .await?;
+        let mut sums = vec![0; ranges.len()];
+        for counts in counts {
+            if counts.len() != sums.len() {
+                return Err(unexpected());
+            }
+            for (sum, added) in sums.iter_mut().zip(&counts) {
+                *sum += count(added)?;
+            }
+        }
+        Ok(sums)
+    }
+
+    pub(super) async fn sum_totals(
+        &self,
+        tenant: &Tenant,
+        topics: &[String],
+    ) -> Result<Vec<TopicTotals>, StoreError> {
+        let mut sums = vec![TopicTotals::default(); topics.len()];
+        if topics.is_empty() {
+            return Ok(sums);
+        }
+        let answers = try_join_all(self.partitions_of(tenant).map(|mut keys| async move {
+            let mut command = redis::cmd("HMGET");
+            command.arg(keys.totals());
+            for topic in topics {
+                command.arg(touches_field(topic)).arg(advances_field(topic));
+            }
+            let answer = self.connection.send(&command, keys.home()).await;
+            list(answer.map_err(|failure| failure.of_read())?.value)
+        }))
+        .await?;
+        for answer in answers {
+            if answer.len() != 2 * topics.len() {
+                return Err(unexpected());
+            }
+            let mut values = answer.into_iter();
+            for sum in &mut sums {
+                for total in [&mut sum.touches, &mut sum.advance_millionths] {
+                    let added = stored_count(values.next().unwrap_or_default())?;
+                    *total = total.saturating_add(added);
+                }
+            }
+        }
+        Ok(sums)
+    }
+}
+
+/// The number that a field holds; 0 when there is none.
+fn stored_count(value: Value) -> Result<u64, StoreError> {
+    let Some(text) = text(value)? else {
+        return Ok(0);
+    };
+    text.parse()
+        .map_err(|_| StoreError::Corrupt("a total is no number".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn key(value: f64) -> RankKey {
+        RankKey::new(value).unwrap()
+    }
+
+    #[test]
+    fn scores_are_minus_the_keys_and_zero_has_no_sign() {
+        assert_eq!(score(key(0.0)), "0e0");
+        assert_eq!(score(RankKey::NO_POINTS), "inf");
+        assert_eq!(score(key(2.5)), "-2.5e0");
+    }
+
+    #[test]
+    fn ranges_of_keys_become_ranges_of_scores() {
+        let scores = |from, below: Option<f64>| {
+            let scores = Scores::of(&KeyRange {
+                from,
+                below: below.map(key),
+            });
+            (scores.least, scores.greatest)
+        };
+        let text = |least: &str, greatest: &str| (least.to_owned(), greatest.to_owned());
+        assert_eq!(scores(RankKey::NO_POINTS, None), text("-inf", "inf"));
+        assert_eq!(scores(key(3.0), Some(4.0)), text("(-4e0", "-3e0"));
+        let nobody = scores(RankKey::NO_POINTS, Some(f64::NEG_INFINITY));
+        assert_eq!(nobody, text("(inf", "inf"));
+    }
+
+    proptest! {
+        #[test]
+        fn a_key_survives_as_a_score(value in any::<f64>()) {
+            if let Some(key) = RankKey::new(value) {
+                prop_assert_eq!(key_of(&score(key)), Some(key));
+            }
+        }
+    }
+}

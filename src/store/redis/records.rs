@@ -1,0 +1,189 @@
+//! Reading records: a few by their ids, or all in the order of ids.
+
+use futures_util::future::{join_all, try_join_all};
+use redis::Value;
+
+use super::{
+    super::{StoreError, Stored, Version, codec},
+    Redis, bytes,
+    failure::unexpected,
+    keys::PartitionKeys,
+    list,
+    merge::{self, Merge},
+    profile_id,
+};
+use crate::scoring::{ProfileId, Tenant};
+
+/// Records that one command reads: bounds how long Redis is busy with it.
+const MAX_READ: usize = 256;
+
+type Loaded = Result<Option<Stored>, StoreError>;
+
+impl Redis {
+    pub(super) async fn load_records(
+        &self,
+        tenant: &Tenant,
+        profile_ids: &[ProfileId],
+    ) -> Vec<Loaded> {
+        match profile_ids {
+            [] => Vec::new(),
+            [profile_id] => vec![self.load_record(tenant, profile_id).await],
+            _ => self.load_groups(tenant, profile_ids).await,
+        }
+    }
+
+    async fn load_record(&self, tenant: &Tenant, profile_id: &ProfileId) -> Loaded {
+        let mut keys = self.partition_of(tenant, profile_id);
+        let mut command = redis::Cmd::with_capacity(2, 128);
+        command.arg("GET").arg(keys.record(profile_id));
+        let answer = self.connection.send(&command, keys.home()).await;
+        let value = answer.map_err(|failure| failure.of_read())?.value;
+        stored(profile_id, value)
+    }
+
+    /// Loads by one command for each partition of a cluster, else by one for all.
+    async fn load_groups(&self, tenant: &Tenant, profile_ids: &[ProfileId]) -> Vec<Loaded> {
+        let groups = if self.connection.is_cluster() {
+            let groups = self.by_partition(profile_ids.iter()).into_iter();
+            groups.map(|(_, positions)| positions).collect()
+        } else {
+            vec![(0..profile_ids.len()).collect::<Vec<usize>>()]
+        };
+        let groups = groups
+            .iter()
+            .flat_map(|positions| positions.chunks(MAX_READ));
+        let answers = join_all(groups.map(|positions| async move {
+            let mut command = redis::Cmd::with_capacity(1 + positions.len(), 64 * positions.len());
+            command.arg("MGET");
+            let mut home = String::new();
+            for &position in positions {
+                let mut keys = self.partition_of(tenant, &profile_ids[position]);
+                command.arg(keys.record(&profile_ids[position]));
+                if home.is_empty() {
+                    home.push_str(keys.home());
+                }
+            }
+            let answer = self.connection.send(&command, &home).await;
+            let values = answer
+                .map_err(|failure| failure.of_read())
+                .and_then(|answer| list(answer.value));
+            (positions, values)
+        }))
+        .await;
+
+        let mut loaded: Vec<Loaded> = vec![Ok(None); profile_ids.len()];
+        for (positions, values) in answers {
+            match values {
+                Ok(values) if values.len() == positions.len() => {
+                    for (&position, value) in positions.iter().zip(values) {
+                        loaded[position] = stored(&profile_ids[position], value);
+                    }
+                }
+                failed => {
+                    let error = failed.err().unwrap_or_else(unexpected);
+                    for &position in positions {
+                        loaded[position] = Err(error.clone());
+                    }
+                }
+            }
+        }
+        loaded
+    }
+
+    pub(super) async fn scan_records(
+        &self,
+        tenant: &Tenant,
+        after: Option<&ProfileId>,
+        limit: usize,
+    ) -> Result<Vec<Stored>, StoreError> {
+        let mut partitions: Vec<PartitionKeys> = self.partitions_of(tenant).collect();
+        let piece = merge::piece(limit, partitions.len());
+        let mut merge = Merge::new(partitions.len());
+        let mut records = Vec::new();
+        while records.len() < limit {
+            let mut ids = Vec::new();
+            let exhausted = loop {
+                if records.len() + ids.len() == limit {
+                    break false;
+                }
+                self.feed(&mut merge, &mut partitions, after, piece).await?;
+                match merge.next() {
+                    Some(profile_id) => ids.push(profile_id),
+                    None if merge.hungry().len() == 0 => break true,
+                    None => {}
+                }
+            };
+            // A record that was dropped meanwhile is left out.
+            for loaded in self.load_records(tenant, &ids).await {
+                records.extend(loaded?);
+            }
+            if exhausted {
+                break;
+            }
+        }
+        Ok(records)
+    }
+
+    /// Feeds every hungry partition with ids.
+    async fn feed(
+        &self,
+        merge: &mut Merge<ProfileId>,
+        partitions: &mut [PartitionKeys],
+        after: Option<&ProfileId>,
+        piece: usize,
+    ) -> Result<(), StoreError> {
+        if merge.hungry().len() == 0 {
+            return Ok(());
+        }
+        let hungry: Vec<(usize, String)> = merge
+            .hungry()
+            .map(|(number, last)| {
+                let least = match last.or(after) {
+                    Some(profile_id) => format!("({profile_id}"),
+                    None => "-".to_owned(),
+                };
+                (number, least)
+            })
+            .collect();
+        let commands: Vec<_> = hungry
+            .iter()
+            .map(|(number, least)| {
+                let keys = &mut partitions[*number];
+                let mut command = redis::cmd("ZRANGEBYLEX");
+                command.arg(keys.ids()).arg(least).arg("+");
+                command.arg("LIMIT").arg(0).arg(piece);
+                (*number, command)
+            })
+            .collect();
+        let partitions = &*partitions;
+        let fed = try_join_all(commands.iter().map(|(number, command)| async move {
+            let home = partitions[*number].home();
+            let answer = self.connection.send(command, home).await;
+            let values = list(answer.map_err(|failure| failure.of_read())?.value)?;
+            let ids = values.into_iter().map(profile_id);
+            let ids = ids.collect::<Result<Vec<ProfileId>, StoreError>>()?;
+            Ok::<_, StoreError>((*number, ids))
+        }))
+        .await?;
+        for (number, ids) in fed {
+            let more = ids.len() == piece;
+            merge.feed(number, ids, more);
+        }
+        Ok(())
+    }
+}
+
+/// What is stored under the key of a record: version and record.
+fn stored(profile_id: &ProfileId, value: Value) -> Loaded {
+    let Some(bytes) = bytes(value)? else {
+        return Ok(None);
+    };
+    let (version, record) = bytes
+        .split_first_chunk()
+        .ok_or_else(|| StoreError::Corrupt("a value is too short to be a record".to_owned()))?;
+    Ok(Some(Stored {
+        profile_id: profile_id.clone(),
+        version: Version(u64::from_be_bytes(*version)),
+        record: codec::decode(record)?,
+    }))
+}

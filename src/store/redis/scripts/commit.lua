@@ -1,0 +1,66 @@
+#!lua
+-- Writes records of one partition together with their places in the ranks.
+--
+-- KEYS  1 fence, 2 ids, 3 totals, then one record for each commit, then the ranks
+-- ARGV  1 epoch, 2 fence of that epoch, 3 number of commits, then for each commit:
+--       expected version ('' for none), new version, value ('' drops the record), profile id,
+--       number of rank changes, then for each: place of the rank among the ranks (from 1),
+--       score ('' removes the profile);
+--       number of totals, then for each: field, added
+-- Returns for each commit 1 (written, now or before) or 0 (conflict).
+-- Error SUPERSEDED when the partition has seen a later epoch; then nothing is written.
+--
+-- Sent twice it changes nothing more: a record that bears the new version is written already.
+local epoch, fence, count = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local seen = redis.call('GET', KEYS[1])
+if seen ~= fence then
+  if seen and tonumber(string.match(seen, '^%d+')) > tonumber(epoch) then
+    return redis.error_reply('SUPERSEDED by a later epoch')
+  end
+  redis.call('SET', KEYS[1], fence)
+end
+
+local ranks = 3 + count
+local results = {}
+local at = 4
+for number = 1, count do
+  local record = KEYS[3 + number]
+  local expected, version, value, id = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
+  local changes = at + 5
+  local totals = changes + 2 * tonumber(ARGV[at + 4])
+  at = totals + 1 + 2 * tonumber(ARGV[totals])
+
+  local stored = redis.call('GETRANGE', record, 0, 7)
+  local dropped = value == ''
+  if stored == version or (dropped and stored == '') then
+    -- A write that changes nothing, so that a WAIT on this connection waits for the first one.
+    redis.call('SET', KEYS[1], fence)
+    results[number] = 1
+  elseif stored ~= expected then
+    results[number] = 0
+  else
+    -- What can fail goes first: a total that would overflow.
+    for field = totals + 1, at - 1, 2 do
+      redis.call('HINCRBY', KEYS[3], ARGV[field], ARGV[field + 1])
+    end
+    for change = changes, totals - 1, 2 do
+      local rank, score = KEYS[ranks + tonumber(ARGV[change])], ARGV[change + 1]
+      if score == '' then
+        redis.call('ZREM', rank, id)
+      else
+        redis.call('ZADD', rank, score, id)
+      end
+    end
+    if dropped then
+      redis.call('ZREM', KEYS[2], id)
+      redis.call('UNLINK', record)
+    else
+      if stored == '' then
+        redis.call('ZADD', KEYS[2], 0, id)
+      end
+      redis.call('SET', record, value)
+    end
+    results[number] = 1
+  end
+end
+return results

@@ -1,0 +1,22 @@
+#!lua flags=no-writes
+-- Counts the entries of ranges of ranks of one partition, all at one moment.
+--
+-- KEYS  1 fence, then the rank of each range
+-- ARGV  1 edition, then for each range: least score ('(' before it excludes it), greatest score
+-- Returns the count of each range.
+-- Error SUPERSEDED when the partition does not maintain the edition.
+local fence = redis.call('GET', KEYS[1])
+local counts = {}
+if not fence then
+  for range = 1, #KEYS - 1 do
+    counts[range] = 0
+  end
+  return counts
+end
+if not string.find(fence .. ' ', ' ' .. ARGV[1] .. ' ', 1, true) then
+  return redis.error_reply('SUPERSEDED edition')
+end
+for range = 1, #KEYS - 1 do
+  counts[range] = redis.call('ZCOUNT', KEYS[range + 1], ARGV[2 * range], ARGV[2 * range + 1])
+end
+return counts

@@ -1,0 +1,66 @@
+#!lua flags=no-writes
+-- Reads entries of a range of one rank of one partition, in ascending order of scores, equals
+-- by the bytes of their ids.
+--
+-- KEYS  1 fence, 2 rank
+-- ARGV  1 edition, 2 least score ('(' before it excludes it), 3 greatest score,
+--       4 score of the cursor ('' for none), 5 profile id of the cursor, 6 limit
+-- Returns { entries of the range, entries of the range up to the cursor,
+--           { id, score, id, score, ... } }; the cursor need not be an entry.
+-- Error SUPERSEDED when the partition does not maintain the edition.
+local fence = redis.call('GET', KEYS[1])
+if not fence then
+  return { 0, 0, {} }
+end
+if not string.find(fence .. ' ', ' ' .. ARGV[1] .. ' ', 1, true) then
+  return redis.error_reply('SUPERSEDED edition')
+end
+
+local rank, least, greatest = KEYS[2], ARGV[2], ARGV[3]
+local total = redis.call('ZCOUNT', rank, least, greatest)
+if total == 0 then
+  return { 0, 0, {} }
+end
+local start = 0
+if string.sub(least, 1, 1) == '(' then
+  start = redis.call('ZCOUNT', rank, '-inf', string.sub(least, 2))
+end
+
+-- By bytes, as Redis orders the members; Lua's own comparison follows the locale.
+local function is_after(id, other)
+  local length = math.min(#id, #other)
+  for index = 1, length do
+    local byte, other_byte = string.byte(id, index), string.byte(other, index)
+    if byte ~= other_byte then
+      return byte > other_byte
+    end
+  end
+  return #id > #other
+end
+
+local position = start
+if ARGV[4] ~= '' then
+  -- The position after the cursor, among those that have its score.
+  local low = redis.call('ZCOUNT', rank, '-inf', '(' .. ARGV[4])
+  local high = redis.call('ZCOUNT', rank, '-inf', ARGV[4])
+  local own = redis.call('ZRANK', rank, ARGV[5])
+  if own and own >= low and own < high then
+    low, high = own + 1, own + 1
+  end
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    if is_after(redis.call('ZRANGE', rank, middle, middle)[1], ARGV[5]) then
+      high = middle
+    else
+      low = middle + 1
+    end
+  end
+  position = math.max(start, math.min(low, start + total))
+end
+
+local preceding = position - start
+local count = math.min(tonumber(ARGV[6]), total - preceding)
+if count <= 0 then
+  return { total, preceding, {} }
+end
+return { total, preceding, redis.call('ZRANGE', rank, position, position + count - 1, 'WITHSCORES') }
