@@ -8,10 +8,10 @@ FUZZ_TARGETS := $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 # The build that reads the example models.
 PROFILE ?= dev
 
-.PHONY: help test check fix binary python test-clients test-data bench fuzz
+.PHONY: help test check fix binary python test-clients test-data check-manifests bench fuzz
 
 help: ## Say what each target does
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 18
 
 test: cargo ## Run every test that needs nothing but this repository and Rust
 	cargo test --locked
@@ -37,6 +37,10 @@ test-clients: binary python ## Drive a real server with a Python client made fro
 test-data: data binary python ## Compare replays of real data with a recomputation: DATA=directory
 	BELLWETHER_BINARY=$(BINARY) BELLWETHER_DATA=$(abspath $(DATA)) .venv/bin/python -m pytest tests/data
 
+check-manifests: binary python kubectl ## Render and check the deployment of k8s/; no cluster
+	.venv/bin/hadolint Dockerfile
+	BELLWETHER_BINARY=$(BINARY) .venv/bin/python -m pytest tests/manifests
+
 bench: cargo ## Measure the core and the wire
 	cargo bench --locked
 
@@ -60,10 +64,14 @@ python:
 
 # What a target cannot do without, and how to get it.
 
-.PHONY: cargo data
+.PHONY: cargo kubectl data
 cargo:
 	@command -v cargo >/dev/null || { \
 		echo "cargo is missing; it comes with Rust: https://rustup.rs"; exit 1; } >&2
+
+kubectl:
+	@command -v kubectl >/dev/null || { \
+		echo "kubectl is missing: https://kubernetes.io/docs/tasks/tools"; exit 1; } >&2
 
 data:
 	@test -n "$(DATA)" || { \

@@ -1,0 +1,64 @@
+"""The Dockerfile, as far as it can be judged without building it: linted by `make`."""
+
+import re
+import shutil
+import subprocess
+
+import pytest
+from server import REPOSITORY
+
+TEXT = (REPOSITORY / "Dockerfile").read_text(encoding="utf-8")
+COPIED = [source for sources in re.findall(r"^COPY ([^-].*) \S+$", TEXT, re.MULTILINE)
+          for source in sources.split()]
+
+
+def test_what_is_copied_exists_and_is_all_that_is_sent():
+    ignored = (REPOSITORY / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    assert "*" in ignored
+    sent = [line[1:] for line in ignored if line.startswith("!")]
+    assert sorted(sent) == sorted(COPIED)
+    for source in COPIED:
+        assert (REPOSITORY / source).exists(), source
+
+
+@pytest.fixture
+def source(tmp_path):
+    """The directory in which the image is built, as far as it comes from here."""
+    for copied in COPIED:
+        target = tmp_path / copied
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if (REPOSITORY / copied).is_dir():
+            shutil.copytree(REPOSITORY / copied, target)
+        else:
+            shutil.copy(REPOSITORY / copied, target)
+    return tmp_path
+
+
+def test_cargo_finds_every_target_of_the_manifest(source):
+    metadata = subprocess.run(
+        ["cargo", "metadata", "--locked", "--offline", "--no-deps", "--format-version", "1"],
+        cwd=source, capture_output=True, text=True, encoding="utf-8", check=False)
+    assert metadata.returncode == 0, metadata.stderr
+
+
+def test_every_file_that_the_source_includes_is_copied(source):
+    included = 0
+    for file in (source / "src").rglob("*.rs"):
+        text = file.read_text(encoding="utf-8")
+        for path in re.findall(r'include_(?:str|bytes)!\(\s*"([^"]+)"', text):
+            assert (file.parent / path).is_file(), f"{file}: {path}"
+            included += 1
+    assert included
+
+
+def test_the_image_runs_as_the_user_of_the_deployment(pod):
+    context = pod["securityContext"]
+    users = re.findall(r"^USER (.*)$", TEXT, re.MULTILINE)
+    assert users == [f"{context['runAsUser']}:{context['runAsGroup']}"]
+
+
+def test_the_compiler_is_one_that_the_crate_takes():
+    manifest = (REPOSITORY / "Cargo.toml").read_text(encoding="utf-8")
+    [needed] = re.findall(r'^rust-version = "(\d+)\.(\d+)"', manifest, re.MULTILINE)
+    [used] = re.findall(r"^ARG RUST_VERSION=(\d+)\.(\d+)", TEXT, re.MULTILINE)
+    assert tuple(map(int, used)) >= tuple(map(int, needed))
