@@ -270,16 +270,20 @@ async fn a_stop_ends_idle_streams_and_watchers_long_before_the_drain_timeout() {
     let mut responses = responses.unwrap().into_inner();
     assert!(responses.message().await.unwrap().is_some());
     let mut health = HealthClient::new(running.channel.clone());
-    let request = HealthCheckRequest {
-        service: "bellwether.v1.ScoringService".to_owned(),
+    let watch = |service: &str| HealthCheckRequest {
+        service: service.to_owned(),
     };
+    let request = watch("bellwether.v1.ScoringService");
     let mut watched = health.watch(request).await.unwrap().into_inner();
     assert_eq!(watched.message().await.unwrap().unwrap().status, 1);
+    let mut liveness = health.watch(watch("liveness")).await.unwrap().into_inner();
+    assert_eq!(liveness.message().await.unwrap().unwrap().status, 1);
 
     let stopping = Instant::now();
     running.stop.send(()).unwrap();
     assert_eq!(watched.message().await.unwrap().unwrap().status, 2);
     assert!(watched.message().await.unwrap().is_none());
+    assert!(liveness.message().await.unwrap().is_none());
     let status = responses.message().await.unwrap_err();
     assert_eq!(status.code(), Code::Unavailable);
     assert!(status.get_details_retry_info().is_some());

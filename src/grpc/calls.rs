@@ -119,7 +119,7 @@ where
     }
 }
 
-type Admitted = (OwnedSemaphorePermit, Option<Instant>);
+type Admitted = (Option<OwnedSemaphorePermit>, Option<Instant>);
 
 impl<S> Calls<S> {
     fn admit(
@@ -138,9 +138,14 @@ impl<S> Calls<S> {
         if timeout == Some(Duration::ZERO) {
             return Err(status::deadline_exceeded());
         }
-        let permit = Arc::clone(&self.settings.in_flight)
-            .try_acquire_owned()
-            .map_err(|_| status::overloaded(RETRY_UNAVAILABLE_AFTER))?;
+        // Who asks for the health waits for nothing, and must not take a server that has much
+        // to do for a dead one.
+        let permit = if method.is_health() {
+            None
+        } else {
+            let permit = Arc::clone(&self.settings.in_flight).try_acquire_owned();
+            Some(permit.map_err(|_| status::overloaded(RETRY_UNAVAILABLE_AFTER))?)
+        };
         Ok((
             permit,
             timeout.and_then(|timeout| started.checked_add(timeout)),
@@ -166,7 +171,7 @@ pin_project! {
         Running {
             #[pin]
             inner: F,
-            _permit: OwnedSemaphorePermit,
+            _permit: Option<OwnedSemaphorePermit>,
         },
     }
 }
@@ -298,6 +303,10 @@ impl Method {
             _ => unary("unknown"),
         }
     }
+
+    fn is_health(self) -> bool {
+        self.name.starts_with("grpc.health.")
+    }
 }
 
 #[cfg(test)]
@@ -310,6 +319,7 @@ mod tests {
     use super::*;
 
     const GET_PROFILE: &str = "/bellwether.v1.ScoringService/GetProfile";
+    const HEALTH_CHECK: &str = "/grpc.health.v1.Health/Check";
     const SCORE_EVENTS: &str = "/bellwether.v1.ScoringService/ScoreEvents";
 
     fn layer(max_calls_in_flight: usize) -> CallsLayer {
@@ -395,7 +405,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn calls_beyond_the_bound_are_turned_away_until_one_ends() {
+    async fn calls_beyond_the_bound_are_turned_away_until_one_ends_and_health_never_is() {
         let mut calls = layer(1).layer(never());
         let first = calls.call(request(GET_PROFILE, None));
         let status = status_of(calls.call(request(GET_PROFILE, None)))
@@ -403,6 +413,9 @@ mod tests {
             .unwrap();
         assert_eq!(status.code(), Code::Unavailable);
         assert!(status.get_details_retry_info().is_some());
+
+        let health = calls.call(request(HEALTH_CHECK, None));
+        assert!(matches!(health.state, CallState::Running { .. }));
 
         drop(first);
         let third = calls.call(request(GET_PROFILE, None));

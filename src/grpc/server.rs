@@ -32,6 +32,10 @@ use crate::{
     telemetry::Telemetry,
 };
 
+/// The name by which health says that the process answers, whatever its store does: for who
+/// restarts what is dead. The other names say what the store says.
+pub const LIVENESS: &str = "liveness";
+
 type Scoring<S> = ScoringServiceServer<Handlers<S>>;
 
 /// Why a server stopped early.
@@ -58,7 +62,7 @@ pub async fn serve<S: Store>(
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
     let (drain, is_draining) = watch::channel(false);
-    let mut health = Health::new();
+    let mut health = Health::new().await;
     // Whoever is let in finds the health known: a watcher of an unknown name is turned away.
     health.check::<S>(&service).await;
     let scoring = Scoring::<S>::new(Handlers::new(
@@ -131,16 +135,21 @@ fn others(reporter: &HealthReporter) -> Result<Routes, tonic_reflection::server:
         .prepare())
 }
 
-/// The health of the server as a whole and of the scoring service: that of the store.
+/// The health of the server as a whole and of the scoring service, which is that of the store,
+/// and [`LIVENESS`].
 struct Health {
     reporter: HealthReporter,
     reported: Option<ServingStatus>,
 }
 
 impl Health {
-    fn new() -> Self {
+    async fn new() -> Self {
+        let reporter = HealthReporter::new();
+        reporter
+            .set_service_status(LIVENESS, ServingStatus::Serving)
+            .await;
         Self {
-            reporter: HealthReporter::new(),
+            reporter,
             reported: None,
         }
     }
@@ -172,11 +181,12 @@ impl Health {
     }
 
     /// Tells watchers that the server stops and ends their streams, which would otherwise
-    /// keep their connections open until the drain timeout.
+    /// keep their connections open until the drain timeout. A server that drains is alive to
+    /// its end, so those of [`LIVENESS`] hear nothing else.
     async fn drain<S: Store>(&mut self) {
         self.report::<S>(ServingStatus::NotServing).await;
         // A watcher still reads the last report before the end of its stream.
-        for name in ["", Scoring::<S>::NAME] {
+        for name in ["", Scoring::<S>::NAME, LIVENESS] {
             self.reporter.clear_service_status(name).await;
         }
     }

@@ -151,6 +151,9 @@ impl Store for Failing {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
+        if self.commits_left.load(Ordering::SeqCst) == 0 {
+            return Err(StoreError::Unavailable("the disk is full".to_owned()));
+        }
         self.store.ping().await
     }
 }

@@ -1,0 +1,76 @@
+//! What a server says about its health while its store fails and is back again.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use bellwether::{
+    config::{Config, Flags},
+    grpc::server,
+    store::embedded::Embedded,
+    telemetry::Telemetry,
+};
+use tokio::{net::TcpListener, sync::oneshot};
+use tonic::{Streaming, transport::Channel};
+use tonic_health::pb::{
+    HealthCheckRequest, HealthCheckResponse, health_check_response::ServingStatus,
+    health_client::HealthClient,
+};
+
+use crate::{failing::Failing, world::serve};
+
+fn of(service: &str) -> HealthCheckRequest {
+    HealthCheckRequest {
+        service: service.to_owned(),
+    }
+}
+
+async fn next(watched: &mut Streaming<HealthCheckResponse>) -> ServingStatus {
+    watched.message().await.unwrap().unwrap().status()
+}
+
+#[tokio::test]
+async fn liveness_stays_while_readiness_follows_the_store() {
+    let directory = tempfile::tempdir().unwrap();
+    let commits_left = Arc::new(AtomicUsize::new(usize::MAX));
+    let service = serve(Failing {
+        store: Embedded::open(directory.path()).unwrap(),
+        commits_left: Arc::clone(&commits_left),
+    })
+    .await;
+    let config = Config::load(&Flags::default(), |_| None).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = tokio::spawn(async move {
+        let stop = async move { drop(stopped.await) };
+        server::serve(service, listener, &config, Telemetry::disabled(), stop).await
+    });
+    let channel = Channel::from_shared(format!("http://{address}")).unwrap();
+    let mut health = HealthClient::new(channel.connect().await.unwrap());
+
+    let mut readiness = health.watch(of("")).await.unwrap().into_inner();
+    let mut liveness = health
+        .watch(of(server::LIVENESS))
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(next(&mut readiness).await, ServingStatus::Serving);
+    assert_eq!(next(&mut liveness).await, ServingStatus::Serving);
+    for (left, expected) in [
+        (0, ServingStatus::NotServing),
+        (usize::MAX, ServingStatus::Serving),
+    ] {
+        commits_left.store(left, Ordering::SeqCst);
+        assert_eq!(next(&mut readiness).await, expected);
+        let alive = health.check(of(server::LIVENESS)).await.unwrap();
+        assert_eq!(alive.into_inner().status(), ServingStatus::Serving);
+    }
+
+    stop.send(()).unwrap();
+    assert_eq!(next(&mut readiness).await, ServingStatus::NotServing);
+    let heard_to_the_end = liveness.message().await.unwrap();
+    assert!(heard_to_the_end.is_none(), "{heard_to_the_end:?}");
+    server.await.unwrap().unwrap();
+}
