@@ -2,9 +2,8 @@
 # The server alone on a base without shell or package manager. Needs BuildKit, for its caches.
 
 ARG RUST_VERSION=1.95
-ARG DEBIAN=bookworm
 
-FROM rust:${RUST_VERSION}-slim-${DEBIAN} AS build
+FROM rust:${RUST_VERSION}-slim-trixie AS build
 WORKDIR /source
 COPY Cargo.toml Cargo.lock build.rs ./
 COPY benches benches
@@ -21,8 +20,8 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     && cargo build --locked --release --bin bellwether \
     && cp target/release/bellwether /bellwether
 
-# As old as the Debian above, so that the C library is the one that was linked against.
-FROM gcr.io/distroless/cc-debian12:nonroot
+# The same Debian as trixie, whose C library is the one that was linked against.
+FROM gcr.io/distroless/cc-debian13:nonroot
 COPY --from=build /bellwether /usr/local/bin/bellwether
 # In numbers, because Kubernetes cannot tell whether a name is root.
 USER 65532:65532
