@@ -5,7 +5,7 @@ mod file;
 mod values;
 
 use std::{
-    fmt::Write as _,
+    fmt::{self, Write as _},
     net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
@@ -15,13 +15,14 @@ use tracing::level_filters::LevelFilter;
 
 pub use values::{LogFormat, Secret};
 
+use crate::store::redis::{MAX_PARTITIONS, RedisSettings};
 use file::File;
 
 /// How the server runs.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The directory of the embedded store.
-    pub store: PathBuf,
+    /// Where records and ranks are.
+    pub store: StoreSettings,
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
     /// A model file, or a directory of `<tenant>.toml`; `None` for the built-in model.
@@ -52,6 +53,24 @@ pub struct Config {
     pub log_level: LevelFilter,
     /// How it is logged.
     pub log_format: LogFormat,
+}
+
+/// Where records and ranks are.
+#[derive(Clone, Debug)]
+pub enum StoreSettings {
+    /// In a directory of this machine, for this process alone.
+    Embedded(PathBuf),
+    /// In Redis, for any number of servers.
+    Redis(RedisSettings),
+}
+
+impl fmt::Display for StoreSettings {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Embedded(directory) => directory.display().fmt(formatter),
+            Self::Redis(settings) => settings.address.fmt(formatter),
+        }
+    }
 }
 
 /// What the command line says; it wins over everything else.
@@ -85,11 +104,31 @@ const fn setting(key: &'static str, default: &'static str, help: &'static str) -
 
 /// Every setting. What is shown by `--help`, what a file may hold and what the defaults
 /// are is this table.
-const SETTINGS: [Setting; 16] = [
+const SETTINGS: [Setting; 20] = [
     setting(
         "store",
         "./bellwether-data",
-        "directory of the embedded store (also --store)",
+        "directory of the embedded store, or redis://, rediss:// (TLS), redis-cluster:// or rediss-cluster:// with [user:password@]host[:port] (also --store)",
+    ),
+    setting(
+        "redis_ca",
+        "",
+        "file of certificates (PEM) that a Redis with TLS is trusted by; those of the system unless set",
+    ),
+    setting(
+        "redis_partitions",
+        "16",
+        "parts that a tenant's profiles are spread over in Redis; fixed by the first start",
+    ),
+    setting(
+        "redis_timeout",
+        "1s",
+        "how long Redis may take to answer, and to connect",
+    ),
+    setting(
+        "redis_wait_replicas",
+        "0",
+        "replicas of Redis that must have a write before it is answered; 0 waits for none",
     ),
     setting(
         "listen",
@@ -227,7 +266,7 @@ impl<Lookup: Fn(&str) -> Option<String>> Reader<'_, Lookup> {
 
     /// Reads every setting before giving up on any, so that all mistakes are known.
     fn settings(&mut self) -> Option<Config> {
-        let store = self.get("store", values::store);
+        let store = self.store();
         let listen = self.get("listen", values::address);
         let model = self.get("model", values::path);
         let max_message_bytes = self.get("max_message_bytes", |text| {
@@ -274,6 +313,27 @@ impl<Lookup: Fn(&str) -> Option<String>> Reader<'_, Lookup> {
             otlp_endpoint: otlp_endpoint?,
             log_level: log_level?,
             log_format: log_format?,
+        })
+    }
+
+    fn store(&mut self) -> Option<StoreSettings> {
+        let place = self.get("store", values::store);
+        let certificate_authorities = self.get("redis_ca", values::path);
+        let partitions = self.get("redis_partitions", |text| {
+            values::number(text, 1, MAX_PARTITIONS)
+        });
+        let timeout = self.get("redis_timeout", values::duration);
+        let wait_replicas = self.get("redis_wait_replicas", |text| values::number(text, 0, 16));
+        Some(match place? {
+            values::Place::Directory(directory) => StoreSettings::Embedded(directory),
+            values::Place::Redis(address) => StoreSettings::Redis(RedisSettings {
+                address,
+                certificate_authorities: certificate_authorities?,
+                partitions: partitions?,
+                response_timeout: timeout?,
+                connection_timeout: timeout?,
+                wait_replicas: wait_replicas?,
+            }),
         })
     }
 
@@ -372,7 +432,7 @@ mod tests {
     #[test]
     fn without_anything_the_defaults_hold() {
         let config = load(&Flags::default(), &[], None).unwrap();
-        assert_eq!(config.store, Path::new("./bellwether-data"));
+        assert_eq!(config.store.to_string(), "./bellwether-data");
         assert_eq!(config.listen, "127.0.0.1:50051".parse().unwrap());
         assert_eq!(config.model, None);
         assert_eq!(config.max_message_bytes, 4 * 1024 * 1024);
@@ -399,7 +459,7 @@ mod tests {
         ];
         let file = "store = 'from-file'\nlisten = '127.0.0.1:2'\nmodel = 'from-file.toml'\nmax_message_bytes = 2_048\n";
         let config = load(&flags, &variables, Some(file)).unwrap();
-        assert_eq!(config.store, Path::new("from-flag"));
+        assert_eq!(config.store.to_string(), "from-flag");
         assert_eq!(config.listen.port(), 1);
         assert_eq!(config.model, Some(PathBuf::from("from-file.toml")));
         assert_eq!(config.max_message_bytes, 2_048);

@@ -6,11 +6,11 @@ use std::{future::Future, io, net::SocketAddr};
 use tokio::net::TcpListener;
 
 use crate::{
-    config::Config,
+    config::{Config, StoreSettings},
     grpc::server::{ServeError, serve},
     scoring::limits::REMEMBERED_CREDITS,
     service::{Models, ModelsError, Service, ServiceError, Settings, system_clock},
-    store::{StoreError, embedded::Embedded},
+    store::{Store, StoreError, embedded::Embedded, redis::Redis},
     telemetry::Telemetry,
 };
 
@@ -45,10 +45,20 @@ pub enum ServerError {
 pub struct BoundServer {
     local_address: SocketAddr,
     listener: TcpListener,
-    service: Service<Embedded>,
+    service: Opened,
     config: Config,
     telemetry: Telemetry,
 }
+
+/// The service on the store that is configured.
+enum Opened {
+    Embedded(Service<Embedded>),
+    Redis(Service<Redis>),
+}
+
+/// Servers that may lose their store at the same moment without a credit being counted twice
+/// when they go on.
+const SERVERS_TO_STOP_AT_ONCE: usize = 4;
 
 /// Takes the address, then opens models, store and service. Callers that connect before
 /// [`BoundServer::run`] wait for it.
@@ -76,15 +86,18 @@ pub async fn open(
         error,
     })?;
     let models = Models::load(config.model.as_deref())?;
-    let store = Embedded::open(&config.store)?;
-    let settings = Settings {
-        max_skew: config.max_skew,
-        remembered_events: config.remembered_events,
-        max_events_in_flight: config.max_events_in_flight,
-        max_unsettled_credits: REMEMBERED_CREDITS,
-        rebuild_rate: config.rebuild_rate,
+    let service = match &config.store {
+        StoreSettings::Embedded(directory) => {
+            let store = Embedded::open(directory)?;
+            let settings = settings(&config, 1);
+            Opened::Embedded(Service::open(store, models, settings, system_clock()).await?)
+        }
+        StoreSettings::Redis(redis) => {
+            let store = Redis::open(redis).await?;
+            let settings = settings(&config, SERVERS_TO_STOP_AT_ONCE);
+            Opened::Redis(Service::open(store, models, settings, system_clock()).await?)
+        }
     };
-    let service = Service::open(store, models, settings, system_clock()).await?;
     Ok(BoundServer {
         local_address,
         listener,
@@ -92,6 +105,16 @@ pub async fn open(
         config,
         telemetry,
     })
+}
+
+fn settings(config: &Config, servers: usize) -> Settings {
+    Settings {
+        max_skew: config.max_skew,
+        remembered_events: config.remembered_events,
+        max_events_in_flight: config.max_events_in_flight,
+        max_unsettled_credits: REMEMBERED_CREDITS / servers,
+        rebuild_rate: config.rebuild_rate,
+    }
 }
 
 impl BoundServer {
@@ -105,22 +128,31 @@ impl BoundServer {
     /// # Errors
     /// [`ServerError::Serve`] when gRPC fails.
     pub async fn run(self, stop: impl Future<Output = ()> + Send) -> Result<(), ServerError> {
-        tracing::info!(address = %self.local_address, store = %self.config.store.display(), "listening");
-        let service = self.service.clone();
-        let served = serve(
-            self.service,
-            self.listener,
-            &self.config,
-            self.telemetry,
-            stop,
-        )
-        .await;
-        // What was taken in is finished, whether or not its caller still waits.
-        service.finish().await;
-        served?;
-        tracing::info!("stopped");
-        Ok(())
+        tracing::info!(address = %self.local_address, store = %self.config.store, "listening");
+        match self.service {
+            Opened::Embedded(service) => {
+                run(service, self.listener, &self.config, self.telemetry, stop).await
+            }
+            Opened::Redis(service) => {
+                run(service, self.listener, &self.config, self.telemetry, stop).await
+            }
+        }
     }
+}
+
+async fn run<S: Store>(
+    service: Service<S>,
+    listener: TcpListener,
+    config: &Config,
+    telemetry: Telemetry,
+    stop: impl Future<Output = ()> + Send,
+) -> Result<(), ServerError> {
+    let served = serve(service.clone(), listener, config, telemetry, stop).await;
+    // What was taken in is finished, whether or not its caller still waits.
+    service.finish().await;
+    served?;
+    tracing::info!("stopped");
+    Ok(())
 }
 
 #[cfg(test)]

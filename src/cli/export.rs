@@ -9,7 +9,7 @@ use std::{
 use super::{
     failure::Failure,
     output,
-    transfer::{BATCH_PROFILES, End, FORMAT, Header, Place},
+    transfer::{BATCH_PROFILES, End, FORMAT, Header, Opened, Place},
 };
 use crate::{
     proto::record::ExportedProfile,
@@ -17,7 +17,8 @@ use crate::{
     store::{Store, Stored, codec},
 };
 
-/// Writes every record of a tenant as JSON Lines. The server must be stopped.
+/// Writes every record of a tenant as JSON Lines. A server on the same directory must be
+/// stopped; those on Redis may go on.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Export {
     #[command(flatten)]
@@ -30,28 +31,28 @@ pub struct Export {
 impl Export {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let tenant = self.place.tenant()?;
-        // Opening creates what is missing, which is no way to find out about a typing error.
-        if !self.place.directory().is_dir() {
-            return Err(Failure::new(format!(
-                "there is no store in {}",
-                self.place.directory().display()
-            )));
-        }
-        let store = self.place.open()?;
-        let profiles = if self.output == Path::new("-") {
-            export(&store, &tenant, &mut BufWriter::new(std::io::stdout())).await?
-        } else {
-            let failure = |error| Failure::io(self.output.display(), &error);
-            let mut writer = BufWriter::new(File::create(&self.output).map_err(failure)?);
-            let profiles = export(&store, &tenant, &mut writer).await?;
-            writer.get_ref().sync_all().map_err(failure)?;
-            profiles
+        let profiles = match self.place.open(false).await? {
+            Opened::Embedded(store) => self.write(&store, &tenant).await?,
+            Opened::Redis(store) => self.write(&store, &tenant).await?,
         };
         eprintln!(
             "{} profiles of tenant {tenant} exported",
             output::count(profiles)
         );
         Ok(())
+    }
+}
+
+impl Export {
+    async fn write(&self, store: &impl Store, tenant: &Tenant) -> Result<u64, Failure> {
+        if self.output == Path::new("-") {
+            return export(store, tenant, &mut BufWriter::new(std::io::stdout())).await;
+        }
+        let failure = |error| Failure::io(self.output.display(), &error);
+        let mut writer = BufWriter::new(File::create(&self.output).map_err(failure)?);
+        let profiles = export(store, tenant, &mut writer).await?;
+        writer.get_ref().sync_all().map_err(failure)?;
+        Ok(profiles)
     }
 }
 

@@ -12,7 +12,7 @@ use super::{
     failure::Failure,
     output,
     replay::lines::{LineReader, Position},
-    transfer::{BATCH_PROFILES, End, FORMAT, Header, Place},
+    transfer::{BATCH_PROFILES, End, FORMAT, Header, Opened, Place},
 };
 use crate::{
     proto::record::ExportedProfile,
@@ -25,7 +25,7 @@ const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
 /// Bad lines that are named in full.
 const NAMED_MISTAKES: usize = 20;
 
-/// Reads a tenant that `export` wrote into a store. The server must be stopped.
+/// Reads a tenant that `export` wrote into a store. Every server on it must be stopped.
 ///
 /// The whole file is checked first; with any mistake nothing is written. A profile whose
 /// record is there already is skipped, so an import can be run again.
@@ -49,24 +49,33 @@ impl Import {
         } else {
             File::open(&self.file).await.map_err(failure)?
         };
-        let store = self.place.open()?;
-        visit(
-            &store,
-            &tenant,
-            &mut file,
-            Mode::Check {
-                replace: self.replace,
-            },
-        )
-        .await?;
-        file.rewind().await.map_err(failure)?;
-        let counts = visit(&store, &tenant, &mut file, Mode::Write).await?;
+        let counts = match self.place.open(true).await? {
+            Opened::Embedded(store) => self.check_and_write(&store, &tenant, &mut file).await?,
+            Opened::Redis(store) => self.check_and_write(&store, &tenant, &mut file).await?,
+        };
         eprintln!(
             "{} profiles written to tenant {tenant}, {} were there already",
             output::count(counts.written),
             output::count(counts.unchanged)
         );
         Ok(())
+    }
+}
+
+impl Import {
+    async fn check_and_write(
+        &self,
+        store: &impl Store,
+        tenant: &Tenant,
+        file: &mut File,
+    ) -> Result<Counts, Failure> {
+        let check = Mode::Check {
+            replace: self.replace,
+        };
+        visit(store, tenant, &mut *file, check).await?;
+        let failure = |error| Failure::io(self.file.display(), &error);
+        file.rewind().await.map_err(failure)?;
+        visit(store, tenant, file, Mode::Write).await
     }
 }
 

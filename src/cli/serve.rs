@@ -18,8 +18,8 @@ pub struct Serve {
     /// TOML file with settings [env: BELLWETHER_CONFIG]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Directory of the embedded store [env: BELLWETHER_STORE] [default: ./bellwether-data]
-    #[arg(long, value_name = "DIRECTORY")]
+    /// Directory of the embedded store, or address of Redis [env: BELLWETHER_STORE] [default: ./bellwether-data]
+    #[arg(long, value_name = "STORE")]
     store: Option<String>,
     /// Address and port; port 0 takes a free one [env: BELLWETHER_LISTEN] [default: 127.0.0.1:50051]
     #[arg(long, value_name = "ADDRESS")]

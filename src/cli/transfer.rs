@@ -2,14 +2,15 @@
 //! a line in ascending order of ids, and a closing line with their number, so that a
 //! truncated file is noticed and every profile stands once.
 
-use std::path::PathBuf;
+use std::env;
 
 use serde::{Deserialize, Serialize};
 
 use super::failure::Failure;
 use crate::{
+    config::{Config, Flags, StoreSettings},
     scoring::Tenant,
-    store::{StoreError, embedded::Embedded},
+    store::{StoreError, embedded::Embedded, redis::Redis},
 };
 
 /// The format of the file.
@@ -38,24 +39,48 @@ pub(super) struct End {
 /// Which tenant of which store.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Place {
-    /// The directory of the store. No server may run on it.
-    #[arg(long, env = "BELLWETHER_STORE", value_name = "DIR")]
-    store: PathBuf,
+    /// The directory of the store, which no server may use meanwhile, or the address of
+    /// Redis; what else there is to say of Redis is set as for a server.
+    #[arg(long, env = "BELLWETHER_STORE", value_name = "STORE")]
+    store: String,
     /// The tenant.
     #[arg(long, default_value = Tenant::DEFAULT)]
     tenant: String,
 }
 
+/// A store that was opened.
+pub(super) enum Opened {
+    Embedded(Embedded),
+    Redis(Redis),
+}
+
 impl Place {
-    /// Opens the store, which no other process may use meanwhile.
-    pub(super) fn open(&self) -> Result<Embedded, Failure> {
-        Embedded::open(&self.store).map_err(|error| {
-            Failure::new(format!(
-                "cannot open the store in {}: {error}; export and import need it for \
-                 themselves, so stop the server first",
-                self.store.display()
-            ))
-        })
+    /// Opens the store; one in a directory must be there unless it may be made.
+    pub(super) async fn open(&self, may_be_made: bool) -> Result<Opened, Failure> {
+        let flags = Flags {
+            store: Some(self.store.clone()),
+            ..Flags::default()
+        };
+        let config = Config::load(&flags, |name| env::var(name).ok());
+        let config = config.map_err(|error| Failure::new(error.to_string()))?;
+        match config.store {
+            // Opening creates what is missing, which is no way to find out about a typing error.
+            StoreSettings::Embedded(directory) if !may_be_made && !directory.is_dir() => {
+                let directory = directory.display();
+                Err(Failure::new(format!("there is no store in {directory}")))
+            }
+            StoreSettings::Embedded(directory) => {
+                let opened = Embedded::open(&directory).map_err(|error| {
+                    Failure::new(format!(
+                        "cannot open the store in {}: {error}; export and import need it for \
+                         themselves, so stop the server first",
+                        directory.display()
+                    ))
+                });
+                Ok(Opened::Embedded(opened?))
+            }
+            StoreSettings::Redis(settings) => Ok(Opened::Redis(Redis::open(&settings).await?)),
+        }
     }
 
     /// The tenant, when its name is well formed.
@@ -66,11 +91,6 @@ impl Place {
                 self.tenant
             ))
         })
-    }
-
-    /// The directory of the store.
-    pub(super) fn directory(&self) -> &std::path::Path {
-        &self.store
     }
 }
 

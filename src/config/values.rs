@@ -10,6 +10,8 @@ use std::{
 
 use tracing::level_filters::LevelFilter;
 
+use crate::store::redis::RedisAddress;
+
 /// How logs are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
@@ -56,17 +58,31 @@ impl Debug for Secret {
     }
 }
 
-pub fn store(text: &str) -> Result<PathBuf, String> {
+/// Where a store is.
+pub enum Place {
+    /// In a directory of this machine.
+    Directory(PathBuf),
+    /// In Redis.
+    Redis(RedisAddress),
+}
+
+pub fn store(text: &str) -> Result<Place, String> {
+    if RedisAddress::is_meant(text) {
+        let address = RedisAddress::parse(text);
+        return address
+            .map(Place::Redis)
+            .map_err(|mistake| format!("\"{}\": {mistake}", Secret::new(text)));
+    }
     if text.contains("://") {
         return Err(format!(
-            "{} is a URL; this build has the embedded store only, write a directory",
+            "\"{}\" is no store; write a directory, or redis://, rediss://, redis-cluster:// or rediss-cluster:// and hosts",
             Secret::new(text)
         ));
     }
     if text.is_empty() {
-        return Err("is empty; write a directory".to_owned());
+        return Err("is empty; write a directory or the address of Redis".to_owned());
     }
-    Ok(PathBuf::from(text))
+    Ok(Place::Directory(PathBuf::from(text)))
 }
 
 pub fn path(text: &str) -> Result<Option<PathBuf>, String> {

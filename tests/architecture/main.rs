@@ -12,9 +12,9 @@ const ROOMS: [(&str, &[&str]); 10] = [
     ("scoring", &[]),
     ("limits", &["scoring"]),
     ("proto", &["scoring"]),
-    ("config", &["limits"]),
-    ("telemetry", &["config", "limits"]),
     ("store", &["scoring", "proto"]),
+    ("config", &["limits", "store"]),
+    ("telemetry", &["config", "limits"]),
     ("service", &["scoring", "limits", "store", "telemetry"]),
     (
         "grpc",

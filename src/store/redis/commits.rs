@@ -274,13 +274,12 @@ fn commit_call(keys: &mut PartitionKeys, epoch: u64, fence: &str, group: &[Encod
                 };
             }
         }
-        let added = |amount: u64| i64::try_from(amount).unwrap_or(i64::MAX);
         call.arg(2 * commit.totals.len());
         for change in &commit.totals {
             call.arg(keys::touches_field(&change.topic))
-                .arg(added(change.added.touches))
+                .arg(change.touches)
                 .arg(keys::advances_field(&change.topic))
-                .arg(added(change.added.advance_millionths));
+                .arg(change.advance_millionths);
         }
     }
     call
