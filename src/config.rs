@@ -505,13 +505,23 @@ mod tests {
     }
 
     #[test]
-    fn a_redis_store_is_refused_without_showing_its_password() {
-        let text = mistakes(
-            &[("BELLWETHER_STORE", "redis://:hunter2@cache:6379/0")],
-            None,
-        );
-        assert!(text.contains("embedded store only"), "{text}");
-        assert!(!text.contains("hunter2"), "{text}");
+    fn an_address_of_redis_is_shown_without_its_password() {
+        let variables = [
+            ("BELLWETHER_STORE", "redis://:hunter2@cache:6379/2"),
+            ("BELLWETHER_REDIS_PARTITIONS", "32"),
+        ];
+        let config = load(&Flags::default(), &variables, None).unwrap();
+        assert_eq!(config.store.to_string(), "redis://cache:6379/2");
+        let StoreSettings::Redis(redis) = &config.store else {
+            panic!("an address of Redis");
+        };
+        assert_eq!(redis.partitions, 32);
+        assert!(!format!("{config:?}").contains("hunter2"));
+        for wrong in ["redis://hunter2@cache", "postgres://:hunter2@cache"] {
+            let text = mistakes(&[("BELLWETHER_STORE", wrong)], None);
+            assert!(text.contains("BELLWETHER_STORE"), "{text}");
+            assert!(!text.contains("hunter2"), "{text}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! and the tools that need none.
 
 mod check;
+mod configured;
 pub mod connection;
 mod demo;
 mod demo_server;

@@ -1,12 +1,13 @@
 //! `serve`: the server, until it is told to stop.
 
-use std::{env, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::configured::configured;
 use crate::{
-    config::{self, Config, ConfigError, Flags},
+    config::{self, ConfigError, Flags},
     server::{self, ServerError},
     telemetry::{self, TelemetryError},
 };
@@ -58,7 +59,7 @@ impl Serve {
             listen: self.listen,
             model: self.model,
         };
-        let config = Config::load(&flags, |name| env::var(name).ok())?;
+        let config = configured(&flags)?;
         let stop = stop_signal()?;
         let (telemetry, exporters) = telemetry::start(
             config.log_level,

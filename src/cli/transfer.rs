@@ -2,13 +2,11 @@
 //! a line in ascending order of ids, and a closing line with their number, so that a
 //! truncated file is noticed and every profile stands once.
 
-use std::env;
-
 use serde::{Deserialize, Serialize};
 
-use super::failure::Failure;
+use super::{configured::configured, failure::Failure};
 use crate::{
-    config::{Config, Flags, StoreSettings},
+    config::{Flags, StoreSettings},
     scoring::Tenant,
     store::{StoreError, embedded::Embedded, redis::Redis},
 };
@@ -61,8 +59,7 @@ impl Place {
             store: Some(self.store.clone()),
             ..Flags::default()
         };
-        let config = Config::load(&flags, |name| env::var(name).ok());
-        let config = config.map_err(|error| Failure::new(error.to_string()))?;
+        let config = configured(&flags).map_err(|error| Failure::new(error.to_string()))?;
         match config.store {
             // Opening creates what is missing, which is no way to find out about a typing error.
             StoreSettings::Embedded(directory) if !may_be_made && !directory.is_dir() => {

@@ -205,9 +205,9 @@ fn only_the_service_stamps_arrivals() {
 }
 
 #[test]
-fn only_serve_reads_the_environment() {
+fn one_place_reads_the_environment() {
     refuse("configuration comes from one lookup", |source, name| {
-        name.text().contains("env::var") && source.path != "src/cli/serve.rs"
+        name.text().contains("env::var") && source.path != "src/cli/configured.rs"
     });
 }
 
