@@ -16,7 +16,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 START_SECONDS = 30
 STOP_SECONDS = 60
-LISTENING = re.compile(r"listening address=(127\.0\.0\.1:\d+)")
+# In both formats of logs.
+LISTENING = re.compile(r"listening.*address\W+(127\.0\.0\.1:\d+)")
 SERVICE = "bellwether.v1.ScoringService"
 # Pages of 1,000 full profiles are larger than gRPC's default of 4 MiB.
 CHANNEL_OPTIONS = [("grpc.max_receive_message_length", 64 * 1024 * 1024)]
