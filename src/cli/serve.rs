@@ -60,15 +60,24 @@ impl Serve {
             model: self.model,
         };
         let config = configured(&flags)?;
-        let stop = stop_signal()?;
+        let mut stop = std::pin::pin!(stop_signal()?);
         let (telemetry, exporters) = telemetry::start(
             config.log_level,
             config.log_format,
             config.otlp_endpoint.as_ref(),
         )?;
-        let served = match server::bind(config, telemetry).await {
-            Ok(server) => server.run(stop).await,
-            Err(error) => Err(error),
+        // A start may build ranks for long. The next one goes on where it is left.
+        let bound = tokio::select! {
+            bound = server::bind(config, telemetry) => Some(bound),
+            () = &mut stop => None,
+        };
+        let served = match bound {
+            Some(Ok(server)) => server.run(stop).await,
+            Some(Err(error)) => Err(error),
+            None => {
+                tracing::info!("stopped before it was ready");
+                Ok(())
+            }
         };
         exporters.shut_down().await;
         Ok(served?)

@@ -2,6 +2,7 @@
 
 import queue
 import shutil
+import socket
 import threading
 import tomllib
 from collections import Counter
@@ -13,7 +14,7 @@ import snapshot
 from bellwether.v1 import scoring_pb2 as api
 from calls import Refusal, event, get, score
 from replay import read_lines, replay, stream_events, update_profiles
-from server import REPOSITORY, Server
+from server import REPOSITORY, START_SECONDS, Server
 
 COMMUNITY = REPOSITORY / "examples" / "data" / "conlang.jsonl"
 MODEL = tomllib.loads((REPOSITORY / "models" / "forum.toml").read_text(encoding="utf-8"))
@@ -199,6 +200,26 @@ def test_sigterm_under_load_answers_or_refuses_and_loses_nothing(store):
             if acknowledged:
                 person = get(server.stub, "", f"person-{worker}")
                 assert person.event_count >= acknowledged
+
+
+def test_sigterm_ends_a_server_that_still_starts(tmp_path):
+    settings = tmp_path / "bellwether.toml"
+    settings.write_text("redis_timeout = '1h'\n", encoding="utf-8")
+    # A Redis that never answers.
+    with socket.create_server(("127.0.0.1", 0)) as redis:
+        redis.settimeout(START_SECONDS)
+        host, port = redis.getsockname()
+        server = Server(f"redis://{host}:{port}", wait=False, arguments=["--config", settings])
+        try:
+            connection, _ = redis.accept()
+            with connection:
+                server.terminate()
+                code, output = server.wait()
+        finally:
+            server.kill()
+    assert code == 0, output
+    assert "stopped before it was ready" in output
+    assert "listening" not in output
 
 
 def test_a_second_server_on_the_same_store_is_turned_away(store):
