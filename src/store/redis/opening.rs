@@ -33,6 +33,7 @@ pub async fn open(settings: &RedisSettings) -> Result<Connection, StoreError> {
         .connect()
         .await
         .map_err(|error| unreachable(settings, &of_connecting(&error)))?;
+    check_primaries(&connection).await?;
     let mut command = redis::cmd("INFO");
     command.arg("server").arg("memory");
     for answer in ask_all(&connection, &command).await? {
@@ -40,7 +41,6 @@ pub async fn open(settings: &RedisSettings) -> Result<Connection, StoreError> {
         check_version(settings, &facts)?;
         check_eviction(settings, &facts)?;
     }
-    check_primaries(&connection).await?;
     claim(settings, &connection).await?;
     Ok(connection)
 }
@@ -48,8 +48,7 @@ pub async fn open(settings: &RedisSettings) -> Result<Connection, StoreError> {
 /// Whether every primary answers and still is one.
 pub async fn check_primaries(connection: &Connection) -> Result<(), StoreError> {
     if connection.is_cluster() {
-        ask_all(connection, &redis::cmd("PING")).await?;
-        return Ok(());
+        return check_cluster(connection).await;
     }
     for role in ask_all(connection, &redis::cmd("ROLE")).await? {
         let role = list(role)?.into_iter().next().unwrap_or_default();
@@ -59,6 +58,38 @@ pub async fn check_primaries(connection: &Connection) -> Result<(), StoreError> 
                     .to_owned(),
             ));
         }
+    }
+    Ok(())
+}
+
+/// The client leaves out a primary that it has no connection to, so the answers are counted.
+async fn check_cluster(connection: &Connection) -> Result<(), StoreError> {
+    let mut command = redis::cmd("CLUSTER");
+    command.arg("INFO");
+    let answers = ask_all(connection, &command).await?;
+    let answering = answers.len();
+    for answer in answers {
+        let facts = Facts(text(answer)?.ok_or_else(unexpected)?);
+        if facts.get("cluster_state") != Some("ok") {
+            return Err(StoreError::Unavailable(
+                "the cluster does not serve all its slots; a failover may be under way".to_owned(),
+            ));
+        }
+        let primaries: usize = facts
+            .get("cluster_size")
+            .and_then(|size| size.parse().ok())
+            .ok_or_else(unexpected)?;
+        if answering < primaries {
+            return Err(StoreError::Unavailable(format!(
+                "{answering} of the {primaries} primaries of the cluster answer; a failover may \
+                 be under way"
+            )));
+        }
+    }
+    if answering == 0 {
+        return Err(StoreError::Unavailable(
+            "no primary of the cluster answers".to_owned(),
+        ));
     }
     Ok(())
 }
