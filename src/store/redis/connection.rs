@@ -3,6 +3,7 @@
 
 use std::{path::Path, time::Duration};
 
+use futures_util::future::join_all;
 use redis::{
     Client, Cmd, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, Pipeline, ProtocolVersion,
     RedisConnectionInfo, RedisError, TlsCertificates, Value,
@@ -36,6 +37,10 @@ const RECONNECT_DELAY: Duration = Duration::from_millis(50);
 const CLUSTER_RETRIES: u32 = 5;
 /// How long it waits in between, in milliseconds.
 const CLUSTER_RETRY_WAIT: (u64, u64) = (20, 200);
+/// The slots of a cluster, and how far apart those are that find out where all have gone: no
+/// primary has much fewer.
+const SLOTS: u16 = 16_384;
+const SLOTS_BETWEEN_TOUCHED: usize = 64;
 /// How long sent bytes may stay unacknowledged before a connection counts as lost.
 const LOST_AFTER: Duration = Duration::from_secs(5);
 
@@ -295,6 +300,23 @@ impl Connection {
                     other => Ok(vec![other]),
                 }
             }
+        }
+    }
+
+    /// Has the client of a cluster call on slots spread over all of it, so that it learns which
+    /// have moved. What they answer does not matter.
+    pub async fn touch_slots(&self) {
+        if let Link::Cluster(connection) = &self.link {
+            let touched = (0..SLOTS).step_by(SLOTS_BETWEEN_TOUCHED).map(|slot| {
+                let primary =
+                    SingleNodeRoutingInfo::SpecificNode(Route::new(slot, SlotAddr::Master));
+                let mut connection = connection.clone();
+                async move {
+                    let routing = RoutingInfo::SingleNode(primary);
+                    let _ = connection.route_command(redis::cmd("PING"), routing).await;
+                }
+            });
+            join_all(touched).await;
         }
     }
 }

@@ -64,6 +64,19 @@ pub async fn check_primaries(connection: &Connection) -> Result<(), StoreError> 
 
 /// The client leaves out a primary that it has no connection to, so the answers are counted.
 async fn check_cluster(connection: &Connection) -> Result<(), StoreError> {
+    if missing_primaries(connection).await?.is_none() {
+        return Ok(());
+    }
+    // It looks for the new primaries only when a call fails for want of one.
+    connection.touch_slots().await;
+    match missing_primaries(connection).await? {
+        None => Ok(()),
+        Some(reason) => Err(StoreError::Unavailable(reason)),
+    }
+}
+
+/// Why not every slot of the cluster is served; `None` when all are.
+async fn missing_primaries(connection: &Connection) -> Result<Option<String>, StoreError> {
     let mut command = redis::cmd("CLUSTER");
     command.arg("INFO");
     let answers = ask_all(connection, &command).await?;
@@ -71,7 +84,7 @@ async fn check_cluster(connection: &Connection) -> Result<(), StoreError> {
     for answer in answers {
         let facts = Facts(text(answer)?.ok_or_else(unexpected)?);
         if facts.get("cluster_state") != Some("ok") {
-            return Err(StoreError::Unavailable(
+            return Ok(Some(
                 "the cluster does not serve all its slots; a failover may be under way".to_owned(),
             ));
         }
@@ -80,18 +93,13 @@ async fn check_cluster(connection: &Connection) -> Result<(), StoreError> {
             .and_then(|size| size.parse().ok())
             .ok_or_else(unexpected)?;
         if answering < primaries {
-            return Err(StoreError::Unavailable(format!(
+            return Ok(Some(format!(
                 "{answering} of the {primaries} primaries of the cluster answer; a failover may \
                  be under way"
             )));
         }
     }
-    if answering == 0 {
-        return Err(StoreError::Unavailable(
-            "no primary of the cluster answers".to_owned(),
-        ));
-    }
-    Ok(())
+    Ok((answering == 0).then(|| "no primary of the cluster answers".to_owned()))
 }
 
 async fn ask_all(connection: &Connection, command: &Cmd) -> Result<Vec<Value>, StoreError> {
