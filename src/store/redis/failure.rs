@@ -1,8 +1,6 @@
 //! What Redis's errors mean to the store. No message carries the arguments of a command,
 //! which name people.
 
-use std::io::ErrorKind as IoKind;
-
 use redis::{ErrorKind, RedisError, ServerErrorKind, Value};
 
 use super::super::StoreError;
@@ -167,14 +165,15 @@ pub fn unexpected() -> StoreError {
     StoreError::Corrupt("Redis answered in a form that the store does not expect".to_owned())
 }
 
-/// An error of the network, for tests and for calls that were never sent.
-pub fn of_network(kind: IoKind, message: &'static str) -> RedisError {
-    std::io::Error::new(kind, message).into()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::ErrorKind as IoKind;
+
     use super::*;
+
+    fn network(kind: IoKind) -> RedisError {
+        std::io::Error::new(kind, "gone").into()
+    }
 
     fn server(line: &str) -> RedisError {
         let value = redis::parse_redis_value(format!("-{line}\r\n").as_bytes()).unwrap();
@@ -227,7 +226,7 @@ mod tests {
             IoKind::BrokenPipe,
             IoKind::ConnectionReset,
         ] {
-            let error = of_network(kind, "gone");
+            let error = network(kind);
             let written = failure(error.clone(), false).of_write();
             assert!(
                 matches!(written, StoreError::OutcomeUnknown(_)),
@@ -241,7 +240,7 @@ mod tests {
     #[test]
     fn what_could_not_be_sent_again_may_have_been_written_the_first_time() {
         for error in [
-            of_network(IoKind::ConnectionRefused, "refused"),
+            network(IoKind::ConnectionRefused),
             server("CLUSTERDOWN The cluster is down"),
             server("LOADING Redis is loading the dataset in memory"),
         ] {

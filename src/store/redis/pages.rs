@@ -213,9 +213,8 @@ impl Redis {
         tenant: &Tenant,
         topics: &[String],
     ) -> Result<Vec<TopicTotals>, StoreError> {
-        let mut sums = vec![TopicTotals::default(); topics.len()];
         if topics.is_empty() {
-            return Ok(sums);
+            return Ok(Vec::new());
         }
         let answers = try_join_all(self.partitions_of(tenant).map(|mut keys| async move {
             let mut command = redis::cmd("HMGET");
@@ -227,24 +226,27 @@ impl Redis {
             list(answer.map_err(|failure| failure.of_read())?.value)
         }))
         .await?;
+        let mut sums = vec![0_i64; 2 * topics.len()];
         for answer in answers {
-            if answer.len() != 2 * topics.len() {
+            if answer.len() != sums.len() {
                 return Err(unexpected());
             }
-            let mut values = answer.into_iter();
-            for sum in &mut sums {
-                for total in [&mut sum.touches, &mut sum.advance_millionths] {
-                    let added = stored_count(values.next().unwrap_or_default())?;
-                    *total = total.saturating_add(added);
-                }
+            for (sum, added) in sums.iter_mut().zip(answer) {
+                *sum = sum.saturating_add(stored_total(added)?);
             }
         }
-        Ok(sums)
+        // Less than nothing is left only where amounts beyond all bounds were cut.
+        let total = |sum: i64| u64::try_from(sum).unwrap_or_default();
+        let totals = sums.chunks_exact(2).map(|sums| TopicTotals {
+            touches: total(sums[0]),
+            advance_millionths: total(sums[1]),
+        });
+        Ok(totals.collect())
     }
 }
 
 /// The number that a field holds; 0 when there is none.
-fn stored_count(value: Value) -> Result<u64, StoreError> {
+fn stored_total(value: Value) -> Result<i64, StoreError> {
     let Some(text) = text(value)? else {
         return Ok(0);
     };
