@@ -57,6 +57,17 @@ impl Lineup {
     }
 }
 
+/// A building of ranks that there never was before.
+pub(super) fn new_edition(model: &Model) -> Result<Edition, StoreError> {
+    let number = getrandom::u64().map_err(|error| {
+        StoreError::Unavailable(format!("no randomness for an edition: {error}"))
+    })?;
+    Ok(Edition {
+        number,
+        model: model.fingerprint(),
+    })
+}
+
 /// What is remembered of the tenants' models.
 #[derive(Debug, Default)]
 pub(super) struct Lineups {
@@ -77,6 +88,11 @@ impl Lineups {
         if known.is_none_or(|known| known.rollout.epoch < epoch) {
             tenants.insert(tenant.clone(), Arc::clone(lineup));
         }
+    }
+
+    /// The rollout that is remembered.
+    pub(super) fn rollout(&self, tenant: &Tenant) -> Option<Rollout> {
+        self.get(tenant).map(|lineup| lineup.rollout.clone())
     }
 
     /// Forgets what is remembered of epochs before the given one.
@@ -149,7 +165,7 @@ impl<S: Store> Shell<S> {
             let configured = self.configured(tenant)?;
             self.save_model(tenant, configured).await?;
             // Whether this server was the first or another one, the next look shows it.
-            let rollout = Rollout::begin(configured.fingerprint());
+            let rollout = Rollout::begin(new_edition(configured)?);
             self.store.set_rollout(tenant, &rollout).await?;
         }
         let message = format!("the first model of tenant {tenant} does not settle");

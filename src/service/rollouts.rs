@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::{ServiceError, Shell};
+use super::{ServiceError, Shell, lineup::new_edition};
 use crate::{
     limits::{ANNOUNCED_FOR, INDEX_BATCH, LEASE_PERIOD, ROLLOUT_INTERVAL, ROLLOUT_RETRY_INTERVAL},
     scoring::{Tenant, index},
@@ -65,7 +65,7 @@ impl<S: Store> Shell<S> {
                 return Ok(rollout);
             }
             self.save_model(tenant, configured).await?;
-            let proposed = rollout.propose(model);
+            let proposed = rollout.propose(new_edition(configured)?);
             if self.store.set_rollout(tenant, &proposed).await? {
                 tracing::info!(%tenant, %model, epoch = proposed.epoch, "model proposed");
                 return Ok(proposed);
@@ -178,7 +178,13 @@ impl<S: Store> Shell<S> {
         self.announce().await?;
         for tenant in self.lineups.tenants() {
             let rollout = self.store.rollout(&tenant).await?;
-            self.lineups.forget_before(&tenant, rollout.epoch);
+            match self.lineups.rollout(&tenant) {
+                // A failover has lost the last steps; whoever knows them takes them again.
+                Some(known) if known.epoch > rollout.epoch => {
+                    self.store.set_rollout(&tenant, &known).await?;
+                }
+                _ => self.lineups.forget_before(&tenant, rollout.epoch),
+            }
         }
         Ok(())
     }

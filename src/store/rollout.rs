@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::scoring::{Fingerprint, RankName};
 
-/// One building of the ranks of a model. Unique for ever within a tenant, so that what is
-/// left of an earlier building is never taken for part of a later one.
+/// One building of the ranks of a model. Unique for ever, so that what is left of an earlier
+/// building is never taken for part of a later one.
 /// As text, the number and the fingerprint in hexadecimal digits: `2:00f1a3…`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Edition {
-    /// The epoch that the building began in.
+    /// Random, not counted: a counter could repeat after a failover that lost its last step.
     pub number: u64,
     /// The model.
     pub model: Fingerprint,
@@ -82,12 +82,8 @@ impl Rollout {
     }
 
     /// Begins to build the ranks of a model; a candidate that was not finished is discarded.
-    pub fn propose(&self, model: Fingerprint) -> Self {
+    pub fn propose(&self, edition: Edition) -> Self {
         let mut next = self.next();
-        let edition = Edition {
-            number: next.epoch,
-            model,
-        };
         let replaced = next.candidate.replace(edition);
         next.discard(replaced);
         next
@@ -104,8 +100,12 @@ impl Rollout {
     }
 
     /// Answers by a model at once: for a tenant that has no records.
-    pub fn begin(model: Fingerprint) -> Self {
-        Self::default().propose(model).promoted_in_place()
+    pub fn begin(edition: Edition) -> Self {
+        Self {
+            epoch: 1,
+            active: Some(edition),
+            ..Self::default()
+        }
     }
 
     /// Forgets all ranks, because records were written without them.
@@ -142,11 +142,6 @@ impl Rollout {
             ..self.clone()
         }
     }
-
-    fn promoted_in_place(mut self) -> Self {
-        self.active = self.candidate.take();
-        self
-    }
 }
 
 /// A model as the store keeps it, so that every server can judge by it.
@@ -173,7 +168,7 @@ mod tests {
 
     #[test]
     fn a_new_tenant_is_answered_at_once() {
-        let rollout = Rollout::begin(OLD);
+        let rollout = Rollout::begin(edition(1, OLD));
         assert_eq!(rollout.epoch, 1);
         assert_eq!(rollout.active, Some(edition(1, OLD)));
         assert_eq!(rollout.candidate, None);
@@ -181,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_promoted_candidate_discards_and_supersedes_the_active_model() {
-        let proposed = Rollout::begin(OLD).propose(NEW);
+        let proposed = Rollout::begin(edition(1, OLD)).propose(edition(2, NEW));
         let both: Vec<_> = proposed.maintained().collect();
         assert_eq!(both, [edition(1, OLD), edition(2, NEW)]);
         let promoted = proposed.promote();
@@ -194,15 +189,19 @@ mod tests {
 
     #[test]
     fn a_model_that_comes_back_is_a_new_edition_and_no_longer_superseded() {
-        let there = Rollout::begin(OLD).propose(NEW).promote();
-        let back = there.propose(OLD).promote();
+        let there = Rollout::begin(edition(1, OLD))
+            .propose(edition(2, NEW))
+            .promote();
+        let back = there.propose(edition(4, OLD)).promote();
         assert_eq!(back.active, Some(edition(4, OLD)));
         assert_eq!(back.superseded, [edition(2, NEW)]);
     }
 
     #[test]
     fn a_candidate_that_is_replaced_is_discarded() {
-        let replaced = Rollout::begin(OLD).propose(NEW).propose(Fingerprint(3));
+        let replaced = Rollout::begin(edition(1, OLD))
+            .propose(edition(2, NEW))
+            .propose(edition(3, Fingerprint(3)));
         assert_eq!(replaced.candidate, Some(edition(3, Fingerprint(3))));
         assert_eq!(replaced.discarded, [edition(2, NEW)]);
         assert_eq!(replaced.superseded, [edition(2, NEW)]);
@@ -211,7 +210,10 @@ mod tests {
 
     #[test]
     fn a_rollout_reads_back_from_its_text() {
-        let rollout = Rollout::begin(OLD).propose(NEW).promote().propose(OLD);
+        let rollout = Rollout::begin(edition(1, OLD))
+            .propose(edition(2, NEW))
+            .promote()
+            .propose(edition(u64::MAX, OLD));
         let text = serde_json::to_string(&rollout).unwrap();
         assert_eq!(serde_json::from_str::<Rollout>(&text).unwrap(), rollout);
     }

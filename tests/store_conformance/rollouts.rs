@@ -15,6 +15,14 @@ use super::{
 };
 
 const NEXT_MODEL: Fingerprint = Fingerprint(2);
+const NEXT: Edition = Edition {
+    number: u64::MAX - 1,
+    model: NEXT_MODEL,
+};
+const OTHER: Edition = Edition {
+    number: 3,
+    model: Fingerprint(3),
+};
 
 fn saved(fingerprint: Fingerprint) -> SavedModel {
     SavedModel {
@@ -30,17 +38,19 @@ pub async fn a_tenant_without_models_has_a_rollout_of_epoch_zero(subject: impl S
     assert_eq!(store.model(&tenant, NEXT_MODEL).await, Ok(None));
 }
 
-pub async fn a_rollout_replaces_the_one_before_it_and_no_other(subject: impl Subject) {
+pub async fn a_rollout_replaces_those_of_earlier_epochs_only(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
     let first = rollout();
-    let second = first.propose(NEXT_MODEL);
-    assert_eq!(store.set_rollout(&tenant, &second).await, Ok(false));
+    let second = first.propose(NEXT);
     assert_eq!(store.set_rollout(&tenant, &first).await, Ok(true));
     assert_eq!(store.set_rollout(&tenant, &second).await, Ok(true));
-    let other = first.propose(Fingerprint(3));
+    let other = first.propose(OTHER);
     assert_eq!(store.set_rollout(&tenant, &other).await, Ok(false));
     assert_eq!(store.set_rollout(&tenant, &first).await, Ok(false));
-    assert_eq!(store.rollout(&tenant).await, Ok(second));
+    assert_eq!(store.rollout(&tenant).await, Ok(second.clone()));
+    let later = second.promote().forget_discarded();
+    assert_eq!(store.set_rollout(&tenant, &later).await, Ok(true));
+    assert_eq!(store.rollout(&tenant).await, Ok(later));
 }
 
 pub async fn a_rollout_set_again_is_still_the_tenants(subject: impl Subject) {
@@ -64,7 +74,7 @@ pub async fn a_saved_model_is_read_back(subject: impl Subject) {
 pub async fn a_commit_of_an_earlier_epoch_is_refused(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
     commit_all(&*store, &tenant, vec![ranked("anna", "r", 1.0)]).await;
-    let next = rollout().propose(NEXT_MODEL);
+    let next = rollout().propose(NEXT);
     store.fence(&tenant, &next).await.unwrap();
     let late = vec![ranked("ben", "r", 2.0), ranked("cleo", "r", 3.0)];
     let refused = store.commit(&tenant, &rollout(), late).await;
@@ -88,7 +98,7 @@ pub async fn a_commit_of_a_later_epoch_counts_from_then_on(subject: impl Subject
     let second = commit("anna", Some(first.version), 2);
     let third = commit("anna", Some(second.version), 3);
     commit_all(&*store, &tenant, vec![first]).await;
-    let next = rollout().propose(NEXT_MODEL);
+    let next = rollout().propose(NEXT);
     let written = store.commit(&tenant, &next, vec![second.clone()]).await;
     assert_eq!(written, [Ok(Committed::Written)]);
     let refused = store.commit(&tenant, &rollout(), vec![third]).await;
@@ -100,7 +110,7 @@ pub async fn a_commit_of_a_later_epoch_counts_from_then_on(subject: impl Subject
 pub async fn an_edition_that_is_not_maintained_is_not_read(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
     commit_all(&*store, &tenant, vec![ranked("anna", "r", 1.0)]).await;
-    let proposed = rollout().propose(NEXT_MODEL);
+    let proposed = rollout().propose(NEXT);
     store.fence(&tenant, &proposed).await.unwrap();
     assert_eq!(walk(&*store, &tenant, &all("r"), 9).await.len(), 1);
     let promoted = proposed.promote();
@@ -116,7 +126,7 @@ pub async fn an_edition_that_is_not_maintained_is_not_read(subject: impl Subject
 
 pub async fn editions_of_a_rank_are_apart(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
-    let both = rollout().propose(NEXT_MODEL);
+    let both = rollout().propose(NEXT);
     let candidate = both.candidate.unwrap();
     let moves = |value| vec![change("r", None, Some(value))];
     let commits = vec![Commit {
@@ -143,7 +153,7 @@ pub async fn indexing_leaves_out_what_was_written_since(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
     let commits = ["anna", "ben", "cleo"].map(|name| ranked(name, "r", 1.0));
     commit_all(&*store, &tenant, commits.to_vec()).await;
-    let both = rollout().propose(NEXT_MODEL);
+    let both = rollout().propose(NEXT);
     let candidate = both.candidate.unwrap();
     store.fence(&tenant, &both).await.unwrap();
     let scanned = store.scan(&tenant, None, 9).await.unwrap();
@@ -174,8 +184,8 @@ pub async fn indexing_leaves_out_what_was_written_since(subject: impl Subject) {
 pub async fn indexing_an_edition_that_is_not_maintained_is_refused(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
     commit_all(&*store, &tenant, vec![ranked("anna", "r", 1.0)]).await;
-    let abandoned = rollout().propose(NEXT_MODEL);
-    let replaced = abandoned.propose(Fingerprint(3));
+    let abandoned = rollout().propose(NEXT);
+    let replaced = abandoned.propose(OTHER);
     store.fence(&tenant, &replaced).await.unwrap();
     let scanned = store.scan(&tenant, None, 9).await.unwrap();
     let entries = vec![entry(&scanned[0], 1.0)];
@@ -188,7 +198,7 @@ pub async fn what_was_indexed_is_remembered(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
     let commits = ["anna", "ben"].map(|name| ranked(name, "r", 1.0));
     commit_all(&*store, &tenant, commits.to_vec()).await;
-    let both = rollout().propose(NEXT_MODEL);
+    let both = rollout().propose(NEXT);
     let candidate = both.candidate.unwrap();
     store.fence(&tenant, &both).await.unwrap();
     assert_eq!(store.indexed_to(&tenant, candidate).await, Ok(None));
@@ -208,7 +218,7 @@ pub async fn what_was_indexed_is_remembered(subject: impl Subject) {
 
 pub async fn dropped_ranks_are_gone_and_the_others_are_there(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
-    let both = rollout().propose(NEXT_MODEL);
+    let both = rollout().propose(NEXT);
     let candidate = both.candidate.unwrap();
     let moves = vec![change("r", None, Some(1.0)), change("s", None, Some(2.0))];
     let commits = vec![Commit {

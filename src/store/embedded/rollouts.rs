@@ -34,11 +34,11 @@ impl Rollouts {
         known.map_or_else(Rollout::default, |known| known.rollout.clone())
     }
 
-    /// Replaces the rollout of the epoch before. Returns whether the given one is in place.
+    /// Replaces a rollout of an earlier epoch. Returns whether the given one is in place.
     pub fn set_rollout(&self, tenant: &Tenant, rollout: &Rollout) -> bool {
         let mut tenants = self.lock();
         let known = tenants.entry(tenant.clone()).or_default();
-        if known.rollout.epoch + 1 == rollout.epoch {
+        if known.rollout.epoch < rollout.epoch {
             known.rollout = rollout.clone();
         }
         known.rollout == *rollout

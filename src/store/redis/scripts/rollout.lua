@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Puts a rollout in the place of the one that has the epoch before.
+-- Puts a rollout in the place of one of an earlier epoch.
 --
 -- KEYS  1 rollout
 -- ARGV  1 epoch, 2 rollout (JSON)
@@ -12,7 +12,7 @@ local epoch = 0
 if stored then
   epoch = cjson.decode(stored).epoch
 end
-if epoch + 1 ~= tonumber(ARGV[1]) then
+if epoch >= tonumber(ARGV[1]) then
   return 0
 end
 redis.call('SET', KEYS[1], ARGV[2])
