@@ -282,4 +282,11 @@ fn a_fingerprint_follows_the_meaning_and_not_the_layout() {
     let spaced = GOOD.replace('\n', "  # so\n\n");
     assert_eq!(fingerprint(GOOD), fingerprint(&spaced));
     assert_ne!(fingerprint(GOOD), fingerprint(&GOOD.replace("7d", "8d")));
+    let [one, other] = [
+        "[scores.a]\nhalf_life = \"7d\"\n[scores.b]\nbase = 1\n[interests]\nhalf_life = \"1d\"",
+        "[interests]\nhalf_life = \"1d\"\n[scores]\nb = { base = 1 }\na.half_life = \"7d\"",
+    ];
+    assert_eq!(fingerprint(one), fingerprint(other));
+    // Servers of two versions that give a file the same meaning agree on its fingerprint.
+    assert_eq!(fingerprint(one).to_string(), "c51b5dfca3821661");
 }

@@ -17,7 +17,7 @@ use super::{
     table::{Placed, Points},
 };
 use crate::scoring::{
-    Fingerprint, HalfLife, RankName, Slope,
+    HalfLife, RankName, Slope,
     limits::{
         MAX_KEYWORDS, MAX_MODEL_BYTES, MAX_RULES, MAX_SCORES, MAX_SEGMENTS, MAX_STAGES, MAX_TOPICS,
         MAX_TYPE_BYTES,
@@ -244,7 +244,7 @@ impl Compiler<'_> {
         }
         Some(Model {
             source: self.source.to_owned(),
-            fingerprint: Fingerprint(xxhash_rust::xxh3::xxh3_64(format!("{file:?}").as_bytes())),
+            fingerprint: file.fingerprint,
             evaluator: Evaluator::new(),
             weights: weights(&scores, slots.len()),
             scores,

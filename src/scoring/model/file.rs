@@ -4,6 +4,7 @@
 use toml::de::DeTable;
 
 use super::{
+    Fingerprint,
     mistake::Mistakes,
     table::{Placed, Points, Table},
 };
@@ -14,6 +15,7 @@ use crate::scoring::{
 
 #[derive(Debug, Default)]
 pub(super) struct ModelFile {
+    pub fingerprint: Fingerprint,
     pub scores: Vec<ScoreTable>,
     pub signals: Vec<SignalTable>,
     pub rules: Vec<RuleTable>,
@@ -95,7 +97,10 @@ pub(super) fn read(source: &str, mistakes: &mut Mistakes<'_>) -> Option<ModelFil
     if !mistakes.is_empty() {
         return None;
     }
-    let mut file = ModelFile::default();
+    let mut file = ModelFile {
+        fingerprint: Fingerprint::of(root.get_ref()),
+        ..ModelFile::default()
+    };
     let mut root = Table::new("the file", root.span(), root.get_ref(), mistakes);
     file.scores = root.named_tables("scores", read_score);
     file.signals = root.tables("signals", read_signal);

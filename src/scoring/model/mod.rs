@@ -5,6 +5,7 @@ mod compile;
 mod condition;
 mod facts;
 mod file;
+mod fingerprint;
 mod mistake;
 mod names;
 mod plain;
@@ -13,8 +14,9 @@ mod signal;
 mod table;
 mod topics;
 
-use std::{collections::HashMap, fmt};
+use std::collections::HashMap;
 
+pub use fingerprint::Fingerprint;
 pub use mistake::Mistake;
 
 pub(crate) use condition::{Evaluator, Expression, Failed};
@@ -23,16 +25,6 @@ pub(crate) use signal::{Signal, Value};
 pub(crate) use topics::Topics;
 
 use super::{HalfLife, RankName, Slope};
-
-/// A hash of what a model says. As text, 16 hexadecimal digits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Fingerprint(pub u64);
-
-impl fmt::Display for Fingerprint {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{:016x}", self.0)
-    }
-}
 
 /// A checked model, ready to judge records.
 #[derive(Debug)]

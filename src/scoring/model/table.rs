@@ -1,6 +1,6 @@
 //! Reading one TOML table: typed values with their places, and what is wrong with them.
 
-use std::{fmt, ops::Range};
+use std::ops::Range;
 
 use toml::{
     Spanned,
@@ -17,17 +17,10 @@ use crate::scoring::{
 };
 
 /// Something of the file, and where it stands.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct Placed<T> {
     pub value: T,
     pub place: Range<usize>,
-}
-
-/// Without the place, so that the fingerprint of a model is that of its meaning.
-impl<T: fmt::Debug> fmt::Debug for Placed<T> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.value.fmt(formatter)
-    }
 }
 
 /// A table `name = number`.
