@@ -17,6 +17,7 @@ use super::{
 use crate::{
     proto::record::ExportedProfile,
     scoring::{ProfileId, Record, Tenant},
+    service::system_clock,
     store::{Commit, Committed, Rollout, Store, StoreError, TotalsChange, Version, codec},
 };
 
@@ -155,7 +156,10 @@ pub(super) async fn visit<S: Store, R: AsyncRead + Unpin>(
 
 /// Has the store forget the tenant's ranks, so that the next server builds them anew.
 async fn without_ranks(store: &impl Store, tenant: &Tenant) -> Result<Rollout, Failure> {
-    let rollout = store.rollout(tenant).await?.reset();
+    let rollout = store
+        .rollout(tenant)
+        .await?
+        .reset(system_clock()().millis());
     if !store.set_rollout(tenant, &rollout).await? {
         return Err(Failure::new(
             "a server changes the models of the store; stop it",

@@ -38,6 +38,11 @@ impl Timestamp {
         self.0
     }
 
+    /// Whole milliseconds since the start of 1970.
+    pub const fn millis(self) -> u64 {
+        (self.0 / 1_000_000).unsigned_abs()
+    }
+
     /// Whole seconds since the start of 1970, and the nanoseconds beyond them.
     pub const fn parts(self) -> (i64, i32) {
         let seconds = self.0.div_euclid(NANOS_PER_SECOND);

@@ -165,7 +165,7 @@ impl<S: Store> Shell<S> {
             let configured = self.configured(tenant)?;
             self.save_model(tenant, configured).await?;
             // Whether this server was the first or another one, the next look shows it.
-            let rollout = Rollout::begin(new_edition(configured)?);
+            let rollout = Rollout::begin(new_edition(configured)?, self.now().millis());
             self.store.set_rollout(tenant, &rollout).await?;
         }
         let message = format!("the first model of tenant {tenant} does not settle");

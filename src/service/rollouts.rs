@@ -37,6 +37,9 @@ impl<S: Store> Shell<S> {
                 continue;
             }
             let mut rollout = self.propose(&tenant).await?;
+            while !self.raise_fence(&tenant, &rollout).await? {
+                rollout = self.propose(&tenant).await?;
+            }
             while rollout.active.is_none() || (others == 0 && rollout.candidate.is_some()) {
                 self.drive(&tenant, Pace::Unlimited).await?;
                 rollout = self.store.rollout(&tenant).await?;
@@ -65,7 +68,7 @@ impl<S: Store> Shell<S> {
                 return Ok(rollout);
             }
             self.save_model(tenant, configured).await?;
-            let proposed = rollout.propose(new_edition(configured)?);
+            let proposed = rollout.propose(new_edition(configured)?, self.now().millis());
             if self.store.set_rollout(tenant, &proposed).await? {
                 tracing::info!(%tenant, %model, epoch = proposed.epoch, "model proposed");
                 return Ok(proposed);
@@ -81,11 +84,13 @@ impl<S: Store> Shell<S> {
         }
         let mut rollout = self.store.rollout(tenant).await?;
         if let Some(candidate) = rollout.candidate {
-            self.store.fence(tenant, &rollout).await?;
+            if !self.raise_fence(tenant, &rollout).await? {
+                return Ok(());
+            }
             if !self.build(tenant, candidate, pace).await? {
                 return Ok(());
             }
-            let promoted = rollout.promote();
+            let promoted = rollout.promote(self.now().millis());
             if !self.store.set_rollout(tenant, &promoted).await? {
                 return Ok(());
             }
@@ -93,10 +98,9 @@ impl<S: Store> Shell<S> {
             tracing::info!(%tenant, model = %candidate.model, epoch = promoted.epoch, "model active");
             rollout = promoted;
         }
-        if rollout.discarded.is_empty() {
+        if !self.raise_fence(tenant, &rollout).await? || rollout.discarded.is_empty() {
             return Ok(());
         }
-        self.store.fence(tenant, &rollout).await?;
         for edition in &rollout.discarded {
             if let Some(saved) = self.store.model(tenant, edition.model).await? {
                 self.store
@@ -104,11 +108,29 @@ impl<S: Store> Shell<S> {
                     .await?;
             }
         }
-        let forgotten = rollout.forget_discarded();
+        let forgotten = rollout.forget_discarded(self.now().millis());
         if self.store.set_rollout(tenant, &forgotten).await? {
             self.lineups.forget_before(tenant, forgotten.epoch);
         }
         Ok(())
+    }
+
+    /// Has every commit of an earlier epoch refused. Returns whether the rollout is still the
+    /// tenant's.
+    ///
+    /// When it is, and a later one has been seen all the same, a failover has lost a step that
+    /// nobody remembers: which ranks are maintained is not known then, and they are built anew.
+    async fn raise_fence(&self, tenant: &Tenant, rollout: &Rollout) -> Result<bool, ServiceError> {
+        match self.store.fence(tenant, rollout).await {
+            Err(StoreError::Superseded) => {}
+            fenced => return Ok(fenced.map(|()| true)?),
+        }
+        if self.store.rollout(tenant).await? == *rollout {
+            tracing::error!(%tenant, epoch = rollout.epoch, "the store has lost a step of the rollout; the ranks are built anew");
+            let reset = rollout.reset(self.now().millis());
+            self.store.set_rollout(tenant, &reset).await?;
+        }
+        Ok(false)
     }
 
     /// Indexes every record. Returns whether all are, and not another server has taken over.
@@ -200,7 +222,8 @@ impl<S: Store> Shell<S> {
                 // Records were imported while this server ran.
                 rollout = self.propose(&tenant).await?;
             }
-            if rollout.candidate.is_some() || !rollout.discarded.is_empty() {
+            let has_work = rollout.candidate.is_some() || !rollout.discarded.is_empty();
+            if has_work || (tick.is_multiple_of(TICKS_BETWEEN_ALL) && rollout.epoch > 0) {
                 self.drive(&tenant, Pace::Limited).await?;
             }
         }

@@ -234,6 +234,7 @@ pub trait Store: Send + Sync + 'static {
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
     /// From when this returns, every commit of an epoch before that of `rollout` is refused.
+    /// [`StoreError::Superseded`] when a later one has been seen.
     fn fence(
         &self,
         tenant: &Tenant,

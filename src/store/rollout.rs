@@ -50,7 +50,8 @@ impl TryFrom<String> for Edition {
 /// The models of a tenant.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rollout {
-    /// One more with every change; 0 when the tenant never had a model.
+    /// When the last change was made, in milliseconds since 1970, but later than that of the
+    /// change before; 0 when the tenant never had a model.
     pub epoch: u64,
     /// The edition that answers: its ranks are complete. `None` until the first one's are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -82,16 +83,16 @@ impl Rollout {
     }
 
     /// Begins to build the ranks of a model; a candidate that was not finished is discarded.
-    pub fn propose(&self, edition: Edition) -> Self {
-        let mut next = self.next();
+    pub fn propose(&self, edition: Edition, at_millis: u64) -> Self {
+        let mut next = self.next(at_millis);
         let replaced = next.candidate.replace(edition);
         next.discard(replaced);
         next
     }
 
     /// Answers by the candidate, whose ranks are complete.
-    pub fn promote(&self) -> Self {
-        let mut next = self.next();
+    pub fn promote(&self, at_millis: u64) -> Self {
+        let mut next = self.next(at_millis);
         if let Some(candidate) = next.candidate.take() {
             let replaced = next.active.replace(candidate);
             next.discard(replaced);
@@ -100,17 +101,16 @@ impl Rollout {
     }
 
     /// Answers by a model at once: for a tenant that has no records.
-    pub fn begin(edition: Edition) -> Self {
+    pub fn begin(edition: Edition, at_millis: u64) -> Self {
         Self {
-            epoch: 1,
             active: Some(edition),
-            ..Self::default()
+            ..Self::default().next(at_millis)
         }
     }
 
     /// Forgets all ranks, because records were written without them.
-    pub fn reset(&self) -> Self {
-        let mut next = self.next();
+    pub fn reset(&self, at_millis: u64) -> Self {
+        let mut next = self.next(at_millis);
         next.discarded.extend(self.maintained());
         next.active = None;
         next.candidate = None;
@@ -118,8 +118,8 @@ impl Rollout {
     }
 
     /// Notes that the ranks of all discarded editions were deleted.
-    pub fn forget_discarded(&self) -> Self {
-        let mut next = self.next();
+    pub fn forget_discarded(&self, at_millis: u64) -> Self {
+        let mut next = self.next(at_millis);
         next.discarded.clear();
         next
     }
@@ -136,9 +136,10 @@ impl Rollout {
         self.superseded.drain(..excess);
     }
 
-    fn next(&self) -> Self {
+    /// By the time, so that it is later than a step that a failover has lost.
+    fn next(&self, at_millis: u64) -> Self {
         Self {
-            epoch: self.epoch + 1,
+            epoch: at_millis.max(self.epoch + 1),
             ..self.clone()
         }
     }
@@ -168,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_new_tenant_is_answered_at_once() {
-        let rollout = Rollout::begin(edition(1, OLD));
+        let rollout = Rollout::begin(edition(1, OLD), 0);
         assert_eq!(rollout.epoch, 1);
         assert_eq!(rollout.active, Some(edition(1, OLD)));
         assert_eq!(rollout.candidate, None);
@@ -176,32 +177,32 @@ mod tests {
 
     #[test]
     fn a_promoted_candidate_discards_and_supersedes_the_active_model() {
-        let proposed = Rollout::begin(edition(1, OLD)).propose(edition(2, NEW));
+        let proposed = Rollout::begin(edition(1, OLD), 0).propose(edition(2, NEW), 0);
         let both: Vec<_> = proposed.maintained().collect();
         assert_eq!(both, [edition(1, OLD), edition(2, NEW)]);
-        let promoted = proposed.promote();
+        let promoted = proposed.promote(0);
         assert_eq!(promoted.epoch, 3);
         assert_eq!(promoted.active, Some(edition(2, NEW)));
         assert_eq!(promoted.discarded, [edition(1, OLD)]);
         assert_eq!(promoted.superseded, [edition(1, OLD)]);
-        assert_eq!(promoted.forget_discarded().discarded, []);
+        assert_eq!(promoted.forget_discarded(0).discarded, []);
     }
 
     #[test]
     fn a_model_that_comes_back_is_a_new_edition_and_no_longer_superseded() {
-        let there = Rollout::begin(edition(1, OLD))
-            .propose(edition(2, NEW))
-            .promote();
-        let back = there.propose(edition(4, OLD)).promote();
+        let there = Rollout::begin(edition(1, OLD), 0)
+            .propose(edition(2, NEW), 0)
+            .promote(0);
+        let back = there.propose(edition(4, OLD), 0).promote(0);
         assert_eq!(back.active, Some(edition(4, OLD)));
         assert_eq!(back.superseded, [edition(2, NEW)]);
     }
 
     #[test]
     fn a_candidate_that_is_replaced_is_discarded() {
-        let replaced = Rollout::begin(edition(1, OLD))
-            .propose(edition(2, NEW))
-            .propose(edition(3, Fingerprint(3)));
+        let replaced = Rollout::begin(edition(1, OLD), 0)
+            .propose(edition(2, NEW), 0)
+            .propose(edition(3, Fingerprint(3)), 0);
         assert_eq!(replaced.candidate, Some(edition(3, Fingerprint(3))));
         assert_eq!(replaced.discarded, [edition(2, NEW)]);
         assert_eq!(replaced.superseded, [edition(2, NEW)]);
@@ -209,11 +210,20 @@ mod tests {
     }
 
     #[test]
+    fn epochs_follow_the_time_and_never_stand_still() {
+        let begun = Rollout::begin(edition(1, OLD), 5_000);
+        assert_eq!(begun.epoch, 5_000);
+        assert_eq!(begun.reset(7_000).epoch, 7_000);
+        assert_eq!(begun.reset(5_000).epoch, 5_001);
+        assert_eq!(begun.reset(4_000).epoch, 5_001);
+    }
+
+    #[test]
     fn a_rollout_reads_back_from_its_text() {
-        let rollout = Rollout::begin(edition(1, OLD))
-            .propose(edition(2, NEW))
-            .promote()
-            .propose(edition(u64::MAX, OLD));
+        let rollout = Rollout::begin(edition(1, OLD), 0)
+            .propose(edition(2, NEW), 0)
+            .promote(0)
+            .propose(edition(u64::MAX, OLD), 0);
         let text = serde_json::to_string(&rollout).unwrap();
         assert_eq!(serde_json::from_str::<Rollout>(&text).unwrap(), rollout);
     }

@@ -164,7 +164,7 @@ pub const EDITION: Edition = Edition {
 
 /// The rollout of a tenant's first model.
 pub fn rollout() -> Rollout {
-    Rollout::begin(EDITION)
+    Rollout::begin(EDITION, 0)
 }
 
 /// A range of a rank from a key to a key.

@@ -104,7 +104,7 @@ impl Embedded {
         tenant: &Tenant,
         rollout: &Rollout,
         commits: Vec<EncodedCommit>,
-    ) -> Result<Answers, StoreError> {
+    ) -> Answers {
         let (answer, answers) = oneshot::channel();
         let submission = Submission {
             tenant: tenant.clone(),
@@ -116,7 +116,7 @@ impl Embedded {
         let submissions = self.submissions.as_ref().ok_or_else(closed)?;
         submissions.send(submission).await.map_err(|_| closed())?;
         let stopped = || StoreError::OutcomeUnknown("the writing thread stopped".to_owned());
-        answers.await.map_err(|_| stopped())
+        answers.await.unwrap_or_else(|_| Err(stopped()))
     }
 
     /// Runs a long read on a thread that may block.

@@ -20,8 +20,8 @@ use crate::scoring::{ProfileId, RankChange, Tenant};
 /// first one waits.
 const MAX_BATCH_BYTES: usize = 8 * 1024 * 1024;
 
-/// What became of each commit of a submission.
-pub type Answers = Vec<Result<Committed, StoreError>>;
+/// What became of each commit of a submission; an error when none was looked at.
+pub type Answers = Result<Vec<Result<Committed, StoreError>>, StoreError>;
 
 /// Commits of one caller.
 pub struct Submission {
@@ -130,41 +130,42 @@ impl Writer {
         let mut batch = Batch::new();
         let mut decisions = Vec::with_capacity(group.len());
         for submission in &mut group {
-            let refused = self.refusal(submission).map(Err);
-            let commits = submission.commits.iter_mut();
-            let decide = |commit| match &refused {
-                Some(refused) => Decision::Answered(refused.clone()),
-                None => self.decide(commit, &mut batch),
-            };
-            decisions.push(commits.map(decide).collect::<Vec<_>>());
+            let admitted = self.admit(submission).map(|()| {
+                let commits = submission.commits.iter_mut();
+                commits
+                    .map(|commit| self.decide(commit, &mut batch))
+                    .collect::<Vec<_>>()
+            });
+            decisions.push(admitted);
         }
         let written = self.write_batch(batch);
         for (submission, decisions) in group.into_iter().zip(decisions) {
-            let commits = submission.commits.into_iter().zip(decisions);
-            let answers = commits
-                .map(|(commit, decision)| match decision {
-                    Decision::Answered(answer) => answer,
-                    Decision::Repeated => written.clone(),
-                    Decision::Written => {
-                        if written.is_ok() {
-                            self.move_ranks(&submission.tenant, commit);
+            let answers = decisions.map(|decisions| {
+                let commits = submission.commits.into_iter().zip(decisions);
+                commits
+                    .map(|(commit, decision)| match decision {
+                        Decision::Answered(answer) => answer,
+                        Decision::Repeated => written.clone(),
+                        Decision::Written => {
+                            if written.is_ok() {
+                                self.move_ranks(&submission.tenant, commit);
+                            }
+                            written.clone()
                         }
-                        written.clone()
-                    }
-                })
-                .collect();
+                    })
+                    .collect()
+            });
             // A caller that has gone away wants no answer.
             let _ = submission.answer.send(answers);
         }
     }
 
-    /// Why nothing of a submission is written; `None` when it is of the current epoch.
-    fn refusal(&self, submission: &Submission) -> Option<StoreError> {
-        if let Some(failure) = self.failure.get() {
-            return Some(failure.clone());
+    /// Whether a submission is of the current epoch, or of a later one, which then is current.
+    fn admit(&self, submission: &Submission) -> Result<(), StoreError> {
+        match self.failure.get() {
+            Some(failure) => Err(failure.clone()),
+            None => self.ranks.raise(&submission.tenant, &submission.rollout),
         }
-        let raised = self.ranks.raise(&submission.tenant, &submission.rollout);
-        raised.err()
     }
 
     fn decide(&self, commit: &mut EncodedCommit, batch: &mut Batch) -> Decision {

@@ -4,8 +4,10 @@
 -- KEYS  1 fence
 -- ARGV  1 epoch, 2 fence of that epoch
 -- Returns 1.
+-- Error SUPERSEDED when the partition has seen a later epoch.
 local seen = redis.call('GET', KEYS[1])
-if not seen or tonumber(string.match(seen, '^%d+')) < tonumber(ARGV[1]) then
-  redis.call('SET', KEYS[1], ARGV[2])
+if seen and tonumber(string.match(seen, '^%d+')) > tonumber(ARGV[1]) then
+  return redis.error_reply('SUPERSEDED by a later epoch')
 end
+redis.call('SET', KEYS[1], ARGV[2])
 return 1
