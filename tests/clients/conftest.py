@@ -1,18 +1,24 @@
-"""Fixtures of the client tests: one server for all, a fresh tenant for each test."""
+"""Fixtures of the client tests: one server on each store for all, a fresh tenant for each test."""
 
+import contextlib
 import itertools
 
 import pytest
+from redis_server import RedisServer
 from server import Server
 
 tenants = itertools.count(1)
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory):
+@pytest.fixture(scope="session", params=["embedded", "redis"])
+def server(request, tmp_path_factory):
     """A server with the built-in model, shared by the tests that do not stop it."""
-    with Server(tmp_path_factory.mktemp("server") / "store") as running:
-        yield running
+    directory = tmp_path_factory.mktemp("server")
+    with contextlib.ExitStack() as stack:
+        store = directory / "store"
+        if request.param == "redis":
+            store = stack.enter_context(RedisServer(directory / "redis")).url
+        yield stack.enter_context(Server(store))
 
 
 @pytest.fixture

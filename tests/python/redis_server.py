@@ -1,0 +1,56 @@
+"""A real redis-server for a test: on a free port, in a directory of its own, keeping nothing."""
+
+import shutil
+import socket
+import subprocess
+import time
+
+START_SECONDS = 30
+
+
+class RedisServer:
+    """A running redis-server. Use it in a `with` block."""
+
+    def __init__(self, directory):
+        program = shutil.which("redis-server")
+        if program is None:
+            raise RuntimeError("redis-server is missing; `make test` installs it, or see "
+                               "https://redis.io/docs/latest/operate/oss_and_stack/install")
+        directory.mkdir(parents=True, exist_ok=True)
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            port = free_port()
+            self.process = subprocess.Popen(
+                [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "",
+                 "--maxmemory-policy", "noeviction", "--dir", str(directory)],
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            self.url = f"redis://127.0.0.1:{port}"
+            # Whoever took the port meanwhile makes it end, and another one is tried.
+            if self._answers(port, deadline):
+                return
+        raise RuntimeError("redis-server does not start")
+
+    def _answers(self, port, deadline):
+        while self.process.poll() is None and time.monotonic() < deadline:
+            try:
+                with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
+                    connection.sendall(b"PING\r\n")
+                    if connection.recv(16).startswith(b"+PONG"):
+                        return True
+            except OSError:
+                time.sleep(0.02)
+        return False
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+
+
+def free_port():
+    """A port that was free just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
