@@ -1,24 +1,20 @@
 """Fixtures of the client tests: one server on each store for all, a fresh tenant for each test."""
 
-import contextlib
 import itertools
 
 import pytest
-from redis_server import RedisServer
 from server import Server
+from stores import STORES, store_of
 
 tenants = itertools.count(1)
 
 
-@pytest.fixture(scope="session", params=["embedded", "redis"])
+@pytest.fixture(scope="session", params=STORES)
 def server(request, tmp_path_factory):
     """A server with the built-in model, shared by the tests that do not stop it."""
-    directory = tmp_path_factory.mktemp("server")
-    with contextlib.ExitStack() as stack:
-        store = directory / "store"
-        if request.param == "redis":
-            store = stack.enter_context(RedisServer(directory / "redis")).url
-        yield stack.enter_context(Server(store))
+    with store_of(request.param, tmp_path_factory.mktemp("server")) as store:
+        with Server(store) as running:
+            yield running
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ BELLWETHER_BINARY the server. Failures name people by number, never by handle, a
 text, because some of the data may not be shown.
 """
 
+import itertools
 import math
 import os
 import random
@@ -24,6 +25,7 @@ from bellwether.v1 import scoring_pb2 as api
 from recompute import NOISE_FLOOR, SLACK, Model, World, nanos_of_instant
 from replay import read_lines, replay, stream_events, update_profiles
 from server import REPOSITORY, Server, run
+from stores import STORES, store_of
 
 SECOND = 10**9
 INSTANTS = {
@@ -108,10 +110,11 @@ def import_data(dataset, target):
     return read_lines(target)
 
 
-@pytest.fixture(scope="module", params=DATASETS)
+@pytest.fixture(scope="module", params=itertools.product(DATASETS, STORES), ids="-".join)
 def replayed(request, tmp_path_factory):
-    dataset = DATASETS[request.param]
-    directory = tmp_path_factory.mktemp(request.param)
+    name, kind = request.param
+    dataset = DATASETS[name]
+    directory = tmp_path_factory.mktemp(name)
     path = directory / "events.jsonl"
     lines = import_data(dataset, path)
     model_path = REPOSITORY / "models" / dataset.model
@@ -121,7 +124,7 @@ def replayed(request, tmp_path_factory):
             world.update_profile(line["updateProfile"]["profileId"],
                                  line["updateProfile"]["attributes"])
     events = [line for line in lines if "updateProfile" not in line]
-    with Server(directory / "store", model_path) as server:
+    with store_of(kind, directory) as store, Server(store, model_path) as server:
         update_profiles(server.stub, lines)
         results = stream_events(server.stub, lines)
         differences = []

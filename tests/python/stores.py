@@ -1,11 +1,25 @@
-"""A real redis-server for a test: on a free port, in a directory of its own, keeping nothing."""
+"""Stores for a test: a directory, or a real redis-server on a free port that keeps nothing."""
 
+import contextlib
 import shutil
 import socket
 import subprocess
 import time
 
 START_SECONDS = 30
+
+
+STORES = ["embedded", "redis"]
+
+
+@contextlib.contextmanager
+def store_of(kind, directory):
+    """An empty store of a kind, as `--store` takes it."""
+    if kind == "embedded":
+        yield directory / "store"
+    else:
+        with RedisServer(directory / "redis") as server:
+            yield server.url
 
 
 class RedisServer:
