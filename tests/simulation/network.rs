@@ -1,0 +1,324 @@
+//! The way to the simulated store: messages to its places that arrive late, more than once or
+//! not at all, and answers that get lost. Every message is of one place at one instant;
+//! a call that needs several places sees each of them at another one.
+
+use std::{
+    collections::{BTreeMap, HashMap, hash_map::DefaultHasher},
+    future::pending,
+    hash::Hasher,
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use bellwether::{
+    scoring::{Fingerprint, Model, ProfileId, RankKey, RankName, index},
+    store::{Edition, StoreError, Stored, Version},
+};
+use tokio::{
+    sync::oneshot,
+    time::{Duration, Instant, sleep, timeout},
+};
+
+use crate::{
+    dice::Dice,
+    state::{Common, Flaw, Partition},
+};
+
+/// How long a server waits for an answer of the store.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How often things go wrong: once in so many messages, never when 0.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Weather {
+    /// The message does not arrive.
+    pub lost: u64,
+    /// It arrives, the answer does not.
+    pub unanswered: u64,
+    /// It is refused on arrival.
+    pub refused: u64,
+    /// It arrives after the sender has given up, or nearly so.
+    pub late: u64,
+    /// It arrives again, up to minutes later.
+    pub repeated: u64,
+    /// The usual way takes up to so many milliseconds.
+    pub way: u64,
+}
+
+/// A place of the store that fails by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// A partition.
+    Partition(usize),
+    /// What belongs to the tenant as a whole.
+    Common,
+}
+
+/// What becomes of one message.
+struct Fate {
+    there: Duration,
+    back: Duration,
+    lost: bool,
+    refused: bool,
+    unanswered: bool,
+    /// Whether the sender notices at once that no answer will come.
+    cut: bool,
+    again: Option<Duration>,
+}
+
+/// The store, its network, and who watches both.
+pub struct World {
+    pub partitions: Vec<Partition>,
+    pub common: Common,
+    pub flaw: Option<Flaw>,
+    pub weather: Weather,
+    pub outages: BTreeMap<Place, Instant>,
+    /// Every model that a server may have.
+    pub models: Vec<Arc<Model>>,
+    /// What was seen that must not be.
+    pub violations: Vec<String>,
+    pub in_flight: usize,
+    pub messages: u64,
+    dice: Dice,
+    places: HashMap<(Version, Fingerprint), Vec<(RankName, RankKey)>>,
+    history: DefaultHasher,
+    began: Instant,
+    tell: bool,
+}
+
+pub type Shared = Arc<Mutex<World>>;
+
+impl World {
+    pub fn new(seed: u64, partitions: usize, models: Vec<Arc<Model>>) -> Self {
+        Self {
+            partitions: (0..partitions).map(|_| Partition::default()).collect(),
+            common: Common::default(),
+            flaw: None,
+            weather: Weather::default(),
+            outages: BTreeMap::new(),
+            models,
+            violations: Vec::new(),
+            in_flight: 0,
+            messages: 0,
+            dice: Dice::new(seed, "network"),
+            places: HashMap::new(),
+            history: DefaultHasher::new(),
+            began: Instant::now(),
+            tell: std::env::var_os("SIMULATION_TRACE").is_some(),
+        }
+    }
+
+    /// Notes what happened: part of the hash that two runs of a seed must agree on.
+    pub fn note(&mut self, what: &str) {
+        let at = self.began.elapsed();
+        self.history.write_u128(at.as_nanos());
+        self.history.write(what.as_bytes());
+        if self.tell {
+            println!("{:>9.3} {what}", at.as_secs_f64());
+        }
+    }
+
+    /// A hash of everything that happened.
+    pub fn history(&self) -> u64 {
+        self.history.finish()
+    }
+
+    pub fn violate(&mut self, what: String) {
+        self.note(&format!("VIOLATION {what}"));
+        self.violations.push(what);
+    }
+
+    pub fn partition_of(&self, profile_id: &ProfileId) -> usize {
+        let hash = xxhash_rust::xxh3::xxh3_64(profile_id.as_str().as_bytes());
+        (hash % self.partitions.len() as u64) as usize
+    }
+
+    pub fn model(&self, fingerprint: Fingerprint) -> Option<&Arc<Model>> {
+        let mut models = self.models.iter();
+        models.find(|model| model.fingerprint() == fingerprint)
+    }
+
+    /// Where a stored record stands under a model.
+    pub fn places_of(&mut self, stored: &Stored, model: Fingerprint) -> &[(RankName, RankKey)] {
+        let known = self.models.iter();
+        let compiled = known.into_iter().find(|known| known.fingerprint() == model);
+        let places = self.places.entry((stored.version, model));
+        places.or_insert_with(|| {
+            compiled.map_or_else(Vec::new, |compiled| index(compiled, &stored.record))
+        })
+    }
+
+    /// What a rank of an edition must hold in a partition.
+    pub fn recount(
+        &mut self,
+        partition: usize,
+        edition: Edition,
+    ) -> BTreeMap<RankName, BTreeMap<ProfileId, RankKey>> {
+        let records: Vec<Stored> = self.partitions[partition].records.values().cloned().collect();
+        let mut ranks: BTreeMap<RankName, BTreeMap<ProfileId, RankKey>> = BTreeMap::new();
+        for stored in records {
+            for (rank, key) in self.places_of(&stored, edition.model) {
+                let entries = ranks.entry(rank.clone()).or_default();
+                entries.insert(stored.profile_id.clone(), *key);
+            }
+        }
+        ranks
+    }
+
+    /// A rank that is read must be complete and of one model.
+    pub fn check_read(&mut self, partition: usize, edition: Edition, rank: &RankName) {
+        let expected = self.recount(partition, edition).remove(rank);
+        let kept = &self.partitions[partition].ranks;
+        let kept = kept.get(&(edition.number, rank.clone()));
+        if expected.as_ref() != kept {
+            let found = format!(
+                "{rank} of {edition:?} was read in partition {partition} as {kept:?}, a recount is {expected:?}"
+            );
+            self.violate(found);
+        }
+    }
+
+    fn fate(&mut self) -> Fate {
+        let weather = self.weather;
+        let dice = &mut self.dice;
+        let way = |dice: &mut Dice| Duration::from_micros(dice.between(50, weather.way.max(1) * 1_000));
+        let mut fate = Fate {
+            there: way(dice),
+            back: way(dice),
+            lost: dice.once_in(weather.lost),
+            refused: dice.once_in(weather.refused),
+            unanswered: dice.once_in(weather.unanswered),
+            cut: dice.once_in(2),
+            again: None,
+        };
+        if dice.once_in(weather.late) {
+            fate.there = Duration::from_millis(dice.between(500, 10_000));
+        }
+        if dice.once_in(weather.repeated) {
+            let most = if dice.once_in(2) { 500 } else { 120_000 };
+            fate.again = Some(Duration::from_millis(dice.between(1, most)));
+        }
+        fate
+    }
+
+    fn is_away(&self, place: Place) -> bool {
+        let until = self.outages.get(&place);
+        until.is_some_and(|until| *until > Instant::now())
+    }
+}
+
+/// A server's connections to the store. A server that was killed sends nothing any more and
+/// hears nothing.
+#[derive(Clone)]
+pub struct Connection {
+    world: Shared,
+    alive: Arc<AtomicBool>,
+    pub name: &'static str,
+}
+
+/// Whether it is known that a message which was not answered did nothing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Read,
+    Write,
+}
+
+impl Connection {
+    pub fn new(world: Shared, name: &'static str) -> Self {
+        Self {
+            world,
+            alive: Arc::new(AtomicBool::new(true)),
+            name,
+        }
+    }
+
+    pub fn kill(&self) {
+        self.alive.store(false, Ordering::SeqCst);
+    }
+
+    pub fn is_alive(&self) -> bool {
+        self.alive.load(Ordering::SeqCst)
+    }
+
+    pub fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap()
+    }
+
+    /// Waits for ever when the server was killed.
+    async fn live(&self) {
+        if !self.is_alive() {
+            pending::<()>().await;
+        }
+    }
+
+    /// Sends a message to a place of the store, and waits for the answer.
+    pub async fn ask<R: Send + 'static>(
+        &self,
+        place: Place,
+        kind: Kind,
+        execute: impl FnMut(&mut World) -> R + Send + 'static,
+    ) -> Result<R, StoreError> {
+        self.live().await;
+        let answer = self.send(place, execute);
+        let answer = timeout(RESPONSE_TIMEOUT, answer).await;
+        self.live().await;
+        match answer {
+            Ok(Ok(answer)) => answer,
+            _ if kind == Kind::Read => Err(StoreError::Unavailable("no answer".to_owned())),
+            _ => Err(StoreError::OutcomeUnknown("no answer".to_owned())),
+        }
+    }
+
+    /// Sends a message on a way of its own, which it goes whatever becomes of the sender.
+    pub fn send<R: Send + 'static>(
+        &self,
+        place: Place,
+        mut execute: impl FnMut(&mut World) -> R + Send + 'static,
+    ) -> oneshot::Receiver<Result<R, StoreError>> {
+        let (answer, receiver) = oneshot::channel();
+        let fate = {
+            let mut world = self.world();
+            world.in_flight += 1;
+            world.messages += 1;
+            world.fate()
+        };
+        let world = Arc::clone(&self.world);
+        tokio::spawn(async move {
+            let mut answer = Some(answer);
+            sleep(fate.there).await;
+            if !fate.lost {
+                let result = {
+                    let mut world = world.lock().unwrap();
+                    if fate.refused || world.is_away(place) {
+                        Err(StoreError::Unavailable("it is away".to_owned()))
+                    } else {
+                        Ok(execute(&mut world))
+                    }
+                };
+                sleep(fate.back).await;
+                if !fate.unanswered
+                    && let Some(answer) = answer.take()
+                {
+                    drop(answer.send(result));
+                }
+            }
+            if fate.cut {
+                answer = None;
+            }
+            if let Some(again) = fate.again {
+                sleep(again).await;
+                let mut world = world.lock().unwrap();
+                if !world.is_away(place) {
+                    world.note("again:");
+                    execute(&mut world);
+                }
+            }
+            world.lock().unwrap().in_flight -= 1;
+            if answer.is_some() {
+                sleep(RESPONSE_TIMEOUT).await;
+            }
+        });
+        receiver
+    }
+}

@@ -1,0 +1,216 @@
+//! Who does what in a run: the models, the people, and what they do, all from the seed.
+//! The models agree on everything that a record remembers (counts, stages, topics, influence)
+//! and on nothing that a rank does, so that a record is the same whichever model counted.
+
+use std::sync::Arc;
+
+use bellwether::{
+    scoring::{AttributeValue, Attributes, Event, IdHash, Model, ProfileId, Tenant, Timestamp},
+    service::ProfileUpdate,
+};
+
+use crate::dice::Dice;
+
+const SECOND: i64 = 1_000_000_000;
+const DAY: i64 = 86_400 * SECOND;
+/// When a run begins, by the clock of its servers.
+const START: i64 = 1_767_268_800 * SECOND;
+
+pub fn tenant() -> Tenant {
+    Tenant::new("").unwrap()
+}
+
+pub fn at(offset: i64) -> Timestamp {
+    Timestamp::from_nanos(START + offset).unwrap()
+}
+
+/// Whether what is done to one profile is done in one order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// One client for each profile, which waits for every answer: stages and advances are
+    /// those of that order.
+    Kept,
+    /// Many clients at once, each event perhaps sent by several: nothing depends on order.
+    Free,
+}
+
+/// The name of a model's score that every model weighs differently.
+pub fn taste(model: usize) -> String {
+    format!("taste_{model}")
+}
+
+/// A segment that every model has.
+pub const EVERYONE: &str = "everyone";
+pub const TOPICS: [&str; 2] = ["price", "quality"];
+
+/// The model of this number. All differ in weights, scores and segments.
+pub fn model(number: usize, order: Order) -> Arc<Model> {
+    let taste = taste(number);
+    let [visit, reply, complaint] = [[3, 5, -2], [1, 7, 4], [9, 2, 1]][number % 3];
+    let stages = match order {
+        Order::Free => "",
+        Order::Kept => {
+            r#"
+[[stages]]
+name = "consideration"
+min = { path = 12 }
+[[stages]]
+name = "customer"
+when = 'seen("purchase")'
+[[stages]]
+name = "advocate"
+when = 'seen("purchase")'
+min = { path = 20 }
+"#
+        }
+    };
+    let source = format!(
+        r#"
+[scores.path]
+half_life = "2d"
+[scores.{taste}]
+half_life = "40d"
+[scores.fit]
+base = 1
+[[signals]]
+name = "visited"
+on = "visit"
+points = {{ path = 3, {taste} = {visit} }}
+[[signals]]
+name = "replied"
+on = "reply"
+value = 'event.attributes.length'
+points = {{ path = 5, {taste} = {reply} }}
+[[signals]]
+name = "complained"
+on = "complaint"
+points = {{ path = -2, {taste} = {complaint} }}
+[[attributes]]
+name = "in_retail"
+when = 'profile.attributes.industry == "retail"'
+points = {{ fit = {visit} }}
+[[stages]]
+name = "awareness"
+{stages}
+[[segments]]
+name = "{EVERYONE}"
+rank_by = "{taste}"
+[[segments]]
+name = "strangers"
+when = '!has(profile.attributes.crm_id)'
+rank_by = ["{taste}", "fit"]
+[[segments]]
+name = "only_in_{number}"
+when = 'seen("{only}")'
+rank_by = ["path", "fit"]
+[[topics]]
+name = "price"
+keywords = ["price"]
+[[topics]]
+name = "quality"
+[influence]
+event_types = {{ reply = 2, visit = 1 }}
+half_life = "10d"
+attribution_half_life = "3d"
+advance = 4
+"#,
+        only = ["visit", "reply", "complaint"][number % 3],
+    );
+    Arc::new(Model::parse(&source).unwrap_or_else(|mistakes| panic!("{mistakes:?}")))
+}
+
+/// Something that is asked of the service until it is done.
+#[derive(Clone, Debug)]
+pub enum Action {
+    Event(Event),
+    Update(ProfileUpdate),
+}
+
+impl Action {
+    pub fn profile_id(&self) -> &ProfileId {
+        match self {
+            Self::Event(event) => &event.profile_id,
+            Self::Update(update) => &update.profile_id,
+        }
+    }
+}
+
+/// What is done in a run.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub order: Order,
+    /// How many events a record remembers.
+    pub remembered_events: usize,
+    /// Those of one profile in their order.
+    pub actions: Vec<Action>,
+}
+
+impl Plan {
+    pub fn new(seed: u64) -> Self {
+        let mut dice = Dice::new(seed, "people");
+        let order = *dice.pick(&[Order::Kept, Order::Free]);
+        let people = dice.between(2, 12);
+        let count = dice.between(10, 45);
+        // A short memory is enough when times rise and one event follows the other.
+        let short = order == Order::Kept && dice.once_in(3);
+        let mut actions: Vec<Action> = Vec::new();
+        for number in 0..count {
+            actions.push(Action::Event(event(&mut dice, number, people)));
+        }
+        if !short {
+            for _ in 0..dice.roll(count) {
+                let one = dice.roll(count) as usize;
+                let other = (one + dice.roll(6) as usize).min(count as usize - 1);
+                actions.swap(one, other);
+            }
+        }
+        for number in 0..dice.roll(8) {
+            let place = dice.roll(actions.len() as u64 + 1) as usize;
+            let update = update(&mut dice, number, people);
+            actions.insert(place, Action::Update(update));
+        }
+        Self {
+            order,
+            remembered_events: if short { 8 } else { 256 },
+            actions,
+        }
+    }
+}
+
+fn person(number: u64) -> ProfileId {
+    ProfileId::new(&format!("person-{number}")).unwrap()
+}
+
+fn event(dice: &mut Dice, number: u64, people: u64) -> Event {
+    let kinds = ["visit", "visit", "reply", "reply", "complaint", "purchase"];
+    let length = AttributeValue::Number(dice.roll(10) as f64);
+    Event {
+        id: IdHash::of_event(&format!("event-{number}")),
+        profile_id: person(dice.roll(people)),
+        event_type: (*dice.pick(&kinds)).to_owned(),
+        time: Some(at((number as i64 - 100) * DAY / 8)),
+        channel: String::new(),
+        attributes: Attributes::from([("length".to_owned(), length)]),
+        text: if dice.once_in(2) { "The price!" } else { "" }.to_owned(),
+        tags: if dice.once_in(2) { vec!["quality".to_owned()] } else { Vec::new() },
+        sentiment: None,
+        // Few authors, who are people of their own too.
+        author_id: (!dice.once_in(4)).then(|| person(dice.roll(people / 2 + 1))),
+        content_id: String::new(),
+    }
+}
+
+/// Every update states something of its own, so that any order of them gives the same.
+fn update(dice: &mut Dice, number: u64, people: u64) -> ProfileUpdate {
+    let profile_id = person(dice.roll(people));
+    let (name, value) = match dice.roll(3) {
+        0 => ("industry".to_owned(), AttributeValue::String("retail".to_owned())),
+        1 => ("crm_id".to_owned(), AttributeValue::Number(7.0)),
+        _ => (format!("fact_{number}"), AttributeValue::Number(number as f64)),
+    };
+    ProfileUpdate {
+        profile_id,
+        attributes: Attributes::from([(name, value)]),
+        mask: Vec::new(),
+    }
+}

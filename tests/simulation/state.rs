@@ -1,0 +1,286 @@
+//! What the simulated store keeps, and what one message does to one place of it at one
+//! instant. The reference of what a store means, and its flaws: what a wrong store would do.
+
+use std::collections::BTreeMap;
+
+use bellwether::{
+    scoring::{Fingerprint, KeyRange, ProfileId, RankKey, RankName},
+    store::{
+        Commit, Committed, Cursor, Edition, IndexEntry, RankRange, Rollout, SavedModel, StoreError,
+        Stored, TopicTotals, TotalsChange,
+    },
+};
+use tokio::time::{Duration, Instant};
+
+/// What a wrong store does. Each must be found out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flaw {
+    /// Takes commits of earlier epochs.
+    TakesOldEpochs,
+    /// Answers reads of editions that nobody maintains.
+    ServesOldEditions,
+    /// Writes whatever is stored.
+    ComparesNoVersions,
+    /// Adds totals again when a commit is repeated.
+    RepeatsTotals,
+    /// Adds entries of records that were written since.
+    IndexesOldVersions,
+    /// Takes a move to the same key for nothing to do.
+    SkipsEqualKeys,
+    /// Raises one fence only.
+    FencesOnePartition,
+    /// Says that a record was written before it is.
+    AcknowledgesUnwritten,
+    /// Writes credits after it has said so, as if they were committed after their cause.
+    DefersCredits,
+    /// Writes a record without its ranks now and then.
+    TearsCommits,
+    /// Says of another's rollout that it was set.
+    ReplacesRollouts,
+}
+
+/// The records of one partition, with everything that is written together with them.
+#[derive(Default)]
+pub struct Partition {
+    pub records: BTreeMap<ProfileId, Stored>,
+    pub ranks: BTreeMap<(u64, RankName), BTreeMap<ProfileId, RankKey>>,
+    pub totals: BTreeMap<String, TopicTotals>,
+    pub fence: Option<Fence>,
+}
+
+/// The latest epoch that a partition has seen, and the editions maintained at it.
+pub struct Fence {
+    pub epoch: u64,
+    pub editions: Vec<Edition>,
+}
+
+/// What belongs to the tenant as a whole.
+#[derive(Default)]
+pub struct Common {
+    pub rollout: Rollout,
+    pub models: BTreeMap<Fingerprint, SavedModel>,
+    pub indexed: BTreeMap<u64, ProfileId>,
+    pub lease: Option<(u64, Instant)>,
+    pub servers: BTreeMap<u64, Instant>,
+}
+
+/// What is read of one partition for a page.
+pub struct Part {
+    pub entries: Vec<(RankKey, ProfileId)>,
+    pub preceding: u64,
+    pub total: u64,
+}
+
+impl Partition {
+    /// Takes the epoch of a rollout for the latest, unless a later one is known. What is
+    /// wrong with the rollout itself is in the error.
+    pub fn raise_fence(&mut self, rollout: &Rollout) -> Result<bool, String> {
+        let editions: Vec<Edition> = rollout.maintained().collect();
+        match &self.fence {
+            Some(fence) if rollout.epoch < fence.epoch => Ok(false),
+            Some(fence) if rollout.epoch == fence.epoch => {
+                if fence.editions == editions {
+                    return Ok(true);
+                }
+                Err(format!(
+                    "two rollouts of epoch {}: {:?} and {editions:?}",
+                    rollout.epoch, fence.editions
+                ))
+            }
+            _ => {
+                let epoch = rollout.epoch;
+                self.fence = Some(Fence { epoch, editions });
+                Ok(true)
+            }
+        }
+    }
+
+    /// Several commits in one step.
+    pub fn commit(&mut self, commits: &[Commit], flaw: Option<Flaw>) -> Vec<Committed> {
+        let results = commits.iter().map(|commit| self.commit_one(commit, flaw));
+        results.collect()
+    }
+
+    fn commit_one(&mut self, commit: &Commit, flaw: Option<Flaw>) -> Committed {
+        let stored = self.records.get(&commit.profile_id);
+        let stored = stored.map(|stored| stored.version);
+        if stored == Some(commit.version) || (stored.is_none() && commit.record.is_none()) {
+            if flaw == Some(Flaw::RepeatsTotals) {
+                self.add_totals(&commit.totals);
+            }
+            return Committed::Written;
+        }
+        if stored != commit.expected && flaw != Some(Flaw::ComparesNoVersions) {
+            return Committed::Conflict;
+        }
+        match &commit.record {
+            Some(record) => {
+                let stored = Stored {
+                    profile_id: commit.profile_id.clone(),
+                    version: commit.version,
+                    record: record.clone(),
+                };
+                self.records.insert(commit.profile_id.clone(), stored);
+            }
+            None => {
+                self.records.remove(&commit.profile_id);
+            }
+        }
+        self.add_totals(&commit.totals);
+        if flaw == Some(Flaw::TearsCommits) && commit.version.0.is_multiple_of(8) {
+            return Committed::Written;
+        }
+        for (edition, changes) in &commit.ranks {
+            for change in changes {
+                if flaw == Some(Flaw::SkipsEqualKeys) && change.old == change.new {
+                    continue;
+                }
+                let rank = (edition.number, change.rank.clone());
+                let entries = self.ranks.entry(rank).or_default();
+                match change.new {
+                    Some(key) => entries.insert(commit.profile_id.clone(), key),
+                    None => entries.remove(&commit.profile_id),
+                };
+            }
+        }
+        self.ranks.retain(|_, entries| !entries.is_empty());
+        Committed::Written
+    }
+
+    fn add_totals(&mut self, totals: &[TotalsChange]) {
+        for TotalsChange { topic, added } in totals {
+            let total = self.totals.entry(topic.clone()).or_default();
+            total.touches += added.touches;
+            total.advance_millionths += added.advance_millionths;
+        }
+    }
+
+    /// Whether the ranks of an edition may be read. An empty partition has them all.
+    pub fn serves(&self, edition: Edition, flaw: Option<Flaw>) -> Result<(), StoreError> {
+        let refused = self
+            .fence
+            .as_ref()
+            .is_some_and(|fence| !fence.editions.contains(&edition));
+        if refused && flaw != Some(Flaw::ServesOldEditions) {
+            return Err(StoreError::Superseded);
+        }
+        Ok(())
+    }
+
+    fn entries(
+        &self,
+        edition: Edition,
+        rank: &RankName,
+        keys: KeyRange,
+    ) -> Vec<(RankKey, ProfileId)> {
+        let entries = self.ranks.get(&(edition.number, rank.clone()));
+        let mut entries: Vec<_> = entries
+            .into_iter()
+            .flatten()
+            .filter(|(_, key)| keys.contains(**key))
+            .map(|(profile_id, key)| (*key, profile_id.clone()))
+            .collect();
+        entries.sort_by(in_page_order);
+        entries
+    }
+
+    pub fn page(
+        &self,
+        edition: Edition,
+        range: &RankRange,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Part {
+        let mut entries = self.entries(edition, &range.rank, range.keys);
+        let total = entries.len() as u64;
+        let preceding = after.map_or(0, |cursor| {
+            let cursor = (cursor.key, cursor.profile_id.clone());
+            entries.partition_point(|entry| in_page_order(entry, &cursor).is_le())
+        });
+        entries.drain(..preceding);
+        entries.truncate(limit);
+        Part {
+            entries,
+            preceding: preceding as u64,
+            total,
+        }
+    }
+
+    pub fn count(&self, edition: Edition, range: &RankRange) -> u64 {
+        self.entries(edition, &range.rank, range.keys).len() as u64
+    }
+
+    pub fn scan(&self, after: Option<&ProfileId>, limit: usize) -> Vec<Stored> {
+        self.records
+            .values()
+            .filter(|stored| after.is_none_or(|after| stored.profile_id > *after))
+            .take(limit)
+            .cloned()
+            .collect()
+    }
+
+    pub fn index(&mut self, edition: Edition, entries: &[IndexEntry], flaw: Option<Flaw>) {
+        for entry in entries {
+            let stored = self.records.get(&entry.profile_id);
+            let current = stored.is_some_and(|stored| stored.version == entry.version);
+            if !current && flaw != Some(Flaw::IndexesOldVersions) {
+                continue;
+            }
+            for (rank, key) in &entry.ranks {
+                let rank = (edition.number, rank.clone());
+                let entries = self.ranks.entry(rank).or_default();
+                entries.insert(entry.profile_id.clone(), *key);
+            }
+        }
+    }
+
+    pub fn drop_ranks(&mut self, edition: Edition, ranks: &[RankName]) {
+        for rank in ranks {
+            self.ranks.remove(&(edition.number, rank.clone()));
+        }
+    }
+}
+
+impl Common {
+    pub fn set_rollout(&mut self, rollout: &Rollout, flaw: Option<Flaw>) -> bool {
+        if self.rollout == *rollout {
+            return true;
+        }
+        let next = self.rollout.epoch + 1 == rollout.epoch;
+        if next {
+            self.rollout = rollout.clone();
+        }
+        next || flaw == Some(Flaw::ReplacesRollouts)
+    }
+
+    pub fn note_indexed(&mut self, edition: Edition, to: &ProfileId) {
+        let indexed = self.indexed.entry(edition.number);
+        let indexed = indexed.or_insert_with(|| to.clone());
+        if *indexed < *to {
+            *indexed = to.clone();
+        }
+    }
+
+    pub fn take_lease(&mut self, server: u64, period: Duration) -> bool {
+        let now = Instant::now();
+        let held = self
+            .lease
+            .is_some_and(|(holder, until)| holder != server && until > now);
+        if !held {
+            self.lease = Some((server, now + period));
+        }
+        !held
+    }
+
+    pub fn announce(&mut self, server: u64, period: Duration) -> u64 {
+        let now = Instant::now();
+        self.servers.insert(server, now + period);
+        self.servers.retain(|_, until| *until > now);
+        self.servers.len() as u64 - 1
+    }
+}
+
+/// Greatest key first, equals by id.
+pub fn in_page_order(one: &(RankKey, ProfileId), other: &(RankKey, ProfileId)) -> std::cmp::Ordering {
+    other.0.cmp(&one.0).then_with(|| one.1.cmp(&other.1))
+}
