@@ -35,8 +35,10 @@ pub enum Flaw {
     DefersCredits,
     /// Writes a record without its ranks now and then.
     TearsCommits,
-    /// Says of another's rollout that it was set.
+    /// Sets any rollout in the place of any other.
     ReplacesRollouts,
+    /// Adds entries to ranks that nobody maintains.
+    IndexesOldEditions,
 }
 
 /// The records of one partition, with everything that is written together with them.
@@ -148,10 +150,11 @@ impl Partition {
     }
 
     fn add_totals(&mut self, totals: &[TotalsChange]) {
-        for TotalsChange { topic, added } in totals {
-            let total = self.totals.entry(topic.clone()).or_default();
-            total.touches += added.touches;
-            total.advance_millionths += added.advance_millionths;
+        for change in totals {
+            let total = self.totals.entry(change.topic.clone()).or_default();
+            total.touches = total.touches.saturating_add_signed(change.touches);
+            let advances = total.advance_millionths;
+            total.advance_millionths = advances.saturating_add_signed(change.advance_millionths);
         }
     }
 
@@ -219,7 +222,16 @@ impl Partition {
             .collect()
     }
 
-    pub fn index(&mut self, edition: Edition, entries: &[IndexEntry], flaw: Option<Flaw>) {
+    pub fn index(
+        &mut self,
+        edition: Edition,
+        entries: &[IndexEntry],
+        flaw: Option<Flaw>,
+    ) -> Result<(), StoreError> {
+        let taken = self.serves(edition, None);
+        if flaw != Some(Flaw::IndexesOldEditions) {
+            taken?;
+        }
         for entry in entries {
             let stored = self.records.get(&entry.profile_id);
             let current = stored.is_some_and(|stored| stored.version == entry.version);
@@ -232,6 +244,7 @@ impl Partition {
                 entries.insert(entry.profile_id.clone(), *key);
             }
         }
+        Ok(())
     }
 
     pub fn drop_ranks(&mut self, edition: Edition, ranks: &[RankName]) {
@@ -243,14 +256,11 @@ impl Partition {
 
 impl Common {
     pub fn set_rollout(&mut self, rollout: &Rollout, flaw: Option<Flaw>) -> bool {
-        if self.rollout == *rollout {
-            return true;
-        }
         let next = self.rollout.epoch + 1 == rollout.epoch;
-        if next {
+        if next || flaw == Some(Flaw::ReplacesRollouts) {
             self.rollout = rollout.clone();
         }
-        next || flaw == Some(Flaw::ReplacesRollouts)
+        self.rollout == *rollout
     }
 
     pub fn note_indexed(&mut self, edition: Edition, to: &ProfileId) {

@@ -9,7 +9,7 @@ use bellwether::{
         Store, StoreError, Stored, TopicTotals,
     },
 };
-use futures_util::future::{join_all, try_join_all};
+use futures_util::future::join_all;
 use tokio::time::{Duration, sleep};
 
 use crate::{
@@ -24,6 +24,8 @@ tokio::task_local! {
 
 /// Records and commits of one partition that go in one message.
 const CHUNK: usize = 3;
+/// Records that a scan returns at most, so that few records are many batches.
+const SCANNED: usize = 3;
 
 impl Connection {
     /// Positions by partition, in messages of a few.
@@ -109,6 +111,7 @@ impl Store for Connection {
         }
         let asked = self.messages(&ids).into_iter().map(|(partition, positions)| {
             let commits: Vec<Commit> = positions.iter().map(|at| commits[*at].clone()).collect();
+            let credits = commits.iter().all(|commit| !commit.totals.is_empty());
             let rollout = rollout.clone();
             let server = self.name;
             let execute = move |world: &mut World| {
@@ -117,7 +120,6 @@ impl Store for Connection {
             async move {
                 let place = Place::Partition(partition);
                 let flaw = self.world().flaw;
-                let credits = positions.iter().all(|at| !commits[*at].totals.is_empty());
                 let early = flaw == Some(Flaw::AcknowledgesUnwritten)
                     || (flaw == Some(Flaw::DefersCredits) && credits);
                 if early {
@@ -232,7 +234,7 @@ impl Store for Connection {
         });
         let mut found: Vec<Stored> = parts.await?.into_iter().flatten().collect();
         found.sort_by(|one, other| one.profile_id.cmp(&other.profile_id));
-        found.truncate(limit);
+        found.truncate(limit.min(SCANNED));
         Ok(found)
     }
 
@@ -308,11 +310,13 @@ impl Store for Connection {
             let index = move |world: &mut World| {
                 let (flaw, number) = (world.flaw, edition.number);
                 world.note(&format!("{server} indexes {} of {number} in {partition}", part.len()));
-                world.partitions[partition].index(edition, &part, flaw);
+                world.partitions[partition].index(edition, &part, flaw)
             };
             self.ask(Place::Partition(partition), Kind::Write, index)
         });
-        try_join_all(asked).await?;
+        for indexed in join_all(asked).await {
+            indexed??;
+        }
         let Some(last) = ids.last().cloned() else {
             return Ok(());
         };

@@ -1,0 +1,276 @@
+//! Who asks: clients that try again until they are answered, and readers that check every
+//! page.
+
+use std::{collections::BTreeMap, sync::{Arc, Mutex}};
+
+use bellwether::{
+    scoring::{EventOutcome, Fingerprint, IdHash, ProfileId},
+    service::{InfluencerQuery, SegmentQuery, ServiceError, View},
+    store::{Edition, StoreError},
+};
+use tokio::time::{Duration, Instant, sleep, timeout};
+
+use crate::{
+    dice::Dice,
+    network::Shared,
+    people::{Action, EVERYONE, TOPICS, taste, tenant},
+    servers::{Server, Simulated},
+    store::READ,
+};
+
+/// What clients and readers know of a run.
+#[derive(Clone)]
+pub struct Run {
+    pub world: Shared,
+    pub servers: Arc<Vec<Server>>,
+    /// How often each event was answered as applied.
+    pub applied: Arc<Mutex<BTreeMap<(ProfileId, IdHash), u64>>>,
+}
+
+impl Run {
+    /// Does everything, a few actions at a time, each until it is acknowledged.
+    pub async fn client(self, mut dice: Dice, actions: Vec<Action>) {
+        let mut left = actions.as_slice();
+        while !left.is_empty() {
+            sleep(Duration::from_millis(dice.roll(1_500))).await;
+            let count = match left.first() {
+                Some(Action::Event(_)) => {
+                    let events = left.iter().take_while(|action| matches!(action, Action::Event(_)));
+                    (dice.between(1, 4) as usize).min(events.count())
+                }
+                _ => 1,
+            };
+            let (now, later) = left.split_at(count);
+            left = later;
+            self.until_done(&mut dice, now).await;
+        }
+    }
+
+    async fn until_done(&self, dice: &mut Dice, actions: &[Action]) {
+        let mut actions = actions.to_vec();
+        loop {
+            if let Some(service) = dice.pick(&self.servers).service() {
+                let patience = Duration::from_millis(dice.between(100, 12_000));
+                let done = timeout(patience, self.attempt(&service, dice, &actions)).await;
+                if let Ok(failed) = done {
+                    actions = failed;
+                }
+            }
+            if actions.is_empty() {
+                return;
+            }
+            sleep(Duration::from_millis(dice.between(20, 2_000))).await;
+        }
+    }
+
+    /// Returns what has to be done again.
+    async fn attempt(
+        &self,
+        service: &Simulated,
+        dice: &mut Dice,
+        actions: &[Action],
+    ) -> Vec<Action> {
+        let mut again = Vec::new();
+        if let [Action::Update(update)] = actions {
+            let updated = service.update_profile(&tenant(), update.clone()).await;
+            if let Err(error) = updated {
+                self.check_error(&error);
+                again = actions.to_vec();
+            }
+            return again;
+        }
+        let events = actions.iter().filter_map(|action| match action {
+            Action::Event(event) => Some(event.clone()),
+            Action::Update(_) => None,
+        });
+        let events: Vec<_> = events.collect();
+        let results = match events.as_slice() {
+            [event] if dice.once_in(2) => {
+                vec![service.score_event(&tenant(), event.clone()).await]
+            }
+            _ => service.submit_events(&tenant(), events.clone()).await.results().await,
+        };
+        for (event, result) in events.into_iter().zip(results) {
+            match result.map(|scored| scored.outcome) {
+                Ok(EventOutcome::Applied { .. }) => {
+                    let known = (event.profile_id.clone(), event.id);
+                    let mut applied = self.applied.lock().unwrap();
+                    *applied.entry(known).or_default() += 1;
+                }
+                Ok(EventOutcome::Duplicate) => {}
+                Ok(EventOutcome::TooOld) => {
+                    let id = event.profile_id.clone();
+                    self.violate(format!("an event of {id} came too late to count"));
+                }
+                Err(error) => {
+                    self.check_error(&error);
+                    again.push(Action::Event(event));
+                }
+            }
+        }
+        again
+    }
+
+    /// Only failures that a retry mends may be.
+    fn check_error(&self, error: &ServiceError) {
+        let expected = matches!(
+            error,
+            ServiceError::Store(StoreError::Unavailable(_) | StoreError::OutcomeUnknown(_))
+                | ServiceError::Contended(_)
+                | ServiceError::Overloaded { .. }
+        );
+        if !expected {
+            self.violate(format!("a call failed: {error}"));
+        }
+    }
+
+    fn violate(&self, what: String) {
+        self.world.lock().unwrap().violate(what);
+    }
+
+    /// Reads at random, as long as it is let.
+    pub async fn reader(self, mut dice: Dice) {
+        loop {
+            sleep(Duration::from_millis(dice.between(50, 2_500))).await;
+            let Some(service) = dice.pick(&self.servers).service() else {
+                continue;
+            };
+            let question = self.question(&service, &mut dice);
+            let _ = timeout(Duration::from_secs(10), question).await;
+        }
+    }
+
+    async fn question(&self, service: &Simulated, dice: &mut Dice) {
+        let asked = match dice.roll(3) {
+            0 => {
+                let view = *dice.pick(&[View::Basic, View::Full]);
+                let page_size = dice.between(1, 6) as usize;
+                self.segment(service, view, page_size).await.map(drop)
+            }
+            1 => self.funnel(service).await.map(drop),
+            _ => self.influencers(service, dice).await.map(drop),
+        };
+        match asked {
+            // A page after the first one, when the model has changed.
+            Err(ServiceError::ModelChanged) | Ok(()) => {}
+            Err(error) => self.check_error(&error),
+        }
+    }
+
+    /// Goes through all pages of the segment of everyone. Returns how many members there
+    /// were, and by which model.
+    pub async fn segment(
+        &self,
+        service: &Simulated,
+        view: View,
+        page_size: usize,
+    ) -> Result<(usize, Fingerprint), ServiceError> {
+        let mut members = 0;
+        let mut query = SegmentQuery {
+            segment: EVERYONE.to_owned(),
+            stages: Vec::new(),
+            view,
+            as_of: None,
+            page_size,
+            after: None,
+            model: None,
+        };
+        loop {
+            let tenant = tenant();
+            let asked = service.rank_segment(&tenant, query.clone());
+            let (page, read) = watch(asked).await;
+            let page = page?;
+            let reads = if view == View::Full { 2 } else { 1 };
+            self.check_model(page.model, &read, reads);
+            for (_, profile) in &page.entries {
+                let names: Vec<&str> = profile.scores.iter().map(|score| score.name.as_str()).collect();
+                self.check_scores(page.model, &names);
+            }
+            members += page.entries.len();
+            query.model = Some(page.model);
+            query.after = page.next;
+            if query.after.is_none() {
+                return Ok((members, page.model));
+            }
+        }
+    }
+
+    /// Counts the funnel, which is everybody. Returns how many there were.
+    pub async fn funnel(&self, service: &Simulated) -> Result<u64, ServiceError> {
+        let before = self.people();
+        let (funnel, _) = watch(service.funnel(&tenant(), None)).await;
+        let funnel = funnel?;
+        let count = funnel.unstaged + funnel.stages.iter().map(|(_, count)| count).sum::<u64>();
+        let after = self.people();
+        if count < before || count > after {
+            self.violate(format!("the funnel has {count} of {before} to {after}"));
+        }
+        Ok(count)
+    }
+
+    async fn influencers(&self, service: &Simulated, dice: &mut Dice) -> Result<(), ServiceError> {
+        let query = InfluencerQuery {
+            topic: (*dice.pick(&TOPICS)).to_owned(),
+            stage: String::new(),
+            as_of: None,
+            page_size: 5,
+            after: None,
+            model: None,
+        };
+        let (page, read) = watch(service.top_influencers(&tenant(), query)).await;
+        let page = page?;
+        self.check_model(page.model, &read, 1);
+        for author in &page.entries {
+            let scores = author.profile.scores.iter();
+            let names: Vec<&str> = scores.map(|score| score.name.as_str()).collect();
+            self.check_scores(page.model, &names);
+        }
+        Ok(())
+    }
+
+    fn people(&self) -> u64 {
+        let world = self.world.lock().unwrap();
+        world.partitions.iter().map(|partition| partition.records.len() as u64).sum()
+    }
+
+    /// The last ranks that were read must all be of one edition, that of the page's model.
+    fn check_model(&self, model: Fingerprint, read: &[Edition], reads: usize) {
+        let last = &read[read.len().saturating_sub(reads)..];
+        let one = last.windows(2).all(|pair| pair[0] == pair[1]);
+        if !one || last.last().is_none_or(|edition| edition.model != model) {
+            self.violate(format!("a page by model {model} was read of {read:?}"));
+        }
+    }
+
+    fn check_scores(&self, model: Fingerprint, scores: &[&str]) {
+        let known = {
+            let world = self.world.lock().unwrap();
+            let mut models = world.models.iter();
+            models.position(|known| known.fingerprint() == model)
+        };
+        if known.is_none_or(|number| !scores.contains(&taste(number).as_str())) {
+            self.violate(format!("a page by model {known:?} has the scores {scores:?}"));
+        }
+    }
+}
+
+/// Asks, and notes which editions were read for it.
+async fn watch<T>(asked: impl Future<Output = T>) -> (T, Vec<Edition>) {
+    let noted = async {
+        let answer = asked.await;
+        (answer, READ.with(|read| read.take()))
+    };
+    READ.scope(Default::default(), noted).await
+}
+
+/// Waits until a condition holds, or a while has passed.
+pub async fn settles(within: Duration, mut holds: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + within;
+    while Instant::now() < deadline {
+        if holds() {
+            return true;
+        }
+        sleep(Duration::from_millis(500)).await;
+    }
+    false
+}

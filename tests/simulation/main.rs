@@ -1,0 +1,77 @@
+//! A simulator: several services on one store whose network loses, delays and repeats
+//! messages, in a time of its own, from one seed. After each run every event counts once,
+//! and everything that the store keeps equals a recount.
+//!
+//! `SIMULATION_SEED=123 cargo test --test simulation` runs one seed again, with
+//! `SIMULATION_TRACE=1` and `-- --nocapture` step by step; `SIMULATION_RUNS=100000` runs more.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+
+mod clients;
+mod dice;
+mod network;
+mod people;
+mod recount;
+mod run;
+mod servers;
+mod state;
+mod store;
+
+use run::run;
+use state::Flaw;
+
+/// Runs of each of the two halves, unless the environment says otherwise.
+const RUNS: u64 = 1_000;
+
+fn setting(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")))
+}
+
+fn check(seed: u64) {
+    let report = run(seed, None);
+    assert!(
+        report.violations.is_empty(),
+        "seed {seed}: {}\nreplay: SIMULATION_SEED={seed} cargo test --test simulation",
+        report.violations.join("\n  "),
+    );
+}
+
+fn check_half(half: u64) {
+    match setting("SIMULATION_SEED") {
+        Some(seed) if seed % 2 == half => check(seed),
+        Some(_) => {}
+        None => {
+            let runs = setting("SIMULATION_RUNS").map_or(RUNS, |runs| runs / 2);
+            (0..runs).for_each(|number| check(2 * number + half));
+        }
+    }
+}
+
+#[test]
+fn everything_counts_once_with_even_seeds() {
+    check_half(0);
+}
+
+#[test]
+fn everything_counts_once_with_odd_seeds() {
+    check_half(1);
+}
+
+#[test]
+fn a_seed_is_the_same_run_every_time() {
+    for seed in 0..20 {
+        assert_eq!(run(seed, None), run(seed, None), "seed {seed}");
+    }
+}
+
+/// Seeds within which a flaw must show.
+const PATIENCE: u64 = 400;
+
+fn found_out(flaw: Flaw) {
+    let found = (0..PATIENCE).find_map(|seed| {
+        let report = run(seed, Some(flaw));
+        (!report.violations.is_empty()).then_some((seed, report))
+    });
+    let (seed, report) = found.unwrap_or_else(|| panic!("{flaw:?} is not found out"));
+    println!("{flaw:?} is found out by seed {seed}: {}", report.violations[0]);
+}

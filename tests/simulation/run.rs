@@ -1,0 +1,256 @@
+//! One run of a seed: what the operators do while clients and readers are at it, then calm,
+//! and then the recount.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+use bellwether::service::View;
+use tokio::time::{Duration, Instant, sleep, timeout};
+
+use crate::{
+    clients::{Run, settles},
+    dice::Dice,
+    network::{Place, Weather, World},
+    people::{self, Order, Plan},
+    recount,
+    servers::{Command, Setup},
+    state::Flaw,
+};
+
+/// What a run came to.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Report {
+    /// What must not be.
+    pub violations: Vec<String>,
+    /// A hash of everything that happened.
+    pub history: u64,
+    /// Messages to the store.
+    pub messages: u64,
+}
+
+/// Longer than any run takes, in its own time.
+const AT_MOST: Duration = Duration::from_secs(1_800);
+
+/// Runs a seed in a time and a thread of its own.
+pub fn run(seed: u64, flaw: Option<Flaw>) -> Report {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    runtime.block_on(simulate(seed, flaw))
+}
+
+async fn simulate(seed: u64, flaw: Option<Flaw>) -> Report {
+    let mut dice = Dice::new(seed, "run");
+    let plan = Plan::new(seed);
+    let models: Vec<_> = (0..3).map(|number| people::model(number, plan.order)).collect();
+    let partitions = dice.between(1, 4) as usize;
+    let mut world = World::new(seed, partitions, models.clone());
+    world.flaw = flaw;
+    world.weather = weather(&mut dice);
+    let world = Arc::new(Mutex::new(world));
+    let setup = Setup {
+        world: Arc::clone(&world),
+        models: models.clone(),
+        remembered_events: plan.remembered_events,
+        rebuild_rate: *dice.pick(&[1, 3, 1_000]),
+        began: Instant::now(),
+    };
+    let count = dice.between(2, 3) as usize;
+    let names = &["anna", "bert", "carl"][..count];
+    let servers = names.iter().map(|name| setup.start(name)).collect();
+    let run = Run {
+        world: Arc::clone(&world),
+        servers: Arc::new(servers),
+        applied: Arc::default(),
+    };
+
+    let last = dice.roll(3) as usize;
+    let operators = tokio::spawn(operate(run.clone(), Dice::new(seed, "operators"), last));
+    let weather_turns = tokio::spawn(outages(run.clone(), Dice::new(seed, "outages"), partitions));
+    let readers: Vec<_> = (0..dice.roll(3))
+        .map(|reader| tokio::spawn(run.clone().reader(Dice::new(seed, &format!("reader {reader}")))))
+        .collect();
+    let clients: Vec<_> = shares(&plan, &mut dice)
+        .into_iter()
+        .enumerate()
+        .map(|(client, actions)| {
+            let dice = Dice::new(seed, &format!("client {client}"));
+            tokio::spawn(run.clone().client(dice, actions))
+        })
+        .collect();
+    let everything = async {
+        for client in clients {
+            client.await.unwrap();
+        }
+        operators.await.unwrap();
+    };
+    let acknowledged = timeout(AT_MOST, everything).await.is_ok();
+    weather_turns.abort();
+    for reader in readers {
+        reader.abort();
+    }
+    let violate = |what: String| world.lock().unwrap().violate(what);
+    if !acknowledged {
+        violate("not everything was acknowledged".to_owned());
+    }
+    become_calm(&run);
+    let wanted = models[last].fingerprint();
+    let settled = settles(Duration::from_secs(300), || {
+        let world = world.lock().unwrap();
+        let rollout = &world.common.rollout;
+        run.servers.iter().all(|server| server.service().is_some())
+            && rollout.active.is_some_and(|active| active.model == wanted)
+            && rollout.candidate.is_none()
+            && rollout.discarded.is_empty()
+    });
+    if !settled.await {
+        let rollout = world.lock().unwrap().common.rollout.clone();
+        violate(format!("the rollout of {wanted} does not settle: {rollout:?}"));
+    }
+    // As long as a server may take to notice what the others have done.
+    sleep(Duration::from_secs(5)).await;
+    for server in run.servers.iter() {
+        let Some(service) = server.service() else {
+            violate(format!("{} is not up", server.name));
+            continue;
+        };
+        match run.segment(&service, View::Full, 3).await {
+            Ok((_, model)) if model == wanted => {}
+            other => violate(format!("{} ends with {other:?} instead of {wanted}", server.name)),
+        }
+        if let Err(error) = run.funnel(&service).await {
+            violate(format!("{} ends with {error}", server.name));
+        }
+        drop(server.commands.send(Command::Stop));
+    }
+    // Whatever is still on its way arrives.
+    if !settles(Duration::from_secs(600), || world.lock().unwrap().in_flight == 0).await {
+        violate("messages do not end".to_owned());
+    }
+    for ((profile_id, _), times) in run.applied.lock().unwrap().iter() {
+        if *times > 1 {
+            violate(format!("an event of {profile_id} was applied {times} times"));
+        }
+    }
+    let mut world = world.lock().unwrap();
+    recount::compare(&mut world, &plan, &models[last]);
+    Report {
+        violations: std::mem::take(&mut world.violations),
+        history: world.history(),
+        messages: world.messages,
+    }
+}
+
+fn weather(dice: &mut Dice) -> Weather {
+    let mut trouble = |usual: u64| match dice.roll(3) {
+        0 => 0,
+        _ => dice.between(usual / 3, usual * 3),
+    };
+    Weather {
+        lost: trouble(30),
+        unanswered: trouble(30),
+        refused: trouble(30),
+        late: trouble(40),
+        repeated: trouble(15),
+        way: *dice.pick(&[1, 10, 200]),
+    }
+}
+
+fn become_calm(run: &Run) {
+    let mut world = run.world.lock().unwrap();
+    world.note("calm");
+    world.outages.clear();
+    world.weather = Weather {
+        way: 1,
+        ..Weather::default()
+    };
+}
+
+/// What each client does.
+fn shares(plan: &Plan, dice: &mut Dice) -> Vec<Vec<people::Action>> {
+    let mut shares: BTreeMap<String, Vec<people::Action>> = BTreeMap::new();
+    match plan.order {
+        Order::Kept => {
+            for action in &plan.actions {
+                let share = action.profile_id().to_string();
+                shares.entry(share).or_default().push(action.clone());
+            }
+        }
+        Order::Free => {
+            let clients = dice.between(1, 6);
+            let mut actions = plan.actions.clone();
+            dice.shuffle(&mut actions);
+            for action in actions {
+                // Now and then two clients send the same.
+                for _ in 0..if dice.once_in(4) { 2 } else { 1 } {
+                    let share = dice.roll(clients).to_string();
+                    shares.entry(share).or_default().push(action.clone());
+                }
+            }
+        }
+    }
+    shares.into_values().collect()
+}
+
+/// Kills servers, and brings them from model to model up to the last one, one by one. A
+/// server that starts again before its turn comes late, with the model that it had.
+async fn operate(run: Run, mut dice: Dice, last: usize) {
+    let servers = run.servers.len();
+    for model in 0..=last {
+        let mut turns: Vec<usize> = (0..servers).collect();
+        dice.shuffle(&mut turns);
+        // Who never comes to the model follows the others.
+        if model > 0 && dice.once_in(4) {
+            turns.truncate(1);
+        }
+        for turn in turns {
+            for _ in 0..dice.roll(3) {
+                sleep(Duration::from_millis(dice.roll(4_000))).await;
+                if dice.once_in(2) {
+                    let down = Duration::from_millis(dice.roll(6_000));
+                    let command = Command::Kill(down);
+                    drop(dice.pick(&run.servers).commands.send(command));
+                }
+            }
+            if model > 0 {
+                drop(run.servers[turn].commands.send(Command::Upgrade(model)));
+            }
+        }
+        // The next model is for those who know this one.
+        let wanted = run.world.lock().unwrap().models[model].fingerprint();
+        let known = settles(AT_MOST, || {
+            let world = run.world.lock().unwrap();
+            let mut maintained = world.common.rollout.maintained();
+            maintained.any(|edition| edition.model == wanted)
+        });
+        if !known.await {
+            let rollout = run.world.lock().unwrap().common.rollout.clone();
+            run.world.lock().unwrap().violate(format!("{wanted} is never proposed: {rollout:?}"));
+        }
+        let ups = settles(AT_MOST, || run.servers.iter().all(|server| server.service().is_some()));
+        if dice.once_in(2) {
+            ups.await;
+        }
+    }
+}
+
+/// Parts of the store go away for a while.
+async fn outages(run: Run, mut dice: Dice, partitions: usize) {
+    for _ in 0..dice.roll(5) {
+        sleep(Duration::from_millis(dice.roll(10_000))).await;
+        let until = Instant::now() + Duration::from_millis(dice.roll(8_000));
+        let places = (0..partitions).map(Place::Partition).chain([Place::Common]);
+        let all = dice.once_in(3);
+        let mut world = run.world.lock().unwrap();
+        for place in places {
+            if all || dice.once_in(3) {
+                world.note(&format!("{place:?} goes away"));
+                world.outages.insert(place, until);
+            }
+        }
+    }
+}
