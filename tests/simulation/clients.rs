@@ -28,11 +28,12 @@ pub struct Run {
 }
 
 impl Run {
-    /// Does everything, a few actions at a time, each until it is acknowledged.
-    pub async fn client(self, mut dice: Dice, actions: Vec<Action>) {
+    /// Does everything, a few actions at a time, each until it is acknowledged, with up to
+    /// `pace` milliseconds in between.
+    pub async fn client(self, mut dice: Dice, actions: Vec<Action>, pace: u64) {
         let mut left = actions.as_slice();
         while !left.is_empty() {
-            sleep(Duration::from_millis(dice.roll(1_500))).await;
+            sleep(Duration::from_millis(dice.roll(pace))).await;
             let count = match left.first() {
                 Some(Action::Event(_)) => {
                     let events = left.iter().take_while(|action| matches!(action, Action::Event(_)));

@@ -75,3 +75,63 @@ fn found_out(flaw: Flaw) {
     let (seed, report) = found.unwrap_or_else(|| panic!("{flaw:?} is not found out"));
     println!("{flaw:?} is found out by seed {seed}: {}", report.violations[0]);
 }
+
+#[test]
+fn a_store_that_takes_commits_of_earlier_epochs_is_found_out() {
+    found_out(Flaw::TakesOldEpochs);
+}
+
+#[test]
+fn a_store_that_serves_ranks_nobody_maintains_is_found_out() {
+    found_out(Flaw::ServesOldEditions);
+}
+
+#[test]
+fn a_store_that_compares_no_versions_is_found_out() {
+    found_out(Flaw::ComparesNoVersions);
+}
+
+#[test]
+fn a_store_that_adds_totals_again_is_found_out() {
+    found_out(Flaw::RepeatsTotals);
+}
+
+#[test]
+fn a_store_that_indexes_records_written_since_is_found_out() {
+    found_out(Flaw::IndexesOldVersions);
+}
+
+#[test]
+fn a_store_that_skips_moves_to_the_same_key_is_found_out() {
+    found_out(Flaw::SkipsEqualKeys);
+}
+
+#[test]
+fn a_store_that_fences_one_partition_only_is_found_out() {
+    found_out(Flaw::FencesOnePartition);
+}
+
+#[test]
+fn a_store_that_acknowledges_what_it_has_not_written_is_found_out() {
+    found_out(Flaw::AcknowledgesUnwritten);
+}
+
+#[test]
+fn a_store_that_writes_credits_after_their_cause_is_found_out() {
+    found_out(Flaw::DefersCredits);
+}
+
+#[test]
+fn a_store_that_tears_records_and_ranks_apart_is_found_out() {
+    found_out(Flaw::TearsCommits);
+}
+
+#[test]
+fn a_store_that_sets_any_rollout_is_found_out() {
+    found_out(Flaw::ReplacesRollouts);
+}
+
+#[test]
+fn a_store_that_indexes_ranks_nobody_maintains_is_found_out() {
+    found_out(Flaw::IndexesOldEditions);
+}

@@ -75,7 +75,7 @@ pub struct World {
     pub weather: Weather,
     pub outages: BTreeMap<Place, Instant>,
     /// Every model that a server may have.
-    pub models: Vec<Arc<Model>>,
+    pub models: &'static [Arc<Model>],
     /// What was seen that must not be.
     pub violations: Vec<String>,
     pub in_flight: usize,
@@ -90,7 +90,7 @@ pub struct World {
 pub type Shared = Arc<Mutex<World>>;
 
 impl World {
-    pub fn new(seed: u64, partitions: usize, models: Vec<Arc<Model>>) -> Self {
+    pub fn new(seed: u64, partitions: usize, models: &'static [Arc<Model>]) -> Self {
         Self {
             partitions: (0..partitions).map(|_| Partition::default()).collect(),
             common: Common::default(),
@@ -132,11 +132,6 @@ impl World {
     pub fn partition_of(&self, profile_id: &ProfileId) -> usize {
         let hash = xxhash_rust::xxh3::xxh3_64(profile_id.as_str().as_bytes());
         (hash % self.partitions.len() as u64) as usize
-    }
-
-    pub fn model(&self, fingerprint: Fingerprint) -> Option<&Arc<Model>> {
-        let mut models = self.models.iter();
-        models.find(|model| model.fingerprint() == fingerprint)
     }
 
     /// Where a stored record stands under a model.

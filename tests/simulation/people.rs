@@ -2,7 +2,7 @@
 //! The models agree on everything that a record remembers (counts, stages, topics, influence)
 //! and on nothing that a rank does, so that a record is the same whichever model counted.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use bellwether::{
     scoring::{AttributeValue, Attributes, Event, IdHash, Model, ProfileId, Tenant, Timestamp},
@@ -43,8 +43,22 @@ pub fn taste(model: usize) -> String {
 pub const EVERYONE: &str = "everyone";
 pub const TOPICS: [&str; 2] = ["price", "quality"];
 
+/// The models of every run of an order; the one of the highest number is the newest.
+pub fn models(order: Order) -> &'static [Arc<Model>] {
+    static KEPT: LazyLock<Vec<Arc<Model>>> = LazyLock::new(|| compile(Order::Kept));
+    static FREE: LazyLock<Vec<Arc<Model>>> = LazyLock::new(|| compile(Order::Free));
+    match order {
+        Order::Kept => &KEPT,
+        Order::Free => &FREE,
+    }
+}
+
+fn compile(order: Order) -> Vec<Arc<Model>> {
+    (0..3).map(|number| model(number, order)).collect()
+}
+
 /// The model of this number. All differ in weights, scores and segments.
-pub fn model(number: usize, order: Order) -> Arc<Model> {
+fn model(number: usize, order: Order) -> Arc<Model> {
     let taste = taste(number);
     let [visit, reply, complaint] = [[3, 5, -2], [1, 7, 4], [9, 2, 1]][number % 3];
     let stages = match order {

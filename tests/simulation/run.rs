@@ -46,15 +46,15 @@ pub fn run(seed: u64, flaw: Option<Flaw>) -> Report {
 async fn simulate(seed: u64, flaw: Option<Flaw>) -> Report {
     let mut dice = Dice::new(seed, "run");
     let plan = Plan::new(seed);
-    let models: Vec<_> = (0..3).map(|number| people::model(number, plan.order)).collect();
+    let models = people::models(plan.order);
     let partitions = dice.between(1, 4) as usize;
-    let mut world = World::new(seed, partitions, models.clone());
+    let mut world = World::new(seed, partitions, models);
     world.flaw = flaw;
     world.weather = weather(&mut dice);
     let world = Arc::new(Mutex::new(world));
     let setup = Setup {
         world: Arc::clone(&world),
-        models: models.clone(),
+        models,
         remembered_events: plan.remembered_events,
         rebuild_rate: *dice.pick(&[1, 3, 1_000]),
         began: Instant::now(),
@@ -68,7 +68,8 @@ async fn simulate(seed: u64, flaw: Option<Flaw>) -> Report {
         applied: Arc::default(),
     };
 
-    let last = dice.roll(3) as usize;
+    let last = *dice.pick(&[0, 1, 1, 1, 2, 2]);
+    let pace = *dice.pick(&[300, 1_500, 4_000]);
     let operators = tokio::spawn(operate(run.clone(), Dice::new(seed, "operators"), last));
     let weather_turns = tokio::spawn(outages(run.clone(), Dice::new(seed, "outages"), partitions));
     let readers: Vec<_> = (0..dice.roll(3))
@@ -79,7 +80,7 @@ async fn simulate(seed: u64, flaw: Option<Flaw>) -> Report {
         .enumerate()
         .map(|(client, actions)| {
             let dice = Dice::new(seed, &format!("client {client}"));
-            tokio::spawn(run.clone().client(dice, actions))
+            tokio::spawn(run.clone().client(dice, actions, pace))
         })
         .collect();
     let everything = async {
@@ -125,7 +126,7 @@ async fn simulate(seed: u64, flaw: Option<Flaw>) -> Report {
         if let Err(error) = run.funnel(&service).await {
             violate(format!("{} ends with {error}", server.name));
         }
-        drop(server.commands.send(Command::Stop));
+        server.tell(Command::Stop);
     }
     // Whatever is still on its way arrives.
     if !settles(Duration::from_secs(600), || world.lock().unwrap().in_flight == 0).await {
@@ -213,11 +214,11 @@ async fn operate(run: Run, mut dice: Dice, last: usize) {
                 if dice.once_in(2) {
                     let down = Duration::from_millis(dice.roll(6_000));
                     let command = Command::Kill(down);
-                    drop(dice.pick(&run.servers).commands.send(command));
+                    dice.pick(&run.servers).tell(command);
                 }
             }
             if model > 0 {
-                drop(run.servers[turn].commands.send(Command::Upgrade(model)));
+                run.servers[turn].tell(Command::Upgrade(model));
             }
         }
         // The next model is for those who know this one.
@@ -231,9 +232,14 @@ async fn operate(run: Run, mut dice: Dice, last: usize) {
             let rollout = run.world.lock().unwrap().common.rollout.clone();
             run.world.lock().unwrap().violate(format!("{wanted} is never proposed: {rollout:?}"));
         }
-        let ups = settles(AT_MOST, || run.servers.iter().all(|server| server.service().is_some()));
+        // Perhaps before it answers.
         if dice.once_in(2) {
-            ups.await;
+            settles(Duration::from_secs(60), || {
+                let world = run.world.lock().unwrap();
+                let active = world.common.rollout.active;
+                active.is_some_and(|active| active.model == wanted)
+            })
+            .await;
         }
     }
 }

@@ -38,11 +38,17 @@ pub enum Command {
 /// A server as clients see it.
 pub struct Server {
     pub name: &'static str,
-    pub commands: mpsc::UnboundedSender<Command>,
+    commands: mpsc::UnboundedSender<Command>,
     serving: Arc<Mutex<Option<Simulated>>>,
 }
 
 impl Server {
+    /// Has something happen to it, after what it was told before.
+    pub fn tell(&self, command: Command) {
+        // One that stopped for ever hears nothing.
+        let _ = self.commands.send(command);
+    }
+
     /// The service, when it is up.
     pub fn service(&self) -> Option<Simulated> {
         self.serving.lock().unwrap().clone()
@@ -53,7 +59,7 @@ impl Server {
 #[derive(Clone)]
 pub struct Setup {
     pub world: Shared,
-    pub models: Vec<Arc<Model>>,
+    pub models: &'static [Arc<Model>],
     pub remembered_events: usize,
     pub rebuild_rate: u32,
     pub began: Instant,
