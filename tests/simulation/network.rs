@@ -14,7 +14,7 @@ use std::{
 
 use bellwether::{
     scoring::{Fingerprint, Model, ProfileId, RankKey, RankName, index},
-    store::{Edition, StoreError, Stored, Version},
+    store::{Edition, StoreError, Version},
 };
 use tokio::{
     sync::oneshot,
@@ -81,6 +81,7 @@ pub struct World {
     pub in_flight: usize,
     pub messages: u64,
     dice: Dice,
+    /// Where records stand, by version and model.
     places: HashMap<(Version, Fingerprint), Vec<(RankName, RankKey)>>,
     history: DefaultHasher,
     began: Instant,
@@ -134,26 +135,20 @@ impl World {
         (hash % self.partitions.len() as u64) as usize
     }
 
-    /// Where a stored record stands under a model.
-    pub fn places_of(&mut self, stored: &Stored, model: Fingerprint) -> &[(RankName, RankKey)] {
-        let known = self.models.iter();
-        let compiled = known.into_iter().find(|known| known.fingerprint() == model);
-        let places = self.places.entry((stored.version, model));
-        places.or_insert_with(|| {
-            compiled.map_or_else(Vec::new, |compiled| index(compiled, &stored.record))
-        })
-    }
-
-    /// What a rank of an edition must hold in a partition.
+    /// What each rank of an edition must hold in a partition.
     pub fn recount(
         &mut self,
         partition: usize,
         edition: Edition,
     ) -> BTreeMap<RankName, BTreeMap<ProfileId, RankKey>> {
-        let records: Vec<Stored> = self.partitions[partition].records.values().cloned().collect();
         let mut ranks: BTreeMap<RankName, BTreeMap<ProfileId, RankKey>> = BTreeMap::new();
-        for stored in records {
-            for (rank, key) in self.places_of(&stored, edition.model) {
+        let mut models = self.models.iter();
+        let Some(model) = models.find(|model| model.fingerprint() == edition.model) else {
+            return ranks;
+        };
+        for stored in self.partitions[partition].records.values() {
+            let places = self.places.entry((stored.version, edition.model));
+            for (rank, key) in places.or_insert_with(|| index(model, &stored.record)) {
                 let entries = ranks.entry(rank.clone()).or_default();
                 entries.insert(stored.profile_id.clone(), *key);
             }
