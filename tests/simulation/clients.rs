@@ -13,7 +13,7 @@ use tokio::time::{Duration, Instant, sleep, timeout};
 use crate::{
     dice::Dice,
     network::Shared,
-    people::{Action, EVERYONE, TOPICS, taste, tenant},
+    people::{self, Action, EVERYONE, TOPICS, taste, tenant},
     servers::{Server, Simulated},
     store::READ,
 };
@@ -142,18 +142,20 @@ impl Run {
     }
 
     async fn question(&self, service: &Simulated, dice: &mut Dice) {
-        let asked = match dice.roll(3) {
+        let asked = match dice.roll(4) {
             0 => {
                 let view = *dice.pick(&[View::Basic, View::Full]);
                 let page_size = dice.between(1, 6) as usize;
                 self.segment(service, view, page_size).await.map(drop)
             }
             1 => self.funnel(service).await.map(drop),
+            2 => self.profile(service, dice).await,
             _ => self.influencers(service, dice).await.map(drop),
         };
         match asked {
-            // A page after the first one, when the model has changed.
-            Err(ServiceError::ModelChanged) | Ok(()) => {}
+            // A page after the first one, when the model has changed; somebody who has done
+            // nothing yet.
+            Err(ServiceError::ModelChanged | ServiceError::UnknownProfile(_)) | Ok(()) => {}
             Err(error) => self.check_error(&error),
         }
     }
@@ -207,6 +209,19 @@ impl Run {
             self.violate(format!("the funnel has {count} of {before} to {after}"));
         }
         Ok(count)
+    }
+
+    async fn profile(&self, service: &Simulated, dice: &mut Dice) -> Result<(), ServiceError> {
+        let (tenant, id) = (tenant(), people::person(dice.roll(6)));
+        let asked = service.profile(&tenant, &id, View::Full, None);
+        let (profile, read) = watch(asked).await;
+        let scores = profile?.scores;
+        let names: Vec<&str> = scores.iter().map(|score| score.name.as_str()).collect();
+        match read.last() {
+            Some(edition) => self.check_scores(edition.model, &names),
+            None => self.violate(format!("percentiles of {id} were made up")),
+        }
+        Ok(())
     }
 
     async fn influencers(&self, service: &Simulated, dice: &mut Dice) -> Result<(), ServiceError> {

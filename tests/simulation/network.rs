@@ -18,7 +18,7 @@ use bellwether::{
 };
 use tokio::{
     sync::oneshot,
-    time::{Duration, Instant, sleep, timeout},
+    time::{Duration, Instant, sleep, sleep_until, timeout},
 };
 
 use crate::{
@@ -74,6 +74,10 @@ pub struct World {
     pub flaw: Option<Flaw>,
     pub weather: Weather,
     pub outages: BTreeMap<Place, Instant>,
+    /// Servers that stand still, as one whose processor is taken away.
+    pub frozen: BTreeMap<&'static str, Instant>,
+    /// The server that took the right to build last.
+    pub builder: Option<&'static str>,
     /// Every model that a server may have.
     pub models: &'static [Arc<Model>],
     /// What was seen that must not be.
@@ -98,6 +102,8 @@ impl World {
             flaw: None,
             weather: Weather::default(),
             outages: BTreeMap::new(),
+            frozen: BTreeMap::new(),
+            builder: None,
             models,
             violations: Vec::new(),
             in_flight: 0,
@@ -235,8 +241,15 @@ impl Connection {
         self.world.lock().unwrap()
     }
 
-    /// Waits for ever when the server was killed.
+    /// Waits for ever when the server was killed, for a while when it stands still.
     async fn live(&self) {
+        loop {
+            let until = self.world().frozen.get(self.name).copied();
+            match until.filter(|until| *until > Instant::now()) {
+                Some(until) => sleep_until(until).await,
+                None => break,
+            }
+        }
         if !self.is_alive() {
             pending::<()>().await;
         }

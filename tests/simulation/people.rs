@@ -191,7 +191,7 @@ impl Plan {
     }
 }
 
-fn person(number: u64) -> ProfileId {
+pub fn person(number: u64) -> ProfileId {
     ProfileId::new(&format!("person-{number}")).unwrap()
 }
 

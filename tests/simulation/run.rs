@@ -72,6 +72,7 @@ async fn simulate(seed: u64, flaw: Option<Flaw>) -> Report {
     let pace = *dice.pick(&[300, 1_500, 4_000]);
     let operators = tokio::spawn(operate(run.clone(), Dice::new(seed, "operators"), last));
     let weather_turns = tokio::spawn(outages(run.clone(), Dice::new(seed, "outages"), partitions));
+    let trouble = tokio::spawn(trouble_builders(run.clone(), Dice::new(seed, "builders")));
     let readers: Vec<_> = (0..dice.roll(3))
         .map(|reader| tokio::spawn(run.clone().reader(Dice::new(seed, &format!("reader {reader}")))))
         .collect();
@@ -91,6 +92,7 @@ async fn simulate(seed: u64, flaw: Option<Flaw>) -> Report {
     };
     let acknowledged = timeout(AT_MOST, everything).await.is_ok();
     weather_turns.abort();
+    trouble.abort();
     for reader in readers {
         reader.abort();
     }
@@ -156,7 +158,7 @@ fn weather(dice: &mut Dice) -> Weather {
         unanswered: trouble(30),
         refused: trouble(30),
         late: trouble(40),
-        repeated: trouble(15),
+        repeated: trouble(10),
         way: *dice.pick(&[1, 10, 200]),
     }
 }
@@ -165,6 +167,7 @@ fn become_calm(run: &Run) {
     let mut world = run.world.lock().unwrap();
     world.note("calm");
     world.outages.clear();
+    world.frozen.clear();
     world.weather = Weather {
         way: 1,
         ..Weather::default()
@@ -240,6 +243,33 @@ async fn operate(run: Run, mut dice: Dice, last: usize) {
                 active.is_some_and(|active| active.model == wanted)
             })
             .await;
+        }
+    }
+}
+
+/// Kills whoever builds ranks in the middle, or makes it stand still longer than its right
+/// to build lasts.
+async fn trouble_builders(run: Run, mut dice: Dice) {
+    for _ in 0..dice.roll(4) {
+        let building = || {
+            let world = run.world.lock().unwrap();
+            world.common.rollout.candidate.is_some() && world.builder.is_some()
+        };
+        if !settles(AT_MOST, building).await {
+            return;
+        }
+        sleep(Duration::from_millis(dice.roll(3_000))).await;
+        let builder = run.world.lock().unwrap().builder.take();
+        let servers = run.servers.iter();
+        for server in servers.filter(|server| Some(server.name) == builder) {
+            if dice.once_in(2) {
+                server.tell(Command::Kill(Duration::from_millis(dice.roll(15_000))));
+            } else {
+                let until = Instant::now() + Duration::from_millis(dice.roll(25_000));
+                let mut world = run.world.lock().unwrap();
+                world.note(&format!("{} stands still", server.name));
+                world.frozen.insert(server.name, until);
+            }
         }
     }
 }

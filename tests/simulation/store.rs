@@ -355,6 +355,9 @@ impl Store for Connection {
         let name = self.name;
         let take = move |world: &mut World| {
             let taken = world.common.take_lease(server, period);
+            if taken {
+                world.builder = Some(name);
+            }
             world.note(&format!("{name} takes the lease: {taken}"));
             taken
         };
