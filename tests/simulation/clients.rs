@@ -1,7 +1,10 @@
 //! Who asks: clients that try again until they are answered, and readers that check every
 //! page.
 
-use std::{collections::BTreeMap, sync::{Arc, Mutex}};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
 
 use bellwether::{
     scoring::{EventOutcome, Fingerprint, IdHash, ProfileId},
@@ -36,7 +39,9 @@ impl Run {
             sleep(Duration::from_millis(dice.roll(pace))).await;
             let count = match left.first() {
                 Some(Action::Event(_)) => {
-                    let events = left.iter().take_while(|action| matches!(action, Action::Event(_)));
+                    let events = left
+                        .iter()
+                        .take_while(|action| matches!(action, Action::Event(_)));
                     (dice.between(1, 4) as usize).min(events.count())
                 }
                 _ => 1,
@@ -89,7 +94,13 @@ impl Run {
             [event] if dice.once_in(2) => {
                 vec![service.score_event(&tenant(), event.clone()).await]
             }
-            _ => service.submit_events(&tenant(), events.clone()).await.results().await,
+            _ => {
+                service
+                    .submit_events(&tenant(), events.clone())
+                    .await
+                    .results()
+                    .await
+            }
         };
         for (event, result) in events.into_iter().zip(results) {
             match result.map(|scored| scored.outcome) {
@@ -186,7 +197,11 @@ impl Run {
             let reads = if view == View::Full { 2 } else { 1 };
             self.check_model(page.model, &read, reads);
             for (_, profile) in &page.entries {
-                let names: Vec<&str> = profile.scores.iter().map(|score| score.name.as_str()).collect();
+                let names: Vec<&str> = profile
+                    .scores
+                    .iter()
+                    .map(|score| score.name.as_str())
+                    .collect();
                 self.check_scores(page.model, &names);
             }
             members += page.entries.len();
@@ -246,7 +261,11 @@ impl Run {
 
     fn people(&self) -> u64 {
         let world = self.world.lock().unwrap();
-        world.partitions.iter().map(|partition| partition.records.len() as u64).sum()
+        world
+            .partitions
+            .iter()
+            .map(|partition| partition.records.len() as u64)
+            .sum()
     }
 
     /// The last ranks that were read must all be of one edition, that of the page's model.
@@ -265,7 +284,9 @@ impl Run {
             models.position(|known| known.fingerprint() == model)
         };
         if known.is_none_or(|number| !scores.contains(&taste(number).as_str())) {
-            self.violate(format!("a page by model {known:?} has the scores {scores:?}"));
+            self.violate(format!(
+                "a page by model {known:?} has the scores {scores:?}"
+            ));
         }
     }
 }

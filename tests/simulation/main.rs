@@ -3,7 +3,8 @@
 //! and everything that the store keeps equals a recount.
 //!
 //! `SIMULATION_SEED=123 cargo test --test simulation` runs one seed again, with
-//! `SIMULATION_TRACE=1` and `-- --nocapture` step by step; `SIMULATION_RUNS=100000` runs more.
+//! `SIMULATION_TRACE=1` and `-- --nocapture` step by step; `SIMULATION_RUNS=100000` runs more;
+//! `SIMULATION_FAILOVERS=1` also has failovers lose what was last set for a tenant.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 mod clients;
@@ -24,7 +25,10 @@ const RUNS: u64 = 1_000;
 
 fn setting(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")))
+    Some(
+        text.parse()
+            .unwrap_or_else(|_| panic!("{name} is not a number: {text}")),
+    )
 }
 
 fn check(seed: u64) {
@@ -73,7 +77,10 @@ fn found_out(flaw: Flaw) {
         (!report.violations.is_empty()).then_some((seed, report))
     });
     let (seed, report) = found.unwrap_or_else(|| panic!("{flaw:?} is not found out"));
-    println!("{flaw:?} is found out by seed {seed}: {}", report.violations[0]);
+    println!(
+        "{flaw:?} is found out by seed {seed}: {}",
+        report.violations[0]
+    );
 }
 
 #[test]

@@ -76,6 +76,8 @@ pub struct World {
     pub outages: BTreeMap<Place, Instant>,
     /// Servers that stand still, as one whose processor is taken away.
     pub frozen: BTreeMap<&'static str, Instant>,
+    /// What a failover may bring back: what belonged to the tenant before the latest changes.
+    pub earlier: Vec<(Instant, Common)>,
     /// The server that took the right to build last.
     pub builder: Option<&'static str>,
     /// Every model that a server may have.
@@ -103,6 +105,7 @@ impl World {
             weather: Weather::default(),
             outages: BTreeMap::new(),
             frozen: BTreeMap::new(),
+            earlier: Vec::new(),
             builder: None,
             models,
             violations: Vec::new(),
@@ -178,7 +181,8 @@ impl World {
     fn fate(&mut self) -> Fate {
         let weather = self.weather;
         let dice = &mut self.dice;
-        let way = |dice: &mut Dice| Duration::from_micros(dice.between(50, weather.way.max(1) * 1_000));
+        let way =
+            |dice: &mut Dice| Duration::from_micros(dice.between(50, weather.way.max(1) * 1_000));
         let mut fate = Fate {
             there: way(dice),
             back: way(dice),

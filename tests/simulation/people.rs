@@ -206,7 +206,11 @@ fn event(dice: &mut Dice, number: u64, people: u64) -> Event {
         channel: String::new(),
         attributes: Attributes::from([("length".to_owned(), length)]),
         text: if dice.once_in(2) { "The price!" } else { "" }.to_owned(),
-        tags: if dice.once_in(2) { vec!["quality".to_owned()] } else { Vec::new() },
+        tags: if dice.once_in(2) {
+            vec!["quality".to_owned()]
+        } else {
+            Vec::new()
+        },
         sentiment: None,
         // Few authors, who are people of their own too.
         author_id: (!dice.once_in(4)).then(|| person(dice.roll(people / 2 + 1))),
@@ -218,9 +222,15 @@ fn event(dice: &mut Dice, number: u64, people: u64) -> Event {
 fn update(dice: &mut Dice, number: u64, people: u64) -> ProfileUpdate {
     let profile_id = person(dice.roll(people));
     let (name, value) = match dice.roll(3) {
-        0 => ("industry".to_owned(), AttributeValue::String("retail".to_owned())),
+        0 => (
+            "industry".to_owned(),
+            AttributeValue::String("retail".to_owned()),
+        ),
         1 => ("crm_id".to_owned(), AttributeValue::Number(7.0)),
-        _ => (format!("fact_{number}"), AttributeValue::Number(number as f64)),
+        _ => (
+            format!("fact_{number}"),
+            AttributeValue::Number(number as f64),
+        ),
     };
     ProfileUpdate {
         profile_id,

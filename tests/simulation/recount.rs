@@ -20,8 +20,11 @@ pub fn records(plan: &Plan, model: &Model) -> BTreeMap<ProfileId, Record> {
     let mut records: BTreeMap<ProfileId, Record> = BTreeMap::new();
     let mut credits: Vec<Credit> = Vec::new();
     for action in &plan.actions {
-        let outcome = judge(model, &mut records, action.profile_id(), |judgement| {
-            match action {
+        let outcome = judge(
+            model,
+            &mut records,
+            action.profile_id(),
+            |judgement| match action {
                 Action::Event(event) => {
                     let context = Context {
                         at: event.time.unwrap_or(Timestamp::EPOCH),
@@ -34,8 +37,8 @@ pub fn records(plan: &Plan, model: &Model) -> BTreeMap<ProfileId, Record> {
                     let stated = record.attributes_after(&update.attributes, &update.mask);
                     judgement.update(stated);
                 }
-            }
-        });
+            },
+        );
         credits.extend(outcome.credits);
     }
     for credit in &credits {
@@ -83,7 +86,11 @@ pub fn compare(world: &mut World, plan: &Plan, model: &Model) {
             }
             (expected, _) => wrong.push(format!(
                 "{profile_id} is {}",
-                if expected.is_some() { "missing" } else { "nobody" }
+                if expected.is_some() {
+                    "missing"
+                } else {
+                    "nobody"
+                }
             )),
         }
     }
@@ -97,7 +104,9 @@ pub fn compare(world: &mut World, plan: &Plan, model: &Model) {
         for (whose, records) in [("the records", &found), ("a recount", &expected)] {
             let sum = sum_of(records, topic);
             if sum != total {
-                wrong.push(format!("the totals of {topic} are {total:?}, of {whose} {sum:?}"));
+                wrong.push(format!(
+                    "the totals of {topic} are {total:?}, of {whose} {sum:?}"
+                ));
             }
         }
     }
@@ -131,9 +140,13 @@ fn wrong_ranks(world: &mut World) -> Vec<String> {
         let kept = &world.partitions[partition].ranks;
         for (number, rank) in kept.keys() {
             if *number != active.number {
-                wrong.push(format!("{rank} of {number} is left in partition {partition}"));
+                wrong.push(format!(
+                    "{rank} of {number} is left in partition {partition}"
+                ));
             } else if !expected.contains_key(rank) {
-                wrong.push(format!("{rank} in partition {partition} is empty in a recount"));
+                wrong.push(format!(
+                    "{rank} in partition {partition} is empty in a recount"
+                ));
             }
         }
         for (rank, expected) in expected {
@@ -168,39 +181,69 @@ fn differences(expected: &Record, found: &Record, order: Order) -> Vec<String> {
         };
     }
     same!(
-        attributes, event_count, first_seen_time, last_event_time, last_counted, seen_types,
-        memory, touches, reached_stages, influence_time
+        attributes,
+        event_count,
+        first_seen_time,
+        last_event_time,
+        last_counted,
+        seen_types,
+        memory,
+        touches,
+        reached_stages,
+        influence_time
     );
     let groups = expected.counts.len() == found.counts.len()
-        && expected.counts.iter().zip(&found.counts).all(|(expected, found)| {
-            expected.half_life == found.half_life && counts_agree(&expected.counts, &found.counts)
-        });
-    let (one, other) = (format!("{:?}", expected.counts), format!("{:?}", found.counts));
+        && expected
+            .counts
+            .iter()
+            .zip(&found.counts)
+            .all(|(expected, found)| {
+                expected.half_life == found.half_life
+                    && counts_agree(&expected.counts, &found.counts)
+            });
+    let (one, other) = (
+        format!("{:?}", expected.counts),
+        format!("{:?}", found.counts),
+    );
     compare("counts", groups, one, other);
     let interests = counts_agree(&expected.interests, &found.interests);
-    let (one, other) = (format!("{:?}", expected.interests), format!("{:?}", found.interests));
+    let (one, other) = (
+        format!("{:?}", expected.interests),
+        format!("{:?}", found.interests),
+    );
     compare("interests", interests, one, other);
     let credits: [BTreeSet<_>; 2] = [expected, found].map(|record| record.credits.iter().collect());
     let same = credits[0] == credits[1] && found.credits.len() == credits[1].len();
-    compare("credits", same, format!("{:?}", credits[0]), format!("{:?}", found.credits));
+    compare(
+        "credits",
+        same,
+        format!("{:?}", credits[0]),
+        format!("{:?}", found.credits),
+    );
     let influence = expected.influence.len() == found.influence.len()
-        && expected.influence.iter().zip(&found.influence).all(|(expected, found)| {
-            (&expected.topic, &expected.stage) == (&found.topic, &found.stage)
-                && (expected.touches, expected.advance_millionths)
-                    == (found.touches, found.advance_millionths)
-                && agree(expected.credit, found.credit)
-        });
-    let (one, other) = (format!("{:?}", expected.influence), format!("{:?}", found.influence));
+        && expected
+            .influence
+            .iter()
+            .zip(&found.influence)
+            .all(|(expected, found)| {
+                (&expected.topic, &expected.stage) == (&found.topic, &found.stage)
+                    && (expected.touches, expected.advance_millionths)
+                        == (found.touches, found.advance_millionths)
+                    && agree(expected.credit, found.credit)
+            });
+    let (one, other) = (
+        format!("{:?}", expected.influence),
+        format!("{:?}", found.influence),
+    );
     compare(&format!("influence ({order:?})"), influence, one, other);
     differences
 }
 
 fn counts_agree(expected: &[NamedCount], found: &[NamedCount]) -> bool {
     expected.len() == found.len()
-        && expected
-            .iter()
-            .zip(found)
-            .all(|(expected, found)| expected.name == found.name && agree(expected.value, found.value))
+        && expected.iter().zip(found).all(|(expected, found)| {
+            expected.name == found.name && agree(expected.value, found.value)
+        })
 }
 
 fn agree(one: f64, other: f64) -> bool {

@@ -73,8 +73,15 @@ async fn simulate(seed: u64, flaw: Option<Flaw>) -> Report {
     let operators = tokio::spawn(operate(run.clone(), Dice::new(seed, "operators"), last));
     let weather_turns = tokio::spawn(outages(run.clone(), Dice::new(seed, "outages"), partitions));
     let trouble = tokio::spawn(trouble_builders(run.clone(), Dice::new(seed, "builders")));
+    let failing = std::env::var_os("SIMULATION_FAILOVERS")
+        .map(|_| tokio::spawn(failovers(run.clone(), Dice::new(seed, "failovers"))));
     let readers: Vec<_> = (0..dice.roll(3))
-        .map(|reader| tokio::spawn(run.clone().reader(Dice::new(seed, &format!("reader {reader}")))))
+        .map(|reader| {
+            tokio::spawn(
+                run.clone()
+                    .reader(Dice::new(seed, &format!("reader {reader}"))),
+            )
+        })
         .collect();
     let clients: Vec<_> = shares(&plan, &mut dice)
         .into_iter()
@@ -93,6 +100,9 @@ async fn simulate(seed: u64, flaw: Option<Flaw>) -> Report {
     let acknowledged = timeout(AT_MOST, everything).await.is_ok();
     weather_turns.abort();
     trouble.abort();
+    if let Some(failing) = failing {
+        failing.abort();
+    }
     for reader in readers {
         reader.abort();
     }
@@ -112,7 +122,9 @@ async fn simulate(seed: u64, flaw: Option<Flaw>) -> Report {
     });
     if !settled.await {
         let rollout = world.lock().unwrap().common.rollout.clone();
-        violate(format!("the rollout of {wanted} does not settle: {rollout:?}"));
+        violate(format!(
+            "the rollout of {wanted} does not settle: {rollout:?}"
+        ));
     }
     // As long as a server may take to notice what the others have done.
     sleep(Duration::from_secs(5)).await;
@@ -123,7 +135,10 @@ async fn simulate(seed: u64, flaw: Option<Flaw>) -> Report {
         };
         match run.segment(&service, View::Full, 3).await {
             Ok((_, model)) if model == wanted => {}
-            other => violate(format!("{} ends with {other:?} instead of {wanted}", server.name)),
+            other => violate(format!(
+                "{} ends with {other:?} instead of {wanted}",
+                server.name
+            )),
         }
         if let Err(error) = run.funnel(&service).await {
             violate(format!("{} ends with {error}", server.name));
@@ -131,12 +146,18 @@ async fn simulate(seed: u64, flaw: Option<Flaw>) -> Report {
         server.tell(Command::Stop);
     }
     // Whatever is still on its way arrives.
-    if !settles(Duration::from_secs(600), || world.lock().unwrap().in_flight == 0).await {
+    if !settles(Duration::from_secs(600), || {
+        world.lock().unwrap().in_flight == 0
+    })
+    .await
+    {
         violate("messages do not end".to_owned());
     }
     for ((profile_id, _), times) in run.applied.lock().unwrap().iter() {
         if *times > 1 {
-            violate(format!("an event of {profile_id} was applied {times} times"));
+            violate(format!(
+                "an event of {profile_id} was applied {times} times"
+            ));
         }
     }
     let mut world = world.lock().unwrap();
@@ -233,7 +254,10 @@ async fn operate(run: Run, mut dice: Dice, last: usize) {
         });
         if !known.await {
             let rollout = run.world.lock().unwrap().common.rollout.clone();
-            run.world.lock().unwrap().violate(format!("{wanted} is never proposed: {rollout:?}"));
+            run.world
+                .lock()
+                .unwrap()
+                .violate(format!("{wanted} is never proposed: {rollout:?}"));
         }
         // Perhaps before it answers.
         if dice.once_in(2) {
@@ -270,6 +294,30 @@ async fn trouble_builders(run: Run, mut dice: Dice) {
                 world.note(&format!("{} stands still", server.name));
                 world.frozen.insert(server.name, until);
             }
+        }
+    }
+}
+
+/// The node of what belongs to the tenant as a whole fails, and another one takes its place
+/// that had not been told of the latest changes.
+async fn failovers(run: Run, mut dice: Dice) {
+    loop {
+        let before = run.world.lock().unwrap().earlier.len();
+        let changed = || run.world.lock().unwrap().earlier.len() > before;
+        if !settles(AT_MOST, changed).await {
+            return;
+        }
+        if !dice.once_in(3) {
+            continue;
+        }
+        sleep(Duration::from_millis(dice.roll(300))).await;
+        let mut world = run.world.lock().unwrap();
+        let lag = Duration::from_millis(dice.roll(800));
+        let since = Instant::now() - lag;
+        let lost = world.earlier.iter().find(|(at, _)| *at >= since).cloned();
+        if let Some((_, earlier)) = lost {
+            world.note(&format!("a failover brings back {:?}", earlier.rollout));
+            world.common = earlier;
         }
     }
 }

@@ -87,7 +87,9 @@ impl Setup {
         let mut model = 0;
         loop {
             let connection = Connection::new(Arc::clone(&self.world), name);
-            connection.world().note(&format!("{name} starts with model {model}"));
+            connection
+                .world()
+                .note(&format!("{name} starts with model {model}"));
             let opened = tokio::select! {
                 biased;
                 command = commands.recv() => Err(command),
@@ -100,7 +102,9 @@ impl Setup {
                     commands.recv().await
                 }
                 Ok(Err(error)) => {
-                    connection.world().note(&format!("{name} cannot start: {error}"));
+                    connection
+                        .world()
+                        .note(&format!("{name} cannot start: {error}"));
                     connection.kill();
                     sleep(RESTART_AFTER).await;
                     continue;

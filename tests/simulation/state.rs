@@ -57,7 +57,7 @@ pub struct Fence {
 }
 
 /// What belongs to the tenant as a whole.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Common {
     pub rollout: Rollout,
     pub models: BTreeMap<Fingerprint, SavedModel>,
@@ -291,6 +291,9 @@ impl Common {
 }
 
 /// Greatest key first, equals by id.
-pub fn in_page_order(one: &(RankKey, ProfileId), other: &(RankKey, ProfileId)) -> std::cmp::Ordering {
+pub fn in_page_order(
+    one: &(RankKey, ProfileId),
+    other: &(RankKey, ProfileId),
+) -> std::cmp::Ordering {
     other.0.cmp(&one.0).then_with(|| one.1.cmp(&other.1))
 }

@@ -10,7 +10,7 @@ use bellwether::{
     },
 };
 use futures_util::future::join_all;
-use tokio::time::{Duration, sleep};
+use tokio::time::{Duration, Instant, sleep};
 
 use crate::{
     network::{Connection, Kind, Place, World},
@@ -56,7 +56,11 @@ impl Connection {
             self.ask(Place::Partition(partition), kind, execute)
         });
         // Every message goes out, whatever becomes of the others.
-        join_all(asked).await.into_iter().map(|part| part?).collect()
+        join_all(asked)
+            .await
+            .into_iter()
+            .map(|part| part?)
+            .collect()
     }
 
     fn read(&self, edition: Edition) {
@@ -71,18 +75,24 @@ impl Store for Connection {
         _: &Tenant,
         profile_ids: &[ProfileId],
     ) -> Vec<Result<Option<Stored>, StoreError>> {
-        let asked = self.messages(profile_ids).into_iter().map(|(partition, positions)| {
-            let ids: Vec<ProfileId> = positions.iter().map(|at| profile_ids[*at].clone()).collect();
-            let execute = move |world: &mut World| {
-                let records = &world.partitions[partition].records;
-                ids.iter().map(|id| records.get(id).cloned()).collect()
-            };
-            async move {
-                let place = Place::Partition(partition);
-                let found: Result<Vec<_>, _> = self.ask(place, Kind::Read, execute).await;
-                (positions, found)
-            }
-        });
+        let asked = self
+            .messages(profile_ids)
+            .into_iter()
+            .map(|(partition, positions)| {
+                let ids: Vec<ProfileId> = positions
+                    .iter()
+                    .map(|at| profile_ids[*at].clone())
+                    .collect();
+                let execute = move |world: &mut World| {
+                    let records = &world.partitions[partition].records;
+                    ids.iter().map(|id| records.get(id).cloned()).collect()
+                };
+                async move {
+                    let place = Place::Partition(partition);
+                    let found: Result<Vec<_>, _> = self.ask(place, Kind::Read, execute).await;
+                    (positions, found)
+                }
+            });
         let mut loaded = vec![Ok(None); profile_ids.len()];
         for (positions, found) in join_all(asked).await {
             for (index, position) in positions.into_iter().enumerate() {
@@ -98,7 +108,10 @@ impl Store for Connection {
         rollout: &Rollout,
         commits: Vec<Commit>,
     ) -> Vec<Result<Committed, StoreError>> {
-        let ids: Vec<ProfileId> = commits.iter().map(|commit| commit.profile_id.clone()).collect();
+        let ids: Vec<ProfileId> = commits
+            .iter()
+            .map(|commit| commit.profile_id.clone())
+            .collect();
         let maintained: Vec<Edition> = rollout.maintained().collect();
         for commit in &commits {
             let written: Vec<Edition> = commit.ranks.iter().map(|(edition, _)| *edition).collect();
@@ -109,33 +122,36 @@ impl Store for Connection {
                 ));
             }
         }
-        let asked = self.messages(&ids).into_iter().map(|(partition, positions)| {
-            let commits: Vec<Commit> = positions.iter().map(|at| commits[*at].clone()).collect();
-            let credits = commits.iter().all(|commit| !commit.totals.is_empty());
-            let rollout = rollout.clone();
-            let server = self.name;
-            let execute = move |world: &mut World| {
-                commit(world, partition, &rollout, &commits, server)
-            };
-            async move {
-                let place = Place::Partition(partition);
-                let flaw = self.world().flaw;
-                let early = flaw == Some(Flaw::AcknowledgesUnwritten)
-                    || (flaw == Some(Flaw::DefersCredits) && credits);
-                if early {
-                    let connection = self.clone();
-                    tokio::spawn(async move {
-                        sleep(Duration::from_millis(100)).await;
-                        if connection.is_alive() {
-                            drop(connection.send(place, execute));
-                        }
-                    });
-                    return (positions, Ok(Ok(Vec::new())));
+        let asked = self
+            .messages(&ids)
+            .into_iter()
+            .map(|(partition, positions)| {
+                let commits: Vec<Commit> =
+                    positions.iter().map(|at| commits[*at].clone()).collect();
+                let credits = commits.iter().all(|commit| !commit.totals.is_empty());
+                let rollout = rollout.clone();
+                let server = self.name;
+                let execute =
+                    move |world: &mut World| commit(world, partition, &rollout, &commits, server);
+                async move {
+                    let place = Place::Partition(partition);
+                    let flaw = self.world().flaw;
+                    let early = flaw == Some(Flaw::AcknowledgesUnwritten)
+                        || (flaw == Some(Flaw::DefersCredits) && credits);
+                    if early {
+                        let connection = self.clone();
+                        tokio::spawn(async move {
+                            sleep(Duration::from_millis(100)).await;
+                            if connection.is_alive() {
+                                drop(connection.send(place, execute));
+                            }
+                        });
+                        return (positions, Ok(Ok(Vec::new())));
+                    }
+                    let done = self.ask(place, Kind::Write, execute).await;
+                    (positions, done)
                 }
-                let done = self.ask(place, Kind::Write, execute).await;
-                (positions, done)
-            }
-        });
+            });
         let mut results = vec![Ok(Committed::Written); ids.len()];
         for (positions, done) in join_all(asked).await {
             for (index, position) in positions.into_iter().enumerate() {
@@ -253,6 +269,7 @@ impl Store for Connection {
         let (rollout, server) = (rollout.clone(), self.name);
         let set = move |world: &mut World| {
             let flaw = world.flaw;
+            world.earlier.push((Instant::now(), world.common.clone()));
             let set = world.common.set_rollout(&rollout, flaw);
             world.note(&format!("{server} sets {rollout:?}: {set}"));
             set
@@ -268,7 +285,9 @@ impl Store for Connection {
             }
             let epoch = rollout.epoch;
             let raised = world.partitions[partition].raise_fence(&rollout);
-            world.note(&format!("{server} fences {partition} at {epoch}: {raised:?}"));
+            world.note(&format!(
+                "{server} fences {partition} at {epoch}: {raised:?}"
+            ));
             match raised {
                 Ok(true) => {}
                 // Only upward: what the fence stands at is as good.
@@ -303,17 +322,27 @@ impl Store for Connection {
         edition: Edition,
         entries: Vec<IndexEntry>,
     ) -> Result<(), StoreError> {
-        let ids: Vec<ProfileId> = entries.iter().map(|entry| entry.profile_id.clone()).collect();
-        let asked = self.messages(&ids).into_iter().map(|(partition, positions)| {
-            let part: Vec<IndexEntry> = positions.iter().map(|at| entries[*at].clone()).collect();
-            let server = self.name;
-            let index = move |world: &mut World| {
-                let (flaw, number) = (world.flaw, edition.number);
-                world.note(&format!("{server} indexes {} of {number} in {partition}", part.len()));
-                world.partitions[partition].index(edition, &part, flaw)
-            };
-            self.ask(Place::Partition(partition), Kind::Write, index)
-        });
+        let ids: Vec<ProfileId> = entries
+            .iter()
+            .map(|entry| entry.profile_id.clone())
+            .collect();
+        let asked = self
+            .messages(&ids)
+            .into_iter()
+            .map(|(partition, positions)| {
+                let part: Vec<IndexEntry> =
+                    positions.iter().map(|at| entries[*at].clone()).collect();
+                let server = self.name;
+                let index = move |world: &mut World| {
+                    let (flaw, number) = (world.flaw, edition.number);
+                    world.note(&format!(
+                        "{server} indexes {} of {number} in {partition}",
+                        part.len()
+                    ));
+                    world.partitions[partition].index(edition, &part, flaw)
+                };
+                self.ask(Place::Partition(partition), Kind::Write, index)
+            });
         for indexed in join_all(asked).await {
             indexed??;
         }
@@ -387,7 +416,9 @@ fn commit(
         Ok(true) => {}
         Ok(false) if flaw == Some(Flaw::TakesOldEpochs) => {}
         Ok(false) => {
-            world.note(&format!("{server} commits to {partition} at {epoch}: superseded"));
+            world.note(&format!(
+                "{server} commits to {partition} at {epoch}: superseded"
+            ));
             return Err(StoreError::Superseded);
         }
         Err(wrong) => world.violate(wrong),
@@ -395,7 +426,9 @@ fn commit(
     let results = world.partitions[partition].commit(commits, flaw);
     for (commit, result) in commits.iter().zip(&results) {
         let id = &commit.profile_id;
-        world.note(&format!("{server} commits {id} to {partition} at {epoch}: {result:?}"));
+        world.note(&format!(
+            "{server} commits {id} to {partition} at {epoch}: {result:?}"
+        ));
     }
     Ok(results)
 }
