@@ -21,7 +21,7 @@ use run::run;
 use state::Flaw;
 
 /// Runs of each of the two halves, unless the environment says otherwise.
-const RUNS: u64 = 1_000;
+const RUNS: u64 = 1_500;
 
 fn setting(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;

@@ -51,6 +51,10 @@ async fn simulate(seed: u64, flaw: Option<Flaw>) -> Report {
     let mut world = World::new(seed, partitions, models);
     world.flaw = flaw;
     world.weather = weather(&mut dice);
+    if flaw.is_some() {
+        // Most flaws show when messages come twice.
+        world.weather.repeated = 3;
+    }
     let world = Arc::new(Mutex::new(world));
     let setup = Setup {
         world: Arc::clone(&world),
