@@ -14,7 +14,7 @@ use std::{
 
 use bellwether::{
     scoring::{Fingerprint, Model, ProfileId, RankKey, RankName, index},
-    store::{Edition, StoreError, Version},
+    store::{Edition, Rollout, StoreError, Version},
 };
 use tokio::{
     sync::oneshot,
@@ -87,6 +87,8 @@ pub struct World {
     pub in_flight: usize,
     pub messages: u64,
     dice: Dice,
+    /// In the order of their first mention.
+    editions: Vec<Edition>,
     /// Where records stand, by version and model.
     places: HashMap<(Version, Fingerprint), Vec<(RankName, RankKey)>>,
     history: DefaultHasher,
@@ -112,6 +114,7 @@ impl World {
             in_flight: 0,
             messages: 0,
             dice: Dice::new(seed, "network"),
+            editions: Vec::new(),
             places: HashMap::new(),
             history: DefaultHasher::new(),
             began: Instant::now(),
@@ -127,6 +130,29 @@ impl World {
         if self.tell {
             println!("{:>9.3} {what}", at.as_secs_f64());
         }
+    }
+
+    /// What an edition is called in notes: its own number is another one in every run.
+    pub fn name(&mut self, edition: Edition) -> String {
+        let known = self.editions.iter().position(|known| *known == edition);
+        let place = known.unwrap_or_else(|| {
+            self.editions.push(edition);
+            self.editions.len() - 1
+        });
+        let mut models = self.models.iter();
+        let model = models.position(|model| model.fingerprint() == edition.model);
+        format!("edition {place} of model {}", model.unwrap_or(usize::MAX))
+    }
+
+    /// What a rollout is called in notes.
+    pub fn describe(&mut self, rollout: &Rollout) -> String {
+        let active = rollout.active.map(|edition| self.name(edition));
+        let candidate = rollout.candidate.map(|edition| self.name(edition));
+        let discarded = rollout.discarded.len();
+        format!(
+            "epoch {}: active {active:?}, candidate {candidate:?}, {discarded} discarded",
+            rollout.epoch
+        )
     }
 
     /// A hash of everything that happened.
@@ -171,8 +197,10 @@ impl World {
         let kept = &self.partitions[partition].ranks;
         let kept = kept.get(&(edition.number, rank.clone()));
         if expected.as_ref() != kept {
+            let kept = kept.cloned();
+            let name = self.name(edition);
             let found = format!(
-                "{rank} of {edition:?} was read in partition {partition} as {kept:?}, a recount is {expected:?}"
+                "{rank} of {name} was read in partition {partition} as {kept:?}, a recount is {expected:?}"
             );
             self.violate(found);
         }

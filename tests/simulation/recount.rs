@@ -141,7 +141,7 @@ fn wrong_ranks(world: &mut World) -> Vec<String> {
         for (number, rank) in kept.keys() {
             if *number != active.number {
                 wrong.push(format!(
-                    "{rank} of {number} is left in partition {partition}"
+                    "{rank} of another edition is left in partition {partition}"
                 ));
             } else if !expected.contains_key(rank) {
                 wrong.push(format!(

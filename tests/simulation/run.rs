@@ -125,10 +125,8 @@ async fn simulate(seed: u64, flaw: Option<Flaw>) -> Report {
             && rollout.discarded.is_empty()
     });
     if !settled.await {
-        let rollout = world.lock().unwrap().common.rollout.clone();
-        violate(format!(
-            "the rollout of {wanted} does not settle: {rollout:?}"
-        ));
+        let rollout = rollout_of(&run);
+        violate(format!("model {last} does not settle: {rollout}"));
     }
     // As long as a server may take to notice what the others have done.
     sleep(Duration::from_secs(5)).await;
@@ -199,6 +197,12 @@ fn become_calm(run: &Run) {
     };
 }
 
+fn rollout_of(run: &Run) -> String {
+    let mut world = run.world.lock().unwrap();
+    let rollout = world.common.rollout.clone();
+    world.describe(&rollout)
+}
+
 /// What each client does.
 fn shares(plan: &Plan, dice: &mut Dice) -> Vec<Vec<people::Action>> {
     let mut shares: BTreeMap<String, Vec<people::Action>> = BTreeMap::new();
@@ -257,11 +261,9 @@ async fn operate(run: Run, mut dice: Dice, last: usize) {
             maintained.any(|edition| edition.model == wanted)
         });
         if !known.await {
-            let rollout = run.world.lock().unwrap().common.rollout.clone();
-            run.world
-                .lock()
-                .unwrap()
-                .violate(format!("{wanted} is never proposed: {rollout:?}"));
+            let rollout = rollout_of(&run);
+            let what = format!("model {model} is never proposed: {rollout}");
+            run.world.lock().unwrap().violate(what);
         }
         // Perhaps before it answers.
         if dice.once_in(2) {
@@ -320,7 +322,8 @@ async fn failovers(run: Run, mut dice: Dice) {
         let since = Instant::now() - lag;
         let lost = world.earlier.iter().find(|(at, _)| *at >= since).cloned();
         if let Some((_, earlier)) = lost {
-            world.note(&format!("a failover brings back {:?}", earlier.rollout));
+            let text = world.describe(&earlier.rollout);
+            world.note(&format!("a failover brings back {text}"));
             world.common = earlier;
         }
     }

@@ -178,7 +178,8 @@ impl Store for Connection {
         let parts = self.everywhere(Kind::Read, move |world, partition| {
             let flaw = world.flaw;
             world.partitions[partition].serves(edition, flaw)?;
-            world.note(&format!("page of {} in {partition}", edition.number));
+            let name = world.name(edition);
+            world.note(&format!("page of {name} in {partition}"));
             world.check_read(partition, edition, &range.rank);
             Ok(world.partitions[partition].page(edition, &range, after.as_ref(), limit))
         });
@@ -205,7 +206,8 @@ impl Store for Connection {
         let parts = self.everywhere(Kind::Read, move |world, partition| {
             let flaw = world.flaw;
             world.partitions[partition].serves(edition, flaw)?;
-            world.note(&format!("count of {} in {partition}", edition.number));
+            let name = world.name(edition);
+            world.note(&format!("count of {name} in {partition}"));
             for range in &asked {
                 world.check_read(partition, edition, &range.rank);
             }
@@ -271,7 +273,8 @@ impl Store for Connection {
             let flaw = world.flaw;
             world.earlier.push((Instant::now(), world.common.clone()));
             let set = world.common.set_rollout(&rollout, flaw);
-            world.note(&format!("{server} sets {rollout:?}: {set}"));
+            let text = world.describe(&rollout);
+            world.note(&format!("{server} sets {text}: {set}"));
             set
         };
         self.ask(Place::Common, Kind::Write, set).await
@@ -290,8 +293,7 @@ impl Store for Connection {
             ));
             match raised {
                 Ok(true) => {}
-                // Only upward: what the fence stands at is as good.
-                Ok(false) => {}
+                Ok(false) => return Err(StoreError::Superseded),
                 Err(wrong) => world.violate(wrong),
             }
             Ok(())
@@ -334,9 +336,9 @@ impl Store for Connection {
                     positions.iter().map(|at| entries[*at].clone()).collect();
                 let server = self.name;
                 let index = move |world: &mut World| {
-                    let (flaw, number) = (world.flaw, edition.number);
+                    let (flaw, name) = (world.flaw, world.name(edition));
                     world.note(&format!(
-                        "{server} indexes {} of {number} in {partition}",
+                        "{server} indexes {} of {name} in {partition}",
                         part.len()
                     ));
                     world.partitions[partition].index(edition, &part, flaw)
@@ -350,7 +352,8 @@ impl Store for Connection {
             return Ok(());
         };
         let note = move |world: &mut World| {
-            world.note(&format!("{} indexed to {last}", edition.number));
+            let name = world.name(edition);
+            world.note(&format!("{name} is indexed to {last}"));
             world.common.note_indexed(edition, &last);
         };
         self.ask(Place::Common, Kind::Write, note).await
@@ -373,7 +376,8 @@ impl Store for Connection {
     ) -> Result<(), StoreError> {
         let (ranks, server) = (ranks.to_vec(), self.name);
         let parts = self.everywhere(Kind::Write, move |world, partition| {
-            world.note(&format!("{server} drops {} in {partition}", edition.number));
+            let name = world.name(edition);
+            world.note(&format!("{server} drops {name} in {partition}"));
             world.partitions[partition].drop_ranks(edition, &ranks);
             Ok(())
         });
