@@ -203,7 +203,8 @@ impl<S: Store> Shell<S> {
             match self.lineups.rollout(&tenant) {
                 // A failover has lost the last steps; whoever knows them takes them again.
                 Some(known) if known.epoch > rollout.epoch => {
-                    self.store.set_rollout(&tenant, &known).await?;
+                    let again = known.again_after(&rollout);
+                    self.store.set_rollout(&tenant, &again).await?;
                 }
                 _ => self.lineups.forget_before(&tenant, rollout.epoch),
             }

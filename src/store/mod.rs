@@ -225,8 +225,8 @@ pub trait Store: Send + Sync + 'static {
     /// The models of a tenant; of epoch 0 when it never had one.
     fn rollout(&self, tenant: &Tenant) -> impl Future<Output = Result<Rollout, StoreError>> + Send;
 
-    /// Puts a rollout in the place of one of an earlier epoch. Returns whether the given one is
-    /// now, or was already, the tenant's.
+    /// Puts a rollout in the place of the one that it was made from. Returns whether the given
+    /// one is now, or was already, the tenant's.
     fn set_rollout(
         &self,
         tenant: &Tenant,

@@ -53,6 +53,9 @@ pub struct Rollout {
     /// When the last change was made, in milliseconds since 1970, but later than that of the
     /// change before; 0 when the tenant never had a model.
     pub epoch: u64,
+    /// The epoch of the rollout that this one was made from, and that it may replace.
+    #[serde(default)]
+    pub after: u64,
     /// The edition that answers: its ranks are complete. `None` until the first one's are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub active: Option<Edition>,
@@ -140,6 +143,15 @@ impl Rollout {
     fn next(&self, at_millis: u64) -> Self {
         Self {
             epoch: at_millis.max(self.epoch + 1),
+            after: self.epoch,
+            ..self.clone()
+        }
+    }
+
+    /// The same rollout, to be set again in the place of one that a failover brought back.
+    pub fn again_after(&self, earlier: &Self) -> Self {
+        Self {
+            after: earlier.epoch,
             ..self.clone()
         }
     }

@@ -256,7 +256,7 @@ impl Partition {
 
 impl Common {
     pub fn set_rollout(&mut self, rollout: &Rollout, flaw: Option<Flaw>) -> bool {
-        if self.rollout.epoch < rollout.epoch || flaw == Some(Flaw::ReplacesRollouts) {
+        if self.rollout.epoch == rollout.after || flaw == Some(Flaw::ReplacesRollouts) {
             self.rollout = rollout.clone();
         }
         self.rollout == *rollout

@@ -83,7 +83,7 @@ macro_rules! conformance_suite {
                 reopening::a_rebuilt_index_gives_the_same_pages
                 reopening::indexing_adds_nothing_that_is_there
                 rollouts::a_tenant_without_models_has_a_rollout_of_epoch_zero
-                rollouts::a_rollout_replaces_those_of_earlier_epochs_only
+                rollouts::a_rollout_replaces_only_the_one_that_it_was_made_from
                 rollouts::a_rollout_set_again_is_still_the_tenants
                 rollouts::a_saved_model_is_read_back
                 rollouts::a_commit_of_an_earlier_epoch_is_refused

@@ -38,7 +38,7 @@ pub async fn a_tenant_without_models_has_a_rollout_of_epoch_zero(subject: impl S
     assert_eq!(store.model(&tenant, NEXT_MODEL).await, Ok(None));
 }
 
-pub async fn a_rollout_replaces_those_of_earlier_epochs_only(subject: impl Subject) {
+pub async fn a_rollout_replaces_only_the_one_that_it_was_made_from(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
     let first = rollout();
     let second = first.propose(NEXT, 0);
@@ -48,7 +48,12 @@ pub async fn a_rollout_replaces_those_of_earlier_epochs_only(subject: impl Subje
     assert_eq!(store.set_rollout(&tenant, &other).await, Ok(false));
     assert_eq!(store.set_rollout(&tenant, &first).await, Ok(false));
     assert_eq!(store.rollout(&tenant).await, Ok(second.clone()));
+    // However late it is: what it was made from is no longer the tenant's.
+    let late = first.propose(OTHER, 1_000_000);
+    assert_eq!(store.set_rollout(&tenant, &late).await, Ok(false));
     let later = second.promote(0).forget_discarded(0);
+    assert_eq!(store.set_rollout(&tenant, &later).await, Ok(false));
+    let later = later.again_after(&second);
     assert_eq!(store.set_rollout(&tenant, &later).await, Ok(true));
     assert_eq!(store.rollout(&tenant).await, Ok(later));
 }

@@ -38,7 +38,7 @@ impl Rollouts {
     pub fn set_rollout(&self, tenant: &Tenant, rollout: &Rollout) -> bool {
         let mut tenants = self.lock();
         let known = tenants.entry(tenant.clone()).or_default();
-        if known.rollout.epoch < rollout.epoch {
+        if known.rollout.epoch == rollout.after {
             known.rollout = rollout.clone();
         }
         known.rollout == *rollout

@@ -63,7 +63,7 @@ impl Redis {
         let json = serde_json::to_string(rollout)
             .map_err(|error| StoreError::Corrupt(format!("a rollout has no text: {error}")))?;
         let mut call = ROLLOUT.call(1, 2, 128 + json.len());
-        call.arg(&key).arg(rollout.epoch).arg(json);
+        call.arg(&key).arg(rollout.after).arg(json);
         Ok(self.decide(&ROLLOUT, &call, &key).await? == 1)
     }
 
