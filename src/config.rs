@@ -278,7 +278,7 @@ impl<Lookup: Fn(&str) -> Option<String>> Reader<'_, Lookup> {
         let max_events_in_flight = self.get("max_events_in_flight", |text| {
             values::number(text, 1, 1 << 24)
         });
-        let rebuild_rate = self.get("rebuild_rate", |text| values::number(text, 1, 1 << 24));
+        let rebuild_rate = self.get("rebuild_rate", |text| values::number(text, 100, 1 << 24));
         let max_calls_in_flight = self.get("max_calls_in_flight", |text| {
             values::number(text, 1, 1 << 20)
         });

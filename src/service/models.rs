@@ -84,6 +84,14 @@ impl Models {
         Ok(Self::ByTenant(models))
     }
 
+    /// Every model.
+    pub fn all(&self) -> Vec<&Model> {
+        match self {
+            Self::Shared(model) => vec![model],
+            Self::ByTenant(models) => models.values().map(Arc::as_ref).collect(),
+        }
+    }
+
     /// The model of a tenant; `None` when the tenant does not exist.
     pub fn of(&self, tenant: &Tenant) -> Option<&Arc<Model>> {
         match self {

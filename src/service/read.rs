@@ -37,10 +37,9 @@ impl<S: Store> Service<S> {
     {
         for _ in 0..MAX_ATTEMPTS {
             let lineup = self.shell.lineup(tenant).await?;
-            let epoch = lineup.rollout.epoch;
-            match question(lineup).await {
+            match question(Arc::clone(&lineup)).await {
                 Err(ServiceError::Store(StoreError::Superseded)) => {
-                    self.shell.lineups.forget_before(tenant, epoch + 1);
+                    self.shell.clear_up(tenant, &lineup.rollout).await?;
                 }
                 answered => return answered,
             }

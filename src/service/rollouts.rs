@@ -10,7 +10,7 @@ use std::{
 use super::{ServiceError, Shell, lineup::new_edition};
 use crate::{
     limits::{ANNOUNCED_FOR, INDEX_BATCH, LEASE_PERIOD, ROLLOUT_INTERVAL, ROLLOUT_RETRY_INTERVAL},
-    scoring::{Tenant, index},
+    scoring::{Fingerprint, Tenant, index},
     store::{Edition, IndexEntry, Rollout, Store, StoreError},
 };
 
@@ -30,41 +30,40 @@ impl<S: Store> Shell<S> {
     /// Proposes the configured models, and builds ranks where nobody could be answered
     /// without them, or where no other server is there to answer.
     pub(super) async fn prepare(&self) -> Result<(), ServiceError> {
-        let others = self.announce().await?;
+        for model in self.models.all() {
+            self.store.revision(model.fingerprint()).await?;
+        }
         for tenant in self.store.tenants().await? {
             if self.models.of(&tenant).is_none() {
                 tracing::warn!(%tenant, "a stored tenant has no model and is not served");
                 continue;
             }
-            let mut rollout = self.propose(&tenant).await?;
-            while !self.raise_fence(&tenant, &rollout).await? {
-                rollout = self.propose(&tenant).await?;
-            }
-            while rollout.active.is_none() || (others == 0 && rollout.candidate.is_some()) {
-                self.drive(&tenant, Pace::Unlimited).await?;
-                rollout = self.store.rollout(&tenant).await?;
-                if rollout.active.is_none() {
+            loop {
+                let others = self.announce().await?;
+                let rollout = self.propose(&tenant).await?;
+                if !self.raise_fence(&tenant, &rollout).await? {
+                    continue;
+                }
+                if rollout.active.is_some() && (others > 0 || rollout.candidate.is_none()) {
+                    break;
+                }
+                if !self.drive(&tenant, Pace::Unlimited).await? {
                     // Another server builds, or has died building.
                     tokio::time::sleep(ROLLOUT_RETRY_INTERVAL).await;
-                    self.announce().await?;
                 }
             }
         }
         Ok(())
     }
 
-    /// Makes the configured model the candidate of a tenant, unless it is or was one of its
-    /// models already: who starts late with an old file changes nothing.
+    /// Makes the configured model the candidate of a tenant, unless it has that model or one
+    /// that servers were started with later: who starts late with an old file changes nothing.
     async fn propose(&self, tenant: &Tenant) -> Result<Rollout, ServiceError> {
         let configured = self.configured(tenant)?;
         let model = configured.fingerprint();
         loop {
             let rollout = self.store.rollout(tenant).await?;
-            if rollout.maintained().any(|edition| edition.model == model) {
-                return Ok(rollout);
-            }
-            if rollout.active.is_some() && rollout.has_superseded(model) {
-                tracing::warn!(%tenant, configured = %model, "the configured model was superseded by another one, which is served");
+            if !self.is_news(model, &rollout).await? {
                 return Ok(rollout);
             }
             self.save_model(tenant, configured).await?;
@@ -76,30 +75,48 @@ impl<S: Store> Shell<S> {
         }
     }
 
+    /// Whether a model is later than all that a rollout maintains.
+    async fn is_news(&self, model: Fingerprint, rollout: &Rollout) -> Result<bool, ServiceError> {
+        if rollout.maintained().any(|edition| edition.model == model) {
+            return Ok(false);
+        }
+        let own = self.store.revision(model).await?;
+        for edition in rollout.maintained() {
+            if self.store.revision(edition.model).await? > own {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Takes a tenant's rollout as far as it goes: builds the candidate's ranks, has it
-    /// answer, deletes what is discarded. Does nothing while another server does it.
-    pub(super) async fn drive(&self, tenant: &Tenant, pace: Pace) -> Result<(), ServiceError> {
+    /// answer, deletes what is discarded. Returns whether it did: not while another server
+    /// does it, or changes the rollout.
+    async fn drive(&self, tenant: &Tenant, pace: Pace) -> Result<bool, ServiceError> {
         if !self.holds_lease(tenant).await? {
-            return Ok(());
+            return Ok(false);
         }
         let mut rollout = self.store.rollout(tenant).await?;
         if let Some(candidate) = rollout.candidate {
             if !self.raise_fence(tenant, &rollout).await? {
-                return Ok(());
+                return Ok(false);
             }
             if !self.build(tenant, candidate, pace).await? {
-                return Ok(());
+                return Ok(false);
             }
             let promoted = rollout.promote(self.now().millis());
             if !self.store.set_rollout(tenant, &promoted).await? {
-                return Ok(());
+                return Ok(false);
             }
             self.lineups.forget_before(tenant, promoted.epoch);
             tracing::info!(%tenant, model = %candidate.model, epoch = promoted.epoch, "model active");
             rollout = promoted;
         }
-        if !self.raise_fence(tenant, &rollout).await? || rollout.discarded.is_empty() {
-            return Ok(());
+        if !self.raise_fence(tenant, &rollout).await? {
+            return Ok(false);
+        }
+        if rollout.discarded.is_empty() {
+            return Ok(true);
         }
         for edition in &rollout.discarded {
             if let Some(saved) = self.store.model(tenant, edition.model).await? {
@@ -111,6 +128,20 @@ impl<S: Store> Shell<S> {
         let forgotten = rollout.forget_discarded(self.now().millis());
         if self.store.set_rollout(tenant, &forgotten).await? {
             self.lineups.forget_before(tenant, forgotten.epoch);
+        }
+        Ok(true)
+    }
+
+    /// Finds out why the store has refused a rollout: it has another one, or a failover has lost
+    /// a fence or a step.
+    pub(super) async fn clear_up(
+        &self,
+        tenant: &Tenant,
+        refused: &Rollout,
+    ) -> Result<(), ServiceError> {
+        self.lineups.forget_before(tenant, refused.epoch + 1);
+        if refused.epoch > 0 && self.store.rollout(tenant).await? == *refused {
+            self.raise_fence(tenant, refused).await?;
         }
         Ok(())
     }
@@ -170,6 +201,7 @@ impl<S: Store> Shell<S> {
                 let rate = f64::from(self.settings.rebuild_rate.max(1));
                 tokio::time::sleep(Duration::from_secs_f64(count as f64 / rate)).await;
             }
+            self.announce().await?;
             if !self.holds_lease(tenant).await? {
                 return Ok(false);
             }
@@ -218,13 +250,13 @@ impl<S: Store> Shell<S> {
             if self.models.of(&tenant).is_none() {
                 continue;
             }
-            let mut rollout = self.store.rollout(&tenant).await?;
-            if rollout.epoch > 0 && rollout.maintained().next().is_none() {
-                // Records were imported while this server ran.
-                rollout = self.propose(&tenant).await?;
+            if self.store.rollout(&tenant).await?.epoch == 0 {
+                continue;
             }
+            // Imports, failovers and servers with an old file may have left another one.
+            let rollout = self.propose(&tenant).await?;
             let has_work = rollout.candidate.is_some() || !rollout.discarded.is_empty();
-            if has_work || (tick.is_multiple_of(TICKS_BETWEEN_ALL) && rollout.epoch > 0) {
+            if has_work || tick.is_multiple_of(TICKS_BETWEEN_ALL) {
                 self.drive(&tenant, Pace::Limited).await?;
             }
         }

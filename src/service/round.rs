@@ -294,7 +294,7 @@ impl<S: Store> Shell<S> {
 }
 
 impl<S: Store> Shell<S> {
-    /// Writes commits, and forgets a lineup that the store has moved on from.
+    /// Writes commits, and leaves a lineup that the store has refused.
     pub(super) async fn commit(
         &self,
         tenant: &Tenant,
@@ -303,7 +303,10 @@ impl<S: Store> Shell<S> {
     ) -> Vec<Result<Committed, StoreError>> {
         let results = self.store.commit(tenant, &lineup.rollout, commits).await;
         if results.contains(&Err(StoreError::Superseded)) {
-            self.lineups.forget_before(tenant, lineup.rollout.epoch + 1);
+            let cleared = self.clear_up(tenant, &lineup.rollout).await;
+            if let Err(error) = cleared {
+                tracing::warn!(%tenant, %error, "a refused rollout cannot be looked into");
+            }
         }
         results
     }

@@ -174,8 +174,8 @@ pub trait Store: Send + Sync + 'static {
     ) -> impl Future<Output = Vec<Result<Option<Stored>, StoreError>>> + Send;
 
     /// Writes records, each of another profile, durably before returning; in the order of
-    /// the commits. [`StoreError::Superseded`] when the store knows of a later epoch than
-    /// that of `rollout`; a later one than the store has seen counts from now on.
+    /// the commits. [`StoreError::Superseded`] when an epoch has been seen that `rollout` does
+    /// not follow; one that it follows is replaced by it from now on.
     fn commit(
         &self,
         tenant: &Tenant,
@@ -233,8 +233,11 @@ pub trait Store: Send + Sync + 'static {
         rollout: &Rollout,
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
+    /// The revision of a model: given once, in the order in which it is first asked for.
+    fn revision(&self, model: Fingerprint) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
     /// From when this returns, every commit of an epoch before that of `rollout` is refused.
-    /// [`StoreError::Superseded`] when a later one has been seen.
+    /// [`StoreError::Superseded`] when an epoch has been seen that this one does not follow.
     fn fence(
         &self,
         tenant: &Tenant,

@@ -65,14 +65,7 @@ pub struct Rollout {
     /// Editions whose ranks nobody maintains any more and which are still to be deleted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub discarded: Vec<Edition>,
-    /// The last editions of models that were active or candidates and are no more, the latest
-    /// last.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub superseded: Vec<Edition>,
 }
-
-/// Editions that a rollout remembers as superseded.
-const MAX_SUPERSEDED: usize = 64;
 
 impl Rollout {
     /// The editions whose ranks every commit maintains.
@@ -80,16 +73,18 @@ impl Rollout {
         self.active.into_iter().chain(self.candidate)
     }
 
-    /// Whether a model was the tenant's and no longer is.
-    pub fn has_superseded(&self, model: Fingerprint) -> bool {
-        self.superseded.iter().any(|edition| edition.model == model)
+    /// Whether the rollout may follow the last epoch that somebody has seen: it is that one, or
+    /// was made knowing of it. One that maintains nothing may follow every earlier one.
+    pub fn follows(&self, seen: u64) -> bool {
+        let maintains = self.maintained().next().is_some();
+        seen == self.epoch || seen <= self.after || (seen < self.epoch && !maintains)
     }
 
     /// Begins to build the ranks of a model; a candidate that was not finished is discarded.
     pub fn propose(&self, edition: Edition, at_millis: u64) -> Self {
         let mut next = self.next(at_millis);
         let replaced = next.candidate.replace(edition);
-        next.discard(replaced);
+        next.discarded.extend(replaced);
         next
     }
 
@@ -98,7 +93,7 @@ impl Rollout {
         let mut next = self.next(at_millis);
         if let Some(candidate) = next.candidate.take() {
             let replaced = next.active.replace(candidate);
-            next.discard(replaced);
+            next.discarded.extend(replaced);
         }
         next
     }
@@ -125,18 +120,6 @@ impl Rollout {
         let mut next = self.next(at_millis);
         next.discarded.clear();
         next
-    }
-
-    fn discard(&mut self, replaced: Option<Edition>) {
-        if let Some(edition) = replaced {
-            self.discarded.push(edition);
-            self.superseded.push(edition);
-        }
-        let maintained: Vec<Fingerprint> = self.maintained().map(|edition| edition.model).collect();
-        self.superseded
-            .retain(|edition| !maintained.contains(&edition.model));
-        let excess = self.superseded.len().saturating_sub(MAX_SUPERSEDED);
-        self.superseded.drain(..excess);
     }
 
     /// By the time, so that it is later than a step that a failover has lost.
@@ -188,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_promoted_candidate_discards_and_supersedes_the_active_model() {
+    fn a_promoted_candidate_discards_the_active_edition() {
         let proposed = Rollout::begin(edition(1, OLD), 0).propose(edition(2, NEW), 0);
         let both: Vec<_> = proposed.maintained().collect();
         assert_eq!(both, [edition(1, OLD), edition(2, NEW)]);
@@ -196,18 +179,18 @@ mod tests {
         assert_eq!(promoted.epoch, 3);
         assert_eq!(promoted.active, Some(edition(2, NEW)));
         assert_eq!(promoted.discarded, [edition(1, OLD)]);
-        assert_eq!(promoted.superseded, [edition(1, OLD)]);
         assert_eq!(promoted.forget_discarded(0).discarded, []);
     }
 
     #[test]
-    fn a_model_that_comes_back_is_a_new_edition_and_no_longer_superseded() {
-        let there = Rollout::begin(edition(1, OLD), 0)
-            .propose(edition(2, NEW), 0)
-            .promote(0);
-        let back = there.propose(edition(4, OLD), 0).promote(0);
-        assert_eq!(back.active, Some(edition(4, OLD)));
-        assert_eq!(back.superseded, [edition(2, NEW)]);
+    fn a_rollout_follows_what_it_was_made_from_and_no_lost_branch() {
+        let begun = Rollout::begin(edition(1, OLD), 5);
+        let lost = begun.propose(edition(2, NEW), 6);
+        let other = begun.propose(edition(3, NEW), 7);
+        assert!(other.follows(0) && other.follows(5) && other.follows(7));
+        assert!(!other.follows(lost.epoch) && !other.follows(8));
+        let reset = other.reset(9);
+        assert!(reset.follows(lost.epoch) && !reset.follows(10));
     }
 
     #[test]
@@ -217,7 +200,6 @@ mod tests {
             .propose(edition(3, Fingerprint(3)), 0);
         assert_eq!(replaced.candidate, Some(edition(3, Fingerprint(3))));
         assert_eq!(replaced.discarded, [edition(2, NEW)]);
-        assert_eq!(replaced.superseded, [edition(2, NEW)]);
         assert_eq!(replaced.active, Some(edition(1, OLD)));
     }
 

@@ -95,6 +95,10 @@ impl Store for Failing {
         self.store.set_rollout(tenant, rollout).await
     }
 
+    async fn revision(&self, model: Fingerprint) -> Result<u64, StoreError> {
+        self.store.revision(model).await
+    }
+
     async fn fence(&self, tenant: &Tenant, rollout: &Rollout) -> Result<(), StoreError> {
         self.store.fence(tenant, rollout).await
     }

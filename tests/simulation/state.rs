@@ -64,6 +64,7 @@ pub struct Common {
     pub indexed: BTreeMap<u64, ProfileId>,
     pub lease: Option<(u64, Instant)>,
     pub servers: BTreeMap<u64, Instant>,
+    pub revisions: Vec<Fingerprint>,
 }
 
 /// What is read of one partition for a page.
@@ -79,7 +80,7 @@ impl Partition {
     pub fn raise_fence(&mut self, rollout: &Rollout) -> Result<bool, String> {
         let editions: Vec<Edition> = rollout.maintained().collect();
         match &self.fence {
-            Some(fence) if rollout.epoch < fence.epoch => Ok(false),
+            Some(fence) if !rollout.follows(fence.epoch) => Ok(false),
             Some(fence) if rollout.epoch == fence.epoch => {
                 if fence.editions == editions {
                     return Ok(true);
@@ -260,6 +261,14 @@ impl Common {
             self.rollout = rollout.clone();
         }
         self.rollout == *rollout
+    }
+
+    pub fn revision(&mut self, model: Fingerprint) -> u64 {
+        if !self.revisions.contains(&model) {
+            self.revisions.push(model);
+        }
+        let place = self.revisions.iter().position(|known| *known == model);
+        place.unwrap() as u64 + 1
     }
 
     pub fn note_indexed(&mut self, edition: Edition, to: &ProfileId) {

@@ -267,6 +267,11 @@ impl Store for Connection {
         self.ask(Place::Common, Kind::Read, read).await
     }
 
+    async fn revision(&self, model: Fingerprint) -> Result<u64, StoreError> {
+        let revision = move |world: &mut World| world.common.revision(model);
+        self.ask(Place::Common, Kind::Write, revision).await
+    }
+
     async fn set_rollout(&self, _: &Tenant, rollout: &Rollout) -> Result<bool, StoreError> {
         let (rollout, server) = (rollout.clone(), self.name);
         let set = move |world: &mut World| {

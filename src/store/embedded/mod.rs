@@ -213,6 +213,10 @@ impl Store for Embedded {
         Ok(self.rollouts.set_rollout(tenant, rollout))
     }
 
+    async fn revision(&self, model: Fingerprint) -> Result<u64, StoreError> {
+        Ok(self.rollouts.revision(model))
+    }
+
     async fn fence(&self, tenant: &Tenant, rollout: &Rollout) -> Result<(), StoreError> {
         // Through the writing thread, so that no earlier commit is still on its way.
         self.submit(tenant, rollout, Vec::new()).await.map(drop)

@@ -23,18 +23,18 @@ pub struct Ranks {
 }
 
 impl Ranks {
-    /// Makes a rollout the tenant's, unless a later one is: then [`StoreError::Superseded`].
+    /// Makes a rollout the tenant's; [`StoreError::Superseded`] when it does not follow the
+    /// one that is.
     pub fn raise(&self, tenant: &Tenant, rollout: &Rollout) -> Result<(), StoreError> {
-        let epoch = self.read(tenant, |ranks| ranks.rollout.epoch)?;
-        match rollout.epoch.cmp(&epoch) {
-            Ordering::Less => Err(StoreError::Superseded),
-            Ordering::Equal => Ok(()),
-            Ordering::Greater => {
-                let ranks = self.tenant_or_new(tenant)?;
-                write(&ranks)?.rollout = rollout.clone();
-                Ok(())
-            }
+        let seen = self.read(tenant, |ranks| ranks.rollout.epoch)?;
+        if !rollout.follows(seen) {
+            return Err(StoreError::Superseded);
         }
+        if rollout.epoch > seen {
+            let ranks = self.tenant_or_new(tenant)?;
+            write(&ranks)?.rollout = rollout.clone();
+        }
+        Ok(())
     }
 
     /// Applies what one commit changes, as one step to every reader.

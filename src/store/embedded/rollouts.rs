@@ -13,6 +13,7 @@ use crate::scoring::{Fingerprint, ProfileId, Tenant};
 #[derive(Default)]
 pub struct Rollouts {
     tenants: Mutex<HashMap<Tenant, TenantRollout>>,
+    revisions: Mutex<Vec<Fingerprint>>,
 }
 
 #[derive(Default)]
@@ -42,6 +43,20 @@ impl Rollouts {
             known.rollout = rollout.clone();
         }
         known.rollout == *rollout
+    }
+
+    /// The place of a model in the order in which they were first asked for, from 1.
+    pub fn revision(&self, model: Fingerprint) -> u64 {
+        let mut revisions = self
+            .revisions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let known = revisions.iter().position(|known| *known == model);
+        let place = known.unwrap_or_else(|| {
+            revisions.push(model);
+            revisions.len() - 1
+        });
+        place as u64 + 1
     }
 
     /// Keeps a model.

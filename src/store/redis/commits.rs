@@ -24,14 +24,32 @@ use crate::scoring::{RankName, Tenant};
 const MAX_COMMITS: usize = 64;
 const MAX_BYTES: usize = 1024 * 1024;
 
-/// The fence of a rollout: its epoch, then the numbers of the editions that are maintained.
-pub fn fence_of(rollout: &Rollout) -> String {
-    let mut fence = rollout.epoch.to_string();
-    for edition in rollout.maintained() {
-        fence.push(' ');
-        fence.push_str(&edition.number.to_string());
+/// What a partition remembers of a rollout, and what it must not have seen.
+pub struct Fence {
+    epoch: u64,
+    after: u64,
+    text: String,
+}
+
+impl Fence {
+    /// The fence of a rollout: its epoch, then the numbers of the editions that are maintained.
+    pub fn of(rollout: &Rollout) -> Self {
+        let mut text = rollout.epoch.to_string();
+        for edition in rollout.maintained() {
+            text.push(' ');
+            text.push_str(&edition.number.to_string());
+        }
+        Self {
+            epoch: rollout.epoch,
+            after: rollout.after,
+            text,
+        }
     }
-    fence
+
+    /// The arguments of a script that compares it.
+    pub fn add_to(&self, call: &mut Cmd) {
+        call.arg(self.epoch).arg(self.after).arg(&self.text);
+    }
 }
 
 /// A commit with the bytes that it writes.
@@ -51,7 +69,7 @@ impl Redis {
         rollout: &Rollout,
         commits: &[Commit],
     ) -> Answers {
-        let fence = fence_of(rollout);
+        let fence = Fence::of(rollout);
         if let [commit] = commits {
             return match encoded(commit) {
                 Err(error) => vec![Err(error)],
@@ -62,8 +80,7 @@ impl Redis {
                         commit,
                         value,
                     };
-                    self.write_group(&mut keys, rollout.epoch, &fence, &[encoded])
-                        .await
+                    self.write_group(&mut keys, &fence, &[encoded]).await
                 }
             };
         }
@@ -98,12 +115,10 @@ impl Redis {
                 groups.push((partition, group));
             }
         }
-        let fence = fence.as_str();
+        let fence = &fence;
         let written = join_all(groups.into_iter().map(|(partition, group)| async move {
             let mut keys = PartitionKeys::new(tenant, partition);
-            let answers = self
-                .write_group(&mut keys, rollout.epoch, fence, &group)
-                .await;
+            let answers = self.write_group(&mut keys, fence, &group).await;
             let positions = group.into_iter().map(|encoded| encoded.position);
             positions.zip(answers).collect::<Vec<_>>()
         }))
@@ -118,11 +133,10 @@ impl Redis {
     async fn write_group(
         &self,
         keys: &mut PartitionKeys,
-        epoch: u64,
-        fence: &str,
+        fence: &Fence,
         group: &[Encoded<'_>],
     ) -> Answers {
-        let call = commit_call(keys, epoch, fence, group);
+        let call = commit_call(keys, fence, group);
         let all = |error: StoreError| vec![Err(error); group.len()];
         let (answer, replicated) = match self
             .connection
@@ -141,9 +155,7 @@ impl Redis {
             .iter()
             .map(|result| match result {
                 Value::Int(1) if replicated => Ok(Committed::Written),
-                Value::Int(1) => Err(StoreError::OutcomeUnknown(
-                    "written, but fewer replicas than configured have it".to_owned(),
-                )),
+                Value::Int(1) => Err(too_few_replicas()),
                 // The first sending may have written it, and another writer followed.
                 Value::Int(0) if answer.sent_before => Err(StoreError::OutcomeUnknown(
                     "the connection was lost; the record has changed since".to_owned(),
@@ -178,9 +190,13 @@ impl Redis {
         }
         let runs = calls
             .iter()
-            .map(|(call, keys)| self.connection.run(&INDEX, call, keys.home()));
+            .map(|(call, keys)| self.connection.run_durably(&INDEX, call, keys.home()));
         for answer in join_all(runs).await {
-            count(&answer.map_err(|failure| failure.of_write())?.value)?;
+            let (answer, replicated) = answer.map_err(|failure| failure.of_write())?;
+            count(&answer.value)?;
+            if !replicated {
+                return Err(too_few_replicas());
+            }
         }
         let key = keys::indexed(tenant, edition.number);
         let mut command = redis::cmd("SET");
@@ -188,6 +204,11 @@ impl Redis {
         let answer = self.connection.send(&command, &key).await;
         answer.map(|_| ()).map_err(|failure| failure.of_write())
     }
+}
+
+fn too_few_replicas() -> StoreError {
+    let message = "written, but fewer replicas than configured have it";
+    StoreError::OutcomeUnknown(message.to_owned())
 }
 
 /// The bytes that a commit writes; none for a drop.
@@ -230,9 +251,9 @@ impl<'a> Places<'a> {
     }
 }
 
-fn commit_call(keys: &mut PartitionKeys, epoch: u64, fence: &str, group: &[Encoded<'_>]) -> Cmd {
+fn commit_call(keys: &mut PartitionKeys, fence: &Fence, group: &[Encoded<'_>]) -> Cmd {
     let mut places = Places::default();
-    let (mut arguments, mut bytes) = (3, 0);
+    let (mut arguments, mut bytes) = (4, 0);
     for Encoded { commit, value, .. } in group {
         arguments += 6 + 4 * commit.totals.len();
         bytes += value.len() + 128;
@@ -254,7 +275,8 @@ fn commit_call(keys: &mut PartitionKeys, epoch: u64, fence: &str, group: &[Encod
     for (edition, rank) in &places.ranks {
         call.arg(keys.rank(*edition, rank));
     }
-    call.arg(epoch).arg(fence).arg(group.len());
+    fence.add_to(&mut call);
+    call.arg(group.len());
     for Encoded { commit, value, .. } in group {
         match commit.expected {
             Some(version) => call.arg(&version.0.to_be_bytes()[..]),

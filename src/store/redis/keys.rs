@@ -12,6 +12,8 @@ use crate::scoring::{Fingerprint, ProfileId, RankName, Tenant};
 pub const MARKER: &str = "bellwether";
 /// Every tenant.
 pub const TENANTS: &str = "bellwether:tenants";
+/// The revisions of models.
+pub const REVISIONS: &str = "bellwether:models";
 /// The servers that serve, by the time until which they do.
 pub const SERVERS: &str = "bellwether:servers";
 

@@ -174,6 +174,10 @@ impl Store for Redis {
         self.replace_rollout(tenant, rollout).await
     }
 
+    async fn revision(&self, model: Fingerprint) -> Result<u64, StoreError> {
+        self.revision_of(model).await
+    }
+
     async fn fence(&self, tenant: &Tenant, rollout: &Rollout) -> Result<(), StoreError> {
         self.raise_fences(tenant, rollout).await
     }

@@ -8,12 +8,12 @@ use redis::{Cmd, Value};
 use super::{
     super::{Edition, Rollout, SavedModel, StoreError},
     Redis,
-    commits::fence_of,
+    commits::Fence,
     connection::milliseconds,
     count,
     failure::unexpected,
     keys, list, profile_id,
-    scripts::{ANNOUNCE, FENCE, LEASE, ROLLOUT, Script},
+    scripts::{ANNOUNCE, FENCE, LEASE, REVISION, ROLLOUT, Script},
     text,
 };
 use crate::scoring::{Fingerprint, ProfileId, RankName, Tenant};
@@ -67,15 +67,22 @@ impl Redis {
         Ok(self.decide(&ROLLOUT, &call, &key).await? == 1)
     }
 
+    pub(super) async fn revision_of(&self, model: Fingerprint) -> Result<u64, StoreError> {
+        let mut call = REVISION.call(1, 1, 64);
+        call.arg(keys::REVISIONS).arg(model.to_string());
+        self.decide(&REVISION, &call, keys::REVISIONS).await
+    }
+
     pub(super) async fn raise_fences(
         &self,
         tenant: &Tenant,
         rollout: &Rollout,
     ) -> Result<(), StoreError> {
-        let fence = &fence_of(rollout);
+        let fence = &Fence::of(rollout);
         let raised = self.partitions_of(tenant).map(|mut keys| async move {
-            let mut call = FENCE.call(1, 2, 128);
-            call.arg(keys.fence()).arg(rollout.epoch).arg(fence);
+            let mut call = FENCE.call(1, 3, 128);
+            call.arg(keys.fence());
+            fence.add_to(&mut call);
             self.decide(&FENCE, &call, keys.home()).await
         });
         try_join_all(raised).await.map(|_| ())

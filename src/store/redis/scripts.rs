@@ -36,6 +36,8 @@ scripts! {
     FENCE = "fence.lua";
     /// Replaces a rollout.
     ROLLOUT = "rollout.lua";
+    /// Gives models their revisions.
+    REVISION = "revision.lua";
     /// Takes or keeps a right.
     LEASE = "lease.lua";
     /// Makes a server known.

@@ -2,27 +2,30 @@
 -- Writes records of one partition together with their places in the ranks.
 --
 -- KEYS  1 fence, 2 ids, 3 totals, then one record for each commit, then the ranks
--- ARGV  1 epoch, 2 fence of that epoch, 3 number of commits, then for each commit:
+-- ARGV  1 epoch, 2 epoch before it, 3 fence of that epoch, 4 number of commits, then for each:
 --       expected version ('' for none), new version, value ('' drops the record), profile id,
 --       number of rank changes, then for each: place of the rank among the ranks (from 1),
 --       score ('' removes the profile);
 --       number of totals, then for each: field, added
 -- Returns for each commit 1 (written, now or before) or 0 (conflict).
--- Error SUPERSEDED when the partition has seen a later epoch; then nothing is written.
+-- Error SUPERSEDED when the partition has seen a later epoch, or one that is not among those
+-- before this one; then nothing is written.
 --
 -- Sent twice it changes nothing more: a record that bears the new version is written already.
-local epoch, fence, count = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local fence, count = ARGV[3], tonumber(ARGV[4])
 local seen = redis.call('GET', KEYS[1])
 if seen ~= fence then
-  if seen and tonumber(string.match(seen, '^%d+')) > tonumber(epoch) then
-    return redis.error_reply('SUPERSEDED by a later epoch')
+  local last, epoch = tonumber(string.match(seen or '0', '^%d+')), tonumber(ARGV[1])
+  local maintains = string.find(fence, ' ', 1, true)
+  if last > epoch or (maintains and last ~= epoch and last > tonumber(ARGV[2])) then
+    return redis.error_reply('SUPERSEDED by another epoch')
   end
   redis.call('SET', KEYS[1], fence)
 end
 
 local ranks = 3 + count
 local results = {}
-local at = 4
+local at = 5
 for number = 1, count do
   local record = KEYS[3 + number]
   local expected, version, value, id = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]

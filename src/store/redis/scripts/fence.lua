@@ -2,12 +2,15 @@
 -- Raises the fence of one partition; it never falls.
 --
 -- KEYS  1 fence
--- ARGV  1 epoch, 2 fence of that epoch
+-- ARGV  1 epoch, 2 epoch before it, 3 fence of that epoch
 -- Returns 1.
--- Error SUPERSEDED when the partition has seen a later epoch.
-local seen = redis.call('GET', KEYS[1])
-if seen and tonumber(string.match(seen, '^%d+')) > tonumber(ARGV[1]) then
-  return redis.error_reply('SUPERSEDED by a later epoch')
+-- Error SUPERSEDED when the partition has seen a later epoch, or one that is not among those
+-- before this one.
+local fence = ARGV[3]
+local last, epoch = tonumber(string.match(redis.call('GET', KEYS[1]) or '0', '^%d+')), tonumber(ARGV[1])
+local maintains = string.find(fence, ' ', 1, true)
+if last > epoch or (maintains and last ~= epoch and last > tonumber(ARGV[2])) then
+  return redis.error_reply('SUPERSEDED by another epoch')
 end
-redis.call('SET', KEYS[1], ARGV[2])
+redis.call('SET', KEYS[1], fence)
 return 1
