@@ -13,7 +13,7 @@ PROFILE ?= dev
 help: ## Say what each target does
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 18
 
-test: cargo ## Run every test that needs nothing but this repository and Rust
+test: cargo redis ## Run every test of this repository; installs Redis, whose servers they start
 	cargo test --locked
 
 check: cargo ## Format, lints, documentation, proto and example models; changes nothing
@@ -64,7 +64,7 @@ python:
 
 # What a target cannot do without, and how to get it.
 
-.PHONY: cargo kubectl data
+.PHONY: cargo kubectl data redis
 cargo:
 	@command -v cargo >/dev/null || { \
 		echo "cargo is missing; it comes with Rust: https://rustup.rs"; exit 1; } >&2
@@ -77,3 +77,8 @@ data:
 	@test -n "$(DATA)" || { \
 		echo "say where the data is: make test-data DATA=directory"; exit 1; } >&2
 	@test -d "$(DATA)" || { echo "there is no directory $(DATA)"; exit 1; } >&2
+
+# The tests start servers of their own: a server that the package starts is not used.
+redis:
+	@command -v redis-server >/dev/null && command -v openssl >/dev/null || \
+		sh tests/redis_servers/install.sh

@@ -206,6 +206,12 @@ pub fn ranked(profile: &str, rank: &str, value: f64) -> Commit {
     }
 }
 
+/// Makes a tenant known with the models that commits are made for, as a server does before
+/// its first one.
+pub async fn begin(store: &impl Store, tenant: &Tenant) {
+    assert_eq!(store.set_rollout(tenant, &rollout()).await, Ok(true));
+}
+
 /// Commits one write.
 pub async fn commit_one(
     store: &impl Store,

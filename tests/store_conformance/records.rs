@@ -9,7 +9,8 @@ use bellwether::scoring::{
 use bellwether::store::{Commit, Committed, Store};
 
 use super::{
-    Subject, commit, commit_all, commit_one, id, load_one, new_tenant, new_version, record, rollout,
+    Subject, begin, commit, commit_all, commit_one, id, load_one, new_tenant, new_version, record,
+    rollout,
 };
 
 pub async fn an_unknown_profile_is_not_found(subject: impl Subject) {
@@ -219,6 +220,7 @@ pub async fn every_tenant_with_a_record_is_listed(subject: impl Subject) {
     }
     for name in &expected {
         let tenant = bellwether::scoring::Tenant::new(name).unwrap();
+        begin(&*store, &tenant).await;
         let commits = vec![commit("a", None, 1), commit("z", None, 2)];
         commit_all(&*store, &tenant, commits).await;
     }

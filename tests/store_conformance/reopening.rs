@@ -4,7 +4,7 @@ use bellwether::scoring::{InfluenceCell, RankName, Record, Tenant};
 use bellwether::store::{Commit, IndexEntry, Store, Stored, TopicTotals};
 
 use super::{
-    EDITION, Subject, added, all, commit, commit_all, id, key, load_one, new_tenant, ranked,
+    EDITION, Subject, added, all, begin, commit, commit_all, id, key, load_one, new_tenant, ranked,
     records::full_record, walk,
 };
 
@@ -18,10 +18,12 @@ pub async fn everything_is_there_after_reopening(subject: impl Subject) {
     let second = commit("anna", Some(first.version), 2);
     let versions = (full.version, second.version);
     let store = subject.store();
+    begin(&*store, &tenant).await;
     commit_all(&*store, &tenant, vec![full, first]).await;
     commit_all(&*store, &tenant, vec![second]).await;
     drop(store);
-    let store = subject.reopen().await.store();
+    let subject = subject.reopen().await;
+    let store = subject.store();
     let full = load_one(&*store, &tenant, "full").await.unwrap();
     let anna = load_one(&*store, &tenant, "anna").await.unwrap();
     assert_eq!((full.version, anna.version), versions);
@@ -39,7 +41,8 @@ pub async fn a_rebuilt_index_gives_the_same_pages(subject: impl Subject) {
     let before = picture(&*store, &tenant).await;
     assert_eq!(before.0.len(), 20);
     drop(store);
-    let store = subject.reopen().await.store();
+    let subject = subject.reopen().await;
+    let store = subject.store();
     index_everything(&*store, &tenant).await;
     assert_eq!(picture(&*store, &tenant).await, before);
 }

@@ -1,0 +1,14 @@
+//! The Redis store under real servers that are shared, slow, broken and gone: first alone,
+//! then under whole servers that are called over gRPC.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+mod counting;
+mod faults;
+mod old_redis;
+mod outages;
+mod people;
+#[path = "../redis_servers/mod.rs"]
+mod redis_servers;
+mod starting;
+mod store_faults;
+mod world;
