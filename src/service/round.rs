@@ -152,14 +152,21 @@ impl<S: Store> Shell<S> {
         mut lineup: Arc<Lineup>,
         mut drafts: Drafts,
     ) {
-        let credits: usize = drafts
-            .iter()
-            .map(|(draft, _)| draft.outcome.credits.len())
-            .sum();
-        let most = self.settings.max_unsettled_credits;
-        let wanted = u32::try_from(credits.min(most)).unwrap_or(u32::MAX);
-        let Ok(_unsettled) = self.unsettled.acquire_many(wanted).await else {
-            return;
+        let wanted = self.credits_of(&drafts);
+        let _unsettled = match self.unsettled.try_acquire_many(wanted) {
+            Ok(permits) => permits,
+            Err(_) => {
+                let Ok(permits) = self.unsettled.acquire_many(wanted).await else {
+                    return;
+                };
+                // Another server may have counted the same events meanwhile, and the authors
+                // may have forgotten the credits.
+                let round = drafts
+                    .into_iter()
+                    .map(|(draft, _)| (draft.profile_id, draft.work));
+                drafts = self.drafts(tenant, &lineup, round.collect()).await;
+                permits
+            }
         };
         let mut credited = HashSet::new();
         for _ in 0..MAX_ATTEMPTS {
@@ -180,6 +187,14 @@ impl<S: Store> Shell<S> {
                 &ServiceError::Contended(draft.profile_id.to_string()),
             );
         }
+    }
+
+    /// Room that the credits of drafts take.
+    fn credits_of(&self, drafts: &Drafts) -> u32 {
+        let credits = drafts.iter().map(|(draft, _)| draft.outcome.credits.len());
+        let credits: usize = credits.sum();
+        let most = self.settings.max_unsettled_credits;
+        u32::try_from(credits.min(most)).unwrap_or(u32::MAX)
     }
 
     pub(super) async fn load<W>(

@@ -1,48 +1,33 @@
 //! The connections to one server or to a cluster: every call has a time limit, nothing
 //! queues without bound, and a connection that was lost is made again.
 
-use std::{path::Path, time::Duration};
+use std::{
+    sync::{PoisonError, RwLock},
+    time::Duration,
+};
 
 use futures_util::future::join_all;
 use redis::{
-    Client, Cmd, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, Pipeline, ProtocolVersion,
-    RedisConnectionInfo, RedisError, TlsCertificates, Value,
-    aio::{ConnectionManager, ConnectionManagerConfig},
-    cluster::{ClusterClient, ClusterClientBuilder},
+    Cmd, Pipeline, RedisError, Value,
+    aio::ConnectionManager,
     cluster_async::ClusterConnection,
     cluster_routing::{
         MultipleNodeRoutingInfo, ResponsePolicy, Route, RoutingInfo, SingleNodeRoutingInfo,
         SlotAddr,
     },
-    io::tcp::TcpSettings,
 };
 
 use super::{
     super::StoreError,
-    RedisSettings,
-    address::{RedisAddress, RedisNode},
+    connector::Connector,
     failure::{self, Failure},
     scripts::Script,
 };
 
-/// Calls that wait for their answer on one connection; a further one waits to be sent.
-const MAX_IN_FLIGHT: usize = 1_024;
-/// Calls that wait to be sent on one connection; a further one waits to wait.
-const MAX_QUEUED: usize = 256;
-/// A connection that cannot be made is tried once more after about this long; then calls fail
-/// until the next one tries again.
-const RECONNECT_DELAY: Duration = Duration::from_millis(50);
-/// How often the client of a cluster sends a call again: to follow slots that have moved, and
-/// through the first moments of a failover.
-const CLUSTER_RETRIES: u32 = 5;
-/// How long it waits in between, in milliseconds.
-const CLUSTER_RETRY_WAIT: (u64, u64) = (20, 200);
 /// The slots of a cluster, and how far apart those are that find out where all have gone: no
 /// primary has much fewer.
 const SLOTS: u16 = 16_384;
 const SLOTS_BETWEEN_TOUCHED: usize = 64;
-/// How long sent bytes may stay unacknowledged before a connection counts as lost.
-const LOST_AFTER: Duration = Duration::from_secs(5);
 
 /// An answer.
 pub struct Answer {
@@ -53,13 +38,24 @@ pub struct Answer {
 }
 
 /// The connections of a store.
+///
+/// The client of a cluster can come to a standstill in an outage, and the one of a server
+/// never logs in again after it was refused once; so they can be made anew.
 pub struct Connection {
+    connector: Connector,
+    links: RwLock<Links>,
+}
+
+/// What calls are sent over; cheap to clone.
+#[derive(Clone)]
+struct Links {
     link: Link,
     /// For writes that wait for replicas, because such a wait holds up all that follows on its
     /// connection.
     patient: Option<Patient>,
 }
 
+#[derive(Clone)]
 struct Patient {
     link: Link,
     replicas: u32,
@@ -74,162 +70,6 @@ enum Link {
     Cluster(ClusterConnection),
 }
 
-/// How to connect.
-pub struct Connector<'a> {
-    settings: &'a RedisSettings,
-    certificates: Option<TlsCertificates>,
-}
-
-impl<'a> Connector<'a> {
-    /// Reads the certificates that the settings name.
-    pub async fn new(settings: &'a RedisSettings) -> Result<Self, StoreError> {
-        let certificates = match &settings.certificate_authorities {
-            Some(path) if settings.address.tls => Some(read_certificates(path).await?),
-            Some(_) => {
-                return Err(StoreError::Misconfigured(format!(
-                    "certificates are given, but {} is without TLS; write {}",
-                    settings.address,
-                    RedisAddress {
-                        tls: true,
-                        ..settings.address.clone()
-                    }
-                )));
-            }
-            None => None,
-        };
-        Ok(Self {
-            settings,
-            certificates,
-        })
-    }
-
-    /// One connection to one server of the address, to ask it what it is.
-    pub async fn probe(
-        &self,
-        node: &RedisNode,
-    ) -> Result<redis::aio::MultiplexedConnection, RedisError> {
-        let timeouts = redis::AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(self.settings.connection_timeout))
-            .set_response_timeout(Some(self.settings.response_timeout));
-        self.client(node)?
-            .get_multiplexed_async_connection_with_config(&timeouts)
-            .await
-    }
-
-    /// The connections of a store.
-    pub async fn connect(&self) -> Result<Connection, RedisError> {
-        let link = self.link().await?;
-        let patient = match self.settings.wait_replicas {
-            0 => None,
-            replicas => Some(Patient {
-                link: self.link().await?,
-                replicas,
-                // Redis answers before the client gives up.
-                wait_milliseconds: milliseconds(self.settings.response_timeout * 3 / 4),
-            }),
-        };
-        Ok(Connection { link, patient })
-    }
-
-    async fn link(&self) -> Result<Link, RedisError> {
-        if self.settings.address.cluster {
-            let connection = self.cluster()?.get_async_connection().await?;
-            return Ok(Link::Cluster(connection));
-        }
-        let client = self.client(&self.settings.address.nodes[0])?;
-        let config = ConnectionManagerConfig::new()
-            .set_number_of_retries(1)
-            .set_min_delay(RECONNECT_DELAY)
-            .set_max_delay(RECONNECT_DELAY)
-            .set_connection_timeout(Some(self.settings.connection_timeout))
-            .set_response_timeout(Some(self.settings.response_timeout))
-            .set_concurrency_limit(MAX_IN_FLIGHT)
-            .set_pipeline_buffer_size(MAX_QUEUED)
-            // With a receiver of pushes, the manager learns at once that a connection is lost.
-            .set_push_sender(|_| Ok::<(), redis::aio::SendError>(()));
-        let manager = ConnectionManager::new_with_config(client, config).await?;
-        Ok(Link::Single(manager))
-    }
-
-    fn client(&self, node: &RedisNode) -> Result<Client, RedisError> {
-        let info = self.information(node)?;
-        match &self.certificates {
-            Some(certificates) => Client::build_with_tls(info, certificates.clone()),
-            None => Client::open(info),
-        }
-    }
-
-    fn cluster(&self) -> Result<ClusterClient, RedisError> {
-        let nodes: Vec<ConnectionInfo> = self
-            .settings
-            .address
-            .nodes
-            .iter()
-            .map(|node| self.information(node))
-            .collect::<Result<_, _>>()?;
-        let mut builder = ClusterClientBuilder::new(nodes)
-            .retries(CLUSTER_RETRIES)
-            .min_retry_wait(CLUSTER_RETRY_WAIT.0)
-            .max_retry_wait(CLUSTER_RETRY_WAIT.1)
-            .connection_timeout(self.settings.connection_timeout)
-            .response_timeout(self.settings.response_timeout)
-            // The client sends a call again that was not answered in time; equal limits end it
-            // for the caller before that.
-            .overall_response_timeout(Some(self.settings.response_timeout))
-            .connection_concurrency_limit(MAX_IN_FLIGHT)
-            .tcp_settings(tcp_settings());
-        if let Some(certificates) = &self.certificates {
-            builder = builder.certs(certificates.clone());
-        }
-        builder.build()
-    }
-
-    fn information(&self, node: &RedisNode) -> Result<ConnectionInfo, RedisError> {
-        let address = &self.settings.address;
-        let (host, port) = (node.host.clone(), node.port);
-        let place = if address.tls {
-            ConnectionAddr::TcpTls {
-                host,
-                port,
-                insecure: false,
-                tls_params: None,
-            }
-        } else {
-            ConnectionAddr::Tcp(host, port)
-        };
-        let mut login = RedisConnectionInfo::default()
-            .set_protocol(ProtocolVersion::RESP3)
-            .set_db(i64::from(address.database));
-        if let Some(user) = &address.user {
-            login = login.set_username(user);
-        }
-        if let Some(password) = &address.password {
-            login = login.set_password(password);
-        }
-        let information = place.into_connection_info()?;
-        Ok(information
-            .set_redis_settings(login)
-            .set_tcp_settings(tcp_settings()))
-    }
-}
-
-async fn read_certificates(path: &Path) -> Result<TlsCertificates, StoreError> {
-    let authorities = tokio::fs::read(path).await.map_err(|error| {
-        StoreError::Misconfigured(format!("{} cannot be read: {error}", path.display()))
-    })?;
-    Ok(TlsCertificates {
-        client_tls: None,
-        root_cert: Some(authorities),
-    })
-}
-
-fn tcp_settings() -> TcpSettings {
-    let settings = TcpSettings::default().set_nodelay(true);
-    #[cfg(target_os = "linux")]
-    let settings = settings.set_user_timeout(LOST_AFTER);
-    settings
-}
-
 /// A duration as Redis takes it: at least 1 ms, because 0 means something else there.
 pub fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis())
@@ -238,21 +78,47 @@ pub fn milliseconds(duration: Duration) -> u64 {
 }
 
 impl Connection {
+    /// Makes the connections of a store.
+    pub async fn open(connector: Connector) -> Result<Self, RedisError> {
+        let links = RwLock::new(Links::connect(&connector).await?);
+        Ok(Self { connector, links })
+    }
+
+    fn links(&self) -> Links {
+        // Whoever panics between these two lines has not changed anything.
+        let links = self.links.read();
+        links.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Makes all connections anew, for the calls that follow; within the time that making a
+    /// connection may take. Calls that are under way end on those that they have begun on.
+    pub async fn renew(&self) -> Result<(), StoreError> {
+        let period = self.connector.settings.connection_timeout;
+        let renewed = tokio::time::timeout(period, Links::connect(&self.connector)).await;
+        let renewed = renewed.map_err(|_| {
+            StoreError::Unavailable("Redis cannot be connected to in time".to_owned())
+        })?;
+        let renewed = renewed.map_err(|error| failure::of_connecting(&error))?;
+        *self.links.write().unwrap_or_else(PoisonError::into_inner) = renewed;
+        Ok(())
+    }
+
     /// Whether one call may not touch keys of several partitions.
     pub fn is_cluster(&self) -> bool {
-        matches!(self.link, Link::Cluster(_))
+        self.connector.settings.address.cluster
     }
 
     /// Sends a command to where the keys that begin with `home` are.
     pub async fn send(&self, command: &Cmd, home: &str) -> Result<Answer, Failure> {
-        self.link.send(command, home).await
+        self.links().link.send(command, home).await
     }
 
     /// Runs a script where the keys that begin with `home` are.
     pub async fn run(&self, script: &Script, call: &Cmd, home: &str) -> Result<Answer, Failure> {
-        match self.link.send(call, home).await {
+        let link = self.links().link;
+        match link.send(call, home).await {
             Err(failure) if failure::is_unknown_script(&failure.error) => {
-                self.link.send(&script.whole(call), home).await
+                link.send(&script.whole(call), home).await
             }
             answer => answer,
         }
@@ -266,7 +132,7 @@ impl Connection {
         call: &Cmd,
         home: &str,
     ) -> Result<(Answer, bool), Failure> {
-        let Some(patient) = &self.patient else {
+        let Some(patient) = self.links().patient else {
             return Ok((self.run(script, call, home).await?, true));
         };
         match patient.run(call, home).await {
@@ -280,8 +146,9 @@ impl Connection {
     /// Sends a command to the server, or to every primary of the cluster; the answers in any
     /// order.
     pub async fn send_to_primaries(&self, command: &Cmd) -> Result<Vec<Value>, Failure> {
-        match &self.link {
-            Link::Single(_) => Ok(vec![self.link.send(command, "").await?.value]),
+        let link = self.links().link;
+        match &link {
+            Link::Single(_) => Ok(vec![link.send(command, "").await?.value]),
             Link::Cluster(connection) => {
                 let primaries = RoutingInfo::MultiNode((
                     MultipleNodeRoutingInfo::AllMasters,
@@ -306,7 +173,7 @@ impl Connection {
     /// Has the client of a cluster call on slots spread over all of it, so that it learns which
     /// have moved. What they answer does not matter.
     pub async fn touch_slots(&self) {
-        if let Link::Cluster(connection) = &self.link {
+        if let Link::Cluster(connection) = &self.links().link {
             let touched = (0..SLOTS).step_by(SLOTS_BETWEEN_TOUCHED).map(|slot| {
                 let primary =
                     SingleNodeRoutingInfo::SpecificNode(Route::new(slot, SlotAddr::Master));
@@ -318,6 +185,23 @@ impl Connection {
             });
             join_all(touched).await;
         }
+    }
+}
+
+impl Links {
+    async fn connect(connector: &Connector) -> Result<Self, RedisError> {
+        let link = Link::connect(connector).await?;
+        let settings = &connector.settings;
+        let patient = match settings.wait_replicas {
+            0 => None,
+            replicas => Some(Patient {
+                link: Link::connect(connector).await?,
+                replicas,
+                // Redis answers before the client gives up.
+                wait_milliseconds: milliseconds(settings.response_timeout * 3 / 4),
+            }),
+        };
+        Ok(Self { link, patient })
     }
 }
 
@@ -338,6 +222,14 @@ impl Patient {
 }
 
 impl Link {
+    async fn connect(connector: &Connector) -> Result<Self, RedisError> {
+        Ok(if connector.settings.address.cluster {
+            Self::Cluster(connector.connect_cluster().await?)
+        } else {
+            Self::Single(connector.connect_single().await?)
+        })
+    }
+
     async fn send(&self, command: &Cmd, home: &str) -> Result<Answer, Failure> {
         match self {
             Self::Cluster(connection) => {

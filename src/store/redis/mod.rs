@@ -7,6 +7,7 @@
 mod address;
 mod commits;
 mod connection;
+mod connector;
 mod failure;
 mod keys;
 mod merge;
@@ -234,6 +235,12 @@ impl Store for Redis {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
+        let Err(error) = opening::check_primaries(&self.connection).await else {
+            return Ok(());
+        };
+        if self.connection.renew().await.is_err() {
+            return Err(error);
+        }
         opening::check_primaries(&self.connection).await
     }
 }

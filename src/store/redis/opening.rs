@@ -6,7 +6,8 @@ use redis::{Cmd, Value, aio::MultiplexedConnection};
 use super::{
     super::StoreError,
     MAX_PARTITIONS, RedisSettings,
-    connection::{Connection, Connector},
+    connection::Connection,
+    connector::Connector,
     failure::{Failure, of_connecting, unexpected},
     keys::MARKER,
     list,
@@ -29,8 +30,7 @@ pub async fn open(settings: &RedisSettings) -> Result<Connection, StoreError> {
     }
     let connector = Connector::new(settings).await?;
     check_server(settings, &probe(settings, &connector).await?)?;
-    let connection = connector
-        .connect()
+    let connection = Connection::open(connector)
         .await
         .map_err(|error| unreachable(settings, &of_connecting(&error)))?;
     check_primaries(&connection).await?;
@@ -108,7 +108,7 @@ async fn ask_all(connection: &Connection, command: &Cmd) -> Result<Vec<Value>, S
 }
 
 /// What the first server that answers says of itself.
-async fn probe(settings: &RedisSettings, connector: &Connector<'_>) -> Result<Facts, StoreError> {
+async fn probe(settings: &RedisSettings, connector: &Connector) -> Result<Facts, StoreError> {
     let mut failed = None;
     for node in &settings.address.nodes {
         match connector.probe(node).await {
@@ -250,7 +250,7 @@ async fn claim(settings: &RedisSettings, connection: &Connection) -> Result<(), 
     }
     if partitions != settings.partitions.to_string() {
         return Err(StoreError::Misconfigured(format!(
-            "the database at {} has {partitions} partitions, and {} are configured; configure \
+            "the database at {} has {partitions} partitions, and redis_partitions is {}; set it to \
              {partitions}, or export the data and import it into an empty database",
             settings.address, settings.partitions
         )));
