@@ -30,6 +30,7 @@ impl<S: Store> Shell<S> {
     /// Proposes the configured models, and builds ranks where nobody could be answered
     /// without them, or where no other server is there to answer.
     pub(super) async fn prepare(&self) -> Result<(), ServiceError> {
+        self.announce().await?;
         for model in self.models.all() {
             self.store.revision(model.fingerprint()).await?;
         }

@@ -4,6 +4,7 @@
 
 mod counting;
 mod faults;
+mod models;
 mod old_redis;
 mod outages;
 mod people;

@@ -11,7 +11,7 @@ use pbjson_types::{Struct, Timestamp, value::Kind};
 use serde_json::{Map, Value, json};
 use tonic::{Status, transport::Channel};
 
-use super::world::{Bellwether, PATIENCE, may_be_sent_again, score_request};
+use super::world::{Bellwether, MODEL, PATIENCE, may_be_sent_again, score_request};
 
 type Client = ScoringServiceClient<Channel>;
 
@@ -260,9 +260,14 @@ pub async fn report_part(
 
 /// What a server of its own says after it was told the story in order, once.
 pub async fn recount(story: &Story, settings: &[(&str, &str)]) -> Value {
+    recount_by(MODEL, story, settings).await
+}
+
+/// The same with another model.
+pub async fn recount_by(model: &str, story: &Story, settings: &[(&str, &str)]) -> Value {
     let directory = tempfile::tempdir().unwrap();
     let store = directory.path().join("store").display().to_string();
-    let server = Bellwether::start(&store, settings).await;
+    let server = Bellwether::start_with(&store, model, settings).await;
     let answers = Answers::default();
     for part in &story.parts {
         stream(&mut server.client(), "", part, &answers).await;

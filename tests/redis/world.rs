@@ -75,15 +75,28 @@ pub struct Bellwether {
 impl Bellwether {
     /// Starts a server on a store, with these settings beside the defaults.
     pub async fn start(store: &str, settings: &[(&str, &str)]) -> Self {
-        let started = Self::try_start(store, settings).await;
+        Self::start_with(store, MODEL, settings).await
+    }
+
+    /// Starts a server with another model.
+    pub async fn start_with(store: &str, model: &str, settings: &[(&str, &str)]) -> Self {
+        let started = Self::try_start_with(store, model, settings).await;
         started.unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// What an operator reads when it does not start.
     pub async fn try_start(store: &str, settings: &[(&str, &str)]) -> Result<Self, String> {
+        Self::try_start_with(store, MODEL, settings).await
+    }
+
+    async fn try_start_with(
+        store: &str,
+        model_text: &str,
+        settings: &[(&str, &str)],
+    ) -> Result<Self, String> {
         let directory = tempfile::tempdir().unwrap();
         let model = directory.path().join("model.toml");
-        std::fs::write(&model, MODEL).unwrap();
+        std::fs::write(&model, model_text).unwrap();
         let flags = Flags {
             listen: Some("127.0.0.1:0".to_owned()),
             store: Some(store.to_owned()),
