@@ -208,16 +208,18 @@ impl<S: Store> Shell<S> {
         if let Some(model) = in_use {
             return Ok(model);
         }
-        let unusable = |reason: &str| {
-            StoreError::Misconfigured(format!(
-                "the model {fingerprint} that the store has for tenant {tenant} {reason}"
-            ))
-        };
         let saved = self.store.model(tenant, fingerprint).await?;
-        let saved = saved.ok_or_else(|| unusable("is missing"))?;
+        let saved = saved.ok_or_else(|| {
+            StoreError::Unavailable(format!(
+                "the model {fingerprint} of tenant {tenant} is missing; a server that was started with it saves it again"
+            ))
+        })?;
         match Model::parse(&saved.source) {
             Ok(model) if model.fingerprint() == fingerprint => Ok(Arc::new(model)),
-            _ => Err(unusable("is of another version of Bellwether; run one version").into()),
+            _ => Err(StoreError::Misconfigured(format!(
+                "the model {fingerprint} of tenant {tenant} is of another version of Bellwether; run one version"
+            ))
+            .into()),
         }
     }
 }

@@ -67,6 +67,10 @@ impl<S: Store> Shell<S> {
             if !self.is_news(model, &rollout).await? {
                 return Ok(rollout);
             }
+            // What a failover has brought back must be found out before anything follows it.
+            if !self.raise_fence(tenant, &rollout).await? {
+                continue;
+            }
             self.save_model(tenant, configured).await?;
             let proposed = rollout.propose(new_edition(configured)?, self.now().millis());
             if self.store.set_rollout(tenant, &proposed).await? {
@@ -141,7 +145,7 @@ impl<S: Store> Shell<S> {
         refused: &Rollout,
     ) -> Result<(), ServiceError> {
         self.lineups.forget_before(tenant, refused.epoch + 1);
-        if refused.epoch > 0 && self.store.rollout(tenant).await? == *refused {
+        if self.store.rollout(tenant).await? == *refused {
             self.raise_fence(tenant, refused).await?;
         }
         Ok(())
@@ -251,11 +255,13 @@ impl<S: Store> Shell<S> {
             if self.models.of(&tenant).is_none() {
                 continue;
             }
-            if self.store.rollout(&tenant).await?.epoch == 0 {
-                continue;
-            }
             // Imports, failovers and servers with an old file may have left another one.
             let rollout = self.propose(&tenant).await?;
+            let model = self.configured(&tenant)?;
+            let is_ours = |edition: Edition| edition.model == model.fingerprint();
+            if tick.is_multiple_of(TICKS_BETWEEN_ALL) && rollout.maintained().any(is_ours) {
+                self.save_model(&tenant, model).await?;
+            }
             let has_work = rollout.candidate.is_some() || !rollout.discarded.is_empty();
             if has_work || tick.is_multiple_of(TICKS_BETWEEN_ALL) {
                 self.drive(&tenant, Pace::Limited).await?;

@@ -69,6 +69,8 @@ struct Fate {
 
 /// The store, its network, and who watches both.
 pub struct World {
+    /// Failovers lose what was last set for the tenant.
+    pub loses: bool,
     pub partitions: Vec<Partition>,
     pub common: Common,
     pub flaw: Option<Flaw>,
@@ -101,6 +103,7 @@ pub type Shared = Arc<Mutex<World>>;
 impl World {
     pub fn new(seed: u64, partitions: usize, models: &'static [Arc<Model>]) -> Self {
         Self {
+            loses: false,
             partitions: (0..partitions).map(|_| Partition::default()).collect(),
             common: Common::default(),
             flaw: None,

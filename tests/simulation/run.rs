@@ -50,6 +50,8 @@ async fn simulate(seed: u64, flaw: Option<Flaw>) -> Report {
     let partitions = dice.between(1, 4) as usize;
     let mut world = World::new(seed, partitions, models);
     world.flaw = flaw;
+    world.loses = std::env::var_os("SIMULATION_FAILOVERS").is_some();
+    let loses = world.loses;
     world.weather = weather(&mut dice);
     if flaw.is_some() {
         // Most flaws show when messages come twice.
@@ -77,8 +79,7 @@ async fn simulate(seed: u64, flaw: Option<Flaw>) -> Report {
     let operators = tokio::spawn(operate(run.clone(), Dice::new(seed, "operators"), last));
     let weather_turns = tokio::spawn(outages(run.clone(), Dice::new(seed, "outages"), partitions));
     let trouble = tokio::spawn(trouble_builders(run.clone(), Dice::new(seed, "builders")));
-    let failing = std::env::var_os("SIMULATION_FAILOVERS")
-        .map(|_| tokio::spawn(failovers(run.clone(), Dice::new(seed, "failovers"))));
+    let failing = loses.then(|| tokio::spawn(failovers(run.clone(), Dice::new(seed, "failovers"))));
     let readers: Vec<_> = (0..dice.roll(3))
         .map(|reader| {
             tokio::spawn(
