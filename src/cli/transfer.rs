@@ -39,7 +39,12 @@ pub(super) struct End {
 pub struct Place {
     /// The directory of the store, which no server may use meanwhile, or the address of
     /// Redis; what else there is to say of Redis is set as for a server.
-    #[arg(long, env = "BELLWETHER_STORE", value_name = "STORE")]
+    #[arg(
+        long,
+        env = "BELLWETHER_STORE",
+        hide_env_values = true,
+        value_name = "STORE"
+    )]
     store: String,
     /// The tenant.
     #[arg(long, default_value = Tenant::DEFAULT)]
@@ -76,7 +81,12 @@ impl Place {
                 });
                 Ok(Opened::Embedded(opened?))
             }
-            StoreSettings::Redis(settings) => Ok(Opened::Redis(Redis::open(&settings).await?)),
+            StoreSettings::Redis(settings) if may_be_made => {
+                Ok(Opened::Redis(Redis::open(&settings).await?))
+            }
+            StoreSettings::Redis(settings) => {
+                Ok(Opened::Redis(Redis::open_existing(&settings).await?))
+            }
         }
     }
 

@@ -84,11 +84,23 @@ impl Models {
         Ok(Self::ByTenant(models))
     }
 
-    /// Every model.
-    pub fn all(&self) -> Vec<&Model> {
+    /// Every model, with the scope that its revision is given in: a file of its own makes a
+    /// tenant one.
+    pub fn all(&self) -> Vec<(&str, &Model)> {
         match self {
-            Self::Shared(model) => vec![model],
-            Self::ByTenant(models) => models.values().map(Arc::as_ref).collect(),
+            Self::Shared(model) => vec![("", model)],
+            Self::ByTenant(models) => models
+                .iter()
+                .map(|(tenant, model)| (tenant.as_str(), model.as_ref()))
+                .collect(),
+        }
+    }
+
+    /// The scope that the revisions of a tenant's models are given in.
+    pub fn scope<'a>(&self, tenant: &'a Tenant) -> &'a str {
+        match self {
+            Self::Shared(_) => "",
+            Self::ByTenant(_) => tenant.as_str(),
         }
     }
 

@@ -21,6 +21,8 @@ pub enum View {
     Full,
 }
 
+/// Ranges that are counted at a time for percentiles: a store answers nobody else meanwhile.
+const MAX_RANGES: usize = 256;
 /// How often a question is asked anew because the model changed meanwhile.
 const MAX_ATTEMPTS: usize = 8;
 
@@ -174,8 +176,11 @@ impl<S: Store> Service<S> {
                 }
             }
         }
-        let edition = lineup.active.edition;
-        let counts = self.shell.store.count(tenant, edition, &ranges).await?;
+        let mut counts = Vec::with_capacity(ranges.len());
+        for ranges in ranges.chunks(MAX_RANGES) {
+            let edition = lineup.active.edition;
+            counts.extend(self.shell.store.count(tenant, edition, ranges).await?);
+        }
         let (totals, above) = counts.split_at(model.scores.len());
         for ((index, position), above) in asked.into_iter().zip(above) {
             // Whoever has points is not above itself, even when it has moved meanwhile.

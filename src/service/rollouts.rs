@@ -31,8 +31,8 @@ impl<S: Store> Shell<S> {
     /// without them, or where no other server is there to answer.
     pub(super) async fn prepare(&self) -> Result<(), ServiceError> {
         self.announce().await?;
-        for model in self.models.all() {
-            self.store.revision(model.fingerprint()).await?;
+        for (scope, model) in self.models.all() {
+            self.store.revision(scope, model.fingerprint()).await?;
         }
         for tenant in self.store.tenants().await? {
             if self.models.of(&tenant).is_none() {
@@ -46,6 +46,13 @@ impl<S: Store> Shell<S> {
                     continue;
                 }
                 if rollout.active.is_some() && (others > 0 || rollout.candidate.is_none()) {
+                    let configured = self.configured(&tenant)?.fingerprint();
+                    if rollout
+                        .maintained()
+                        .all(|edition| edition.model != configured)
+                    {
+                        tracing::warn!(%tenant, %configured, "the configured model is older than the tenant's, which is served");
+                    }
                     break;
                 }
                 if !self.drive(&tenant, Pace::Unlimited).await? {
@@ -64,7 +71,7 @@ impl<S: Store> Shell<S> {
         let model = configured.fingerprint();
         loop {
             let rollout = self.store.rollout(tenant).await?;
-            if !self.is_news(model, &rollout).await? {
+            if !self.is_news(tenant, model, &rollout).await? {
                 return Ok(rollout);
             }
             // What a failover has brought back must be found out before anything follows it.
@@ -81,13 +88,19 @@ impl<S: Store> Shell<S> {
     }
 
     /// Whether a model is later than all that a rollout maintains.
-    async fn is_news(&self, model: Fingerprint, rollout: &Rollout) -> Result<bool, ServiceError> {
+    async fn is_news(
+        &self,
+        tenant: &Tenant,
+        model: Fingerprint,
+        rollout: &Rollout,
+    ) -> Result<bool, ServiceError> {
         if rollout.maintained().any(|edition| edition.model == model) {
             return Ok(false);
         }
-        let own = self.store.revision(model).await?;
+        let scope = self.models.scope(tenant);
+        let own = self.store.revision(scope, model).await?;
         for edition in rollout.maintained() {
-            if self.store.revision(edition.model).await? > own {
+            if self.store.revision(scope, edition.model).await? > own {
                 return Ok(false);
             }
         }
@@ -98,10 +111,14 @@ impl<S: Store> Shell<S> {
     /// answer, deletes what is discarded. Returns whether it did: not while another server
     /// does it, or changes the rollout.
     async fn drive(&self, tenant: &Tenant, pace: Pace) -> Result<bool, ServiceError> {
+        let mut rollout = self.store.rollout(tenant).await?;
+        if let Some(candidate) = rollout.candidate {
+            // Whoever cannot read it leaves it to others.
+            self.model_of(tenant, candidate.model).await?;
+        }
         if !self.holds_lease(tenant).await? {
             return Ok(false);
         }
-        let mut rollout = self.store.rollout(tenant).await?;
         if let Some(candidate) = rollout.candidate {
             if !self.raise_fence(tenant, &rollout).await? {
                 return Ok(false);
@@ -124,10 +141,12 @@ impl<S: Store> Shell<S> {
             return Ok(true);
         }
         for edition in &rollout.discarded {
-            if let Some(saved) = self.store.model(tenant, edition.model).await? {
-                self.store
-                    .drop_ranks(tenant, *edition, &saved.ranks)
-                    .await?;
+            match self.store.model(tenant, edition.model).await? {
+                Some(saved) => {
+                    let ranks = &saved.ranks;
+                    self.store.drop_ranks(tenant, *edition, ranks).await?;
+                }
+                None => tracing::warn!(%tenant, %edition, "the ranks of a lost model are left"),
             }
         }
         let forgotten = rollout.forget_discarded(self.now().millis());
@@ -179,9 +198,8 @@ impl<S: Store> Shell<S> {
         let model = self.model_of(tenant, candidate.model).await?;
         let mut after = self.store.indexed_to(tenant, candidate).await?;
         let mut indexed = 0_u64;
-        if let Some(after) = &after {
+        if after.is_some() {
             tracing::info!(%tenant, model = %candidate.model, "going on with ranks that were left unfinished");
-            tracing::debug!(%after, "resuming");
         }
         loop {
             let records = self.store.scan(tenant, after.as_ref(), INDEX_BATCH).await?;
@@ -236,15 +254,19 @@ impl<S: Store> Shell<S> {
     async fn look(&self) -> Result<(), ServiceError> {
         self.announce().await?;
         for tenant in self.lineups.tenants() {
-            let rollout = self.store.rollout(&tenant).await?;
-            match self.lineups.rollout(&tenant) {
-                // A failover has lost the last steps; whoever knows them takes them again.
-                Some(known) if known.epoch > rollout.epoch => {
-                    let again = known.again_after(&rollout);
-                    self.store.set_rollout(&tenant, &again).await?;
-                }
-                _ => self.lineups.forget_before(&tenant, rollout.epoch),
+            warn_of(self.look_at(&tenant).await);
+        }
+        Ok(())
+    }
+
+    async fn look_at(&self, tenant: &Tenant) -> Result<(), ServiceError> {
+        let rollout = self.store.rollout(tenant).await?;
+        match self.lineups.rollout(tenant) {
+            // A failover has lost the last step; whoever knows it takes it again.
+            Some(known) if known.after == rollout.epoch => {
+                self.store.set_rollout(tenant, &known).await?;
             }
+            _ => self.lineups.forget_before(tenant, rollout.epoch),
         }
         Ok(())
     }
@@ -252,20 +274,29 @@ impl<S: Store> Shell<S> {
     /// Takes on rollouts that are unfinished.
     async fn advance(&self, tick: u64) -> Result<(), ServiceError> {
         for tenant in self.tenants_at(tick).await? {
-            if self.models.of(&tenant).is_none() {
-                continue;
+            if self.models.of(&tenant).is_some() {
+                warn_of(self.advance_tenant(&tenant, tick).await);
             }
-            // Imports, failovers and servers with an old file may have left another one.
-            let rollout = self.propose(&tenant).await?;
-            let model = self.configured(&tenant)?;
-            let is_ours = |edition: Edition| edition.model == model.fingerprint();
-            if tick.is_multiple_of(TICKS_BETWEEN_ALL) && rollout.maintained().any(is_ours) {
-                self.save_model(&tenant, model).await?;
-            }
-            let has_work = rollout.candidate.is_some() || !rollout.discarded.is_empty();
-            if has_work || tick.is_multiple_of(TICKS_BETWEEN_ALL) {
-                self.drive(&tenant, Pace::Limited).await?;
-            }
+        }
+        Ok(())
+    }
+
+    async fn advance_tenant(&self, tenant: &Tenant, tick: u64) -> Result<(), ServiceError> {
+        // Imports, failovers and servers with an old file may have left another one.
+        let rollout = self.propose(tenant).await?;
+        let is_turn_of_all = tick.is_multiple_of(TICKS_BETWEEN_ALL);
+        let model = self.configured(tenant)?;
+        let is_ours = |edition: Edition| edition.model == model.fingerprint();
+        if is_turn_of_all && rollout.maintained().any(is_ours) {
+            self.save_model(tenant, model).await?;
+        }
+        let has_work = rollout.candidate.is_some() || !rollout.discarded.is_empty();
+        if has_work || is_turn_of_all {
+            let pace = match rollout.active {
+                Some(_) => Pace::Limited,
+                None => Pace::Unlimited,
+            };
+            self.drive(tenant, pace).await?;
         }
         Ok(())
     }

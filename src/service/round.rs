@@ -20,8 +20,7 @@ use crate::{
 /// How often a conflict is retried: with two writers of one record in a process, and a few
 /// processes, losing this often means that something is wrong.
 pub(super) const MAX_ATTEMPTS: usize = 32;
-/// Pieces of work that one commit of a profile folds: with the credits of their touches and of
-/// the advances that they may lead to, fewer than an author remembers.
+/// Pieces of work that one commit of a profile folds.
 const MAX_FOLDED: usize = 64;
 
 /// What one task of a round came to, told once the record is durable.
@@ -98,11 +97,13 @@ fn new_version() -> Result<Version, StoreError> {
 }
 
 impl<S: Store> Shell<S> {
-    /// Does a round of work, for each profile at most [`MAX_FOLDED`] pieces at a time.
+    /// Does a round of work, for each profile some pieces at a time: with the credits of their
+    /// touches and of the advances that they lead to no more than may be unsettled.
     pub(super) async fn score(self: &Arc<Self>, tenant: &Tenant, mut round: Round<Work>) {
+        let folded = (self.settings.max_unsettled_credits / 4).clamp(1, MAX_FOLDED);
         while !round.is_empty() {
             let later = round.iter_mut().filter_map(|(profile_id, work)| {
-                let rest = work.split_off(work.len().min(MAX_FOLDED));
+                let rest = work.split_off(work.len().min(folded));
                 (!rest.is_empty()).then(|| (profile_id.clone(), rest))
             });
             let later = later.collect();

@@ -233,8 +233,13 @@ pub trait Store: Send + Sync + 'static {
         rollout: &Rollout,
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
-    /// The revision of a model: given once, in the order in which it is first asked for.
-    fn revision(&self, model: Fingerprint) -> impl Future<Output = Result<u64, StoreError>> + Send;
+    /// The revision of a model among those of a scope: given once, in the order in which it is
+    /// first asked for.
+    fn revision(
+        &self,
+        scope: &str,
+        model: Fingerprint,
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
     /// From when this returns, every commit of an epoch before that of `rollout` is refused.
     /// [`StoreError::Superseded`] when an epoch has been seen that this one does not follow.

@@ -130,14 +130,6 @@ impl Rollout {
             ..self.clone()
         }
     }
-
-    /// The same rollout, to be set again in the place of one that a failover brought back.
-    pub fn again_after(&self, earlier: &Self) -> Self {
-        Self {
-            after: earlier.epoch,
-            ..self.clone()
-        }
-    }
 }
 
 /// A model as the store keeps it, so that every server can judge by it.

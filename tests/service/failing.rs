@@ -95,8 +95,8 @@ impl Store for Failing {
         self.store.set_rollout(tenant, rollout).await
     }
 
-    async fn revision(&self, model: Fingerprint) -> Result<u64, StoreError> {
-        self.store.revision(model).await
+    async fn revision(&self, scope: &str, model: Fingerprint) -> Result<u64, StoreError> {
+        self.store.revision(scope, model).await
     }
 
     async fn fence(&self, tenant: &Tenant, rollout: &Rollout) -> Result<(), StoreError> {

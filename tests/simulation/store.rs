@@ -267,7 +267,7 @@ impl Store for Connection {
         self.ask(Place::Common, Kind::Read, read).await
     }
 
-    async fn revision(&self, model: Fingerprint) -> Result<u64, StoreError> {
+    async fn revision(&self, _: &str, model: Fingerprint) -> Result<u64, StoreError> {
         let revision = move |world: &mut World| world.common.revision(model);
         self.ask(Place::Common, Kind::Write, revision).await
     }

@@ -51,9 +51,10 @@ pub async fn a_rollout_replaces_only_the_one_that_it_was_made_from(subject: impl
     // However late it is: what it was made from is no longer the tenant's.
     let late = first.propose(OTHER, 1_000_000);
     assert_eq!(store.set_rollout(&tenant, &late).await, Ok(false));
-    let later = second.promote(0).forget_discarded(0);
+    let third = second.promote(0);
+    let later = third.forget_discarded(0);
     assert_eq!(store.set_rollout(&tenant, &later).await, Ok(false));
-    let later = later.again_after(&second);
+    assert_eq!(store.set_rollout(&tenant, &third).await, Ok(true));
     assert_eq!(store.set_rollout(&tenant, &later).await, Ok(true));
     assert_eq!(store.rollout(&tenant).await, Ok(later));
 }

@@ -213,8 +213,8 @@ impl Store for Embedded {
         Ok(self.rollouts.set_rollout(tenant, rollout))
     }
 
-    async fn revision(&self, model: Fingerprint) -> Result<u64, StoreError> {
-        Ok(self.rollouts.revision(model))
+    async fn revision(&self, scope: &str, model: Fingerprint) -> Result<u64, StoreError> {
+        Ok(self.rollouts.revision(scope, model))
     }
 
     async fn fence(&self, tenant: &Tenant, rollout: &Rollout) -> Result<(), StoreError> {

@@ -13,7 +13,7 @@ use crate::scoring::{Fingerprint, ProfileId, Tenant};
 #[derive(Default)]
 pub struct Rollouts {
     tenants: Mutex<HashMap<Tenant, TenantRollout>>,
-    revisions: Mutex<Vec<Fingerprint>>,
+    revisions: Mutex<Vec<(String, Fingerprint)>>,
 }
 
 #[derive(Default)]
@@ -35,7 +35,7 @@ impl Rollouts {
         known.map_or_else(Rollout::default, |known| known.rollout.clone())
     }
 
-    /// Replaces a rollout of an earlier epoch. Returns whether the given one is in place.
+    /// Replaces the rollout that the given one was made from. Returns whether the given one is in place.
     pub fn set_rollout(&self, tenant: &Tenant, rollout: &Rollout) -> bool {
         let mut tenants = self.lock();
         let known = tenants.entry(tenant.clone()).or_default();
@@ -46,14 +46,15 @@ impl Rollouts {
     }
 
     /// The place of a model in the order in which they were first asked for, from 1.
-    pub fn revision(&self, model: Fingerprint) -> u64 {
+    pub fn revision(&self, scope: &str, model: Fingerprint) -> u64 {
         let mut revisions = self
             .revisions
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let known = revisions.iter().position(|known| *known == model);
+        let asked = (scope.to_owned(), model);
+        let known = revisions.iter().position(|known| *known == asked);
         let place = known.unwrap_or_else(|| {
-            revisions.push(model);
+            revisions.push(asked);
             revisions.len() - 1
         });
         place as u64 + 1

@@ -118,7 +118,12 @@ impl Connection {
         let link = self.links().link;
         match link.send(call, home).await {
             Err(failure) if failure::is_unknown_script(&failure.error) => {
-                link.send(&script.whole(call), home).await
+                let mut answer = link.send(&script.whole(call), home).await;
+                match &mut answer {
+                    Ok(answer) => answer.sent_before |= failure.sent_before,
+                    Err(again) => again.sent_before |= failure.sent_before,
+                }
+                answer
             }
             answer => answer,
         }
@@ -137,7 +142,12 @@ impl Connection {
         };
         match patient.run(call, home).await {
             Err(failure) if failure::is_unknown_script(&failure.error) => {
-                patient.run(&script.whole(call), home).await
+                let mut answer = patient.run(&script.whole(call), home).await;
+                match &mut answer {
+                    Ok((answer, _)) => answer.sent_before |= failure.sent_before,
+                    Err(again) => again.sent_before |= failure.sent_before,
+                }
+                answer
             }
             answer => answer,
         }

@@ -81,10 +81,10 @@ fn of_code(code: &str, detail: &str) -> Class {
             "Redis has reached its maxmemory and refuses writes; raise maxmemory, or add nodes \
              to the cluster",
         ),
-        "MISCONF" => refused(
+        "MISCONF" => retried(
             "Redis cannot save to its disk and refuses writes; free or repair the disk of Redis",
         ),
-        "NOREPLICAS" => refused(
+        "NOREPLICAS" => retried(
             "Redis has fewer replicas than its min-replicas-to-write and refuses writes; repair \
              the replicas",
         ),

@@ -17,7 +17,7 @@ mod records;
 mod rollouts;
 mod scripts;
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use redis::Value;
 
@@ -51,6 +51,8 @@ pub struct RedisSettings {
 pub const DEFAULT_PARTITIONS: u32 = 16;
 /// The most partitions.
 pub const MAX_PARTITIONS: u32 = 4_096;
+/// How long the servers may take to answer a ping, before their connections are made anew.
+const PING_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a call or making a connection may take unless configured.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -70,7 +72,7 @@ impl RedisSettings {
 
 /// A store in Redis.
 pub struct Redis {
-    connection: Connection,
+    connection: Arc<Connection>,
     partitions: u32,
 }
 
@@ -79,7 +81,15 @@ impl Redis {
     /// that the database is ours and spread as configured; an empty one is made ours.
     pub async fn open(settings: &RedisSettings) -> Result<Self, StoreError> {
         Ok(Self {
-            connection: opening::open(settings).await?,
+            connection: Arc::new(opening::open(settings, true).await?),
+            partitions: settings.partitions,
+        })
+    }
+
+    /// The same, but an empty database is refused.
+    pub async fn open_existing(settings: &RedisSettings) -> Result<Self, StoreError> {
+        Ok(Self {
+            connection: Arc::new(opening::open(settings, false).await?),
             partitions: settings.partitions,
         })
     }
@@ -175,8 +185,8 @@ impl Store for Redis {
         self.replace_rollout(tenant, rollout).await
     }
 
-    async fn revision(&self, model: Fingerprint) -> Result<u64, StoreError> {
-        self.revision_of(model).await
+    async fn revision(&self, scope: &str, model: Fingerprint) -> Result<u64, StoreError> {
+        self.revision_of(scope, model).await
     }
 
     async fn fence(&self, tenant: &Tenant, rollout: &Rollout) -> Result<(), StoreError> {
@@ -235,10 +245,18 @@ impl Store for Redis {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        let Err(error) = opening::check_primaries(&self.connection).await else {
-            return Ok(());
+        let checked = tokio::time::timeout(PING_TIMEOUT, async {
+            opening::check_primaries(&self.connection).await
+        });
+        let error = match checked.await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) => error,
+            Err(_) => StoreError::Unavailable("Redis did not answer a ping in time".to_owned()),
         };
-        if self.connection.renew().await.is_err() {
+        // In a task of its own, because whoever asks may give up sooner.
+        let connection = Arc::clone(&self.connection);
+        let renewed = tokio::spawn(async move { connection.renew().await }).await;
+        if !matches!(renewed, Ok(Ok(()))) {
             return Err(error);
         }
         opening::check_primaries(&self.connection).await

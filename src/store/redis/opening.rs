@@ -21,7 +21,7 @@ const FORMAT: &str = "1";
 const MIN_VERSION: (u32, u32) = (7, 0);
 
 /// Connects to what can serve as it is.
-pub async fn open(settings: &RedisSettings) -> Result<Connection, StoreError> {
+pub async fn open(settings: &RedisSettings, may_be_made: bool) -> Result<Connection, StoreError> {
     if !(1..=MAX_PARTITIONS).contains(&settings.partitions) {
         return Err(StoreError::Misconfigured(format!(
             "a store has 1 to {MAX_PARTITIONS} partitions, not {}",
@@ -41,7 +41,7 @@ pub async fn open(settings: &RedisSettings) -> Result<Connection, StoreError> {
         check_version(settings, &facts)?;
         check_eviction(settings, &facts)?;
     }
-    claim(settings, &connection).await?;
+    claim(settings, &connection, may_be_made).await?;
     Ok(connection)
 }
 
@@ -213,7 +213,11 @@ fn check_eviction(settings: &RedisSettings, facts: &Facts) -> Result<(), StoreEr
 }
 
 /// Makes an empty database ours, and refuses any other that is not.
-async fn claim(settings: &RedisSettings, connection: &Connection) -> Result<(), StoreError> {
+async fn claim(
+    settings: &RedisSettings,
+    connection: &Connection,
+    may_be_made: bool,
+) -> Result<(), StoreError> {
     let mut marker = read_marker(connection).await?;
     if marker.is_none() {
         let mut keys = 0;
@@ -234,6 +238,12 @@ async fn claim(settings: &RedisSettings, connection: &Connection) -> Result<(), 
     }
     let (format, partitions) = match marker {
         Some(marker) => marker,
+        None if !may_be_made => {
+            return Err(StoreError::Misconfigured(format!(
+                "there is no store in the database at {}",
+                settings.address
+            )));
+        }
         None => {
             let mut call = MARK.call(1, 2, 64);
             call.arg(MARKER).arg(FORMAT).arg(settings.partitions);

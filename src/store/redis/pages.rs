@@ -3,7 +3,7 @@
 
 use std::{cmp::Reverse, collections::HashSet};
 
-use futures_util::future::try_join_all;
+use futures_util::{StreamExt as _, TryStreamExt as _, future::try_join_all, stream};
 use redis::Value;
 
 use super::{
@@ -18,6 +18,9 @@ use super::{
     text,
 };
 use crate::scoring::{KeyRange, ProfileId, RankKey, Tenant};
+
+/// Partitions that are counted at a time.
+const MAX_PARTITIONS_IN_FLIGHT: usize = 64;
 
 /// An entry in page order.
 type Entry = (Reverse<RankKey>, ProfileId);
@@ -181,7 +184,7 @@ impl Redis {
     ) -> Result<Vec<u64>, StoreError> {
         let scores: Vec<Scores> = ranges.iter().map(|range| Scores::of(&range.keys)).collect();
         let scores = &scores;
-        let counts = try_join_all(self.partitions_of(tenant).map(|mut keys| async move {
+        let counts = stream::iter(self.partitions_of(tenant)).map(|mut keys| async move {
             let bytes = 160 * (ranges.len() + 1);
             let mut call = COUNT.call(1 + ranges.len(), 1 + 2 * ranges.len(), bytes);
             call.arg(keys.fence());
@@ -194,8 +197,11 @@ impl Redis {
             }
             let answer = self.connection.run(&COUNT, &call, keys.home()).await;
             list(answer.map_err(|failure| failure.of_read())?.value)
-        }))
-        .await?;
+        });
+        let counts: Vec<Vec<Value>> = counts
+            .buffer_unordered(MAX_PARTITIONS_IN_FLIGHT)
+            .try_collect()
+            .await?;
         let mut sums = vec![0; ranges.len()];
         for counts in counts {
             if counts.len() != sums.len() {

@@ -13,7 +13,7 @@ use super::{
     count,
     failure::unexpected,
     keys, list, profile_id,
-    scripts::{ANNOUNCE, FENCE, LEASE, REVISION, ROLLOUT, Script},
+    scripts::{ANNOUNCE, FENCE, LEASE, REVISION, ROLLOUT, Script, TENANT},
     text,
 };
 use crate::scoring::{Fingerprint, ProfileId, RankName, Tenant};
@@ -56,9 +56,9 @@ impl Redis {
         rollout: &Rollout,
     ) -> Result<bool, StoreError> {
         // First, so that no tenant with records is missing; it is in another slot.
-        let mut command = redis::cmd("SADD");
-        command.arg(keys::TENANTS).arg(tenant.as_str());
-        self.write(&command, keys::TENANTS).await?;
+        let mut call = TENANT.call(1, 1, 128);
+        call.arg(keys::TENANTS).arg(tenant.as_str());
+        self.decide(&TENANT, &call, keys::TENANTS).await?;
         let key = keys::rollout(tenant);
         let json = serde_json::to_string(rollout)
             .map_err(|error| StoreError::Corrupt(format!("a rollout has no text: {error}")))?;
@@ -67,9 +67,13 @@ impl Redis {
         Ok(self.decide(&ROLLOUT, &call, &key).await? == 1)
     }
 
-    pub(super) async fn revision_of(&self, model: Fingerprint) -> Result<u64, StoreError> {
-        let mut call = REVISION.call(1, 1, 64);
-        call.arg(keys::REVISIONS).arg(model.to_string());
+    pub(super) async fn revision_of(
+        &self,
+        scope: &str,
+        model: Fingerprint,
+    ) -> Result<u64, StoreError> {
+        let mut call = REVISION.call(1, 1, 160);
+        call.arg(keys::REVISIONS).arg(format!("{scope}:{model}"));
         self.decide(&REVISION, &call, keys::REVISIONS).await
     }
 

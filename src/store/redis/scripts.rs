@@ -38,6 +38,8 @@ scripts! {
     ROLLOUT = "rollout.lua";
     /// Gives models their revisions.
     REVISION = "revision.lua";
+    /// Makes a tenant known.
+    TENANT = "tenant.lua";
     /// Takes or keeps a right.
     LEASE = "lease.lua";
     /// Makes a server known.

@@ -6,8 +6,11 @@
 -- Returns 1.
 -- Error SUPERSEDED when the partition has seen a later epoch, or one that is not among those
 -- before this one.
-local fence = ARGV[3]
-local last, epoch = tonumber(string.match(redis.call('GET', KEYS[1]) or '0', '^%d+')), tonumber(ARGV[1])
+local fence, seen = ARGV[3], redis.call('GET', KEYS[1])
+if seen == fence then
+  return 1
+end
+local last, epoch = tonumber(string.match(seen or '0', '^%d+')), tonumber(ARGV[1])
 local maintains = string.find(fence, ' ', 1, true)
 if last > epoch or (maintains and last ~= epoch and last > tonumber(ARGV[2])) then
   return redis.error_reply('SUPERSEDED by another epoch')

@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
 -- The revision of a model: given once, in the order in which servers first started with it.
 --
--- KEYS  1 revisions by model
--- ARGV  1 model
+-- KEYS  1 revisions by scope and model
+-- ARGV  1 scope and model
 -- Returns the revision. By the time of Redis in microseconds, so that none comes twice after a
 -- failover has lost some.
 local known = redis.call('HGET', KEYS[1], ARGV[1])
