@@ -1,0 +1,156 @@
+//! What calls cost over the wire, beside a service that does nothing with the same messages
+//! and, for a store in Redis, beside bare Redis that is sent the same commands by the same
+//! client. The server is the real one, on a fresh store; server, client and Redis share the
+//! cores, and the phases alternate so that drift of the machine cancels:
+//! `cargo bench --bench wire -- --seconds 4 --store redis`. With `--memory` instead: what a
+//! profile takes of a Redis.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+
+mod arguments;
+mod bare;
+mod bellwether;
+mod clients;
+mod events;
+mod memory;
+mod noop;
+mod phases;
+mod redis_server;
+mod report;
+
+use std::{
+    io::Write as _,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use self::{
+    arguments::Arguments,
+    bare::Ear,
+    bellwether::Bellwether,
+    clients::{CONNECTIONS, Clients, Method},
+    events::{EVENTS_PER_PROFILE, Events, PROFILES},
+    noop::Noop,
+    phases::{CALLS_IN_FLIGHT, Side, compare},
+    redis_server::RedisServer,
+    report::{print_heading, print_line},
+};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const PAGE_SIZES: [i32; 2] = [10, 50];
+const METHODS: [Method; 5] = [
+    Method::GetProfile,
+    Method::ScoreEvent,
+    Method::RankSegment {
+        page_size: PAGE_SIZES[0],
+    },
+    Method::RankSegment {
+        page_size: PAGE_SIZES[1],
+    },
+    Method::ScoreEvents,
+];
+
+#[tokio::main(worker_threads = 2)]
+async fn main() {
+    let arguments = Arguments::read();
+    if arguments.memory {
+        return memory::measure().await;
+    }
+    println!(
+        "{CALLS_IN_FLIGHT} calls in flight over {CONNECTIONS} connections; {} s for each side",
+        arguments.time.as_secs_f64()
+    );
+    if arguments.embedded {
+        measure_embedded(arguments.time).await;
+    }
+    if arguments.redis {
+        measure_redis(arguments.time).await;
+    }
+}
+
+async fn measure_embedded(time: Duration) {
+    let directory = tempfile::tempdir().unwrap();
+    let syncs = syncs_per_second(directory.path());
+    println!("\nEmbedded: this disk syncs {syncs:.0} times/s one after the other");
+    let store = directory.path().join("store");
+    let sides = Sides::begin(store.display().to_string()).await;
+    print_heading("embedded", false);
+    for method in METHODS {
+        let [noop, real] = sides.of(method);
+        let [noop, real] = compare(time, [noop, real]).await;
+        print_line(method, &noop, &real, None);
+    }
+    sides.bellwether.stop().await;
+}
+
+async fn measure_redis(time: Duration) {
+    let redis = RedisServer::start();
+    println!(
+        "\nRedis {}: without persistence, without eviction",
+        redis.info("redis_version").await
+    );
+    let sides = Sides::begin(redis.address()).await;
+    bare::copy_keys(&redis).await;
+    // Whoever overhears a Redis slows it down, so this is over before anything is measured.
+    let mut bare = Vec::new();
+    let mut ear = Ear::new(&redis).await;
+    for method in METHODS {
+        bare.push(ear.hear(&sides.real, method, &sides.events).await);
+    }
+    drop(ear);
+    print_heading("redis", true);
+    for (method, bare) in METHODS.into_iter().zip(bare) {
+        let [noop, real] = sides.of(method);
+        let [noop, real, bare] = compare(time, [noop, real, bare]).await;
+        print_line(method, &noop, &real, Some(&bare));
+    }
+    sides.bellwether.stop().await;
+}
+
+/// How often a small append to a file of its own becomes durable.
+fn syncs_per_second(directory: &Path) -> f64 {
+    let mut file = std::fs::File::create(directory.join("sync")).unwrap();
+    let started = Instant::now();
+    let mut syncs = 0;
+    while started.elapsed() < Duration::from_secs(1) {
+        file.write_all(&[7; 1024]).unwrap();
+        file.sync_data().unwrap();
+        syncs += 1;
+    }
+    f64::from(syncs) / started.elapsed().as_secs_f64()
+}
+
+/// The service that does nothing, and the real one with its profiles loaded.
+struct Sides {
+    bellwether: Bellwether,
+    events: Arc<Events>,
+    noop: Clients,
+    real: Clients,
+}
+
+impl Sides {
+    async fn begin(store: String) -> Self {
+        let bellwether = Bellwether::start(store).await;
+        let real = Clients::connect(bellwether.address).await;
+        let events = Arc::new(Events::new());
+        let loaded = Instant::now();
+        events.preload(&real.of(0)).await;
+        println!(
+            "{PROFILES} profiles of {EVENTS_PER_PROFILE} events loaded in {:.1} s",
+            loaded.elapsed().as_secs_f64(),
+        );
+        let noop = Noop::like(real.of(0), &events, &PAGE_SIZES).await;
+        Self {
+            noop: Clients::connect(noop.serve().await).await,
+            bellwether,
+            events,
+            real,
+        }
+    }
+
+    fn of(&self, method: Method) -> [Side; 2] {
+        [&self.noop, &self.real].map(|clients| clients.side(method, &self.events))
+    }
+}

@@ -1,0 +1,123 @@
+//! Callers that keep calls in flight for a time, and the turns that the sides of a
+//! comparison take, so that drift of the machine cancels.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use hdrhistogram::Histogram;
+
+use crate::clients::CONNECTIONS;
+
+pub const CALLS_IN_FLIGHT: usize = 64;
+/// How often the sides of a comparison take turns.
+const ROUNDS: u32 = 4;
+
+type Answered<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+/// One call of a caller with this number.
+pub type Call = Arc<dyn Fn(usize) -> Answered<()> + Send + Sync>;
+/// Calls of a caller with this number until then.
+pub type Stream = Arc<dyn Fn(usize, Instant) -> Answered<Latencies> + Send + Sync>;
+
+/// How long calls took, in microseconds.
+pub struct Latencies(Histogram<u64>);
+
+impl Latencies {
+    pub fn new() -> Self {
+        Self(Histogram::new(3).unwrap())
+    }
+
+    pub fn add(&mut self, other: &Self) {
+        self.0.add(&other.0).unwrap();
+    }
+
+    /// A call that began then has ended.
+    pub fn record(&mut self, called: Instant) {
+        let taken = called.elapsed().as_micros() as u64;
+        self.0.record(taken).unwrap();
+    }
+}
+
+/// What was measured on one side.
+pub struct Measured {
+    latencies: Latencies,
+    taken: Duration,
+}
+
+impl Measured {
+    fn new() -> Self {
+        Self {
+            latencies: Latencies::new(),
+            taken: Duration::ZERO,
+        }
+    }
+
+    /// Calls per second.
+    pub fn rate(&self) -> f64 {
+        self.latencies.0.len() as f64 / self.taken.as_secs_f64()
+    }
+
+    /// A quantile of the latencies in microseconds.
+    pub fn latency(&self, quantile: f64) -> u64 {
+        self.latencies.0.value_at_quantile(quantile)
+    }
+}
+
+/// What one side of a comparison does.
+#[derive(Clone)]
+pub enum Side {
+    Calls(Call),
+    Streams(Stream),
+}
+
+impl Side {
+    /// Works for a time.
+    async fn run(&self, time: Duration, measured: &mut Measured) {
+        let started = Instant::now();
+        let end = started + time;
+        let workers: Vec<Answered<Latencies>> = match self {
+            Self::Calls(call) => (0..CALLS_IN_FLIGHT)
+                .map(|caller| Box::pin(keep_calling(Arc::clone(call), caller, end)) as _)
+                .collect(),
+            Self::Streams(stream) => (0..CONNECTIONS).map(|caller| stream(caller, end)).collect(),
+        };
+        let workers: Vec<_> = workers.into_iter().map(tokio::spawn).collect();
+        for worker in workers {
+            let latencies = worker.await.unwrap();
+            measured.latencies.add(&latencies);
+        }
+        measured.taken += started.elapsed();
+    }
+}
+
+async fn keep_calling(call: Call, caller: usize, end: Instant) -> Latencies {
+    let mut latencies = Latencies::new();
+    while Instant::now() < end {
+        let called = Instant::now();
+        call(caller).await;
+        latencies.record(called);
+    }
+    latencies
+}
+
+/// Measures sides in turns, for this time each.
+pub async fn compare<const SIDES: usize>(
+    time: Duration,
+    sides: [Side; SIDES],
+) -> [Measured; SIDES] {
+    let slice = time / ROUNDS;
+    // The first slices warm up and do not count.
+    for side in &sides {
+        side.run(slice / 2, &mut Measured::new()).await;
+    }
+    let mut measured = std::array::from_fn(|_| Measured::new());
+    for _ in 0..ROUNDS {
+        for (side, measured) in sides.iter().zip(&mut measured) {
+            side.run(slice, measured).await;
+        }
+    }
+    measured
+}
