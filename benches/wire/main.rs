@@ -79,7 +79,7 @@ async fn measure_embedded(time: Duration) {
     print_heading("embedded", false);
     for method in METHODS {
         let [noop, real] = sides.of(method);
-        let [noop, real] = compare(time, [noop, real]).await;
+        let [noop, real] = compare(time, None, [noop, real]).await;
         print_line(method, &noop, &real, None);
     }
     sides.bellwether.stop().await;
@@ -103,7 +103,7 @@ async fn measure_redis(time: Duration) {
     print_heading("redis", true);
     for (method, bare) in METHODS.into_iter().zip(bare) {
         let [noop, real] = sides.of(method);
-        let [noop, real, bare] = compare(time, [noop, real, bare]).await;
+        let [noop, real, bare] = compare(time, Some(redis.process()), [noop, real, bare]).await;
         print_line(method, &noop, &real, Some(&bare));
     }
     sides.bellwether.stop().await;

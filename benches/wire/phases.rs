@@ -45,6 +45,9 @@ impl Latencies {
 pub struct Measured {
     latencies: Latencies,
     taken: Duration,
+    /// Of client and server, which are this process, and of Redis.
+    worked: Duration,
+    redis_worked: Duration,
 }
 
 impl Measured {
@@ -52,12 +55,21 @@ impl Measured {
         Self {
             latencies: Latencies::new(),
             taken: Duration::ZERO,
+            worked: Duration::ZERO,
+            redis_worked: Duration::ZERO,
         }
     }
 
     /// Calls per second.
     pub fn rate(&self) -> f64 {
         self.latencies.0.len() as f64 / self.taken.as_secs_f64()
+    }
+
+    /// How much work of the processors a call is, in microseconds: of client and server, and
+    /// of Redis. Less is changed by what else the machine does than calls per second are.
+    pub fn work(&self) -> (f64, f64) {
+        let each = |worked: Duration| worked.as_micros() as f64 / self.latencies.0.len() as f64;
+        (each(self.worked), each(self.redis_worked))
     }
 
     /// A quantile of the latencies in microseconds.
@@ -75,7 +87,14 @@ pub enum Side {
 
 impl Side {
     /// Works for a time.
-    async fn run(&self, time: Duration, measured: &mut Measured) {
+    async fn run(&self, time: Duration, redis: Option<u32>, measured: &mut Measured) {
+        let work = || {
+            (
+                processor_time(std::process::id()),
+                redis.map(processor_time),
+            )
+        };
+        let (worked, redis_worked) = work();
         let started = Instant::now();
         let end = started + time;
         let workers: Vec<Answered<Latencies>> = match self {
@@ -90,7 +109,20 @@ impl Side {
             measured.latencies.add(&latencies);
         }
         measured.taken += started.elapsed();
+        let (works, redis_works) = work();
+        measured.worked += works - worked;
+        measured.redis_worked += redis_works.unwrap_or_default() - redis_worked.unwrap_or_default();
     }
+}
+
+/// How long a process has worked: user and system time. Zero where there is no `/proc`.
+fn processor_time(process: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    // After the name in brackets, which may hold spaces, the twelfth and thirteenth fields.
+    let fields = stat.rsplit(')').next().unwrap_or_default();
+    let ticks = fields.split_whitespace().skip(11).take(2);
+    let ticks: u64 = ticks.filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+    Duration::from_millis(10 * ticks)
 }
 
 async fn keep_calling(call: Call, caller: usize, end: Instant) -> Latencies {
@@ -103,20 +135,21 @@ async fn keep_calling(call: Call, caller: usize, end: Instant) -> Latencies {
     latencies
 }
 
-/// Measures sides in turns, for this time each.
+/// Measures sides in turns, for this time each, together with the work of a Redis.
 pub async fn compare<const SIDES: usize>(
     time: Duration,
+    redis: Option<u32>,
     sides: [Side; SIDES],
 ) -> [Measured; SIDES] {
     let slice = time / ROUNDS;
     // The first slices warm up and do not count.
     for side in &sides {
-        side.run(slice / 2, &mut Measured::new()).await;
+        side.run(slice / 2, redis, &mut Measured::new()).await;
     }
     let mut measured = std::array::from_fn(|_| Measured::new());
     for _ in 0..ROUNDS {
         for (side, measured) in sides.iter().zip(&mut measured) {
-            side.run(slice, measured).await;
+            side.run(slice, redis, measured).await;
         }
     }
     measured

@@ -5,17 +5,17 @@ use crate::{clients::Method, phases::Measured};
 /// The line of names over a table.
 pub fn print_heading(store: &str, has_bare: bool) {
     print!(
-        "\n{store:<24} {:>9} {:>8} {:>8} {:>8}",
+        "\n{store:<23} {:>8} {:>7} {:>7} {:>7}",
         "no-op/s", "real/s", "p50 us", "p99 us"
     );
     if has_bare {
-        print!(" {:>8} {:>8}", "bare/s", "p50 us");
+        print!(" {:>7} {:>7}", "bare/s", "p50 us");
     }
     print!(" {:>8}", "of no-op");
     if has_bare {
         print!(" {:>8} {:>8}", "of bare", "of both");
     }
-    println!();
+    println!("   processor us per call (+ Redis)");
 }
 
 /// A line. The last of its ratios compares with a call that costs what the no-op call and the
@@ -23,7 +23,7 @@ pub fn print_heading(store: &str, has_bare: bool) {
 pub fn print_line(method: Method, noop: &Measured, real: &Measured, bare: Option<&Measured>) {
     let rate = |measured: &Measured| measured.rate() * method.events() as f64;
     print!(
-        "{:<24} {:>9.0} {:>8.0} {:>8} {:>8}",
+        "{:<23} {:>8.0} {:>7.0} {:>7} {:>7}",
         method.name(),
         rate(noop),
         rate(real),
@@ -31,7 +31,7 @@ pub fn print_line(method: Method, noop: &Measured, real: &Measured, bare: Option
         real.latency(0.99)
     );
     if let Some(bare) = bare {
-        print!(" {:>8.0} {:>8}", rate(bare), bare.latency(0.5));
+        print!(" {:>7.0} {:>7}", rate(bare), bare.latency(0.5));
     }
     print!(" {:>8.2}", real.rate() / noop.rate());
     if let Some(bare) = bare {
@@ -42,5 +42,16 @@ pub fn print_line(method: Method, noop: &Measured, real: &Measured, bare: Option
             real.rate() / both
         );
     }
+    print!("   no-op {:.0}, real {}", noop.work().0, work_of(real));
+    if let Some(bare) = bare {
+        print!(", bare {}", work_of(bare));
+    }
     println!();
+}
+
+fn work_of(measured: &Measured) -> String {
+    match measured.work() {
+        (own, 0.0) => format!("{own:.0}"),
+        (own, redis) => format!("{own:.0} + {redis:.0}"),
+    }
 }
