@@ -229,7 +229,7 @@ impl Replay {
         let mut versions = HashMap::new();
         for step in &self.calls[number % self.calls.len()] {
             let sent = step.iter().enumerate().map(|(place, command)| {
-                let version = ((number as u64) << 16 | place as u64).to_be_bytes();
+                let version = (((number as u64) << 16) | place as u64).to_be_bytes();
                 let packed = packed(command, &versions, &version);
                 let mut connection = self.connection.clone();
                 async move { connection.send_packed_command(&packed).await.unwrap() }
