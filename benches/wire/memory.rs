@@ -7,7 +7,7 @@ use bellwether::{
         RankChange, RankKey, RankName, Record, Tenant, Timestamp, apply,
     },
     store::{
-        Commit, Committed, Rollout, Store as _, Version, codec,
+        Commit, Committed, Edition, Rollout, Store as _, Version, codec,
         redis::{Redis, RedisAddress, RedisSettings},
     },
 };
@@ -98,8 +98,11 @@ async fn measure_with(record: &Record, ranks: usize) {
 
 async fn fill(store: &Redis, record: &Record, ranks: usize) {
     let tenant = Tenant::new("").unwrap();
-    let rollout = Rollout::begin(Fingerprint(1));
-    let edition = rollout.active.or(rollout.candidate).unwrap();
+    let edition = Edition {
+        number: 1,
+        model: Fingerprint(1),
+    };
+    let rollout = Rollout::begin(edition, 0);
     let names: Vec<RankName> = (0..ranks)
         .map(|number| RankName::new(format!("score:rank-{number}")))
         .collect();
