@@ -31,10 +31,10 @@ fix: cargo ## Format, and apply what clippy can mend by itself
 	cargo fmt
 	cargo clippy --locked --all-targets --fix --allow-dirty --allow-staged
 
-test-clients: binary python ## Drive a real server with a Python client made from the proto
+test-clients: binary python redis ## Drive a real server with a Python client made from the proto
 	BELLWETHER_BINARY=$(BINARY) .venv/bin/python -m pytest tests/clients
 
-test-data: data binary python ## Compare replays of real data with a recomputation: DATA=directory
+test-data: data binary python redis ## Compare replays of real data with a recomputation: DATA=directory
 	BELLWETHER_BINARY=$(BINARY) BELLWETHER_DATA=$(abspath $(DATA)) .venv/bin/python -m pytest tests/data
 
 check-manifests: binary python kubectl ## Render and check the deployment of k8s/; no cluster

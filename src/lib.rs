@@ -6,9 +6,10 @@
 //!                   scoring    pure: what an event does to a record, and what a record means
 //!                      ▲
 //!           limits   proto     bounds of the shell; what build.rs generates
-//!           config   telemetry
 //!                      ▲
-//!                    store     records and ranks; interprets nothing
+//!                    store     records, ranks and models, embedded or in Redis; interprets nothing
+//!                      ▲
+//!           config   telemetry
 //!                      ▲
 //!                   service    load, apply, commit; stamps arrivals
 //!                      ▲
