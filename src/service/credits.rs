@@ -9,7 +9,7 @@ use super::{
     ServiceError, Shell,
     lanes::Round,
     lineup::Lineup,
-    round::{Draft, MAX_ATTEMPTS, begin},
+    round::{Draft, begin},
     write::dropped,
 };
 use crate::{
@@ -17,19 +17,22 @@ use crate::{
     store::{Committed, Store, StoreError, Stored},
 };
 
-/// A credit for one author.
+/// A credit for one author. Its answer is whether it is durable now; not when another writer
+/// of the author was faster.
 pub(super) struct CreditWork {
     credit: Credit,
-    answer: oneshot::Sender<Result<(), ServiceError>>,
+    answer: oneshot::Sender<Result<bool, ServiceError>>,
 }
 
 impl<S: Store> Shell<S> {
-    /// Commits groups of credits; one result for each group.
+    /// Commits groups of credits; for each group whether all of it is durable. A race that is
+    /// lost is not run again here, because meanwhile another server may have counted the events
+    /// that the credits come from, and the authors may have forgotten the credits.
     pub(super) async fn credit_others(
         self: &Arc<Self>,
         tenant: &Tenant,
         groups: Vec<Vec<Credit>>,
-    ) -> Vec<Result<(), ServiceError>> {
+    ) -> Vec<Result<bool, ServiceError>> {
         let mut work = Vec::new();
         let mut pending = Vec::with_capacity(groups.len());
         for group in groups {
@@ -44,10 +47,10 @@ impl<S: Store> Shell<S> {
         self.run_credits(tenant, work);
         let mut results = Vec::with_capacity(pending.len());
         for receivers in pending {
-            let mut result = Ok(());
+            let mut result = Ok(true);
             for receiver in receivers {
                 let credited = receiver.await.unwrap_or_else(|_| Err(dropped()));
-                result = result.and(credited);
+                result = result.and_then(|all| Ok(all && credited?));
             }
             results.push(result);
         }
@@ -72,55 +75,45 @@ impl<S: Store> Shell<S> {
     }
 
     /// Does a round of credits.
-    async fn credit(&self, tenant: &Tenant, mut round: Round<CreditWork>) {
-        for _ in 0..MAX_ATTEMPTS {
-            let lineup = match self.lineup_for_writing(tenant).await {
-                Ok(lineup) => lineup,
-                Err(error) => return tell_round(round, &error),
-            };
-            let loaded = self.load(tenant, &round).await;
-            let mut commits = Vec::with_capacity(round.len());
-            let mut drafts = Vec::with_capacity(round.len());
-            for ((profile_id, work), loaded) in round.into_iter().zip(loaded) {
-                let draft = match loaded {
-                    Ok(stored) => draft_credits(&lineup, &profile_id, stored, work),
-                    Err(error) => {
-                        tell_credited(work, &Err(error.into()));
-                        continue;
-                    }
-                };
-                if !draft.outcome.changed {
-                    tell_credited(draft.work, &Ok(()));
+    async fn credit(&self, tenant: &Tenant, round: Round<CreditWork>) {
+        let lineup = match self.lineup_for_writing(tenant).await {
+            Ok(lineup) => lineup,
+            Err(error) => return tell_round(round, &error),
+        };
+        let loaded = self.load(tenant, &round).await;
+        let mut commits = Vec::with_capacity(round.len());
+        let mut waiting = Vec::with_capacity(round.len());
+        for ((profile_id, work), loaded) in round.into_iter().zip(loaded) {
+            let draft = match loaded {
+                Ok(stored) => draft_credits(&lineup, &profile_id, stored, work),
+                Err(error) => {
+                    tell_credited(work, &Err(error.into()));
                     continue;
                 }
-                match draft.into_commit(&lineup) {
-                    Ok((commit, work)) => {
-                        commits.push(commit);
-                        drafts.push((profile_id, work));
-                    }
-                    Err((error, work)) => tell_credited(work, &Err(error.into())),
+            };
+            if !draft.outcome.changed {
+                tell_credited(draft.work, &Ok(true));
+                continue;
+            }
+            match draft.into_commit(&lineup) {
+                Ok((commit, work)) => {
+                    commits.push(commit);
+                    waiting.push(work);
                 }
-            }
-            round = Vec::new();
-            if commits.is_empty() {
-                return;
-            }
-            let results = self.commit(tenant, &lineup, commits).await;
-            for ((profile_id, work), result) in drafts.into_iter().zip(results) {
-                match result {
-                    Ok(Committed::Written) => tell_credited(work, &Ok(())),
-                    Ok(Committed::Conflict) | Err(StoreError::Superseded) => {
-                        round.push((profile_id, work));
-                    }
-                    Err(error) => tell_credited(work, &Err(error.into())),
-                }
-            }
-            if round.is_empty() {
-                return;
+                Err((error, work)) => tell_credited(work, &Err(error.into())),
             }
         }
-        for (profile_id, work) in round {
-            tell_credited(work, &Err(ServiceError::Contended(profile_id.to_string())));
+        if commits.is_empty() {
+            return;
+        }
+        let results = self.commit(tenant, &lineup, commits).await;
+        for (work, result) in waiting.into_iter().zip(results) {
+            let told = match result {
+                Ok(Committed::Written) => Ok(true),
+                Ok(Committed::Conflict) | Err(StoreError::Superseded) => Ok(false),
+                Err(error) => Err(error.into()),
+            };
+            tell_credited(work, &told);
         }
     }
 }
@@ -146,7 +139,7 @@ fn draft_credits(
     }
 }
 
-fn tell_credited(work: Vec<CreditWork>, result: &Result<(), ServiceError>) {
+fn tell_credited(work: Vec<CreditWork>, result: &Result<bool, ServiceError>) {
     for CreditWork { answer, .. } in work {
         drop(answer.send(result.clone()));
     }

@@ -1,7 +1,7 @@
 //! A round of work: records loaded, all their work applied, effects on others first, then the
 //! records themselves, each in one commit.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use super::{
     ServiceError, Shell,
@@ -19,7 +19,7 @@ use crate::{
 
 /// How often a conflict is retried: with two writers of one record in a process, and a few
 /// processes, losing this often means that something is wrong.
-pub(super) const MAX_ATTEMPTS: usize = 32;
+const MAX_ATTEMPTS: usize = 32;
 /// Pieces of work that one commit of a profile folds.
 const MAX_FOLDED: usize = 64;
 
@@ -170,12 +170,13 @@ impl<S: Store> Shell<S> {
             }
         };
         let mut credited = HashSet::new();
-        for _ in 0..MAX_ATTEMPTS {
-            let credited_drafts = self.credit_authors(tenant, drafts, &mut credited).await;
-            let again = self.commit_drafts(tenant, &lineup, credited_drafts).await;
+        for attempt in 0..MAX_ATTEMPTS {
+            let (settled, mut again) = self.credit_authors(tenant, drafts, &mut credited).await;
+            again.extend(self.commit_drafts(tenant, &lineup, settled).await);
             if again.is_empty() {
                 return;
             }
+            self.give_way(attempt).await;
             lineup = match self.lineup_for_writing(tenant).await {
                 Ok(lineup) => lineup,
                 Err(error) => return refuse_round(again, &error),
@@ -188,6 +189,15 @@ impl<S: Store> Shell<S> {
                 &ServiceError::Contended(draft.profile_id.to_string()),
             );
         }
+    }
+
+    /// Waits a little before work is done again, longer each time and not as long as other
+    /// servers do, so that one of them gets ahead.
+    async fn give_way(&self, attempt: usize) {
+        let attempt = u32::try_from(attempt.min(5)).unwrap_or_default();
+        let share = u64::from(self.server.rotate_left(7 * attempt) as u8);
+        let microseconds = (share << attempt) * 4;
+        tokio::time::sleep(Duration::from_micros(microseconds)).await;
     }
 
     /// Room that the credits of drafts take.
@@ -248,30 +258,36 @@ impl<S: Store> Shell<S> {
         (draft, answers)
     }
 
-    /// Commits the effects of drafts on others, and drops the drafts whose effects could not
-    /// be committed.
+    /// Commits the effects of drafts on others. Returns the drafts whose effects are durable, and
+    /// what has to be done again because another writer of an author was faster; refuses the
+    /// drafts whose effects could not be committed.
     async fn credit_authors(
         self: &Arc<Self>,
         tenant: &Tenant,
         drafts: Drafts,
         credited: &mut HashSet<IdHash>,
-    ) -> Drafts {
+    ) -> (Drafts, Round<Work>) {
         let credits = drafts.iter().map(|(draft, _)| {
-            let new = draft.outcome.credits.iter();
-            new.filter(|credit| credited.insert(credit.id))
+            let all = draft.outcome.credits.iter();
+            all.filter(|credit| !credited.contains(&credit.id))
                 .cloned()
                 .collect()
         });
         let credits: Vec<Vec<Credit>> = credits.collect();
         let results = self.credit_others(tenant, credits).await;
         let mut settled = Vec::with_capacity(drafts.len());
+        let mut again = Vec::new();
         for ((draft, answers), result) in drafts.into_iter().zip(results) {
             match result {
-                Ok(()) => settled.push((draft, answers)),
+                Ok(true) => {
+                    credited.extend(draft.outcome.credits.iter().map(|credit| credit.id));
+                    settled.push((draft, answers));
+                }
+                Ok(false) => again.push((draft.profile_id, draft.work)),
                 Err(error) => refuse(draft.work, &error),
             }
         }
-        settled
+        (settled, again)
     }
 
     /// Commits drafts and answers their callers. Returns what has to be done again.
