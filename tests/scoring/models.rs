@@ -323,7 +323,7 @@ fn a_calibration_is_one_monotone_curve_within_zero_and_one() {
             ("16:34", "must rise all the way or fall all the way"),
             ("18:24", "must be a number from 0 to 1"),
             ("20:20", "a list of points and probabilities"),
-            ("22:35", "gives everybody the same probability"),
+            ("22:36", "gives everybody the same probability"),
             ("24:12", "lacks \"midpoint\""),
             ("24:12", "lacks \"slope\""),
             ("24:14", "did you mean \"midpoint\"?"),
@@ -340,10 +340,9 @@ fn a_calibration_is_one_monotone_curve_within_zero_and_one() {
 #[test]
 fn what_identity_is_made_of_cannot_read_it_and_nothing_bounds_what_is_not_there() {
     check(
-        "[[identity]]\nname = \"a\"\nwhen = 'identity.confidence > 0.5'\nconfidence = 1.5\n[[identity]]\nname = \"a\"\nwhen = 'event.type == \"x\"'\nconfidence = 'scores.interest'\n[[identity]]\nname = \"b\"\n[[stages]]\nname = \"s\"\nwhen = 'identity.sureness > 1 || has(identity.confidence)'\n",
+        "[[identity]]\nname = \"a\"\nwhen = 'identity.confidence > 0.5'\nconfidence = 0.5\n[[identity]]\nname = \"a\"\nwhen = 'event.type == \"x\"'\nconfidence = 'scores.interest'\n[[identity]]\nname = \"b\"\nconfidence = 1.5\n[[stages]]\nname = \"s\"\nwhen = 'identity.sureness > 1 || has(identity.confidence)'\n",
         &[
             ("8:9", "reads the confidence that it is a part of"),
-            ("9:14", "above 0 and at most 1"),
             ("11:8", "two identity rules called \"a\""),
             ("12:9", "reads the event"),
             ("13:15", "reads what fades with time"),
@@ -353,7 +352,7 @@ fn what_identity_is_made_of_cannot_read_it_and_nothing_bounds_what_is_not_there(
                 "18:9",
                 "has no identity.sureness; write identity.confidence",
             ),
-            ("18:42", "is always there"),
+            ("19:38", "is always there"),
         ],
     );
     check(
