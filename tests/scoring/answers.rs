@@ -261,6 +261,38 @@ fn an_attribute_rule_counts_its_value() {
     assert_eq!((term.count, term.weight, term.points), (3.5, 2.0, 7.0));
 }
 
+#[test]
+fn an_event_type_that_a_value_or_a_confidence_asks_for_is_remembered_among_many() {
+    let model = model(
+        r#"
+[scores.fit]
+[[attributes]]
+name = "a"
+when = 'true'
+value = 'seen("rare") ? 3 : 1'
+points = { fit = 1 }
+[[identity]]
+name = "b"
+when = 'true'
+confidence = 'seen("odd") ? 0.5 : 0'
+"#,
+    );
+    let mut events: Vec<_> = (0..100)
+        .map(|number| {
+            (
+                at(number),
+                event(&number.to_string(), &format!("type-{number}")),
+            )
+        })
+        .collect();
+    events.push((at(100), event("rare", "rare")));
+    events.push((at(101), event("odd", "odd")));
+    let (record, _) = replay(&model, &events);
+    let profile = view(&model, &record, at(101));
+    assert_eq!(score(&profile, "fit").points, 3.0);
+    assert_eq!(profile.identity_confidence, Some(0.5));
+}
+
 const IDENTITY: &str = r#"
 [scores.fit]
 base = 2
