@@ -23,7 +23,7 @@ pub use apply::{Context, EventOutcome, Judgement, Outcome, StageChange, apply};
 pub use attributes::{AttributeMistake, AttributeValue, Attributes, check as check_attributes};
 pub use event::{Credit, Event};
 pub use explain::{Detail, InfluenceQuestion, explain, influencer};
-pub use identity::{IdHash, ProfileId, Tenant, is_identifier};
+pub use identity::{IdHash, ProfileId, Subject, Tenant, is_identifier};
 pub use influence::influence_probability;
 pub use model::{Fingerprint, Mistake, Model};
 pub use profile::{Contribution, Influencer, Profile, Score, TopicInterest};

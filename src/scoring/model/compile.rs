@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    Evaluator, Expression, Influence, Model, Rank, Rule, Score, Signal, Slot, Stage, Term, Topics,
+    Accounts, Evaluator, Expression, Influence, Model, QuarantineRule, Rank, Rule, Score, Signal, Slot, Stage, Term, Topics,
     Value,
     condition::{self, Scope},
     file::{self, ModelFile, SignalTable, SignalValue},
@@ -17,9 +17,9 @@ use super::{
     table::{Placed, Points},
 };
 use crate::scoring::{
-    HalfLife, RankName, Slope,
+    HalfLife, RankName, Slope, Subject,
     limits::{
-        MAX_KEYWORDS, MAX_MODEL_BYTES, MAX_RULES, MAX_SCORES, MAX_SEGMENTS, MAX_STAGES, MAX_TOPICS,
+        MAX_KEYWORDS, MAX_MODEL_BYTES, MAX_QUARANTINE_RULES, MAX_RULES, MAX_SCORES, MAX_SEGMENTS, MAX_STAGES, MAX_TOPICS,
         MAX_TYPE_BYTES,
     },
 };
@@ -95,6 +95,11 @@ impl Compiler<'_> {
             ("stages", file.stages.len(), MAX_STAGES),
             ("segments", file.segments.len(), MAX_SEGMENTS),
             ("topics", file.topics.len(), MAX_TOPICS),
+            (
+                "quarantine rules",
+                file.quarantine.len(),
+                MAX_QUARANTINE_RULES,
+            ),
             ("keywords in one topic", keywords.unwrap_or(0), MAX_KEYWORDS),
         ];
         for (what, count, most) in counted {
@@ -117,6 +122,10 @@ impl Compiler<'_> {
         self.check_unique("stage", file.stages.iter().map(|stage| &stage.name));
         self.check_unique("segment", file.segments.iter().map(|segment| &segment.name));
         self.check_unique("topic", file.topics.iter().map(|topic| &topic.name));
+        self.check_unique(
+            "quarantine rule",
+            file.quarantine.iter().map(|rule| &rule.name),
+        );
     }
 
     fn check_unique<'a>(&mut self, what: &str, names: impl Iterator<Item = &'a Placed<String>>) {
@@ -153,7 +162,7 @@ impl Compiler<'_> {
         position
     }
 
-    fn expression(&mut self, text: &Placed<String>, scope: Scope) -> Option<Expression> {
+    pub(super) fn expression(&mut self, text: &Placed<String>, scope: Scope) -> Option<Expression> {
         let scores: Vec<&str> = self.score_names.iter().map(String::as_str).collect();
         let stages: Vec<&str> = self.stage_names.iter().map(String::as_str).collect();
         match condition::compile(&text.value, scope, &scores, &stages) {
@@ -205,6 +214,7 @@ impl Compiler<'_> {
         let slots = self.slots(file);
         let (signals, signals_by_type) = self.signals(file, &slots, &mut scores);
         let rules = self.rules(file, &mut scores);
+        let quarantine = self.quarantine(file);
         let segments = self.segments(file, &scores, &mut ranks);
         let (stage_conditions, ladders) = self.ladders(file);
         let topics = self.topics(file)?;
@@ -235,6 +245,7 @@ impl Compiler<'_> {
                 .flat_map(|condition| condition.seen_types().to_vec()),
         );
         named_types.extend(signals.iter().flat_map(Signal::seen_types));
+        named_types.extend(quarantine.iter().flat_map(QuarantineRule::named_types));
         for event_type in &named_types {
             if event_type.len() > MAX_TYPE_BYTES {
                 let message =
@@ -267,6 +278,10 @@ impl Compiler<'_> {
             topics,
             interests_half_life,
             influence,
+            accounts: file.accounts.as_ref().map(|accounts| Accounts {
+                attribute: accounts.attribute.clone(),
+            }),
+            quarantine,
             named_types: named_types.into_iter().collect(),
         })
     }
@@ -284,6 +299,7 @@ impl Compiler<'_> {
             let slope = Slope(table.half_life.into_iter().collect());
             ranks.push(Rank {
                 name: RankName::new(format!("score:{}", table.name.value)),
+                of: Subject::Person,
                 condition: None,
                 scores: vec![position],
                 slope: slope.clone(),
@@ -296,7 +312,20 @@ impl Compiler<'_> {
                 rule_points: Vec::new(),
                 slope,
                 rank: position,
+                account_rank: None,
             });
+        }
+        if file.accounts.is_some() {
+            for (position, score) in scores.iter_mut().enumerate() {
+                score.account_rank = Some(ranks.len());
+                ranks.push(Rank {
+                    name: RankName::new(format!("account:score:{}", score.name)),
+                    of: Subject::Account,
+                    condition: None,
+                    scores: vec![position],
+                    slope: score.slope.clone(),
+                });
+            }
         }
         scores
     }

@@ -5,11 +5,12 @@ use toml::de::DeTable;
 
 use super::{
     Fingerprint,
+    effects::{AccountsTable, QuarantineTable, read_accounts, read_quarantine, read_subject},
     mistake::Mistakes,
     table::{Placed, Points, Table},
 };
 use crate::scoring::{
-    HalfLife,
+    HalfLife, Subject,
     limits::{MAX_COOLDOWN, MAX_NAME_BYTES, MAX_POINTS, MAX_TAG_BYTES, MAX_VALUE, NOISE_FLOOR},
 };
 
@@ -24,6 +25,8 @@ pub(super) struct ModelFile {
     pub topics: Vec<TopicTable>,
     pub interests_half_life: Option<HalfLife>,
     pub influence: Option<InfluenceTable>,
+    pub accounts: Option<AccountsTable>,
+    pub quarantine: Vec<QuarantineTable>,
 }
 
 #[derive(Debug)]
@@ -67,6 +70,7 @@ pub(super) struct StageTable {
 #[derive(Debug)]
 pub(super) struct SegmentTable {
     pub name: Placed<String>,
+    pub of: Placed<Subject>,
     pub when: Option<Placed<String>>,
     pub rank_by: Vec<Placed<String>>,
     pub min: Option<f64>,
@@ -112,6 +116,8 @@ pub(super) fn read(source: &str, mistakes: &mut Mistakes<'_>) -> Option<ModelFil
         .table("interests", |table| table.half_life("half_life"))
         .flatten();
     file.influence = root.table("influence", read_influence).flatten();
+    file.accounts = root.table("accounts", read_accounts);
+    file.quarantine = root.tables("quarantine", read_quarantine);
     root.finish();
     Some(file)
 }
@@ -196,6 +202,7 @@ fn read_stage(table: &mut Table<'_, '_, '_>) -> Option<StageTable> {
 
 fn read_segment(table: &mut Table<'_, '_, '_>) -> Option<SegmentTable> {
     let name = table.required_name();
+    let of = read_subject(table);
     let when = table.condition("when");
     let rank_by = table.strings(
         "rank_by",
@@ -205,6 +212,7 @@ fn read_segment(table: &mut Table<'_, '_, '_>) -> Option<SegmentTable> {
     let max = table.number("max", NOISE_FLOOR, f64::MAX);
     Some(SegmentTable {
         name: name?,
+        of: of?,
         when,
         rank_by,
         min: min.map(|min| min.value),
