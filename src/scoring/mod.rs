@@ -2,11 +2,12 @@
 //! handed to it; it knows no store, no network and no clock.
 //!
 //! In reading order: an [`Event`] meets the [`Record`] of its profile under a [`Model`] in
-//! `apply`; `standing` says where the record stands; `rank` turns that into keys that no
+//! `apply`, and `counting` adds what it counts; `standing` says where the record stands; `rank` turns that into keys that no
 //! clock changes; `influence` credits authors; `explain` says it all to callers.
 
 mod apply;
 mod attributes;
+mod counting;
 mod event;
 mod explain;
 mod identity;

@@ -254,13 +254,13 @@ fn evaluate_conditions(model: &Model, record: &Record) -> Vec<bool> {
         .collect()
 }
 
-/// The counts of the model's slots; both sides are in one order.
+/// The counts of the model's slots, over all keys; both sides are in one order.
 fn collect_counts(model: &Model, record: &Record, counts: &mut Vec<(usize, f64)>) {
     counts.clear();
     let mut next = 0;
     for group in &record.counts {
-        for count in &group.counts {
-            let wanted = (group.half_life, count.signal.as_str());
+        for same_signal in group.counts.chunk_by(|a, b| a.signal == b.signal) {
+            let wanted = (group.half_life, same_signal[0].signal.as_str());
             let slots = &model.slots[next..];
             // Neighbours in a record are often neighbours in the model.
             let found = match slots.first() {
@@ -269,7 +269,8 @@ fn collect_counts(model: &Model, record: &Record, counts: &mut Vec<(usize, f64)>
             };
             next += match found {
                 Ok(position) => {
-                    counts.push((next + position, count.value));
+                    let value = same_signal.iter().map(|count| count.value).sum();
+                    counts.push((next + position, value));
                     position + 1
                 }
                 Err(position) => position,

@@ -19,8 +19,8 @@ use super::{
 use crate::scoring::{
     HalfLife, RankName, Slope, Subject,
     limits::{
-        MAX_KEYWORDS, MAX_MODEL_BYTES, MAX_QUARANTINE_RULES, MAX_RULES, MAX_SCORES, MAX_SEGMENTS, MAX_STAGES, MAX_TOPICS,
-        MAX_TYPE_BYTES,
+        DEFAULT_KEYS, MAX_KEYS, MAX_KEYWORDS, MAX_MODEL_BYTES, MAX_QUARANTINE_RULES, MAX_RULES,
+        MAX_SCORES, MAX_SEGMENTS, MAX_STAGES, MAX_TOPICS, MAX_TYPE_BYTES,
     },
 };
 
@@ -402,14 +402,36 @@ impl Compiler<'_> {
                 Value::Expression(self.expression(text, Scope::Event)?)
             }
         };
+        let per = match &table.per {
+            Some(text) => Some(self.expression(text, Scope::Event)?),
+            None => None,
+        };
+        let max_keys = self.max_keys(table);
         Some(Signal {
             name: table.name.value.clone(),
             when,
             value,
+            per,
+            max_keys,
             limit: table.limit,
             cooldown_nanos: table.cooldown_nanos,
             slots,
         })
+    }
+
+    fn max_keys(&mut self, table: &SignalTable) -> usize {
+        let Some(keys) = &table.keys else {
+            return DEFAULT_KEYS;
+        };
+        if table.per.is_none() {
+            let message = "\"keys\" is how many keys of \"per\" are kept; write what to count by, such as per = 'event.tags', or leave \"keys\" out";
+            self.mistakes.add(keys.place.clone(), message);
+        }
+        if keys.value.fract() != 0.0 {
+            let message = format!("\"keys\" must be a whole number from 1 to {MAX_KEYS}");
+            self.mistakes.add(keys.place.clone(), message);
+        }
+        keys.value as usize
     }
 
     fn rules(&mut self, file: &ModelFile, scores: &mut [Score]) -> Vec<Rule> {

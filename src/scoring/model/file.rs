@@ -11,7 +11,9 @@ use super::{
 };
 use crate::scoring::{
     HalfLife, Subject,
-    limits::{MAX_COOLDOWN, MAX_NAME_BYTES, MAX_POINTS, MAX_TAG_BYTES, MAX_VALUE, NOISE_FLOOR},
+    limits::{
+        MAX_COOLDOWN, MAX_KEYS, MAX_NAME_BYTES, MAX_POINTS, MAX_TAG_BYTES, MAX_VALUE, NOISE_FLOOR,
+    },
 };
 
 #[derive(Debug, Default)]
@@ -42,6 +44,8 @@ pub(super) struct SignalTable {
     pub on: Vec<String>,
     pub when: Option<Placed<String>>,
     pub value: SignalValue,
+    pub per: Option<Placed<String>>,
+    pub keys: Option<Placed<f64>>,
     pub limit: Option<f64>,
     pub cooldown_nanos: Option<i64>,
     pub points: Points,
@@ -146,6 +150,8 @@ fn read_signal(table: &mut Table<'_, '_, '_>) -> Option<SignalTable> {
             .map(|number| SignalValue::Number(number.value)),
     };
     let when = table.condition("when");
+    let per = table.condition("per");
+    let keys = table.number("keys", 1.0, MAX_KEYS as f64);
     let limit = table.number("limit", f64::MIN_POSITIVE, MAX_POINTS);
     let cooldown = table.duration("cooldown", 1, MAX_COOLDOWN.as_nanos() as i64);
     let points = table.points("points");
@@ -160,6 +166,8 @@ fn read_signal(table: &mut Table<'_, '_, '_>) -> Option<SignalTable> {
         on: on.into_iter().map(|on| on.value).collect(),
         when,
         value: value?,
+        per,
+        keys,
         limit: limit.map(|limit| limit.value),
         cooldown_nanos: cooldown.map(|cooldown| cooldown.value),
         points,
