@@ -4,6 +4,7 @@
 mod answers;
 mod counting;
 mod influence;
+mod keys;
 mod models;
 mod properties;
 mod topics;
