@@ -354,7 +354,7 @@ fn pieces_of_evidence_of_an_identity_add_up_and_everything_else_may_read_it() {
     assert_eq!(half.stage.as_deref(), Some("known"));
     assert_eq!(half.segments, [""; 0]);
 
-    let mut record = stating(&[crm.clone()]);
+    let mut record = stating(std::slice::from_ref(&crm));
     record.seen_types.push(bellwether::scoring::SeenType {
         name: "purchase".to_owned(),
         count: 1,
@@ -622,6 +622,50 @@ fn a_count_by_key_is_told_key_by_key_and_capped_when_one_of_them_is() {
     let record = with(vec![part("go", 1.0), part("rust", 3.0 * (1.0 - 1e-12))]);
     let profile = view(&model, &record, at(0));
     assert!(score(&profile, "interest").contributions[0].is_capped);
+}
+
+#[test]
+fn a_signal_that_is_counted_by_key_is_explained_by_what_its_events_counted() {
+    let model = model(
+        r#"
+[scores.interest]
+half_life = "7d"
+[[signals]]
+name = "viewed"
+on = "view"
+per = 'event.tags'
+limit = 2
+points = { interest = 3 }
+"#,
+    );
+    let viewing = |id: &str, day: i64, tags: &[&str]| {
+        let mut event = event(id, "view");
+        event.tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
+        (at(day * DAY), event)
+    };
+    let mut events = vec![viewing("1", 0, &["go", "rust"]), viewing("2", 7, &["rust"])];
+    let explained = |events: &[(Timestamp, bellwether::scoring::Event)]| {
+        let (record, _) = replay(&model, events);
+        let profile = view(&model, &record, at(7 * DAY));
+        let mut terms = score(&profile, "interest").contributions.clone();
+        assert_eq!(terms.len(), 1);
+        terms.remove(0)
+    };
+    let term = explained(&events);
+    let keys: Vec<_> = term
+        .keys
+        .iter()
+        .map(|part| (part.key.as_str(), part.count))
+        .collect();
+    assert_eq!(keys, [("rust", 1.5), ("go", 0.5)]);
+    assert_eq!((term.count, term.points, term.is_capped), (2.0, 6.0, false));
+    events.push(viewing("3", 7, &["rust"]));
+    let term = explained(&events);
+    assert_eq!(
+        (term.count, term.is_capped),
+        (2.5, true),
+        "rust is at its limit, go is not"
+    );
 }
 
 #[test]
