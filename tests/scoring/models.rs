@@ -347,9 +347,9 @@ fn what_identity_is_made_of_cannot_read_it_and_nothing_bounds_what_is_not_there(
             ("12:9", "reads the event"),
             ("13:15", "reads what fades with time"),
             ("14:1", "lacks \"when\""),
-            ("14:1", "lacks \"confidence\""),
+            ("16:14", "above 0 and at most 1"),
             (
-                "18:9",
+                "19:9",
                 "has no identity.sureness; write identity.confidence",
             ),
             ("19:38", "is always there"),
