@@ -3,10 +3,12 @@
 //!
 //! In reading order: an [`Event`] meets the [`Record`] of its profile under a [`Model`] in
 //! `apply`; `standing` says where the record stands; `rank` turns that into keys that no
-//! clock changes; `influence` credits authors; `explain` says it all to callers.
+//! clock changes; `influence` credits authors; `explain` says it all to
+//! callers, and `compare` what another model would say.
 
 mod apply;
 mod attributes;
+mod compare;
 mod event;
 mod explain;
 mod identity;
@@ -21,11 +23,14 @@ mod timestamp;
 
 pub use apply::{Context, EventOutcome, Judgement, Outcome, StageChange, apply};
 pub use attributes::{AttributeMistake, AttributeValue, Attributes, check as check_attributes};
+pub use compare::{
+    Comparison, ComparisonReport, Mover, ScoreMoves, SegmentMoves, StageFlow,
+};
 pub use event::{Credit, Event};
 pub use explain::{Detail, InfluenceQuestion, explain, influencer};
 pub use identity::{IdHash, ProfileId, Tenant, is_identifier};
 pub use influence::influence_probability;
-pub use model::{Fingerprint, Mistake, Model};
+pub use model::{ActsOn, Fingerprint, Mistake, Model, ModelChange, model_changes};
 pub use profile::{Contribution, Influencer, Profile, Score, TopicInterest};
 pub use rank::{KeyRange, RankChange, RankKey, RankName, Slope};
 pub use record::{CountGroup, EventMemory, InfluenceCell, NamedCount, Recollection, Record, Touch};
