@@ -13,7 +13,8 @@ pub use models::{
 };
 pub use pages::{influencer_query, segment_query};
 pub use requests::{
-    batch_get_profiles, event, get_funnel, get_profile, score_event, score_events, update_profile,
+    batch_get_profiles, event, get_funnel, get_profile, score_event, score_events, timestamp_of,
+    update_profile,
 };
 pub use responses::{
     funnel, influencer_page, profile, profiles, result_of_event, scored, segment_page,
