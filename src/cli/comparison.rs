@@ -159,7 +159,11 @@ mod tests {
             profiles,
         };
         let text = flows(
-            &[flow("", "", 7), flow("", "lead", 2), flow("lead", "buyer", 1)],
+            &[
+                flow("", "", 7),
+                flow("", "lead", 2),
+                flow("lead", "buyer", 1),
+            ],
             &["lead", "buyer"],
         );
         let lines: Vec<Vec<&str>> = text

@@ -6,9 +6,7 @@ use pbjson_types::Timestamp;
 
 use super::{check, comparison, connection::Asking, failure::Failure, instant, offline, output};
 use crate::{
-    proto::v1::{
-        CompareModelsRequest, ComparisonReport, compare_models_response::Message,
-    },
+    proto::v1::{CompareModelsRequest, ComparisonReport, compare_models_response::Message},
     scoring::Model,
 };
 

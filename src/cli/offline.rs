@@ -46,11 +46,7 @@ impl Side {
         }
     }
 
-    fn judge(
-        &mut self,
-        profile_id: &ProfileId,
-        work: impl FnOnce(&mut Judgement<'_>),
-    ) -> Outcome {
+    fn judge(&mut self, profile_id: &ProfileId, work: impl FnOnce(&mut Judgement<'_>)) -> Outcome {
         let stored = self.records.remove(profile_id);
         let mut judgement = match stored {
             Some(record) => Judgement::new(&self.model, profile_id.clone(), record),

@@ -31,8 +31,7 @@ use crate::{
     proto::{
         DESCRIPTORS,
         v1::{
-            model_service_server::ModelServiceServer,
-            scoring_service_server::ScoringServiceServer,
+            model_service_server::ModelServiceServer, scoring_service_server::ScoringServiceServer,
         },
     },
     service::Service,
@@ -82,8 +81,7 @@ pub async fn serve<S: Store>(
     .accept_compressed(CompressionEncoding::Gzip);
     let mut others = others(&health.reporter)?;
     if config.model_service {
-        let handlers =
-            ModelHandlers::new(service.clone(), is_draining.clone(), telemetry.clone());
+        let handlers = ModelHandlers::new(service.clone(), is_draining.clone(), telemetry.clone());
         others = others.add_service(
             ModelServiceServer::new(handlers)
                 .max_decoding_message_size(config.max_message_bytes)

@@ -179,10 +179,7 @@ impl Comparison {
         let last_event = old.last_event_time.max(new.last_event_time);
         let at = self.at.max(last_event);
         self.profiles += 1;
-        let (by_old, by_new) = (
-            Standing::of(&self.old, old),
-            Standing::of(&self.new, new),
-        );
+        let (by_old, by_new) = (Standing::of(&self.old, old), Standing::of(&self.new, new));
         for tally in &mut self.scores {
             let points = |standing: &Standing, model: &Model, score: Option<usize>| {
                 score.map_or(0.0, |score| standing.points_at(model, score, at))

@@ -23,9 +23,7 @@ mod timestamp;
 
 pub use apply::{Context, EventOutcome, Judgement, Outcome, StageChange, apply};
 pub use attributes::{AttributeMistake, AttributeValue, Attributes, check as check_attributes};
-pub use compare::{
-    Comparison, ComparisonReport, Mover, ScoreMoves, SegmentMoves, StageFlow,
-};
+pub use compare::{Comparison, ComparisonReport, Mover, ScoreMoves, SegmentMoves, StageFlow};
 pub use event::{Credit, Event};
 pub use explain::{Detail, InfluenceQuestion, explain, influencer};
 pub use identity::{IdHash, ProfileId, Tenant, is_identifier};

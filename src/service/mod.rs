@@ -22,8 +22,8 @@ use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use comparing::{Comparing, ModelComparison};
-pub use files::ModelFiles;
 pub use error::ServiceError;
+pub use files::ModelFiles;
 pub use models::{Models, ModelsError};
 pub use publishing::{Applied, TenantModel, TenantModels};
 pub use rankings::{Funnel, InfluencerPage, InfluencerQuery, SegmentPage, SegmentQuery};

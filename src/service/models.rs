@@ -77,7 +77,7 @@ impl Models {
     }
 }
 
-/// The model files of a directory, with whose they are.
+/// The model files of a directory, with whose they are, in the order of tenants.
 pub(super) fn files_in(path: &Path) -> Result<Vec<(Tenant, PathBuf)>, ModelsError> {
     let mut files = Vec::new();
     let entries = fs::read_dir(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
@@ -91,6 +91,7 @@ pub(super) fn files_in(path: &Path) -> Result<Vec<(Tenant, PathBuf)>, ModelsErro
         let tenant = tenant.ok_or_else(|| ModelsError::Misnamed(file.clone()))?;
         files.push((tenant, file));
     }
+    files.sort();
     Ok(files)
 }
 

@@ -132,7 +132,8 @@ impl<S: Store> Shell<S> {
             let latest = self.publication(scope).await?;
             if let Some(latest) = latest {
                 if latest.model == fingerprint {
-                    self.latest.set(scope, Known::new(Arc::clone(model), latest));
+                    self.latest
+                        .set(scope, Known::new(Arc::clone(model), latest));
                     return Ok(());
                 }
                 if let Some(revision) = self.store.revision(scope, fingerprint).await? {
@@ -244,11 +245,7 @@ impl<S: Store> Shell<S> {
     }
 
     /// How many tenants of a scope are not answered by a model yet.
-    async fn waiting_tenants(
-        &self,
-        scope: &str,
-        model: Fingerprint,
-    ) -> Result<u64, ServiceError> {
+    async fn waiting_tenants(&self, scope: &str, model: Fingerprint) -> Result<u64, ServiceError> {
         let mut waiting = 0;
         for tenant in self.store.tenants().await? {
             if self.latest.scope(&tenant) == scope {

@@ -11,8 +11,8 @@ use std::{
 use bellwether::{
     scoring::{Fingerprint, ProfileId, RankName, Tenant},
     store::{
-        Commit, Committed, Cursor, Edition, IndexEntry, Publication, RankPage, RankRange, Rollout, SavedModel,
-        Store, StoreError, Stored, TopicTotals, embedded::Embedded,
+        Commit, Committed, Cursor, Edition, IndexEntry, Publication, RankPage, RankRange, Rollout,
+        SavedModel, Store, StoreError, Stored, TopicTotals, embedded::Embedded,
     },
 };
 

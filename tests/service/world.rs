@@ -9,7 +9,7 @@ use bellwether::{
 };
 use tempfile::TempDir;
 
-const MODEL: &str = r#"
+pub const MODEL: &str = r#"
 [scores.interest]
 half_life = "2d"
 [scores.loyalty]
@@ -93,7 +93,14 @@ pub async fn open(directory: &TempDir) -> Service<Embedded> {
 }
 
 pub async fn serve<S: Store>(store: S) -> Service<S> {
-    let models = Models::Shared(Arc::new(Model::parse(MODEL).unwrap()));
+    serve_with(store, Models::Shared(model(MODEL))).await
+}
+
+pub fn model(source: &str) -> Arc<Model> {
+    Arc::new(Model::parse(source).unwrap())
+}
+
+pub async fn serve_with<S: Store>(store: S, models: Models) -> Service<S> {
     let settings = Settings {
         max_skew: Duration::from_secs(300),
         remembered_events: 256,

@@ -145,6 +145,6 @@ fn a_store_that_indexes_ranks_nobody_maintains_is_found_out() {
 }
 
 #[test]
-fn a_store_that_publishes_again_what_was_replaced_is_found_out() {
-    found_out(Flaw::PublishesAgain);
+fn a_store_that_forgets_what_was_published_is_found_out() {
+    found_out(Flaw::ForgetsRevisions);
 }

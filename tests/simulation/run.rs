@@ -285,11 +285,18 @@ async fn operate(run: Run, mut dice: Dice, last: usize) {
 /// at last.
 async fn go_back_and_forth(run: &Run, dice: &mut Dice, model: usize) {
     let earlier = (0..dice.roll(3)).map(|_| dice.roll(model as u64 + 1) as usize);
-    let turns: Vec<usize> = earlier.collect::<Vec<_>>().into_iter().chain([model]).collect();
+    let turns: Vec<usize> = earlier
+        .collect::<Vec<_>>()
+        .into_iter()
+        .chain([model])
+        .collect();
     for turn in turns {
         sleep(Duration::from_millis(dice.roll(5_000))).await;
         let applied = Arc::clone(&run.world.lock().unwrap().models[turn]);
-        run.world.lock().unwrap().note(&format!("apply model {turn}"));
+        run.world
+            .lock()
+            .unwrap()
+            .note(&format!("apply model {turn}"));
         // Until one of them says that it has: what was not answered may have happened.
         loop {
             if let Some(service) = dice.pick(&run.servers).service()

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use bellwether::{
     scoring::{Fingerprint, KeyRange, ProfileId, RankKey, RankName},
     store::{
-        Commit, Committed, Cursor, Edition, IndexEntry, Publication, RankRange, Rollout, SavedModel,
-        StoreError, Stored, TopicTotals, TotalsChange,
+        Commit, Committed, Cursor, Edition, IndexEntry, Publication, RankRange, Rollout,
+        SavedModel, StoreError, Stored, TopicTotals, TotalsChange,
     },
 };
 use tokio::time::{Duration, Instant};
@@ -39,8 +39,8 @@ pub enum Flaw {
     ReplacesRollouts,
     /// Adds entries to ranks that nobody maintains.
     IndexesOldEditions,
-    /// Makes a model the latest whatever was published since it was sent.
-    PublishesAgain,
+    /// Says of every model that it was never published.
+    ForgetsRevisions,
 }
 
 /// The records of one partition, with everything that is written together with them.
@@ -267,14 +267,9 @@ impl Common {
         self.rollout == *rollout
     }
 
-    pub fn publish(
-        &mut self,
-        publication: &Publication,
-        source: &str,
-        flaw: Option<Flaw>,
-    ) -> bool {
+    pub fn publish(&mut self, publication: &Publication, source: &str) -> bool {
         let latest = self.publication.map_or(0, |latest| latest.revision);
-        if latest == publication.after || flaw == Some(Flaw::PublishesAgain) {
+        if latest == publication.after {
             self.publication = Some(*publication);
             self.source = Some(source.to_owned());
             self.revisions

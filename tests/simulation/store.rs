@@ -284,10 +284,11 @@ impl Store for Connection {
     ) -> Result<bool, StoreError> {
         let (publication, source, server) = (*publication, source.to_owned(), self.name);
         let publish = move |world: &mut World| {
-            let flaw = world.flaw;
             world.earlier.push((Instant::now(), world.common.clone()));
-            let published = world.common.publish(&publication, &source, flaw);
-            let Publication { revision, model, .. } = publication;
+            let published = world.common.publish(&publication, &source);
+            let Publication {
+                revision, model, ..
+            } = publication;
             world.note(&format!(
                 "{server} publishes {model} as {revision}: {published}"
             ));
@@ -302,7 +303,10 @@ impl Store for Connection {
     }
 
     async fn revision(&self, _: &str, model: Fingerprint) -> Result<Option<u64>, StoreError> {
-        let read = move |world: &mut World| world.common.revisions.get(&model).copied();
+        let read = move |world: &mut World| {
+            let known = world.common.revisions.get(&model).copied();
+            known.filter(|_| world.flaw != Some(Flaw::ForgetsRevisions))
+        };
         self.ask(Place::Common, Kind::Read, read).await
     }
 

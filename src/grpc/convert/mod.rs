@@ -9,7 +9,8 @@ mod responses;
 mod violations;
 
 pub use models::{
-    applied, apply_model, compare_models, compared, comparing, comparison_report, get_models, models,
+    applied, apply_model, compare_models, compared, comparing, comparison_report, get_models,
+    models,
 };
 pub use pages::{influencer_query, segment_query};
 pub use requests::{

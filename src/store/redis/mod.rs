@@ -26,8 +26,7 @@ pub use self::address::RedisAddress;
 use self::{connection::Connection, keys::PartitionKeys};
 use super::{
     Commit, Committed, Cursor, Edition, IndexEntry, Publication, RankPage, RankRange, Rollout,
-    SavedModel,
-    Store, StoreError, Stored, TopicTotals,
+    SavedModel, Store, StoreError, Stored, TopicTotals,
 };
 use crate::scoring::{Fingerprint, ProfileId, RankName, Tenant};
 

@@ -36,10 +36,7 @@ impl Redis {
         if values.len() != scopes.len() * FIELDS.len() {
             return Err(unexpected());
         }
-        values
-            .chunks_exact(FIELDS.len())
-            .map(publication)
-            .collect()
+        values.chunks_exact(FIELDS.len()).map(publication).collect()
     }
 
     pub(super) async fn replace_publication(

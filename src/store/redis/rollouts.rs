@@ -200,7 +200,12 @@ impl Redis {
     }
 
     /// Runs a script that writes and answers a number.
-    pub(super) async fn decide(&self, script: &Script, call: &Cmd, home: &str) -> Result<u64, StoreError> {
+    pub(super) async fn decide(
+        &self,
+        script: &Script,
+        call: &Cmd,
+        home: &str,
+    ) -> Result<u64, StoreError> {
         let answer = self.connection.run(script, call, home).await;
         count(&answer.map_err(|failure| failure.of_write())?.value)
     }
