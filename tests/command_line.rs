@@ -382,14 +382,14 @@ fn the_demo_answers_what_a_marketer_would_ask() {
 
 const FORUM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/forum.toml");
 
-/// The built-in model with another weight, another limit, and a stage that is easier to reach.
+/// The built-in model with another weight.
 fn retuned() -> String {
     let forum = fs::read_to_string(FORUM).unwrap();
-    let changed = forum.replacen("half_life = \"4w\"", "half_life = \"5w\"", 1);
-    let position = changed.find("points = { ").unwrap();
-    let digits = changed[position..].find(|character: char| character.is_ascii_digit());
-    let digit = position + digits.unwrap();
-    let changed = format!("{}9{}", &changed[..digit], &changed[digit..]);
+    let changed = forum.replacen(
+        "points = { engagement = 6 }",
+        "points = { engagement = 96 }",
+        1,
+    );
     assert_ne!(changed, forum);
     changed
 }
@@ -402,14 +402,14 @@ fn a_model_is_compared_applied_and_taken_back_while_the_server_runs() {
     let file = write(&directory, "retuned.toml", &retuned());
     let file = file.to_str().unwrap();
 
-    let foretold = server.json(&["diff", file, "--movers", "2"]);
-    let told = text(&server.ask(&["diff", FORUM, file]));
+    let foretold = server.json(&["diff", file, "--movers", "2", "--as-of", AFTER]);
+    let told = text(&server.ask(&["diff", FORUM, file, "--as-of", AFTER]));
     for part in [
         "what was counted",
         "who moves farthest",
         "from / to",
         "segment",
-        "half_life",
+        "engagement",
     ] {
         assert!(told.contains(part), "{part} in {told}");
     }

@@ -24,8 +24,9 @@ pub struct Diff {
     /// JSON Lines of events and profile updates, as for replay; no server is asked.
     #[arg(long, value_name = "FILE")]
     events: Option<PathBuf>,
-    /// With --events: the instant to compare at (RFC 3339); that of the last event unless given.
-    #[arg(long, value_parser = instant::parse, value_name = "INSTANT", requires = "events")]
+    /// The instant to compare at (RFC 3339); now unless given, with --events that of the last
+    /// event.
+    #[arg(long, value_parser = instant::parse, value_name = "INSTANT")]
     as_of: Option<Timestamp>,
     /// Profiles to name for each score.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u8).range(1..=100), value_name = "PROFILES")]
@@ -78,6 +79,7 @@ impl Diff {
             old_source: old.unwrap_or_default(),
             new_source: new.source().to_owned(),
             movers: self.movers.into(),
+            as_of: self.as_of,
         };
         let mut steps = self
             .asking

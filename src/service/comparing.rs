@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use super::{Service, ServiceError};
 use crate::{
     limits::{INDEX_BATCH, RETRY_UNAVAILABLE_AFTER},
-    scoring::{Comparison, ComparisonReport, Model, Tenant},
+    scoring::{Comparison, ComparisonReport, Model, Tenant, Timestamp},
     store::Store,
 };
 
@@ -21,6 +21,8 @@ pub struct ModelComparison {
     pub new: Arc<Model>,
     /// Profiles to name for each score.
     pub movers: usize,
+    /// The instant to judge at; `None` for now.
+    pub as_of: Option<Timestamp>,
 }
 
 /// How far a comparison is.
@@ -54,7 +56,8 @@ impl<S: Store> Service<S> {
         let active = lineup.rollout.active;
         let active = shell.tenant_model(tenant, active).await?;
         let total = active.map_or(0, |active| active.indexed);
-        let mut compared = Comparison::new(old, comparison.new, shell.now(), comparison.movers);
+        let at = comparison.as_of.unwrap_or_else(|| shell.now());
+        let mut compared = Comparison::new(old, comparison.new, at, comparison.movers);
         let mut judged = 0;
         let mut after = None;
         while !progress.is_closed() {

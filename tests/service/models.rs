@@ -180,6 +180,7 @@ async fn a_comparison_foretells_what_the_model_changes_and_changes_nothing() {
         old: None,
         new: model(&next()),
         movers: 3,
+        as_of: None,
     };
     let report = service
         .compare_models(&tenant(), comparison, progress)

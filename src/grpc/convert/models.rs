@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use tonic::Status;
 
-use super::{requests::tenant, responses::timestamp, violations::Violations};
+use super::{
+    requests::{instant, tenant},
+    responses::timestamp,
+    violations::Violations,
+};
 use crate::{
     limits::{DEFAULT_MOVERS, MAX_MISTAKE_CHARACTERS, MAX_MOVERS},
     proto::v1,
@@ -60,9 +64,15 @@ pub fn compare_models(
             None
         }
     };
+    let as_of = instant("as_of", request.as_of, &mut violations);
     let read = tenant.zip(old).zip(new).zip(movers);
     violations.finish(read.map(|(((tenant, old), new), movers)| {
-        let comparison = ModelComparison { old, new, movers };
+        let comparison = ModelComparison {
+            old,
+            new,
+            movers,
+            as_of,
+        };
         (tenant, comparison)
     }))
 }
