@@ -195,10 +195,9 @@ impl<S: Store> Shell<S> {
         for ((scope, known), latest) in all.into_iter().zip(publications) {
             let revision = latest.map_or(0, |latest| latest.revision);
             match latest {
+                Some(latest) if known.unreadable == Some(latest.revision) => {}
                 Some(latest) if latest.revision > known.revision => {
-                    if known.unreadable != Some(latest.revision) {
-                        self.take_over(&scope, latest).await?;
-                    }
+                    self.take_over(&scope, latest).await?;
                 }
                 // A failover has lost the latest; whoever knows it publishes it again.
                 _ if revision < known.revision && known.unreadable.is_none() => {
