@@ -18,6 +18,7 @@ mod profile;
 mod rank;
 mod record;
 mod standing;
+mod takeover;
 mod timestamp;
 
 pub use apply::{Context, EventOutcome, Judgement, Outcome, StageChange, apply};
