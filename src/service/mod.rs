@@ -6,6 +6,7 @@ mod error;
 mod lanes;
 mod lineup;
 mod models;
+mod others;
 mod rankings;
 mod read;
 mod rollouts;
