@@ -3,6 +3,7 @@
 
 mod compile;
 mod condition;
+mod duration;
 mod facts;
 mod file;
 mod fingerprint;
