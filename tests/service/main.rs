@@ -5,6 +5,7 @@
 mod answers;
 mod failing;
 mod health;
+mod others;
 mod world;
 
 use std::{
