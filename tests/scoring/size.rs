@@ -51,10 +51,8 @@ fn typical_record() -> Record {
     ];
     for number in 0..40 {
         let mut event = event(&number.to_string(), types[number % types.len()]);
-        event.tags = vec![
-            tags[number % tags.len()].to_owned(),
-            tags[number % 5].to_owned(),
-        ];
+        let of_tag = [number % 8, number % 5, (number / 6 + 2) % 8];
+        event.tags = of_tag.map(|tag| tags[tag].to_owned()).to_vec();
         event.author_id = (number % 12 == 1)
             .then(|| ProfileId::new(&format!("author-{number}")))
             .flatten();
