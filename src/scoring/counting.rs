@@ -145,7 +145,7 @@ impl Record {
         at.nanos().abs_diff(last.nanos()) < cooldown.unsigned_abs()
     }
 
-    fn counts_of(&mut self, half_life: Option<HalfLife>) -> &mut Vec<SignalCount> {
+    pub(super) fn counts_of(&mut self, half_life: Option<HalfLife>) -> &mut Vec<SignalCount> {
         let found = self
             .counts
             .binary_search_by_key(&half_life, |group| group.half_life);
@@ -160,7 +160,7 @@ impl Record {
 }
 
 /// The count of a signal and a key, which starts from 0.
-fn count_of<'c>(counts: &'c mut Vec<SignalCount>, signal: &str, key: &str) -> &'c mut f64 {
+pub(super) fn count_of<'c>(counts: &'c mut Vec<SignalCount>, signal: &str, key: &str) -> &'c mut f64 {
     let wanted = (signal, key);
     let found =
         counts.binary_search_by(|count| (count.signal.as_str(), count.key.as_str()).cmp(&wanted));
@@ -178,7 +178,7 @@ fn count_of<'c>(counts: &'c mut Vec<SignalCount>, signal: &str, key: &str) -> &'
 
 /// Drops the smallest keys beyond `most`, the greatest text first of equals. What they counted
 /// goes to the rest, so that the count of the signal stays what it is.
-fn keep_greatest(counts: &mut Vec<SignalCount>, slot: &Slot, most: usize) {
+pub(super) fn keep_greatest(counts: &mut Vec<SignalCount>, slot: &Slot, most: usize) {
     let from = counts.partition_point(|count| count.signal < slot.signal);
     loop {
         let own = counts[from..]

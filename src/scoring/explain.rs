@@ -26,7 +26,7 @@ pub fn explain(
     at: Timestamp,
     detail: Detail,
 ) -> Profile {
-    let standing = Standing::of(model, record);
+    let standing = Standing::of(model, profile_id.subject(), record);
     profile(model, profile_id, record, &standing, at, detail)
 }
 
@@ -66,6 +66,7 @@ pub(super) fn profile(
         event_count: record.event_count,
         first_seen_time: has_events.then_some(record.first_seen_time),
         last_event_time: has_events.then_some(record.last_event_time),
+        quarantined: record.quarantined(model),
         as_of: at,
     }
 }

@@ -2,9 +2,12 @@
 //! handed to it; it knows no store, no network and no clock.
 //!
 //! In reading order: an [`Event`] meets the [`Record`] of its profile under a [`Model`] in
-//! `apply`, and `counting` adds what it counts; `standing` says where the record stands; `rank` turns that into keys that no
-//! clock changes; `influence` credits authors; `explain` says it all to callers.
+//! `apply`, where `quarantine` may keep it apart, and `counting` adds what it counts;
+//! `standing` says where the record stands; `rank` turns that into keys that no clock changes;
+//! `influence` credits authors and `accounts` the accounts of people; `retraction` takes all of
+//! it back; `explain` says it all to callers.
 
+mod accounts;
 mod apply;
 mod attributes;
 mod counting;
@@ -15,23 +18,27 @@ mod influence;
 pub mod limits;
 mod model;
 mod profile;
+mod quarantine;
 mod rank;
 mod record;
+mod retraction;
 mod standing;
 mod timestamp;
 
 pub use apply::{Context, EventOutcome, Judgement, Outcome, StageChange, apply};
 pub use attributes::{AttributeMistake, AttributeValue, Attributes, check as check_attributes};
-pub use event::{Credit, Event};
+pub use event::{Credit, Effect, Event, Share, SharedChange};
 pub use explain::{Detail, InfluenceQuestion, explain, influencer};
 pub use identity::{IdHash, ProfileId, Subject, Tenant, is_identifier};
 pub use influence::influence_probability;
 pub use model::{Fingerprint, Mistake, Model};
 pub use profile::{Contribution, Influencer, Profile, Score, TopicInterest};
+pub use quarantine::Selection;
 pub use rank::{KeyRange, RankChange, RankKey, RankName, Slope};
 pub use record::{
     CountGroup, EventMemory, HeldEvent, HeldMatch, InfluenceCell, NamedCount, Recollection, Record,
     SeenType, SignalCount, Touch,
 };
+pub use retraction::RetractionOutcome;
 pub use standing::{TopicShare, index, moves};
 pub use timestamp::{HalfLife, Timestamp};

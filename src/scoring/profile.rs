@@ -23,6 +23,9 @@ pub struct Profile {
     pub first_seen_time: Option<Timestamp>,
     /// The time of the latest event that counted; `None` without events.
     pub last_event_time: Option<Timestamp>,
+    /// How many events are held in quarantine, by rule: those of the model in its order, then
+    /// those that were removed from it.
+    pub quarantined: Vec<(String, u32)>,
     /// The instant of everything above.
     pub as_of: Timestamp,
 }

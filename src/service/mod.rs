@@ -1,13 +1,15 @@
 //! Load, apply, commit: the thin shell around the scoring core. It alone knows the clock,
 //! stamps arrivals and retries conflicts.
 
-mod credits;
+mod effects;
 mod error;
 mod lanes;
 mod lineup;
 mod models;
+mod quarantine;
 mod rankings;
 mod read;
+mod retraction;
 mod rollouts;
 mod round;
 mod write;
@@ -19,8 +21,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use error::ServiceError;
 pub use models::{Models, ModelsError};
+pub use quarantine::{QuarantinePage, QuarantineQuery, QuarantinedProfile, Released};
 pub use rankings::{Funnel, InfluencerPage, InfluencerQuery, SegmentPage, SegmentQuery};
 pub use read::View;
+pub use retraction::Retracted;
 pub use write::{PendingScores, ProfileUpdate, Scored};
 
 use crate::{
@@ -38,9 +42,9 @@ pub struct Settings {
     /// Events in flight: a quarter for `ScoreEvent` and `UpdateProfile`, which are turned away
     /// beyond it, the rest for streams, which wait.
     pub max_events_in_flight: usize,
-    /// Credits that may be durable while what caused them is not, on this server: all servers
-    /// together no more than an author remembers, or a stop of all could count some twice.
-    pub max_unsettled_credits: usize,
+    /// Effects on others that may be durable while what caused them is not, on this server: all
+    /// servers together no more than a record remembers, or a stop of all could count some twice.
+    pub max_unsettled_effects: usize,
     /// Records per second whose ranks are built for another model beside the calls.
     pub rebuild_rate: u32,
 }
@@ -92,14 +96,14 @@ struct Shell<S> {
     /// What this server is known by among those on one store.
     server: u64,
     events: lanes::Lanes<write::Work>,
-    credits: lanes::Lanes<credits::CreditWork>,
+    effects: lanes::Lanes<effects::EffectWork>,
     /// Room for events of streams, which wait for it.
     streamed: Arc<Semaphore>,
     most_streamed: usize,
     /// Room for single calls, which are turned away; a share of their own, because whoever
     /// waits takes all that is free.
     single: Arc<Semaphore>,
-    /// Room for credits whose causes are not durable yet.
+    /// Room for effects whose causes are not durable yet.
     unsettled: Semaphore,
     tasks: TaskTracker,
     stopping: CancellationToken,
@@ -129,11 +133,11 @@ impl<S: Store> Service<S> {
             clock,
             server,
             events: lanes::Lanes::new(),
-            credits: lanes::Lanes::new(),
+            effects: lanes::Lanes::new(),
             streamed: Arc::new(Semaphore::new(most_streamed)),
             most_streamed,
             single: Arc::new(Semaphore::new(most_single)),
-            unsettled: Semaphore::new(settings.max_unsettled_credits),
+            unsettled: Semaphore::new(settings.max_unsettled_effects),
             settings,
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),

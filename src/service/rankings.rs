@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{
     scoring::{
-        Fingerprint, InfluenceQuestion, Influencer, KeyRange, Model, Profile, ProfileId, Tenant,
-        Timestamp, explain, influencer,
+        Fingerprint, InfluenceQuestion, Influencer, KeyRange, Model, Profile, ProfileId, Subject,
+        Tenant, Timestamp, explain, influencer,
     },
     store::{Cursor, RankPage, RankRange, Store, StoreError, Stored},
 };
@@ -117,6 +117,10 @@ impl<S: Store> Service<S> {
             segment.ok_or_else(|| unknown("segment", &query.segment, model.segment_names()))?;
         for stage in &query.stages {
             check_stage(model, stage)?;
+        }
+        let is_staged = model.ranks[segment.rank].of == Subject::Person;
+        if !is_staged && !query.stages.is_empty() {
+            return Err(ServiceError::NoStages(query.segment.clone()));
         }
         let at = query.as_of.unwrap_or_else(|| self.shell.now());
         let range = RankRange {
@@ -280,7 +284,7 @@ impl<S: Store> Service<S> {
     }
 
     /// The records of a page with their places, from 1. Who has vanished since is left out.
-    async fn load_entries(
+    pub(super) async fn load_entries(
         &self,
         tenant: &Tenant,
         page: &RankPage,
@@ -298,7 +302,7 @@ impl<S: Store> Service<S> {
 }
 
 /// Refuses to go on with pages that were begun by another model.
-fn check_model(lineup: &Lineup, begun_by: Option<Fingerprint>) -> Result<(), ServiceError> {
+pub(super) fn check_model(lineup: &Lineup, begun_by: Option<Fingerprint>) -> Result<(), ServiceError> {
     match begun_by {
         Some(model) if model != lineup.model().fingerprint() => Err(ServiceError::ModelChanged),
         _ => Ok(()),
@@ -312,7 +316,7 @@ fn check_stage(model: &Model, stage: &str) -> Result<(), ServiceError> {
     Err(unknown("stage", stage, model.stage_names()))
 }
 
-fn unknown<'a>(
+pub(super) fn unknown<'a>(
     kind: &'static str,
     name: &str,
     known: impl Iterator<Item = &'a str>,
@@ -325,7 +329,7 @@ fn unknown<'a>(
 }
 
 /// Just after the last entry of a page, unless the range ends there.
-fn next_cursor(page: &RankPage) -> Option<Cursor> {
+pub(super) fn next_cursor(page: &RankPage) -> Option<Cursor> {
     let read = page.preceding + page.entries.len() as u64;
     let (key, profile_id) = page.entries.last()?;
     (read < page.total).then(|| Cursor {

@@ -2,11 +2,15 @@
 //! whole: an answer names every field that is wrong, not only the first.
 
 mod attributes;
+mod corrections;
 mod pages;
 mod requests;
 mod responses;
 mod violations;
 
+pub use corrections::{
+    quarantine_page, quarantine_query, release_events, released, retract_event, retracted,
+};
 pub use pages::{influencer_query, segment_query};
 pub use requests::{
     batch_get_profiles, event, get_funnel, get_profile, score_event, score_events, update_profile,

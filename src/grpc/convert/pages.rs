@@ -120,14 +120,14 @@ pub fn influencer_query(
 }
 
 /// Where a page starts.
-struct Start {
-    as_of: Option<Timestamp>,
-    after: Option<crate::store::Cursor>,
-    model: Option<Fingerprint>,
+pub(super) struct Start {
+    pub as_of: Option<Timestamp>,
+    pub after: Option<crate::store::Cursor>,
+    pub model: Option<Fingerprint>,
 }
 
 impl Start {
-    fn new(
+    pub(super) fn new(
         token: Option<PageToken>,
         hash: QueryHash,
         as_of: Option<Timestamp>,
@@ -155,7 +155,7 @@ impl Start {
     }
 }
 
-fn required_name(
+pub(super) fn required_name(
     field: impl std::fmt::Display,
     name: &str,
     max_bytes: usize,
@@ -168,7 +168,7 @@ fn required_name(
     }
 }
 
-fn page_size(sent: i32, violations: &mut Violations) -> Option<usize> {
+pub(super) fn page_size(sent: i32, violations: &mut Violations) -> Option<usize> {
     match usize::try_from(sent) {
         Ok(0) => Some(DEFAULT_PAGE_SIZE),
         Ok(size) if size <= MAX_PAGE_SIZE => Some(size),
@@ -182,7 +182,7 @@ fn page_size(sent: i32, violations: &mut Violations) -> Option<usize> {
     }
 }
 
-fn page_token(sent: &str, violations: &mut Violations) -> Option<PageToken> {
+pub(super) fn page_token(sent: &str, violations: &mut Violations) -> Option<PageToken> {
     if sent.is_empty() {
         return None;
     }

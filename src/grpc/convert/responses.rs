@@ -9,15 +9,24 @@ use crate::{
         status::to_message,
     },
     proto::{attributes::to_struct, v1},
-    scoring::{EventOutcome, Fingerprint, Influencer, Profile, Score, Timestamp},
+    scoring::{EventOutcome, Fingerprint, Influencer, Profile, Score, Subject, Timestamp},
     service::{Funnel, InfluencerPage, Scored, SegmentPage},
     store::Cursor,
 };
 
 /// The profile as it is sent.
 pub fn profile(profile: Profile) -> v1::Profile {
+    let subject = profile.profile_id.subject();
+    let name = profile.profile_id.name().to_owned();
     v1::Profile {
-        profile_id: profile.profile_id.as_str().to_owned(),
+        profile_id: match subject {
+            Subject::Person => name.clone(),
+            Subject::Account => String::new(),
+        },
+        account_id: match subject {
+            Subject::Person => String::new(),
+            Subject::Account => name,
+        },
         scores: profile.scores.into_iter().map(score).collect(),
         stage: profile.stage.unwrap_or_default(),
         segments: profile.segments,
@@ -34,6 +43,14 @@ pub fn profile(profile: Profile) -> v1::Profile {
         first_seen_time: profile.first_seen_time.map(timestamp),
         last_event_time: profile.last_event_time.map(timestamp),
         as_of: Some(timestamp(profile.as_of)),
+        quarantined: profile
+            .quarantined
+            .into_iter()
+            .map(|(rule, count)| v1::QuarantinedEvents {
+                rule,
+                count: i32::try_from(count).unwrap_or(i32::MAX),
+            })
+            .collect(),
         ..v1::Profile::default()
     }
 }
@@ -92,6 +109,10 @@ pub fn scored(scored: Scored) -> v1::ScoreEventResponse {
             response.set_outcome(v1::EventOutcome::Ignored);
             response.set_ignored_reason(v1::IgnoredReason::TooOld);
         }
+        EventOutcome::Quarantined { rule } => {
+            response.set_outcome(v1::EventOutcome::Quarantined);
+            response.quarantine_rule = rule;
+        }
     }
     response
 }
@@ -144,7 +165,7 @@ fn influencer(influencer: Influencer) -> v1::Influencer {
     }
 }
 
-fn next_page_token(
+pub(super) fn next_page_token(
     next: Option<Cursor>,
     as_of: Timestamp,
     query: QueryHash,
@@ -176,12 +197,12 @@ pub fn funnel(funnel: Funnel) -> v1::GetFunnelResponse {
     }
 }
 
-fn timestamp(instant: Timestamp) -> wkt::Timestamp {
+pub(super) fn timestamp(instant: Timestamp) -> wkt::Timestamp {
     let (seconds, nanos) = instant.parts();
     wkt::Timestamp { seconds, nanos }
 }
 
-fn signed(count: u64) -> i64 {
+pub(super) fn signed(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
@@ -215,6 +236,7 @@ mod tests {
             }],
             attributes: [("crm_id".to_owned(), AttributeValue::Number(7.0))].into(),
             event_count: 2,
+            quarantined: vec![("robots".into(), 2)],
             first_seen_time: Some(Timestamp::EPOCH),
             last_event_time: Timestamp::from_nanos(1_000_000_001),
             as_of: Timestamp::from_nanos(2_000_000_000).unwrap(),
@@ -236,6 +258,19 @@ mod tests {
         let last = sent.last_event_time.unwrap();
         assert_eq!((last.seconds, last.nanos), (1, 1));
         assert_eq!(sent.as_of.unwrap().seconds, 2);
+        assert_eq!(sent.quarantined[0].rule, "robots");
+        assert_eq!(sent.quarantined[0].count, 2);
+        assert_eq!(sent.account_id, "");
+    }
+
+    #[test]
+    fn an_account_is_sent_by_its_own_id() {
+        let acme = Profile {
+            profile_id: ProfileId::of_account("acme").unwrap(),
+            ..ann()
+        };
+        let sent = profile(acme);
+        assert_eq!((&*sent.account_id, &*sent.profile_id), ("acme", ""));
     }
 
     #[test]
@@ -265,6 +300,10 @@ mod tests {
             with(EventOutcome::Duplicate).outcome(),
             v1::EventOutcome::Duplicate
         );
+        let rule = "robots".to_owned();
+        let held = with(EventOutcome::Quarantined { rule });
+        assert_eq!(held.outcome(), v1::EventOutcome::Quarantined);
+        assert_eq!(held.quarantine_rule, "robots");
         let ignored = with(EventOutcome::TooOld);
         assert_eq!(ignored.outcome(), v1::EventOutcome::Ignored);
         assert_eq!(ignored.ignored_reason(), v1::IgnoredReason::TooOld);

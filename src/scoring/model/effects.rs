@@ -49,7 +49,7 @@ impl Compiler<'_> {
                     name: table.name.value.clone(),
                     on: table.on.clone(),
                     when,
-                    rank: RankName::new(format!("quarantine:{}", table.name.value)),
+                    rank: Model::quarantine_rank(&table.name.value),
                 });
             }
         }
@@ -79,6 +79,11 @@ impl Model {
             _ => None,
         };
         event.account_id.clone().or_else(stated)
+    }
+
+    /// The rank of the profiles with events that a quarantine rule holds, by how many.
+    pub(crate) fn quarantine_rank(rule: &str) -> RankName {
+        RankName::new(format!("quarantine:{rule}"))
     }
 
     /// The names of the quarantine rules, in the order of the file.

@@ -80,6 +80,17 @@ pub(crate) struct Score {
     pub account_rank: Option<usize>,
 }
 
+impl Score {
+    /// Position in `ranks` of the rank by this score. Accounts that are left from a model that
+    /// had them are compared with people.
+    pub(crate) fn rank_among(&self, subject: Subject) -> usize {
+        match subject {
+            Subject::Person => self.rank,
+            Subject::Account => self.account_rank.unwrap_or(self.rank),
+        }
+    }
+}
+
 /// What a signal gives to a score.
 #[derive(Debug)]
 pub(crate) struct Term {
