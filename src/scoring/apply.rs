@@ -5,11 +5,11 @@
 
 use super::{
     Attributes, Effect, Event, IdHash, Model, Profile, ProfileId, RankChange, RankKey, Recollection,
-    Record, Timestamp, TopicShare,
+    Record, Subject, Timestamp, TopicShare,
     counting::Match,
     explain::Detail,
     influence::{Arrival, InfluencePlace},
-    model::Facts,
+    model::{Facts, Happening},
     standing::{Places, Standing},
 };
 
@@ -151,8 +151,9 @@ pub struct Judgement<'m> {
 
 impl<'m> Judgement<'m> {
     /// Starts from a stored record.
-    pub fn new(model: &'m Model, profile_id: ProfileId, record: Record) -> Self {
-        let standing = Standing::of(model, profile_id.subject(), &record);
+    pub fn new(model: &'m Model, profile_id: ProfileId, mut record: Record) -> Self {
+        let mut standing = Standing::of(model, profile_id.subject(), &record);
+        record.take_over(model, &std::mem::take(&mut standing.takeovers));
         Self {
             old_places: standing.places(model),
             old_influence_keys: None,
@@ -333,34 +334,35 @@ impl<'m> Judgement<'m> {
         context: &Context<'_>,
     ) -> Observed<'e> {
         let model = self.model;
-        let now = context.at.max(self.record.last_event_time);
-        let topics = model.topics.find(event);
+        let mentioned = model.words.find(&event.text);
+        let topics = model.topics.find(&event.tags, &mentioned);
         let candidates = model.signals_by_type.get(&event.event_type);
         let candidates = candidates.map_or(&[][..], Vec::as_slice);
-        let reads_history = candidates
-            .iter()
-            .any(|position| model.signals[*position].reads_history());
-        let points: Vec<f64> = if reads_history || !model.quarantine.is_empty() {
-            let scores = 0..model.scores.len();
-            scores
-                .map(|score| self.standing.points_at(model, score, now))
-                .collect()
-        } else {
-            Vec::new()
-        };
+        let account = context
+            .account
+            .filter(|_| model.reads_account(&event.event_type))
+            .map(|account| Standing::of(model, Subject::Account, account));
         let facts = Facts {
-            event: Some(event),
-            topics: &topics,
             attributes: &self.record.attributes,
             seen_types: &self.record.seen_types,
-            points: &points,
-            stage: stage.map_or("", |stage| model.stages[stage].name.as_str()),
+            identity_confidence: 0.0,
+            happening: Some(Happening {
+                model,
+                event,
+                at: context.at,
+                topics: &topics,
+                record: &self.record,
+                standing: &self.standing,
+                stage: stage.map_or("", |stage| model.stages[stage].name.as_str()),
+                author: context.author,
+                account: account.as_ref(),
+            }),
         };
         let rule = model.rule_against(&event.event_type, &facts, &mut self.failed_rules);
         let mut matches = Vec::new();
         for position in candidates {
             let signal = &model.signals[*position];
-            match signal.match_event(model, &facts) {
+            match signal.match_event(model, &facts, &mentioned) {
                 Ok(Some((value, keys))) => matches.push(Match {
                     signal: *position,
                     value,
@@ -377,7 +379,7 @@ impl<'m> Judgement<'m> {
             event_type: &event.event_type,
             topics,
             author_id: event.author_id.clone(),
-            account_id: model.account_of(event, &self.record),
+            account_id: model.account_of(event, &self.record.attributes),
             matches,
         };
         Observed { deed, rule }

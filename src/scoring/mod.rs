@@ -23,6 +23,7 @@ mod rank;
 mod record;
 mod retraction;
 mod standing;
+mod takeover;
 mod timestamp;
 
 pub use apply::{Context, EventOutcome, Judgement, Outcome, StageChange, apply};

@@ -2,8 +2,8 @@
 
 use super::{
     Context, Effect, Event, HalfLife, Judgement, Recollection, Record, SignalCount, Timestamp,
-    counting::{CountChange, Match},
-    model::{Model, Signal},
+    counting::{CountChange, Match, count_of},
+    model::Model,
     standing::remaining,
 };
 
@@ -103,8 +103,18 @@ impl Record {
         changes: &mut Vec<CountChange<'m>>,
     ) {
         let signal = &model.signals[matched.signal];
-        if !self.may_have_counted(signal, at) {
+        let last = self.last_counted.get(&signal.name);
+        let was_last = last == Some(&at);
+        // Of two that are nearer than the cooldown only one has counted, and of all that replace
+        // each other only the latest does.
+        if (signal.keeps_latest || self.cools_down(signal, at)) && !was_last {
             return;
+        }
+        if signal.keeps_latest {
+            return self.uncount_latest(model, matched, at, changes);
+        }
+        if signal.counts_once() {
+            self.last_counted.remove(&signal.name);
         }
         for slot in &signal.slots {
             let slot = &model.slots[*slot];
@@ -125,11 +135,33 @@ impl Record {
         }
     }
 
-    /// Whether a match of this instant can have counted, by what is known of the latest that
-    /// did: of two that are nearer than the cooldown only one has.
-    fn may_have_counted(&self, signal: &Signal, at: Timestamp) -> bool {
-        let last = self.last_counted.get(&signal.name);
-        !self.cools_down(signal, at) || last == Some(&at)
+    /// Takes the latest value of a signal, unless a greater one of the same instant has replaced
+    /// it. What was the latest before it is not known any more.
+    fn uncount_latest<'m>(
+        &mut self,
+        model: &'m Model,
+        matched: &Match,
+        at: Timestamp,
+        changes: &mut Vec<CountChange<'m>>,
+    ) {
+        let signal = &model.signals[matched.signal];
+        let latest = matched.value.min(signal.limit.unwrap_or(f64::INFINITY));
+        for slot in &signal.slots {
+            let slot = &model.slots[*slot];
+            let value = latest * remaining(slot.half_life, at, self.last_event_time);
+            let kept = self.take(slot.half_life, &slot.signal, "", f64::INFINITY);
+            if without(kept, value).is_some() {
+                *count_of(self.counts_of(slot.half_life), &slot.signal, "") = kept;
+                return;
+            }
+            changes.push(CountChange {
+                half_life: slot.half_life,
+                signal: &slot.signal,
+                key: String::new(),
+                change: -kept,
+            });
+        }
+        self.last_counted.remove(&signal.name);
     }
 
     /// Takes up to `value` from the count of a signal and a key, and what is missing from the

@@ -7,6 +7,7 @@ use super::{
     HalfLife, KeyRange, ProfileId, RankChange, RankKey, RankName, Record, Slope, Subject, Timestamp,
     limits::NOISE_FLOOR,
     model::{Facts, Ladder, Model},
+    takeover::Takeover,
 };
 
 /// What a model makes of a record, without a clock.
@@ -16,6 +17,8 @@ pub(crate) struct Standing {
     pub conditions: Vec<bool>,
     /// Counts at the reference instant, with their positions in `Model::slots`, ascending.
     counts: Vec<(usize, f64)>,
+    /// Counts of the record that the model keeps with another half-life.
+    pub(super) takeovers: Vec<Takeover>,
     /// By position in `Model::scores`: points at the reference instant, before the floor at 0.
     pub points: Vec<f64>,
     /// By position in `Model::scores`: the key by this score; `None` at zero points.
@@ -34,6 +37,7 @@ impl Standing {
         let mut standing = Self {
             conditions: evaluate_conditions(model, record),
             counts: Vec::new(),
+            takeovers: Vec::new(),
             points: Vec::with_capacity(model.scores.len()),
             keys: Vec::with_capacity(model.scores.len()),
             at: record.last_event_time,
@@ -61,7 +65,7 @@ impl Standing {
     }
 
     fn add_up(&mut self, model: &Model, record: &Record) {
-        collect_counts(model, record, &mut self.counts);
+        self.takeovers = collect_counts(model, record, &mut self.counts);
         self.points.clear();
         self.points.extend(model.scores.iter().map(|score| {
             let rules = score.rule_points.iter();
@@ -298,12 +302,10 @@ pub(crate) fn remaining(half_life: Option<HalfLife>, from: Timestamp, to: Timest
 
 fn evaluate_conditions(model: &Model, record: &Record) -> Vec<bool> {
     let facts = Facts {
-        event: None,
-        topics: &[],
         attributes: &record.attributes,
         seen_types: &record.seen_types,
-        points: &[],
-        stage: "",
+        identity_confidence: 0.0,
+        happening: None,
     };
     model
         .conditions
@@ -312,9 +314,11 @@ fn evaluate_conditions(model: &Model, record: &Record) -> Vec<bool> {
         .collect()
 }
 
-/// The counts of the model's slots, over all keys; both sides are in one order.
-fn collect_counts(model: &Model, record: &Record, counts: &mut Vec<(usize, f64)>) {
+/// The counts of the model's slots, over all keys; both sides are in one order. Returns what the
+/// model takes over from other half-lives.
+fn collect_counts(model: &Model, record: &Record, counts: &mut Vec<(usize, f64)>) -> Vec<Takeover> {
     counts.clear();
+    let mut orphans = Vec::new();
     let mut next = 0;
     for group in &record.counts {
         for same_signal in group.counts.chunk_by(|a, b| a.signal == b.signal) {
@@ -331,10 +335,27 @@ fn collect_counts(model: &Model, record: &Record, counts: &mut Vec<(usize, f64)>
                     counts.push((next + position, value));
                     position + 1
                 }
-                Err(position) => position,
+                Err(position) => {
+                    orphans.push(wanted);
+                    position
+                }
             };
         }
     }
+    if orphans.is_empty() {
+        return Vec::new();
+    }
+    let find =
+        |counts: &[(usize, f64)], slot| counts.binary_search_by_key(&slot, |(slot, _)| *slot);
+    let takeovers = Takeover::of(model, &orphans, |slot| find(counts, slot).is_ok());
+    for takeover in &takeovers {
+        if let Err(position) = find(counts, takeover.slot) {
+            let taken = takeover.counts(model, record).iter();
+            let value = taken.map(|count| count.value).sum();
+            counts.insert(position, (takeover.slot, value));
+        }
+    }
+    takeovers
 }
 
 impl Ladder {

@@ -6,6 +6,7 @@ mod error;
 mod lanes;
 mod lineup;
 mod models;
+mod others;
 mod quarantine;
 mod rankings;
 mod read;

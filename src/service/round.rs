@@ -7,13 +7,13 @@ use super::{
     Released, Retracted, ServiceError, Shell,
     lanes::Round,
     lineup::Lineup,
+    others::Others,
     write::{ProfileUpdate, Scored, Task, Work},
 };
 use crate::{
     scoring::{
-        Context, Effect, IdHash, Judgement, Model, Outcome, Profile, ProfileId, Record, Tenant,
-        Timestamp, check_attributes,
-        limits::REMEMBERED_TOUCHES,
+        Effect, IdHash, Judgement, Model, Outcome, Profile, ProfileId, Record, Tenant, Timestamp,
+        check_attributes, limits::REMEMBERED_TOUCHES,
     },
     store::{Commit, Committed, Store, StoreError, Stored, TotalsChange, Version},
 };
@@ -147,12 +147,14 @@ impl<S: Store> Shell<S> {
 
     /// Loads every profile's record and applies all its work.
     async fn drafts(&self, tenant: &Tenant, lineup: &Lineup, round: Round<Work>) -> Drafts {
-        let loaded = self.load(tenant, &round).await;
+        let (loaded, others) = self.load_with_others(tenant, lineup.model(), &round).await;
         let now = self.now();
         let mut drafts = Vec::with_capacity(round.len());
         for ((profile_id, work), loaded) in round.into_iter().zip(loaded) {
             match loaded {
-                Ok(stored) => drafts.push(self.draft(lineup, profile_id, stored, work, now)),
+                Ok(stored) => {
+                    drafts.push(self.draft(lineup, profile_id, stored, &others, work, now));
+                }
                 Err(error) => refuse(work, &error.into()),
             }
         }
@@ -241,31 +243,40 @@ impl<S: Store> Shell<S> {
         lineup: &Lineup,
         profile_id: ProfileId,
         stored: Option<Stored>,
+        others: &Others,
         work: Vec<Work>,
         now: Timestamp,
     ) -> (Draft<Work>, Vec<Answer>) {
         let expected = stored.as_ref().map(|stored| stored.version);
         let before = lineup.before(stored.as_ref().map(|stored| &stored.record));
         let mut judgement = begin(lineup.model(), &profile_id, stored);
+        let model = lineup.model();
+        let profile =
+            |judgement: &Judgement<'_>| judgement.profile(now.max(judgement.record().last_event_time));
         let mut answers = Vec::with_capacity(work.len());
         for Work { task, .. } in &work {
             answers.push(match task {
                 Task::Event { event, at, .. } => {
-                    let context = Context::at(*at, self.settings.remembered_events);
-                    let outcome = judgement.apply(event, &context);
-                    let as_of = now.max(judgement.record().last_event_time);
-                    let profile = judgement.profile(as_of);
-                    Answer::Scored(Ok(Scored { profile, outcome }))
+                    let instant = (*at, self.settings.remembered_events);
+                    let context = others.context(model, event, judgement.record(), instant);
+                    Answer::Scored(context.map_err(Into::into).map(|context| {
+                        let outcome = judgement.apply(event, &context);
+                        let profile = profile(&judgement);
+                        Scored { profile, outcome }
+                    }))
                 }
                 Task::Retraction { event, at, .. } => {
-                    let context = Context::at(*at, self.settings.remembered_events);
-                    let outcome = judgement.retract(event, &context);
-                    let profile = judgement.profile(now.max(judgement.record().last_event_time));
-                    Answer::Retracted(Ok(Retracted { profile, outcome }))
+                    let instant = (*at, self.settings.remembered_events);
+                    let context = others.context(model, event, judgement.record(), instant);
+                    Answer::Retracted(context.map_err(Into::into).map(|context| {
+                        let outcome = judgement.retract(event, &context);
+                        let profile = profile(&judgement);
+                        Retracted { profile, outcome }
+                    }))
                 }
                 Task::Release { selection, .. } if expected.is_some() => {
                     let count = judgement.release(selection, self.most_folded());
-                    let profile = judgement.profile(now.max(judgement.record().last_event_time));
+                    let profile = profile(&judgement);
                     Answer::Released(Ok(Released { profile, count }))
                 }
                 Task::Release { .. } => {

@@ -30,7 +30,8 @@ pub(super) type Points = Vec<(Placed<String>, f64)>;
 /// others can be told as mistakes.
 pub(super) struct Table<'table, 'mistakes, 'source> {
     title: &'static str,
-    place: Range<usize>,
+    /// Where it stands in the file.
+    pub(super) place: Range<usize>,
     entries: &'table DeTable<'table>,
     asked: Vec<&'static str>,
     mistakes: &'mistakes mut Mistakes<'source>,
@@ -277,6 +278,18 @@ impl<'table, 'mistakes, 'source> Table<'table, 'mistakes, 'source> {
         })
     }
 
+    pub(super) fn truth(&mut self, key: &'static str) -> Option<Placed<bool>> {
+        let value = self.get(key)?;
+        let Some(truth) = value.get_ref().as_bool() else {
+            self.wrong_kind(value, key, "true or false");
+            return None;
+        };
+        Some(Placed {
+            value: truth,
+            place: value.span(),
+        })
+    }
+
     /// A string, or a list of strings; `hint` says what is missing when there is none.
     pub(super) fn strings(&mut self, key: &'static str, hint: &str) -> Vec<Placed<String>> {
         let Some(value) = self.get(key) else {
@@ -430,6 +443,16 @@ impl<'table, 'mistakes, 'source> Table<'table, 'mistakes, 'source> {
             }
         }
     }
+}
+
+/// What a half-life may be.
+pub(super) const HALF_LIFE_TEXT: &str = "a number and a unit (s, m, h, d or w) from 1m to 36500d";
+
+/// The half-life of `7d` and the like; `None` for none.
+pub(super) fn half_life_of(text: &str) -> Option<HalfLife> {
+    let nanos = duration_nanos(text)?;
+    let longest = MAX_HALF_LIFE.as_nanos() as i64;
+    HalfLife::from_nanos(nanos).filter(|_| nanos <= longest)
 }
 
 /// `7d` and the like, in nanoseconds.
