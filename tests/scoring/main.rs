@@ -1,7 +1,9 @@
 //! Holds the scoring core to its mathematics and its model files to their promises.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
+mod corrections;
 mod counting;
+mod effects;
 mod influence;
 mod keys;
 mod models;
