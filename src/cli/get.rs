@@ -15,6 +15,9 @@ use crate::proto::v1::{GetProfileRequest, Profile, ProfileView, Score};
 pub struct Get {
     /// Whose profile.
     profile_id: String,
+    /// The id is that of an account.
+    #[arg(long)]
+    account: bool,
     /// Explain each score: the signals that add up to it, and its percentile.
     #[arg(long)]
     full: bool,
@@ -27,12 +30,16 @@ pub struct Get {
 
 impl Get {
     pub(super) async fn run(self) -> Result<(), Failure> {
+        let (profile_id, account_id) = match self.account {
+            true => (String::new(), self.profile_id),
+            false => (self.profile_id, String::new()),
+        };
         let request = self.asking.request(GetProfileRequest {
             tenant: self.asking.target.tenant.clone(),
-            profile_id: self.profile_id,
+            profile_id,
             view: view(self.full).into(),
             as_of: self.as_of,
-            account_id: String::new(),
+            account_id,
         });
         let response = self
             .asking
@@ -55,10 +62,17 @@ pub(super) fn view(full: bool) -> ProfileView {
     }
 }
 
+fn whose(profile: &Profile) -> (&'static str, String) {
+    match profile.account_id.as_str() {
+        "" => ("profile", printable(&profile.profile_id)),
+        account_id => ("account", printable(account_id)),
+    }
+}
+
 /// The profile for people.
 fn describe(profile: &Profile, full: bool) -> String {
     let mut facts = vec![
-        ("profile", printable(&profile.profile_id)),
+        whose(profile),
         ("stage", or_none(&profile.stage)),
         ("segments", or_none(&profile.segments.join(", "))),
         ("topics", or_none(&topics(profile))),

@@ -45,7 +45,9 @@ pub struct Record {
 impl Record {
     /// Notes that one more event has counted, at an instant.
     pub(super) fn note_event(&mut self, at: Timestamp) {
-        if self.event_count == 0 || at < self.first_seen_time {
+        // What was taken back has been seen all the same.
+        let is_first = self.event_count == 0 && self.first_seen_time == Timestamp::EPOCH;
+        if is_first || at < self.first_seen_time {
             self.first_seen_time = at;
         }
         self.event_count = self.event_count.saturating_add(1);
