@@ -4,8 +4,8 @@
 //! outcome. Whatever the shell must look up comes in the [`Context`].
 
 use super::{
-    Attributes, Effect, Event, IdHash, Model, Profile, ProfileId, RankChange, RankKey, Recollection,
-    Record, Subject, Timestamp, TopicShare,
+    Attributes, Effect, Event, IdHash, Model, Profile, ProfileId, RankChange, RankKey,
+    Recollection, Record, Subject, Timestamp, TopicShare,
     counting::Match,
     explain::Detail,
     influence::{Arrival, InfluencePlace},

@@ -169,7 +169,11 @@ impl Record {
 }
 
 /// The count of a signal and a key, which starts from 0.
-pub(super) fn count_of<'c>(counts: &'c mut Vec<SignalCount>, signal: &str, key: &str) -> &'c mut f64 {
+pub(super) fn count_of<'c>(
+    counts: &'c mut Vec<SignalCount>,
+    signal: &str,
+    key: &str,
+) -> &'c mut f64 {
     let wanted = (signal, key);
     let found =
         counts.binary_search_by(|count| (count.signal.as_str(), count.key.as_str()).cmp(&wanted));

@@ -80,12 +80,7 @@ impl Judgement<'_> {
         if let Some(account_id) = deed.account_id.clone() {
             self.share(&deed, account_id, &changes, true);
         }
-        let credit = super::influence::take_back(
-            model,
-            &mut self.record,
-            &self.profile_id,
-            &deed,
-        );
+        let credit = super::influence::take_back(model, &mut self.record, &self.profile_id, &deed);
         self.effects.extend(credit.map(Effect::Credit));
         self.standing.refresh(model, &self.record, facts_changed);
         self.arrive(self.standing.stage(model, now), now);

@@ -302,7 +302,10 @@ impl<S: Store> Service<S> {
 }
 
 /// Refuses to go on with pages that were begun by another model.
-pub(super) fn check_model(lineup: &Lineup, begun_by: Option<Fingerprint>) -> Result<(), ServiceError> {
+pub(super) fn check_model(
+    lineup: &Lineup,
+    begun_by: Option<Fingerprint>,
+) -> Result<(), ServiceError> {
     match begun_by {
         Some(model) if model != lineup.model().fingerprint() => Err(ServiceError::ModelChanged),
         _ => Ok(()),

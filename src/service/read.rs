@@ -6,8 +6,8 @@ use std::{future::Future, sync::Arc};
 use super::{Service, ServiceError, lineup::Lineup};
 use crate::{
     scoring::{
-        Detail, KeyRange, Profile, ProfileId, RankKey, RankName, Subject, Tenant, Timestamp, explain,
-        limits::NOISE_FLOOR,
+        Detail, KeyRange, Profile, ProfileId, RankKey, RankName, Subject, Tenant, Timestamp,
+        explain, limits::NOISE_FLOOR,
     },
     store::{RankRange, Store, StoreError, Stored},
 };
@@ -151,9 +151,9 @@ impl<S: Store> Service<S> {
     ) -> Result<(), ServiceError> {
         let model = lineup.model();
         // They are all people, or all accounts.
-        let subject = profiles.first().map_or(Subject::Person, |profile| {
-            profile.profile_id.subject()
-        });
+        let subject = profiles
+            .first()
+            .map_or(Subject::Person, |profile| profile.profile_id.subject());
         let rank_of = |position: usize| -> (RankName, RankKey) {
             let score = &model.scores[position];
             let rank = &model.ranks[score.rank_among(subject)];

@@ -251,8 +251,9 @@ impl<S: Store> Shell<S> {
         let before = lineup.before(stored.as_ref().map(|stored| &stored.record));
         let mut judgement = begin(lineup.model(), &profile_id, stored);
         let model = lineup.model();
-        let profile =
-            |judgement: &Judgement<'_>| judgement.profile(now.max(judgement.record().last_event_time));
+        let profile = |judgement: &Judgement<'_>| {
+            judgement.profile(now.max(judgement.record().last_event_time))
+        };
         let mut answers = Vec::with_capacity(work.len());
         for Work { task, .. } in &work {
             answers.push(match task {
@@ -279,9 +280,7 @@ impl<S: Store> Shell<S> {
                     let profile = profile(&judgement);
                     Answer::Released(Ok(Released { profile, count }))
                 }
-                Task::Release { .. } => {
-                    Answer::Released(Err(ServiceError::unknown(&profile_id)))
-                }
+                Task::Release { .. } => Answer::Released(Err(ServiceError::unknown(&profile_id))),
                 Task::Update { update, .. } => Answer::Updated(change(&mut judgement, update, now)),
             });
         }

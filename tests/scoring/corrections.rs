@@ -254,7 +254,11 @@ fn a_first_match_that_is_retracted_leaves_its_place_to_another() {
 #[test]
 fn only_the_latest_value_is_taken_back_and_none_takes_its_place() {
     let model = model(MODEL);
-    let events = [(0, stayed("1", 5.0)), (DAY, stayed("2", 9.0)), (DAY, stayed("3", 7.0))];
+    let events = [
+        (0, stayed("1", 5.0)),
+        (DAY, stayed("2", 9.0)),
+        (DAY, stayed("3", 7.0)),
+    ];
     let record = applied(&model, &events);
     assert_eq!(count(&record, "minutes"), 9.0);
     for other in [&events[0], &events[2]] {
@@ -298,8 +302,12 @@ fn a_touch_is_taken_back_from_the_author_unless_an_advance_has_used_it() {
     let mut author = Judgement::new_profile(&model, bob.clone());
     let credits: Vec<&Effect> = outcome.effects.iter().collect();
     assert_eq!(credits.len(), 2);
-    credits.iter().for_each(|credit| assert!(author.take(credit)));
-    credits.iter().for_each(|credit| assert!(!author.take(credit)));
+    credits
+        .iter()
+        .for_each(|credit| assert!(author.take(credit)));
+    credits
+        .iter()
+        .for_each(|credit| assert!(!author.take(credit)));
     let author = author.finish();
     assert!(author.record.influence.is_empty());
     let totals: i64 = author.totals.iter().map(|(_, touches, _)| touches).sum();
@@ -313,7 +321,10 @@ fn a_touch_is_taken_back_from_the_author_unless_an_advance_has_used_it() {
     let [Effect::Credit(advance)] = outcome.effects.as_slice() else {
         panic!("{:?}", outcome.effects);
     };
-    assert_eq!((advance.touches, advance.advance_millionths), (0, 1_000_000));
+    assert_eq!(
+        (advance.touches, advance.advance_millionths),
+        (0, 1_000_000)
+    );
 }
 
 #[test]
@@ -337,14 +348,23 @@ fn a_held_event_counts_nowhere_but_in_its_rule() {
     let held = judgement.apply(&visit, &context(at(0)));
     let rule = "robots".to_owned();
     assert_eq!(held, EventOutcome::Quarantined { rule });
-    assert_eq!(judgement.apply(&visit, &context(at(0))), EventOutcome::Duplicate);
-    assert_eq!(judgement.profile(at(0)).quarantined, [("robots".to_owned(), 1)]);
+    assert_eq!(
+        judgement.apply(&visit, &context(at(0))),
+        EventOutcome::Duplicate
+    );
+    assert_eq!(
+        judgement.profile(at(0)).quarantined,
+        [("robots".to_owned(), 1)]
+    );
     let outcome = judgement.finish();
     assert_eq!(ranks_of(&outcome), ["quarantine:robots"]);
     assert_eq!(outcome.held_by, ["robots"]);
     assert_eq!(outcome.effects, []);
     let record = &outcome.record;
-    assert_eq!((record.event_count, record.last_event_time), (0, Timestamp::EPOCH));
+    assert_eq!(
+        (record.event_count, record.last_event_time),
+        (0, Timestamp::EPOCH)
+    );
     assert_eq!(record.quarantine[0].matches[0].signal, "visited");
     let keys = index(&model, &ann(), record);
     assert_eq!(keys.len(), 1);
@@ -418,7 +438,10 @@ fn released_events_count_at_their_own_time_and_once() {
     let outcome = change(&model, record, |judgement| {
         assert_eq!(judgement.release(&other, 10), 0);
         assert_eq!(judgement.release(&Selection::default(), 10), 1);
-        assert_eq!(judgement.apply(&by_robot("2", "visit"), &context(at(DAY))), EventOutcome::Duplicate);
+        assert_eq!(
+            judgement.apply(&by_robot("2", "visit"), &context(at(DAY))),
+            EventOutcome::Duplicate
+        );
     });
     assert_eq!(outcome.record.event_count, 3);
 }
@@ -435,7 +458,10 @@ fn a_held_event_that_is_retracted_is_dropped() {
     });
     assert!(outcome.record.quarantine.is_empty());
     assert_eq!(outcome.effects, []);
-    assert_eq!(ranks_of(&outcome), ranks_of(&change(&model, Record::default(), |_| {})));
+    assert_eq!(
+        ranks_of(&outcome),
+        ranks_of(&change(&model, Record::default(), |_| {}))
+    );
 }
 
 #[test]
@@ -475,7 +501,8 @@ fn an_account_is_named_by_the_event_or_by_what_the_profile_states() {
     });
     assert_eq!(accounts(outcome), ["acme", "home"]);
 
-    let without = crate::model("[scores.a]\n[[signals]]\nname = \"v\"\non = \"visit\"\npoints = { a = 1 }\n");
+    let without =
+        crate::model("[scores.a]\n[[signals]]\nname = \"v\"\non = \"visit\"\npoints = { a = 1 }\n");
     let outcome = change(&without, Record::default(), |judgement| {
         judgement.apply(&visit("1", Some("home")), &context(at(0)));
     });
@@ -495,15 +522,33 @@ fn an_account_stands_in_ranks_of_its_own_and_at_no_stage() {
         }
     });
     let people: Vec<&str> = ranks_of(&outcome);
-    assert!(people.iter().all(|rank| !rank.starts_with("account:")), "{people:?}");
+    assert!(
+        people.iter().all(|rank| !rank.starts_with("account:")),
+        "{people:?}"
+    );
 
     let acme = ProfileId::of_account("acme").unwrap();
     let mut account = Judgement::new_profile(&model, acme.clone());
-    outcome.effects.iter().for_each(|share| assert!(account.take(share)));
+    outcome
+        .effects
+        .iter()
+        .for_each(|share| assert!(account.take(share)));
     let account = account.finish();
-    assert_eq!(ranks_of(&account), ["account:score:heat", "account:score:total"]);
-    let profile = explain(&model, &acme, &account.record, at(DAY), Detail::Contributions);
-    assert_eq!((profile.stage, profile.segments), (None, vec!["warm_accounts".to_owned()]));
+    assert_eq!(
+        ranks_of(&account),
+        ["account:score:heat", "account:score:total"]
+    );
+    let profile = explain(
+        &model,
+        &acme,
+        &account.record,
+        at(DAY),
+        Detail::Contributions,
+    );
+    assert_eq!(
+        (profile.stage, profile.segments),
+        (None, vec!["warm_accounts".to_owned()])
+    );
     assert_eq!(profile.event_count, 3);
     assert_eq!(profile.scores[1].points, 4.0);
     let keys = index(&model, &acme, &account.record);

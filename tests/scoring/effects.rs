@@ -140,7 +140,12 @@ struct World {
 }
 
 impl World {
-    fn change(&mut self, model: &Model, id: &ProfileId, change: &mut dyn FnMut(&mut Judgement<'_>)) {
+    fn change(
+        &mut self,
+        model: &Model,
+        id: &ProfileId,
+        change: &mut dyn FnMut(&mut Judgement<'_>),
+    ) {
         let mut judgement = match self.records.get(id) {
             Some(record) => Judgement::new(model, id.clone(), record.clone()),
             None => Judgement::new_profile(model, id.clone()),
@@ -175,9 +180,9 @@ type Counts = BTreeMap<(String, String, String), f64>;
 fn counts_at(record: &Record, at: Timestamp) -> Counts {
     let mut counts = Counts::new();
     for group in &record.counts {
-        let faded = group
-            .half_life
-            .map_or(1.0, |half_life| half_life.remaining(record.last_event_time, at));
+        let faded = group.half_life.map_or(1.0, |half_life| {
+            half_life.remaining(record.last_event_time, at)
+        });
         for count in &group.counts {
             let name = (
                 format!("{:?}", group.half_life),
@@ -237,10 +242,16 @@ fn assert_same_worlds(found: &World, expected: &World) {
             cells.collect()
         };
         let (found, expected) = (cells(&found), cells(&expected));
-        assert!(found.keys().eq(expected.keys()), "{found:?}, expected {expected:?}");
+        assert!(
+            found.keys().eq(expected.keys()),
+            "{found:?}, expected {expected:?}"
+        );
         for (found, expected) in found.values().zip(expected.values()) {
             assert_eq!(found.0, expected.0, "{id}");
-            assert!((found.1 - expected.1).abs() < 1e-9, "{found:?}, expected {expected:?}");
+            assert!(
+                (found.1 - expected.1).abs() < 1e-9,
+                "{found:?}, expected {expected:?}"
+            );
         }
     }
 }

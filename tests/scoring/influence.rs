@@ -1,8 +1,8 @@
 //! Who gets credit, for what, and how often.
 
 use bellwether::scoring::{
-    Credit, Effect, Event, IdHash, InfluenceCell, InfluenceQuestion, Judgement, Model, ProfileId, Record,
-    influence_probability, influencer,
+    Credit, Effect, Event, IdHash, InfluenceCell, InfluenceQuestion, Judgement, Model, ProfileId,
+    Record, influence_probability, influencer,
 };
 
 use crate::{DAY, at, context, event, model};

@@ -4,6 +4,7 @@
 
 mod failing;
 mod health;
+mod others;
 mod world;
 
 use std::{

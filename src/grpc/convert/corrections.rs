@@ -84,10 +84,13 @@ pub fn quarantine_query(
 
 /// The answer to a `ListQuarantine`.
 pub fn quarantine_page(page: QuarantinePage, query: QueryHash) -> v1::ListQuarantineResponse {
-    let profiles = page.entries.into_iter().map(|entry| v1::QuarantinedProfile {
-        profile_id: entry.profile_id.name().to_owned(),
-        events: entry.events.into_iter().map(held_event).collect(),
-    });
+    let profiles = page
+        .entries
+        .into_iter()
+        .map(|entry| v1::QuarantinedProfile {
+            profile_id: entry.profile_id.name().to_owned(),
+            events: entry.events.into_iter().map(held_event).collect(),
+        });
     v1::ListQuarantineResponse {
         profiles: profiles.collect(),
         next_page_token: next_page_token(page.next, page.as_of, query, page.model),
@@ -151,7 +154,10 @@ mod tests {
         })
         .unwrap_err();
         assert_eq!(status.code(), Code::InvalidArgument);
-        assert!(status.message().contains("event.time is required"), "{status}");
+        assert!(
+            status.message().contains("event.time is required"),
+            "{status}"
+        );
     }
 
     #[test]

@@ -148,7 +148,11 @@ pub fn get_funnel(request: &v1::GetFunnelRequest) -> Result<(Tenant, Option<Time
     violations.finish(tenant.map(|tenant| (tenant, as_of)))
 }
 
-pub(super) fn read_event(sent: v1::Event, path: EventPath, violations: &mut Violations) -> Option<Event> {
+pub(super) fn read_event(
+    sent: v1::Event,
+    path: EventPath,
+    violations: &mut Violations,
+) -> Option<Event> {
     identifier(format_args!("{path}.event_id"), &sent.event_id, violations);
     let profile = profile_id(
         format_args!("{path}.profile_id"),
@@ -268,7 +272,10 @@ fn subject(profile: &str, account_id: &str, violations: &mut Violations) -> Opti
         (_, "") => profile_id("profile_id", profile, violations),
         ("", _) => account("account_id", account_id, violations),
         _ => {
-            violations.add("account_id", "stands beside profile_id; send one of the two");
+            violations.add(
+                "account_id",
+                "stands beside profile_id; send one of the two",
+            );
             None
         }
     }

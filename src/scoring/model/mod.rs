@@ -3,6 +3,7 @@
 
 mod compile;
 mod condition;
+mod duration;
 mod effects;
 mod facts;
 mod file;
@@ -206,8 +207,7 @@ impl Model {
     /// Whether counting an event of a type reads what the author of the content states.
     pub fn reads_author(&self, event_type: &str) -> bool {
         let mut rules = self.rules_for(event_type);
-        self.types_reading_author.contains(event_type)
-            || rules.any(|rule| rule.when.reads_author())
+        self.types_reading_author.contains(event_type) || rules.any(|rule| rule.when.reads_author())
     }
 
     /// Whether counting an event of a type reads the scores of the account.

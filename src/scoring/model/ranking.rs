@@ -46,11 +46,9 @@ impl Compiler<'_> {
                 let message = "the model has no accounts; add a table [accounts]";
                 self.mistakes.add(table.of.place.clone(), message);
             }
-            let known = ranks
-                .iter()
-                .position(|rank| {
-                    rank.of == of && rank.condition == condition && rank.scores == factors
-                });
+            let known = ranks.iter().position(|rank| {
+                rank.of == of && rank.condition == condition && rank.scores == factors
+            });
             let rank = known.unwrap_or_else(|| {
                 let half_lives = factors
                     .iter()

@@ -4,8 +4,8 @@
 use super::{
     Slot,
     condition::Scope,
+    duration::{HALF_LIFE_TEXT, half_life_of},
     mistake::suggestion,
-    table::{HALF_LIFE_TEXT, half_life_of},
 };
 
 /// Something that expressions read.
