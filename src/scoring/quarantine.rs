@@ -69,6 +69,7 @@ impl Judgement<'_> {
             !is_released
         });
         let count = released.len();
+        self.changed |= count > 0;
         for held in released {
             let now = held.time.max(self.record.last_event_time);
             let from = self.standing.stage_to_be(self.model, now);

@@ -672,7 +672,7 @@ mod tests {
                 influence_time: times.2,
                 last_counted: sets.0,
                 seen_types: sets.1,
-                credits: lists.0,
+                effects: lists.0,
                 reached_stages: lists.1,
                 counts: parts.0,
                 interests: parts.1,

@@ -423,6 +423,7 @@ fn released_events_count_at_their_own_time_and_once() {
         assert_eq!(judgement.release(&one, 10), 1);
         assert_eq!(judgement.release(&one, 10), 0);
     });
+    assert!(outcome.changed);
     let record = outcome.record;
     assert_eq!((record.event_count, record.first_seen_time), (2, at(0)));
     assert_eq!(record.last_event_time, at(7 * DAY));

@@ -51,8 +51,9 @@ pub async fn ranks_hold_accounts_and_pages_go_on_after_one(subject: impl Subject
         key: key(2.0),
         profile_id: id("\u{1}zoë"),
     };
-    let page = store.page(&tenant, EDITION, &all("r"), Some(&after), 10);
-    assert_eq!(page.await.unwrap().preceding, 2);
+    let (rank, after) = (all("r"), Some(&after));
+    let page = store.page(&tenant, EDITION, &rank, after, 10).await;
+    assert_eq!(page.unwrap().preceding, 2);
 }
 
 pub async fn accounts_are_there_after_reopening(subject: impl Subject) {
