@@ -119,7 +119,7 @@ pub async fn serve_with<S: Store>(store: S, models: Models) -> Service<S> {
         max_skew: Duration::from_secs(300),
         remembered_events: 256,
         max_events_in_flight: 10_000,
-        max_unsettled_credits: 256,
+        max_unsettled_effects: 256,
         rebuild_rate: 20_000,
     };
     let clock = Arc::new(|| at(100 * DAY));

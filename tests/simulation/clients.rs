@@ -7,7 +7,7 @@ use std::{
 };
 
 use bellwether::{
-    scoring::{EventOutcome, Fingerprint, IdHash, ProfileId},
+    scoring::{EventOutcome, Fingerprint, IdHash, ProfileId, RetractionOutcome},
     service::{InfluencerQuery, Paging, SegmentQuery, ServiceError, View},
     store::{Edition, StoreError},
 };
@@ -85,9 +85,23 @@ impl Run {
             }
             return again;
         }
+        if let [Action::Retraction(event)] = actions {
+            match service.retract_event(&tenant(), event.clone()).await {
+                Ok(retracted) if retracted.outcome == RetractionOutcome::Forestalled => {
+                    let id = &event.profile_id;
+                    self.violate(format!("an event of {id} was taken and is not there"));
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    self.check_error(&error);
+                    again = actions.to_vec();
+                }
+            }
+            return again;
+        }
         let events = actions.iter().filter_map(|action| match action {
             Action::Event(event) => Some(event.clone()),
-            Action::Update(_) => None,
+            Action::Update(_) | Action::Retraction(_) => None,
         });
         let events: Vec<_> = events.collect();
         let results = match events.as_slice() {
@@ -110,6 +124,9 @@ impl Run {
                     *applied.entry(known).or_default() += 1;
                 }
                 Ok(EventOutcome::Duplicate) => {}
+                Ok(EventOutcome::Quarantined { rule }) => {
+                    self.violate(format!("no model has a rule {rule}"));
+                }
                 Ok(EventOutcome::TooOld) => {
                     let id = event.profile_id.clone();
                     self.violate(format!("an event of {id} came too late to count"));
