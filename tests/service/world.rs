@@ -29,6 +29,7 @@ points = { interest = 5, loyalty = 2 }
 name = "complained"
 on = "complaint"
 points = { loyalty = -2 }
+[accounts]
 [[signals]]
 name = "met_a_manager"
 on = "meeting"

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bellwether::{
-    scoring::{EventOutcome, Fingerprint, IdHash, ProfileId, RetractionOutcome},
+    scoring::{EventOutcome, Fingerprint, IdHash, ProfileId},
     service::{InfluencerQuery, Paging, SegmentQuery, ServiceError, View},
     store::{Edition, StoreError},
 };
@@ -85,23 +85,9 @@ impl Run {
             }
             return again;
         }
-        if let [Action::Retraction(event)] = actions {
-            match service.retract_event(&tenant(), event.clone()).await {
-                Ok(retracted) if retracted.outcome == RetractionOutcome::Forestalled => {
-                    let id = &event.profile_id;
-                    self.violate(format!("an event of {id} was taken and is not there"));
-                }
-                Ok(_) => {}
-                Err(error) => {
-                    self.check_error(&error);
-                    again = actions.to_vec();
-                }
-            }
-            return again;
-        }
         let events = actions.iter().filter_map(|action| match action {
             Action::Event(event) => Some(event.clone()),
-            Action::Update(_) | Action::Retraction(_) => None,
+            Action::Update(_) => None,
         });
         let events: Vec<_> = events.collect();
         let results = match events.as_slice() {

@@ -122,7 +122,6 @@ name = "price"
 keywords = ["price"]
 [[topics]]
 name = "quality"
-[accounts]
 [influence]
 event_types = {{ reply = 2, visit = 1 }}
 half_life = "10d"
@@ -139,13 +138,12 @@ advance = 4
 pub enum Action {
     Event(Event),
     Update(ProfileUpdate),
-    Retraction(Event),
 }
 
 impl Action {
     pub fn profile_id(&self) -> &ProfileId {
         match self {
-            Self::Event(event) | Self::Retraction(event) => &event.profile_id,
+            Self::Event(event) => &event.profile_id,
             Self::Update(update) => &update.profile_id,
         }
     }
@@ -185,16 +183,6 @@ impl Plan {
             let update = update(&mut dice, number, people);
             actions.insert(place, Action::Update(update));
         }
-        // Whoever retracts knows that the event was taken.
-        if order == Order::Kept && !short {
-            for _ in 0..dice.roll(count / 3) {
-                let place = dice.roll(actions.len() as u64) as usize;
-                if let Action::Event(event) = actions[place].clone() {
-                    let later = place + 1 + dice.roll((actions.len() - place) as u64) as usize;
-                    actions.insert(later, Action::Retraction(event));
-                }
-            }
-        }
         Self {
             order,
             remembered_events: if short { 8 } else { 256 },
@@ -210,10 +198,9 @@ pub fn person(number: u64) -> ProfileId {
 fn event(dice: &mut Dice, number: u64, people: u64) -> Event {
     let kinds = ["visit", "visit", "reply", "reply", "complaint", "purchase"];
     let length = AttributeValue::Number(dice.roll(10) as f64);
-    let actor = dice.roll(people);
     Event {
         id: IdHash::of_event(&format!("event-{number}")),
-        profile_id: person(actor),
+        profile_id: person(dice.roll(people)),
         event_type: (*dice.pick(&kinds)).to_owned(),
         time: Some(at((number as i64 - 100) * DAY / 8)),
         channel: String::new(),
@@ -228,9 +215,7 @@ fn event(dice: &mut Dice, number: u64, people: u64) -> Event {
         // Few authors, who are people of their own too.
         author_id: (!dice.once_in(4)).then(|| person(dice.roll(people / 2 + 1))),
         content_id: String::new(),
-        // Some people work for nobody.
-        account_id: ProfileId::of_account(&format!("account-{}", actor % 3))
-            .filter(|_| actor % 4 != 3),
+        account_id: None,
     }
 }
 

@@ -33,10 +33,6 @@ pub fn records(plan: &Plan, model: &Model) -> BTreeMap<ProfileId, Record> {
                     );
                     judgement.apply(event, &context);
                 }
-                Action::Retraction(event) => {
-                    let at = event.time.unwrap_or(Timestamp::EPOCH);
-                    judgement.retract(event, &Context::at(at, plan.remembered_events));
-                }
                 Action::Update(update) => {
                     let record = judgement.record();
                     let stated = record.attributes_after(&update.attributes, &update.mask);
