@@ -1,0 +1,411 @@
+//! `models/community.toml`: leads of an online community, and who only looks.
+
+use serde_json::{Value, json};
+
+use crate::world::{Deed, World, assert_close, did, reasons, score, term};
+
+/// What a model is worth for one deed of somebody new.
+async fn worth(world: &mut World, who: &str, deed: Deed) -> f64 {
+    world.sees(deed).await;
+    world.points(who, "interest", 0.0).await
+}
+
+async fn world() -> World {
+    World::of("community.toml").await
+}
+
+fn joined(who: &str, group: &str, access: &str) -> Deed {
+    let attributes = json!({ "group": group, "access": access });
+    did(who, "joined_group", 0.0, attributes)
+}
+
+fn posted(who: &str, group: &str, access: &str) -> Deed {
+    let attributes = json!({ "group": group, "access": access });
+    did(who, "group_post", 0.0, attributes)
+}
+
+fn viewed(who: &str, tags: &[&str]) -> Deed {
+    did(who, "page_view", 0.0, json!({ "tags": tags }))
+}
+
+fn referred(who: &str, invited: &str) -> Deed {
+    did(who, "referral", 0.0, json!({ "invited": invited }))
+}
+
+fn connected(who: &str, other: &str) -> Deed {
+    did(who, "connected", 0.0, Value::Null).with(other)
+}
+
+#[tokio::test]
+async fn every_tag_of_the_pages_viewed_is_counted_by_itself() {
+    let mut world = world().await;
+    for _ in 0..4 {
+        let matched = world.sees(viewed("ann", &["pricing", "api", "api"])).await;
+        assert_eq!(matched, ["viewed_tag"]);
+    }
+    world.sees(viewed("ann", &["pricing"])).await;
+    let profile = world.profile("ann", 0.0).await;
+    let viewed_tag = term(&profile, "interest", "viewed_tag");
+    assert_close(viewed_tag.points, 0.1 * (5.0 + 4.0));
+    let keys: Vec<(&str, f64)> = viewed_tag
+        .keys
+        .iter()
+        .map(|key| (key.key.as_str(), key.count))
+        .collect();
+    assert_eq!(keys, [("pricing", 5.0), ("api", 4.0)]);
+}
+
+#[tokio::test]
+async fn one_tag_read_for_ever_stops_counting_at_ten_pages() {
+    let mut world = world().await;
+    for _ in 0..30 {
+        world.sees(viewed("ann", &["pricing"])).await;
+    }
+    assert_close(world.points("ann", "interest", 0.0).await, 1.0);
+}
+
+#[tokio::test]
+async fn private_groups_weigh_more_than_semi_private_ones_and_these_more_than_public_ones() {
+    let mut world = world().await;
+    let public = worth(&mut world, "ann", joined("ann", "tea", "public")).await;
+    let semi_private = worth(&mut world, "bob", joined("bob", "tea", "semi-private")).await;
+    let private = worth(&mut world, "cid", joined("cid", "tea", "private")).await;
+    assert_eq!([public, semi_private, private], [0.5, 4.0, 8.0]);
+    let profile = world.profile("cid", 0.0).await;
+    assert_eq!(reasons(&profile, "interest"), ["joined_private_group"]);
+}
+
+#[tokio::test]
+async fn more_groups_are_more_points_and_the_same_group_is_not() {
+    let mut world = world().await;
+    world.sees(joined("ann", "tea", "private")).await;
+    world.sees(joined("ann", "tea", "private")).await;
+    assert_eq!(world.points("ann", "interest", 0.0).await, 8.0);
+    world.sees(joined("ann", "coffee", "private")).await;
+    assert_eq!(world.points("ann", "interest", 0.0).await, 16.0);
+}
+
+#[tokio::test]
+async fn the_group_of_the_product_weighs_more_than_another_of_its_kind() {
+    let mut world = world().await;
+    let matched = world.sees(joined("ann", "product-beta", "private")).await;
+    assert_eq!(matched, ["joined_private_group", "joined_product_group"]);
+    assert_eq!(world.points("ann", "interest", 0.0).await, 8.0 + 6.0);
+}
+
+#[tokio::test]
+async fn posts_weigh_by_how_often_and_by_the_kind_of_group() {
+    let mut world = world().await;
+    for (who, access, weight) in [
+        ("ann", "public", 0.2),
+        ("bob", "semi-private", 2.0),
+        ("cid", "private", 4.0),
+    ] {
+        let signal = format!("posted_in_{}_group", access.replace('-', "_"));
+        assert_eq!(world.sees(posted(who, "tea", access)).await, [signal]);
+        assert_close(world.points(who, "interest", 0.0).await, weight);
+        world.sees(posted(who, "tea", access)).await;
+        assert_close(world.points(who, "interest", 0.0).await, 2.0 * weight);
+        for _ in 0..10 {
+            world.sees(posted(who, "tea", access)).await;
+        }
+        assert_close(world.points(who, "interest", 0.0).await, 5.0 * weight);
+        world.sees(posted(who, "coffee", access)).await;
+        assert_close(world.points(who, "interest", 0.0).await, 6.0 * weight);
+    }
+}
+
+async fn with_staff() -> World {
+    let world = world().await;
+    for (who, role) in [
+        ("maya", "product manager"),
+        ("carl", "customer service"),
+        ("fran", "finance"),
+        ("gus", "gardener"),
+    ] {
+        let stated = json!({ "employee": true, "role": role });
+        world.states(who, stated).await;
+    }
+    world.states("kim", json!({ "customer": true })).await;
+    // The same title elsewhere is nothing to us.
+    let stated = json!({ "employee": false, "role": "product manager" });
+    world.states("otto", stated).await;
+    world
+}
+
+#[tokio::test]
+async fn a_product_manager_weighs_more_than_customer_service_which_weighs_as_much_as_finance() {
+    let mut world = with_staff().await;
+    let manager = worth(&mut world, "ann", connected("ann", "maya")).await;
+    let service = worth(&mut world, "bob", connected("bob", "carl")).await;
+    let finance = worth(&mut world, "cid", connected("cid", "fran")).await;
+    assert_eq!([manager, service, finance], [12.0, 6.0, 6.0]);
+    let profile = world.profile("ann", 0.0).await;
+    let manager = term(&profile, "interest", "connected_with_product_manager");
+    assert_eq!(manager.keys[0].key, "maya");
+}
+
+#[tokio::test]
+async fn customers_count_apart_from_the_staff_and_strangers_do_not_count() {
+    let mut world = with_staff().await;
+    let matched = world.sees(connected("ann", "kim")).await;
+    assert_eq!(matched, ["connected_with_customer"]);
+    assert_eq!(world.points("ann", "interest", 0.0).await, 5.0);
+    for stranger in ["gus", "otto", "nobody"] {
+        let matched = world.sees(connected("ann", stranger)).await;
+        assert!(matched.is_empty(), "{stranger}: {matched:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_same_person_is_one_connection_however_often() {
+    let mut world = with_staff().await;
+    for _ in 0..3 {
+        world.sees(connected("ann", "maya")).await;
+    }
+    assert_eq!(world.points("ann", "interest", 0.0).await, 12.0);
+}
+
+#[tokio::test]
+async fn a_referral_of_a_colleague_weighs_more_than_one_of_a_friend() {
+    let mut world = world().await;
+    for who in ["ann", "bob"] {
+        world
+            .states(who, json!({ "email": format!("{who}@Tea.example") }))
+            .await;
+    }
+    let matched = world.sees(referred("ann", "zoe@tea.EXAMPLE")).await;
+    assert_eq!(matched, ["referred", "referred_a_colleague"]);
+    assert_eq!(world.points("ann", "interest", 0.0).await, 12.0);
+    assert_eq!(world.sees(referred("bob", "zoe@else.example")).await, ["referred"]);
+    assert_eq!(world.points("bob", "interest", 0.0).await, 3.0);
+    // The same address once, another one again.
+    world.sees(referred("bob", "ZOE@else.example")).await;
+    assert_eq!(world.points("bob", "interest", 0.0).await, 3.0);
+    world.sees(referred("bob", "max@else.example")).await;
+    assert_eq!(world.points("bob", "interest", 0.0).await, 6.0);
+}
+
+#[tokio::test]
+async fn addresses_of_one_mail_provider_are_no_colleagues() {
+    let mut world = world().await;
+    world.states("ann", json!({ "email": "ann@gmail.com" })).await;
+    assert_eq!(world.sees(referred("ann", "zoe@gmail.com")).await, ["referred"]);
+    // Nor is anybody of those who have stated no address.
+    assert_eq!(world.sees(referred("bob", "nowhere")).await, ["referred"]);
+}
+
+#[tokio::test]
+async fn a_complete_profile_is_worth_more_than_an_empty_one() {
+    let world = world().await;
+    world
+        .states("ann", json!({ "name": "Ann", "photo": "", "phone": null, "email": "a@b.example", "city": "Oslo" }))
+        .await;
+    let profile = world.profile("ann", 0.0).await;
+    let completed = term(&profile, "fit", "completed_profile");
+    assert_close(completed.count, 2.0 / 6.0);
+    assert_close(score(&profile, "fit").points, 1.0 + 0.3 * 2.0 / 6.0);
+    world
+        .states("ann", json!({ "photo": "a.png", "company": "Tea", "industry": "retail", "phone": "1" }))
+        .await;
+    assert_close(world.points("ann", "fit", 0.0).await, 1.3);
+}
+
+#[tokio::test]
+async fn the_number_of_connections_counts_up_to_two_hundred() {
+    let world = world().await;
+    for (connections, points) in [(0.0, 1.0), (50.0, 1.05), (200.0, 1.2), (9_000.0, 1.2)] {
+        world.states("ann", json!({ "connections": connections })).await;
+        assert_close(world.points("ann", "fit", 0.0).await, points);
+    }
+    let profile = world.profile("ann", 0.0).await;
+    assert_eq!(reasons(&profile, "fit"), ["is_connected"]);
+}
+
+#[tokio::test]
+async fn visits_count_by_the_month_and_half_as_much_a_month_later() {
+    let mut world = world().await;
+    for day in 0..4 {
+        let day = f64::from(day) / 10.0;
+        let matched = world.sees(did("ann", "visit", day, Value::Null)).await;
+        assert_eq!(matched, ["visited"]);
+        // Ten minutes later it is still the same visit.
+        let again = did("ann", "visit", day + 10.0 / 1440.0, Value::Null);
+        assert!(world.sees(again).await.is_empty());
+    }
+    let then = world.points("ann", "interest", 1.0).await;
+    assert!(then > 0.95 && then < 1.0, "{then}");
+    assert_close(world.points("ann", "interest", 31.0).await, then / 2.0);
+    for visit in 0..40 {
+        let day = 1.0 + f64::from(visit) / 24.0;
+        world.sees(did("ann", "visit", day, Value::Null)).await;
+    }
+    let many = world.points("ann", "interest", 1.0 + 39.0 / 24.0).await;
+    assert!(many <= 3.0 && many > 2.9, "{many}");
+}
+
+#[tokio::test]
+async fn the_time_on_the_site_is_that_of_the_last_visit() {
+    let mut world = world().await;
+    let ended = |day, minutes| did("ann", "visit_ended", day, json!({ "minutes": minutes }));
+    assert_eq!(world.sees(ended(0.0, 50.0)).await, ["stayed"]);
+    assert_close(world.points("ann", "interest", 0.0).await, 1.0);
+    world.sees(ended(2.0, 5.0)).await;
+    let profile = world.profile("ann", 2.0).await;
+    assert_close(term(&profile, "interest", "stayed").count, 5.0);
+    // What comes in late is of an earlier visit.
+    world.sees(ended(1.0, 40.0)).await;
+    assert_close(world.points("ann", "interest", 2.0).await, 0.1);
+    world.sees(ended(3.0, 600.0)).await;
+    assert_close(world.points("ann", "interest", 3.0).await, 1.2);
+}
+
+#[tokio::test]
+async fn forwards_to_a_friend_count_up_to_five() {
+    let mut world = world().await;
+    for number in 1..=7_u32 {
+        let matched = world.sees(did("ann", "forward", 0.0, Value::Null)).await;
+        assert_eq!(matched, ["forwarded_to_a_friend"]);
+        let points = world.points("ann", "interest", 0.0).await;
+        assert_close(points, 4.0 * f64::from(number.min(5)));
+    }
+}
+
+#[tokio::test]
+async fn gated_downloads_count_and_a_webinar_more_than_a_white_paper() {
+    let mut world = world().await;
+    let download = |kind: &str| did("ann", "download", 0.0, json!({ "kind": kind, "title": "Tea" }));
+    assert_eq!(world.sees(download("white paper")).await, ["downloaded_white_paper"]);
+    world.sees(download("white paper")).await;
+    assert_eq!(world.points("ann", "interest", 0.0).await, 10.0);
+    assert!(world.sees(download("wallpaper")).await.is_empty());
+    let webinar = did("bob", "webinar", 0.0, json!({ "title": "Tea" }));
+    assert_eq!(worth(&mut world, "bob", webinar).await, 14.0);
+}
+
+/// Ten who just look: a great deal of it, each in another way.
+async fn ten_browsers(world: &mut World) -> Vec<String> {
+    let mut names = Vec::new();
+    for number in 0..10_u32 {
+        let who = format!("browser-{number}");
+        // Some have the best of profiles, and know everybody.
+        if number % 2 == 0 {
+            let stated = json!({ "name": who, "photo": "p", "company": "c", "industry": "i", "email": "b@c.example", "phone": "1", "connections": 500 });
+            world.states(&who, stated).await;
+        }
+        for day in 0..20 + number {
+            let day = f64::from(day);
+            world.sees(did(&who, "visit", day, Value::Null)).await;
+            for tag in 0..1 + number {
+                let tags = json!({ "tags": [format!("tag-{tag}"), "news"] });
+                world.sees(did(&who, "page_view", day, tags)).await;
+            }
+            let minutes = json!({ "minutes": 10 * number });
+            world.sees(did(&who, "visit_ended", day, minutes)).await;
+        }
+        for group in 0..number {
+            let group = format!("group-{group}");
+            world.sees(joined(&who, &group, "public")).await;
+            for _ in 0..number {
+                world.sees(posted(&who, &group, "public")).await;
+            }
+        }
+        names.push(who);
+    }
+    names
+}
+
+/// Ten who shop, each in another way, all of them seldom here.
+async fn ten_shoppers(world: &mut World) -> Vec<String> {
+    let on = |who: &str, event_type: &str, attributes| did(who, event_type, 20.0, attributes);
+    let paper = |who: &str| on(who, "download", json!({ "kind": "white paper", "title": "Prices" }));
+    let webinar = |who: &str| on(who, "webinar", json!({ "title": "Live" }));
+    let private = |who: &str| on(who, "joined_group", json!({ "group": "product-beta", "access": "private" }));
+    let semi = |who: &str| on(who, "joined_group", json!({ "group": "users", "access": "semi-private" }));
+    let asks = |who: &str| on(who, "group_post", json!({ "group": "product-beta", "access": "private" }));
+    let meets = |who: &str, other: &str| on(who, "connected", Value::Null).with(other);
+    let invites = |who: &str| on(who, "referral", json!({ "invited": "boss@tea.example" }));
+    let forwards = |who: &str| on(who, "forward", Value::Null);
+    let names: Vec<String> = (0..10).map(|number| format!("shopper-{number}")).collect();
+    for who in &names {
+        world.states(who, json!({ "email": format!("{who}@tea.example") })).await;
+        world.sees(on(who, "visit", Value::Null)).await;
+    }
+    let scripts: [Vec<Deed>; 10] = [
+        vec![paper(&names[0]), webinar(&names[0]), private(&names[0])],
+        vec![meets(&names[1], "maya"), private(&names[1]), asks(&names[1]), asks(&names[1])],
+        vec![meets(&names[2], "maya"), meets(&names[2], "fran"), paper(&names[2]), forwards(&names[2])],
+        vec![invites(&names[3]), private(&names[3]), forwards(&names[3])],
+        vec![webinar(&names[4]), meets(&names[4], "carl"), meets(&names[4], "fran"), semi(&names[4])],
+        vec![private(&names[5]), asks(&names[5]), asks(&names[5]), asks(&names[5]), asks(&names[5])],
+        vec![invites(&names[6]), paper(&names[6]), semi(&names[6]), forwards(&names[6])],
+        vec![meets(&names[7], "kim"), meets(&names[7], "maya"), invites(&names[7])],
+        vec![webinar(&names[8]), private(&names[8]), asks(&names[8])],
+        vec![paper(&names[9]), webinar(&names[9]), meets(&names[9], "carl")],
+    ];
+    for script in scripts {
+        world.sees_all(script).await;
+    }
+    names
+}
+
+/// What only looking gives points for.
+const LOOKING: [&str; 5] = [
+    "viewed_tag",
+    "joined_public_group",
+    "posted_in_public_group",
+    "visited",
+    "stayed",
+];
+
+#[tokio::test]
+async fn every_shopper_ranks_above_every_browser_and_the_explanation_says_why() {
+    let mut world = with_staff().await;
+    let browsers = ten_browsers(&mut world).await;
+    let shoppers = ten_shoppers(&mut world).await;
+    for day in [30.0, 300.0] {
+        let ranked = world.ranked("leads", day).await;
+        assert_eq!(ranked.len(), 20, "{ranked:?}");
+        for who in &ranked[..10] {
+            assert!(shoppers.contains(who), "{who} is among the first ten: {ranked:?}");
+        }
+    }
+    let mut shopping = world.ranked("shoppers", 20.0).await;
+    shopping.sort();
+    assert_eq!(shopping, shoppers);
+    for who in &shoppers {
+        let profile = world.profile(who, 30.0).await;
+        let interest = score(&profile, "interest");
+        let heaviest = &interest.contributions.iter().max_by(|one, other| one.points.total_cmp(&other.points)).unwrap();
+        assert!(!LOOKING.contains(&heaviest.signal.as_str()), "{who}: {heaviest:?}");
+    }
+    for who in &browsers {
+        let profile = world.profile(who, 30.0).await;
+        for reason in reasons(&profile, "interest") {
+            assert!(LOOKING.contains(&reason.as_str()), "{who}: {reason}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_bought_is_no_lead_any_more() {
+    let mut world = world().await;
+    world.sees(joined("ann", "tea", "private")).await;
+    assert_eq!(world.ranked("leads", 0.0).await, ["ann"]);
+    world.sees(did("ann", "purchase", 1.0, Value::Null)).await;
+    assert!(world.ranked("leads", 1.0).await.is_empty());
+    assert_eq!(world.profile("ann", 1.0).await.stage.unwrap(), "customer");
+}
+
+#[tokio::test]
+async fn buyers_missing_from_our_database_are_those_without_an_id_of_it() {
+    let mut world = world().await;
+    world.states("ann", json!({ "crm_id": "7" })).await;
+    for who in ["ann", "bob"] {
+        for group in ["product-beta", "pricing", "other"] {
+            world.sees(joined(who, group, "private")).await;
+        }
+    }
+    assert_eq!(world.ranked("shoppers", 0.0).await, ["ann", "bob"]);
+    assert_eq!(world.ranked("missing_from_our_database", 0.0).await, ["bob"]);
+}

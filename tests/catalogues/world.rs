@@ -1,0 +1,250 @@
+//! A service with an example model on an empty store, and people who do things by a script.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use bellwether::{
+    scoring::{
+        AttributeValue, Attributes, Contribution, Event, EventOutcome, IdHash, Model, Profile,
+        ProfileId, Score, Tenant, Timestamp,
+    },
+    service::{Models, ProfileUpdate, SegmentQuery, Service, Settings, View},
+    store::embedded::Embedded,
+};
+use serde_json::Value;
+use tempfile::TempDir;
+
+const START_SECONDS: i64 = 1_767_268_800;
+const DAY_NANOS: f64 = 86_400.0 * 1e9;
+/// As far as a script may go.
+const LAST_DAY: f64 = 1_000.0;
+
+/// An instant, in days from the start.
+pub fn at(day: f64) -> Timestamp {
+    Timestamp::from_nanos(START_SECONDS * 1_000_000_000 + (day * DAY_NANOS) as i64).unwrap()
+}
+
+pub fn tenant() -> Tenant {
+    Tenant::new("").unwrap()
+}
+
+/// Something that somebody does.
+pub struct Deed(Event, f64);
+
+/// What somebody does on a day, with attributes as JSON.
+pub fn did(who: &str, event_type: &str, day: f64, attributes: Value) -> Deed {
+    let event = Event {
+        id: IdHash::of_event(""),
+        profile_id: ProfileId::new(who).unwrap(),
+        event_type: event_type.to_owned(),
+        time: Some(at(day)),
+        channel: String::new(),
+        attributes: attributes_of(attributes),
+        text: String::new(),
+        tags: Vec::new(),
+        sentiment: None,
+        author_id: None,
+        content_id: String::new(),
+    };
+    Deed(event, day)
+}
+
+impl Deed {
+    /// With somebody on the other side.
+    pub fn with(mut self, author: &str) -> Self {
+        self.0.author_id = Some(ProfileId::new(author).unwrap());
+        self
+    }
+
+    pub fn saying(mut self, text: &str) -> Self {
+        self.0.text = text.to_owned();
+        self
+    }
+
+    pub fn feeling(mut self, sentiment: f64) -> Self {
+        self.0.sentiment = Some(sentiment);
+        self
+    }
+
+    pub fn through(mut self, channel: &str) -> Self {
+        self.0.channel = channel.to_owned();
+        self
+    }
+}
+
+fn attributes_of(value: Value) -> Attributes {
+    match attribute_of(value) {
+        AttributeValue::Map(attributes) => attributes,
+        AttributeValue::Null => Attributes::new(),
+        other => panic!("{other:?} is no map"),
+    }
+}
+
+fn attribute_of(value: Value) -> AttributeValue {
+    match value {
+        Value::Null => AttributeValue::Null,
+        Value::Bool(value) => AttributeValue::Bool(value),
+        Value::Number(value) => AttributeValue::Number(value.as_f64().unwrap()),
+        Value::String(value) => AttributeValue::String(value),
+        Value::Array(values) => {
+            AttributeValue::List(values.into_iter().map(attribute_of).collect())
+        }
+        Value::Object(values) => AttributeValue::Map(
+            values
+                .into_iter()
+                .map(|(name, value)| (name, attribute_of(value)))
+                .collect(),
+        ),
+    }
+}
+
+/// A model at work.
+pub struct World {
+    pub service: Service<Embedded>,
+    deeds: u64,
+    _directory: TempDir,
+}
+
+impl World {
+    /// An empty store under a model of `models/`.
+    pub async fn of(file: &str) -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("models")
+            .join(file);
+        let model = Model::parse(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let directory = TempDir::new().unwrap();
+        let settings = Settings {
+            max_skew: Duration::from_secs(300),
+            remembered_events: 256,
+            max_events_in_flight: 10_000,
+            max_unsettled_credits: 256,
+            rebuild_rate: 20_000,
+        };
+        let service = Service::open(
+            Embedded::open(directory.path()).unwrap(),
+            Models::Shared(Arc::new(model)),
+            settings,
+            Arc::new(|| at(LAST_DAY)),
+        )
+        .await
+        .unwrap();
+        Self {
+            service,
+            deeds: 0,
+            _directory: directory,
+        }
+    }
+
+    /// Somebody states something.
+    pub async fn states(&self, who: &str, attributes: Value) {
+        let update = ProfileUpdate {
+            profile_id: ProfileId::new(who).unwrap(),
+            attributes: attributes_of(attributes),
+            mask: Vec::new(),
+        };
+        self.service
+            .update_profile(&tenant(), update)
+            .await
+            .unwrap();
+    }
+
+    /// Counts a deed, and says which signals it matched.
+    pub async fn sees(&mut self, deed: Deed) -> Vec<String> {
+        let Deed(mut event, day) = deed;
+        assert!(day < LAST_DAY, "the clock of the service stands there");
+        self.deeds += 1;
+        event.id = IdHash::of_event(&format!("deed-{}", self.deeds));
+        let scored = self.service.score_event(&tenant(), event).await.unwrap();
+        match scored.outcome {
+            EventOutcome::Applied {
+                matched_signals, ..
+            } => matched_signals,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Counts deeds in their order.
+    pub async fn sees_all(&mut self, deeds: impl IntoIterator<Item = Deed>) {
+        for deed in deeds {
+            self.sees(deed).await;
+        }
+    }
+
+    /// Somebody as they stand on a day, in the full view, whose explanation must hold.
+    pub async fn profile(&self, who: &str, day: f64) -> Profile {
+        let profile = self
+            .service
+            .profile(
+                &tenant(),
+                &ProfileId::new(who).unwrap(),
+                View::Full,
+                Some(at(day)),
+            )
+            .await
+            .unwrap();
+        profile.scores.iter().for_each(check_explanation);
+        profile
+    }
+
+    /// The points of somebody on a day.
+    pub async fn points(&self, who: &str, name: &str, day: f64) -> f64 {
+        score(&self.profile(who, day).await, name).points
+    }
+
+    /// The ids of a segment on a day, highest first.
+    pub async fn ranked(&self, segment: &str, day: f64) -> Vec<String> {
+        let query = SegmentQuery {
+            segment: segment.to_owned(),
+            stages: Vec::new(),
+            view: View::Basic,
+            as_of: Some(at(day)),
+            page_size: 1_000,
+            after: None,
+            model: None,
+        };
+        let page = self.service.rank_segment(&tenant(), query).await.unwrap();
+        page.entries
+            .iter()
+            .map(|(_, profile)| profile.profile_id.to_string())
+            .collect()
+    }
+}
+
+/// A score of a profile.
+pub fn score<'p>(profile: &'p Profile, name: &str) -> &'p Score {
+    let found = profile.scores.iter().find(|score| score.name == name);
+    found.unwrap_or_else(|| panic!("no score {name:?}"))
+}
+
+/// A term of a score; fails when the explanation does not name it.
+pub fn term<'p>(profile: &'p Profile, score_name: &str, signal: &str) -> &'p Contribution {
+    let terms = &score(profile, score_name).contributions;
+    terms
+        .iter()
+        .find(|term| term.signal == signal)
+        .unwrap_or_else(|| panic!("{signal} does not explain {score_name}: {terms:?}"))
+}
+
+/// The names of the terms of a score.
+pub fn reasons(profile: &Profile, score_name: &str) -> Vec<String> {
+    let terms = score(profile, score_name).contributions.iter();
+    terms.map(|term| term.signal.clone()).collect()
+}
+
+fn check_explanation(score: &Score) {
+    let terms = score.contributions.iter();
+    let sum: f64 = terms.clone().map(|term| term.points).sum();
+    for term in terms {
+        assert_close(term.points, term.count * term.weight);
+    }
+    assert_close(score.points, (score.base + sum).max(0.0));
+}
+
+/// Equal but for rounding.
+#[track_caller]
+pub fn assert_close(actual: f64, expected: f64) {
+    let tolerance = 1e-9 * expected.abs().max(1.0);
+    assert!(
+        (actual - expected).abs() <= tolerance,
+        "{actual}, not {expected}"
+    );
+}
