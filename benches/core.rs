@@ -49,11 +49,11 @@ fn main() {
     criterion.final_summary();
 }
 
-fn context(event: usize) -> Context {
-    Context {
-        at: Timestamp::from_nanos(START + event as i64 * 7_200 * SECOND).unwrap(),
-        remembered_events: 256,
-    }
+fn context(event: usize) -> Context<'static> {
+    Context::at(
+        Timestamp::from_nanos(START + event as i64 * 7_200 * SECOND).unwrap(),
+        256,
+    )
 }
 
 fn event(number: usize, event_type: &str) -> Event {
@@ -75,6 +75,7 @@ fn event(number: usize, event_type: &str) -> Event {
         sentiment: None,
         author_id: None,
         content_id: String::new(),
+        account_id: None,
     }
 }
 

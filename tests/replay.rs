@@ -15,10 +15,11 @@ use bellwether::{
         connection::Target,
         failure::Failure,
         replay::{
-            engine::{Options, Summary, Watcher, replay},
+            engine::{Options, Watcher, replay},
             lines::Position,
             prepare::Preparation,
             stream::Patience,
+            summary::Summary,
         },
     },
     proto::{
@@ -26,9 +27,11 @@ use bellwether::{
         v1::{
             BatchGetProfilesRequest, BatchGetProfilesResponse, Event, EventOutcome,
             GetFunnelRequest, GetFunnelResponse, GetProfileRequest, GetProfileResponse,
-            IgnoredReason, RankSegmentRequest, RankSegmentResponse, ScoreEventRequest,
-            ScoreEventResponse, ScoreEventsRequest, ScoreEventsResponse, ScoreEventsResult,
-            TopInfluencersRequest, TopInfluencersResponse, UpdateProfileRequest,
+            GetSegmentTopicsRequest, GetSegmentTopicsResponse, IgnoredReason,
+            ListQuarantineRequest, ListQuarantineResponse, RankSegmentRequest, RankSegmentResponse,
+            ReleaseEventsRequest, ReleaseEventsResponse, RetractEventRequest, RetractEventResponse,
+            ScoreEventRequest, ScoreEventResponse, ScoreEventsRequest, ScoreEventsResponse,
+            ScoreEventsResult, TopInfluencersRequest, TopInfluencersResponse, UpdateProfileRequest,
             UpdateProfileResponse, score_events_result,
             scoring_service_server::{ScoringService, ScoringServiceServer},
         },
@@ -193,6 +196,34 @@ impl ScoringService for Scripted {
         &self,
         _: Request<RankSegmentRequest>,
     ) -> Result<Response<RankSegmentResponse>, Status> {
+        Err(Status::unimplemented("not scripted"))
+    }
+
+    async fn retract_event(
+        &self,
+        _: Request<RetractEventRequest>,
+    ) -> Result<Response<RetractEventResponse>, Status> {
+        Err(Status::unimplemented("not scripted"))
+    }
+
+    async fn list_quarantine(
+        &self,
+        _: Request<ListQuarantineRequest>,
+    ) -> Result<Response<ListQuarantineResponse>, Status> {
+        Err(Status::unimplemented("not scripted"))
+    }
+
+    async fn release_events(
+        &self,
+        _: Request<ReleaseEventsRequest>,
+    ) -> Result<Response<ReleaseEventsResponse>, Status> {
+        Err(Status::unimplemented("not scripted"))
+    }
+
+    async fn get_segment_topics(
+        &self,
+        _: Request<GetSegmentTopicsRequest>,
+    ) -> Result<Response<GetSegmentTopicsResponse>, Status> {
         Err(Status::unimplemented("not scripted"))
     }
 

@@ -61,14 +61,13 @@ fn typical_record() -> Record {
             sentiment: None,
             author_id: is_comment.then(|| ProfileId::new("member-1").unwrap()),
             content_id: String::new(),
+            account_id: None,
         };
-        let context = Context {
-            at: Timestamp::from_nanos(
-                1_767_225_600_000_000_000 + number as i64 * 7_200_000_000_000,
-            )
-            .unwrap(),
-            remembered_events: 256,
-        };
+        let context = Context::at(
+            Timestamp::from_nanos(1_767_225_600_000_000_000 + number as i64 * 7_200_000_000_000)
+                .unwrap(),
+            256,
+        );
         record = apply(&model, record, &event, &context).1.record;
     }
     record

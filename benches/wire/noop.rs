@@ -112,6 +112,34 @@ impl ScoringService for Noop {
         Err(Status::unimplemented("not measured"))
     }
 
+    async fn retract_event(
+        &self,
+        _: Request<v1::RetractEventRequest>,
+    ) -> Result<Response<v1::RetractEventResponse>, Status> {
+        Err(Status::unimplemented("not measured"))
+    }
+
+    async fn list_quarantine(
+        &self,
+        _: Request<v1::ListQuarantineRequest>,
+    ) -> Result<Response<v1::ListQuarantineResponse>, Status> {
+        Err(Status::unimplemented("not measured"))
+    }
+
+    async fn release_events(
+        &self,
+        _: Request<v1::ReleaseEventsRequest>,
+    ) -> Result<Response<v1::ReleaseEventsResponse>, Status> {
+        Err(Status::unimplemented("not measured"))
+    }
+
+    async fn get_segment_topics(
+        &self,
+        _: Request<v1::GetSegmentTopicsRequest>,
+    ) -> Result<Response<v1::GetSegmentTopicsResponse>, Status> {
+        Err(Status::unimplemented("not measured"))
+    }
+
     async fn get_funnel(
         &self,
         _: Request<v1::GetFunnelRequest>,

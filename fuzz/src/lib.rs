@@ -35,10 +35,7 @@ impl<'m> Person<'m> {
     /// Counts an event and answers it; the credits that it earns others.
     pub fn score(&mut self, event: &Event) -> Vec<Credit> {
         let arrival = Timestamp::from_nanos(ARRIVAL).expect("an instant");
-        let context = Context {
-            at: event.time.unwrap_or(arrival),
-            remembered_events: REMEMBERED_EVENTS,
-        };
+        let context = Context::at(event.time.unwrap_or(arrival), REMEMBERED_EVENTS);
         let mut judgement = self.judgement();
         let outcome = judgement.apply(event, &context);
         let scored = Scored {
@@ -154,6 +151,7 @@ pub fn event(event_type: &str, id: u64, time: i64) -> Event {
         sentiment: Some(-0.5),
         author_id: ProfileId::new("bob"),
         content_id: "c".to_owned(),
+        account_id: ProfileId::of_account("a"),
     }
 }
 

@@ -18,10 +18,11 @@ use super::{
     rank::reasons,
     replay::{
         self,
-        engine::{self, Options, Summary, Watcher},
+        engine::{self, Options, Watcher},
         lines::Position,
         prepare::{Preparation, shift_to_now},
         progress::Progress,
+        summary::{self, Summary},
     },
     serve::stop_signal,
 };
@@ -155,7 +156,7 @@ async fn replay_community(client: Client) -> Result<String, Failure> {
     if let Some(refused) = watcher.refused {
         return Err(Failure::new(format!("the bundled data: {refused}")));
     }
-    Ok(replay::describe(&summary, started.elapsed()) + "\n")
+    Ok(summary::describe(&summary, started.elapsed()) + "\n")
 }
 
 /// Shows progress; the bundled data has no line that is refused.

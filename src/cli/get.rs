@@ -32,6 +32,7 @@ impl Get {
             profile_id: self.profile_id,
             view: view(self.full).into(),
             as_of: self.as_of,
+            account_id: String::new(),
         });
         let response = self
             .asking
@@ -192,8 +193,10 @@ mod tests {
                     count: 4.25,
                     weight: 4.0,
                     points: 17.0,
+                    ..Contribution::default()
                 }],
                 base: 1.0,
+                ..Score::default()
             }],
             topics: vec![TopicInterest {
                 topic: "grammar".to_owned(),

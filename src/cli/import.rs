@@ -213,7 +213,7 @@ impl FileSoFar {
         self.profiles += 1;
         let exported: ExportedProfile =
             serde_json::from_str(text).map_err(|error| format!("not a profile: {error}"))?;
-        let profile_id = ProfileId::new(&exported.profile_id)
+        let profile_id = ProfileId::stored(&exported.profile_id)
             .ok_or_else(|| format!("{:?} is no profile id", exported.profile_id))?;
         if self.last.as_ref().is_some_and(|last| *last >= profile_id) {
             return Err(format!(
@@ -331,7 +331,7 @@ mod tests {
     use super::*;
     use crate::{
         cli::export::export,
-        scoring::{CountGroup, EventMemory, IdHash, NamedCount, Timestamp},
+        scoring::{CountGroup, EventMemory, IdHash, SignalCount, Timestamp},
         store::embedded::Embedded,
     };
 
@@ -349,8 +349,9 @@ mod tests {
             event_count: u64::MAX - seed,
             counts: vec![CountGroup {
                 half_life: None,
-                counts: vec![NamedCount {
-                    name: "asked".to_owned(),
+                counts: vec![SignalCount {
+                    signal: "asked".to_owned(),
+                    key: String::new(),
                     value,
                 }],
             }],

@@ -198,6 +198,7 @@ mod tests {
             profiles: vec![RankedProfile {
                 rank: 1,
                 profile: Some(profile),
+                ..RankedProfile::default()
             }],
             total_size: 1_234,
             ..RankSegmentResponse::default()

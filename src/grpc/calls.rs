@@ -300,6 +300,10 @@ impl Method {
             "RankSegment" => unary("RankSegment"),
             "GetFunnel" => unary("GetFunnel"),
             "TopInfluencers" => unary("TopInfluencers"),
+            "RetractEvent" => unary("RetractEvent"),
+            "ListQuarantine" => unary("ListQuarantine"),
+            "ReleaseEvents" => unary("ReleaseEvents"),
+            "GetSegmentTopics" => unary("GetSegmentTopics"),
             _ => unary("unknown"),
         }
     }

@@ -135,4 +135,32 @@ impl<S: Store> ScoringService for Handlers<S> {
         let page = page.map_err(failed)?;
         Ok(Response::new(convert::influencer_page(page, paged.hash)))
     }
+
+    async fn retract_event(
+        &self,
+        _request: Request<v1::RetractEventRequest>,
+    ) -> Result<Response<v1::RetractEventResponse>, Status> {
+        Err(Status::unimplemented("not there yet"))
+    }
+
+    async fn list_quarantine(
+        &self,
+        _request: Request<v1::ListQuarantineRequest>,
+    ) -> Result<Response<v1::ListQuarantineResponse>, Status> {
+        Err(Status::unimplemented("not there yet"))
+    }
+
+    async fn release_events(
+        &self,
+        _request: Request<v1::ReleaseEventsRequest>,
+    ) -> Result<Response<v1::ReleaseEventsResponse>, Status> {
+        Err(Status::unimplemented("not there yet"))
+    }
+
+    async fn get_segment_topics(
+        &self,
+        _request: Request<v1::GetSegmentTopicsRequest>,
+    ) -> Result<Response<v1::GetSegmentTopicsResponse>, Status> {
+        Err(Status::unimplemented("not there yet"))
+    }
 }

@@ -81,7 +81,7 @@ impl PageToken {
                 key: RankKey::new(f64::from_bits(key))
                     .filter(|read| read.value().to_bits() == key)
                     .ok_or(Malformed)?,
-                profile_id: ProfileId::new(profile_id).ok_or(Malformed)?,
+                profile_id: ProfileId::stored(profile_id).ok_or(Malformed)?,
             },
         })
     }

@@ -5,7 +5,7 @@
 
 use super::{
     Attributes, CountGroup, Credit, Event, HalfLife, Model, NamedCount, Profile, ProfileId,
-    RankChange, RankKey, Recollection, Record, Timestamp, TopicShare,
+    RankChange, RankKey, Recollection, Record, SeenType, SignalCount, Timestamp, TopicShare,
     explain::Detail,
     influence::{Arrival, InfluencePlace},
     limits::MAX_SEEN_TYPES,
@@ -14,12 +14,28 @@ use super::{
 };
 
 /// What the shell looked up for an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Context {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Context<'a> {
     /// The instant that the event counts at: its own, or its arrival.
     pub at: Timestamp,
     /// How many events a record remembers.
     pub remembered_events: usize,
+    /// What the author of the content states, when the model asks for it and it is known.
+    pub author: Option<&'a Attributes>,
+    /// The record of the account, when the model asks for its scores and it is known.
+    pub account: Option<&'a Record>,
+}
+
+impl Context<'_> {
+    /// Nothing looked up but the instant.
+    pub fn at(at: Timestamp, remembered_events: usize) -> Self {
+        Self {
+            at,
+            remembered_events,
+            author: None,
+            account: None,
+        }
+    }
 }
 
 /// What became of an event.
@@ -69,7 +85,7 @@ pub fn apply(
     model: &Model,
     record: Record,
     event: &Event,
-    context: &Context,
+    context: &Context<'_>,
 ) -> (EventOutcome, Outcome) {
     let mut judgement = Judgement::new(model, event.profile_id.clone(), record);
     let outcome = judgement.apply(event, context);
@@ -117,7 +133,7 @@ impl<'m> Judgement<'m> {
     }
 
     /// Counts an event.
-    pub fn apply(&mut self, event: &Event, context: &Context) -> EventOutcome {
+    pub fn apply(&mut self, event: &Event, context: &Context<'_>) -> EventOutcome {
         // As it was sent: what came from the future would count at another instant, and so
         // once more, when it is sent again.
         let known_by = event.time.unwrap_or(context.at);
@@ -330,7 +346,7 @@ impl<'m> Judgement<'m> {
             let slot = &self.model.slots[*slot];
             let added = value * remaining(slot.half_life, at, now);
             let counts = self.record.counts_of(slot.half_life);
-            add(counts, &slot.signal, |count| match signal.limit {
+            add_to_signal(counts, &slot.signal, |count| match signal.limit {
                 // What an earlier model let grow beyond the limit stays.
                 Some(limit) => (count + added).min(limit).max(count),
                 None => count + added,
@@ -349,8 +365,13 @@ impl<'m> Judgement<'m> {
     /// Remembers that an event of this type has counted. Returns whether that is news.
     fn see(&mut self, event_type: &str) -> bool {
         let seen = &mut self.record.seen_types;
-        let Err(position) = seen.binary_search_by(|seen| seen.as_str().cmp(event_type)) else {
-            return false;
+        let position = match seen.binary_search_by(|seen| seen.name.as_str().cmp(event_type)) {
+            Ok(position) => {
+                let known = &mut seen[position];
+                known.count = known.count.saturating_add(u32::from(known.count > 0));
+                return false;
+            }
+            Err(position) => position,
         };
         let named = |name: &str| {
             let names = &self.model.named_types;
@@ -358,11 +379,12 @@ impl<'m> Judgement<'m> {
                 .binary_search_by(|known| known.as_str().cmp(name))
                 .is_ok()
         };
-        let others = || seen.iter().filter(|seen| !named(seen)).count();
+        let others = || seen.iter().filter(|seen| !named(&seen.name)).count();
         if !named(event_type) && others() >= MAX_SEEN_TYPES {
             return false;
         }
-        seen.insert(position, event_type.to_owned());
+        let name = event_type.to_owned();
+        seen.insert(position, SeenType { name, count: 1 });
         true
     }
 
@@ -411,7 +433,7 @@ impl Record {
         at.nanos().abs_diff(last.nanos()) < cooldown.unsigned_abs()
     }
 
-    fn counts_of(&mut self, half_life: Option<HalfLife>) -> &mut Vec<NamedCount> {
+    fn counts_of(&mut self, half_life: Option<HalfLife>) -> &mut Vec<SignalCount> {
         let found = self
             .counts
             .binary_search_by_key(&half_life, |group| group.half_life);
@@ -422,6 +444,21 @@ impl Record {
             position
         });
         &mut self.counts[position].counts
+    }
+}
+
+/// Changes the count of a signal, which starts from 0.
+fn add_to_signal(counts: &mut Vec<SignalCount>, signal: &str, change: impl FnOnce(f64) -> f64) {
+    match counts.binary_search_by(|count| count.signal.as_str().cmp(signal)) {
+        Ok(position) => counts[position].value = change(counts[position].value),
+        Err(position) => {
+            let count = SignalCount {
+                signal: signal.to_owned(),
+                key: String::new(),
+                value: change(0.0),
+            };
+            counts.insert(position, count);
+        }
     }
 }
 

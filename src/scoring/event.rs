@@ -27,6 +27,8 @@ pub struct Event {
     pub author_id: Option<ProfileId>,
     /// Which content this engages with; empty when not said.
     pub content_id: String,
+    /// The account that it counts for as well, by [`ProfileId::of_account`].
+    pub account_id: Option<ProfileId>,
 }
 
 /// An effect of one person's event on another: what an author earned.

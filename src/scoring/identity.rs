@@ -30,7 +30,11 @@ impl fmt::Display for Tenant {
     }
 }
 
-/// A person, as named by the caller: 1 to 256 bytes without control characters.
+/// What the stored ids of accounts begin with.
+const ACCOUNT: char = '\u{1}';
+
+/// A person, as named by the caller: 1 to 256 bytes without control characters. Or an
+/// account of people, see [`ProfileId::of_account`].
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProfileId(Arc<str>);
 
@@ -40,7 +44,26 @@ impl ProfileId {
         is_identifier(id).then(|| Self(id.into()))
     }
 
-    /// The id as given.
+    /// The id under which an account of this name is stored among the profiles; `None` like
+    /// [`Self::new`]. No caller can send it, because it begins with a control character.
+    pub fn of_account(id: &str) -> Option<Self> {
+        is_identifier(id).then(|| Self(format!("{ACCOUNT}{id}").into()))
+    }
+
+    /// The id of a stored profile or account, as [`Self::as_str`] gives it.
+    pub fn stored(id: &str) -> Option<Self> {
+        match id.strip_prefix(ACCOUNT) {
+            Some(account_id) => Self::of_account(account_id),
+            None => Self::new(id),
+        }
+    }
+
+    /// The id of the account, when it is one.
+    pub fn account_id(&self) -> Option<&str> {
+        self.0.strip_prefix(ACCOUNT)
+    }
+
+    /// The id as given; that of an account with a control character before it.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -72,6 +72,14 @@ pub const DEFAULT_REMEMBERED_EVENTS: usize = 256;
 pub const REMEMBERED_CREDITS: usize = 256;
 /// Touches that a record keeps for the next advance.
 pub const REMEMBERED_TOUCHES: usize = 32;
+/// Bytes of a key that a signal is counted by.
+pub const MAX_KEY_BYTES: usize = 128;
+/// Keys of one signal that a record keeps, unless the model says otherwise.
+pub const DEFAULT_KEYS: usize = 16;
+/// Keys of one signal that a record may keep.
+pub const MAX_KEYS: usize = 64;
+/// Events of one profile that quarantine rules hold.
+pub const MAX_HELD_EVENTS: usize = 64;
 /// Event types that a record remembers as seen beside those that the model names.
 pub const MAX_SEEN_TYPES: usize = 64;
 /// Topics and stages on which a record remembers influence.

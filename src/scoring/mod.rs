@@ -28,6 +28,9 @@ pub use influence::influence_probability;
 pub use model::{Fingerprint, Mistake, Model};
 pub use profile::{Contribution, Influencer, Profile, Score, TopicInterest};
 pub use rank::{KeyRange, RankChange, RankKey, RankName, Slope};
-pub use record::{CountGroup, EventMemory, InfluenceCell, NamedCount, Recollection, Record, Touch};
+pub use record::{
+    CountGroup, EventMemory, HeldEvent, HeldMatch, InfluenceCell, NamedCount, Recollection, Record,
+    SeenType, SignalCount, Touch,
+};
 pub use standing::{TopicShare, index, moves};
 pub use timestamp::{HalfLife, Timestamp};

@@ -21,8 +21,8 @@ pub struct Record {
     pub counts: Vec<CountGroup>,
     /// When each signal with a cooldown last counted.
     pub last_counted: BTreeMap<String, Timestamp>,
-    /// The event types that have ever counted, ascending.
-    pub seen_types: Vec<String>,
+    /// The event types that have ever counted, ascending by name.
+    pub seen_types: Vec<SeenType>,
     /// Faded counts of events by topic, ascending by name.
     pub interests: Vec<NamedCount>,
     /// The remembered events.
@@ -37,6 +37,8 @@ pub struct Record {
     pub influence_time: Timestamp,
     /// What the profile earned as an author, ascending by topic and stage.
     pub influence: Vec<InfluenceCell>,
+    /// The events that quarantine rules hold, in order of arrival.
+    pub quarantine: Vec<HeldEvent>,
 }
 
 /// Counts that fade with one half-life.
@@ -44,14 +46,35 @@ pub struct Record {
 pub struct CountGroup {
     /// `None` for counts that do not fade.
     pub half_life: Option<HalfLife>,
-    /// Ascending by name.
-    pub counts: Vec<NamedCount>,
+    /// Ascending by signal and key.
+    pub counts: Vec<SignalCount>,
+}
+
+/// A faded count of a signal.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SignalCount {
+    /// The signal.
+    pub signal: String,
+    /// What is counted by itself; empty for a signal that is not kept by key, and for all
+    /// keys that were dropped.
+    pub key: String,
+    /// The value at the record's reference instant.
+    pub value: f64,
+}
+
+/// An event type that has counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenType {
+    /// The type.
+    pub name: String,
+    /// How often; 0 when that is not known, and then it stays seen.
+    pub count: u32,
 }
 
 /// A faded count under a name.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NamedCount {
-    /// The signal or topic.
+    /// The topic.
     pub name: String,
     /// The value at the record's reference instant.
     pub value: f64,
@@ -118,6 +141,40 @@ pub struct Touch {
     pub topics: Vec<String>,
     /// The stage where the actor stood; empty for none.
     pub stage: String,
+}
+
+/// What an event in quarantine would count. Nothing that was written in it is kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HeldEvent {
+    /// The quarantine rule.
+    pub rule: String,
+    /// The hash of the id of the event.
+    pub id: IdHash,
+    /// The time that the event is known by.
+    pub known_by: Timestamp,
+    /// The instant that it counts at.
+    pub time: Timestamp,
+    /// What was done.
+    pub event_type: String,
+    /// The signals that it matched.
+    pub matches: Vec<HeldMatch>,
+    /// The declared topics of the event.
+    pub topics: Vec<String>,
+    /// Whose content it engages with.
+    pub author_id: Option<ProfileId>,
+    /// The account that it counts for.
+    pub account_id: Option<ProfileId>,
+}
+
+/// A signal that an event in quarantine matched.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HeldMatch {
+    /// The signal.
+    pub signal: String,
+    /// What it adds to a count.
+    pub value: f64,
+    /// The keys that it counts under; none when the signal is not kept by key.
+    pub keys: Vec<String>,
 }
 
 /// What an author earned on a topic with people at a stage.

@@ -260,7 +260,7 @@ fn collect_counts(model: &Model, record: &Record, counts: &mut Vec<(usize, f64)>
     let mut next = 0;
     for group in &record.counts {
         for count in &group.counts {
-            let wanted = (group.half_life, count.name.as_str());
+            let wanted = (group.half_life, count.signal.as_str());
             let slots = &model.slots[next..];
             // Neighbours in a record are often neighbours in the model.
             let found = match slots.first() {

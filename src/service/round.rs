@@ -236,10 +236,7 @@ impl<S: Store> Shell<S> {
         for Work { task, .. } in &work {
             answers.push(match task {
                 Task::Event { event, at, .. } => {
-                    let context = Context {
-                        at: *at,
-                        remembered_events: self.settings.remembered_events,
-                    };
+                    let context = Context::at(*at, self.settings.remembered_events);
                     let outcome = judgement.apply(event, &context);
                     let as_of = now.max(judgement.record().last_event_time);
                     let profile = judgement.profile(as_of);

@@ -1,5 +1,7 @@
-//! Records to and from bytes, format 1. Equal records are equal bytes. Decoding takes any
+//! Records to and from bytes, formats 1 and 2. Equal records are equal bytes. Decoding takes any
 //! bytes without a panic and returns nothing that breaks a promise of [`Record`].
+
+use std::ops::RangeInclusive;
 
 use prost::Message as _;
 
@@ -10,14 +12,15 @@ use crate::{
         record as proto,
     },
     scoring::{
-        CountGroup, EventMemory, HalfLife, IdHash, InfluenceCell, NamedCount, ProfileId, Record,
-        Timestamp, Touch,
-        limits::{MAX_COUNT, MAX_NAME_BYTES, MAX_TAG_BYTES, MAX_TYPE_BYTES},
+        CountGroup, EventMemory, HalfLife, HeldEvent, HeldMatch, IdHash, InfluenceCell, NamedCount,
+        ProfileId, Record, SeenType, SignalCount, Timestamp, Touch,
+        limits::{MAX_COUNT, MAX_KEY_BYTES, MAX_NAME_BYTES, MAX_TAG_BYTES, MAX_TYPE_BYTES},
     },
 };
 
-/// The format that is written.
-pub const FORMAT: u32 = 1;
+/// The formats that are read. The first that can say all of a record is written, so that
+/// servers of the version before read every record of a model that they can read.
+pub const FORMATS: RangeInclusive<u32> = 1..=2;
 /// Bytes of an encoded record: several times the largest that the bounds of scoring
 /// allow, so that damaged bytes cannot claim all memory.
 pub const MAX_RECORD_BYTES: usize = 8 * 1024 * 1024;
@@ -62,10 +65,12 @@ pub fn to_proto(record: &Record) -> proto::Record {
 
 /// The record of a stored form; [`StoreError::Corrupt`] when it is not one.
 pub fn from_proto(message: proto::Record) -> Result<Record, StoreError> {
-    if message.format != FORMAT {
+    if !FORMATS.contains(&message.format) {
         return Err(corrupt(format!(
-            "its format is {}; this version reads format {FORMAT}",
-            message.format
+            "its format is {}; this version reads formats {} and {}",
+            message.format,
+            FORMATS.start(),
+            FORMATS.end()
         )));
     }
     let (influence_time, influence) = match message.influence {
@@ -92,11 +97,7 @@ pub fn from_proto(message: proto::Record) -> Result<Record, StoreError> {
             .into_iter()
             .map(|counted| Ok((name(counted.signal)?, time(counted.time)?)))
             .collect::<Result<_, StoreError>>()?,
-        seen_types: message
-            .seen_types
-            .into_iter()
-            .map(event_type)
-            .collect::<Result<_, _>>()?,
+        seen_types: seen_types(message.seen_types, &message.seen_counts)?,
         interests: named_counts(message.interests, topic)?,
         memory: EventMemory {
             remembered: remembered(&message.event_times, &message.event_hashes)?,
@@ -114,13 +115,18 @@ pub fn from_proto(message: proto::Record) -> Result<Record, StoreError> {
             .collect::<Result<_, _>>()?,
         influence_time,
         influence,
+        quarantine: message
+            .quarantine
+            .into_iter()
+            .map(held_event)
+            .collect::<Result<_, _>>()?,
     })
 }
 
 fn without_attributes(record: &Record) -> proto::Record {
     let mut previous = 0;
     proto::Record {
-        format: FORMAT,
+        format: format_of(record),
         attributes: None,
         event_count: record.event_count,
         first_seen_time: record.first_seen_time.nanos(),
@@ -130,7 +136,7 @@ fn without_attributes(record: &Record) -> proto::Record {
             .iter()
             .map(|group| proto::CountGroup {
                 half_life: group.half_life.map_or(0, HalfLife::nanos),
-                counts: named_counts_to_proto(&group.counts),
+                counts: group.counts.iter().map(signal_count_to_proto).collect(),
             })
             .collect(),
         last_counted: record
@@ -141,7 +147,12 @@ fn without_attributes(record: &Record) -> proto::Record {
                 time: time.nanos(),
             })
             .collect(),
-        seen_types: record.seen_types.clone(),
+        seen_types: record
+            .seen_types
+            .iter()
+            .map(|seen| seen.name.clone())
+            .collect(),
+        seen_counts: record.seen_types.iter().map(|seen| seen.count).collect(),
         interests: named_counts_to_proto(&record.interests),
         event_times: record
             .memory
@@ -180,6 +191,49 @@ fn without_attributes(record: &Record) -> proto::Record {
                 time: record.influence_time.nanos(),
                 cells: record.influence.iter().map(cell_to_proto).collect(),
             }),
+        quarantine: record.quarantine.iter().map(held_to_proto).collect(),
+    }
+}
+
+/// The first format that can say all of a record.
+fn format_of(record: &Record) -> u32 {
+    let mut counts = record.counts.iter().flat_map(|group| &group.counts);
+    let is_new = !record.quarantine.is_empty() || counts.any(|count| !count.key.is_empty());
+    if is_new {
+        *FORMATS.end()
+    } else {
+        *FORMATS.start()
+    }
+}
+
+fn signal_count_to_proto(count: &SignalCount) -> proto::SignalCount {
+    proto::SignalCount {
+        name: count.signal.clone(),
+        value: count.value,
+        key: count.key.clone(),
+    }
+}
+
+fn held_to_proto(held: &HeldEvent) -> proto::HeldEvent {
+    let id_of = |id: &Option<ProfileId>| {
+        id.as_ref()
+            .map_or_else(String::new, |id| id.as_str().to_owned())
+    };
+    let matches = held.matches.iter().map(|matched| proto::HeldMatch {
+        signal: matched.signal.clone(),
+        value: matched.value,
+        keys: matched.keys.clone(),
+    });
+    proto::HeldEvent {
+        rule: held.rule.clone(),
+        hash: held.id.0,
+        known_by: held.known_by.nanos(),
+        time: held.time.nanos(),
+        r#type: held.event_type.clone(),
+        matches: matches.collect(),
+        topics: held.topics.clone(),
+        author_id: id_of(&held.author_id),
+        account_id: id_of(&held.account_id),
     }
 }
 
@@ -213,7 +267,7 @@ fn count_groups(groups: Vec<proto::CountGroup>) -> Result<Vec<CountGroup>, Store
                     .ok_or_else(|| corrupt(format!("{nanos} ns is no half-life")))?,
             ),
         };
-        let counts = named_counts(group.counts, name)?;
+        let counts = signal_counts(group.counts)?;
         decoded.push(CountGroup { half_life, counts });
     }
     check_ascending(&decoded, |group| group.half_life)?;
@@ -234,6 +288,80 @@ fn named_counts(
             })
         })
         .collect()
+}
+
+fn signal_counts(counts: Vec<proto::SignalCount>) -> Result<Vec<SignalCount>, StoreError> {
+    check_ascending(&counts, |count| (count.name.as_str(), count.key.as_str()))?;
+    counts
+        .into_iter()
+        .map(|count| {
+            Ok(SignalCount {
+                signal: name(count.name)?,
+                key: key(count.key)?,
+                value: amount(count.value)?,
+            })
+        })
+        .collect()
+}
+
+/// Counts are missing before format 2: how often is not known then.
+fn seen_types(names: Vec<String>, counts: &[u32]) -> Result<Vec<SeenType>, StoreError> {
+    if !counts.is_empty() && counts.len() != names.len() {
+        return Err(corrupt(format!(
+            "it has seen {} event types and counts {}",
+            names.len(),
+            counts.len()
+        )));
+    }
+    let counts = counts.iter().copied().chain(std::iter::repeat(0));
+    names
+        .into_iter()
+        .zip(counts)
+        .map(|(name, count)| {
+            Ok(SeenType {
+                name: event_type(name)?,
+                count,
+            })
+        })
+        .collect()
+}
+
+fn held_event(held: proto::HeldEvent) -> Result<HeldEvent, StoreError> {
+    let id_of = |id: String| match id.as_str() {
+        "" => Ok(None),
+        id => ProfileId::stored(id)
+            .map(Some)
+            .ok_or_else(|| corrupt("an event in quarantine names a malformed id")),
+    };
+    Ok(HeldEvent {
+        rule: name(held.rule)?,
+        id: IdHash(held.hash),
+        known_by: time(held.known_by)?,
+        time: time(held.time)?,
+        event_type: event_type(held.r#type)?,
+        matches: held
+            .matches
+            .into_iter()
+            .map(|matched| {
+                Ok(HeldMatch {
+                    signal: name(matched.signal)?,
+                    value: amount(matched.value)?,
+                    keys: matched
+                        .keys
+                        .into_iter()
+                        .map(key)
+                        .collect::<Result<_, _>>()?,
+                })
+            })
+            .collect::<Result<_, StoreError>>()?,
+        topics: held
+            .topics
+            .into_iter()
+            .map(topic)
+            .collect::<Result<_, _>>()?,
+        author_id: id_of(held.author_id)?,
+        account_id: id_of(held.account_id)?,
+    })
 }
 
 fn remembered(times: &[i64], hashes: &[u64]) -> Result<Vec<(Timestamp, IdHash)>, StoreError> {
@@ -311,6 +439,14 @@ fn name(text: String) -> Result<String, StoreError> {
     bounded(text, MAX_NAME_BYTES)
 }
 
+fn key(text: String) -> Result<String, StoreError> {
+    if text.is_empty() {
+        Ok(text)
+    } else {
+        bounded(text, MAX_KEY_BYTES)
+    }
+}
+
 fn name_or_empty(text: String) -> Result<String, StoreError> {
     if text.is_empty() {
         Ok(text)
@@ -356,7 +492,7 @@ fn corrupt(reason: impl std::fmt::Display) -> StoreError {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::collections::BTreeMap;
 
     use proptest::{collection::vec, option, prelude::*};
 
@@ -407,11 +543,50 @@ mod tests {
             .prop_map(move |counts| counts.into_iter().map(named).collect())
     }
 
+    fn any_signal_counts() -> impl Strategy<Value = Vec<SignalCount>> {
+        let count = |((signal, key), value)| SignalCount { signal, key, value };
+        let names = (any_name(), "[a-zé]{0,3}");
+        prop::collection::btree_map(names, any_amount(), 0..5)
+            .prop_map(move |counts| counts.into_iter().map(count).collect())
+    }
+
+    fn any_seen_types() -> impl Strategy<Value = Vec<SeenType>> {
+        let seen = |(name, count)| SeenType { name, count };
+        prop::collection::btree_map(any_name(), any::<u32>(), 0..4)
+            .prop_map(move |types| types.into_iter().map(seen).collect())
+    }
+
+    fn any_held_event() -> impl Strategy<Value = HeldEvent> {
+        let matched = (any_name(), any_amount(), vec("[a-z]{0,3}", 0..3)).prop_map(
+            |(signal, value, keys)| HeldMatch {
+                signal,
+                value,
+                keys,
+            },
+        );
+        let names = (any_name(), any_name(), vec(any_name(), 0..3));
+        let ids = (option::of(any_name()), option::of(any_name()));
+        let times = (any_time(), any_time());
+        (names, any_hash(), times, vec(matched, 0..3), ids).prop_map(
+            |((rule, event_type, topics), id, (known_by, time), matches, ids)| HeldEvent {
+                rule,
+                id,
+                known_by,
+                time,
+                event_type,
+                matches,
+                topics,
+                author_id: ids.0.and_then(|id| ProfileId::new(&id)),
+                account_id: ids.1.and_then(|id| ProfileId::of_account(&id)),
+            },
+        )
+    }
+
     fn any_groups() -> impl Strategy<Value = Vec<CountGroup>> {
         let half_life = option::of(60_000_000_000..=i64::MAX)
             .prop_map(|nanos| nanos.and_then(HalfLife::from_nanos));
         let group = |(half_life, counts)| CountGroup { half_life, counts };
-        prop::collection::btree_map(half_life, any_counts(), 0..3)
+        prop::collection::btree_map(half_life, any_signal_counts(), 0..3)
             .prop_map(move |groups| groups.into_iter().map(group).collect())
     }
 
@@ -467,9 +642,13 @@ mod tests {
         let times = (any_time(), any_time(), any_time());
         let sets = (
             prop::collection::btree_map(any_name(), any_time(), 0..4),
-            prop::collection::btree_set(any_name(), 0..4),
+            any_seen_types(),
         );
-        let lists = (vec(any_hash(), 0..4), vec(any_name(), 0..3));
+        let lists = (
+            vec(any_hash(), 0..4),
+            vec(any_name(), 0..3),
+            vec(any_held_event(), 0..2),
+        );
         let parts = (
             any_groups(),
             any_counts(),
@@ -482,7 +661,7 @@ mod tests {
                 _,
                 _,
                 _,
-                (BTreeMap<_, _>, BTreeSet<_>),
+                (BTreeMap<_, _>, _),
                 _,
                 _,
             )| Record {
@@ -492,7 +671,7 @@ mod tests {
                 last_event_time: times.0.max(times.1),
                 influence_time: times.2,
                 last_counted: sets.0,
-                seen_types: sets.1.into_iter().collect(),
+                seen_types: sets.1,
                 credits: lists.0,
                 reached_stages: lists.1,
                 counts: parts.0,
@@ -500,6 +679,7 @@ mod tests {
                 memory: parts.2,
                 touches: parts.3,
                 influence: parts.4,
+                quarantine: lists.2,
             },
         )
     }

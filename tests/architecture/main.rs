@@ -71,9 +71,6 @@ const NEEDS_A_STACK: (&str, [&str; 2]) =
 
 /// Lines of a file before its tests: one reading.
 const MAX_LINES: usize = 450;
-/// Files that are longer, with the lines that they may not grow beyond. Split one and take
-/// it off the list; nothing is added to it.
-const LONGER: [(&str, usize); 1] = [("src/cli/replay/engine.rs", 470)];
 
 /// Fails with every name that breaks a rule.
 fn refuse(rule: &str, breaks_it: impl Fn(&Source, &Name) -> bool) {
@@ -216,21 +213,11 @@ fn every_file_says_what_it_is_for_and_fits_in_one_reading() {
     for source in SOURCES.iter() {
         let says = source.text.starts_with("//! ");
         assert!(says, "{} does not begin with //!", source.path);
-        let longer = LONGER.iter().find(|(path, _)| *path == source.path);
-        let most = longer.map_or(MAX_LINES, |(_, lines)| *lines);
         assert!(
-            source.lines <= most,
-            "{} has {} lines before its tests, more than {most}; split it",
+            source.lines <= MAX_LINES,
+            "{} has {} lines before its tests, more than {MAX_LINES}; split it",
             source.path,
             source.lines
         );
-        if longer.is_some() {
-            let is_still = source.lines > MAX_LINES;
-            assert!(is_still, "{} is short now; take it off LONGER", source.path);
-        }
-    }
-    for (path, _) in LONGER {
-        let exists = SOURCES.iter().any(|source| source.path == path);
-        assert!(exists, "{path} is gone; take it off LONGER");
     }
 }

@@ -289,6 +289,7 @@ pub async fn picture(client: &mut Client, tenant: &str, story: &Story) -> Value 
             profile_id: format!("person-{person}"),
             view: v1::ProfileView::Full.into(),
             as_of,
+            ..Default::default()
         };
         profiles.push(client.get_profile(request).await.unwrap().into_inner());
     }

@@ -223,10 +223,7 @@ fn beyond_the_horizon_nothing_can_count_twice() {
     let model = model(MODEL);
     let ann = ProfileId::new("ann").unwrap();
     let mut record = Record::default();
-    let small = |time| bellwether::scoring::Context {
-        at: at(time),
-        remembered_events: 3,
-    };
+    let small = |time| bellwether::scoring::Context::at(at(time), 3);
     for pass in 0..2 {
         for time in 0..10 {
             let mut judgement = Judgement::new(&model, ann.clone(), record);

@@ -41,14 +41,12 @@ pub fn event(id: &str, event_type: &str) -> Event {
         sentiment: None,
         author_id: None,
         content_id: String::new(),
+        account_id: None,
     }
 }
 
-pub fn context(at: Timestamp) -> Context {
-    Context {
-        at,
-        remembered_events: 256,
-    }
+pub fn context(at: Timestamp) -> Context<'static> {
+    Context::at(at, 256)
 }
 
 /// Counts events one after the other, each in a write of its own.

@@ -82,7 +82,7 @@ fn assert_same(a: &Record, b: &Record) {
             group
                 .counts
                 .iter()
-                .map(move |count| (format!("{half_life:?} {}", count.name), count.value))
+                .map(move |count| (format!("{half_life:?} {}", count.signal), count.value))
         });
         let interests = record
             .interests

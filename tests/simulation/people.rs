@@ -215,6 +215,7 @@ fn event(dice: &mut Dice, number: u64, people: u64) -> Event {
         // Few authors, who are people of their own too.
         author_id: (!dice.once_in(4)).then(|| person(dice.roll(people / 2 + 1))),
         content_id: String::new(),
+        account_id: None,
     }
 }
 

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bellwether::{
     scoring::{
-        Context, Credit, Judgement, Model, NamedCount, Outcome, ProfileId, Record, Timestamp,
+        Context, Credit, Judgement, Model, NamedCount, Outcome, ProfileId, Record, SignalCount,
+        Timestamp,
     },
     store::TopicTotals,
 };
@@ -26,10 +27,10 @@ pub fn records(plan: &Plan, model: &Model) -> BTreeMap<ProfileId, Record> {
             action.profile_id(),
             |judgement| match action {
                 Action::Event(event) => {
-                    let context = Context {
-                        at: event.time.unwrap_or(Timestamp::EPOCH),
-                        remembered_events: plan.remembered_events,
-                    };
+                    let context = Context::at(
+                        event.time.unwrap_or(Timestamp::EPOCH),
+                        plan.remembered_events,
+                    );
                     judgement.apply(event, &context);
                 }
                 Action::Update(update) => {
@@ -203,7 +204,7 @@ fn differences(expected: &Record, found: &Record, order: Order) -> Vec<String> {
             .zip(&found.counts)
             .all(|(expected, found)| {
                 expected.half_life == found.half_life
-                    && counts_agree(&expected.counts, &found.counts)
+                    && signal_counts_agree(&expected.counts, &found.counts)
             });
     let (one, other) = (
         format!("{:?}", expected.counts),
@@ -247,6 +248,14 @@ fn counts_agree(expected: &[NamedCount], found: &[NamedCount]) -> bool {
     expected.len() == found.len()
         && expected.iter().zip(found).all(|(expected, found)| {
             expected.name == found.name && agree(expected.value, found.value)
+        })
+}
+
+fn signal_counts_agree(expected: &[SignalCount], found: &[SignalCount]) -> bool {
+    let named = |count: &SignalCount| (count.signal.clone(), count.key.clone());
+    expected.len() == found.len()
+        && expected.iter().zip(found).all(|(expected, found)| {
+            named(expected) == named(found) && agree(expected.value, found.value)
         })
 }
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use bellwether::scoring::{
-    AttributeValue, CountGroup, EventMemory, HalfLife, IdHash, InfluenceCell, NamedCount,
-    ProfileId, Record, Timestamp, Touch,
+    AttributeValue, CountGroup, EventMemory, HalfLife, HeldEvent, HeldMatch, IdHash, InfluenceCell,
+    NamedCount, ProfileId, Record, SeenType, SignalCount, Timestamp, Touch,
 };
 use bellwether::store::{Commit, Committed, Store};
 
@@ -275,9 +275,14 @@ async fn increment(store: &impl Store, tenant: &bellwether::scoring::Tenant) {
 /// A record in which every field says something.
 pub fn full_record() -> Record {
     let time = |nanos| Timestamp::from_nanos(nanos).unwrap();
-    let named = |name: &str, value| NamedCount {
-        name: name.to_owned(),
+    let count = |signal: &str, key: &str, value| SignalCount {
+        signal: signal.to_owned(),
+        key: key.to_owned(),
         value,
+    };
+    let seen = |name: &str, count| SeenType {
+        name: name.to_owned(),
+        count,
     };
     Record {
         attributes: BTreeMap::from([
@@ -301,16 +306,38 @@ pub fn full_record() -> Record {
         counts: vec![
             CountGroup {
                 half_life: None,
-                counts: vec![named("bought", 1e29)],
+                counts: vec![count("bought", "", 1e29)],
             },
             CountGroup {
                 half_life: HalfLife::from_nanos(60_000_000_000),
-                counts: vec![named("joined", 1.0 / 3.0), named("visited", 5e-324)],
+                counts: vec![
+                    count("joined", "größe", 1.0 / 3.0),
+                    count("joined", "klein", 2.0),
+                    count("visited", "", 5e-324),
+                ],
             },
         ],
         last_counted: BTreeMap::from([("joined".to_owned(), time(7))]),
-        seen_types: vec!["reply".to_owned(), "visit".to_owned()],
-        interests: vec![named("coverage", 0.25)],
+        seen_types: vec![seen("reply", 0), seen("visit", u32::MAX)],
+        interests: vec![NamedCount {
+            name: "coverage".to_owned(),
+            value: 0.25,
+        }],
+        quarantine: vec![HeldEvent {
+            rule: "robots".to_owned(),
+            id: IdHash(12),
+            known_by: time(8),
+            time: time(9),
+            event_type: "visit".to_owned(),
+            matches: vec![HeldMatch {
+                signal: "visited".to_owned(),
+                value: 0.5,
+                keys: vec!["größe".to_owned()],
+            }],
+            topics: vec!["coverage".to_owned()],
+            author_id: Some(id("Zoë")),
+            account_id: ProfileId::of_account("acme"),
+        }],
         memory: EventMemory {
             remembered: vec![
                 (time(5), IdHash(9)),

@@ -17,6 +17,7 @@ use super::{
     order::{Answered, Order, Step},
     prepare::Preparation,
     stream::{AnsweredBatch, MAX_BATCHES_IN_FLIGHT, Patience, converse, is_temporary},
+    summary::Summary,
 };
 use crate::{
     cli::{
@@ -53,28 +54,6 @@ pub struct Options {
     pub batch: usize,
     /// When to give up.
     pub patience: Patience,
-}
-
-/// What became of the lines.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Summary {
-    /// Events that counted.
-    pub applied: u64,
-    /// Events that had counted before.
-    pub duplicate: u64,
-    /// Events older than what their profile can still tell from a repeat.
-    pub too_old: u64,
-    /// Profile updates that were made.
-    pub updates: u64,
-    /// Lines that cannot be read, or that the server does not take.
-    pub refused: u64,
-}
-
-impl Summary {
-    /// Every line that has an answer.
-    pub fn answered(&self) -> u64 {
-        self.applied + self.duplicate + self.too_old + self.updates + self.refused
-    }
 }
 
 /// Is told how a replay goes.
@@ -463,23 +442,7 @@ fn outcome(result: ScoreEventsResult) -> Outcome {
         EventOutcome::Applied => Outcome::Counted(|summary| &mut summary.applied),
         EventOutcome::Duplicate => Outcome::Counted(|summary| &mut summary.duplicate),
         EventOutcome::Ignored => Outcome::Counted(|summary| &mut summary.too_old),
+        EventOutcome::Quarantined => Outcome::Counted(|summary| &mut summary.quarantined),
         EventOutcome::Unspecified => Outcome::Unintelligible,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_summary_counts_every_line_with_an_answer() {
-        let summary = Summary {
-            applied: 1,
-            duplicate: 2,
-            too_old: 3,
-            updates: 4,
-            refused: 5,
-        };
-        assert_eq!(summary.answered(), 15);
     }
 }

@@ -8,6 +8,7 @@ pub mod order;
 pub mod prepare;
 pub mod progress;
 pub mod stream;
+pub mod summary;
 
 use std::{
     path::{Path, PathBuf},
@@ -22,11 +23,12 @@ use tokio::{
 
 use self::{
     checkpoint::{Checkpoint, Source},
-    engine::{Options, Summary, Watcher},
+    engine::{Options, Watcher},
     lines::Position,
     prepare::{Preparation, shift_to_now},
     progress::Progress,
     stream::Patience,
+    summary::{Summary, describe},
 };
 use super::{connection::Target, failure::Failure, output};
 
@@ -228,28 +230,6 @@ async fn open(path: &Path) -> Result<File, Failure> {
         .map_err(|error| Failure::io(path.display(), &error))
 }
 
-/// The summary for people: what became of the lines, and how fast.
-pub(super) fn describe(summary: &Summary, elapsed: Duration) -> String {
-    let rows = [
-        ("applied", summary.applied),
-        ("duplicate", summary.duplicate),
-        ("too old", summary.too_old),
-        ("updates", summary.updates),
-        ("refused", summary.refused),
-    ];
-    let mut text = String::new();
-    for (name, count) in rows {
-        text += &format!("{name:<10}{:>14}\n", output::count(count));
-    }
-    text += &format!(
-        "{} lines in {:.1} s, {}/s\n",
-        output::count(summary.answered()),
-        elapsed.as_secs_f64(),
-        output::count(progress::rate(summary.answered(), elapsed))
-    );
-    text
-}
-
 /// Shows the progress, prints refused lines and keeps the checkpoint.
 struct Reporter {
     progress: Progress,
@@ -286,31 +266,5 @@ impl Watcher for Reporter {
             self.save()?;
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_summary_names_every_count_and_the_rate() {
-        let summary = Summary {
-            applied: 1_500,
-            duplicate: 300,
-            too_old: 100,
-            updates: 90,
-            refused: 10,
-        };
-        let text = describe(&summary, Duration::from_secs(2));
-        for part in [
-            "applied",
-            "1,500",
-            "too old",
-            "refused",
-            "2,000 lines in 2.0 s, 1,000/s",
-        ] {
-            assert!(text.contains(part), "{text}");
-        }
     }
 }

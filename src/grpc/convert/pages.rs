@@ -367,6 +367,7 @@ mod tests {
             stages: vec![String::new(); 17],
             view: -4,
             as_of: instant_at(-1),
+            fraction: 0.0,
         })
         .unwrap_err();
         let found = fields(&status);

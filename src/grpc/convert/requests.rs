@@ -207,6 +207,10 @@ fn read_event(sent: v1::Event, path: EventPath, violations: &mut Violations) -> 
         MAX_ID_BYTES,
         violations,
     );
+    let account_id = match sent.account_id.as_str() {
+        "" => None,
+        id => account(format_args!("{path}.account_id"), id, violations),
+    };
     Some(Event {
         id: IdHash::of_event(&sent.event_id),
         profile_id: profile?,
@@ -219,6 +223,7 @@ fn read_event(sent: v1::Event, path: EventPath, violations: &mut Violations) -> 
         sentiment: sent.sentiment,
         author_id,
         content_id: sent.content_id,
+        account_id,
     })
 }
 
@@ -263,6 +268,14 @@ fn profile_id(
     violations: &mut Violations,
 ) -> Option<ProfileId> {
     let read = ProfileId::new(id);
+    if read.is_none() {
+        bad_identifier(field, id, violations);
+    }
+    read
+}
+
+fn account(field: impl fmt::Display, id: &str, violations: &mut Violations) -> Option<ProfileId> {
+    let read = ProfileId::of_account(id);
     if read.is_none() {
         bad_identifier(field, id, violations);
     }

@@ -46,6 +46,7 @@ fn a_complete_event_is_read_field_by_field() {
         sentiment: Some(-1.0),
         author_id: "bob".into(),
         content_id: "post 9".into(),
+        account_id: "acme".into(),
         ..good()
     };
     let read = event(sent, EventPath::Single).unwrap();
@@ -61,6 +62,7 @@ fn a_complete_event_is_read_field_by_field() {
         sentiment: Some(-1.0),
         author_id: ProfileId::new("bob"),
         content_id: "post 9".into(),
+        account_id: ProfileId::of_account("acme"),
     };
     assert_eq!(read, expected);
 }
@@ -82,6 +84,7 @@ fn everything_that_is_wrong_is_named_at_once() {
         sentiment: Some(f64::NAN),
         author_id: "\n".into(),
         content_id: "c".repeat(257),
+        account_id: "\n".into(),
     };
     let request = v1::ScoreEventRequest {
         tenant: "Acme{}".into(),
@@ -105,6 +108,7 @@ fn everything_that_is_wrong_is_named_at_once() {
             "event.sentiment",
             "event.author_id",
             "event.content_id",
+            "event.account_id",
         ]
     );
     assert!(

@@ -34,6 +34,7 @@ pub fn profile(profile: Profile) -> v1::Profile {
         first_seen_time: profile.first_seen_time.map(timestamp),
         last_event_time: profile.last_event_time.map(timestamp),
         as_of: Some(timestamp(profile.as_of)),
+        ..v1::Profile::default()
     }
 }
 
@@ -50,9 +51,11 @@ fn score(score: Score) -> v1::Score {
                 count: contribution.count,
                 weight: contribution.weight,
                 points: contribution.points,
+                ..v1::Contribution::default()
             })
             .collect(),
         base: score.base,
+        ..v1::Score::default()
     }
 }
 
@@ -115,6 +118,7 @@ pub fn segment_page(page: SegmentPage, query: QueryHash) -> v1::RankSegmentRespo
             .map(|(rank, member)| v1::RankedProfile {
                 rank: signed(rank),
                 profile: Some(profile(member)),
+                ..v1::RankedProfile::default()
             })
             .collect(),
         total_size: signed(page.total),

@@ -13,7 +13,7 @@ use cel::{
 };
 
 use super::plain::Fact;
-use crate::scoring::{AttributeValue, Attributes, Event};
+use crate::scoring::{AttributeValue, Attributes, Event, SeenType};
 
 /// What expressions read, at one instant.
 #[derive(Clone, Copy)]
@@ -25,7 +25,7 @@ pub(crate) struct Facts<'a> {
     /// What the profile states.
     pub attributes: &'a Attributes,
     /// The event types that have counted, ascending.
-    pub seen_types: &'a [String],
+    pub seen_types: &'a [SeenType],
     /// Points by position of the score in the model, just before the event.
     pub points: &'a [f64],
     /// The stage just before the event; empty for none.
@@ -74,7 +74,7 @@ impl<'a> Facts<'a> {
         if let Some(event_type) = variable.strip_prefix("seen ") {
             let seen = self
                 .seen_types
-                .binary_search_by(|seen| seen.as_str().cmp(event_type));
+                .binary_search_by(|seen| seen.name.as_str().cmp(event_type));
             return Some(Fact::Bool(seen.is_ok()));
         }
         if let Some(position) = variable.strip_prefix("scores ") {

@@ -232,7 +232,7 @@ mod tests {
         super::condition::{Scope, compile},
         *,
     };
-    use crate::scoring::{Attributes, Event, IdHash, ProfileId};
+    use crate::scoring::{Attributes, Event, IdHash, ProfileId, SeenType};
 
     fn any_value() -> impl Strategy<Value = AttributeValue> {
         let list = vec![AttributeValue::Number(1.0)];
@@ -320,27 +320,28 @@ mod tests {
     }
 
     prop_compose! {
-        fn any_event()(
-            attributes in any_attributes(),
-            sentiment in prop::option::of(Just(1.0)),
-            by in prop::option::of(Just("x")),
-            event_type in "[xy]",
-        ) -> Event {
-            Event {
-                id: IdHash(1),
-                profile_id: ProfileId::new("ann").unwrap(),
-                event_type,
-                time: None,
-                channel: String::new(),
-                attributes,
-                text: String::new(),
-                tags: Vec::new(),
-                sentiment,
-                author_id: by.and_then(ProfileId::new),
-                content_id: String::new(),
+            fn any_event()(
+                attributes in any_attributes(),
+                sentiment in prop::option::of(Just(1.0)),
+                by in prop::option::of(Just("x")),
+                event_type in "[xy]",
+            ) -> Event {
+                Event {
+                    id: IdHash(1),
+                    profile_id: ProfileId::new("ann").unwrap(),
+                    event_type,
+                    time: None,
+                    channel: String::new(),
+                    attributes,
+                    text: String::new(),
+                    tags: Vec::new(),
+                    sentiment,
+                    author_id: by.and_then(ProfileId::new),
+                    content_id: String::new(),
+    account_id: None,
+                }
             }
         }
-    }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(1_000))]
@@ -350,7 +351,7 @@ mod tests {
             event in any_event(),
             attributes in any_attributes(),
             topics in prop::collection::vec("[xy]", 0..2),
-            seen in prop::option::of(Just("x".to_owned())),
+            seen in prop::option::of(Just(SeenType { name: "x".to_owned(), count: 1 })),
             points in prop::sample::select(vec![0.0, 1.0, 2.5]),
         ) {
             let expression = compile(&condition, Scope::Event, &["s"], &["x", "y"]).unwrap();

@@ -50,7 +50,7 @@ fn parse(key: &[u8]) -> Option<(Tenant, ProfileId)> {
     if tenant.is_empty() {
         return None;
     }
-    Some((Tenant::new(tenant)?, ProfileId::new(profile_id)?))
+    Some((Tenant::new(tenant)?, ProfileId::stored(profile_id)?))
 }
 
 /// The value of a record that is already encoded.

@@ -304,6 +304,6 @@ fn count(value: &Value) -> Result<u64, StoreError> {
 /// The profile of an answer that names one.
 fn profile_id(value: Value) -> Result<ProfileId, StoreError> {
     text(value)?
-        .and_then(|text| ProfileId::new(&text))
+        .and_then(|text| ProfileId::stored(&text))
         .ok_or_else(|| StoreError::Corrupt("a stored profile id is none".to_owned()))
 }
