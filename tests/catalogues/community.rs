@@ -177,7 +177,10 @@ async fn a_referral_of_a_colleague_weighs_more_than_one_of_a_friend() {
     let matched = world.sees(referred("ann", "zoe@tea.EXAMPLE")).await;
     assert_eq!(matched, ["referred", "referred_a_colleague"]);
     assert_eq!(world.points("ann", "interest", 0.0).await, 12.0);
-    assert_eq!(world.sees(referred("bob", "zoe@else.example")).await, ["referred"]);
+    assert_eq!(
+        world.sees(referred("bob", "zoe@else.example")).await,
+        ["referred"]
+    );
     assert_eq!(world.points("bob", "interest", 0.0).await, 3.0);
     // The same address once, another one again.
     world.sees(referred("bob", "ZOE@else.example")).await;
@@ -189,8 +192,13 @@ async fn a_referral_of_a_colleague_weighs_more_than_one_of_a_friend() {
 #[tokio::test]
 async fn addresses_of_one_mail_provider_are_no_colleagues() {
     let mut world = world().await;
-    world.states("ann", json!({ "email": "ann@gmail.com" })).await;
-    assert_eq!(world.sees(referred("ann", "zoe@gmail.com")).await, ["referred"]);
+    world
+        .states("ann", json!({ "email": "ann@gmail.com" }))
+        .await;
+    assert_eq!(
+        world.sees(referred("ann", "zoe@gmail.com")).await,
+        ["referred"]
+    );
     // Nor is anybody of those who have stated no address.
     assert_eq!(world.sees(referred("bob", "nowhere")).await, ["referred"]);
 }
@@ -206,7 +214,10 @@ async fn a_complete_profile_is_worth_more_than_an_empty_one() {
     assert_close(completed.count, 2.0 / 6.0);
     assert_close(score(&profile, "fit").points, 1.0 + 0.3 * 2.0 / 6.0);
     world
-        .states("ann", json!({ "photo": "a.png", "company": "Tea", "industry": "retail", "phone": "1" }))
+        .states(
+            "ann",
+            json!({ "photo": "a.png", "company": "Tea", "industry": "retail", "phone": "1" }),
+        )
         .await;
     assert_close(world.points("ann", "fit", 0.0).await, 1.3);
 }
@@ -215,7 +226,9 @@ async fn a_complete_profile_is_worth_more_than_an_empty_one() {
 async fn the_number_of_connections_counts_up_to_two_hundred() {
     let world = world().await;
     for (connections, points) in [(0.0, 1.0), (50.0, 1.05), (200.0, 1.2), (9_000.0, 1.2)] {
-        world.states("ann", json!({ "connections": connections })).await;
+        world
+            .states("ann", json!({ "connections": connections }))
+            .await;
         assert_close(world.points("ann", "fit", 0.0).await, points);
     }
     let profile = world.profile("ann", 0.0).await;
@@ -274,8 +287,18 @@ async fn forwards_to_a_friend_count_up_to_five() {
 #[tokio::test]
 async fn gated_downloads_count_and_a_webinar_more_than_a_white_paper() {
     let mut world = world().await;
-    let download = |kind: &str| did("ann", "download", 0.0, json!({ "kind": kind, "title": "Tea" }));
-    assert_eq!(world.sees(download("white paper")).await, ["downloaded_white_paper"]);
+    let download = |kind: &str| {
+        did(
+            "ann",
+            "download",
+            0.0,
+            json!({ "kind": kind, "title": "Tea" }),
+        )
+    };
+    assert_eq!(
+        world.sees(download("white paper")).await,
+        ["downloaded_white_paper"]
+    );
     world.sees(download("white paper")).await;
     assert_eq!(world.points("ann", "interest", 0.0).await, 10.0);
     assert!(world.sees(download("wallpaper")).await.is_empty());
@@ -318,30 +341,90 @@ async fn ten_browsers(world: &mut World) -> Vec<String> {
 /// Ten who shop, each in another way, all of them seldom here.
 async fn ten_shoppers(world: &mut World) -> Vec<String> {
     let on = |who: &str, event_type: &str, attributes| did(who, event_type, 20.0, attributes);
-    let paper = |who: &str| on(who, "download", json!({ "kind": "white paper", "title": "Prices" }));
+    let paper = |who: &str| {
+        on(
+            who,
+            "download",
+            json!({ "kind": "white paper", "title": "Prices" }),
+        )
+    };
     let webinar = |who: &str| on(who, "webinar", json!({ "title": "Live" }));
-    let private = |who: &str| on(who, "joined_group", json!({ "group": "product-beta", "access": "private" }));
-    let semi = |who: &str| on(who, "joined_group", json!({ "group": "users", "access": "semi-private" }));
-    let asks = |who: &str| on(who, "group_post", json!({ "group": "product-beta", "access": "private" }));
+    let private = |who: &str| {
+        on(
+            who,
+            "joined_group",
+            json!({ "group": "product-beta", "access": "private" }),
+        )
+    };
+    let semi = |who: &str| {
+        on(
+            who,
+            "joined_group",
+            json!({ "group": "users", "access": "semi-private" }),
+        )
+    };
+    let asks = |who: &str| {
+        on(
+            who,
+            "group_post",
+            json!({ "group": "product-beta", "access": "private" }),
+        )
+    };
     let meets = |who: &str, other: &str| on(who, "connected", Value::Null).with(other);
     let invites = |who: &str| on(who, "referral", json!({ "invited": "boss@tea.example" }));
     let forwards = |who: &str| on(who, "forward", Value::Null);
     let names: Vec<String> = (0..10).map(|number| format!("shopper-{number}")).collect();
     for who in &names {
-        world.states(who, json!({ "email": format!("{who}@tea.example") })).await;
+        world
+            .states(who, json!({ "email": format!("{who}@tea.example") }))
+            .await;
         world.sees(on(who, "visit", Value::Null)).await;
     }
     let scripts: [Vec<Deed>; 10] = [
         vec![paper(&names[0]), webinar(&names[0]), private(&names[0])],
-        vec![meets(&names[1], "maya"), private(&names[1]), asks(&names[1]), asks(&names[1])],
-        vec![meets(&names[2], "maya"), meets(&names[2], "fran"), paper(&names[2]), forwards(&names[2])],
+        vec![
+            meets(&names[1], "maya"),
+            private(&names[1]),
+            asks(&names[1]),
+            asks(&names[1]),
+        ],
+        vec![
+            meets(&names[2], "maya"),
+            meets(&names[2], "fran"),
+            paper(&names[2]),
+            forwards(&names[2]),
+        ],
         vec![invites(&names[3]), private(&names[3]), forwards(&names[3])],
-        vec![webinar(&names[4]), meets(&names[4], "carl"), meets(&names[4], "fran"), semi(&names[4])],
-        vec![private(&names[5]), asks(&names[5]), asks(&names[5]), asks(&names[5]), asks(&names[5])],
-        vec![invites(&names[6]), paper(&names[6]), semi(&names[6]), forwards(&names[6])],
-        vec![meets(&names[7], "kim"), meets(&names[7], "maya"), invites(&names[7])],
+        vec![
+            webinar(&names[4]),
+            meets(&names[4], "carl"),
+            meets(&names[4], "fran"),
+            semi(&names[4]),
+        ],
+        vec![
+            private(&names[5]),
+            asks(&names[5]),
+            asks(&names[5]),
+            asks(&names[5]),
+            asks(&names[5]),
+        ],
+        vec![
+            invites(&names[6]),
+            paper(&names[6]),
+            semi(&names[6]),
+            forwards(&names[6]),
+        ],
+        vec![
+            meets(&names[7], "kim"),
+            meets(&names[7], "maya"),
+            invites(&names[7]),
+        ],
         vec![webinar(&names[8]), private(&names[8]), asks(&names[8])],
-        vec![paper(&names[9]), webinar(&names[9]), meets(&names[9], "carl")],
+        vec![
+            paper(&names[9]),
+            webinar(&names[9]),
+            meets(&names[9], "carl"),
+        ],
     ];
     for script in scripts {
         world.sees_all(script).await;
@@ -367,7 +450,10 @@ async fn every_shopper_ranks_above_every_browser_and_the_explanation_says_why() 
         let ranked = world.ranked("leads", day).await;
         assert_eq!(ranked.len(), 20, "{ranked:?}");
         for who in &ranked[..10] {
-            assert!(shoppers.contains(who), "{who} is among the first ten: {ranked:?}");
+            assert!(
+                shoppers.contains(who),
+                "{who} is among the first ten: {ranked:?}"
+            );
         }
     }
     let mut shopping = world.ranked("shoppers", 20.0).await;
@@ -376,8 +462,15 @@ async fn every_shopper_ranks_above_every_browser_and_the_explanation_says_why() 
     for who in &shoppers {
         let profile = world.profile(who, 30.0).await;
         let interest = score(&profile, "interest");
-        let heaviest = &interest.contributions.iter().max_by(|one, other| one.points.total_cmp(&other.points)).unwrap();
-        assert!(!LOOKING.contains(&heaviest.signal.as_str()), "{who}: {heaviest:?}");
+        let heaviest = &interest
+            .contributions
+            .iter()
+            .max_by(|one, other| one.points.total_cmp(&other.points))
+            .unwrap();
+        assert!(
+            !LOOKING.contains(&heaviest.signal.as_str()),
+            "{who}: {heaviest:?}"
+        );
     }
     for who in &browsers {
         let profile = world.profile(who, 30.0).await;
@@ -407,5 +500,8 @@ async fn buyers_missing_from_our_database_are_those_without_an_id_of_it() {
         }
     }
     assert_eq!(world.ranked("shoppers", 0.0).await, ["ann", "bob"]);
-    assert_eq!(world.ranked("missing_from_our_database", 0.0).await, ["bob"]);
+    assert_eq!(
+        world.ranked("missing_from_our_database", 0.0).await,
+        ["bob"]
+    );
 }

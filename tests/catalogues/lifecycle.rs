@@ -13,7 +13,12 @@ async fn asked(stated: Value) -> (f64, Vec<String>) {
     let mut world = world().await;
     world.states("ann", stated).await;
     world
-        .sees(did("ann", "offer_request", 0.0, json!({ "product": "boiler" })))
+        .sees(did(
+            "ann",
+            "offer_request",
+            0.0,
+            json!({ "product": "boiler" }),
+        ))
         .await;
     let profile = world.profile("ann", 0.0).await;
     (
@@ -32,7 +37,10 @@ async fn assert_worth(stated: Value, context: &str, expected: f64) {
 #[tokio::test]
 async fn without_a_context_an_event_is_worth_what_it_is() {
     let (points, reasons) = asked(json!({ "income": "middle", "industry": "retail" })).await;
-    assert_eq!((points, reasons.as_slice()), (10.0, ["asked_for_offer".to_owned()].as_slice()));
+    assert_eq!(
+        (points, reasons.as_slice()),
+        (10.0, ["asked_for_offer".to_owned()].as_slice())
+    );
 }
 
 #[tokio::test]
@@ -40,15 +48,40 @@ async fn the_industry_changes_what_an_event_is_worth() {
     let buying = "asked_from_buying_industry";
     assert_worth(json!({ "industry": "healthcare" }), buying, 15.0).await;
     assert_worth(json!({ "industry": "banking" }), buying, 15.0).await;
-    assert_worth(json!({ "industry": "education" }), "asked_from_slow_industry", 6.0).await;
+    assert_worth(
+        json!({ "industry": "education" }),
+        "asked_from_slow_industry",
+        6.0,
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn the_local_economy_changes_what_an_event_is_worth_by_how_it_does() {
-    assert_worth(json!({ "local_growth": 4 }), "asked_where_economy_grows", 12.0).await;
-    assert_worth(json!({ "local_growth": 40 }), "asked_where_economy_grows", 15.0).await;
-    assert_worth(json!({ "local_growth": -4 }), "asked_where_economy_shrinks", 8.0).await;
-    assert_worth(json!({ "local_growth": -40 }), "asked_where_economy_shrinks", 5.0).await;
+    assert_worth(
+        json!({ "local_growth": 4 }),
+        "asked_where_economy_grows",
+        12.0,
+    )
+    .await;
+    assert_worth(
+        json!({ "local_growth": 40 }),
+        "asked_where_economy_grows",
+        15.0,
+    )
+    .await;
+    assert_worth(
+        json!({ "local_growth": -4 }),
+        "asked_where_economy_shrinks",
+        8.0,
+    )
+    .await;
+    assert_worth(
+        json!({ "local_growth": -40 }),
+        "asked_where_economy_shrinks",
+        5.0,
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -59,13 +92,19 @@ async fn the_income_bracket_changes_what_an_event_is_worth() {
 
 #[tokio::test]
 async fn what_somebody_needs_changes_what_an_event_is_worth() {
-    assert_worth(json!({ "needs": ["boiler", "roof"] }), "asked_for_what_is_needed", 16.0).await;
+    assert_worth(
+        json!({ "needs": ["boiler", "roof"] }),
+        "asked_for_what_is_needed",
+        16.0,
+    )
+    .await;
     assert_eq!(asked(json!({ "needs": ["roof"] })).await.0, 10.0);
 }
 
 #[tokio::test]
 async fn contexts_add_up_and_each_is_named() {
-    let stated = json!({ "industry": "banking", "local_growth": 2, "income": "high", "needs": ["boiler"] });
+    let stated =
+        json!({ "industry": "banking", "local_growth": 2, "income": "high", "needs": ["boiler"] });
     let (points, reasons) = asked(stated).await;
     assert_close(points, 10.0 + 5.0 + 1.0 + 4.0 + 6.0);
     assert_eq!(reasons.len(), 5);
@@ -81,7 +120,10 @@ async fn who_bought_before_asks_for_more_and_after_three_purchases_for_no_more_t
         let matched = world
             .sees(did("ann", "offer_request", 0.0, Value::Null))
             .await;
-        assert_eq!(matched.contains(&"asked_again_as_customer".to_owned()), purchases > 0);
+        assert_eq!(
+            matched.contains(&"asked_again_as_customer".to_owned()),
+            purchases > 0
+        );
         if purchases > 0 {
             let profile = world.profile("ann", 0.0).await;
             let again = term(&profile, "readiness", "asked_again_as_customer");
@@ -97,9 +139,14 @@ async fn who_bought_before_asks_for_more_and_after_three_purchases_for_no_more_t
 async fn a_purchase_of_a_year_ago_counts_half_for_the_next() {
     let mut world = world().await;
     world.sees(did("ann", "purchase", 0.0, Value::Null)).await;
-    world.sees(did("ann", "offer_request", 365.0, Value::Null)).await;
+    world
+        .sees(did("ann", "offer_request", 365.0, Value::Null))
+        .await;
     let profile = world.profile("ann", 365.0).await;
-    assert_close(term(&profile, "readiness", "asked_again_as_customer").count, 0.5);
+    assert_close(
+        term(&profile, "readiness", "asked_again_as_customer").count,
+        0.5,
+    );
 }
 
 #[tokio::test]
@@ -110,7 +157,9 @@ async fn the_same_recommendation_weighs_less_at_awareness_than_at_decision() {
         let mut world = world().await;
         world.states("ann", json!({ "income": "middle" })).await;
         for _ in 0..requests {
-            world.sees(did("ann", "offer_request", 0.0, Value::Null)).await;
+            world
+                .sees(did("ann", "offer_request", 0.0, Value::Null))
+                .await;
         }
         assert_eq!(world.profile("ann", 0.0).await.stage.unwrap(), stage);
         let matched = world
