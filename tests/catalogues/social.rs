@@ -36,7 +36,7 @@ async fn phrases_of_intent_are_found_as_whole_words_in_any_case() {
         ("Can anyone recommend a watch?", "looks_for_it"),
         ("TRAINING FOR the marathon!", "trains_for_something"),
         ("Signed up for a 10k", "trains_for_something"),
-        ("so done with them", "switches_from_a_competitor"),
+        ("so Fed Up With them", "switches_from_a_competitor"),
         ("I am switching from Acme", "switches_from_a_competitor"),
     ] {
         assert_eq!(

@@ -44,6 +44,7 @@ pub fn did(who: &str, event_type: &str, day: f64, attributes: Value) -> Deed {
         sentiment: None,
         author_id: None,
         content_id: String::new(),
+        account_id: None,
     };
     Deed(event, day)
 }
