@@ -18,6 +18,10 @@ pub const MAX_MASK_PATH_BYTES: usize = crate::scoring::limits::MAX_ATTRIBUTE_BYT
 pub const DEFAULT_PAGE_SIZE: usize = 50;
 /// Entries of a page.
 pub const MAX_PAGE_SIZE: usize = 1_000;
+/// Members of a segment whose interests are added up when the caller does not say.
+pub const DEFAULT_TOPIC_MEMBERS: usize = 100;
+/// Members of a segment whose interests are added up: as many as are loaded for a page.
+pub const MAX_TOPIC_MEMBERS: usize = MAX_PAGE_SIZE;
 /// Characters of a page token: a profile id of the greatest length and the fixed fields.
 pub const MAX_PAGE_TOKEN_BYTES: usize = 512;
 

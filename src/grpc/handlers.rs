@@ -159,8 +159,12 @@ impl<S: Store> ScoringService for Handlers<S> {
 
     async fn get_segment_topics(
         &self,
-        _request: Request<v1::GetSegmentTopicsRequest>,
+        request: Request<v1::GetSegmentTopicsRequest>,
     ) -> Result<Response<v1::GetSegmentTopicsResponse>, Status> {
-        Err(Status::unimplemented("not there yet"))
+        let (tenant, query) = convert::segment_topics_query(request.into_inner())?;
+        let topics = self.service.segment_topics(&tenant, query).await;
+        Ok(Response::new(convert::segment_topics(
+            topics.map_err(failed)?,
+        )))
     }
 }

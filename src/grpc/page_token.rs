@@ -8,11 +8,16 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 use crate::{
     limits::MAX_PAGE_TOKEN_BYTES,
     scoring::{Fingerprint, ProfileId, RankKey, Tenant, Timestamp},
+    service::PageStart,
     store::Cursor,
 };
 
-const FORMAT: u8 = 1;
+/// Of a token for all of a list. Servers from the first version on read it.
+const WHOLE: u8 = 1;
+/// Of a token for a share of a list, which says how much of it is left.
+const SHARE: u8 = 2;
 const FIXED_BYTES: usize = 1 + 8 + 8 + 8 + 8;
+const LEFT_BYTES: usize = 8;
 const CHECKSUM_BYTES: usize = 8;
 
 /// What a page token carries.
@@ -20,12 +25,10 @@ const CHECKSUM_BYTES: usize = 8;
 pub struct PageToken {
     /// The query that it continues.
     pub query: QueryHash,
-    /// The model that it was made for.
-    pub model: Fingerprint,
     /// The instant of the first page.
     pub as_of: Timestamp,
-    /// The last entry of the page before.
-    pub after: Cursor,
+    /// Where the page starts, and by which model.
+    pub start: PageStart,
 }
 
 /// A token that this server did not make, or that was damaged on its way.
@@ -36,13 +39,16 @@ pub struct Malformed;
 impl PageToken {
     /// The token as text, safe in URLs.
     pub fn encode(&self) -> String {
-        let profile_id = self.after.profile_id.as_str().as_bytes();
-        let mut bytes = Vec::with_capacity(FIXED_BYTES + profile_id.len() + CHECKSUM_BYTES);
-        bytes.push(FORMAT);
+        let PageStart { after, left, model } = &self.start;
+        let profile_id = after.profile_id.as_str().as_bytes();
+        let length = FIXED_BYTES + LEFT_BYTES + profile_id.len() + CHECKSUM_BYTES;
+        let mut bytes = Vec::with_capacity(length);
+        bytes.push(if left.is_some() { SHARE } else { WHOLE });
         bytes.extend(self.query.0.to_be_bytes());
-        bytes.extend(self.model.0.to_be_bytes());
+        bytes.extend(model.0.to_be_bytes());
         bytes.extend(self.as_of.nanos().to_be_bytes());
-        bytes.extend(self.after.key.value().to_bits().to_be_bytes());
+        bytes.extend(after.key.value().to_bits().to_be_bytes());
+        bytes.extend(left.iter().flat_map(|left| left.to_be_bytes()));
         bytes.extend(profile_id);
         bytes.extend(xxh3_64(&bytes).to_be_bytes());
         URL_SAFE_NO_PAD.encode(bytes)
@@ -64,24 +70,36 @@ impl PageToken {
             return Err(Malformed);
         }
         let (format, rest) = body.split_first().ok_or(Malformed)?;
-        if *format != FORMAT {
-            return Err(Malformed);
-        }
         let (query, rest) = take(rest)?;
         let (model, rest) = take(rest)?;
         let (as_of, rest) = take(rest)?;
-        let (key, profile_id) = take(rest)?;
+        let (key, rest) = take(rest)?;
+        let (left, profile_id) = match *format {
+            WHOLE => (None, rest),
+            SHARE => {
+                let (left, rest) = take(rest)?;
+                (Some(left), rest)
+            }
+            _ => return Err(Malformed),
+        };
+        // A page of which nothing is left is never asked for.
+        if left == Some(0) {
+            return Err(Malformed);
+        }
         let profile_id = str::from_utf8(profile_id).map_err(|_| Malformed)?;
         Ok(Self {
             query: QueryHash(query),
-            model: Fingerprint(model),
             as_of: Timestamp::from_nanos(as_of.cast_signed()).ok_or(Malformed)?,
-            after: Cursor {
-                // A rank key is never NaN and never negative zero.
-                key: RankKey::new(f64::from_bits(key))
-                    .filter(|read| read.value().to_bits() == key)
-                    .ok_or(Malformed)?,
-                profile_id: ProfileId::stored(profile_id).ok_or(Malformed)?,
+            start: PageStart {
+                after: Cursor {
+                    // A rank key is never NaN and never negative zero.
+                    key: RankKey::new(f64::from_bits(key))
+                        .filter(|read| read.value().to_bits() == key)
+                        .ok_or(Malformed)?,
+                    profile_id: ProfileId::stored(profile_id).ok_or(Malformed)?,
+                },
+                left,
+                model: Fingerprint(model),
             },
         })
     }
@@ -124,13 +142,21 @@ mod tests {
         let tenant = Tenant::new("acme").unwrap();
         PageToken {
             query: QueryHash::new("RankSegment", &tenant, ["buyers", "1"]),
-            model: Fingerprint(0xFEED_F00D),
             as_of: Timestamp::from_nanos(as_of).unwrap(),
-            after: Cursor {
-                key: RankKey::new(key).unwrap(),
-                profile_id: ProfileId::new(id).unwrap(),
+            start: PageStart {
+                after: Cursor {
+                    key: RankKey::new(key).unwrap(),
+                    profile_id: ProfileId::new(id).unwrap(),
+                },
+                left: None,
+                model: Fingerprint(0xFEED_F00D),
             },
         }
+    }
+
+    fn with_left(left: u64, mut token: PageToken) -> PageToken {
+        token.start.left = Some(left);
+        token
     }
 
     fn sealed(body: &[u8]) -> String {
@@ -141,7 +167,10 @@ mod tests {
 
     #[test]
     fn a_token_of_the_longest_id_fits_and_reads_back() {
-        let token = token(&"i".repeat(256), f64::NEG_INFINITY, i64::MAX);
+        let token = with_left(
+            u64::MAX,
+            token(&"i".repeat(256), f64::NEG_INFINITY, i64::MAX),
+        );
         assert_eq!(PageToken::decode(&token.encode()), Ok(token));
     }
 
@@ -174,7 +203,9 @@ mod tests {
             sealed(&changed)
         };
         for forged in [
-            with(0, &[2]),
+            with(0, &[3]),
+            with(0, &[SHARE]),
+            with_left(0, token("ann", 4.25, 17)).encode(),
             with(17, &(-1_i64).to_be_bytes()),
             with(25, &f64::NAN.to_bits().to_be_bytes()),
             with(25, &(-0.0_f64).to_bits().to_be_bytes()),
@@ -204,9 +235,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_token_reads_back(id in "[^\\p{Cc}]{1,64}", key: f64, as_of in 0..=i64::MAX) {
+        fn any_token_reads_back(
+            id in "[^\\p{Cc}]{1,64}",
+            key: f64,
+            as_of in 0..=i64::MAX,
+            left in prop::option::of(1..=u64::MAX),
+        ) {
             prop_assume!(!key.is_nan());
-            let token = token(&id, key, as_of);
+            let mut token = token(&id, key, as_of);
+            token.start.left = left;
             prop_assert_eq!(PageToken::decode(&token.encode()), Ok(token));
         }
 

@@ -304,6 +304,7 @@ impl<'m> Judgement<'m> {
             seen_types: &self.record.seen_types,
             points: &points,
             stage: stage.map_or("", |stage| model.stages[stage].name.as_str()),
+            identity_confidence: self.standing.stated.identity_confidence,
         };
         let mut matches = Vec::new();
         for position in candidates {

@@ -2,11 +2,12 @@
 //! where the points come from.
 
 use super::{
-    Contribution, Influencer, Model, Profile, ProfileId, RankKey, Record, Score, Timestamp,
-    TopicInterest,
+    Breadth, Contribution, ContributionKind, Influencer, KeyContribution, Model, Profile,
+    ProfileId, RankKey, Ranked, Record, Score, SignalCount, StageExplanation, StageRequirement,
+    Timestamp, TopicInterest,
     influence::{influence_probability, on_topic},
-    limits::NOISE_FLOOR,
-    standing::{Standing, remaining},
+    limits::{LIMIT_SLACK, NOISE_FLOOR},
+    standing::{Standing, parts, remaining},
 };
 
 /// How much of a profile to compute.
@@ -14,7 +15,7 @@ use super::{
 pub enum Detail {
     /// Points only.
     Points,
-    /// Also the terms of each score.
+    /// Also the terms of each score, and why the profile stands at its stage.
     Contributions,
 }
 
@@ -30,6 +31,26 @@ pub fn explain(
     profile(model, profile_id, record, &standing, at, detail)
 }
 
+/// A profile in the order of a segment, which is at that position in the model.
+pub fn ranked(
+    model: &Model,
+    segment: usize,
+    profile_id: &ProfileId,
+    record: &Record,
+    at: Timestamp,
+    detail: Detail,
+) -> Ranked {
+    let standing = Standing::of(model, record);
+    let segment = &model.segments[segment];
+    let points = standing.rank_points(model, segment.rank, at);
+    let calibration = segment.calibration.as_ref();
+    Ranked {
+        profile: profile(model, profile_id, record, &standing, at, detail),
+        points,
+        probability: calibration.map(|calibration| calibration.probability(points)),
+    }
+}
+
 pub(super) fn profile(
     model: &Model,
     profile_id: &ProfileId,
@@ -38,18 +59,28 @@ pub(super) fn profile(
     at: Timestamp,
     detail: Detail,
 ) -> Profile {
-    let scores = (0..model.scores.len()).map(|position| Score {
-        name: model.scores[position].name.clone(),
-        points: standing.points_at(model, position, at),
-        base: match detail {
-            Detail::Points => 0.0,
-            Detail::Contributions => model.scores[position].base,
-        },
-        percentile: None,
-        contributions: match detail {
-            Detail::Points => Vec::new(),
-            Detail::Contributions => contributions(model, standing, position, at),
-        },
+    let is_explained = detail == Detail::Contributions;
+    let scores = (0..model.scores.len()).map(|position| {
+        let score = &model.scores[position];
+        let points = standing.points_at(model, position, at);
+        let calibration = score.calibration.as_ref();
+        let breadth = score.breadth.as_ref().filter(|_| is_explained);
+        Score {
+            name: score.name.clone(),
+            points,
+            base: if is_explained { score.base } else { 0.0 },
+            percentile: None,
+            contributions: if is_explained {
+                contributions(model, record, standing, position, at)
+            } else {
+                Vec::new()
+            },
+            probability: calibration.map(|calibration| calibration.probability(points)),
+            breadth: breadth.map(|breadth| Breadth {
+                present: standing.breadth(model, position),
+                required: breadth.required,
+            }),
+        }
     });
     let stage = standing.stage(model, at);
     let segments = standing.segments(model, at).into_iter();
@@ -66,6 +97,10 @@ pub(super) fn profile(
         event_count: record.event_count,
         first_seen_time: has_events.then_some(record.first_seen_time),
         last_event_time: has_events.then_some(record.last_event_time),
+        identity_confidence: (!model.identity.is_empty())
+            .then_some(standing.stated.identity_confidence),
+        stage_explanation: (is_explained && !model.stages.is_empty())
+            .then(|| explain_stage(model, standing, stage, at)),
         as_of: at,
     }
 }
@@ -73,6 +108,7 @@ pub(super) fn profile(
 /// The terms of a score that are not zero, in the order of the model.
 fn contributions(
     model: &Model,
+    record: &Record,
     standing: &Standing,
     position: usize,
     at: Timestamp,
@@ -80,28 +116,99 @@ fn contributions(
     let score = &model.scores[position];
     let factor = remaining(score.half_life, standing.at, at);
     let terms = score.terms.iter().map(|term| {
+        let signal = &model.signals[term.signal];
         let count = standing.count(term.slot) * factor;
-        (&model.signals[term.signal].name, count, term.weight)
+        let parts = parts(model, record, term.slot);
+        let is_by_key = parts.iter().any(|part| !part.key.is_empty());
+        // What is left of dropped keys is the sum of many, and has no limit.
+        let mut limited = parts
+            .iter()
+            .filter(|part| !is_by_key || !part.key.is_empty());
+        let at_limit = |limit: f64| limited.any(|part| part.value >= limit * (1.0 - LIMIT_SLACK));
+        Contribution {
+            signal: signal.name.clone(),
+            kind: ContributionKind::Signal,
+            count,
+            weight: term.weight,
+            points: count * term.weight,
+            limit: signal.limit,
+            is_capped: signal.limit.is_some_and(at_limit),
+            keys: if is_by_key {
+                by_key(parts, factor, term.weight)
+            } else {
+                Vec::new()
+            },
+        }
     });
     let rules = score.rule_points.iter().map(|(rule, points)| {
-        let rule = &model.rules[*rule];
-        let holds = standing.conditions[rule.condition];
-        (&rule.name, f64::from(u8::from(holds)), *points)
+        let count = standing.stated.rules[*rule];
+        Contribution {
+            signal: model.rules[*rule].name.clone(),
+            kind: ContributionKind::AttributeRule,
+            count,
+            weight: *points,
+            points: count * points,
+            limit: None,
+            is_capped: false,
+            keys: Vec::new(),
+        }
     });
     terms
         .chain(rules)
-        .filter(|(_, count, _)| *count != 0.0)
-        .map(|(signal, count, weight)| Contribution {
-            signal: signal.clone(),
-            count,
-            weight,
-            points: count * weight,
-        })
+        .filter(|term| term.count != 0.0)
         .collect()
 }
 
-/// The declared topics that the profile cares about, most first, equals by name.
-fn interests(model: &Model, record: &Record, at: Timestamp) -> Vec<TopicInterest> {
+/// The parts of a count, most first, equals by key.
+fn by_key(parts: &[SignalCount], factor: f64, weight: f64) -> Vec<KeyContribution> {
+    let mut keys: Vec<KeyContribution> = parts
+        .iter()
+        .map(|part| KeyContribution {
+            key: part.key.clone(),
+            count: part.value * factor,
+            points: part.value * factor * weight,
+        })
+        .collect();
+    keys.sort_by(|a, b| b.count.total_cmp(&a.count).then_with(|| a.key.cmp(&b.key)));
+    keys
+}
+
+fn explain_stage(
+    model: &Model,
+    standing: &Standing,
+    held: Option<usize>,
+    at: Timestamp,
+) -> StageExplanation {
+    let next = held.map_or(0, |held| held + 1);
+    let requirement = |position: usize| {
+        let stage = &model.stages[position];
+        let (score, min) = stage
+            .bound
+            .map_or((None, 0.0), |(score, min)| (Some(score), min));
+        let points = score.map_or(0.0, |score| standing.points_at(model, score, at));
+        let is_met = score.is_none_or(|score| standing.reaches(model, score, min, at));
+        StageRequirement {
+            stage: stage.name.clone(),
+            when: stage.condition.map_or_else(String::new, |condition| {
+                model.conditions[condition].text().to_owned()
+            }),
+            when_holds: stage
+                .condition
+                .is_none_or(|condition| standing.stated.conditions[condition]),
+            score: score.map_or_else(String::new, |score| model.scores[score].name.clone()),
+            min,
+            points,
+            missing_points: if is_met { 0.0 } else { min - points },
+        }
+    };
+    StageExplanation {
+        current: held.map(requirement),
+        next: (next < model.stages.len()).then(|| requirement(next)),
+    }
+}
+
+/// The declared topics that a profile cares about at an instant, most first, equals by name.
+pub fn interests(model: &Model, record: &Record, at: Timestamp) -> Vec<TopicInterest> {
     let factor = model
         .interests_half_life
         .remaining(record.last_event_time, at);

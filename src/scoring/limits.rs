@@ -44,6 +44,22 @@ pub const NOISE_FLOOR: f64 = 1.0 / (1 << 20) as f64;
 /// rounding of a rank key, far below what anybody could see.
 pub const RANK_SLACK: f64 = 1e-6;
 
+/// What a signal must give to count for the breadth of a score, as a share of what the
+/// greatest one gives, unless the model says otherwise.
+pub const DEFAULT_BREADTH_SHARE: f64 = 0.05;
+/// Signals that a score may ask for at least.
+pub const MAX_BREADTH: usize = 16;
+/// How far below its share a signal still counts for the breadth, relative to the share: far
+/// above the rounding of a count.
+pub const BREADTH_SLACK: f64 = 1e-6;
+/// How near a limit a count stands at it, relative to the limit: counts are rounded when they
+/// fade.
+pub const LIMIT_SLACK: f64 = 1e-9;
+/// The confidence of an identity is rounded to one in so many.
+pub const CONFIDENCE_STEPS: f64 = 1e12;
+/// Steps of the table of a calibration.
+pub const MAX_CALIBRATION_STEPS: usize = 64;
+
 /// Bytes of a model file.
 pub const MAX_MODEL_BYTES: usize = 1024 * 1024;
 /// Scores of a model: each holds a rank.

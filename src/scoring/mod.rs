@@ -17,16 +17,20 @@ mod profile;
 mod rank;
 mod record;
 mod standing;
+mod stated;
 mod timestamp;
 
 pub use apply::{Context, EventOutcome, Judgement, Outcome, StageChange, apply};
 pub use attributes::{AttributeMistake, AttributeValue, Attributes, check as check_attributes};
 pub use event::{Credit, Event};
-pub use explain::{Detail, InfluenceQuestion, explain, influencer};
+pub use explain::{Detail, InfluenceQuestion, explain, influencer, interests, ranked};
 pub use identity::{IdHash, ProfileId, Tenant, is_identifier};
 pub use influence::influence_probability;
 pub use model::{Fingerprint, Mistake, Model};
-pub use profile::{Contribution, Influencer, Profile, Score, TopicInterest};
+pub use profile::{
+    Breadth, Contribution, ContributionKind, Influencer, KeyContribution, Probability, Profile,
+    Ranked, Score, StageExplanation, StageRequirement, TopicInterest,
+};
 pub use rank::{KeyRange, RankChange, RankKey, RankName, Slope};
 pub use record::{
     CountGroup, EventMemory, HeldEvent, HeldMatch, InfluenceCell, NamedCount, Recollection, Record,

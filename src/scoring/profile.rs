@@ -23,8 +23,41 @@ pub struct Profile {
     pub first_seen_time: Option<Timestamp>,
     /// The time of the latest event that counted; `None` without events.
     pub last_event_time: Option<Timestamp>,
+    /// From 0 to 1: how sure it is who this is; `None` when the model says nothing of
+    /// identity.
+    pub identity_confidence: Option<f64>,
+    /// Why the profile stands at its stage; in the full view under a model with stages.
+    pub stage_explanation: Option<StageExplanation>,
     /// The instant of everything above.
     pub as_of: Timestamp,
+}
+
+/// Why a profile stands at a stage, and what is missing to the next one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StageExplanation {
+    /// What holds the profile at its stage; `None` below all stages.
+    pub current: Option<StageRequirement>,
+    /// What the next higher stage asks for; `None` at the highest.
+    pub next: Option<StageRequirement>,
+}
+
+/// What a stage asks for, and how far a profile is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StageRequirement {
+    /// The stage.
+    pub stage: String,
+    /// The condition, as it stands in the model; empty for none.
+    pub when: String,
+    /// Whether the condition holds; true for none.
+    pub when_holds: bool,
+    /// The score that the stage is bounded on; empty for none.
+    pub score: String,
+    /// The least points of that score.
+    pub min: f64,
+    /// The points of the profile on that score.
+    pub points: f64,
+    /// How many points are missing; 0 when the bound is met.
+    pub missing_points: f64,
 }
 
 /// One score.
@@ -41,6 +74,28 @@ pub struct Score {
     pub percentile: Option<f64>,
     /// The terms of the points; empty in the basic view.
     pub contributions: Vec<Contribution>,
+    /// What the calibration of the score makes of the points; `None` without one.
+    pub probability: Option<Probability>,
+    /// How broad the evidence is; in the full view of a score that asks for breadth.
+    pub breadth: Option<Breadth>,
+}
+
+/// How likely something is, as the model states it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Probability {
+    /// From 0 to 1.
+    pub value: f64,
+    /// What is likely, in the words of the model; empty when it does not say.
+    pub outcome: String,
+}
+
+/// How many different signals and rules give points to a score.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Breadth {
+    /// How many there are.
+    pub present: usize,
+    /// How many the model asks for.
+    pub required: usize,
 }
 
 /// One term of a score.
@@ -48,12 +103,51 @@ pub struct Score {
 pub struct Contribution {
     /// The signal or attribute rule.
     pub signal: String,
-    /// Its faded count; 1 for a rule that holds.
+    /// Which of the two.
+    pub kind: ContributionKind,
+    /// The faded count of a signal; the value of a rule that holds.
     pub count: f64,
     /// Points for a count of 1.
     pub weight: f64,
     /// `count * weight`.
     pub points: f64,
+    /// Where the count of the signal saturates; `None` without limit.
+    pub limit: Option<f64>,
+    /// Whether the count, or that of some key, stood at the limit at the last event.
+    pub is_capped: bool,
+    /// The parts of a count that is kept by key, most first.
+    pub keys: Vec<KeyContribution>,
+}
+
+/// What a contribution comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ContributionKind {
+    /// What the profile did.
+    Signal,
+    /// What the profile states.
+    AttributeRule,
+}
+
+/// The part of a contribution that one key has.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeyContribution {
+    /// The key; empty for all that were dropped.
+    pub key: String,
+    /// Its faded count.
+    pub count: f64,
+    /// `count * weight`.
+    pub points: f64,
+}
+
+/// A profile in the order of a segment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ranked {
+    /// Who.
+    pub profile: Profile,
+    /// What the segment ranks by: points, or the product of several scores.
+    pub points: f64,
+    /// What the calibration of the segment makes of them; `None` without one.
+    pub probability: Option<Probability>,
 }
 
 /// How much a person cares about a topic.

@@ -1,22 +1,24 @@
-//! Where a record stands under a model: which conditions hold, the points at the record's
-//! reference instant, and from them every rank key, stage and segment.
+//! Where a record stands under a model: what its standing facts make of it, the points at the
+//! record's reference instant, and from them every rank key, stage and segment.
 
 use std::collections::BTreeMap;
 
 use super::{
-    HalfLife, KeyRange, RankChange, RankKey, RankName, Record, Timestamp,
-    limits::NOISE_FLOOR,
-    model::{Facts, Ladder, Model},
+    HalfLife, KeyRange, RankChange, RankKey, RankName, Record, SignalCount, Timestamp,
+    limits::{BREADTH_SLACK, NOISE_FLOOR},
+    model::{Ladder, Model, Segment},
+    stated::Stated,
 };
 
 /// What a model makes of a record, without a clock.
 #[derive(Clone, Debug)]
 pub(crate) struct Standing {
-    /// By position in `Model::conditions`.
-    pub conditions: Vec<bool>,
+    /// What follows from standing facts alone.
+    pub stated: Stated,
     /// Counts at the reference instant, with their positions in `Model::slots`, ascending.
     counts: Vec<(usize, f64)>,
-    /// By position in `Model::scores`: points at the reference instant, before the floor at 0.
+    /// By position in `Model::scores`: points at the reference instant, before the floor at 0;
+    /// 0 for a score that lacks breadth.
     pub points: Vec<f64>,
     /// By position in `Model::scores`: the key by this score; `None` at zero points.
     keys: Vec<Option<RankKey>>,
@@ -27,7 +29,7 @@ pub(crate) struct Standing {
 impl Standing {
     pub(crate) fn of(model: &Model, record: &Record) -> Self {
         let mut standing = Self {
-            conditions: evaluate_conditions(model, record),
+            stated: Stated::of(model, record),
             counts: Vec::new(),
             points: Vec::with_capacity(model.scores.len()),
             keys: Vec::with_capacity(model.scores.len()),
@@ -40,7 +42,7 @@ impl Standing {
     /// Follows a change of the record; conditions only when what they read has changed.
     pub(crate) fn refresh(&mut self, model: &Model, record: &Record, facts_changed: bool) {
         if facts_changed {
-            self.conditions = evaluate_conditions(model, record);
+            self.stated = Stated::of(model, record);
         }
         self.at = record.last_event_time;
         self.add_up(model, record);
@@ -51,13 +53,21 @@ impl Standing {
         self.points.clear();
         self.points.extend(model.scores.iter().map(|score| {
             let rules = score.rule_points.iter();
-            let holding = rules.filter(|(rule, _)| self.conditions[model.rules[*rule].condition]);
-            score.base + holding.map(|(_, points)| points).sum::<f64>()
+            score.base
+                + rules
+                    .map(|(rule, points)| points * self.stated.rules[*rule])
+                    .sum::<f64>()
         }));
         // From the side of what is counted: signals that never matched cost nothing.
         for (slot, count) in &self.counts {
             for (score, weight) in &model.weights[*slot] {
                 self.points[*score] += weight * count;
+            }
+        }
+        for (position, score) in model.scores.iter().enumerate() {
+            let breadth = score.breadth.as_ref();
+            if breadth.is_some_and(|breadth| self.breadth(model, position) < breadth.required) {
+                self.points[position] = 0.0;
             }
         }
         let keys = model
@@ -78,6 +88,30 @@ impl Standing {
         found.map_or(0.0, |position| self.counts[position].1)
     }
 
+    /// How many signals and rules give the share of the greatest one that the breadth of a
+    /// score asks for. All terms of a score fade alike, so this changes with writes alone.
+    pub(crate) fn breadth(&self, model: &Model, score: usize) -> usize {
+        let share = model.scores[score].breadth.as_ref();
+        let share = share.map_or(0.0, |breadth| breadth.share);
+        let greatest = self.positive_terms(model, score).fold(0.0, f64::max);
+        let least = greatest * share * (1.0 - BREADTH_SLACK);
+        let giving = self.positive_terms(model, score);
+        giving.filter(|points| *points >= least).count()
+    }
+
+    /// The points above 0 that signals and rules give to a score at the reference instant.
+    fn positive_terms(&self, model: &Model, score: usize) -> impl Iterator<Item = f64> {
+        let counted = self.counts.iter().flat_map(move |(slot, count)| {
+            let weights = model.weights[*slot].iter();
+            let own = weights.filter(move |(other, _)| *other == score);
+            own.map(move |(_, weight)| weight * count)
+        });
+        let rules = model.scores[score].rule_points.iter();
+        counted
+            .chain(rules.map(|(rule, points)| points * self.stated.rules[*rule]))
+            .filter(|points| *points > 0.0)
+    }
+
     /// The points of a score at an instant, as callers see them.
     pub(crate) fn points_at(&self, model: &Model, score: usize, at: Timestamp) -> f64 {
         match self.keys[score] {
@@ -88,13 +122,29 @@ impl Standing {
         }
     }
 
+    /// Whether a score has at least that many points at an instant.
+    pub(crate) fn reaches(&self, model: &Model, score: usize, min: f64, at: Timestamp) -> bool {
+        self.keys[score].is_some_and(|key| key >= model.scores[score].slope.line(min, at))
+    }
+
+    /// The product that a rank is the order of, at an instant.
+    pub(crate) fn rank_points(&self, model: &Model, rank: usize, at: Timestamp) -> f64 {
+        let floor = model.ranks[rank].slope.line(NOISE_FLOOR, at);
+        if self.rank_key(model, rank).is_none_or(|key| key < floor) {
+            return 0.0;
+        }
+        let factors = model.ranks[rank].scores.iter().map(|score| {
+            let half_life = model.scores[*score].half_life;
+            self.points[*score] * remaining(half_life, self.at, at)
+        });
+        factors.product()
+    }
+
     /// The key in a rank of the model; `None` when the profile does not stand in it.
     pub(crate) fn rank_key(&self, model: &Model, rank: usize) -> Option<RankKey> {
         let rank = &model.ranks[rank];
-        if rank
-            .condition
-            .is_some_and(|condition| !self.conditions[condition])
-        {
+        let mut conditions = rank.conditions.iter();
+        if !conditions.all(|condition| self.stated.conditions[*condition]) {
             return None;
         }
         if let [score] = rank.scores.as_slice() {
@@ -113,7 +163,7 @@ impl Standing {
     pub(crate) fn ladder<'m>(&self, model: &'m Model) -> (&'m Ladder, RankKey) {
         let mut combination = 0;
         for (bit, condition) in model.stage_conditions.iter().enumerate() {
-            combination |= usize::from(self.conditions[*condition]) << bit;
+            combination |= usize::from(self.stated.conditions[*condition]) << bit;
         }
         let ladder = &model.ladders[combination];
         let key = ladder.score.and_then(|score| self.keys[score]);
@@ -238,29 +288,13 @@ pub(crate) fn remaining(half_life: Option<HalfLife>, from: Timestamp, to: Timest
     half_life.map_or(1.0, |half_life| half_life.remaining(from, to))
 }
 
-fn evaluate_conditions(model: &Model, record: &Record) -> Vec<bool> {
-    let facts = Facts {
-        event: None,
-        topics: &[],
-        attributes: &record.attributes,
-        seen_types: &record.seen_types,
-        points: &[],
-        stage: "",
-    };
-    model
-        .conditions
-        .iter()
-        .map(|condition| model.evaluator.holds(condition, &facts) == Ok(true))
-        .collect()
-}
-
-/// The counts of the model's slots; both sides are in one order.
+/// The counts of the model's slots, over all keys; both sides are in one order.
 fn collect_counts(model: &Model, record: &Record, counts: &mut Vec<(usize, f64)>) {
     counts.clear();
     let mut next = 0;
     for group in &record.counts {
-        for count in &group.counts {
-            let wanted = (group.half_life, count.signal.as_str());
+        for same_signal in group.counts.chunk_by(|a, b| a.signal == b.signal) {
+            let wanted = (group.half_life, same_signal[0].signal.as_str());
             let slots = &model.slots[next..];
             // Neighbours in a record are often neighbours in the model.
             let found = match slots.first() {
@@ -269,13 +303,27 @@ fn collect_counts(model: &Model, record: &Record, counts: &mut Vec<(usize, f64)>
             };
             next += match found {
                 Ok(position) => {
-                    counts.push((next + position, count.value));
+                    let value = same_signal.iter().map(|count| count.value).sum();
+                    counts.push((next + position, value));
                     position + 1
                 }
                 Err(position) => position,
             };
         }
     }
+}
+
+/// The counts that the count of a slot is the sum of, one for each key.
+pub(crate) fn parts<'r>(model: &Model, record: &'r Record, slot: usize) -> &'r [SignalCount] {
+    let (half_life, signal) = model.slots[slot].key();
+    let mut groups = record.counts.iter();
+    let Some(group) = groups.find(|group| group.half_life == half_life) else {
+        return &[];
+    };
+    let counts = &group.counts;
+    let start = counts.partition_point(|count| count.signal.as_str() < signal);
+    let end = counts.partition_point(|count| count.signal.as_str() <= signal);
+    &counts[start..end]
 }
 
 impl Ladder {
@@ -313,7 +361,7 @@ impl Ladder {
 
 impl Model {
     /// The keys of the members of a segment at an instant.
-    pub(crate) fn segment_range(&self, segment: &super::model::Segment, at: Timestamp) -> KeyRange {
+    pub(crate) fn segment_range(&self, segment: &Segment, at: Timestamp) -> KeyRange {
         let slope = &self.ranks[segment.rank].slope;
         KeyRange {
             from: slope.line(segment.min, at),

@@ -6,6 +6,7 @@ mod error;
 mod lanes;
 mod lineup;
 mod models;
+mod pages;
 mod rankings;
 mod read;
 mod rollouts;
@@ -19,7 +20,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use error::ServiceError;
 pub use models::{Models, ModelsError};
-pub use rankings::{Funnel, InfluencerPage, InfluencerQuery, SegmentPage, SegmentQuery};
+pub use pages::{Page, PageStart, Paging, Share};
+pub use rankings::{
+    Funnel, InfluencerPage, InfluencerQuery, SegmentPage, SegmentQuery, SegmentTopic,
+    SegmentTopics, SegmentTopicsQuery,
+};
 pub use read::View;
 pub use write::{PendingScores, ProfileUpdate, Scored};
 

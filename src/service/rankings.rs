@@ -1,18 +1,19 @@
 //! Questions about ranks: segments, the funnel and influencers, each exact at an instant.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Service, ServiceError,
     lineup::Lineup,
+    pages::{Page, Paging, Share},
     read::{View, detail},
 };
 use crate::{
     scoring::{
-        Fingerprint, InfluenceQuestion, Influencer, KeyRange, Model, Profile, ProfileId, Tenant,
-        Timestamp, explain, influencer,
+        InfluenceQuestion, Influencer, KeyRange, Model, Ranked, Tenant, Timestamp, influencer,
+        interests, ranked,
     },
-    store::{Cursor, RankPage, RankRange, Store, StoreError, Stored},
+    store::{RankRange, Store},
 };
 
 /// A page of a segment.
@@ -22,32 +23,16 @@ pub struct SegmentQuery {
     pub segment: String,
     /// Only members at these stages; empty for all.
     pub stages: Vec<String>,
+    /// Only the highest share of the segment; `None` for all of it.
+    pub share: Option<Share>,
     /// How much of each profile to return.
     pub view: View,
-    /// The instant; now when absent.
-    pub as_of: Option<Timestamp>,
-    /// How many members to read.
-    pub page_size: usize,
-    /// Where the page starts.
-    pub after: Option<Cursor>,
-    /// The model of the page before; `None` on the first page.
-    pub model: Option<Fingerprint>,
+    /// Which page.
+    pub paging: Paging,
 }
 
-/// Members of a segment, highest first.
-#[derive(Clone, Debug)]
-pub struct SegmentPage {
-    /// Places in the segment, from 1, and profiles.
-    pub entries: Vec<(u64, Profile)>,
-    /// How many members the segment has, at any stage.
-    pub total: u64,
-    /// Where the next page starts; `None` on the last one.
-    pub next: Option<Cursor>,
-    /// The instant of the page.
-    pub as_of: Timestamp,
-    /// The model that the page is by.
-    pub model: Fingerprint,
-}
+/// Places in the segment, from 1, and members, highest first.
+pub type SegmentPage = Page<(u64, Ranked)>;
 
 /// A page of influencers.
 #[derive(Clone, Debug)]
@@ -56,27 +41,44 @@ pub struct InfluencerQuery {
     pub topic: String,
     /// Only influence on people at this stage; empty for all.
     pub stage: String,
-    /// The instant; now when absent.
-    pub as_of: Option<Timestamp>,
-    /// How many authors to read.
-    pub page_size: usize,
-    /// Where the page starts.
-    pub after: Option<Cursor>,
-    /// The model of the page before; `None` on the first page.
-    pub model: Option<Fingerprint>,
+    /// Which page.
+    pub paging: Paging,
 }
 
 /// Authors, highest influence first.
+pub type InfluencerPage = Page<Influencer>;
+
+/// What the highest members of a segment care about.
 #[derive(Clone, Debug)]
-pub struct InfluencerPage {
-    /// The authors.
-    pub entries: Vec<Influencer>,
-    /// Where the next page starts; `None` on the last one.
-    pub next: Option<Cursor>,
-    /// The instant of the page.
-    pub as_of: Timestamp,
-    /// The model that the page is by.
-    pub model: Fingerprint,
+pub struct SegmentTopicsQuery {
+    /// The name of the segment.
+    pub segment: String,
+    /// How many members to add up, from the highest on.
+    pub members: usize,
+    /// The instant; now when absent.
+    pub as_of: Option<Timestamp>,
+}
+
+/// The interests of members of a segment, added up.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SegmentTopics {
+    /// Most points first, equals by name.
+    pub topics: Vec<SegmentTopic>,
+    /// How many members were added up.
+    pub members: usize,
+    /// How many members the segment has.
+    pub total: u64,
+}
+
+/// What members of a segment care about.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SegmentTopic {
+    /// The name of the topic.
+    pub topic: String,
+    /// Their interest, added up.
+    pub points: f64,
+    /// How many of them care.
+    pub members: usize,
 }
 
 /// How many profiles stand at each stage.
@@ -107,57 +109,84 @@ impl<S: Store> Service<S> {
         tenant: &Tenant,
         query: &SegmentQuery,
     ) -> Result<SegmentPage, ServiceError> {
-        check_model(&lineup, query.model)?;
+        let at = self.page_instant(&lineup, &query.paging)?;
         let model = lineup.model();
-        let segment = model
-            .segments
-            .iter()
-            .find(|segment| segment.name == query.segment);
-        let segment =
-            segment.ok_or_else(|| unknown("segment", &query.segment, model.segment_names()))?;
+        let (segment, range) = segment_range(model, &query.segment, at)?;
         for stage in &query.stages {
             check_stage(model, stage)?;
         }
-        let at = query.as_of.unwrap_or_else(|| self.shell.now());
-        let range = RankRange {
-            rank: model.ranks[segment.rank].name.clone(),
-            keys: model.segment_range(segment, at),
-        };
-        let after = query.after.as_ref();
-        let page = self
-            .shell
-            .store
-            .page(
-                tenant,
-                lineup.active.edition,
-                &range,
-                after,
-                query.page_size,
-            )
+        let mut page = self
+            .read_page(tenant, &lineup, &range, query.share, &query.paging, at)
             .await?;
-        let next = next_cursor(&page);
-        let members = self.load_entries(tenant, &page).await?;
-        let mut ranks = Vec::with_capacity(members.len());
-        let mut profiles = Vec::with_capacity(members.len());
-        for (rank, stored) in members {
+        let mut places = Vec::with_capacity(page.entries.len());
+        let mut members = Vec::with_capacity(page.entries.len());
+        for (place, stored) in page.entries.drain(..) {
             let id = &stored.profile_id;
-            let profile = explain(model, id, &stored.record, at, detail(query.view));
-            let stage = profile.stage.as_ref();
+            let member = ranked(model, segment, id, &stored.record, at, detail(query.view));
+            let stage = member.profile.stage.as_ref();
             if query.stages.is_empty() || stage.is_some_and(|stage| query.stages.contains(stage)) {
-                ranks.push(rank);
-                profiles.push(profile);
+                places.push(place);
+                members.push(member);
             }
         }
         if query.view == View::Full {
-            self.add_percentiles(tenant, &lineup, &mut profiles, at)
+            let profiles = members.iter_mut().map(|member| &mut member.profile);
+            self.add_percentiles(tenant, &lineup, profiles.collect(), at)
                 .await?;
         }
-        Ok(SegmentPage {
-            entries: ranks.into_iter().zip(profiles).collect(),
+        Ok(page.with(places.into_iter().zip(members).collect()))
+    }
+
+    /// Adds up what the highest members of a segment care about.
+    pub async fn segment_topics(
+        &self,
+        tenant: &Tenant,
+        query: SegmentTopicsQuery,
+    ) -> Result<SegmentTopics, ServiceError> {
+        self.ask(tenant, |lineup| {
+            self.segment_topics_by(lineup, tenant, &query)
+        })
+        .await
+    }
+
+    async fn segment_topics_by(
+        &self,
+        lineup: Arc<Lineup>,
+        tenant: &Tenant,
+        query: &SegmentTopicsQuery,
+    ) -> Result<SegmentTopics, ServiceError> {
+        let paging = Paging {
+            as_of: query.as_of,
+            page_size: query.members,
+            start: None,
+        };
+        let at = self.page_instant(&lineup, &paging)?;
+        let model = lineup.model();
+        let (_, range) = segment_range(model, &query.segment, at)?;
+        let page = self
+            .read_page(tenant, &lineup, &range, None, &paging, at)
+            .await?;
+        let mut topics: BTreeMap<String, SegmentTopic> = BTreeMap::new();
+        for (_, member) in &page.entries {
+            for interest in interests(model, &member.record, at) {
+                let topic = topics
+                    .entry(interest.topic)
+                    .or_insert_with_key(|topic| SegmentTopic {
+                        topic: topic.clone(),
+                        points: 0.0,
+                        members: 0,
+                    });
+                topic.points += interest.points;
+                topic.members += 1;
+            }
+        }
+        let mut topics: Vec<SegmentTopic> = topics.into_values().collect();
+        // They are in the order of their names, which equals keep.
+        topics.sort_by(|a, b| b.points.total_cmp(&a.points));
+        Ok(SegmentTopics {
+            topics,
+            members: page.entries.len(),
             total: page.total,
-            next,
-            as_of: at,
-            model: model.fingerprint(),
         })
     }
 
@@ -224,7 +253,7 @@ impl<S: Store> Service<S> {
         tenant: &Tenant,
         query: &InfluencerQuery,
     ) -> Result<InfluencerPage, ServiceError> {
-        check_model(&lineup, query.model)?;
+        let at = self.page_instant(&lineup, &query.paging)?;
         let model = lineup.model();
         if !model.topics.contains(&query.topic) {
             return Err(unknown("topic", &query.topic, model.topic_names()));
@@ -233,30 +262,15 @@ impl<S: Store> Service<S> {
         if let Some(stage) = stage {
             check_stage(model, stage)?;
         }
-        let at = query.as_of.unwrap_or_else(|| self.shell.now());
         let Some(from) = model.influence_floor(at) else {
-            return Ok(InfluencerPage {
-                entries: Vec::new(),
-                next: None,
-                as_of: at,
-                model: model.fingerprint(),
-            });
+            return Ok(Page::empty(&lineup, at));
         };
         let range = RankRange {
             rank: Model::influence_rank(&query.topic, stage),
             keys: KeyRange { from, below: None },
         };
-        let after = query.after.as_ref();
         let page = self
-            .shell
-            .store
-            .page(
-                tenant,
-                lineup.active.edition,
-                &range,
-                after,
-                query.page_size,
-            )
+            .read_page(tenant, &lineup, &range, None, &query.paging, at)
             .await?;
         let topics = std::slice::from_ref(&query.topic);
         let totals = self.shell.store.totals(tenant, topics).await?;
@@ -267,42 +281,29 @@ impl<S: Store> Service<S> {
             totals: (totals.touches, totals.advance_millionths),
             at,
         };
-        let authors = self.load_entries(tenant, &page).await?;
+        let authors = page.entries.iter();
         let entries = authors
-            .iter()
-            .map(|(_, author)| influencer(model, &author.profile_id, &author.record, &question));
-        Ok(InfluencerPage {
-            entries: entries.collect(),
-            next: next_cursor(&page),
-            as_of: at,
-            model: model.fingerprint(),
-        })
-    }
-
-    /// The records of a page with their places, from 1. Who has vanished since is left out.
-    async fn load_entries(
-        &self,
-        tenant: &Tenant,
-        page: &RankPage,
-    ) -> Result<Vec<(u64, Stored)>, StoreError> {
-        let ids: Vec<ProfileId> = page.entries.iter().map(|(_, id)| id.clone()).collect();
-        let loaded = self.shell.store.load(tenant, &ids).await;
-        let mut entries = Vec::with_capacity(ids.len());
-        for (rank, stored) in (page.preceding + 1..).zip(loaded) {
-            if let Some(stored) = stored? {
-                entries.push((rank, stored));
-            }
-        }
-        Ok(entries)
+            .map(|(_, author)| influencer(model, &author.profile_id, &author.record, &question))
+            .collect();
+        Ok(page.with(entries))
     }
 }
 
-/// Refuses to go on with pages that were begun by another model.
-fn check_model(lineup: &Lineup, begun_by: Option<Fingerprint>) -> Result<(), ServiceError> {
-    match begun_by {
-        Some(model) if model != lineup.model().fingerprint() => Err(ServiceError::ModelChanged),
-        _ => Ok(()),
-    }
+/// The position of a segment in the model, and the keys of its members at an instant.
+fn segment_range(
+    model: &Model,
+    name: &str,
+    at: Timestamp,
+) -> Result<(usize, RankRange), ServiceError> {
+    let mut segments = model.segments.iter().enumerate();
+    let (position, segment) = segments
+        .find(|(_, segment)| segment.name == name)
+        .ok_or_else(|| unknown("segment", name, model.segment_names()))?;
+    let range = RankRange {
+        rank: model.ranks[segment.rank].name.clone(),
+        keys: model.segment_range(segment, at),
+    };
+    Ok((position, range))
 }
 
 fn check_stage(model: &Model, stage: &str) -> Result<(), ServiceError> {
@@ -322,14 +323,4 @@ fn unknown<'a>(
         name: name.to_owned(),
         known: known.map(str::to_owned).collect(),
     }
-}
-
-/// Just after the last entry of a page, unless the range ends there.
-fn next_cursor(page: &RankPage) -> Option<Cursor> {
-    let read = page.preceding + page.entries.len() as u64;
-    let (key, profile_id) = page.entries.last()?;
-    (read < page.total).then(|| Cursor {
-        key: *key,
-        profile_id: profile_id.clone(),
-    })
 }

@@ -81,18 +81,11 @@ impl<S: Store> Service<S> {
         let stored = stored.ok_or_else(|| ServiceError::UnknownProfile(profile_id.to_string()))?;
         let at = self.instant_for(&stored, as_of)?;
         let record = &stored.record;
-        let mut profiles = [explain(
-            lineup.model(),
-            profile_id,
-            record,
-            at,
-            detail(view),
-        )];
+        let mut profile = explain(lineup.model(), profile_id, record, at, detail(view));
         if view == View::Full {
-            self.add_percentiles(tenant, &lineup, &mut profiles, at)
+            self.add_percentiles(tenant, &lineup, vec![&mut profile], at)
                 .await?;
         }
-        let [profile] = profiles;
         Ok(profile)
     }
 
@@ -146,7 +139,7 @@ impl<S: Store> Service<S> {
         &self,
         tenant: &Tenant,
         lineup: &Lineup,
-        profiles: &mut [Profile],
+        mut profiles: Vec<&mut Profile>,
         at: Timestamp,
     ) -> Result<(), ServiceError> {
         let model = lineup.model();

@@ -18,7 +18,7 @@ use bellwether::{
     scoring::{
         AttributeValue, Attributes, Event, EventOutcome, IdHash, Profile, ProfileId, Timestamp,
     },
-    service::{InfluencerQuery, ProfileUpdate, SegmentQuery, Service, ServiceError, View},
+    service::{InfluencerQuery, Paging, ProfileUpdate, SegmentQuery, Service, ServiceError, View},
     store::{Store, embedded::Embedded},
 };
 
@@ -47,24 +47,26 @@ async fn members(
     instant: Timestamp,
 ) -> (Vec<Profile>, u64) {
     let mut members = Vec::new();
-    let mut after = None;
+    let mut start = None;
     loop {
         let query = SegmentQuery {
             segment: segment.to_owned(),
             stages: Vec::new(),
+            share: None,
             view: View::Basic,
-            as_of: Some(instant),
-            page_size,
-            after,
-            model: None,
+            paging: Paging {
+                as_of: Some(instant),
+                page_size,
+                start,
+            },
         };
         let page = service.rank_segment(&tenant(), query).await.unwrap();
-        for (rank, profile) in page.entries {
-            members.push(profile);
+        for (rank, member) in page.entries {
+            members.push(member.profile);
             assert_eq!(rank, members.len() as u64, "places are without gaps");
         }
-        after = page.next;
-        if after.is_none() {
+        start = page.next;
+        if start.is_none() {
             return (members, page.total);
         }
     }
@@ -178,16 +180,17 @@ async fn influence<S: Store>(
 ) -> BTreeMap<(String, String), (u64, i64, i64)> {
     let mut found = BTreeMap::new();
     for topic in ["price", "quality"] {
-        let mut after = None;
+        let mut start = None;
         let mut last = f64::INFINITY;
         loop {
             let query = InfluencerQuery {
                 topic: topic.to_owned(),
                 stage: String::new(),
-                as_of: Some(instant),
-                page_size: 3,
-                after,
-                model: None,
+                paging: Paging {
+                    as_of: Some(instant),
+                    page_size: 3,
+                    start,
+                },
             };
             let page = service.top_influencers(&tenant(), query).await.unwrap();
             for author in page.entries {
@@ -204,8 +207,8 @@ async fn influence<S: Store>(
                     ),
                 );
             }
-            after = page.next;
-            if after.is_none() {
+            start = page.next;
+            if start.is_none() {
                 break;
             }
         }

@@ -8,7 +8,7 @@ use std::{
 
 use bellwether::{
     scoring::{EventOutcome, Fingerprint, IdHash, ProfileId},
-    service::{InfluencerQuery, SegmentQuery, ServiceError, View},
+    service::{InfluencerQuery, Paging, SegmentQuery, ServiceError, View},
     store::{Edition, StoreError},
 };
 use tokio::time::{Duration, Instant, sleep, timeout};
@@ -183,11 +183,13 @@ impl Run {
         let mut query = SegmentQuery {
             segment: EVERYONE.to_owned(),
             stages: Vec::new(),
+            share: None,
             view,
-            as_of: None,
-            page_size,
-            after: None,
-            model: None,
+            paging: Paging {
+                as_of: None,
+                page_size,
+                start: None,
+            },
         };
         loop {
             let tenant = tenant();
@@ -196,8 +198,9 @@ impl Run {
             let page = page?;
             let reads = if view == View::Full { 2 } else { 1 };
             self.check_model(page.model, &read, reads);
-            for (_, profile) in &page.entries {
-                let names: Vec<&str> = profile
+            for (_, member) in &page.entries {
+                let names: Vec<&str> = member
+                    .profile
                     .scores
                     .iter()
                     .map(|score| score.name.as_str())
@@ -205,9 +208,8 @@ impl Run {
                 self.check_scores(page.model, &names);
             }
             members += page.entries.len();
-            query.model = Some(page.model);
-            query.after = page.next;
-            if query.after.is_none() {
+            query.paging.start = page.next;
+            if query.paging.start.is_none() {
                 return Ok((members, page.model));
             }
         }
@@ -243,10 +245,11 @@ impl Run {
         let query = InfluencerQuery {
             topic: (*dice.pick(&TOPICS)).to_owned(),
             stage: String::new(),
-            as_of: None,
-            page_size: 5,
-            after: None,
-            model: None,
+            paging: Paging {
+                as_of: None,
+                page_size: 5,
+                start: None,
+            },
         };
         let (page, read) = watch(service.top_influencers(&tenant(), query)).await;
         let page = page?;

@@ -7,11 +7,12 @@ mod requests;
 mod responses;
 mod violations;
 
-pub use pages::{influencer_query, segment_query};
+pub use pages::{influencer_query, segment_query, segment_topics_query};
 pub use requests::{
     batch_get_profiles, event, get_funnel, get_profile, score_event, score_events, update_profile,
 };
 pub use responses::{
     funnel, influencer_page, profile, profiles, result_of_event, scored, segment_page,
+    segment_topics,
 };
 pub use violations::{EventPath, Shown};

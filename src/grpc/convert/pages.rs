@@ -11,13 +11,13 @@ use crate::{
         page_token::{PageToken, QueryHash},
         status::bad_field,
     },
-    limits::{DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE},
+    limits::{DEFAULT_PAGE_SIZE, DEFAULT_TOPIC_MEMBERS, MAX_PAGE_SIZE, MAX_TOPIC_MEMBERS},
     proto::v1,
     scoring::{
-        Fingerprint, Tenant, Timestamp,
+        Tenant, Timestamp,
         limits::{MAX_NAME_BYTES, MAX_STAGES, MAX_TAG_BYTES},
     },
-    service::{InfluencerQuery, SegmentQuery, View},
+    service::{InfluencerQuery, Paging, SegmentQuery, SegmentTopicsQuery, Share, View},
 };
 
 /// A request for a page, read.
@@ -60,6 +60,7 @@ pub fn segment_query(request: v1::RankSegmentRequest) -> Result<Paged<SegmentQue
     }
     let view = view(request.view, &mut violations);
     let as_of = instant("as_of", request.as_of, &mut violations);
+    let share = share(request.fraction, &mut violations);
     let read = tenant.zip(page_size).zip(view);
     let ((tenant, page_size), view) = violations.finish(read)?;
 
@@ -68,18 +69,33 @@ pub fn segment_query(request: v1::RankSegmentRequest) -> Result<Paged<SegmentQue
         View::Full => "full",
     };
     let stages = request.stages.iter().map(String::as_str);
-    let parts = [request.segment.as_str(), shown].into_iter().chain(stages);
-    let hash = QueryHash::new("RankSegment", &tenant, parts);
-    let start = Start::new(token, hash, as_of)?;
+    let fraction = share.map(|_| request.fraction.to_string());
+    let hash = match &fraction {
+        None => {
+            let parts = [request.segment.as_str(), shown].into_iter().chain(stages);
+            QueryHash::new("RankSegment", &tenant, parts)
+        }
+        Some(fraction) => {
+            let parts = [request.segment.as_str(), shown, fraction];
+            QueryHash::new(
+                "RankSegment of a share",
+                &tenant,
+                parts.into_iter().chain(stages),
+            )
+        }
+    };
+    let paging = paging(page_size, token, hash, as_of)?;
+    let starts_in_share = paging.start.as_ref().map(|start| start.left.is_some());
+    if starts_in_share.is_some_and(|starts_in_share| starts_in_share != share.is_some()) {
+        return Err(foreign_token());
+    }
     Ok(Paged {
         query: SegmentQuery {
             segment: request.segment,
             stages: request.stages,
+            share,
             view,
-            as_of: start.as_of,
-            page_size,
-            after: start.after,
-            model: start.model,
+            paging,
         },
         tenant,
         hash,
@@ -104,55 +120,70 @@ pub fn influencer_query(
 
     let parts = [request.topic.as_str(), request.stage.as_str()];
     let hash = QueryHash::new("TopInfluencers", &tenant, parts);
-    let start = Start::new(token, hash, as_of)?;
     Ok(Paged {
         query: InfluencerQuery {
             topic: request.topic,
             stage: request.stage,
-            as_of: start.as_of,
-            page_size,
-            after: start.after,
-            model: start.model,
+            paging: paging(page_size, token, hash, as_of)?,
         },
         tenant,
         hash,
     })
 }
 
-/// Where a page starts.
-struct Start {
-    as_of: Option<Timestamp>,
-    after: Option<crate::store::Cursor>,
-    model: Option<Fingerprint>,
+/// Reads a `GetSegmentTopics`.
+///
+/// # Errors
+/// `INVALID_ARGUMENT` with everything that is wrong.
+pub fn segment_topics_query(
+    request: v1::GetSegmentTopicsRequest,
+) -> Result<(Tenant, SegmentTopicsQuery), Status> {
+    let mut violations = Violations::default();
+    let tenant = tenant(&request.tenant, &mut violations);
+    required_name("segment", &request.segment, MAX_NAME_BYTES, &mut violations);
+    let (most, usual) = (MAX_TOPIC_MEMBERS, DEFAULT_TOPIC_MEMBERS);
+    let members = size("members", request.members, most, usual, &mut violations);
+    let as_of = instant("as_of", request.as_of, &mut violations);
+    let (tenant, members) = violations.finish(tenant.zip(members))?;
+    let query = SegmentTopicsQuery {
+        segment: request.segment,
+        members,
+        as_of,
+    };
+    Ok((tenant, query))
 }
 
-impl Start {
-    fn new(
-        token: Option<PageToken>,
-        hash: QueryHash,
-        as_of: Option<Timestamp>,
-    ) -> Result<Self, Status> {
-        let Some(token) = token else {
-            return Ok(Self {
-                as_of,
-                after: None,
-                model: None,
-            });
-        };
-        let same_instant = as_of.is_none_or(|as_of| as_of == token.as_of);
-        if token.query != hash || !same_instant {
-            return Err(bad_field(
-                "page_token",
-                "is of another query; send it with everything else as in the request before",
-                "FOREIGN_PAGE_TOKEN",
-            ));
-        }
-        Ok(Self {
-            as_of: Some(token.as_of),
-            after: Some(token.after),
-            model: Some(token.model),
-        })
+/// Which page a token asks for.
+fn paging(
+    page_size: usize,
+    token: Option<PageToken>,
+    hash: QueryHash,
+    as_of: Option<Timestamp>,
+) -> Result<Paging, Status> {
+    let Some(token) = token else {
+        return Ok(Paging {
+            as_of,
+            page_size,
+            start: None,
+        });
+    };
+    let same_instant = as_of.is_none_or(|as_of| as_of == token.as_of);
+    if token.query != hash || !same_instant {
+        return Err(foreign_token());
     }
+    Ok(Paging {
+        as_of: Some(token.as_of),
+        page_size,
+        start: Some(token.start),
+    })
+}
+
+fn foreign_token() -> Status {
+    bad_field(
+        "page_token",
+        "is of another query; send it with everything else as in the request before",
+        "FOREIGN_PAGE_TOKEN",
+    )
 }
 
 fn required_name(
@@ -169,17 +200,42 @@ fn required_name(
 }
 
 fn page_size(sent: i32, violations: &mut Violations) -> Option<usize> {
+    let (most, usual) = (MAX_PAGE_SIZE, DEFAULT_PAGE_SIZE);
+    size("page_size", sent, most, usual, violations)
+}
+
+/// How many entries to read; the usual number when the caller does not say.
+fn size(
+    field: &str,
+    sent: i32,
+    most: usize,
+    usual: usize,
+    violations: &mut Violations,
+) -> Option<usize> {
     match usize::try_from(sent) {
-        Ok(0) => Some(DEFAULT_PAGE_SIZE),
-        Ok(size) if size <= MAX_PAGE_SIZE => Some(size),
+        Ok(0) => Some(usual),
+        Ok(size) if size <= most => Some(size),
         _ => {
-            violations.add(
-                "page_size",
-                format_args!("is {sent}; send 1 to {MAX_PAGE_SIZE}, or 0 for {DEFAULT_PAGE_SIZE}"),
-            );
+            let description = format_args!("is {sent}; send 1 to {most}, or 0 for {usual}");
+            violations.add(field, description);
             None
         }
     }
+}
+
+/// The highest share of a list; `None` for all of it.
+fn share(fraction: f64, violations: &mut Violations) -> Option<Share> {
+    if fraction == 0.0 {
+        return None;
+    }
+    let share = Share::new(fraction);
+    if share.is_none() {
+        violations.add(
+            "fraction",
+            format_args!("is {fraction}; send a number above 0 and at most 1, or 0 for all"),
+        );
+    }
+    share
 }
 
 fn page_token(sent: &str, violations: &mut Violations) -> Option<PageToken> {
@@ -203,7 +259,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        scoring::{ProfileId, RankKey},
+        scoring::{Fingerprint, ProfileId, RankKey},
+        service::PageStart,
         store::Cursor,
     };
 
@@ -224,11 +281,14 @@ mod tests {
     fn token_after(paged: &Paged<SegmentQuery>) -> String {
         PageToken {
             query: paged.hash,
-            model: MODEL,
             as_of: Timestamp::from_nanos(9_000_000_000).unwrap(),
-            after: Cursor {
-                key: RankKey::new(3.5).unwrap(),
-                profile_id: ProfileId::new("ann").unwrap(),
+            start: PageStart {
+                after: Cursor {
+                    key: RankKey::new(3.5).unwrap(),
+                    profile_id: ProfileId::new("ann").unwrap(),
+                },
+                left: paged.query.share.map(|_| 12),
+                model: MODEL,
             },
         }
         .encode()
@@ -244,10 +304,10 @@ mod tests {
     #[test]
     fn a_first_page_has_fifty_entries_and_no_instant_of_its_own() {
         let paged = segment_query(request()).unwrap();
-        assert_eq!(paged.query.page_size, 50);
-        assert_eq!(paged.query.as_of, None);
-        assert_eq!(paged.query.after, None);
-        assert_eq!(paged.query.model, None);
+        assert_eq!(paged.query.paging.page_size, 50);
+        assert_eq!(paged.query.paging.as_of, None);
+        assert_eq!(paged.query.paging.start, None);
+        assert_eq!(paged.query.share, None);
     }
 
     #[test]
@@ -259,8 +319,9 @@ mod tests {
             ..request()
         })
         .unwrap();
-        assert_eq!(paged.query.as_of, Timestamp::from_nanos(9_000_000_000));
-        assert_eq!(paged.query.after.unwrap().profile_id.as_str(), "ann");
+        let paging = paged.query.paging;
+        assert_eq!(paging.as_of, Timestamp::from_nanos(9_000_000_000));
+        assert_eq!(paging.start.unwrap().after.profile_id.as_str(), "ann");
 
         let explicit = v1::RankSegmentRequest {
             page_token,
@@ -295,6 +356,10 @@ mod tests {
                 ..with_token.clone()
             },
             v1::RankSegmentRequest {
+                fraction: 0.1,
+                ..with_token.clone()
+            },
+            v1::RankSegmentRequest {
                 as_of: instant_at(10),
                 ..with_token
             },
@@ -321,7 +386,75 @@ mod tests {
             ..request()
         })
         .unwrap();
-        assert_eq!(paged.query.model, Some(MODEL));
+        assert_eq!(paged.query.paging.start.unwrap().model, MODEL);
+    }
+
+    #[test]
+    fn a_fraction_is_above_zero_and_at_most_one_or_zero_for_all() {
+        let ask = |fraction| {
+            segment_query(v1::RankSegmentRequest {
+                fraction,
+                ..request()
+            })
+        };
+        for (fraction, is_share) in [(0.0, false), (-0.0, false), (1e-9, true), (1.0, true)] {
+            assert_eq!(ask(fraction).unwrap().query.share.is_some(), is_share);
+        }
+        for fraction in [-0.1, 1.01, 10.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            assert_eq!(fields(&ask(fraction).unwrap_err()), ["fraction"]);
+        }
+    }
+
+    #[test]
+    fn a_later_page_of_a_share_knows_what_is_left_and_is_of_the_same_share() {
+        let of = |fraction| v1::RankSegmentRequest {
+            fraction,
+            ..request()
+        };
+        let page_token = token_after(&segment_query(of(0.1)).unwrap());
+        let ask = |fraction| {
+            let page_token = page_token.clone();
+            segment_query(v1::RankSegmentRequest {
+                page_token,
+                page_size: 3,
+                ..of(fraction)
+            })
+        };
+        assert_eq!(ask(0.1).unwrap().query.paging.start.unwrap().left, Some(12));
+        for other in [0.0, 0.2] {
+            assert_eq!(fields(&ask(other).unwrap_err()), ["page_token"]);
+        }
+    }
+
+    #[test]
+    fn topics_are_added_up_over_a_hundred_members_or_up_to_a_thousand() {
+        for (sent, read) in [
+            (0, Some(100)),
+            (1, Some(1)),
+            (1_000, Some(1_000)),
+            (1_001, None),
+            (-1, None),
+        ] {
+            let result = segment_topics_query(v1::GetSegmentTopicsRequest {
+                segment: "buyers".into(),
+                members: sent,
+                ..Default::default()
+            });
+            match read {
+                Some(members) => assert_eq!(result.unwrap().1.members, members),
+                None => assert_eq!(fields(&result.unwrap_err()), ["members"]),
+            }
+        }
+        let status = segment_topics_query(v1::GetSegmentTopicsRequest {
+            tenant: "A".into(),
+            members: -1,
+            as_of: instant_at(-1),
+            ..Default::default()
+        });
+        assert_eq!(
+            fields(&status.unwrap_err()),
+            ["tenant", "segment", "members", "as_of"]
+        );
     }
 
     #[test]
@@ -351,7 +484,7 @@ mod tests {
                 ..request()
             });
             match read {
-                Some(size) => assert_eq!(result.unwrap().query.page_size, size),
+                Some(size) => assert_eq!(result.unwrap().query.paging.page_size, size),
                 None => assert_eq!(fields(&result.unwrap_err()), ["page_size"]),
             }
         }
@@ -367,7 +500,7 @@ mod tests {
             stages: vec![String::new(); 17],
             view: -4,
             as_of: instant_at(-1),
-            fraction: 0.0,
+            fraction: -0.5,
         })
         .unwrap_err();
         let found = fields(&status);

@@ -9,9 +9,11 @@ use crate::{
         status::to_message,
     },
     proto::{attributes::to_struct, v1},
-    scoring::{EventOutcome, Fingerprint, Influencer, Profile, Score, Timestamp},
-    service::{Funnel, InfluencerPage, Scored, SegmentPage},
-    store::Cursor,
+    scoring::{
+        Contribution, ContributionKind, EventOutcome, Influencer, Probability, Profile, Ranked,
+        Score, StageExplanation, StageRequirement, Timestamp,
+    },
+    service::{Funnel, InfluencerPage, PageStart, Scored, SegmentPage, SegmentTopics},
 };
 
 /// The profile as it is sent.
@@ -34,28 +36,75 @@ pub fn profile(profile: Profile) -> v1::Profile {
         first_seen_time: profile.first_seen_time.map(timestamp),
         last_event_time: profile.last_event_time.map(timestamp),
         as_of: Some(timestamp(profile.as_of)),
+        identity_confidence: profile.identity_confidence,
+        stage_explanation: profile.stage_explanation.map(|explanation| {
+            let StageExplanation { current, next } = explanation;
+            v1::StageExplanation {
+                current: current.map(requirement),
+                next: next.map(requirement),
+            }
+        }),
         ..v1::Profile::default()
     }
 }
 
+fn requirement(requirement: StageRequirement) -> v1::StageRequirement {
+    v1::StageRequirement {
+        stage: requirement.stage,
+        when: requirement.when,
+        when_holds: requirement.when_holds,
+        score: requirement.score,
+        min: requirement.min,
+        points: requirement.points,
+        missing_points: requirement.missing_points,
+    }
+}
+
 fn score(score: Score) -> v1::Score {
+    let (probability, outcome) = probability(score.probability);
     v1::Score {
         name: score.name,
         points: score.points,
         percentile: score.percentile,
-        contributions: score
-            .contributions
-            .into_iter()
-            .map(|contribution| v1::Contribution {
-                signal: contribution.signal,
-                count: contribution.count,
-                weight: contribution.weight,
-                points: contribution.points,
-                ..v1::Contribution::default()
+        contributions: score.contributions.into_iter().map(contribution).collect(),
+        base: score.base,
+        probability,
+        breadth: score.breadth.map(|breadth| v1::Breadth {
+            present: small(breadth.present),
+            required: small(breadth.required),
+        }),
+        outcome,
+    }
+}
+
+/// A probability, and what it is the probability of.
+fn probability(probability: Option<Probability>) -> (Option<f64>, String) {
+    probability.map_or_else(Default::default, |probability| {
+        (Some(probability.value), probability.outcome)
+    })
+}
+
+fn contribution(contribution: Contribution) -> v1::Contribution {
+    let kind = match contribution.kind {
+        ContributionKind::Signal => v1::ContributionKind::Signal,
+        ContributionKind::AttributeRule => v1::ContributionKind::AttributeRule,
+    };
+    let keys = contribution.keys.into_iter();
+    v1::Contribution {
+        signal: contribution.signal,
+        count: contribution.count,
+        weight: contribution.weight,
+        points: contribution.points,
+        kind: kind.into(),
+        limit: contribution.limit,
+        is_capped: contribution.is_capped,
+        keys: keys
+            .map(|part| v1::KeyContribution {
+                key: part.key,
+                count: part.count,
+                points: part.points,
             })
             .collect(),
-        base: score.base,
-        ..v1::Score::default()
     }
 }
 
@@ -111,24 +160,41 @@ pub fn result_of_event(result: Result<Scored, Status>) -> v1::ScoreEventsResult 
 /// The answer to a `RankSegment`.
 pub fn segment_page(page: SegmentPage, query: QueryHash) -> v1::RankSegmentResponse {
     v1::RankSegmentResponse {
-        next_page_token: next_page_token(page.next, page.as_of, query, page.model),
-        profiles: page
-            .entries
-            .into_iter()
-            .map(|(rank, member)| v1::RankedProfile {
-                rank: signed(rank),
-                profile: Some(profile(member)),
-                ..v1::RankedProfile::default()
-            })
-            .collect(),
+        next_page_token: next_page_token(page.next, page.as_of, query),
+        profiles: page.entries.into_iter().map(ranked).collect(),
         total_size: signed(page.total),
+    }
+}
+
+fn ranked((rank, member): (u64, Ranked)) -> v1::RankedProfile {
+    let (probability, outcome) = probability(member.probability);
+    v1::RankedProfile {
+        rank: signed(rank),
+        profile: Some(profile(member.profile)),
+        points: member.points,
+        probability,
+        outcome,
+    }
+}
+
+/// The answer to a `GetSegmentTopics`.
+pub fn segment_topics(found: SegmentTopics) -> v1::GetSegmentTopicsResponse {
+    let topics = found.topics.into_iter().map(|topic| v1::SegmentTopic {
+        topic: topic.topic,
+        points: topic.points,
+        members: small(topic.members),
+    });
+    v1::GetSegmentTopicsResponse {
+        topics: topics.collect(),
+        members: small(found.members),
+        total_size: signed(found.total),
     }
 }
 
 /// The answer to a `TopInfluencers`.
 pub fn influencer_page(page: InfluencerPage, query: QueryHash) -> v1::TopInfluencersResponse {
     v1::TopInfluencersResponse {
-        next_page_token: next_page_token(page.next, page.as_of, query, page.model),
+        next_page_token: next_page_token(page.next, page.as_of, query),
         influencers: page.entries.into_iter().map(influencer).collect(),
     }
 }
@@ -144,18 +210,12 @@ fn influencer(influencer: Influencer) -> v1::Influencer {
     }
 }
 
-fn next_page_token(
-    next: Option<Cursor>,
-    as_of: Timestamp,
-    query: QueryHash,
-    model: Fingerprint,
-) -> String {
-    next.map_or_else(String::new, |after| {
+fn next_page_token(next: Option<PageStart>, as_of: Timestamp, query: QueryHash) -> String {
+    next.map_or_else(String::new, |start| {
         PageToken {
             query,
-            model,
             as_of,
-            after,
+            start,
         }
         .encode()
     })
@@ -185,12 +245,28 @@ fn signed(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
+fn small(count: usize) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scoring::{
-        AttributeValue, Contribution, ProfileId, RankKey, StageChange, TopicInterest,
+    use crate::{
+        scoring::{
+            AttributeValue, Breadth, Fingerprint, KeyContribution, ProfileId, RankKey, StageChange,
+            TopicInterest,
+        },
+        service::SegmentTopic,
+        store::Cursor,
     };
+
+    fn likely() -> Probability {
+        Probability {
+            value: 0.25,
+            outcome: "buys".into(),
+        }
+    }
 
     fn ann() -> Profile {
         Profile {
@@ -202,10 +278,23 @@ mod tests {
                 percentile: Some(99.5),
                 contributions: vec![Contribution {
                     signal: "replied".into(),
+                    kind: ContributionKind::Signal,
                     count: 2.0,
                     weight: 8.0,
                     points: 16.0,
+                    limit: Some(2.0),
+                    is_capped: true,
+                    keys: vec![KeyContribution {
+                        key: "price".into(),
+                        count: 2.0,
+                        points: 16.0,
+                    }],
                 }],
+                probability: Some(likely()),
+                breadth: Some(Breadth {
+                    present: 1,
+                    required: 3,
+                }),
             }],
             stage: Some("awareness".into()),
             segments: vec!["buyers".into()],
@@ -217,6 +306,19 @@ mod tests {
             event_count: 2,
             first_seen_time: Some(Timestamp::EPOCH),
             last_event_time: Timestamp::from_nanos(1_000_000_001),
+            identity_confidence: Some(0.75),
+            stage_explanation: Some(StageExplanation {
+                current: None,
+                next: Some(StageRequirement {
+                    stage: "decision".into(),
+                    when: "true".into(),
+                    when_holds: true,
+                    score: "interest".into(),
+                    min: 20.0,
+                    points: 16.0,
+                    missing_points: 4.0,
+                }),
+            }),
             as_of: Timestamp::from_nanos(2_000_000_000).unwrap(),
         }
     }
@@ -236,6 +338,55 @@ mod tests {
         let last = sent.last_event_time.unwrap();
         assert_eq!((last.seconds, last.nanos), (1, 1));
         assert_eq!(sent.as_of.unwrap().seconds, 2);
+    }
+
+    #[test]
+    fn an_explanation_is_sent_whole() {
+        let sent = profile(ann());
+        assert_eq!(sent.identity_confidence, Some(0.75));
+        let score = &sent.scores[0];
+        assert_eq!(
+            (score.probability, score.outcome.as_str()),
+            (Some(0.25), "buys")
+        );
+        let breadth = score.breadth.unwrap();
+        assert_eq!((breadth.present, breadth.required), (1, 3));
+        let term = &score.contributions[0];
+        assert_eq!(term.kind(), v1::ContributionKind::Signal);
+        assert_eq!((term.limit, term.is_capped), (Some(2.0), true));
+        assert_eq!(
+            (term.keys[0].key.as_str(), term.keys[0].points),
+            ("price", 16.0)
+        );
+        let explanation = sent.stage_explanation.unwrap();
+        assert_eq!(explanation.current, None);
+        let next = explanation.next.unwrap();
+        assert_eq!(
+            (next.stage.as_str(), next.when.as_str()),
+            ("decision", "true")
+        );
+        assert!(next.when_holds);
+        assert_eq!((next.score.as_str(), next.min), ("interest", 20.0));
+        assert_eq!((next.points, next.missing_points), (16.0, 4.0));
+    }
+
+    #[test]
+    fn the_topics_of_a_segment_are_sent_with_how_many_care() {
+        let sent = segment_topics(SegmentTopics {
+            topics: vec![SegmentTopic {
+                topic: "price".into(),
+                points: 2.5,
+                members: 2,
+            }],
+            members: 3,
+            total: 40,
+        });
+        assert_eq!((sent.members, sent.total_size), (3, 40));
+        let topic = &sent.topics[0];
+        assert_eq!(
+            (topic.topic.as_str(), topic.points, topic.members),
+            ("price", 2.5, 2)
+        );
     }
 
     #[test]
@@ -274,7 +425,14 @@ mod tests {
     fn only_a_page_with_a_next_one_has_a_token() {
         let query = QueryHash::new("RankSegment", &crate::scoring::Tenant::new("").unwrap(), []);
         let page = |next| SegmentPage {
-            entries: vec![(3, ann())],
+            entries: vec![(
+                3,
+                Ranked {
+                    profile: ann(),
+                    points: 48.0,
+                    probability: Some(likely()),
+                },
+            )],
             total: 9,
             next,
             as_of: Timestamp::EPOCH,
@@ -283,16 +441,24 @@ mod tests {
         let last = segment_page(page(None), query);
         assert_eq!(last.next_page_token, "");
         assert_eq!(last.total_size, 9);
-        assert_eq!(last.profiles[0].rank, 3);
+        let ranked = &last.profiles[0];
+        assert_eq!((ranked.rank, ranked.points), (3, 48.0));
+        assert_eq!(
+            (ranked.probability, ranked.outcome.as_str()),
+            (Some(0.25), "buys")
+        );
 
-        let after = Cursor {
-            key: RankKey::NO_POINTS,
-            profile_id: ProfileId::new("ann").unwrap(),
+        let start = PageStart {
+            after: Cursor {
+                key: RankKey::NO_POINTS,
+                profile_id: ProfileId::new("ann").unwrap(),
+            },
+            left: Some(4),
+            model: Fingerprint(1),
         };
-        let more = segment_page(page(Some(after.clone())), query);
+        let more = segment_page(page(Some(start.clone())), query);
         let token = PageToken::decode(&more.next_page_token).unwrap();
-        assert_eq!(token.after, after);
-        assert_eq!((token.query, token.model), (query, Fingerprint(1)));
+        assert_eq!((token.query, token.start), (query, start));
     }
 
     #[test]

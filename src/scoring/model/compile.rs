@@ -9,15 +9,14 @@ use std::{
 };
 
 use super::{
-    Evaluator, Expression, Influence, Model, Rank, Rule, Score, Signal, Slot, Stage, Term, Topics,
-    Value,
+    Evaluator, Expression, Influence, Model, Score, Signal, Slot, Term, Topics,
     condition::{self, Scope},
-    file::{self, ModelFile, SignalTable, SignalValue},
+    file::{self, ModelFile, SignalTable},
     mistake::{Mistake, Mistakes, suggestion},
     table::{Placed, Points},
 };
 use crate::scoring::{
-    HalfLife, RankName, Slope,
+    HalfLife, Slope,
     limits::{
         MAX_KEYWORDS, MAX_MODEL_BYTES, MAX_RULES, MAX_SCORES, MAX_SEGMENTS, MAX_STAGES, MAX_TOPICS,
         MAX_TYPE_BYTES,
@@ -92,6 +91,7 @@ impl Compiler<'_> {
             ("scores", file.scores.len(), MAX_SCORES),
             ("signals", file.signals.len(), MAX_RULES),
             ("attribute rules", file.rules.len(), MAX_RULES),
+            ("identity rules", file.identity.len(), MAX_RULES),
             ("stages", file.stages.len(), MAX_STAGES),
             ("segments", file.segments.len(), MAX_SEGMENTS),
             ("topics", file.topics.len(), MAX_TOPICS),
@@ -114,6 +114,10 @@ impl Compiler<'_> {
             let signals = file.signals.iter().map(|signal| &signal.name);
             signals.chain(file.rules.iter().map(|rule| &rule.name))
         });
+        self.check_unique(
+            "identity rule",
+            file.identity.iter().map(|evidence| &evidence.name),
+        );
         self.check_unique("stage", file.stages.iter().map(|stage| &stage.name));
         self.check_unique("segment", file.segments.iter().map(|segment| &segment.name));
         self.check_unique("topic", file.topics.iter().map(|topic| &topic.name));
@@ -153,7 +157,7 @@ impl Compiler<'_> {
         position
     }
 
-    fn expression(&mut self, text: &Placed<String>, scope: Scope) -> Option<Expression> {
+    pub(super) fn expression(&mut self, text: &Placed<String>, scope: Scope) -> Option<Expression> {
         let scores: Vec<&str> = self.score_names.iter().map(String::as_str).collect();
         let stages: Vec<&str> = self.stage_names.iter().map(String::as_str).collect();
         match condition::compile(&text.value, scope, &scores, &stages) {
@@ -187,13 +191,13 @@ impl Compiler<'_> {
     }
 
     /// The position of a condition on standing facts, shared by all who write the same.
-    pub(super) fn condition(&mut self, text: &Placed<String>) -> Option<usize> {
+    pub(super) fn condition(&mut self, text: &Placed<String>, scope: Scope) -> Option<usize> {
         let known = self
             .conditions
             .iter()
             .position(|known| known.text() == text.value);
         known.or_else(|| {
-            let expression = self.expression(text, Scope::Standing)?;
+            let expression = self.expression(text, scope)?;
             self.conditions.push(expression);
             Some(self.conditions.len() - 1)
         })
@@ -202,11 +206,14 @@ impl Compiler<'_> {
     fn build(&mut self, file: &ModelFile) -> Option<Model> {
         let mut ranks = Vec::new();
         let mut scores = self.scores(file, &mut ranks);
+        let identity = self.identity(file);
+        let identity_conditions = self.conditions.len();
         let slots = self.slots(file);
         let (signals, signals_by_type) = self.signals(file, &slots, &mut scores);
         let rules = self.rules(file, &mut scores);
+        self.check_breadths(file, &scores);
         let segments = self.segments(file, &scores, &mut ranks);
-        let (stage_conditions, ladders) = self.ladders(file);
+        let (stages, stage_conditions, ladders) = self.ladders(file);
         let topics = self.topics(file)?;
         let interests_half_life = file
             .interests_half_life
@@ -252,14 +259,10 @@ impl Compiler<'_> {
             signals,
             signals_by_type,
             conditions: std::mem::take(&mut self.conditions),
+            identity_conditions,
+            identity,
             rules,
-            stages: file
-                .stages
-                .iter()
-                .map(|stage| Stage {
-                    name: stage.name.value.clone(),
-                })
-                .collect(),
+            stages,
             stage_conditions,
             ladders,
             ranks,
@@ -269,36 +272,6 @@ impl Compiler<'_> {
             influence,
             named_types: named_types.into_iter().collect(),
         })
-    }
-
-    fn scores(&mut self, file: &ModelFile, ranks: &mut Vec<Rank>) -> Vec<Score> {
-        let mut scores = Vec::new();
-        for (position, table) in file.scores.iter().enumerate() {
-            let base = table.base.as_ref().map_or(0.0, |base| base.value);
-            if let (Some(place), Some(_)) = (&table.base, table.half_life)
-                && base != 0.0
-            {
-                let message = "a fading score starts from 0, because a base would not fade with it; give the base to a score without half_life and multiply the two in rank_by";
-                self.mistakes.add(place.place.clone(), message);
-            }
-            let slope = Slope(table.half_life.into_iter().collect());
-            ranks.push(Rank {
-                name: RankName::new(format!("score:{}", table.name.value)),
-                condition: None,
-                scores: vec![position],
-                slope: slope.clone(),
-            });
-            scores.push(Score {
-                name: table.name.value.clone(),
-                half_life: table.half_life,
-                base,
-                terms: Vec::new(),
-                rule_points: Vec::new(),
-                slope,
-                rank: position,
-            });
-        }
-        scores
     }
 
     fn slots(&mut self, file: &ModelFile) -> Vec<Slot> {
@@ -367,12 +340,7 @@ impl Compiler<'_> {
             Some(text) => Some(self.expression(text, Scope::Event)?),
             None => None,
         };
-        let value = match &table.value {
-            SignalValue::Number(number) => Value::Number(*number),
-            SignalValue::Expression(text) => {
-                Value::Expression(self.expression(text, Scope::Event)?)
-            }
-        };
+        let value = self.value(&table.value, Scope::Event)?;
         Some(Signal {
             name: table.name.value.clone(),
             when,
@@ -381,30 +349,6 @@ impl Compiler<'_> {
             cooldown_nanos: table.cooldown_nanos,
             slots,
         })
-    }
-
-    fn rules(&mut self, file: &ModelFile, scores: &mut [Score]) -> Vec<Rule> {
-        let mut rules = Vec::new();
-        for table in &file.rules {
-            let condition = self.condition(&table.when);
-            for (score, points, place) in self.score_points(&table.points) {
-                if scores[score].half_life.is_some() {
-                    let message = format!(
-                        "{:?} fades, and what is stated does not; give these points to a score without half_life and multiply the two in rank_by",
-                        scores[score].name
-                    );
-                    self.mistakes.add(place, message);
-                }
-                scores[score].rule_points.push((rules.len(), points));
-            }
-            if let Some(condition) = condition {
-                rules.push(Rule {
-                    name: table.name.value.clone(),
-                    condition,
-                });
-            }
-        }
-        rules
     }
 
     fn topics(&mut self, file: &ModelFile) -> Option<Topics> {

@@ -15,8 +15,11 @@ use super::{
 pub(super) enum Scope {
     /// The event, what the profile states, and the profile's history.
     Event,
-    /// Only what no clock can change: what the profile states and has been seen to do.
+    /// Only what no clock can change: what the profile states and has been seen to do, and how
+    /// sure it is who it is.
     Standing,
+    /// What the confidence of identity is made of: as `Standing`, without that confidence.
+    Identity,
 }
 
 /// A compiled expression.

@@ -30,6 +30,8 @@ pub(crate) struct Facts<'a> {
     pub points: &'a [f64],
     /// The stage just before the event; empty for none.
     pub stage: &'a str,
+    /// From 0 to 1: how sure it is who this is.
+    pub identity_confidence: f64,
 }
 
 impl VariableResolver for Facts<'_> {
@@ -83,6 +85,9 @@ impl<'a> Facts<'a> {
         }
         if let Some(field) = variable.strip_prefix("has ") {
             return Some(Fact::Bool(self.has(field)));
+        }
+        if variable == "identity.confidence" {
+            return Some(Fact::Number(self.identity_confidence));
         }
         if variable == "stage" {
             return Some(Fact::Text(self.stage));

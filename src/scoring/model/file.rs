@@ -1,16 +1,22 @@
 //! The model file as it is written: TOML read into plain definitions, each with its
 //! place in the file. Whether the definitions fit together is for `compile`.
 
-use toml::de::DeTable;
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
 
 use super::{
-    Fingerprint,
+    Calibration, Fingerprint, calibration,
     mistake::Mistakes,
     table::{Placed, Points, Table},
 };
 use crate::scoring::{
     HalfLife,
-    limits::{MAX_COOLDOWN, MAX_NAME_BYTES, MAX_POINTS, MAX_TAG_BYTES, MAX_VALUE, NOISE_FLOOR},
+    limits::{
+        MAX_BREADTH, MAX_COOLDOWN, MAX_NAME_BYTES, MAX_POINTS, MAX_TAG_BYTES, MAX_VALUE,
+        NOISE_FLOOR,
+    },
 };
 
 #[derive(Debug, Default)]
@@ -19,6 +25,7 @@ pub(super) struct ModelFile {
     pub scores: Vec<ScoreTable>,
     pub signals: Vec<SignalTable>,
     pub rules: Vec<RuleTable>,
+    pub identity: Vec<IdentityTable>,
     pub stages: Vec<StageTable>,
     pub segments: Vec<SegmentTable>,
     pub topics: Vec<TopicTable>,
@@ -31,6 +38,9 @@ pub(super) struct ScoreTable {
     pub name: Placed<String>,
     pub half_life: Option<HalfLife>,
     pub base: Option<Placed<f64>>,
+    pub breadth: Option<Placed<f64>>,
+    pub breadth_share: Option<Placed<f64>>,
+    pub calibration: Option<Calibration>,
 }
 
 #[derive(Debug)]
@@ -38,14 +48,14 @@ pub(super) struct SignalTable {
     pub name: Placed<String>,
     pub on: Vec<String>,
     pub when: Option<Placed<String>>,
-    pub value: SignalValue,
+    pub value: NumberOrExpression,
     pub limit: Option<f64>,
     pub cooldown_nanos: Option<i64>,
     pub points: Points,
 }
 
 #[derive(Debug)]
-pub(super) enum SignalValue {
+pub(super) enum NumberOrExpression {
     Number(f64),
     Expression(Placed<String>),
 }
@@ -54,7 +64,15 @@ pub(super) enum SignalValue {
 pub(super) struct RuleTable {
     pub name: Placed<String>,
     pub when: Placed<String>,
+    pub value: NumberOrExpression,
     pub points: Points,
+}
+
+#[derive(Debug)]
+pub(super) struct IdentityTable {
+    pub name: Placed<String>,
+    pub when: Placed<String>,
+    pub confidence: NumberOrExpression,
 }
 
 #[derive(Debug)]
@@ -68,9 +86,11 @@ pub(super) struct StageTable {
 pub(super) struct SegmentTable {
     pub name: Placed<String>,
     pub when: Option<Placed<String>>,
+    pub min_confidence: Option<Placed<f64>>,
     pub rank_by: Vec<Placed<String>>,
     pub min: Option<f64>,
     pub max: Option<Placed<f64>>,
+    pub calibration: Option<Calibration>,
 }
 
 #[derive(Debug)]
@@ -105,6 +125,7 @@ pub(super) fn read(source: &str, mistakes: &mut Mistakes<'_>) -> Option<ModelFil
     file.scores = root.named_tables("scores", read_score);
     file.signals = root.tables("signals", read_signal);
     file.rules = root.tables("attributes", read_rule);
+    file.identity = root.tables("identity", read_identity);
     file.stages = root.tables("stages", read_stage);
     file.segments = root.tables("segments", read_segment);
     file.topics = root.tables("topics", read_topic);
@@ -121,7 +142,35 @@ fn read_score(name: Placed<String>, table: &mut Table<'_, '_, '_>) -> Option<Sco
         name,
         half_life: table.half_life("half_life"),
         base: table.number("base", -MAX_POINTS, MAX_POINTS),
+        breadth: table.number("breadth", 2.0, MAX_BREADTH as f64),
+        breadth_share: table.number("breadth_share", f64::MIN_POSITIVE, 1.0),
+        calibration: table.table("calibration", calibration::read).flatten(),
     })
+}
+
+/// A number above 0 and at most `greatest`, or an expression.
+fn number_or_expression(
+    table: &mut Table<'_, '_, '_>,
+    value: &Spanned<DeValue<'_>>,
+    key: &str,
+    greatest: f64,
+) -> Option<NumberOrExpression> {
+    if value.get_ref().is_str() {
+        table
+            .condition_text(value)
+            .map(NumberOrExpression::Expression)
+    } else {
+        let number = table.number_in(value, key, f64::MIN_POSITIVE, greatest)?;
+        Some(NumberOrExpression::Number(number.value))
+    }
+}
+
+/// How much a match or a rule counts; 1 unless the file says otherwise.
+fn value(table: &mut Table<'_, '_, '_>) -> Option<NumberOrExpression> {
+    match table.get("value") {
+        None => Some(NumberOrExpression::Number(1.0)),
+        Some(value) => number_or_expression(table, value, "value", MAX_VALUE),
+    }
 }
 
 fn read_signal(table: &mut Table<'_, '_, '_>) -> Option<SignalTable> {
@@ -130,15 +179,7 @@ fn read_signal(table: &mut Table<'_, '_, '_>) -> Option<SignalTable> {
         "on",
         "the event type that this signal counts, such as on = \"visit\"",
     );
-    let value = match table.get("value") {
-        None => Some(SignalValue::Number(1.0)),
-        Some(value) if value.get_ref().is_str() => {
-            table.condition_text(value).map(SignalValue::Expression)
-        }
-        Some(value) => table
-            .number_in(value, "value", f64::MIN_POSITIVE, MAX_VALUE)
-            .map(|number| SignalValue::Number(number.value)),
-    };
+    let value = value(table);
     let when = table.condition("when");
     let limit = table.number("limit", f64::MIN_POSITIVE, MAX_POINTS);
     let cooldown = table.duration("cooldown", 1, MAX_COOLDOWN.as_nanos() as i64);
@@ -169,6 +210,7 @@ fn read_rule(table: &mut Table<'_, '_, '_>) -> Option<RuleTable> {
             "whom the rule holds for, such as when = 'has(profile.attributes.crm_id)'",
         );
     }
+    let value = value(table);
     let points = table.points("points");
     if !table.has("points") {
         table.missing(
@@ -179,7 +221,32 @@ fn read_rule(table: &mut Table<'_, '_, '_>) -> Option<RuleTable> {
     Some(RuleTable {
         name: name?,
         when: when?,
+        value: value?,
         points,
+    })
+}
+
+fn read_identity(table: &mut Table<'_, '_, '_>) -> Option<IdentityTable> {
+    let name = table.required_name();
+    let when = table.condition("when");
+    if !table.has("when") {
+        table.missing(
+            "when",
+            "what shows who it is, such as when = 'has(profile.attributes.crm_id)'",
+        );
+    }
+    let confidence = table.get("confidence");
+    if confidence.is_none() {
+        table.missing(
+            "confidence",
+            "how sure it makes by itself, above 0 and at most 1, such as confidence = 0.9",
+        );
+    }
+    let confidence = number_or_expression(table, confidence?, "confidence", 1.0);
+    Some(IdentityTable {
+        name: name?,
+        when: when?,
+        confidence: confidence?,
     })
 }
 
@@ -197,18 +264,22 @@ fn read_stage(table: &mut Table<'_, '_, '_>) -> Option<StageTable> {
 fn read_segment(table: &mut Table<'_, '_, '_>) -> Option<SegmentTable> {
     let name = table.required_name();
     let when = table.condition("when");
+    let min_confidence = table.number("min_confidence", f64::MIN_POSITIVE, 1.0);
     let rank_by = table.strings(
         "rank_by",
         "the score to rank by, such as rank_by = \"interest\"",
     );
     let min = table.number("min", NOISE_FLOOR, f64::MAX);
     let max = table.number("max", NOISE_FLOOR, f64::MAX);
+    let calibration = table.table("calibration", calibration::read).flatten();
     Some(SegmentTable {
         name: name?,
         when,
+        min_confidence,
         rank_by,
         min: min.map(|min| min.value),
         max,
+        calibration,
     })
 }
 

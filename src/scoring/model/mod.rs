@@ -1,6 +1,7 @@
 //! A model: what behaviours count, what they are worth, and what the path to purchase is.
 //! Read from a file by `file`, checked and put together by `compile`.
 
+mod calibration;
 mod compile;
 mod condition;
 mod facts;
@@ -10,7 +11,9 @@ mod mistake;
 mod names;
 mod plain;
 mod ranking;
+mod scores;
 mod signal;
+mod stated;
 mod table;
 mod topics;
 
@@ -19,6 +22,7 @@ use std::collections::HashMap;
 pub use fingerprint::Fingerprint;
 pub use mistake::Mistake;
 
+pub(crate) use calibration::Calibration;
 pub(crate) use condition::{Evaluator, Expression, Failed};
 pub(crate) use facts::Facts;
 pub(crate) use signal::{Signal, Value};
@@ -43,6 +47,10 @@ pub struct Model {
     pub(crate) signals_by_type: HashMap<String, Vec<usize>>,
     /// Distinct conditions on standing facts, shared by rules, stages and segments.
     pub(crate) conditions: Vec<Expression>,
+    /// How many of the first conditions are those of the evidence of identity: they are judged
+    /// before the others, which may read its confidence.
+    pub(crate) identity_conditions: usize,
+    pub(crate) identity: Vec<Evidence>,
     pub(crate) rules: Vec<Rule>,
     pub(crate) stages: Vec<Stage>,
     /// The positions in `conditions` of the distinct conditions of stages.
@@ -68,9 +76,20 @@ pub(crate) struct Score {
     pub terms: Vec<Term>,
     /// What rules give: position of the rule, and points.
     pub rule_points: Vec<(usize, f64)>,
+    pub breadth: Option<Breadth>,
+    pub calibration: Option<Calibration>,
     pub slope: Slope,
     /// Position in `ranks` of the rank of all profiles by this score.
     pub rank: usize,
+}
+
+/// How many different signals and rules a score asks for.
+#[derive(Debug)]
+pub(crate) struct Breadth {
+    pub required: usize,
+    /// What each must give to count, as a share of what the greatest one gives: above 0 and at
+    /// most 1.
+    pub share: f64,
 }
 
 /// What a signal gives to a score.
@@ -101,12 +120,27 @@ pub(crate) struct Rule {
     pub name: String,
     /// Position in `conditions`.
     pub condition: usize,
+    /// What it counts for those whom it holds for.
+    pub value: Value,
+}
+
+/// A piece of evidence of who a profile is.
+#[derive(Debug)]
+pub(crate) struct Evidence {
+    /// Position in `conditions`.
+    pub condition: usize,
+    /// How sure it makes by itself, from 0 to 1.
+    pub confidence: Value,
 }
 
 /// A stage of the path to purchase.
 #[derive(Debug)]
 pub(crate) struct Stage {
     pub name: String,
+    /// Position in `conditions`.
+    pub condition: Option<usize>,
+    /// Position of the score that it is bounded on, and its least points.
+    pub bound: Option<(usize, f64)>,
 }
 
 /// The stages that one combination of conditions leaves open: a floor that is reached
@@ -125,8 +159,8 @@ pub(crate) struct Ladder {
 #[derive(Debug)]
 pub(crate) struct Rank {
     pub name: RankName,
-    /// Position in `conditions` of what a profile must meet.
-    pub condition: Option<usize>,
+    /// Positions in `conditions` of what a profile must meet, ascending.
+    pub conditions: Vec<usize>,
     /// Positions of the scores that are multiplied.
     pub scores: Vec<usize>,
     pub slope: Slope,
@@ -140,6 +174,7 @@ pub(crate) struct Segment {
     pub rank: usize,
     pub min: f64,
     pub max: Option<f64>,
+    pub calibration: Option<Calibration>,
 }
 
 /// How influence is credited.

@@ -298,11 +298,11 @@ impl<'a> Names<'a> {
         let names: Vec<&str> = segments.iter().map(String::as_str).collect();
         let id = path.root;
         let wanted = match names.as_slice() {
-            ["event", ..] if self.scope == Scope::Standing => {
+            ["event", ..] if self.scope != Scope::Event => {
                 let message = "reads the event; here only profile.attributes and seen() can be read, because the condition must hold between events";
                 return self.mistake(id, message.to_owned());
             }
-            ["scores" | "stage", ..] if self.scope == Scope::Standing => {
+            ["scores" | "stage", ..] if self.scope != Scope::Event => {
                 let message = "reads what fades with time; here only profile.attributes and seen() can be read: bound a score with min and max instead";
                 return self.mistake(id, message.to_owned());
             }
@@ -344,12 +344,26 @@ impl<'a> Names<'a> {
                 self.reads_history = true;
                 1
             }
+            ["identity", "confidence"] if self.scope == Scope::Identity => {
+                let message = "reads the confidence that it is a part of; read profile.attributes and seen() here";
+                return self.mistake(id, message.to_owned());
+            }
+            ["identity", "confidence"] if is_test => {
+                let message = "tests identity.confidence, which is always there";
+                return self.mistake(id, message.to_owned());
+            }
+            ["identity", "confidence"] => 2,
+            ["identity", ..] => {
+                let message = format!("has no {}; write identity.confidence", names.join("."));
+                return self.mistake(id, message);
+            }
             [root, ..] => {
                 let roots = [
                     "event",
                     "profile.attributes",
                     "scores",
                     "stage",
+                    "identity.confidence",
                     "seen(\"type\")",
                 ];
                 let message = format!("has no {root:?}; {}", suggestion(root, roots));

@@ -274,6 +274,7 @@ mod tests {
             "event.topics",
             "scores.s",
             "stage",
+            "identity.confidence",
             "seen(\"x\")",
             "has(event.attributes.a)",
             "has(profile.attributes.a)",
@@ -362,6 +363,7 @@ mod tests {
                 seen_types: seen.as_slice(),
                 points: &[points],
                 stage: "x",
+                identity_confidence: 0.5,
             };
             let evaluator = Evaluator::new();
             let by_cel = evaluator.holds_by_cel(expression.resolved(), &facts);

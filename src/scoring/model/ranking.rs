@@ -3,9 +3,11 @@
 use std::collections::HashSet;
 
 use super::{
-    Ladder, Rank, Score, Segment,
+    Ladder, Rank, Score, Segment, Stage,
     compile::Compiler,
+    condition::Scope,
     file::{ModelFile, SegmentTable},
+    table::Placed,
 };
 use crate::scoring::{
     RankName, Slope,
@@ -21,12 +23,8 @@ impl Compiler<'_> {
     ) -> Vec<Segment> {
         let mut segments = Vec::new();
         for table in &file.segments {
-            let condition = match &table.when {
-                Some(text) => match self.condition(text) {
-                    Some(condition) => Some(condition),
-                    None => continue,
-                },
-                None => None,
+            let Some(conditions) = self.segment_conditions(file, table) else {
+                continue;
             };
             let mut factors: Vec<usize> = Vec::new();
             for name in &table.rank_by {
@@ -43,14 +41,14 @@ impl Compiler<'_> {
             self.check_segment_bounds(table);
             let known = ranks
                 .iter()
-                .position(|rank| rank.condition == condition && rank.scores == factors);
+                .position(|rank| rank.conditions == conditions && rank.scores == factors);
             let rank = known.unwrap_or_else(|| {
                 let half_lives = factors
                     .iter()
                     .filter_map(|factor| scores[*factor].half_life);
                 ranks.push(Rank {
                     name: RankName::new(format!("segment:{}", table.name.value)),
-                    condition,
+                    conditions,
                     slope: Slope(half_lives.collect()),
                     scores: factors,
                 });
@@ -61,9 +59,32 @@ impl Compiler<'_> {
                 rank,
                 min: table.min.unwrap_or(NOISE_FLOOR),
                 max: table.max.as_ref().map(|max| max.value),
+                calibration: table.calibration.clone(),
             });
         }
         segments
+    }
+
+    /// What the members of a segment must meet beside its bounds.
+    fn segment_conditions(&mut self, file: &ModelFile, table: &SegmentTable) -> Option<Vec<usize>> {
+        let mut conditions = Vec::new();
+        if let Some(text) = &table.when {
+            conditions.push(self.condition(text, Scope::Standing)?);
+        }
+        if let Some(least) = &table.min_confidence {
+            if file.identity.is_empty() {
+                let message = "the model says nothing of identity, so nobody would be in the segment; write [[identity]] with when = 'has(profile.attributes.crm_id)' and confidence = 0.9";
+                self.mistakes.add(least.place.clone(), message);
+            }
+            let condition = Placed {
+                value: format!("identity.confidence >= {:?}", least.value),
+                place: least.place.clone(),
+            };
+            conditions.push(self.condition(&condition, Scope::Standing)?);
+        }
+        conditions.sort_unstable();
+        conditions.dedup();
+        Some(conditions)
     }
 
     fn check_segment_bounds(&mut self, table: &SegmentTable) {
@@ -77,14 +98,16 @@ impl Compiler<'_> {
         }
     }
 
-    pub(super) fn ladders(&mut self, file: &ModelFile) -> (Vec<usize>, Vec<Ladder>) {
+    /// The stages, the distinct conditions of them, and the ladders.
+    pub(super) fn ladders(&mut self, file: &ModelFile) -> (Vec<Stage>, Vec<usize>, Vec<Ladder>) {
+        let mut stages = Vec::new();
         let mut stage_conditions = Vec::new();
         let mut needs = Vec::new();
         for table in &file.stages {
             let bit = match &table.when {
                 None => None,
                 Some(text) => {
-                    let Some(condition) = self.condition(text) else {
+                    let Some(condition) = self.condition(text, Scope::Standing) else {
                         continue;
                     };
                     let known = stage_conditions
@@ -101,6 +124,11 @@ impl Compiler<'_> {
                 let message = "a stage is bounded on one score at most, or the count of a stage would not be one range; bound a second stage, or a segment with rank_by of both";
                 self.mistakes.add(place.clone(), message);
             }
+            stages.push(Stage {
+                name: table.name.value.clone(),
+                condition: bit.map(|bit: usize| stage_conditions[bit]),
+                bound: bounds.first().map(|(score, min, _)| (*score, *min)),
+            });
             needs.push((bit, bounds.into_iter().next(), table.name.place.clone()));
         }
         if stage_conditions.len() > MAX_STAGE_CONDITIONS {
@@ -109,7 +137,7 @@ impl Compiler<'_> {
                 stage_conditions.len()
             );
             self.mistakes.add(0..0, message);
-            return (Vec::new(), Vec::new());
+            return (stages, Vec::new(), Vec::new());
         }
         let mut ladders = Vec::new();
         let mut told = HashSet::new();
@@ -148,6 +176,6 @@ impl Compiler<'_> {
             }
             ladders.push(ladder);
         }
-        (stage_conditions, ladders)
+        (stages, stage_conditions, ladders)
     }
 }

@@ -79,7 +79,11 @@ impl<'table, 'mistakes, 'source> Table<'table, 'mistakes, 'source> {
             .add(place, format!("{} lacks {key:?}: {hint}", self.title));
     }
 
-    fn wrong_kind(&mut self, value: &Spanned<DeValue<'_>>, key: &str, wanted: &str) {
+    pub(super) fn mistake(&mut self, place: Range<usize>, message: impl Into<String>) {
+        self.mistakes.add(place, message);
+    }
+
+    pub(super) fn wrong_kind(&mut self, value: &Spanned<DeValue<'_>>, key: &str, wanted: &str) {
         let found = value.get_ref().type_str();
         self.mistakes.add(
             value.span(),

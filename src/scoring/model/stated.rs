@@ -1,0 +1,73 @@
+//! What a model makes of standing facts: attribute rules, and the evidence of identity.
+
+use super::{
+    Evidence, Facts, Failed, Model, Rule, Score, Value,
+    compile::Compiler,
+    condition::Scope,
+    file::{ModelFile, NumberOrExpression},
+};
+
+impl Compiler<'_> {
+    /// The evidence of identity. Its conditions come before all others, which may read the
+    /// confidence.
+    pub(super) fn identity(&mut self, file: &ModelFile) -> Vec<Evidence> {
+        let mut identity = Vec::new();
+        for table in &file.identity {
+            let condition = self.condition(&table.when, Scope::Identity);
+            let confidence = self.value(&table.confidence, Scope::Identity);
+            if let (Some(condition), Some(confidence)) = (condition, confidence) {
+                identity.push(Evidence {
+                    condition,
+                    confidence,
+                });
+            }
+        }
+        identity
+    }
+
+    pub(super) fn rules(&mut self, file: &ModelFile, scores: &mut [Score]) -> Vec<Rule> {
+        let mut rules = Vec::new();
+        for table in &file.rules {
+            let condition = self.condition(&table.when, Scope::Standing);
+            let value = self.value(&table.value, Scope::Standing);
+            for (score, points, place) in self.score_points(&table.points) {
+                if scores[score].half_life.is_some() {
+                    let message = format!(
+                        "{:?} fades, and what is stated does not; give these points to a score without half_life and multiply the two in rank_by",
+                        scores[score].name
+                    );
+                    self.mistakes.add(place, message);
+                }
+                scores[score].rule_points.push((rules.len(), points));
+            }
+            if let (Some(condition), Some(value)) = (condition, value) {
+                rules.push(Rule {
+                    name: table.name.value.clone(),
+                    condition,
+                    value,
+                });
+            }
+        }
+        rules
+    }
+
+    /// A number, or an expression that stands for one.
+    pub(super) fn value(&mut self, written: &NumberOrExpression, scope: Scope) -> Option<Value> {
+        match written {
+            NumberOrExpression::Number(number) => Some(Value::Number(*number)),
+            NumberOrExpression::Expression(text) => {
+                self.expression(text, scope).map(Value::Expression)
+            }
+        }
+    }
+}
+
+impl Value {
+    /// The number that it stands for.
+    pub(crate) fn read(&self, model: &Model, facts: &Facts<'_>) -> Result<f64, Failed> {
+        match self {
+            Self::Number(number) => Ok(*number),
+            Self::Expression(expression) => model.evaluator.number(expression, facts),
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! What a model makes of the standing facts of a record, those that no clock changes: what the
+//! profile states and has been seen to do.
+
+use super::{
+    Record,
+    limits::{CONFIDENCE_STEPS, MAX_VALUE},
+    model::{Facts, Model},
+};
+
+/// The conditions of a model on standing facts, and what follows from them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stated {
+    /// By position in `Model::conditions`.
+    pub conditions: Vec<bool>,
+    /// From 0 to 1: how sure it is who this is.
+    pub identity_confidence: f64,
+    /// By position in `Model::rules`: how often the rule counts; 0 when it does not hold.
+    pub rules: Vec<f64>,
+}
+
+impl Stated {
+    pub(crate) fn of(model: &Model, record: &Record) -> Self {
+        let mut facts = Facts {
+            event: None,
+            topics: &[],
+            attributes: &record.attributes,
+            seen_types: &record.seen_types,
+            points: &[],
+            stage: "",
+            identity_confidence: 0.0,
+        };
+        let mut conditions = Vec::with_capacity(model.conditions.len());
+        let (of_identity, others) = model.conditions.split_at(model.identity_conditions);
+        let holds =
+            |condition, facts: &Facts<'_>| model.evaluator.holds(condition, facts) == Ok(true);
+        conditions.extend(of_identity.iter().map(|condition| holds(condition, &facts)));
+        facts.identity_confidence = confidence(model, &conditions, &facts);
+        conditions.extend(others.iter().map(|condition| holds(condition, &facts)));
+        let rules = model.rules.iter().map(|rule| {
+            let value = conditions[rule.condition].then(|| rule.value.read(model, &facts));
+            match value {
+                Some(Ok(value)) if value > 0.0 => value.min(MAX_VALUE),
+                _ => 0.0,
+            }
+        });
+        Self {
+            rules: rules.collect(),
+            identity_confidence: facts.identity_confidence,
+            conditions,
+        }
+    }
+}
+
+/// What the evidence that holds makes together: each piece leaves its share of the doubt.
+fn confidence(model: &Model, conditions: &[bool], facts: &Facts<'_>) -> f64 {
+    let evidence = model.identity.iter();
+    let holding = evidence.filter(|evidence| conditions[evidence.condition]);
+    let doubt: f64 = holding
+        .filter_map(|evidence| evidence.confidence.read(model, facts).ok())
+        .filter(|confidence| !confidence.is_nan())
+        .map(|confidence| 1.0 - confidence.clamp(0.0, 1.0))
+        .product();
+    // Without the rounding of binary numbers: 0.8 and 0.3 are the 0.86 that a model compares
+    // with.
+    ((1.0 - doubt) * CONFIDENCE_STEPS).round() / CONFIDENCE_STEPS
+}

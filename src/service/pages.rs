@@ -1,0 +1,200 @@
+//! Lists that are answered in pages: each page is a part of a range of a rank, at the instant
+//! and by the model of the first one.
+
+use super::{Service, ServiceError, lineup::Lineup};
+use crate::{
+    scoring::{Fingerprint, ProfileId, Tenant, Timestamp},
+    store::{Cursor, RankRange, Store, Stored},
+};
+
+/// Which page of a list to read.
+#[derive(Clone, Debug)]
+pub struct Paging {
+    /// The instant; now when absent.
+    pub as_of: Option<Timestamp>,
+    /// How many entries to read.
+    pub page_size: usize,
+    /// Where the page starts; `None` for the first one.
+    pub start: Option<PageStart>,
+}
+
+/// Where a page starts that is not the first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageStart {
+    /// The last entry of the page before.
+    pub after: Cursor,
+    /// How many entries are left of a share of the list, at least 1; `None` for all of it.
+    pub left: Option<u64>,
+    /// The model that the pages are by.
+    pub model: Fingerprint,
+}
+
+/// A page of a list.
+#[derive(Clone, Debug)]
+pub struct Page<Entry> {
+    /// The entries.
+    pub entries: Vec<Entry>,
+    /// How many entries the whole list has.
+    pub total: u64,
+    /// Where the next page starts; `None` on the last one.
+    pub next: Option<PageStart>,
+    /// The instant of the page.
+    pub as_of: Timestamp,
+    /// The model that the page is by.
+    pub model: Fingerprint,
+}
+
+impl<Entry> Page<Entry> {
+    /// The page of an empty list.
+    pub(super) fn empty(lineup: &Lineup, as_of: Timestamp) -> Self {
+        Self {
+            entries: Vec::new(),
+            total: 0,
+            next: None,
+            as_of,
+            model: lineup.model().fingerprint(),
+        }
+    }
+
+    /// The page with other entries.
+    pub(super) fn with<Other>(self, entries: Vec<Other>) -> Page<Other> {
+        Page {
+            entries,
+            total: self.total,
+            next: self.next,
+            as_of: self.as_of,
+            model: self.model,
+        }
+    }
+}
+
+/// The highest share of a list.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Share(f64);
+
+impl Share {
+    /// The share of this fraction; `None` unless it is above 0 and at most 1.
+    pub fn new(fraction: f64) -> Option<Self> {
+        (fraction > 0.0 && fraction <= 1.0).then_some(Self(fraction))
+    }
+
+    /// How many of `total` entries it is, rounded up.
+    fn of(self, total: u64) -> u64 {
+        // The product of a decimal fraction may lie a rounding above the whole number that it
+        // stands for, and 0.07 of 100 is 7.
+        const ROUNDING: f64 = 1e-12;
+        let exact = self.0 * total as f64;
+        let nearest = exact.round();
+        let is_whole = (exact - nearest).abs() <= exact * ROUNDING;
+        let entries = if is_whole { nearest } else { exact.ceil() };
+        (entries as u64).min(total)
+    }
+}
+
+impl<S: Store> Service<S> {
+    /// The instant of a page. Refuses to go on with pages that were begun by another model.
+    pub(super) fn page_instant(
+        &self,
+        lineup: &Lineup,
+        paging: &Paging,
+    ) -> Result<Timestamp, ServiceError> {
+        match &paging.start {
+            Some(start) if start.model != lineup.model().fingerprint() => {
+                Err(ServiceError::ModelChanged)
+            }
+            _ => Ok(paging.as_of.unwrap_or_else(|| self.shell.now())),
+        }
+    }
+
+    /// Reads a page of a range, or of its highest share: places from 1 and records, whoever has
+    /// vanished since left out.
+    pub(super) async fn read_page(
+        &self,
+        tenant: &Tenant,
+        lineup: &Lineup,
+        range: &RankRange,
+        share: Option<Share>,
+        paging: &Paging,
+        as_of: Timestamp,
+    ) -> Result<Page<(u64, Stored)>, ServiceError> {
+        let left = paging.start.as_ref().and_then(|start| start.left);
+        let limit = left.map_or(paging.page_size, |left| {
+            usize::try_from(left).map_or(paging.page_size, |left| left.min(paging.page_size))
+        });
+        let store = &self.shell.store;
+        let after = paging.start.as_ref().map(|start| &start.after);
+        let edition = lineup.active.edition;
+        let mut page = store.page(tenant, edition, range, after, limit).await?;
+        // Only the first page knows how many the share is.
+        let left = match &paging.start {
+            Some(_) => left,
+            None => share.map(|share| share.of(page.total)),
+        };
+        if let Some(left) = left {
+            page.entries
+                .truncate(usize::try_from(left).unwrap_or(usize::MAX));
+        }
+        let read = page.entries.len() as u64;
+        let left = left.map(|left| left - read);
+        let is_last = page.preceding + read >= page.total || left == Some(0);
+        let model = lineup.model().fingerprint();
+        let last = page.entries.last().filter(|_| !is_last);
+        let next = last.map(|(key, profile_id)| PageStart {
+            after: Cursor {
+                key: *key,
+                profile_id: profile_id.clone(),
+            },
+            left,
+            model,
+        });
+        let ids: Vec<ProfileId> = page.entries.into_iter().map(|(_, id)| id).collect();
+        let mut entries = Vec::with_capacity(ids.len());
+        for (place, stored) in (page.preceding + 1..).zip(store.load(tenant, &ids).await) {
+            if let Some(stored) = stored? {
+                entries.push((place, stored));
+            }
+        }
+        Ok(Page {
+            entries,
+            total: page.total,
+            next,
+            as_of,
+            model,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_rounded_up_to_whole_entries_and_not_by_a_rounding_of_the_product() {
+        let of = |fraction, total| Share::new(fraction).unwrap().of(total);
+        assert_eq!(of(0.07, 100), 7, "0.07 * 100 is 7.000000000000001");
+        assert_eq!(of(0.1, 30), 3);
+        assert_eq!(of(0.1, 31), 4);
+        assert_eq!(of(0.1, 3), 1);
+        assert_eq!(of(0.5, 0), 0);
+        assert_eq!(of(f64::MIN_POSITIVE, 1_000_000), 1);
+        assert_eq!(of(1.0, 7), 7);
+        assert_eq!(of(1.0 - f64::EPSILON / 2.0, 7), 7);
+        for total in 0..2_000 {
+            for percent in 1..=100 {
+                let expected = (total * percent).div_ceil(100);
+                assert_eq!(
+                    of(percent as f64 / 100.0, total),
+                    expected,
+                    "{percent}% of {total}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_fraction_that_is_no_share_is_none() {
+        for fraction in [0.0, -0.1, 1.000_001, f64::NAN, f64::INFINITY] {
+            assert_eq!(Share::new(fraction), None);
+        }
+    }
+}
