@@ -277,14 +277,15 @@ async fn customers_who_complain_may_leave_and_the_model_says_how_likely() {
         .await;
     // Not yet a customer, so nobody to lose.
     world.sees(said("cid", "ours", "bad").feeling(-1.0)).await;
-    let leaving = world.probabilities("may_leave", 0.0).await;
+    let leaving = world.members("may_leave", 0.0).await;
     let logistic = |points: f64| 1.0 / (1.0 + (-0.12 * (points - 25.0)).exp());
     assert_eq!(leaving.len(), 2);
-    for ((who, probability), (expected, points)) in
-        leaving.iter().zip([("bob", 39.0), ("ann", 8.0)])
-    {
-        assert_eq!(who, expected);
-        assert_close(probability.unwrap(), logistic(points));
+    for (member, (who, points)) in leaving.iter().zip([("bob", 39.0), ("ann", 8.0)]) {
+        assert_eq!(member.profile.profile_id.as_str(), who);
+        assert_close(member.points, points);
+        let probability = member.probability.as_ref().unwrap();
+        assert_eq!(probability.outcome, "cancels within 90 days");
+        assert_close(probability.value, logistic(points));
     }
 }
 

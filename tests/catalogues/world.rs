@@ -5,9 +5,9 @@ use std::{path::Path, sync::Arc, time::Duration};
 use bellwether::{
     scoring::{
         AttributeValue, Attributes, Contribution, Event, EventOutcome, IdHash, Model, Profile,
-        ProfileId, Score, Tenant, Timestamp,
+        ProfileId, Ranked, Score, Tenant, Timestamp,
     },
-    service::{Models, ProfileUpdate, SegmentQuery, Service, Settings, View},
+    service::{Models, Paging, ProfileUpdate, SegmentQuery, Service, Settings, View},
     store::embedded::Embedded,
 };
 use serde_json::Value;
@@ -191,21 +191,28 @@ impl World {
         score(&self.profile(who, day).await, name).points
     }
 
-    /// The ids of a segment on a day, highest first.
-    pub async fn ranked(&self, segment: &str, day: f64) -> Vec<String> {
+    /// The members of a segment on a day, highest first.
+    pub async fn members(&self, segment: &str, day: f64) -> Vec<Ranked> {
         let query = SegmentQuery {
             segment: segment.to_owned(),
             stages: Vec::new(),
+            share: None,
             view: View::Basic,
-            as_of: Some(at(day)),
-            page_size: 1_000,
-            after: None,
-            model: None,
+            paging: Paging {
+                as_of: Some(at(day)),
+                page_size: 1_000,
+                start: None,
+            },
         };
         let page = self.service.rank_segment(&tenant(), query).await.unwrap();
-        page.entries
-            .iter()
-            .map(|(_, profile)| profile.profile_id.to_string())
+        page.entries.into_iter().map(|(_, member)| member).collect()
+    }
+
+    /// The ids of a segment on a day, highest first; those of accounts by their own names.
+    pub async fn ranked(&self, segment: &str, day: f64) -> Vec<String> {
+        let members = self.members(segment, day).await;
+        let ids = members.iter().map(|member| &member.profile.profile_id);
+        ids.map(|id| id.account_id().unwrap_or(id.as_str()).to_owned())
             .collect()
     }
 }
@@ -236,8 +243,15 @@ fn check_explanation(score: &Score) {
     let sum: f64 = terms.clone().map(|term| term.points).sum();
     for term in terms {
         assert_close(term.points, term.count * term.weight);
+        if !term.keys.is_empty() {
+            assert_close(term.keys.iter().map(|key| key.count).sum(), term.count);
+        }
     }
-    assert_close(score.points, (score.base + sum).max(0.0));
+    let is_too_narrow = score
+        .breadth
+        .is_some_and(|breadth| breadth.present < breadth.required);
+    let expected = if is_too_narrow { 0.0 } else { score.base + sum };
+    assert_close(score.points, expected.max(0.0));
 }
 
 /// Equal but for rounding.
