@@ -4,13 +4,13 @@
 //! outcome. Whatever the shell must look up comes in the [`Context`].
 
 use super::{
-    Attributes, CountGroup, Credit, Event, HalfLife, Model, NamedCount, Profile, ProfileId,
-    RankChange, RankKey, Recollection, Record, SeenType, SignalCount, Timestamp, TopicShare,
+    Attributes, Credit, Event, Model, Profile, ProfileId, RankChange, RankKey, Recollection,
+    Record, Timestamp, TopicShare,
+    counting::Match,
     explain::Detail,
     influence::{Arrival, InfluencePlace},
-    limits::MAX_SEEN_TYPES,
-    model::{Facts, Signal},
-    standing::{Places, Standing, remaining},
+    model::Facts,
+    standing::{Places, Standing},
 };
 
 /// What the shell looked up for an event.
@@ -147,19 +147,18 @@ impl<'m> Judgement<'m> {
         let from = self.standing.stage(self.model, now);
         let matches = self.matches(event, &topics, from, context.at, now);
 
-        self.advance_to(now);
+        let (model, record) = (self.model, &mut self.record);
+        record.advance_to(model, now);
         let mut matched_signals = Vec::with_capacity(matches.len());
-        for (position, value) in matches {
-            let signal = &self.model.signals[position];
-            self.count(signal, value, context.at);
-            matched_signals.push(signal.name.clone());
+        let mut changes = Vec::with_capacity(matches.len());
+        for matched in &matches {
+            record.count(model, matched, context.at, &mut changes);
+            matched_signals.push(model.signals[matched.signal].name.clone());
         }
         for topic in &topics {
-            let age = self.model.interests_half_life.remaining(context.at, now);
-            add(&mut self.record.interests, topic, |value| value + age);
+            record.count_interest(model, topic, context.at);
         }
-        let facts_changed = self.see(&event.event_type);
-        let record = &mut self.record;
+        let facts_changed = record.see(model, &event.event_type);
         if record.event_count == 0 || context.at < record.first_seen_time {
             record.first_seen_time = context.at;
         }
@@ -273,7 +272,7 @@ impl<'m> Judgement<'m> {
         self.model.stages[stage].name.clone()
     }
 
-    /// The signals that the event matches, with their values.
+    /// The signals that the event matches, in the order of the model.
     fn matches(
         &mut self,
         event: &Event,
@@ -281,7 +280,7 @@ impl<'m> Judgement<'m> {
         stage: Option<usize>,
         at: Timestamp,
         now: Timestamp,
-    ) -> Vec<(usize, f64)> {
+    ) -> Vec<Match> {
         let model = self.model;
         let Some(candidates) = model.signals_by_type.get(&event.event_type) else {
             return Vec::new();
@@ -309,84 +308,19 @@ impl<'m> Judgement<'m> {
         let mut matches = Vec::new();
         for position in candidates {
             let signal = &model.signals[*position];
-            match signal.match_value(model, &facts) {
-                Ok(Some(value)) if !self.record.cools_down(signal, at) => {
-                    matches.push((*position, value));
+            match signal.match_event(model, &facts) {
+                Ok(Some((value, keys))) if !self.record.cools_down(signal, at) => {
+                    matches.push(Match {
+                        signal: *position,
+                        value,
+                        keys,
+                    });
                 }
                 Ok(_) => {}
                 Err(_) => self.failed_rules.push(signal.name.clone()),
             }
         }
         matches
-    }
-
-    /// Moves the reference instant of all counts forward.
-    fn advance_to(&mut self, now: Timestamp) {
-        let record = &mut self.record;
-        let last = record.last_event_time;
-        if now == last {
-            return;
-        }
-        for group in &mut record.counts {
-            let factor = remaining(group.half_life, last, now);
-            for count in &mut group.counts {
-                count.value *= factor;
-            }
-        }
-        let factor = self.model.interests_half_life.remaining(last, now);
-        for interest in &mut record.interests {
-            interest.value *= factor;
-        }
-        record.last_event_time = now;
-    }
-
-    /// Adds a match to the signal's counts.
-    fn count(&mut self, signal: &Signal, value: f64, at: Timestamp) {
-        let now = self.record.last_event_time;
-        for slot in &signal.slots {
-            let slot = &self.model.slots[*slot];
-            let added = value * remaining(slot.half_life, at, now);
-            let counts = self.record.counts_of(slot.half_life);
-            add_to_signal(counts, &slot.signal, |count| match signal.limit {
-                // What an earlier model let grow beyond the limit stays.
-                Some(limit) => (count + added).min(limit).max(count),
-                None => count + added,
-            });
-        }
-        if signal.cooldown_nanos.is_some() {
-            let last = self
-                .record
-                .last_counted
-                .entry(signal.name.clone())
-                .or_default();
-            *last = at.max(*last);
-        }
-    }
-
-    /// Remembers that an event of this type has counted. Returns whether that is news.
-    fn see(&mut self, event_type: &str) -> bool {
-        let seen = &mut self.record.seen_types;
-        let position = match seen.binary_search_by(|seen| seen.name.as_str().cmp(event_type)) {
-            Ok(position) => {
-                let known = &mut seen[position];
-                known.count = known.count.saturating_add(u32::from(known.count > 0));
-                return false;
-            }
-            Err(position) => position,
-        };
-        let named = |name: &str| {
-            let names = &self.model.named_types;
-            names
-                .binary_search_by(|known| known.as_str().cmp(name))
-                .is_ok()
-        };
-        let others = || seen.iter().filter(|seen| !named(&seen.name)).count();
-        if !named(event_type) && others() >= MAX_SEEN_TYPES {
-            return false;
-        }
-        let name = event_type.to_owned();
-        seen.insert(position, SeenType { name, count: 1 });
-        true
     }
 
     /// Notes the first arrival at a stage, and shares an advance among those who led there.
@@ -423,56 +357,5 @@ impl Record {
             };
         }
         stated
-    }
-
-    fn cools_down(&self, signal: &Signal, at: Timestamp) -> bool {
-        let (Some(cooldown), Some(last)) =
-            (signal.cooldown_nanos, self.last_counted.get(&signal.name))
-        else {
-            return false;
-        };
-        at.nanos().abs_diff(last.nanos()) < cooldown.unsigned_abs()
-    }
-
-    fn counts_of(&mut self, half_life: Option<HalfLife>) -> &mut Vec<SignalCount> {
-        let found = self
-            .counts
-            .binary_search_by_key(&half_life, |group| group.half_life);
-        let position = found.unwrap_or_else(|position| {
-            let counts = Vec::new();
-            self.counts
-                .insert(position, CountGroup { half_life, counts });
-            position
-        });
-        &mut self.counts[position].counts
-    }
-}
-
-/// Changes the count of a signal, which starts from 0.
-fn add_to_signal(counts: &mut Vec<SignalCount>, signal: &str, change: impl FnOnce(f64) -> f64) {
-    match counts.binary_search_by(|count| count.signal.as_str().cmp(signal)) {
-        Ok(position) => counts[position].value = change(counts[position].value),
-        Err(position) => {
-            let count = SignalCount {
-                signal: signal.to_owned(),
-                key: String::new(),
-                value: change(0.0),
-            };
-            counts.insert(position, count);
-        }
-    }
-}
-
-/// Changes the count of a name, which starts from 0.
-fn add(counts: &mut Vec<NamedCount>, name: &str, change: impl FnOnce(f64) -> f64) {
-    match counts.binary_search_by(|count| count.name.as_str().cmp(name)) {
-        Ok(position) => counts[position].value = change(counts[position].value),
-        Err(position) => {
-            let count = NamedCount {
-                name: name.to_owned(),
-                value: change(0.0),
-            };
-            counts.insert(position, count);
-        }
     }
 }

@@ -30,6 +30,15 @@ impl fmt::Display for Tenant {
     }
 }
 
+/// Whom a record is about. People and accounts are ranked apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Subject {
+    /// A person.
+    Person,
+    /// An account of people, such as a company.
+    Account,
+}
+
 /// What the stored ids of accounts begin with.
 const ACCOUNT: char = '\u{1}';
 
@@ -61,6 +70,14 @@ impl ProfileId {
     /// The id of the account, when it is one.
     pub fn account_id(&self) -> Option<&str> {
         self.0.strip_prefix(ACCOUNT)
+    }
+
+    /// Whether it names a person or an account.
+    pub fn subject(&self) -> Subject {
+        match self.account_id() {
+            Some(_) => Subject::Account,
+            None => Subject::Person,
+        }
     }
 
     /// The id as given; that of an account with a control character before it.

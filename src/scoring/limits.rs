@@ -72,6 +72,8 @@ pub const MAX_STAGES: usize = 16;
 pub const MAX_STAGE_CONDITIONS: usize = 6;
 /// Segments of a model: each may hold a rank.
 pub const MAX_SEGMENTS: usize = 64;
+/// Quarantine rules of a model: each holds a rank, and looks at every event.
+pub const MAX_QUARANTINE_RULES: usize = 64;
 /// Topics of a model.
 pub const MAX_TOPICS: usize = 1_000;
 /// Keywords of a topic.

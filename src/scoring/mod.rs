@@ -2,11 +2,12 @@
 //! handed to it; it knows no store, no network and no clock.
 //!
 //! In reading order: an [`Event`] meets the [`Record`] of its profile under a [`Model`] in
-//! `apply`; `standing` says where the record stands; `rank` turns that into keys that no
+//! `apply`, and `counting` adds what it counts; `standing` says where the record stands; `rank` turns that into keys that no
 //! clock changes; `influence` credits authors; `explain` says it all to callers.
 
 mod apply;
 mod attributes;
+mod counting;
 mod event;
 mod explain;
 mod identity;
@@ -24,7 +25,7 @@ pub use apply::{Context, EventOutcome, Judgement, Outcome, StageChange, apply};
 pub use attributes::{AttributeMistake, AttributeValue, Attributes, check as check_attributes};
 pub use event::{Credit, Event};
 pub use explain::{Detail, InfluenceQuestion, explain, influencer, interests, ranked};
-pub use identity::{IdHash, ProfileId, Tenant, is_identifier};
+pub use identity::{IdHash, ProfileId, Subject, Tenant, is_identifier};
 pub use influence::influence_probability;
 pub use model::{Fingerprint, Mistake, Model};
 pub use profile::{

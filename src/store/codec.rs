@@ -725,9 +725,61 @@ mod tests {
 
     #[test]
     fn another_format_is_refused_by_its_number() {
-        assert!(refused(|message| message.format = 2).contains("format is 2"));
+        assert!(refused(|message| message.format = 3).contains("format is 3"));
         assert!(refused(|message| message.format = 0).contains("format is 0"));
         assert!(matches!(decode(b""), Err(StoreError::Corrupt(_))));
+    }
+
+    fn counted(key: &str) -> Record {
+        let count = SignalCount {
+            signal: "visited".to_owned(),
+            key: key.to_owned(),
+            value: 1.5,
+        };
+        Record {
+            counts: vec![CountGroup {
+                half_life: None,
+                counts: vec![count],
+            }],
+            seen_types: vec![SeenType {
+                name: "visit".to_owned(),
+                count: 3,
+            }],
+            ..Record::default()
+        }
+    }
+
+    #[test]
+    fn a_record_of_format_1_is_read_and_how_often_a_type_was_seen_is_unknown() {
+        let mut message = to_proto(&counted(""));
+        message.format = 1;
+        message.seen_counts.clear();
+        let mut expected = counted("");
+        expected.seen_types[0].count = 0;
+        assert_eq!(decode(&message.encode_to_vec()), Ok(expected));
+    }
+
+    #[test]
+    fn the_format_is_the_first_that_can_say_all_of_the_record() {
+        let held = HeldEvent {
+            rule: "too_fast".to_owned(),
+            id: IdHash(1),
+            known_by: Timestamp::EPOCH,
+            time: Timestamp::EPOCH,
+            event_type: "visit".to_owned(),
+            matches: Vec::new(),
+            topics: Vec::new(),
+            author_id: None,
+            account_id: None,
+        };
+        let quarantined = Record {
+            quarantine: vec![held],
+            ..counted("")
+        };
+        for (record, format) in [(counted(""), 1), (counted("a"), 2), (quarantined, 2)] {
+            assert_eq!(to_proto(&record).format, format, "{record:?}");
+            assert_eq!(decode(&encode(&record)), Ok(record));
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 mod counting;
 mod influence;
+mod keys;
 mod models;
 mod properties;
 mod topics;

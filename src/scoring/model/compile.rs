@@ -9,7 +9,8 @@ use std::{
 };
 
 use super::{
-    Evaluator, Expression, Influence, Model, Score, Signal, Slot, Term, Topics,
+    Accounts, Evaluator, Expression, Influence, Model, QuarantineRule, Score, Signal, Slot, Term,
+    Topics,
     condition::{self, Scope},
     file::{self, ModelFile, SignalTable},
     mistake::{Mistake, Mistakes, suggestion},
@@ -18,8 +19,8 @@ use super::{
 use crate::scoring::{
     HalfLife, Slope,
     limits::{
-        MAX_KEYWORDS, MAX_MODEL_BYTES, MAX_RULES, MAX_SCORES, MAX_SEGMENTS, MAX_STAGES, MAX_TOPICS,
-        MAX_TYPE_BYTES,
+        DEFAULT_KEYS, MAX_KEYS, MAX_KEYWORDS, MAX_MODEL_BYTES, MAX_QUARANTINE_RULES, MAX_RULES,
+        MAX_SCORES, MAX_SEGMENTS, MAX_STAGES, MAX_TOPICS, MAX_TYPE_BYTES,
     },
 };
 
@@ -95,6 +96,11 @@ impl Compiler<'_> {
             ("stages", file.stages.len(), MAX_STAGES),
             ("segments", file.segments.len(), MAX_SEGMENTS),
             ("topics", file.topics.len(), MAX_TOPICS),
+            (
+                "quarantine rules",
+                file.quarantine.len(),
+                MAX_QUARANTINE_RULES,
+            ),
             ("keywords in one topic", keywords.unwrap_or(0), MAX_KEYWORDS),
         ];
         for (what, count, most) in counted {
@@ -121,6 +127,10 @@ impl Compiler<'_> {
         self.check_unique("stage", file.stages.iter().map(|stage| &stage.name));
         self.check_unique("segment", file.segments.iter().map(|segment| &segment.name));
         self.check_unique("topic", file.topics.iter().map(|topic| &topic.name));
+        self.check_unique(
+            "quarantine rule",
+            file.quarantine.iter().map(|rule| &rule.name),
+        );
     }
 
     fn check_unique<'a>(&mut self, what: &str, names: impl Iterator<Item = &'a Placed<String>>) {
@@ -212,6 +222,7 @@ impl Compiler<'_> {
         let (signals, signals_by_type) = self.signals(file, &slots, &mut scores);
         let rules = self.rules(file, &mut scores);
         self.check_breadths(file, &scores);
+        let quarantine = self.quarantine(file);
         let segments = self.segments(file, &scores, &mut ranks);
         let (stages, stage_conditions, ladders) = self.ladders(file);
         let topics = self.topics(file)?;
@@ -242,6 +253,7 @@ impl Compiler<'_> {
                 .flat_map(|condition| condition.seen_types().to_vec()),
         );
         named_types.extend(signals.iter().flat_map(Signal::seen_types));
+        named_types.extend(quarantine.iter().flat_map(QuarantineRule::named_types));
         for event_type in &named_types {
             if event_type.len() > MAX_TYPE_BYTES {
                 let message =
@@ -270,6 +282,10 @@ impl Compiler<'_> {
             topics,
             interests_half_life,
             influence,
+            accounts: file.accounts.as_ref().map(|accounts| Accounts {
+                attribute: accounts.attribute.clone(),
+            }),
+            quarantine,
             named_types: named_types.into_iter().collect(),
         })
     }
@@ -341,14 +357,36 @@ impl Compiler<'_> {
             None => None,
         };
         let value = self.value(&table.value, Scope::Event)?;
+        let per = match &table.per {
+            Some(text) => Some(self.expression(text, Scope::Event)?),
+            None => None,
+        };
+        let max_keys = self.max_keys(table);
         Some(Signal {
             name: table.name.value.clone(),
             when,
             value,
+            per,
+            max_keys,
             limit: table.limit,
             cooldown_nanos: table.cooldown_nanos,
             slots,
         })
+    }
+
+    fn max_keys(&mut self, table: &SignalTable) -> usize {
+        let Some(keys) = &table.keys else {
+            return DEFAULT_KEYS;
+        };
+        if table.per.is_none() {
+            let message = "\"keys\" is how many keys of \"per\" are kept; write what to count by, such as per = 'event.tags', or leave \"keys\" out";
+            self.mistakes.add(keys.place.clone(), message);
+        }
+        if keys.value.fract() != 0.0 {
+            let message = format!("\"keys\" must be a whole number from 1 to {MAX_KEYS}");
+            self.mistakes.add(keys.place.clone(), message);
+        }
+        keys.value as usize
     }
 
     fn topics(&mut self, file: &ModelFile) -> Option<Topics> {

@@ -9,6 +9,7 @@ use super::{
     names::{MAX_DEPTH, Names, ORDERED, depth},
     plain::{Fact, Plain},
 };
+use crate::scoring::limits::{MAX_KEY_BYTES, MAX_KEYS};
 
 /// What an expression may read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,12 +117,40 @@ impl Evaluator {
         }
     }
 
+    /// The keys that the expression stands for: a text, a number, or a list of these.
+    pub(crate) fn keys(&self, per: &Expression, facts: &Facts<'_>) -> Result<Vec<String>, Failed> {
+        let mut keys = Vec::new();
+        match self.evaluate(&per.resolved, facts) {
+            Ok(Value::List(values)) => {
+                for value in values.iter().take(MAX_KEYS) {
+                    add_key(value, &mut keys)?;
+                }
+            }
+            Ok(value) => add_key(&value, &mut keys)?,
+            Err(_) => return Err(Failed),
+        }
+        Ok(keys)
+    }
+
     fn evaluate(&self, expression: &IdedExpr, facts: &Facts<'_>) -> Result<Value, ExecutionError> {
         let root: &Context<'_, '_> = &self.root;
         let mut scope = root.new_inner_scope();
         scope.set_variable_resolver(facts);
         Value::resolve(expression, &scope)
     }
+}
+
+/// Adds a key to others, unless it is there already, or empty, or too long to be kept.
+fn add_key(value: &Value, keys: &mut Vec<String>) -> Result<(), Failed> {
+    let key = match value {
+        Value::String(text) => text.to_string(),
+        Value::Float(number) => number.to_string(),
+        _ => return Err(Failed),
+    };
+    if (1..=MAX_KEY_BYTES).contains(&key.len()) && !keys.contains(&key) {
+        keys.push(key);
+    }
+    Ok(())
 }
 
 /// The names of a map in order; a list as it is.

@@ -39,12 +39,8 @@ impl VariableResolver for Facts<'_> {
         match variable {
             "profile.attributes" => owned(attributes_value(self.attributes)),
             "event.attributes" => owned(attributes_value(&self.event?.attributes)),
-            "event.topics" => owned(Value::List(Arc::new(
-                self.topics
-                    .iter()
-                    .map(|topic| topic.as_str().into())
-                    .collect(),
-            ))),
+            "event.topics" => owned(texts_value(self.topics)),
+            "event.tags" => owned(texts_value(&self.event?.tags)),
             _ => match self.fact(variable)? {
                 Fact::Null => owned(Value::Null),
                 Fact::Bool(value) => Some(CowVal::owned(CelBool::from(value))),
@@ -61,7 +57,7 @@ impl<'a> Facts<'a> {
     pub(super) fn is_plain(variable: &str) -> bool {
         !matches!(
             variable,
-            "profile.attributes" | "event.attributes" | "event.topics"
+            "profile.attributes" | "event.attributes" | "event.topics" | "event.tags"
         )
     }
 
@@ -129,6 +125,7 @@ impl<'a> Facts<'a> {
             "event.author_id" => event.author_id.is_some(),
             "event.sentiment" => event.sentiment.is_some(),
             "event.topics" => !self.topics.is_empty(),
+            "event.tags" => !event.tags.is_empty(),
             "event.attributes" => !event.attributes.is_empty(),
             _ => true,
         }
@@ -137,6 +134,12 @@ impl<'a> Facts<'a> {
 
 fn owned<'b>(value: Value) -> Option<CowVal<'b, 'b>> {
     value.try_into().ok().map(CowVal::Owned)
+}
+
+fn texts_value(texts: &[String]) -> Value {
+    Value::List(Arc::new(
+        texts.iter().map(|text| text.as_str().into()).collect(),
+    ))
 }
 
 fn attribute_value(value: &AttributeValue) -> Value {

@@ -8,13 +8,14 @@ use toml::{
 
 use super::{
     Calibration, Fingerprint, calibration,
+    effects::{AccountsTable, QuarantineTable, read_accounts, read_quarantine, read_subject},
     mistake::Mistakes,
     table::{Placed, Points, Table},
 };
 use crate::scoring::{
-    HalfLife,
+    HalfLife, Subject,
     limits::{
-        MAX_BREADTH, MAX_COOLDOWN, MAX_NAME_BYTES, MAX_POINTS, MAX_TAG_BYTES, MAX_VALUE,
+        MAX_BREADTH, MAX_COOLDOWN, MAX_KEYS, MAX_NAME_BYTES, MAX_POINTS, MAX_TAG_BYTES, MAX_VALUE,
         NOISE_FLOOR,
     },
 };
@@ -31,6 +32,8 @@ pub(super) struct ModelFile {
     pub topics: Vec<TopicTable>,
     pub interests_half_life: Option<HalfLife>,
     pub influence: Option<InfluenceTable>,
+    pub accounts: Option<AccountsTable>,
+    pub quarantine: Vec<QuarantineTable>,
 }
 
 #[derive(Debug)]
@@ -49,6 +52,8 @@ pub(super) struct SignalTable {
     pub on: Vec<String>,
     pub when: Option<Placed<String>>,
     pub value: NumberOrExpression,
+    pub per: Option<Placed<String>>,
+    pub keys: Option<Placed<f64>>,
     pub limit: Option<f64>,
     pub cooldown_nanos: Option<i64>,
     pub points: Points,
@@ -85,6 +90,7 @@ pub(super) struct StageTable {
 #[derive(Debug)]
 pub(super) struct SegmentTable {
     pub name: Placed<String>,
+    pub of: Placed<Subject>,
     pub when: Option<Placed<String>>,
     pub min_confidence: Option<Placed<f64>>,
     pub rank_by: Vec<Placed<String>>,
@@ -133,6 +139,8 @@ pub(super) fn read(source: &str, mistakes: &mut Mistakes<'_>) -> Option<ModelFil
         .table("interests", |table| table.half_life("half_life"))
         .flatten();
     file.influence = root.table("influence", read_influence).flatten();
+    file.accounts = root.table("accounts", read_accounts);
+    file.quarantine = root.tables("quarantine", read_quarantine);
     root.finish();
     Some(file)
 }
@@ -181,6 +189,8 @@ fn read_signal(table: &mut Table<'_, '_, '_>) -> Option<SignalTable> {
     );
     let value = value(table);
     let when = table.condition("when");
+    let per = table.condition("per");
+    let keys = table.number("keys", 1.0, MAX_KEYS as f64);
     let limit = table.number("limit", f64::MIN_POSITIVE, MAX_POINTS);
     let cooldown = table.duration("cooldown", 1, MAX_COOLDOWN.as_nanos() as i64);
     let points = table.points("points");
@@ -195,6 +205,8 @@ fn read_signal(table: &mut Table<'_, '_, '_>) -> Option<SignalTable> {
         on: on.into_iter().map(|on| on.value).collect(),
         when,
         value: value?,
+        per,
+        keys,
         limit: limit.map(|limit| limit.value),
         cooldown_nanos: cooldown.map(|cooldown| cooldown.value),
         points,
@@ -263,6 +275,7 @@ fn read_stage(table: &mut Table<'_, '_, '_>) -> Option<StageTable> {
 
 fn read_segment(table: &mut Table<'_, '_, '_>) -> Option<SegmentTable> {
     let name = table.required_name();
+    let of = read_subject(table);
     let when = table.condition("when");
     let min_confidence = table.number("min_confidence", f64::MIN_POSITIVE, 1.0);
     let rank_by = table.strings(
@@ -274,6 +287,7 @@ fn read_segment(table: &mut Table<'_, '_, '_>) -> Option<SegmentTable> {
     let calibration = table.table("calibration", calibration::read).flatten();
     Some(SegmentTable {
         name: name?,
+        of: of?,
         when,
         min_confidence,
         rank_by,

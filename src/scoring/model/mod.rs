@@ -4,6 +4,7 @@
 mod calibration;
 mod compile;
 mod condition;
+mod effects;
 mod facts;
 mod file;
 mod fingerprint;
@@ -24,11 +25,12 @@ pub use mistake::Mistake;
 
 pub(crate) use calibration::Calibration;
 pub(crate) use condition::{Evaluator, Expression, Failed};
+pub(crate) use effects::{Accounts, QuarantineRule};
 pub(crate) use facts::Facts;
 pub(crate) use signal::{Signal, Value};
 pub(crate) use topics::Topics;
 
-use super::{HalfLife, RankName, Slope};
+use super::{HalfLife, RankName, Slope, Subject};
 
 /// A checked model, ready to judge records.
 #[derive(Debug)]
@@ -62,6 +64,9 @@ pub struct Model {
     pub(crate) topics: Topics,
     pub(crate) interests_half_life: HalfLife,
     pub(crate) influence: Option<Influence>,
+    /// `None` when events count for people only.
+    pub(crate) accounts: Option<Accounts>,
+    pub(crate) quarantine: Vec<QuarantineRule>,
     /// Every event type that the model names, ascending.
     pub(crate) named_types: Vec<String>,
 }
@@ -79,8 +84,10 @@ pub(crate) struct Score {
     pub breadth: Option<Breadth>,
     pub calibration: Option<Calibration>,
     pub slope: Slope,
-    /// Position in `ranks` of the rank of all profiles by this score.
+    /// Position in `ranks` of the rank of all people by this score.
     pub rank: usize,
+    /// And of all accounts, when the model has them.
+    pub account_rank: Option<usize>,
 }
 
 /// How many different signals and rules a score asks for.
@@ -155,10 +162,11 @@ pub(crate) struct Ladder {
     pub steps: Vec<(usize, f64)>,
 }
 
-/// An order of profiles by a score or a product of scores.
+/// An order of people, or of accounts, by a score or a product of scores.
 #[derive(Debug)]
 pub(crate) struct Rank {
     pub name: RankName,
+    pub of: Subject,
     /// Positions in `conditions` of what a profile must meet, ascending.
     pub conditions: Vec<usize>,
     /// Positions of the scores that are multiplied.
@@ -208,8 +216,10 @@ impl Model {
     pub fn rank_names(&self) -> Vec<RankName> {
         let ranks = self.ranks.iter().map(|rank| rank.name.clone());
         let ladders = self.ladders.iter().map(|ladder| ladder.rank.clone());
+        let quarantine = self.quarantine.iter().map(|rule| rule.rank.clone());
         ranks
             .chain(ladders)
+            .chain(quarantine)
             .chain(super::influence::rank_names(self))
             .collect()
     }

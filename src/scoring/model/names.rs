@@ -14,12 +14,13 @@ use super::{
     mistake::suggestion,
 };
 
-const EVENT_FIELDS: [&str; 8] = [
+const EVENT_FIELDS: [&str; 9] = [
     "type",
     "channel",
     "attributes",
     "text",
     "topics",
+    "tags",
     "sentiment",
     "author_id",
     "content_id",

@@ -10,7 +10,7 @@ use super::{
     table::Placed,
 };
 use crate::scoring::{
-    RankName, Slope,
+    RankName, Slope, Subject,
     limits::{MAX_STAGE_CONDITIONS, NOISE_FLOOR},
 };
 
@@ -39,15 +39,25 @@ impl Compiler<'_> {
             }
             factors.sort_unstable();
             self.check_segment_bounds(table);
-            let known = ranks
-                .iter()
-                .position(|rank| rank.conditions == conditions && rank.scores == factors);
+            let of = table.of.value;
+            if of == Subject::Account && file.accounts.is_none() {
+                let message = "the model has no accounts; add a table [accounts]";
+                self.mistakes.add(table.of.place.clone(), message);
+            }
+            let known = ranks.iter().position(|rank| {
+                rank.of == of && rank.conditions == conditions && rank.scores == factors
+            });
             let rank = known.unwrap_or_else(|| {
                 let half_lives = factors
                     .iter()
                     .filter_map(|factor| scores[*factor].half_life);
+                let whose = match of {
+                    Subject::Person => "",
+                    Subject::Account => "account:",
+                };
                 ranks.push(Rank {
-                    name: RankName::new(format!("segment:{}", table.name.value)),
+                    name: RankName::new(format!("{whose}segment:{}", table.name.value)),
+                    of,
                     conditions,
                     slope: Slope(half_lives.collect()),
                     scores: factors,

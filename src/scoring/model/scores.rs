@@ -2,7 +2,7 @@
 //! must be.
 
 use super::{Breadth, Rank, Score, compile::Compiler, file::ModelFile};
-use crate::scoring::{RankName, Slope, limits::DEFAULT_BREADTH_SHARE};
+use crate::scoring::{RankName, Slope, Subject, limits::DEFAULT_BREADTH_SHARE};
 
 impl Compiler<'_> {
     pub(super) fn scores(&mut self, file: &ModelFile, ranks: &mut Vec<Rank>) -> Vec<Score> {
@@ -22,6 +22,7 @@ impl Compiler<'_> {
             let slope = Slope(table.half_life.into_iter().collect());
             ranks.push(Rank {
                 name: RankName::new(format!("score:{}", table.name.value)),
+                of: Subject::Person,
                 conditions: Vec::new(),
                 scores: vec![position],
                 slope: slope.clone(),
@@ -40,7 +41,20 @@ impl Compiler<'_> {
                 calibration: table.calibration.clone(),
                 slope,
                 rank: position,
+                account_rank: None,
             });
+        }
+        if file.accounts.is_some() {
+            for (position, score) in scores.iter_mut().enumerate() {
+                score.account_rank = Some(ranks.len());
+                ranks.push(Rank {
+                    name: RankName::new(format!("account:score:{}", score.name)),
+                    of: Subject::Account,
+                    conditions: Vec::new(),
+                    scores: vec![position],
+                    slope: score.slope.clone(),
+                });
+            }
         }
         scores
     }

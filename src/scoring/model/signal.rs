@@ -9,8 +9,13 @@ pub(crate) struct Signal {
     pub name: String,
     pub when: Option<Expression>,
     pub value: Value,
+    /// What it is counted by, one count for each key.
+    pub per: Option<Expression>,
+    /// How many keys a record keeps.
+    pub max_keys: usize,
     pub limit: Option<f64>,
     pub cooldown_nanos: Option<i64>,
+    /// Positions in `Model::slots` of the counts that a match adds to.
     pub slots: Vec<usize>,
 }
 
@@ -22,20 +27,24 @@ pub(crate) enum Value {
 }
 
 impl Signal {
-    pub(crate) fn reads_history(&self) -> bool {
+    fn expressions(&self) -> impl Iterator<Item = &Expression> {
         let value = match &self.value {
-            Value::Expression(expression) => expression.reads_history(),
-            Value::Number(_) => false,
+            Value::Expression(expression) => Some(expression),
+            Value::Number(_) => None,
         };
-        value || self.when.as_ref().is_some_and(|when| when.reads_history())
+        self.when.iter().chain(value).chain(&self.per)
     }
 
-    /// What a match adds; `None` when the event does not match.
-    pub(crate) fn match_value(
+    pub(crate) fn reads_history(&self) -> bool {
+        self.expressions().any(Expression::reads_history)
+    }
+
+    /// What a match adds, and under which keys; `None` when the event does not match.
+    pub(crate) fn match_event(
         &self,
         model: &Model,
         facts: &Facts<'_>,
-    ) -> Result<Option<f64>, Failed> {
+    ) -> Result<Option<(f64, Vec<String>)>, Failed> {
         if let Some(when) = &self.when
             && !model.evaluator.holds(when, facts)?
         {
@@ -45,17 +54,17 @@ impl Signal {
             Value::Number(number) => *number,
             Value::Expression(expression) => model.evaluator.number(expression, facts)?,
         };
-        Ok((value > 0.0).then(|| value.min(MAX_VALUE)))
+        let keys = match &self.per {
+            Some(per) => model.evaluator.keys(per, facts)?,
+            None => Vec::new(),
+        };
+        let counts = value > 0.0 && (self.per.is_none() || !keys.is_empty());
+        Ok(counts.then(|| (value.min(MAX_VALUE), keys)))
     }
 
     /// The event types that it asks `seen` for.
     pub(super) fn seen_types(&self) -> Vec<String> {
-        let value = match &self.value {
-            Value::Expression(expression) => Some(expression),
-            Value::Number(_) => None,
-        };
-        let expressions = self.when.iter().chain(value);
-        expressions
+        self.expressions()
             .flat_map(|expression| expression.seen_types().to_vec())
             .collect()
     }

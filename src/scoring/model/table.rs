@@ -237,6 +237,26 @@ impl<'table, 'mistakes, 'source> Table<'table, 'mistakes, 'source> {
         })
     }
 
+    /// One of a few words.
+    pub(super) fn choice<T: Copy>(
+        &mut self,
+        key: &'static str,
+        words: &[(&str, T)],
+    ) -> Option<Placed<T>> {
+        let value = self.get(key)?;
+        let named = value.get_ref().as_str();
+        let chosen = words.iter().find(|(word, _)| Some(*word) == named);
+        if chosen.is_none() {
+            let words: Vec<String> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
+            let message = format!("{key:?} must be {}", words.join(" or "));
+            self.mistakes.add(value.span(), message);
+        }
+        Some(Placed {
+            value: chosen?.1,
+            place: value.span(),
+        })
+    }
+
     pub(super) fn condition(&mut self, key: &'static str) -> Option<Placed<String>> {
         let value = self.get(key)?;
         self.condition_text(value)

@@ -1,0 +1,199 @@
+//! How matches of signals are added to the counts of a record. The record's reference instant
+//! has been moved to where it is to stand before anything is added.
+
+use super::{
+    CountGroup, HalfLife, Model, NamedCount, Record, SeenType, SignalCount, Timestamp,
+    limits::MAX_SEEN_TYPES,
+    model::{Signal, Slot},
+    standing::remaining,
+};
+
+/// An event that is a behaviour that counts.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Match {
+    /// The position of the signal in the model.
+    pub signal: usize,
+    /// What it adds to each count.
+    pub value: f64,
+    /// What it counts under, each once; none when the signal is not kept by key.
+    pub keys: Vec<String>,
+}
+
+/// What a match has changed in a record.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct CountChange<'m> {
+    /// How the count fades.
+    pub half_life: Option<HalfLife>,
+    /// The signal.
+    pub signal: &'m str,
+    /// The key that was counted; empty when the signal is not kept by key.
+    pub key: String,
+    /// What was added at the record's reference instant, limits kept.
+    pub change: f64,
+}
+
+impl Record {
+    /// Moves the reference instant of all counts forward.
+    pub(super) fn advance_to(&mut self, model: &Model, now: Timestamp) {
+        let last = self.last_event_time;
+        if now == last {
+            return;
+        }
+        for group in &mut self.counts {
+            let factor = remaining(group.half_life, last, now);
+            for count in &mut group.counts {
+                count.value *= factor;
+            }
+        }
+        let factor = model.interests_half_life.remaining(last, now);
+        for interest in &mut self.interests {
+            interest.value *= factor;
+        }
+        self.last_event_time = now;
+    }
+
+    /// Adds a match of an instant to the counts of its signal, and what that changed to `changes`.
+    pub(super) fn count<'m>(
+        &mut self,
+        model: &'m Model,
+        matched: &Match,
+        at: Timestamp,
+        changes: &mut Vec<CountChange<'m>>,
+    ) {
+        let now = self.last_event_time;
+        let signal = &model.signals[matched.signal];
+        for slot in &signal.slots {
+            let slot = &model.slots[*slot];
+            let added = matched.value * remaining(slot.half_life, at, now);
+            let counts = self.counts_of(slot.half_life);
+            let mut add = |key: &str| {
+                let count = count_of(counts, &slot.signal, key);
+                let before = *count;
+                *count = match signal.limit {
+                    // What an earlier model let grow beyond the limit stays.
+                    Some(limit) => (before + added).min(limit).max(before),
+                    None => before + added,
+                };
+                changes.push(CountChange {
+                    half_life: slot.half_life,
+                    signal: &slot.signal,
+                    key: key.to_owned(),
+                    change: *count - before,
+                });
+            };
+            if signal.per.is_none() {
+                add("");
+                continue;
+            }
+            matched.keys.iter().for_each(|key| add(key));
+            keep_greatest(counts, slot, signal.max_keys);
+        }
+        if signal.cooldown_nanos.is_some() {
+            let last = self.last_counted.entry(signal.name.clone()).or_default();
+            *last = at.max(*last);
+        }
+    }
+
+    /// Adds 1 to a topic, as of an instant.
+    pub(super) fn count_interest(&mut self, model: &Model, topic: &str, at: Timestamp) {
+        let added = model
+            .interests_half_life
+            .remaining(at, self.last_event_time);
+        let interests = &mut self.interests;
+        match interests.binary_search_by(|interest| interest.name.as_str().cmp(topic)) {
+            Ok(position) => interests[position].value += added,
+            Err(position) => {
+                let name = topic.to_owned();
+                interests.insert(position, NamedCount { name, value: added });
+            }
+        }
+    }
+
+    /// Remembers that an event of this type has counted. Returns whether that is news.
+    pub(super) fn see(&mut self, model: &Model, event_type: &str) -> bool {
+        let seen = &mut self.seen_types;
+        let position = match seen.binary_search_by(|seen| seen.name.as_str().cmp(event_type)) {
+            Ok(position) => {
+                let known = &mut seen[position];
+                known.count = known.count.saturating_add(u32::from(known.count > 0));
+                return false;
+            }
+            Err(position) => position,
+        };
+        let named = |name: &str| {
+            let names = &model.named_types;
+            names
+                .binary_search_by(|known| known.as_str().cmp(name))
+                .is_ok()
+        };
+        let others = || seen.iter().filter(|seen| !named(&seen.name)).count();
+        if !named(event_type) && others() >= MAX_SEEN_TYPES {
+            return false;
+        }
+        let name = event_type.to_owned();
+        seen.insert(position, SeenType { name, count: 1 });
+        true
+    }
+
+    /// Whether a match of this instant is too near to the latest that counted.
+    pub(super) fn cools_down(&self, signal: &Signal, at: Timestamp) -> bool {
+        let (Some(cooldown), Some(last)) =
+            (signal.cooldown_nanos, self.last_counted.get(&signal.name))
+        else {
+            return false;
+        };
+        at.nanos().abs_diff(last.nanos()) < cooldown.unsigned_abs()
+    }
+
+    fn counts_of(&mut self, half_life: Option<HalfLife>) -> &mut Vec<SignalCount> {
+        let found = self
+            .counts
+            .binary_search_by_key(&half_life, |group| group.half_life);
+        let position = found.unwrap_or_else(|position| {
+            let counts = Vec::new();
+            self.counts
+                .insert(position, CountGroup { half_life, counts });
+            position
+        });
+        &mut self.counts[position].counts
+    }
+}
+
+/// The count of a signal and a key, which starts from 0.
+fn count_of<'c>(counts: &'c mut Vec<SignalCount>, signal: &str, key: &str) -> &'c mut f64 {
+    let wanted = (signal, key);
+    let found =
+        counts.binary_search_by(|count| (count.signal.as_str(), count.key.as_str()).cmp(&wanted));
+    let position = found.unwrap_or_else(|position| {
+        let count = SignalCount {
+            signal: signal.to_owned(),
+            key: key.to_owned(),
+            value: 0.0,
+        };
+        counts.insert(position, count);
+        position
+    });
+    &mut counts[position].value
+}
+
+/// Drops the smallest keys beyond `most`, the greatest text first of equals. What they counted
+/// goes to the rest, so that the count of the signal stays what it is.
+fn keep_greatest(counts: &mut Vec<SignalCount>, slot: &Slot, most: usize) {
+    let from = counts.partition_point(|count| count.signal < slot.signal);
+    loop {
+        let own = counts[from..]
+            .iter()
+            .take_while(|count| count.signal == slot.signal);
+        let keys = own.enumerate().filter(|(_, count)| !count.key.is_empty());
+        let excess = keys.clone().count().saturating_sub(most);
+        let smallest = keys.min_by(|(_, a), (_, b)| {
+            let by_value = a.value.total_cmp(&b.value);
+            by_value.then_with(|| b.key.cmp(&a.key))
+        });
+        let Some((offset, _)) = smallest.filter(|_| excess > 0) else {
+            return;
+        };
+        let dropped = counts.remove(from + offset);
+        *count_of(counts, &slot.signal, "") += dropped.value;
+    }
+}

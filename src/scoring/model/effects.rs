@@ -1,0 +1,130 @@
+//! Accounts and quarantine: the tables of the file, and what the model makes of them.
+
+use super::{
+    Expression, Model,
+    compile::Compiler,
+    condition::Scope,
+    file::ModelFile,
+    table::{Placed, Table},
+};
+use crate::scoring::{
+    AttributeValue, Event, ProfileId, RankName, Record, Subject, limits::MAX_NAME_BYTES,
+};
+
+#[derive(Debug)]
+pub(super) struct AccountsTable {
+    pub attribute: Option<String>,
+}
+
+#[derive(Debug)]
+pub(super) struct QuarantineTable {
+    pub name: Placed<String>,
+    pub on: Vec<String>,
+    pub when: Placed<String>,
+}
+
+/// Events count for the accounts of people as well.
+#[derive(Debug)]
+pub(crate) struct Accounts {
+    /// The attribute of a profile that names its account, for events that do not.
+    pub attribute: Option<String>,
+}
+
+/// A rule that keeps events apart.
+#[derive(Debug)]
+pub(crate) struct QuarantineRule {
+    pub name: String,
+    /// The event types that it looks at; empty for all.
+    pub on: Vec<String>,
+    pub when: Expression,
+    pub rank: RankName,
+}
+
+impl Compiler<'_> {
+    pub(super) fn quarantine(&mut self, file: &ModelFile) -> Vec<QuarantineRule> {
+        let mut rules = Vec::new();
+        for table in &file.quarantine {
+            if let Some(when) = self.expression(&table.when, Scope::Event) {
+                rules.push(QuarantineRule {
+                    name: table.name.value.clone(),
+                    on: table.on.clone(),
+                    when,
+                    rank: RankName::new(format!("quarantine:{}", table.name.value)),
+                });
+            }
+        }
+        rules
+    }
+}
+
+impl QuarantineRule {
+    /// The event types that it names.
+    pub(super) fn named_types(&self) -> Vec<String> {
+        let seen = self.when.seen_types().iter();
+        self.on.iter().chain(seen).cloned().collect()
+    }
+
+    pub(crate) fn looks_at(&self, event_type: &str) -> bool {
+        self.on.is_empty() || self.on.iter().any(|on| on == event_type)
+    }
+}
+
+impl Model {
+    /// The account that an event of a profile counts for; `None` when the model has no
+    /// accounts.
+    pub(crate) fn account_of(&self, event: &Event, record: &Record) -> Option<ProfileId> {
+        let accounts = self.accounts.as_ref()?;
+        let stated = || match record.attributes.get(accounts.attribute.as_ref()?)? {
+            AttributeValue::String(id) => ProfileId::of_account(id),
+            _ => None,
+        };
+        event.account_id.clone().or_else(stated)
+    }
+
+    /// The names of the quarantine rules, in the order of the file.
+    pub fn quarantine_names(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.quarantine.iter().map(|rule| rule.name.as_str())
+    }
+}
+
+pub(super) fn read_accounts(table: &mut Table<'_, '_, '_>) -> AccountsTable {
+    let attribute = table.text("attribute", MAX_NAME_BYTES);
+    AccountsTable {
+        attribute: attribute.map(|attribute| attribute.value),
+    }
+}
+
+pub(super) fn read_quarantine(table: &mut Table<'_, '_, '_>) -> Option<QuarantineTable> {
+    let name = table.required_name();
+    let on = if table.has("on") {
+        table.strings("on", "the event type that this rule looks at")
+    } else {
+        Vec::new()
+    };
+    let when = table.condition("when");
+    if !table.has("when") {
+        table.missing(
+            "when",
+            "which events are kept apart, such as when = 'event.attributes.agent.contains(\"bot\")'",
+        );
+    }
+    Some(QuarantineTable {
+        name: name?,
+        on: on.into_iter().map(|on| on.value).collect(),
+        when: when?,
+    })
+}
+
+/// Whom a segment is of: people unless it says otherwise.
+pub(super) fn read_subject(table: &mut Table<'_, '_, '_>) -> Option<Placed<Subject>> {
+    if !table.has("of") {
+        return Some(Placed {
+            value: Subject::Person,
+            place: 0..0,
+        });
+    }
+    table.choice(
+        "of",
+        &[("people", Subject::Person), ("accounts", Subject::Account)],
+    )
+}
