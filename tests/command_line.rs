@@ -271,6 +271,18 @@ fn answers_for_people_are_tables_that_explain() {
     for part in ["user-12", "engagement", "stage"] {
         assert!(get.contains(part), "{part} in {get}");
     }
+    for part in ["because", "next stage", "term", "attribute rule"] {
+        assert!(get.contains(part), "{part} in {get}");
+    }
+    let all = server.json(&["rank", "contact_next", "--limit", "1000", "--as-of", AFTER]);
+    let tenth = server.json(&["rank", "contact_next", "--top", "10%", "--as-of", AFTER]);
+    let members = |answer: &Value| field(answer, "/profiles").as_array().unwrap().clone();
+    assert!(members(&all).len() > 20);
+    let expected = members(&all).len().div_ceil(10);
+    assert_eq!(members(&tenth), members(&all)[..expected]);
+    assert_eq!(field(&tenth, "/totalSize"), field(&all, "/totalSize"));
+    let topics = text(&server.ask(&["topics", "contact_next", "--members", "5", "--as-of", AFTER]));
+    assert!(topics.contains("over the 5 highest of"), "{topics}");
     let funnel = text(&server.ask(&["funnel", "--as-of", AFTER]));
     assert!(
         funnel.contains("awareness") && funnel.contains('%'),

@@ -1,9 +1,10 @@
-//! `bellwether get`: one profile, and where its points come from.
+//! `bellwether get`: one profile, and why it stands where it stands.
 
 use pbjson_types::Timestamp;
 
 use super::{
     connection::Asking,
+    explanation,
     failure::{Failure, printable},
     instant,
     output::{self, Column, points, signed_count, table},
@@ -15,7 +16,8 @@ use crate::proto::v1::{GetProfileRequest, Profile, ProfileView, Score};
 pub struct Get {
     /// Whose profile.
     profile_id: String,
-    /// Explain each score: the signals that add up to it, and its percentile.
+    /// Explain each score, by the signals that add up to it and its percentile, and the stage,
+    /// by what it asks for and what is missing to the next.
     #[arg(long)]
     full: bool,
     /// The instant to compute for (RFC 3339); now unless given.
@@ -60,10 +62,26 @@ fn describe(profile: &Profile, full: bool) -> String {
     let mut facts = vec![
         ("profile", printable(&profile.profile_id)),
         ("stage", or_none(&profile.stage)),
+    ];
+    if let Some(explanation) = &profile.stage_explanation {
+        if let Some(current) = &explanation.current {
+            facts.push(("because", explanation::of_stage(current)));
+        }
+        let next = explanation.next.as_ref().map_or_else(
+            || "-".to_owned(),
+            |next| format!("{}: {}", next.stage, explanation::of_stage(next)),
+        );
+        facts.push(("next stage", next));
+    }
+    if let Some(confidence) = profile.identity_confidence {
+        let sure = format!("{:.1}% sure who this is", confidence * 100.0);
+        facts.push(("identity", sure));
+    }
+    facts.extend([
         ("segments", or_none(&profile.segments.join(", "))),
         ("topics", or_none(&topics(profile))),
         ("events", signed_count(profile.event_count)),
-    ];
+    ]);
     if profile.event_count > 0 {
         facts.push((
             "first seen",
@@ -85,62 +103,33 @@ fn describe(profile: &Profile, full: bool) -> String {
     text.push('\n');
     if full {
         for score in &profile.scores {
-            text += &explain(score);
+            text += &explanation::of_score(score);
         }
     } else {
-        text += &table(
-            &[Column::words("score"), Column::numbers("points")],
-            profile
-                .scores
-                .iter()
-                .map(|score| [score.name.clone(), points(score.points)]),
-        );
+        text += &scores(profile);
     }
     text
 }
 
-/// A score and the terms that add up to it.
-fn explain(score: &Score) -> String {
-    let place = score.percentile.map_or_else(String::new, |percentile| {
-        format!(", at least as many as {percentile:.1}% of those who have any")
+/// The scores by name, with what is likely at them when the model says so.
+fn scores(profile: &Profile) -> String {
+    let mut columns = vec![Column::words("score"), Column::numbers("points")];
+    let is_calibrated = |score: &Score| score.probability.is_some();
+    if !profile.scores.iter().any(is_calibrated) {
+        let rows = profile.scores.iter();
+        return table(
+            &columns,
+            rows.map(|score| [score.name.clone(), points(score.points)]),
+        );
+    }
+    columns.push(Column::words("probability"));
+    let rows = profile.scores.iter().map(|score| {
+        let chance = score.probability.map_or_else(String::new, |chance| {
+            explanation::probability(chance, &score.outcome)
+        });
+        [score.name.clone(), points(score.points), chance]
     });
-    let mut text = format!("{}: {} points{place}\n", score.name, points(score.points));
-    let mut rows = Vec::new();
-    if score.base != 0.0 {
-        rows.push([
-            "base".to_owned(),
-            String::new(),
-            String::new(),
-            points(score.base),
-        ]);
-    }
-    for term in &score.contributions {
-        rows.push([
-            term.signal.clone(),
-            format!("{:.2}", term.count),
-            points(term.weight),
-            points(term.points),
-        ]);
-    }
-    if !rows.is_empty() {
-        let columns = [
-            Column::words("signal"),
-            Column::numbers("count"),
-            Column::numbers("weight"),
-            Column::numbers("points"),
-        ];
-        text += &table(&columns, rows);
-    }
-    let sum: f64 = score.base
-        + score
-            .contributions
-            .iter()
-            .map(|term| term.points)
-            .sum::<f64>();
-    if sum < 0.0 {
-        text += &format!("the sum is {}, and points end at 0\n", points(sum));
-    }
-    text + "\n"
+    table(&columns, rows)
 }
 
 fn topics(profile: &Profile) -> String {
@@ -179,7 +168,7 @@ fn or_none(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::v1::{Contribution, TopicInterest};
+    use crate::proto::v1::{Contribution, StageExplanation, StageRequirement, TopicInterest};
 
     fn profile() -> Profile {
         Profile {
@@ -233,11 +222,35 @@ mod tests {
     }
 
     #[test]
-    fn a_sum_below_zero_is_said() {
-        let mut score = profile().scores.remove(0);
-        score.contributions[0].points = -3.0;
-        score.points = 0.0;
-        assert!(explain(&score).contains("points end at 0"));
+    fn the_stage_is_explained_and_the_identity_said_when_the_answer_has_them() {
+        let mut profile = profile();
+        assert!(!describe(&profile, true).contains("because"));
+        profile.identity_confidence = Some(0.86);
+        profile.stage_explanation = Some(StageExplanation {
+            current: Some(StageRequirement::default()),
+            next: Some(StageRequirement {
+                stage: "customer".to_owned(),
+                when: "seen(\"purchase\")".to_owned(),
+                ..StageRequirement::default()
+            }),
+        });
+        let text = describe(&profile, true);
+        for part in [
+            "because     asks for nothing",
+            "next stage  customer: seen(\"purchase\") does not hold",
+            "identity    86.0% sure who this is",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+
+    #[test]
+    fn the_basic_view_says_what_is_likely_when_the_model_does() {
+        let mut profile = profile();
+        assert!(!describe(&profile, false).contains("probability"));
+        profile.scores[0].probability = Some(0.25);
+        profile.scores[0].outcome = "buys".to_owned();
+        assert!(describe(&profile, false).contains("25.0% likely: buys"));
     }
 
     #[test]

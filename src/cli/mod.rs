@@ -6,6 +6,7 @@ mod configured;
 pub mod connection;
 mod demo;
 mod demo_server;
+mod explanation;
 mod export;
 pub mod failure;
 mod funnel;
@@ -18,6 +19,7 @@ mod pages;
 mod rank;
 pub mod replay;
 mod serve;
+mod topics;
 mod transfer;
 
 use std::process::ExitCode;
@@ -51,6 +53,7 @@ enum Command {
     Check(check::Check),
     Get(get::Get),
     Rank(rank::Rank),
+    Topics(topics::Topics),
     Funnel(funnel::Funnel),
     Influencers(influencers::Influencers),
     Export(export::Export),
@@ -68,6 +71,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Check(command) => command.run().map(|()| ExitCode::SUCCESS),
         Command::Get(command) => command.run().await.map(|()| ExitCode::SUCCESS),
         Command::Rank(command) => command.run().await.map(|()| ExitCode::SUCCESS),
+        Command::Topics(command) => command.run().await.map(|()| ExitCode::SUCCESS),
         Command::Funnel(command) => command.run().await.map(|()| ExitCode::SUCCESS),
         Command::Influencers(command) => command.run().await.map(|()| ExitCode::SUCCESS),
         Command::Export(command) => command.run().await.map(|()| ExitCode::SUCCESS),

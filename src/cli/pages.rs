@@ -27,8 +27,7 @@ pub(super) async fn collect<P: Page>(
 ) -> Result<P, Failure> {
     let size = |wanted: usize| wanted.clamp(1, MAX_PAGE_SIZE) as i32;
     let mut all = ask(size(limit), String::new()).await?;
-    // A filtered page may be empty while more follow, so only the token says the end. The
-    // size is part of what a token stands for and stays the same.
+    // A filtered page may be empty while more follow, so only the token says the end.
     while all.len() < limit && !all.next_page_token().is_empty() {
         let token = all.next_page_token().to_owned();
         all.append(ask(size(limit), token).await?);

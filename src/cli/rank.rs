@@ -4,6 +4,7 @@ use pbjson_types::Timestamp;
 
 use super::{
     connection::Asking,
+    explanation,
     failure::{Failure, printable},
     get::view,
     instant,
@@ -17,9 +18,12 @@ use crate::proto::v1::{Profile, RankSegmentRequest, RankSegmentResponse};
 pub struct Rank {
     /// The name of the segment.
     segment: String,
-    /// How many members at most.
-    #[arg(long, default_value_t = 20, value_name = "MEMBERS")]
-    limit: usize,
+    /// How many members at most; 20 unless given, and all of a share.
+    #[arg(long, value_name = "MEMBERS")]
+    limit: Option<usize>,
+    /// Only the highest share of the segment, such as 10%, rounded up to whole members.
+    #[arg(long, value_parser = percentage, value_name = "SHARE")]
+    top: Option<f64>,
     /// Only members at this stage; may be given several times.
     #[arg(long = "stage", value_name = "STAGE")]
     stages: Vec<String>,
@@ -41,10 +45,12 @@ impl Rank {
             stages: self.stages.clone(),
             view: view(self.full).into(),
             as_of: self.as_of,
+            fraction: self.top.unwrap_or(0.0),
             ..RankSegmentRequest::default()
         };
+        let all = if self.top.is_some() { usize::MAX } else { 20 };
         let asking = &self.asking;
-        let response = pages::collect(self.limit, async |page_size, page_token| {
+        let response = pages::collect(self.limit.unwrap_or(all), async |page_size, page_token| {
             let request = asking.request(RankSegmentRequest {
                 page_size,
                 page_token,
@@ -60,6 +66,16 @@ impl Rank {
         } else {
             describe(&self.segment, &response, self.full)
         })
+    }
+}
+
+/// `10%` as a fraction.
+fn percentage(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix('%');
+    let percent: Option<f64> = number.and_then(|number| number.trim().parse().ok());
+    match percent {
+        Some(percent) if percent > 0.0 && percent <= 100.0 => Ok(percent / 100.0),
+        _ => Err("write a share above 0% and at most 100%, such as 10%".to_owned()),
     }
 }
 
@@ -85,46 +101,48 @@ impl pages::Page for RankSegmentResponse {
 
 /// The page for people.
 fn describe(segment: &str, response: &RankSegmentResponse, full: bool) -> String {
-    let mut columns = vec![
-        Column::numbers("rank"),
-        Column::words("profile"),
-        Column::words("stage"),
-    ];
-    let Some(first) = response
-        .profiles
-        .iter()
-        .find_map(|ranked| ranked.profile.as_ref())
-    else {
+    let profiles = response.profiles.iter();
+    let Some(first) = profiles.clone().find_map(|ranked| ranked.profile.as_ref()) else {
         return format!(
             "nobody to list; {segment} has {} members\n",
             signed_count(response.total_size)
         );
     };
-    let names: Vec<_> = first
-        .scores
-        .iter()
-        .map(|score| score.name.clone())
-        .collect();
-    let mut rows = Vec::new();
-    for ranked in &response.profiles {
+    let is_calibrated = profiles.clone().any(|ranked| ranked.probability.is_some());
+    let mut columns = vec![
+        Column::numbers("rank"),
+        Column::words("profile"),
+        Column::words("stage"),
+        Column::numbers("ranked by"),
+    ];
+    if is_calibrated {
+        columns.push(Column::words("probability"));
+    }
+    if full {
+        columns.push(Column::words("points from"));
+    } else {
+        let names = first.scores.iter().map(|score| score.name.clone());
+        columns.extend(names.map(Column::numbers));
+    }
+    let rows = profiles.map(|ranked| {
         let profile = ranked.profile.clone().unwrap_or_default();
         let mut row = vec![
             signed_count(ranked.rank),
             printable(&profile.profile_id),
             profile.stage.clone(),
+            points(ranked.points),
         ];
+        if is_calibrated {
+            let chance = ranked.probability.unwrap_or_default();
+            row.push(explanation::probability(chance, &ranked.outcome));
+        }
         if full {
             row.push(reasons(&profile, 4));
         } else {
             row.extend(profile.scores.iter().map(|score| points(score.points)));
         }
-        rows.push(row);
-    }
-    if full {
-        columns.push(Column::words("points from"));
-        return table(&columns, rows) + &shown(segment, response);
-    }
-    columns.extend(names.into_iter().map(Column::numbers));
+        row
+    });
     table(&columns, rows) + &shown(segment, response)
 }
 
@@ -220,6 +238,31 @@ mod tests {
         let text = describe("experts", &response(), false);
         for part in ["expertise", "47.1", "ada", "experts has 1,234 members"] {
             assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+
+    #[test]
+    fn the_table_says_what_the_segment_ranks_by_and_what_is_likely() {
+        let mut response = response();
+        assert!(!describe("experts", &response, false).contains("probability"));
+        response.profiles[0].points = 94.2;
+        response.profiles[0].probability = Some(0.125);
+        for full in [false, true] {
+            let text = describe("experts", &response, full);
+            assert!(
+                text.contains("94.2") && text.contains("12.5% likely"),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_share_is_a_percentage() {
+        assert_eq!(percentage("10%"), Ok(0.1));
+        assert_eq!(percentage("0.5 %"), Ok(0.005));
+        assert_eq!(percentage("100%"), Ok(1.0));
+        for wrong in ["10", "0%", "-1%", "101%", "nan%", "%", "ten%"] {
+            assert!(percentage(wrong).is_err(), "{wrong}");
         }
     }
 

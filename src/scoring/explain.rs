@@ -119,7 +119,7 @@ fn contributions(
         let signal = &model.signals[term.signal];
         let count = standing.count(term.slot) * factor;
         let parts = parts(model, record, term.slot);
-        let is_by_key = parts.iter().any(|part| !part.key.is_empty());
+        let is_by_key = signal.per.is_some() || parts.iter().any(|part| !part.key.is_empty());
         // What is left of dropped keys is the sum of many, and has no limit.
         let mut limited = parts
             .iter()

@@ -181,7 +181,7 @@ mod tests {
         assert_eq!(of(1.0 - f64::EPSILON / 2.0, 7), 7);
         for total in 0..2_000 {
             for percent in 1..=100 {
-                let expected = (total * percent).div_ceil(100);
+                let expected = u64::div_ceil(total * percent, 100);
                 assert_eq!(
                     of(percent as f64 / 100.0, total),
                     expected,

@@ -5,7 +5,7 @@ import time
 
 import pytest
 from bellwether.v1 import scoring_pb2 as api
-from calls import START, as_json, event, get, score
+from calls import START, as_json, event, get, invalid, score
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc_health.v1 import health_pb2
@@ -54,6 +54,34 @@ def test_the_full_view_explains_the_points(stub, tenant):
     assert terms == {"asked": (1, 6, 6), "answered": (2, 5, 10)}
     assert engagement.points == pytest.approx(engagement.base + 16)
     assert engagement.percentile == 100
+
+
+def test_the_full_view_tells_kinds_limits_and_why_the_stage(stub, tenant):
+    for number in range(4):  # three steps of a newcomer count, the fourth does not
+        score(stub, tenant, event(f"badge-{number}", event_type="badge", attributes={
+            "badge": "Supporter", "grade": "bronze"}))
+    profile = get(stub, tenant, "ann", as_of=at(0), view=api.PROFILE_VIEW_FULL)
+    (term,) = profile.scores[0].contributions
+    assert (term.signal, term.kind) == ("took_a_first_step", api.CONTRIBUTION_KIND_SIGNAL)
+    assert (term.count, term.limit, term.is_capped) == (3, 3, True)
+    assert not term.keys
+    update(stub, tenant, {"location": "Oslo"})
+    full = get(stub, tenant, "ann", as_of=at(0), view=api.PROFILE_VIEW_FULL)
+    (rule,) = full.scores[2].contributions
+    assert (rule.signal, rule.kind) == ("says_where", api.CONTRIBUTION_KIND_ATTRIBUTE_RULE)
+    assert (rule.count, rule.weight, rule.HasField("limit")) == (1, 0.5, False)
+
+    assert profile.stage == "consideration"
+    current, following = profile.stage_explanation.current, profile.stage_explanation.next
+    assert (current.stage, current.when, current.when_holds) == ("consideration", "", True)
+    assert (current.score, current.min, current.points) == ("engagement", 1, pytest.approx(6))
+    assert current.missing_points == 0
+    assert (following.stage, following.when_holds) == ("contributor", False)
+    assert "question" in following.when and following.score == ""
+    assert not get(stub, tenant, "ann").HasField("stage_explanation")
+    # Neither identity nor calibration is in this model.
+    assert not profile.HasField("identity_confidence")
+    assert not profile.scores[0].HasField("probability")
 
 
 def test_the_basic_view_holds_points_only(stub, tenant):
@@ -211,6 +239,55 @@ def test_a_segment_is_read_in_pages(stub, tenant):
         token = page.next_page_token
     assert token == ""
     assert members == [(1 + number, f"person-{6 - number}") for number in range(7)]
+
+
+def test_a_share_of_a_segment_is_read_in_pages_of_any_size(stub, tenant):
+    fill(stub, tenant)
+    for fraction, expected in ((0.01, 1), (0.5, 4), (1.0, 7)):
+        read, token, page_size = [], "", 2
+        while True:
+            page = rank(stub, tenant, fraction=fraction, page_size=page_size, page_token=token)
+            assert page.total_size == 7
+            read += [member.profile.profile_id for member in page.profiles]
+            token, page_size = page.next_page_token, page_size + 1
+            if not token:
+                break
+        assert read == [f"person-{6 - number}" for number in range(expected)], fraction
+    first = rank(stub, tenant, fraction=0.5, page_size=1)
+    refusal = invalid(stub.RankSegment, api.RankSegmentRequest(
+        tenant=tenant, segment="contact_next", as_of=at(10 * 86400),
+        page_token=first.next_page_token))
+    assert refusal.reason == "FOREIGN_PAGE_TOKEN"
+
+
+def test_a_member_has_the_points_that_its_segment_ranks_by(stub, tenant):
+    update(stub, tenant, {"location": "Oslo"})
+    score(stub, tenant, event())
+    (member,) = stub.RankSegment(api.RankSegmentRequest(
+        tenant=tenant, segment="contact_next", as_of=at(0))).profiles
+    assert member.points == pytest.approx(6 * 1.5)
+    assert not member.HasField("probability")
+
+
+def test_the_topics_of_a_segment_are_added_up_over_its_highest_members(stub, tenant):
+    for number, topics in enumerate((["tools"], ["tools", "tags"], ["tags", "scope"])):
+        score(stub, tenant, event(profile_id=f"person-{number}", second=number * 86400,
+                                  topics=topics))
+    def ask(**fields):
+        return stub.GetSegmentTopics(api.GetSegmentTopicsRequest(
+            tenant=tenant, segment="contact_next", as_of=at(2 * 86400), **fields))
+    answer = ask()
+    assert (answer.members, answer.total_size) == (3, 3)
+    day = math.exp2(-1 / 30)
+    assert [(topic.topic, topic.members, topic.points) for topic in answer.topics] == [
+        ("tags", 2, pytest.approx(1 + day)),
+        ("tools", 2, pytest.approx(day + day**2)),
+        ("scope", 1, pytest.approx(1)),
+    ]
+    # The one who asked about a tool ranks above the one who asked a day later about none.
+    answer = ask(members=1)
+    assert (answer.members, answer.total_size) == (1, 3)
+    assert [topic.topic for topic in answer.topics] == ["tags", "tools"]
 
 
 def test_equals_of_a_segment_stand_in_the_order_of_their_ids(stub, tenant):

@@ -232,6 +232,7 @@ def test_a_malformed_instant_is_refused(stub, tenant, stamp):
         (stub.GetProfile, api.GetProfileRequest(profile_id="ann")),
         (stub.BatchGetProfiles, api.BatchGetProfilesRequest(profile_ids=["ann"])),
         (stub.RankSegment, api.RankSegmentRequest(segment="experts")),
+        (stub.GetSegmentTopics, api.GetSegmentTopicsRequest(segment="experts")),
         (stub.GetFunnel, api.GetFunnelRequest()),
         (stub.TopInfluencers, api.TopInfluencersRequest(topic="tools")),
     ):
@@ -253,9 +254,22 @@ def test_an_instant_before_the_last_event_is_a_failed_precondition(stub, tenant)
         assert refusal.message
 
 
+@pytest.mark.parametrize("fraction", [-0.1, 1.001, math.nan, math.inf, -math.inf])
+def test_a_fraction_outside_of_its_range_is_refused(stub, tenant, fraction):
+    assert names(invalid(stub.RankSegment, api.RankSegmentRequest(
+        tenant=tenant, segment="experts", fraction=fraction)), "fraction")
+
+
+@pytest.mark.parametrize("members", [-1, 1001])
+def test_a_number_of_members_outside_of_its_range_is_refused(stub, tenant, members):
+    assert names(invalid(stub.GetSegmentTopics, api.GetSegmentTopicsRequest(
+        tenant=tenant, segment="experts", members=members)), "members")
+
+
 def test_unknown_names_are_not_found_and_the_known_ones_are_listed(stub, tenant):
     for call, request, known in (
         (stub.RankSegment, api.RankSegmentRequest(segment="exprets"), "experts"),
+        (stub.GetSegmentTopics, api.GetSegmentTopicsRequest(segment="exprets"), "experts"),
         (stub.RankSegment, api.RankSegmentRequest(segment="experts", stages=["advocat"]),
          "advocate"),
         (stub.TopInfluencers, api.TopInfluencersRequest(topic="tool"), "tools"),
@@ -271,6 +285,8 @@ def test_unknown_names_are_not_found_and_the_known_ones_are_listed(stub, tenant)
 
 def test_an_empty_name_is_refused(stub, tenant):
     assert names(invalid(stub.RankSegment, api.RankSegmentRequest(tenant=tenant)), "segment")
+    assert names(invalid(stub.GetSegmentTopics, api.GetSegmentTopicsRequest(tenant=tenant)),
+                 "segment")
     assert names(invalid(stub.TopInfluencers, api.TopInfluencersRequest(tenant=tenant)), "topic")
 
 

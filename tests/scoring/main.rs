@@ -1,6 +1,7 @@
 //! Holds the scoring core to its mathematics and its model files to their promises.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
+mod answers;
 mod counting;
 mod influence;
 mod keys;

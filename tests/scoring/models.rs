@@ -290,3 +290,87 @@ fn a_fingerprint_follows_the_meaning_and_not_the_layout() {
     // Servers of two versions that give a file the same meaning agree on its fingerprint.
     assert_eq!(fingerprint(one).to_string(), "c51b5dfca3821661");
 }
+
+#[test]
+fn a_breadth_is_a_whole_number_that_somebody_can_reach() {
+    check(
+        "[scores.a]\nbreadth = 1\n[scores.b]\nbreadth = 2.5\n[scores.c]\nbreadth_share = 0.1\n[scores.d]\nbreadth = 2\nbreadth_share = 1.5\n[[signals]]\nname = \"s\"\non = \"x\"\npoints = { b = 1, d = 1 }\n[[signals]]\nname = \"t\"\non = \"x\"\npoints = { b = 1, d = -1 }\n[[signals]]\nname = \"u\"\non = \"x\"\npoints = { b = 1 }\n",
+        &[
+            ("7:11", "must be a number from 2 to 16"),
+            ("9:11", "must be a whole number"),
+            ("11:17", "write how many there must be, such as breadth = 3"),
+            (
+                "13:11",
+                "only 1 signals and attribute rules give points to \"d\"",
+            ),
+            ("14:17", "above 0 and at most 1"),
+        ],
+    );
+}
+
+#[test]
+fn a_calibration_is_one_monotone_curve_within_zero_and_one() {
+    check(
+        "[scores.a.calibration]\noutcome = \"buys\"\n[scores.b.calibration]\ntable = [[0, 0], [1, 1]]\nlogistic = { midpoint = 1, slope = 1 }\n[scores.c.calibration]\ntable = [[0, 0.5]]\n[scores.d.calibration]\ntable = [[0, 0.5], [0, 0.6]]\n[scores.e.calibration]\ntable = [[0, 0.5], [1, 0.7], [2, 0.6]]\n[scores.f.calibration]\ntable = [[0, 0.5], [1, 1.1]]\n[scores.g.calibration]\ntable = [[0, 0.5], 3]\n[scores.h.calibration]\nlogistic = { midpoint = 3, slope = 0 }\n[scores.i.calibration]\nlogistic = { midpiont = 3 }\n",
+        &[
+            ("6:1", "write one of the two"),
+            ("8:1", "write one of the two"),
+            ("12:9", "has 1 steps; write 2 to 64"),
+            (
+                "14:21",
+                "must be above those of the step before, which are 0",
+            ),
+            ("16:34", "must rise all the way or fall all the way"),
+            ("18:24", "must be a number from 0 to 1"),
+            ("20:20", "a list of points and probabilities"),
+            ("22:36", "gives everybody the same probability"),
+            ("24:12", "lacks \"midpoint\""),
+            ("24:12", "lacks \"slope\""),
+            ("24:14", "did you mean \"midpoint\"?"),
+        ],
+    );
+    let steps = |count: usize| {
+        let steps: Vec<String> = (0..count).map(|n| format!("[{n}, 0.5]")).collect();
+        format!("[scores.x.calibration]\ntable = [{}]\n", steps.join(", "))
+    };
+    Model::parse(&format!("{GOOD}{}", steps(64))).unwrap();
+    check(&steps(65), &[("7:9", "has 65 steps")]);
+}
+
+#[test]
+fn what_identity_is_made_of_cannot_read_it_and_nothing_bounds_what_is_not_there() {
+    check(
+        "[[identity]]\nname = \"a\"\nwhen = 'identity.confidence > 0.5'\nconfidence = 0.5\n[[identity]]\nname = \"a\"\nwhen = 'event.type == \"x\"'\nconfidence = 'scores.interest'\n[[identity]]\nname = \"b\"\nconfidence = 1.5\n[[stages]]\nname = \"s\"\nwhen = 'identity.sureness > 1 || has(identity.confidence)'\n",
+        &[
+            ("8:9", "reads the confidence that it is a part of"),
+            ("11:8", "two identity rules called \"a\""),
+            ("12:9", "reads the event"),
+            ("13:15", "reads what fades with time"),
+            ("14:1", "lacks \"when\""),
+            ("16:14", "above 0 and at most 1"),
+            (
+                "19:9",
+                "has no identity.sureness; write identity.confidence",
+            ),
+            ("19:38", "is always there"),
+        ],
+    );
+    check(
+        "[[segments]]\nname = \"s\"\nrank_by = \"interest\"\nmin_confidence = 0.5\n[[segments]]\nname = \"t\"\nrank_by = \"interest\"\nmin_confidence = 2\n",
+        &[
+            ("9:18", "the model says nothing of identity"),
+            ("13:18", "above 0 and at most 1"),
+        ],
+    );
+}
+
+#[test]
+fn the_value_of_a_rule_is_a_positive_number_or_reads_standing_facts() {
+    check(
+        "[[attributes]]\nname = \"a\"\nwhen = 'true'\nvalue = 0\npoints = { fit = 1 }\n[[attributes]]\nname = \"b\"\nwhen = 'true'\nvalue = 'scores.interest'\npoints = { fit = 1 }\n",
+        &[
+            ("9:9", "above 0 and at most 1000000"),
+            ("14:10", "reads what fades with time"),
+        ],
+    );
+}

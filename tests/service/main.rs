@@ -2,6 +2,7 @@
 //! influence equal a full recount at any instant, whatever was in flight before.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
+mod answers;
 mod failing;
 mod health;
 mod world;

@@ -9,7 +9,7 @@ use bellwether::{
 };
 use tempfile::TempDir;
 
-const MODEL: &str = r#"
+pub const MODEL: &str = r#"
 [scores.interest]
 half_life = "2d"
 [scores.loyalty]
@@ -93,7 +93,11 @@ pub async fn open(directory: &TempDir) -> Service<Embedded> {
 }
 
 pub async fn serve<S: Store>(store: S) -> Service<S> {
-    let models = Models::Shared(Arc::new(Model::parse(MODEL).unwrap()));
+    serve_model(store, MODEL).await
+}
+
+pub async fn serve_model<S: Store>(store: S, source: &str) -> Service<S> {
+    let models = Models::Shared(Arc::new(Model::parse(source).unwrap()));
     let settings = Settings {
         max_skew: Duration::from_secs(300),
         remembered_events: 256,

@@ -253,6 +253,9 @@ impl Compiler<'_> {
                 .flat_map(|condition| condition.seen_types().to_vec()),
         );
         named_types.extend(signals.iter().flat_map(Signal::seen_types));
+        let of_rules = rules.iter().map(|rule| &rule.value);
+        let values = of_rules.chain(identity.iter().map(|evidence| &evidence.confidence));
+        named_types.extend(values.flat_map(|value| value.seen_types().to_vec()));
         named_types.extend(quarantine.iter().flat_map(QuarantineRule::named_types));
         for event_type in &named_types {
             if event_type.len() > MAX_TYPE_BYTES {

@@ -4,6 +4,7 @@
 mod calibration;
 mod compile;
 mod condition;
+mod durations;
 mod effects;
 mod facts;
 mod file;

@@ -70,4 +70,12 @@ impl Value {
             Self::Expression(expression) => model.evaluator.number(expression, facts),
         }
     }
+
+    /// The event types that it asks `seen` for.
+    pub(super) fn seen_types(&self) -> &[String] {
+        match self {
+            Self::Number(_) => &[],
+            Self::Expression(expression) => expression.seen_types(),
+        }
+    }
 }

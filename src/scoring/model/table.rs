@@ -8,12 +8,8 @@ use toml::{
 };
 
 use super::mistake::{Mistakes, suggestion};
-use crate::scoring::{
-    HalfLife,
-    limits::{
-        MAX_CONDITION_BYTES, MAX_HALF_LIFE, MAX_NAME_BYTES, MAX_POINTS, MAX_TAG_BYTES,
-        MIN_HALF_LIFE, NOISE_FLOOR,
-    },
+use crate::scoring::limits::{
+    MAX_CONDITION_BYTES, MAX_NAME_BYTES, MAX_POINTS, MAX_TAG_BYTES, NOISE_FLOOR,
 };
 
 /// Something of the file, and where it stands.
@@ -386,73 +382,4 @@ impl<'table, 'mistakes, 'source> Table<'table, 'mistakes, 'source> {
         }
         result
     }
-
-    pub(super) fn half_life(&mut self, key: &'static str) -> Option<HalfLife> {
-        let least = MIN_HALF_LIFE.as_nanos() as i64;
-        let duration = self.duration(key, least, MAX_HALF_LIFE.as_nanos() as i64)?;
-        HalfLife::from_nanos(duration.value)
-    }
-
-    pub(super) fn required_half_life(&mut self, key: &'static str) -> Option<HalfLife> {
-        if !self.has(key) {
-            self.missing(
-                key,
-                &format!("how long half of it takes to fade, such as {key} = \"7d\""),
-            );
-        }
-        self.half_life(key)
-    }
-
-    pub(super) fn duration(
-        &mut self,
-        key: &'static str,
-        least: i64,
-        greatest: i64,
-    ) -> Option<Placed<i64>> {
-        let value = self.get(key)?;
-        let parsed = value.get_ref().as_str().and_then(duration_nanos);
-        match parsed {
-            Some(nanos) if (least..=greatest).contains(&nanos) => Some(Placed {
-                value: nanos,
-                place: value.span(),
-            }),
-            Some(_) => {
-                let message = if least > 1 {
-                    format!("{key:?} must be from 1m to 36500d")
-                } else {
-                    format!("{key:?} must be above 0 and at most 36500d")
-                };
-                self.mistakes.add(value.span(), message);
-                None
-            }
-            None => {
-                let message = format!(
-                    "{key:?} must be a number and a unit (s, m, h, d or w) in quotes, such as \"7d\""
-                );
-                self.mistakes.add(value.span(), message);
-                None
-            }
-        }
-    }
-}
-
-/// `7d` and the like, in nanoseconds.
-fn duration_nanos(text: &str) -> Option<i64> {
-    let unit_at = text.len().checked_sub(1)?;
-    let (number, unit) = (text.get(..unit_at)?, text.get(unit_at..)?);
-    let seconds: i64 = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3_600,
-        "d" => 86_400,
-        "w" => 7 * 86_400,
-        _ => return None,
-    };
-    let number: f64 = number
-        .bytes()
-        .all(|byte| byte.is_ascii_digit() || byte == b'.')
-        .then(|| number.parse().ok())
-        .flatten()?;
-    let nanos = number * seconds as f64 * 1e9;
-    (nanos.is_finite() && nanos < i64::MAX as f64).then_some(nanos as i64)
 }

@@ -1,0 +1,256 @@
+//! Shares of a segment over its pages, the topics of a segment, and recounts of what a model
+//! with breadth and identity answers.
+
+use std::collections::BTreeMap;
+
+use bellwether::{
+    scoring::{AttributeValue, Attributes, Event, IdHash},
+    service::{
+        Paging, ProfileUpdate, SegmentPage, SegmentQuery, SegmentTopicsQuery, Service,
+        ServiceError, Share, View,
+    },
+    store::embedded::Embedded,
+};
+
+use crate::{
+    check_exactness, members,
+    world::{DAY, Dice, MODEL, PEOPLE, at, event, id, open, serve_model, stream, tenant},
+};
+
+/// Does `kind` at `day`, as an event of its own.
+async fn act(service: &Service<Embedded>, person: u64, kind: &str, day: i64) {
+    let event = Event {
+        id: IdHash::of_event(&format!("{person}-{kind}-{day}")),
+        profile_id: id(person),
+        event_type: kind.to_owned(),
+        time: Some(at(day * DAY)),
+        ..event(&mut Dice(1), 1)
+    };
+    service.score_event(&tenant(), event).await.unwrap();
+}
+
+fn query(segment: &str, share: Option<f64>, page_size: usize) -> SegmentQuery {
+    SegmentQuery {
+        segment: segment.to_owned(),
+        stages: Vec::new(),
+        share: share.map(|fraction| Share::new(fraction).unwrap()),
+        view: View::Basic,
+        paging: Paging {
+            as_of: Some(at(20 * DAY)),
+            page_size,
+            start: None,
+        },
+    }
+}
+
+fn names(page: &SegmentPage) -> Vec<String> {
+    let members = page.entries.iter();
+    members
+        .map(|(_, member)| member.profile.profile_id.to_string())
+        .collect()
+}
+
+/// All pages of a query, of sizes that change from page to page.
+async fn all_pages(service: &Service<Embedded>, mut query: SegmentQuery) -> Vec<SegmentPage> {
+    let mut pages = Vec::new();
+    loop {
+        let page = service.rank_segment(&tenant(), query.clone()).await;
+        pages.push(page.unwrap());
+        query.paging.start = pages[pages.len() - 1].next.clone();
+        query.paging.page_size += 1;
+        if query.paging.start.is_none() {
+            return pages;
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_pages_of_a_share_add_up_to_it_whatever_their_sizes_and_however_many_are_equal() {
+    let directory = tempfile::tempdir().unwrap();
+    let service = open(&directory).await;
+    for person in 0..10 {
+        act(&service, person, "visit", 10).await;
+    }
+    for person in [3, 5, 8] {
+        act(&service, person, "visit", 11).await;
+    }
+    let whole = names(
+        &service
+            .rank_segment(&tenant(), query("everyone", None, 50))
+            .await
+            .unwrap(),
+    );
+    assert_eq!(whole.len(), 10);
+    for (fraction, expected) in [
+        (0.01, 1),
+        (0.1, 1),
+        (0.3, 3),
+        (0.35, 4),
+        (0.7, 7),
+        (0.71, 8),
+        (1.0, 10),
+    ] {
+        for page_size in 1..=11 {
+            let pages = all_pages(&service, query("everyone", Some(fraction), page_size)).await;
+            let read: Vec<String> = pages.iter().flat_map(names).collect();
+            assert_eq!(
+                read,
+                whole[..expected],
+                "{fraction} in pages of {page_size}"
+            );
+            assert!(pages.iter().all(|page| page.total == 10));
+        }
+    }
+    // Whoever the filter takes out has a place in the share all the same.
+    let filtered = SegmentQuery {
+        stages: vec!["consideration".to_owned()],
+        ..query("everyone", Some(0.5), 2)
+    };
+    let pages = all_pages(&service, filtered).await;
+    assert_eq!(
+        pages.iter().map(|page| page.entries.len()).sum::<usize>(),
+        0
+    );
+    assert_eq!(pages.len(), 2, "two and three members");
+    let empty = service
+        .rank_segment(&tenant(), query("strangers", Some(0.5), 2))
+        .await;
+    let empty = empty.unwrap();
+    assert_eq!((empty.total, empty.entries.len(), empty.next), (0, 0, None));
+}
+
+#[tokio::test]
+async fn a_share_that_is_more_than_is_left_of_the_segment_ends_with_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let service = open(&directory).await;
+    for person in 0..6 {
+        for day in 10..13 {
+            act(&service, person, "visit", day).await;
+        }
+    }
+    let mut query = query("leaving", Some(1.0), 2);
+    let first = service
+        .rank_segment(&tenant(), query.clone())
+        .await
+        .unwrap();
+    assert_eq!(names(&first), ["person-0", "person-1"]);
+    let start = first.next.unwrap();
+    assert_eq!(start.left, Some(4));
+    for person in 2..5 {
+        for day in 13..15 {
+            act(&service, person, "complaint", day).await;
+        }
+    }
+    query.paging.start = Some(start);
+    let second = service.rank_segment(&tenant(), query).await.unwrap();
+    assert_eq!(
+        (names(&second), second.next),
+        (vec!["person-5".to_owned()], None)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_topics_of_a_segment_are_the_interests_of_its_highest_members() {
+    let directory = tempfile::tempdir().unwrap();
+    let service = open(&directory).await;
+    let mut dice = Dice(9);
+    let events: Vec<Event> = (0..400).map(|number| event(&mut dice, number)).collect();
+    stream(&service, &events).await;
+    let instant = at(20 * DAY);
+    let (everyone, total) = members(&service, "everyone", 7, instant).await;
+    assert!(everyone.len() > 5);
+    for count in [1, 3, everyone.len(), 1_000] {
+        let query = SegmentTopicsQuery {
+            segment: "everyone".to_owned(),
+            members: count,
+            as_of: Some(instant),
+        };
+        let found = service.segment_topics(&tenant(), query).await.unwrap();
+        let counted = count.min(everyone.len());
+        assert_eq!((found.members, found.total), (counted, total));
+        let mut expected: BTreeMap<&str, (f64, usize)> = BTreeMap::new();
+        for interest in everyone[..counted].iter().flat_map(|member| &member.topics) {
+            let topic = expected.entry(&interest.topic).or_default();
+            *topic = (topic.0 + interest.points, topic.1 + 1);
+        }
+        assert_eq!(found.topics.len(), expected.len());
+        assert!(found.topics.is_sorted_by(|a, b| a.points >= b.points));
+        for topic in &found.topics {
+            let (points, members) = expected[topic.topic.as_str()];
+            assert!((topic.points - points).abs() < 1e-9 * points, "{topic:?}");
+            assert_eq!(topic.members, members);
+        }
+    }
+    let unknown = SegmentTopicsQuery {
+        segment: "nowhere".to_owned(),
+        members: 5,
+        as_of: None,
+    };
+    let refused = service
+        .segment_topics(&tenant(), unknown)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(refused, ServiceError::UnknownName { .. }),
+        "{refused}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_breadth_and_identity_every_answer_equals_a_recount_at_any_instant() {
+    let source = MODEL
+        .replace(
+            "[scores.interest]\n",
+            "[scores.interest]\nbreadth = 2\nbreadth_share = 0.3\n",
+        )
+        .replace(
+            "name = \"strangers\"\n",
+            "name = \"strangers\"\nmin_confidence = 0.5\n",
+        )
+        + r#"
+[[identity]]
+name = "says_where_they_work"
+when = 'has(profile.attributes.industry)'
+confidence = 0.4
+[[identity]]
+name = "bought"
+when = 'seen("purchase")'
+confidence = 0.3
+"#;
+    for seed in 1..=3 {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Embedded::open(directory.path()).unwrap();
+        let service = serve_model(store, &source).await;
+        let mut dice = Dice(seed);
+        for number in 0..PEOPLE {
+            let industry = ["retail", "media", ""][dice.roll(3) as usize];
+            let stated = (
+                "industry".to_owned(),
+                AttributeValue::String(industry.to_owned()),
+            );
+            let update = ProfileUpdate {
+                profile_id: id(number),
+                attributes: Attributes::from_iter((!industry.is_empty()).then_some(stated)),
+                mask: Vec::new(),
+            };
+            service.update_profile(&tenant(), update).await.unwrap();
+        }
+        let events: Vec<Event> = (0..600).map(|number| event(&mut dice, number)).collect();
+        stream(&service, &events).await;
+        for later in [0, 1, 5, 30] {
+            check_exactness(&service, at((15 + later) * DAY)).await;
+        }
+        let (everyone, _) = members(&service, "everyone", 10, at(15 * DAY)).await;
+        assert!(
+            (1..PEOPLE as usize).contains(&everyone.len()),
+            "some lack breadth, not all"
+        );
+        let (strangers, _) = members(&service, "strangers", 10, at(15 * DAY)).await;
+        for stranger in &strangers {
+            let confidence = stranger.identity_confidence.unwrap();
+            assert_eq!(confidence, 0.58, "0.4 alone is not enough");
+        }
+        assert!(!strangers.is_empty(), "somebody is known well enough");
+        service.finish().await;
+    }
+}
