@@ -25,7 +25,7 @@ fn posted(who: &str, group: &str, access: &str) -> Deed {
 }
 
 fn viewed(who: &str, tags: &[&str]) -> Deed {
-    did(who, "page_view", 0.0, json!({ "tags": tags }))
+    did(who, "page_view", 0.0, Value::Null).tagged(tags)
 }
 
 fn referred(who: &str, invited: &str) -> Deed {
@@ -327,8 +327,9 @@ async fn ten_browsers(world: &mut World) -> Vec<String> {
             let day = f64::from(day);
             world.sees(did(&who, "visit", day, Value::Null)).await;
             for tag in 0..1 + number {
-                let tags = json!({ "tags": [format!("tag-{tag}"), "news"] });
-                world.sees(did(&who, "page_view", day, tags)).await;
+                let view = did(&who, "page_view", day, Value::Null);
+                let tag = format!("tag-{tag}");
+                world.sees(view.tagged(&[&tag, "news"])).await;
             }
             let minutes = json!({ "minutes": 10 * number });
             world.sees(did(&who, "visit_ended", day, minutes)).await;

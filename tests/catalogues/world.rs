@@ -56,6 +56,11 @@ impl Deed {
         self
     }
 
+    pub fn tagged(mut self, tags: &[&str]) -> Self {
+        self.0.tags = tags.iter().map(|&tag| tag.to_owned()).collect();
+        self
+    }
+
     pub fn saying(mut self, text: &str) -> Self {
         self.0.text = text.to_owned();
         self
