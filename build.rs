@@ -5,8 +5,9 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 3] = [
+const FILES: [&str; 4] = [
     "proto/google/rpc/status.proto",
+    "proto/bellwether/v1/model.proto",
     "proto/bellwether/v1/scoring.proto",
     "proto/bellwether/record/v1/record.proto",
 ];

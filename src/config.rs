@@ -27,6 +27,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// A model file, or a directory of `<tenant>.toml`; `None` for the built-in model.
     pub model: Option<PathBuf>,
+    /// Whether callers may change models.
+    pub model_service: bool,
     /// The largest request message, in bytes.
     pub max_message_bytes: usize,
     /// How far ahead of the server's clock an event may be.
@@ -104,7 +106,7 @@ const fn setting(key: &'static str, default: &'static str, help: &'static str) -
 
 /// Every setting. What is shown by `--help`, what a file may hold and what the defaults
 /// are is this table.
-const SETTINGS: [Setting; 20] = [
+const SETTINGS: [Setting; 21] = [
     setting(
         "store",
         "./bellwether-data",
@@ -139,6 +141,11 @@ const SETTINGS: [Setting; 20] = [
         "model",
         "",
         "model file, or directory of <tenant>.toml; the built-in forum model unless set (also --model)",
+    ),
+    setting(
+        "model_service",
+        "true",
+        "whether callers may apply and compare models, without authentication: true or false",
     ),
     setting(
         "max_message_bytes",
@@ -269,6 +276,7 @@ impl<Lookup: Fn(&str) -> Option<String>> Reader<'_, Lookup> {
         let store = self.store();
         let listen = self.get("listen", values::address);
         let model = self.get("model", values::path);
+        let model_service = self.get("model_service", values::boolean);
         let max_message_bytes = self.get("max_message_bytes", |text| {
             values::number(text, 1024, 1 << 30)
         });
@@ -300,6 +308,7 @@ impl<Lookup: Fn(&str) -> Option<String>> Reader<'_, Lookup> {
             store: store?,
             listen: listen?,
             model: model?,
+            model_service: model_service?,
             max_message_bytes: max_message_bytes?,
             max_skew: max_skew?,
             remembered_events: remembered_events?,

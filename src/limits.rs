@@ -22,6 +22,10 @@ pub const MAX_PAGE_SIZE: usize = 1_000;
 pub const DEFAULT_TOPIC_MEMBERS: usize = 100;
 /// Members of a segment whose interests are added up: as many as are loaded for a page.
 pub const MAX_TOPIC_MEMBERS: usize = MAX_PAGE_SIZE;
+/// Profiles that a comparison of models names for each score when the caller does not say.
+pub const DEFAULT_MOVERS: usize = 10;
+/// Profiles that a comparison of models names for each score.
+pub const MAX_MOVERS: usize = 100;
 /// Characters of a page token: a profile id of the greatest length and the fixed fields.
 pub const MAX_PAGE_TOKEN_BYTES: usize = 512;
 
@@ -30,6 +34,8 @@ pub const MAX_PAGE_TOKEN_BYTES: usize = 512;
 pub const MAX_FIELD_VIOLATIONS: usize = 16;
 /// Characters of a wrong value that an answer repeats.
 pub const MAX_SHOWN_CHARACTERS: usize = 32;
+/// Characters of a mistake of a model that an answer repeats: it may quote the model.
+pub const MAX_MISTAKE_CHARACTERS: usize = 240;
 /// Known names that an answer lists.
 pub const MAX_LISTED_NAMES: usize = 64;
 
@@ -63,6 +69,12 @@ pub const INDEX_BATCH: usize = 500;
 pub const ROLLOUT_INTERVAL: Duration = Duration::from_secs(2);
 /// How often a server that cannot be ready yet looks whether another one has built the ranks.
 pub const ROLLOUT_RETRY_INTERVAL: Duration = Duration::from_millis(250);
+/// How often the model files are read again: a few kilobytes, and no file system that mounts
+/// them tells of changes in the same way.
+pub const FILES_INTERVAL: Duration = Duration::from_secs(3);
+/// Within what time all servers see the same change of a file: a kubelet may take two minutes
+/// for a ConfigMap.
+pub const FILES_SPREAD: Duration = Duration::from_secs(600);
 /// How long the right to build ranks lasts when its holder is not heard of: far longer than
 /// a batch takes.
 pub const LEASE_PERIOD: Duration = Duration::from_secs(10);

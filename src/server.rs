@@ -1,15 +1,15 @@
 //! The whole server in one process: the address, the store, the models, the service, and
 //! gRPC in front. `serve` runs it, and so do `demo` and tests.
 
-use std::{future::Future, io, net::SocketAddr};
+use std::{future::Future, io, net::SocketAddr, sync::Arc};
 
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Notify};
 
 use crate::{
     config::{Config, StoreSettings},
     grpc::server::{ServeError, serve},
     scoring::limits::REMEMBERED_CREDITS,
-    service::{Models, ModelsError, Service, ServiceError, Settings, system_clock},
+    service::{ModelFiles, Models, ModelsError, Service, ServiceError, Settings, system_clock},
     store::{Store, StoreError, embedded::Embedded, redis::Redis},
     telemetry::Telemetry,
 };
@@ -48,6 +48,7 @@ pub struct BoundServer {
     service: Opened,
     config: Config,
     telemetry: Telemetry,
+    reload: Arc<Notify>,
 }
 
 /// The service on the store that is configured.
@@ -86,6 +87,9 @@ pub async fn open(
         error,
     })?;
     let models = Models::load(config.model.as_deref())?;
+    let files = config.model.as_deref();
+    let files = files.map(|path| ModelFiles::new(path, &models));
+    let reload = Arc::new(Notify::new());
     let service = match &config.store {
         StoreSettings::Embedded(directory) => {
             let store = Embedded::open(directory)?;
@@ -98,7 +102,16 @@ pub async fn open(
             Opened::Redis(Service::open(store, models, settings, system_clock()).await?)
         }
     };
+    match (&service, files) {
+        (Opened::Embedded(service), Some(files)) => {
+            service.follow_files(files, Arc::clone(&reload));
+        }
+        (Opened::Redis(service), Some(files)) => service.follow_files(files, Arc::clone(&reload)),
+        // The built-in model is in no file.
+        (_, None) => {}
+    }
     Ok(BoundServer {
+        reload,
         local_address,
         listener,
         service,
@@ -121,6 +134,11 @@ impl BoundServer {
     /// The address that it listens on, with the port that the system chose for port 0.
     pub const fn local_address(&self) -> SocketAddr {
         self.local_address
+    }
+
+    /// Has the model files read again at once when it is notified.
+    pub fn reload(&self) -> Arc<Notify> {
+        Arc::clone(&self.reload)
     }
 
     /// Serves until `stop` ends, drains, and closes the store.

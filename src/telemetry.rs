@@ -277,6 +277,19 @@ pub fn count_indexed(records: u64) {
         .add(records, &[]);
 }
 
+/// Counts model files that were refused while the server ran, as `bellwether.models.refused`.
+pub fn count_refused_model() {
+    static REFUSED: OnceLock<Counter<u64>> = OnceLock::new();
+    REFUSED
+        .get_or_init(|| {
+            global::meter(SCOPE)
+                .u64_counter("bellwether.models.refused")
+                .with_description("Model files that were refused while the server ran")
+                .build()
+        })
+        .add(1, &[]);
+}
+
 struct Headers<'a>(&'a HeaderMap);
 
 impl Extractor for Headers<'_> {

@@ -123,7 +123,10 @@ mod redis_restarts {
     //! What a restart keeps, on a server of its own that writes to its disk.
 
     use super::*;
-    use crate::{redis_servers::Options, store_conformance::reopening};
+    use crate::{
+        redis_servers::Options,
+        store_conformance::{publications, reopening},
+    };
 
     struct Restarting {
         server: RedisServer,
@@ -160,5 +163,10 @@ mod redis_restarts {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_rebuilt_index_gives_the_same_pages() {
         reopening::a_rebuilt_index_gives_the_same_pages(Restarting::open().await).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn the_latest_model_is_there_after_reopening() {
+        publications::the_latest_model_is_there_after_reopening(Restarting::open().await).await;
     }
 }

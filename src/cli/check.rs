@@ -1,6 +1,9 @@
 //! `bellwether check`: every mistake of a model file, each with its place.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use super::{failure::Failure, output};
 use crate::scoring::Model;
@@ -26,9 +29,29 @@ impl Check {
         }
         match mistakes {
             0 => Ok(()),
-            1 => Err(Failure::new("1 mistake")),
-            more => Err(Failure::new(format!("{more} mistakes"))),
+            mistakes => Err(failed(mistakes)),
         }
+    }
+}
+
+/// A model file that another command needs; its mistakes are printed as here.
+pub(super) fn load(file: &Path) -> Result<Arc<Model>, Failure> {
+    let text =
+        std::fs::read_to_string(file).map_err(|error| Failure::io(file.display(), &error))?;
+    match Model::parse(&text) {
+        Ok(model) => Ok(Arc::new(model)),
+        Err(_) => {
+            let (report, mistakes) = report(file, &text);
+            output::print(&report)?;
+            Err(failed(mistakes))
+        }
+    }
+}
+
+fn failed(mistakes: usize) -> Failure {
+    match mistakes {
+        1 => Failure::new("1 mistake"),
+        more => Failure::new(format!("{more} mistakes")),
     }
 }
 

@@ -8,10 +8,14 @@ use tonic::{
 };
 
 use super::failure::Failure;
-use crate::proto::v1::scoring_service_client::ScoringServiceClient;
+use crate::proto::v1::{
+    model_service_client::ModelServiceClient, scoring_service_client::ScoringServiceClient,
+};
 
 /// A client of a server.
 pub type Client = ScoringServiceClient<Channel>;
+/// A client of a server, for what changes models.
+pub type ModelClient = ModelServiceClient<Channel>;
 
 /// Responses may hold 1,000 profiles with 16 KiB of attributes each, in bytes.
 const MAX_RESPONSE_BYTES: usize = 64 * 1024 * 1024;
@@ -40,6 +44,15 @@ pub struct Target {
 impl Target {
     /// A client that connects with its first call.
     pub fn client(&self) -> Result<Client, Failure> {
+        Ok(Client::new(self.channel()?).max_decoding_message_size(MAX_RESPONSE_BYTES))
+    }
+
+    /// A client for what changes models, which connects with its first call.
+    pub fn model_client(&self) -> Result<ModelClient, Failure> {
+        Ok(ModelClient::new(self.channel()?).max_decoding_message_size(MAX_RESPONSE_BYTES))
+    }
+
+    fn channel(&self) -> Result<Channel, Failure> {
         let url = if self.server.contains("://") {
             self.server.clone()
         } else {
@@ -56,7 +69,7 @@ impl Target {
             .http2_keep_alive_interval(KEEP_ALIVE)
             .keep_alive_timeout(KEEP_ALIVE)
             .keep_alive_while_idle(true);
-        Ok(Client::new(endpoint.connect_lazy()).max_decoding_message_size(MAX_RESPONSE_BYTES))
+        Ok(endpoint.connect_lazy())
     }
 }
 
@@ -80,8 +93,28 @@ impl Asking {
         F: Future<Output = Result<Response<T>, Status>>,
     {
         let call = call(self.target.client()?);
+        Ok(self.within(call).await?.into_inner())
+    }
+
+    /// The answer to one call about models, within the timeout.
+    pub(super) async fn answer_models<T, F>(
+        &self,
+        call: impl FnOnce(ModelClient) -> F,
+    ) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
+        let call = call(self.target.model_client()?);
+        Ok(self.within(call).await?.into_inner())
+    }
+
+    /// What comes within the timeout.
+    pub(super) async fn within<T>(
+        &self,
+        call: impl Future<Output = Result<T, Status>>,
+    ) -> Result<T, Failure> {
         match tokio::time::timeout(self.timeout, call).await {
-            Ok(Ok(response)) => Ok(response.into_inner()),
+            Ok(Ok(answer)) => Ok(answer),
             Ok(Err(status)) => Err(self.failed(&status)),
             Err(_) => Err(Failure::new(format!(
                 "{} gave no answer within {}; --timeout sets how long to wait",
@@ -103,6 +136,12 @@ impl Asking {
         if is_unreachable(status) {
             return Failure::new(format!(
                 "no server answers at {}; start one with `bellwether serve`, or name it with --server",
+                self.target.server
+            ));
+        }
+        if status.code() == tonic::Code::Unimplemented {
+            return Failure::new(format!(
+                "the server at {} does not offer this call; one that changes models needs model_service = true",
                 self.target.server
             ));
         }

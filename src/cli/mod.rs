@@ -1,11 +1,14 @@
 //! The commands of the binary, one file each: the server, thin clients of a running one,
 //! and the tools that need none.
 
+mod apply;
 mod check;
+mod comparison;
 mod configured;
 pub mod connection;
 mod demo;
 mod demo_server;
+mod diff;
 mod explanation;
 mod export;
 pub mod failure;
@@ -14,6 +17,7 @@ mod get;
 mod import;
 mod influencers;
 mod instant;
+mod offline;
 mod output;
 mod pages;
 mod rank;
@@ -51,6 +55,8 @@ enum Command {
     Demo(demo::Demo),
     Replay(replay::Replay),
     Check(check::Check),
+    Apply(apply::Apply),
+    Diff(diff::Diff),
     Get(get::Get),
     Rank(rank::Rank),
     Topics(topics::Topics),
@@ -69,6 +75,8 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Replay(command) => command.run().await,
         Command::Demo(command) => command.run().await.map(|()| ExitCode::SUCCESS),
         Command::Check(command) => command.run().map(|()| ExitCode::SUCCESS),
+        Command::Apply(command) => command.run().await.map(|()| ExitCode::SUCCESS),
+        Command::Diff(command) => command.run().await.map(|()| ExitCode::SUCCESS),
         Command::Get(command) => command.run().await.map(|()| ExitCode::SUCCESS),
         Command::Rank(command) => command.run().await.map(|()| ExitCode::SUCCESS),
         Command::Topics(command) => command.run().await.map(|()| ExitCode::SUCCESS),

@@ -1,9 +1,12 @@
 //! `serve`: the server, until it is told to stop.
 
-use std::path::PathBuf;
+use std::{convert::Infallible, path::PathBuf};
 
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::Notify,
+};
 
 use super::configured::configured;
 use crate::{
@@ -12,7 +15,7 @@ use crate::{
     telemetry::{self, TelemetryError},
 };
 
-/// Runs the server until SIGTERM or SIGINT, then drains
+/// Runs the server until SIGTERM or SIGINT, then drains; SIGHUP reads the model files again
 #[derive(Args, Clone, Debug, Default)]
 #[command(after_long_help = config::help())]
 pub struct Serve {
@@ -61,6 +64,8 @@ impl Serve {
         };
         let config = configured(&flags)?;
         let mut stop = std::pin::pin!(stop_signal()?);
+        // From now on it ends no process: that would be its default.
+        let hangup = signal(SignalKind::hangup())?;
         let (telemetry, exporters) = telemetry::start(
             config.log_level,
             config.log_format,
@@ -72,7 +77,13 @@ impl Serve {
             () = &mut stop => None,
         };
         let served = match bound {
-            Some(Ok(server)) => server.run(stop).await,
+            Some(Ok(server)) => {
+                let reload = server.reload();
+                tokio::select! {
+                    served = server.run(stop) => served,
+                    never = reload_at(hangup, &reload) => match never {},
+                }
+            }
             Some(Err(error)) => Err(error),
             None => {
                 tracing::info!("stopped before it was ready");
@@ -81,6 +92,16 @@ impl Serve {
         };
         exporters.shut_down().await;
         Ok(served?)
+    }
+}
+
+/// Has the model files read again at each SIGHUP, for ever.
+async fn reload_at(mut hangup: Signal, reload: &Notify) -> Infallible {
+    loop {
+        if hangup.recv().await.is_none() {
+            std::future::pending::<()>().await;
+        }
+        reload.notify_one();
     }
 }
 

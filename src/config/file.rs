@@ -47,7 +47,7 @@ impl File {
                     values.insert(key.get_ref().to_string(), (value, origin));
                 }
                 None => mistakes.push(format!(
-                    "{origin}: is a {}; write a string or a whole number",
+                    "{origin}: is a {}; write a string, a whole number, true or false",
                     value.get_ref().type_str()
                 )),
             }
@@ -69,6 +69,7 @@ fn text_of(value: &DeValue<'_>) -> Option<String> {
             i64::from_str_radix(number.as_str(), number.radix())
                 .map_or_else(|_| number.as_str().to_owned(), |number| number.to_string()),
         ),
+        DeValue::Boolean(boolean) => Some(boolean.to_string()),
         _ => None,
     }
 }

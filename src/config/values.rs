@@ -104,6 +104,15 @@ pub fn number<T: FromStr + PartialOrd + Display>(text: &str, min: T, max: T) -> 
     }
 }
 
+/// Yes or no.
+pub fn boolean(text: &str) -> Result<bool, String> {
+    match text {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(format!("{text:?} is neither true nor false")),
+    }
+}
+
 /// A duration above zero.
 pub fn duration(text: &str) -> Result<Duration, String> {
     match duration_or_zero(text)? {

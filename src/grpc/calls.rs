@@ -285,6 +285,9 @@ impl Method {
         };
         let Some(method) = path.strip_prefix("/bellwether.v1.ScoringService/") else {
             return match path {
+                "/bellwether.v1.ModelService/ApplyModel" => unary("ApplyModel"),
+                "/bellwether.v1.ModelService/GetModels" => unary("GetModels"),
+                "/bellwether.v1.ModelService/CompareModels" => stream("CompareModels"),
                 "/grpc.health.v1.Health/Check" => unary("grpc.health.v1.Health/Check"),
                 "/grpc.health.v1.Health/Watch" => stream("grpc.health.v1.Health/Watch"),
                 path if path.starts_with("/grpc.reflection.") => stream("grpc.reflection"),

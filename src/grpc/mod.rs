@@ -6,6 +6,7 @@ pub mod convert;
 pub mod deadline;
 pub mod event_stream;
 pub mod handlers;
+pub mod model_handlers;
 pub mod page_token;
 pub mod server;
 pub mod status;

@@ -19,14 +19,21 @@ use tonic::{
 use tonic_health::{ServingStatus, server::HealthReporter};
 use tower::Service as TowerService;
 
-use super::{calls::CallsLayer, deadline::Deadlines, handlers::Handlers};
+use super::{
+    calls::CallsLayer, deadline::Deadlines, handlers::Handlers, model_handlers::ModelHandlers,
+};
 use crate::{
     config::Config,
     limits::{
         CONNECTION_WINDOW_BYTES, HEALTH_INTERVAL, HEALTH_TIMEOUT, KEEPALIVE_INTERVAL,
         KEEPALIVE_TIMEOUT, MAX_HEADER_BYTES, STREAM_WINDOW_BYTES,
     },
-    proto::{DESCRIPTORS, v1::scoring_service_server::ScoringServiceServer},
+    proto::{
+        DESCRIPTORS,
+        v1::{
+            model_service_server::ModelServiceServer, scoring_service_server::ScoringServiceServer,
+        },
+    },
     service::Service,
     store::Store,
     telemetry::Telemetry,
@@ -72,10 +79,17 @@ pub async fn serve<S: Store>(
     ))
     .max_decoding_message_size(config.max_message_bytes)
     .accept_compressed(CompressionEncoding::Gzip);
-    let front = Front {
-        scoring,
-        others: others(&health.reporter)?,
-    };
+    let mut others = others(&health.reporter)?;
+    if config.model_service {
+        let handlers = ModelHandlers::new(service.clone(), is_draining.clone(), telemetry.clone());
+        others = others.add_service(
+            ModelServiceServer::new(handlers)
+                .max_decoding_message_size(config.max_message_bytes)
+                .accept_compressed(CompressionEncoding::Gzip),
+        );
+    }
+    let others = others.prepare();
+    let front = Front { scoring, others };
     let deadlines = Deadlines {
         default: config.default_deadline,
         maximum: config.max_deadline,
@@ -131,8 +145,7 @@ fn others(reporter: &HealthReporter) -> Result<Routes, tonic_reflection::server:
     let health = tonic_health::server::HealthService::from_health_reporter(reporter.clone());
     Ok(Routes::new(HealthServer::new(health))
         .add_service(reflection().build_v1()?)
-        .add_service(reflection().build_v1alpha()?)
-        .prepare())
+        .add_service(reflection().build_v1alpha()?))
 }
 
 /// The health of the server as a whole and of the scoring service, which is that of the store,

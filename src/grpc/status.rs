@@ -27,6 +27,16 @@ pub const ERROR_DOMAIN: &str = "bellwether";
 pub fn of_service(error: &ServiceError, time_field: &str) -> Status {
     match error {
         ServiceError::UnknownTenant { .. } => not_found(error, "UNKNOWN_TENANT"),
+        ServiceError::TenantShares => bad_field(
+            "tenant",
+            "has no model of its own: all tenants share one here; leave it out to change the model of all",
+            "TENANT_SHARES_MODEL",
+        ),
+        ServiceError::TenantMissing => bad_field(
+            "tenant",
+            "is required: each tenant has a model of its own here; name the one whose model it is",
+            "TENANT_REQUIRED",
+        ),
         ServiceError::UnknownProfile(profile_id) => with_reason(
             Code::NotFound,
             format!("there is no profile {}", Shown(profile_id)),
@@ -286,6 +296,18 @@ mod tests {
                 ServiceError::UnknownTenant { tenant: "x".into() },
                 Code::NotFound,
                 "UNKNOWN_TENANT",
+                false,
+            ),
+            (
+                ServiceError::TenantShares,
+                Code::InvalidArgument,
+                "TENANT_SHARES_MODEL",
+                false,
+            ),
+            (
+                ServiceError::TenantMissing,
+                Code::InvalidArgument,
+                "TENANT_REQUIRED",
                 false,
             ),
             (

@@ -2,11 +2,13 @@
 //! handed to it; it knows no store, no network and no clock.
 //!
 //! In reading order: an [`Event`] meets the [`Record`] of its profile under a [`Model`] in
-//! `apply`, and `counting` adds what it counts; `standing` says where the record stands; `rank` turns that into keys that no
-//! clock changes; `influence` credits authors; `explain` says it all to callers.
+//! `apply`, and `counting` adds what it counts; `standing` says where the record stands; `rank`
+//! turns that into keys that no clock changes; `influence` credits authors; `explain` says it
+//! all to callers, and `compare` what another model would say.
 
 mod apply;
 mod attributes;
+mod compare;
 mod counting;
 mod event;
 mod explain;
@@ -23,11 +25,12 @@ mod timestamp;
 
 pub use apply::{Context, EventOutcome, Judgement, Outcome, StageChange, apply};
 pub use attributes::{AttributeMistake, AttributeValue, Attributes, check as check_attributes};
+pub use compare::{Comparison, ComparisonReport, Mover, ScoreMoves, SegmentMoves, StageFlow};
 pub use event::{Credit, Event};
 pub use explain::{Detail, InfluenceQuestion, explain, influencer, interests, ranked};
 pub use identity::{IdHash, ProfileId, Subject, Tenant, is_identifier};
 pub use influence::influence_probability;
-pub use model::{Fingerprint, Mistake, Model};
+pub use model::{ActsOn, Fingerprint, Mistake, Model, ModelChange, model_changes};
 pub use profile::{
     Breadth, Contribution, ContributionKind, Influencer, KeyContribution, Probability, Profile,
     Ranked, Score, StageExplanation, StageRequirement, TopicInterest,

@@ -18,6 +18,12 @@ pub enum ServiceError {
         /// The name asked for.
         tenant: String,
     },
+    /// A model was applied to a tenant that shares its model with all others.
+    #[error("all tenants share one model here; leave the tenant out to change it for all")]
+    TenantShares,
+    /// A model was applied to no tenant, where each has its own.
+    #[error("each tenant has a model of its own here; name the tenant")]
+    TenantMissing,
     /// The profile has neither events nor attributes.
     #[error("there is no profile {0:?}")]
     UnknownProfile(String),

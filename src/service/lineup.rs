@@ -114,23 +114,23 @@ impl Lineups {
 
 impl<S: Store> Shell<S> {
     /// The models of a tenant, for reading. One that never had any is empty, and is answered
-    /// by the configured model.
+    /// by the latest model.
     pub(super) async fn lineup(&self, tenant: &Tenant) -> Result<Arc<Lineup>, ServiceError> {
-        let configured = self.configured(tenant)?;
         if let Some(lineup) = self.lineups.get(tenant) {
             return Ok(lineup);
         }
+        let latest = self.latest_of(tenant)?.model;
         let rollout = self.store.rollout(tenant).await?;
         if rollout.epoch == 0 {
             let edition = Edition {
                 number: 0,
-                model: configured.fingerprint(),
+                model: latest.fingerprint(),
             };
             return Ok(Arc::new(Lineup {
                 rollout,
                 active: Ranked {
                     edition,
-                    model: Arc::clone(configured),
+                    model: latest,
                 },
                 candidate: None,
             }));
@@ -152,7 +152,7 @@ impl<S: Store> Shell<S> {
         Ok(lineup)
     }
 
-    /// The models of a tenant, for writing. One that never had any gets the configured model.
+    /// The models of a tenant, for writing. One that never had any gets the latest.
     pub(super) async fn lineup_for_writing(
         &self,
         tenant: &Tenant,
@@ -162,10 +162,11 @@ impl<S: Store> Shell<S> {
             if lineup.rollout.epoch > 0 {
                 return Ok(lineup);
             }
-            let configured = self.configured(tenant)?;
-            self.save_model(tenant, configured).await?;
+            let latest = self.latest_of(tenant)?;
+            self.save_model(tenant, &latest.model).await?;
             // Whether this server was the first or another one, the next look shows it.
-            let rollout = Rollout::begin(new_edition(configured)?, self.now().millis());
+            let rollout = Rollout::begin(new_edition(&latest.model)?, self.now().millis())
+                .of_revision(latest.revision);
             self.store.set_rollout(tenant, &rollout).await?;
         }
         let message = format!("the first model of tenant {tenant} does not settle");
@@ -190,22 +191,17 @@ impl<S: Store> Shell<S> {
         Ok(Ranked { edition, model })
     }
 
-    /// The model of a fingerprint: the configured one, one that is in use, or the saved one.
+    /// The model of a fingerprint: the latest one, one that is in use, or the saved one.
     pub(super) async fn model_of(
         &self,
         tenant: &Tenant,
         fingerprint: Fingerprint,
     ) -> Result<Arc<Model>, ServiceError> {
-        let configured = self.configured(tenant)?;
-        if configured.fingerprint() == fingerprint {
-            return Ok(Arc::clone(configured));
+        let latest = self.latest_of(tenant)?.model;
+        if latest.fingerprint() == fingerprint {
+            return Ok(latest);
         }
-        let in_use = self.lineups.get(tenant).and_then(|lineup| {
-            let all = std::iter::once(&lineup.active).chain(&lineup.candidate);
-            let mut same = all.filter(|ranked| ranked.edition.model == fingerprint);
-            same.next().map(|ranked| Arc::clone(&ranked.model))
-        });
-        if let Some(model) = in_use {
+        if let Ok(model) = self.latest.share(fingerprint, || Err(())) {
             return Ok(model);
         }
         let saved = self.store.model(tenant, fingerprint).await?;
@@ -214,12 +210,12 @@ impl<S: Store> Shell<S> {
                 "the model {fingerprint} of tenant {tenant} is missing; a server that was started with it saves it again"
             ))
         })?;
-        match Model::parse(&saved.source) {
+        let read = || match Model::parse(&saved.source) {
             Ok(model) if model.fingerprint() == fingerprint => Ok(Arc::new(model)),
             _ => Err(StoreError::Misconfigured(format!(
                 "the model {fingerprint} of tenant {tenant} is of another version of Bellwether; run one version"
-            ))
-            .into()),
-        }
+            ))),
+        };
+        Ok(self.latest.share(fingerprint, read)?)
     }
 }

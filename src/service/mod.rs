@@ -1,12 +1,16 @@
 //! Load, apply, commit: the thin shell around the scoring core. It alone knows the clock,
 //! stamps arrivals and retries conflicts.
 
+mod comparing;
 mod credits;
 mod error;
+mod files;
 mod lanes;
+mod latest;
 mod lineup;
 mod models;
 mod pages;
+mod publishing;
 mod rankings;
 mod read;
 mod rollouts;
@@ -18,9 +22,12 @@ use std::{fmt, sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+pub use comparing::{Comparing, ModelComparison};
 pub use error::ServiceError;
+pub use files::ModelFiles;
 pub use models::{Models, ModelsError};
 pub use pages::{Page, PageStart, Paging, Share};
+pub use publishing::{Applied, TenantModel, TenantModels};
 pub use rankings::{
     Funnel, InfluencerPage, InfluencerQuery, SegmentPage, SegmentQuery, SegmentTopic,
     SegmentTopics, SegmentTopicsQuery,
@@ -29,7 +36,7 @@ pub use read::View;
 pub use write::{PendingScores, ProfileUpdate, Scored};
 
 use crate::{
-    scoring::{Model, Tenant, Timestamp},
+    scoring::{Tenant, Timestamp},
     store::{Store, StoreError},
 };
 
@@ -90,7 +97,7 @@ impl<S> fmt::Debug for Service<S> {
 /// What all work shares.
 struct Shell<S> {
     store: S,
-    models: Models,
+    latest: latest::Latest,
     lineups: lineup::Lineups,
     settings: Settings,
     clock: Clock,
@@ -106,6 +113,8 @@ struct Shell<S> {
     single: Arc<Semaphore>,
     /// Room for credits whose causes are not durable yet.
     unsettled: Semaphore,
+    /// One comparison of models at a time: it reads every record.
+    comparing: Arc<Semaphore>,
     tasks: TaskTracker,
     stopping: CancellationToken,
 }
@@ -129,7 +138,7 @@ impl<S: Store> Service<S> {
         })?;
         let shell = Arc::new(Shell {
             store,
-            models,
+            latest: latest::Latest::new(models),
             lineups: lineup::Lineups::default(),
             clock,
             server,
@@ -139,6 +148,7 @@ impl<S: Store> Service<S> {
             most_streamed,
             single: Arc::new(Semaphore::new(most_single)),
             unsettled: Semaphore::new(settings.max_unsettled_credits),
+            comparing: Arc::new(Semaphore::new(1)),
             settings,
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
@@ -164,9 +174,9 @@ impl<S: Store> Service<S> {
 }
 
 impl<S> Shell<S> {
-    /// The model that this server was given for a tenant.
-    fn configured(&self, tenant: &Tenant) -> Result<&Arc<Model>, ServiceError> {
-        self.models
+    /// The latest model of a tenant that this server knows of.
+    fn latest_of(&self, tenant: &Tenant) -> Result<latest::Known, ServiceError> {
+        self.latest
             .of(tenant)
             .ok_or_else(|| ServiceError::UnknownTenant {
                 tenant: tenant.to_string(),

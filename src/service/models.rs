@@ -67,15 +67,7 @@ impl Models {
             return Ok(Self::Shared(parse(path, &read(path)?)?));
         }
         let mut models = HashMap::new();
-        let entries = fs::read_dir(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-        for entry in entries.map_err(unreadable(path))? {
-            let file = entry.path();
-            if file.extension().is_none_or(|extension| extension != "toml") {
-                continue;
-            }
-            let name = file.file_stem().and_then(|stem| stem.to_str());
-            let tenant = name.and_then(Tenant::new);
-            let tenant = tenant.ok_or_else(|| ModelsError::Misnamed(file.clone()))?;
+        for (tenant, file) in files_in(path)? {
             models.insert(tenant, parse(&file, &read(&file)?)?);
         }
         if models.is_empty() {
@@ -83,34 +75,24 @@ impl Models {
         }
         Ok(Self::ByTenant(models))
     }
+}
 
-    /// Every model, with the scope that its revision is given in: a file of its own makes a
-    /// tenant one.
-    pub fn all(&self) -> Vec<(&str, &Model)> {
-        match self {
-            Self::Shared(model) => vec![("", model)],
-            Self::ByTenant(models) => models
-                .iter()
-                .map(|(tenant, model)| (tenant.as_str(), model.as_ref()))
-                .collect(),
+/// The model files of a directory, with whose they are, in the order of tenants.
+pub(super) fn files_in(path: &Path) -> Result<Vec<(Tenant, PathBuf)>, ModelsError> {
+    let mut files = Vec::new();
+    let entries = fs::read_dir(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    for entry in entries.map_err(unreadable(path))? {
+        let file = entry.path();
+        if file.extension().is_none_or(|extension| extension != "toml") {
+            continue;
         }
+        let name = file.file_stem().and_then(|stem| stem.to_str());
+        let tenant = name.and_then(Tenant::new);
+        let tenant = tenant.ok_or_else(|| ModelsError::Misnamed(file.clone()))?;
+        files.push((tenant, file));
     }
-
-    /// The scope that the revisions of a tenant's models are given in.
-    pub fn scope<'a>(&self, tenant: &'a Tenant) -> &'a str {
-        match self {
-            Self::Shared(_) => "",
-            Self::ByTenant(_) => tenant.as_str(),
-        }
-    }
-
-    /// The model of a tenant; `None` when the tenant does not exist.
-    pub fn of(&self, tenant: &Tenant) -> Option<&Arc<Model>> {
-        match self {
-            Self::Shared(model) => Some(model),
-            Self::ByTenant(models) => models.get(tenant),
-        }
-    }
+    files.sort();
+    Ok(files)
 }
 
 fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> ModelsError {
@@ -118,7 +100,8 @@ fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> ModelsError {
     |error| ModelsError::Unreadable { path, error }
 }
 
-fn read(path: &Path) -> Result<String, ModelsError> {
+/// The text of a model file.
+pub(super) fn read(path: &Path) -> Result<String, ModelsError> {
     let length = fs::metadata(path).map_err(unreadable(path))?.len();
     if length > MAX_MODEL_BYTES as u64 {
         let error = io::Error::other(format!("it has {length} bytes; at most {MAX_MODEL_BYTES}"));
@@ -127,7 +110,8 @@ fn read(path: &Path) -> Result<String, ModelsError> {
     fs::read_to_string(path).map_err(unreadable(path))
 }
 
-fn parse(path: &Path, source: &str) -> Result<Arc<Model>, ModelsError> {
+/// The model that a file says.
+pub(super) fn parse(path: &Path, source: &str) -> Result<Arc<Model>, ModelsError> {
     Model::parse(source)
         .map(Arc::new)
         .map_err(|mistakes| ModelsError::Mistaken {

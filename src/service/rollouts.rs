@@ -7,10 +7,10 @@ use std::{
     time::Duration,
 };
 
-use super::{ServiceError, Shell, lineup::new_edition};
+use super::{ServiceError, Shell, latest::Known, lineup::new_edition};
 use crate::{
     limits::{ANNOUNCED_FOR, INDEX_BATCH, LEASE_PERIOD, ROLLOUT_INTERVAL, ROLLOUT_RETRY_INTERVAL},
-    scoring::{Fingerprint, Tenant, index},
+    scoring::{Tenant, index},
     store::{Edition, IndexEntry, Rollout, Store, StoreError},
 };
 
@@ -27,15 +27,13 @@ pub(super) enum Pace {
 }
 
 impl<S: Store> Shell<S> {
-    /// Proposes the configured models, and builds ranks where nobody could be answered
-    /// without them, or where no other server is there to answer.
+    /// Proposes the latest models, and builds ranks where nobody could be answered without
+    /// them, or where no other server is there to answer.
     pub(super) async fn prepare(&self) -> Result<(), ServiceError> {
         self.announce().await?;
-        for (scope, model) in self.models.all() {
-            self.store.revision(scope, model.fingerprint()).await?;
-        }
+        self.publish_started().await?;
         for tenant in self.store.tenants().await? {
-            if self.models.of(&tenant).is_none() {
+            if self.latest.of(&tenant).is_none() {
                 tracing::warn!(%tenant, "a stored tenant has no model and is not served");
                 continue;
             }
@@ -46,13 +44,6 @@ impl<S: Store> Shell<S> {
                     continue;
                 }
                 if rollout.active.is_some() && (others > 0 || rollout.candidate.is_none()) {
-                    let configured = self.configured(&tenant)?.fingerprint();
-                    if rollout
-                        .maintained()
-                        .all(|edition| edition.model != configured)
-                    {
-                        tracing::warn!(%tenant, %configured, "the configured model is older than the tenant's, which is served");
-                    }
                     break;
                 }
                 if !self.drive(&tenant, Pace::Unlimited).await? {
@@ -64,47 +55,45 @@ impl<S: Store> Shell<S> {
         Ok(())
     }
 
-    /// Makes the configured model the candidate of a tenant, unless it has that model or one
-    /// that servers were started with later: who starts late with an old file changes nothing.
+    /// Makes the latest model the candidate of a tenant, unless it is that already, or a later
+    /// one was followed that this server has not heard of.
     async fn propose(&self, tenant: &Tenant) -> Result<Rollout, ServiceError> {
-        let configured = self.configured(tenant)?;
-        let model = configured.fingerprint();
         loop {
+            let latest = self.latest_of(tenant)?;
             let rollout = self.store.rollout(tenant).await?;
-            if !self.is_news(tenant, model, &rollout).await? {
+            let Some(next) = self.following(&rollout, &latest)? else {
                 return Ok(rollout);
-            }
+            };
             // What a failover has brought back must be found out before anything follows it.
             if !self.raise_fence(tenant, &rollout).await? {
                 continue;
             }
-            self.save_model(tenant, configured).await?;
-            let proposed = rollout.propose(new_edition(configured)?, self.now().millis());
-            if self.store.set_rollout(tenant, &proposed).await? {
-                tracing::info!(%tenant, %model, epoch = proposed.epoch, "model proposed");
-                return Ok(proposed);
+            self.save_model(tenant, &latest.model).await?;
+            if self.store.set_rollout(tenant, &next).await? {
+                let model = latest.model.fingerprint();
+                tracing::info!(%tenant, %model, epoch = next.epoch, "model proposed");
+                return Ok(next);
             }
         }
     }
 
-    /// Whether a model is later than all that a rollout maintains.
-    async fn is_news(
-        &self,
-        tenant: &Tenant,
-        model: Fingerprint,
-        rollout: &Rollout,
-    ) -> Result<bool, ServiceError> {
-        if rollout.maintained().any(|edition| edition.model == model) {
-            return Ok(false);
+    /// The rollout that brings a tenant to a model; `None` when nothing is to be done for it.
+    fn following(&self, rollout: &Rollout, latest: &Known) -> Result<Option<Rollout>, StoreError> {
+        let model = latest.model.fingerprint();
+        let is_latest = |edition: Option<Edition>| edition.is_some_and(|of| of.model == model);
+        let is_late = rollout.maintained().next().is_some() && latest.revision < rollout.revision;
+        let is_active = is_latest(rollout.active);
+        if is_late || is_latest(rollout.candidate) || (is_active && rollout.candidate.is_none()) {
+            return Ok(None);
         }
-        let scope = self.models.scope(tenant);
-        let own = self.store.revision(scope, model).await?;
-        for edition in rollout.maintained() {
-            if self.store.revision(scope, edition.model).await? > own {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        let now = self.now().millis();
+        let next = if is_active {
+            // Another model was on its way: this is the way back.
+            rollout.withdraw(now)
+        } else {
+            rollout.propose(new_edition(&latest.model)?, now)
+        };
+        Ok(Some(next.of_revision(latest.revision)))
     }
 
     /// Takes a tenant's rollout as far as it goes: builds the candidate's ranks, has it
@@ -241,10 +230,16 @@ impl<S: Store> Shell<S> {
         self.store.announce(self.server, ANNOUNCED_FOR).await
     }
 
-    /// The tenants to look at: those that calls came for, now and then all.
+    /// The tenants to look at: those that calls came for; all now and then, and when there is
+    /// another model.
     async fn tenants_at(&self, tick: u64) -> Result<Vec<Tenant>, StoreError> {
-        if tick.is_multiple_of(TICKS_BETWEEN_ALL) {
-            self.store.tenants().await
+        let has_changed = self.latest.take_changed();
+        if has_changed || tick.is_multiple_of(TICKS_BETWEEN_ALL) {
+            let tenants = self.store.tenants().await;
+            if tenants.is_err() && has_changed {
+                self.latest.mark_changed();
+            }
+            tenants
         } else {
             Ok(self.lineups.tenants())
         }
@@ -253,6 +248,7 @@ impl<S: Store> Shell<S> {
     /// Forgets what other servers have changed.
     async fn look(&self) -> Result<(), ServiceError> {
         self.announce().await?;
+        warn_of(self.follow_publications().await);
         for tenant in self.lineups.tenants() {
             warn_of(self.look_at(&tenant).await);
         }
@@ -274,7 +270,7 @@ impl<S: Store> Shell<S> {
     /// Takes on rollouts that are unfinished.
     async fn advance(&self, tick: u64) -> Result<(), ServiceError> {
         for tenant in self.tenants_at(tick).await? {
-            if self.models.of(&tenant).is_some() {
+            if self.latest.of(&tenant).is_some() {
                 warn_of(self.advance_tenant(&tenant, tick).await);
             }
         }
@@ -285,10 +281,10 @@ impl<S: Store> Shell<S> {
         // Imports, failovers and servers with an old file may have left another one.
         let rollout = self.propose(tenant).await?;
         let is_turn_of_all = tick.is_multiple_of(TICKS_BETWEEN_ALL);
-        let model = self.configured(tenant)?;
-        let is_ours = |edition: Edition| edition.model == model.fingerprint();
-        if is_turn_of_all && rollout.maintained().any(is_ours) {
-            self.save_model(tenant, model).await?;
+        let model = self.latest_of(tenant)?.model;
+        let is_latest = |edition: Edition| edition.model == model.fingerprint();
+        if is_turn_of_all && rollout.maintained().any(is_latest) {
+            self.save_model(tenant, &model).await?;
         }
         let has_work = rollout.candidate.is_some() || !rollout.discarded.is_empty();
         if has_work || is_turn_of_all {

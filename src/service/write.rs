@@ -111,7 +111,7 @@ impl<S: Store> Service<S> {
         update: ProfileUpdate,
     ) -> Result<Profile, ServiceError> {
         let permit = Arc::new(self.permit_now()?);
-        self.shell.configured(tenant)?;
+        self.shell.latest_of(tenant)?;
         let (answer, receiver) = oneshot::channel();
         let profile_id = update.profile_id.clone();
         let work = Work {
@@ -137,7 +137,7 @@ impl<S: Store> Service<S> {
         events: Vec<Event>,
         permit: OwnedSemaphorePermit,
     ) -> Result<PendingScores, ServiceError> {
-        self.shell.configured(tenant)?;
+        self.shell.latest_of(tenant)?;
         let permit = Arc::new(permit);
         let now = self.shell.now();
         let latest = now.saturating_add_nanos(nanos(self.shell.settings.max_skew));

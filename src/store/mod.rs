@@ -3,11 +3,13 @@
 
 pub mod codec;
 pub mod embedded;
+mod publication;
 pub mod redis;
 mod rollout;
 
 use std::{future::Future, time::Duration};
 
+pub use publication::Publication;
 pub use rollout::{Edition, Rollout, SavedModel};
 
 use crate::scoring::{
@@ -233,13 +235,33 @@ pub trait Store: Send + Sync + 'static {
         rollout: &Rollout,
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
-    /// The revision of a model among those of a scope: given once, in the order in which it is
-    /// first asked for.
+    /// The latest model of each scope, in the order asked for; `None` where there never was one.
+    fn publications(
+        &self,
+        scopes: &[String],
+    ) -> impl Future<Output = Result<Vec<Option<Publication>>, StoreError>> + Send;
+
+    /// Makes a model the latest of a scope, in the place of the one that it may replace, and
+    /// keeps its source. Returns whether the given one is now, or was already, the latest.
+    fn publish(
+        &self,
+        scope: &str,
+        publication: &Publication,
+        source: &str,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// The source of the latest model of a scope.
+    fn published_source(
+        &self,
+        scope: &str,
+    ) -> impl Future<Output = Result<Option<String>, StoreError>> + Send;
+
+    /// The revision with which a model was last published in a scope; `None` when it never was.
     fn revision(
         &self,
         scope: &str,
         model: Fingerprint,
-    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Option<u64>, StoreError>> + Send;
 
     /// From when this returns, every commit of an epoch before that of `rollout` is refused.
     /// [`StoreError::Superseded`] when an epoch has been seen that this one does not follow.

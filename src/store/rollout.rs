@@ -56,6 +56,10 @@ pub struct Rollout {
     /// The epoch of the rollout that this one was made from, and that it may replace.
     #[serde(default)]
     pub after: u64,
+    /// The revision of the publication that it follows. One of an earlier revision is not
+    /// followed any more, whoever still takes it for the latest.
+    #[serde(default)]
+    pub revision: u64,
     /// The edition that answers: its ranks are complete. `None` until the first one's are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub active: Option<Edition>,
@@ -86,6 +90,19 @@ impl Rollout {
         let replaced = next.candidate.replace(edition);
         next.discarded.extend(replaced);
         next
+    }
+
+    /// Stays with the model that answers: the candidate is discarded.
+    pub fn withdraw(&self, at_millis: u64) -> Self {
+        let mut next = self.next(at_millis);
+        let withdrawn = next.candidate.take();
+        next.discarded.extend(withdrawn);
+        next
+    }
+
+    /// The same, made to follow a publication of this revision.
+    pub fn of_revision(self, revision: u64) -> Self {
+        Self { revision, ..self }
     }
 
     /// Answers by the candidate, whose ranks are complete.
@@ -193,6 +210,16 @@ mod tests {
         assert_eq!(replaced.candidate, Some(edition(3, Fingerprint(3))));
         assert_eq!(replaced.discarded, [edition(2, NEW)]);
         assert_eq!(replaced.active, Some(edition(1, OLD)));
+    }
+
+    #[test]
+    fn a_candidate_that_is_withdrawn_is_discarded_and_the_active_edition_stays() {
+        let proposed = Rollout::begin(edition(1, OLD), 0).propose(edition(2, NEW), 0);
+        let withdrawn = proposed.withdraw(0).of_revision(9);
+        assert_eq!(withdrawn.active, Some(edition(1, OLD)));
+        assert_eq!(withdrawn.candidate, None);
+        assert_eq!(withdrawn.discarded, [edition(2, NEW)]);
+        assert_eq!((withdrawn.after, withdrawn.revision), (proposed.epoch, 9));
     }
 
     #[test]

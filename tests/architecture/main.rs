@@ -42,6 +42,7 @@ const ROOMS: [(&str, &[&str]); 10] = [
             "telemetry",
             "store",
             "service",
+            "grpc",
             "server",
         ],
     ),

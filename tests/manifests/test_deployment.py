@@ -60,9 +60,14 @@ def test_the_model_is_mounted_where_the_server_looks_for_it(container, settings,
     assert model == (REPOSITORY / "models" / "forum.toml").read_text(encoding="utf-8")
 
 
-def test_a_changed_model_is_another_config_map_and_so_a_rolling_update(base):
-    [name] = [name for kind, name in base if kind == "ConfigMap"]
-    assert re.fullmatch("bellwether-model-[a-z0-9]{10}", name)
+def test_a_changed_model_is_the_same_config_map_and_so_no_rolling_update(base, container):
+    assert [name for kind, name in base if kind == "ConfigMap"] == ["bellwether-model"]
+    # A mount by subPath would keep the old file for ever.
+    assert all("subPath" not in mount for mount in container["volumeMounts"])
+
+
+def test_callers_who_are_not_authenticated_change_no_model(settings):
+    assert settings["model_service"] == "false"
 
 
 def test_a_pod_is_killed_only_after_it_had_the_time_to_drain(pod, container, settings):

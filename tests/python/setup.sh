@@ -20,8 +20,8 @@ if ! cmp -s tests/python/requirements.txt "$venv/requirements.txt"; then
     cp tests/python/requirements.txt "$venv/requirements.txt"
 fi
 
-# google/rpc comes with googleapis-common-protos, so only our own file is generated.
+# google/rpc comes with googleapis-common-protos, so only our own files are generated.
 mkdir -p "$generated"
 "$venv/bin/python" -m grpc_tools.protoc --proto_path=proto \
     --python_out="$generated" --grpc_python_out="$generated" \
-    proto/bellwether/v1/scoring.proto
+    proto/bellwether/v1/scoring.proto proto/bellwether/v1/model.proto

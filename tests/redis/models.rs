@@ -193,17 +193,48 @@ impl Process {
     }
 }
 
+/// Has a server of the test's own among those that serve, for an hour: whoever starts finds
+/// that it is not alone, however long the others are held up.
+async fn announce_a_guest(redis: &RedisServer) {
+    let script = "local now = redis.call('TIME')[1] * 1000
+        return redis.call('ZADD', 'bellwether:servers', now + 3600000, 'guest')";
+    let mut connection = redis.connection().await;
+    let added: i64 = redis::cmd("EVAL")
+        .arg(script)
+        .arg(0)
+        .query_async(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(added, 1);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ranks_whose_builder_was_killed_in_the_middle_are_finished_by_another_server() {
     let story = Story::new(6, 1_200, 4_000);
     let redis = RedisServer::start().await;
     let settings = SETTINGS.into_iter().chain([SLOW]).collect::<Vec<_>>();
-    let late = Bellwether::start(&redis.url(), &settings).await;
+    let early = Bellwether::start(&redis.url(), &settings).await;
     let answers = Answers::default();
-    report_part(&[&late], CLIENTS, "", &story.parts[0], &answers).await;
+    report_part(&[&early], CLIENTS, "", &story.parts[0], &answers).await;
 
+    // Nobody else may build than the server that is going to be killed.
+    announce_a_guest(&redis).await;
+    let mut connection = redis.connection().await;
+    let right = "{default}:builder";
+    let held: redis::RedisResult<()> = redis::cmd("SET")
+        .arg(right)
+        .arg("guest")
+        .query_async(&mut connection)
+        .await;
+    held.unwrap();
     let next = next_model();
     let builder = Process::start(&redis.url(), &next);
+    early.stop().await;
+    let freed: redis::RedisResult<()> = redis::cmd("DEL")
+        .arg(right)
+        .query_async(&mut connection)
+        .await;
+    freed.unwrap();
     let begun = || async {
         let mut connection = redis.connection().await;
         let indexed: Vec<String> = redis::cmd("KEYS")
@@ -215,16 +246,95 @@ async fn ranks_whose_builder_was_killed_in_the_middle_are_finished_by_another_se
     };
     until("the first ranks are built", begun).await;
     builder.kill();
+    let rollout: String = redis::cmd("GET")
+        .arg("{default}:rollout")
+        .query_async(&mut connection)
+        .await
+        .unwrap();
     assert!(
-        !answers_by_the_next_model(&late).await,
-        "killed in the middle"
+        rollout.contains("candidate"),
+        "not in the middle: {rollout}"
     );
 
+    // With the old file: it follows the latest model, and finishes what is left.
+    let late = Bellwether::start(&redis.url(), &settings).await;
     report_part(&[&late], CLIENTS, "", &story.parts[1], &answers).await;
     until_next_model(&late).await;
     report_part(&[&late], CLIENTS, "", &story.parts[2], &answers).await;
     let expected = recount_by(&next, &story, &SETTINGS).await;
     assert_same(&picture(&mut late.client(), "", &story).await, &expected);
+    leaves_one_edition(&redis).await;
+}
+
+async fn apply(server: &Bellwether, source: &str) -> v1::ApplyModelResponse {
+    let request = v1::ApplyModelRequest {
+        tenant: String::new(),
+        source: source.to_owned(),
+    };
+    let applied = server.model_client().apply_model(request).await;
+    applied.unwrap().into_inner()
+}
+
+async fn models(server: &Bellwether) -> v1::GetModelsResponse {
+    let request = v1::GetModelsRequest::default();
+    let models = server.model_client().get_models(request).await;
+    models.unwrap().into_inner()
+}
+
+/// Waits until a server says that a model answers, and that no other is on its way.
+async fn until_settled(server: &Bellwether, fingerprint: &str) {
+    let settled = || async {
+        let models = models(server).await;
+        let active = models.active.unwrap_or_default().fingerprint;
+        (active == fingerprint && models.candidate.is_none() && models.waiting_tenants == 0)
+            .then_some(())
+    };
+    until("the model answers", settled).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_applied_model_reaches_every_server_and_is_taken_back_in_the_middle() {
+    let story = Story::new(7, 1_200, 4_000);
+    let redis = RedisServer::start().await;
+    let settings = SETTINGS.into_iter().chain([SLOW]).collect::<Vec<_>>();
+    let one = Bellwether::start(&redis.url(), &settings).await;
+    let other = Bellwether::start(&redis.url(), &settings).await;
+    let servers = [&one, &other];
+    let answers = Answers::default();
+    report_part(&servers, CLIENTS, "", &story.parts[0], &answers).await;
+    let old = models(&one).await.active.unwrap().fingerprint;
+
+    let next = next_model();
+    let applied = apply(&one, &next).await;
+    assert!(applied.changed && applied.state() == v1::ModelState::Building);
+    let proposed = || async {
+        let candidate = models(&other).await.candidate?;
+        let model = candidate.model.unwrap();
+        assert_eq!(model.fingerprint, applied.fingerprint);
+        assert_eq!(candidate.total_profiles, 1_200);
+        Some(())
+    };
+    until("the other server tells of the candidate", proposed).await;
+    let back = apply(&other, MODEL).await;
+    assert_eq!((back.changed, &back.fingerprint), (true, &old));
+    assert!(back.revision > applied.revision);
+    for server in servers {
+        until_settled(server, &old).await;
+    }
+    report_part(&servers, CLIENTS, "", &story.parts[1], &answers).await;
+
+    apply(&other, &next).await;
+    let started_late = Bellwether::start(&redis.url(), &settings).await;
+    let servers = [&one, &other, &started_late];
+    for server in servers {
+        until_settled(server, &applied.fingerprint).await;
+        until_next_model(server).await;
+    }
+    report_part(&servers, CLIENTS, "", &story.parts[2], &answers).await;
+    let expected = recount_by(&next, &story, &SETTINGS).await;
+    for server in servers {
+        assert_same(&picture(&mut server.client(), "", &story).await, &expected);
+    }
     leaves_one_edition(&redis).await;
 }
 

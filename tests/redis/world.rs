@@ -4,7 +4,10 @@ use std::{collections::HashMap, net::SocketAddr, time::Duration};
 
 use bellwether::{
     config::{Config, Flags},
-    proto::v1::{self, scoring_service_client::ScoringServiceClient},
+    proto::v1::{
+        self, model_service_client::ModelServiceClient,
+        scoring_service_client::ScoringServiceClient,
+    },
     server::{self, ServerError},
     store::redis::{Redis, RedisAddress, RedisSettings},
     telemetry::Telemetry,
@@ -130,6 +133,11 @@ impl Bellwether {
     /// A client with a connection of its own.
     pub fn client(&self) -> ScoringServiceClient<Channel> {
         ScoringServiceClient::new(self.channel())
+    }
+
+    /// A client for what changes models.
+    pub fn model_client(&self) -> ModelServiceClient<Channel> {
+        ModelServiceClient::new(self.channel())
     }
 
     fn channel(&self) -> Channel {

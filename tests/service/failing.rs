@@ -11,8 +11,8 @@ use std::{
 use bellwether::{
     scoring::{Fingerprint, ProfileId, RankName, Tenant},
     store::{
-        Commit, Committed, Cursor, Edition, IndexEntry, RankPage, RankRange, Rollout, SavedModel,
-        Store, StoreError, Stored, TopicTotals, embedded::Embedded,
+        Commit, Committed, Cursor, Edition, IndexEntry, Publication, RankPage, RankRange, Rollout,
+        SavedModel, Store, StoreError, Stored, TopicTotals, embedded::Embedded,
     },
 };
 
@@ -95,7 +95,27 @@ impl Store for Failing {
         self.store.set_rollout(tenant, rollout).await
     }
 
-    async fn revision(&self, scope: &str, model: Fingerprint) -> Result<u64, StoreError> {
+    async fn publications(
+        &self,
+        scopes: &[String],
+    ) -> Result<Vec<Option<Publication>>, StoreError> {
+        self.store.publications(scopes).await
+    }
+
+    async fn publish(
+        &self,
+        scope: &str,
+        publication: &Publication,
+        source: &str,
+    ) -> Result<bool, StoreError> {
+        self.store.publish(scope, publication, source).await
+    }
+
+    async fn published_source(&self, scope: &str) -> Result<Option<String>, StoreError> {
+        self.store.published_source(scope).await
+    }
+
+    async fn revision(&self, scope: &str, model: Fingerprint) -> Result<Option<u64>, StoreError> {
         self.store.revision(scope, model).await
     }
 

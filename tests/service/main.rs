@@ -5,6 +5,7 @@
 mod answers;
 mod failing;
 mod health;
+mod models;
 mod world;
 
 use std::{
@@ -26,7 +27,11 @@ use bellwether::{
 use failing::Failing;
 use world::{DAY, Dice, PEOPLE, SECOND, at, event, id, open, serve, stream, tenant};
 
-async fn everybody(service: &Service<Embedded>, view: View, instant: Timestamp) -> Vec<Profile> {
+pub async fn everybody(
+    service: &Service<Embedded>,
+    view: View,
+    instant: Timestamp,
+) -> Vec<Profile> {
     let mut profiles = Vec::new();
     for number in 0..PEOPLE {
         match service

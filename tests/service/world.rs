@@ -93,11 +93,18 @@ pub async fn open(directory: &TempDir) -> Service<Embedded> {
 }
 
 pub async fn serve<S: Store>(store: S) -> Service<S> {
-    serve_model(store, MODEL).await
+    serve_with(store, Models::Shared(model(MODEL))).await
 }
 
 pub async fn serve_model<S: Store>(store: S, source: &str) -> Service<S> {
-    let models = Models::Shared(Arc::new(Model::parse(source).unwrap()));
+    serve_with(store, Models::Shared(model(source))).await
+}
+
+pub fn model(source: &str) -> Arc<Model> {
+    Arc::new(Model::parse(source).unwrap())
+}
+
+pub async fn serve_with<S: Store>(store: S, models: Models) -> Service<S> {
     let settings = Settings {
         max_skew: Duration::from_secs(300),
         remembered_events: 256,

@@ -143,3 +143,8 @@ fn a_store_that_sets_any_rollout_is_found_out() {
 fn a_store_that_indexes_ranks_nobody_maintains_is_found_out() {
     found_out(Flaw::IndexesOldEditions);
 }
+
+#[test]
+fn a_store_that_forgets_what_was_published_is_found_out() {
+    found_out(Flaw::ForgetsRevisions);
+}

@@ -254,6 +254,9 @@ async fn operate(run: Run, mut dice: Dice, last: usize) {
                 run.servers[turn].tell(Command::Upgrade(model));
             }
         }
+        if dice.once_in(2) {
+            go_back_and_forth(&run, &mut dice, model).await;
+        }
         // The next model is for those who know this one.
         let wanted = run.world.lock().unwrap().models[model].fingerprint();
         let known = settles(AT_MOST, || {
@@ -274,6 +277,38 @@ async fn operate(run: Run, mut dice: Dice, last: usize) {
                 active.is_some_and(|active| active.model == wanted)
             })
             .await;
+        }
+    }
+}
+
+/// Applies models to servers that run, some that answered before, and a model of this number
+/// at last.
+async fn go_back_and_forth(run: &Run, dice: &mut Dice, model: usize) {
+    let earlier = (0..dice.roll(3)).map(|_| dice.roll(model as u64 + 1) as usize);
+    let turns: Vec<usize> = earlier
+        .collect::<Vec<_>>()
+        .into_iter()
+        .chain([model])
+        .collect();
+    for turn in turns {
+        sleep(Duration::from_millis(dice.roll(5_000))).await;
+        let applied = Arc::clone(&run.world.lock().unwrap().models[turn]);
+        run.world
+            .lock()
+            .unwrap()
+            .note(&format!("apply model {turn}"));
+        // Until one of them says that it has: what was not answered may have happened.
+        loop {
+            if let Some(service) = dice.pick(&run.servers).service()
+                && let Ok(Ok(_)) = timeout(
+                    Duration::from_secs(20),
+                    service.apply_model(None, Arc::clone(&applied)),
+                )
+                .await
+            {
+                break;
+            }
+            sleep(Duration::from_millis(200)).await;
         }
     }
 }

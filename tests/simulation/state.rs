@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use bellwether::{
     scoring::{Fingerprint, KeyRange, ProfileId, RankKey, RankName},
     store::{
-        Commit, Committed, Cursor, Edition, IndexEntry, RankRange, Rollout, SavedModel, StoreError,
-        Stored, TopicTotals, TotalsChange,
+        Commit, Committed, Cursor, Edition, IndexEntry, Publication, RankRange, Rollout,
+        SavedModel, StoreError, Stored, TopicTotals, TotalsChange,
     },
 };
 use tokio::time::{Duration, Instant};
@@ -39,6 +39,8 @@ pub enum Flaw {
     ReplacesRollouts,
     /// Adds entries to ranks that nobody maintains.
     IndexesOldEditions,
+    /// Says of every model that it was never published.
+    ForgetsRevisions,
 }
 
 /// The records of one partition, with everything that is written together with them.
@@ -64,7 +66,9 @@ pub struct Common {
     pub indexed: BTreeMap<u64, ProfileId>,
     pub lease: Option<(u64, Instant)>,
     pub servers: BTreeMap<u64, Instant>,
-    pub revisions: Vec<Fingerprint>,
+    pub publication: Option<Publication>,
+    pub source: Option<String>,
+    pub revisions: BTreeMap<Fingerprint, u64>,
 }
 
 /// What is read of one partition for a page.
@@ -263,12 +267,15 @@ impl Common {
         self.rollout == *rollout
     }
 
-    pub fn revision(&mut self, model: Fingerprint) -> u64 {
-        if !self.revisions.contains(&model) {
-            self.revisions.push(model);
+    pub fn publish(&mut self, publication: &Publication, source: &str) -> bool {
+        let latest = self.publication.map_or(0, |latest| latest.revision);
+        if latest == publication.after {
+            self.publication = Some(*publication);
+            self.source = Some(source.to_owned());
+            self.revisions
+                .insert(publication.model, publication.revision);
         }
-        let place = self.revisions.iter().position(|known| *known == model);
-        place.unwrap() as u64 + 1
+        self.publication == Some(*publication)
     }
 
     pub fn note_indexed(&mut self, edition: Edition, to: &ProfileId) {

@@ -5,8 +5,8 @@ use std::{cell::RefCell, collections::BTreeMap};
 use bellwether::{
     scoring::{Fingerprint, ProfileId, RankName, Tenant},
     store::{
-        Commit, Committed, Cursor, Edition, IndexEntry, RankPage, RankRange, Rollout, SavedModel,
-        Store, StoreError, Stored, TopicTotals,
+        Commit, Committed, Cursor, Edition, IndexEntry, Publication, RankPage, RankRange, Rollout,
+        SavedModel, Store, StoreError, Stored, TopicTotals,
     },
 };
 use futures_util::future::join_all;
@@ -267,9 +267,47 @@ impl Store for Connection {
         self.ask(Place::Common, Kind::Read, read).await
     }
 
-    async fn revision(&self, _: &str, model: Fingerprint) -> Result<u64, StoreError> {
-        let revision = move |world: &mut World| world.common.revision(model);
-        self.ask(Place::Common, Kind::Write, revision).await
+    async fn publications(
+        &self,
+        scopes: &[String],
+    ) -> Result<Vec<Option<Publication>>, StoreError> {
+        let read = |world: &mut World| world.common.publication;
+        let latest = self.ask(Place::Common, Kind::Read, read).await?;
+        Ok(vec![latest; scopes.len()])
+    }
+
+    async fn publish(
+        &self,
+        _: &str,
+        publication: &Publication,
+        source: &str,
+    ) -> Result<bool, StoreError> {
+        let (publication, source, server) = (*publication, source.to_owned(), self.name);
+        let publish = move |world: &mut World| {
+            world.earlier.push((Instant::now(), world.common.clone()));
+            let published = world.common.publish(&publication, &source);
+            let Publication {
+                revision, model, ..
+            } = publication;
+            world.note(&format!(
+                "{server} publishes {model} as {revision}: {published}"
+            ));
+            published
+        };
+        self.ask(Place::Common, Kind::Write, publish).await
+    }
+
+    async fn published_source(&self, _: &str) -> Result<Option<String>, StoreError> {
+        let read = |world: &mut World| world.common.source.clone();
+        self.ask(Place::Common, Kind::Read, read).await
+    }
+
+    async fn revision(&self, _: &str, model: Fingerprint) -> Result<Option<u64>, StoreError> {
+        let read = move |world: &mut World| {
+            let known = world.common.revisions.get(&model).copied();
+            known.filter(|_| world.flaw != Some(Flaw::ForgetsRevisions))
+        };
+        self.ask(Place::Common, Kind::Read, read).await
     }
 
     async fn set_rollout(&self, _: &Tenant, rollout: &Rollout) -> Result<bool, StoreError> {

@@ -1,6 +1,7 @@
 //! The conformance suite of stores. A store takes part by implementing [`Subject`] and one
 //! line of `conformance_suite!`.
 
+pub mod publications;
 pub mod ranks;
 pub mod records;
 pub mod reopening;
@@ -46,7 +47,9 @@ macro_rules! conformance_suite {
     ($module:ident, $subject:ty) => {
         mod $module {
             use super::*;
-            use crate::store_conformance::{ranks, records, reopening, rollouts, sequences};
+            use crate::store_conformance::{
+                publications, ranks, records, reopening, rollouts, sequences,
+            };
 
             conformance_suite!(@cases $subject;
                 records::an_unknown_profile_is_not_found
@@ -97,6 +100,12 @@ macro_rules! conformance_suite {
                 rollouts::a_dropped_record_leaves_nothing
                 rollouts::the_right_to_build_is_one_servers
                 rollouts::servers_know_of_each_other
+                publications::a_scope_without_models_has_no_latest
+                publications::a_publication_replaces_only_the_one_that_it_was_made_after
+                publications::a_publication_sent_again_changes_nothing_that_followed_it
+                publications::a_model_that_comes_back_has_a_later_revision
+                publications::scopes_are_apart
+                publications::the_latest_model_is_there_after_reopening
                 sequences::any_sequence_of_operations_equals_a_plain_model
             );
         }

@@ -2,14 +2,20 @@
 //! whole: an answer names every field that is wrong, not only the first.
 
 mod attributes;
+mod models;
 mod pages;
 mod requests;
 mod responses;
 mod violations;
 
+pub use models::{
+    applied, apply_model, compare_models, compared, comparing, comparison_report, get_models,
+    models,
+};
 pub use pages::{influencer_query, segment_query, segment_topics_query};
 pub use requests::{
-    batch_get_profiles, event, get_funnel, get_profile, score_event, score_events, update_profile,
+    batch_get_profiles, event, get_funnel, get_profile, score_event, score_events, timestamp_of,
+    update_profile,
 };
 pub use responses::{
     funnel, influencer_page, profile, profiles, result_of_event, scored, segment_page,

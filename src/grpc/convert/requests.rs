@@ -148,6 +148,13 @@ pub fn get_funnel(request: &v1::GetFunnelRequest) -> Result<(Tenant, Option<Time
     violations.finish(tenant.map(|tenant| (tenant, as_of)))
 }
 
+/// Reads an instant that a person asked for.
+pub fn timestamp_of(sent: wkt::Timestamp) -> Result<Timestamp, Status> {
+    let mut violations = Violations::default();
+    let read = instant("as_of", Some(sent), &mut violations);
+    violations.finish(read)
+}
+
 fn read_event(sent: v1::Event, path: EventPath, violations: &mut Violations) -> Option<Event> {
     identifier(format_args!("{path}.event_id"), &sent.event_id, violations);
     let profile = profile_id(

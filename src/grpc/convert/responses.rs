@@ -236,7 +236,7 @@ pub fn funnel(funnel: Funnel) -> v1::GetFunnelResponse {
     }
 }
 
-fn timestamp(instant: Timestamp) -> wkt::Timestamp {
+pub(super) fn timestamp(instant: Timestamp) -> wkt::Timestamp {
     let (seconds, nanos) = instant.parts();
     wkt::Timestamp { seconds, nanos }
 }

@@ -2,6 +2,7 @@
 //! Read from a file by `file`, checked and put together by `compile`.
 
 mod calibration;
+mod changes;
 mod compile;
 mod condition;
 mod durations;
@@ -21,6 +22,7 @@ mod topics;
 
 use std::collections::HashMap;
 
+pub use changes::{ActsOn, ModelChange, model_changes};
 pub use fingerprint::Fingerprint;
 pub use mistake::Mistake;
 
@@ -258,6 +260,11 @@ impl Model {
     /// How many sorted indexes one profile stands in at most, influence apart.
     pub fn ranks_per_profile(&self) -> usize {
         self.ranks.len() + 1
+    }
+
+    /// The ranks of stages: every stored profile stands in exactly one of them.
+    pub fn stage_ranks(&self) -> impl ExactSizeIterator<Item = RankName> {
+        self.ladders.iter().map(|ladder| ladder.rank.clone())
     }
 
     /// The rank of authors by influence on a topic, over all stages or at one.

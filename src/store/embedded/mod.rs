@@ -3,7 +3,7 @@
 //! Reads go straight to the records and the ranks. Commits queue for the writing thread,
 //! which answers when they are durable, so nothing acknowledged is lost when the process
 //! or the machine stops. Ranks start empty: the service fills them by `index`. Rollouts are
-//! of one process, and forgotten with its ranks.
+//! of one process, and forgotten with its ranks; which models are the latest is not.
 //!
 //! A directory that is damaged while nobody uses it is refused where that can be seen: a
 //! file that is missing, and what fails its checksum. Not seen is a journal that was cut, or
@@ -12,6 +12,7 @@
 
 mod directory;
 mod keys;
+mod publications;
 mod ranks;
 mod records;
 mod rollouts;
@@ -30,14 +31,15 @@ use tokio::{
 };
 
 use self::{
+    publications::Publications,
     ranks::Ranks,
     records::Records,
     rollouts::Rollouts,
     writer::{Answers, EncodedCommit, Submission, Writer},
 };
 use super::{
-    Commit, Committed, Cursor, Edition, IndexEntry, RankPage, RankRange, Rollout, SavedModel,
-    Store, StoreError, Stored, TopicTotals, TotalsChange,
+    Commit, Committed, Cursor, Edition, IndexEntry, Publication, RankPage, RankRange, Rollout,
+    SavedModel, Store, StoreError, Stored, TopicTotals, TotalsChange,
 };
 use crate::scoring::{Fingerprint, ProfileId, RankName, Tenant};
 
@@ -57,6 +59,7 @@ pub struct Embedded {
     records: Arc<Records>,
     ranks: Arc<Ranks>,
     rollouts: Rollouts,
+    publications: Arc<Publications>,
     failure: Arc<OnceLock<StoreError>>,
     /// `None` while closing.
     submissions: Option<mpsc::Sender<Submission>>,
@@ -88,6 +91,7 @@ impl Embedded {
             })
             .map_err(|error| StoreError::Unavailable(format!("no thread to write: {error}")))?;
         Ok(Self {
+            publications: Arc::new(Publications::new(records.clone())),
             records,
             ranks,
             rollouts: Rollouts::default(),
@@ -213,8 +217,35 @@ impl Store for Embedded {
         Ok(self.rollouts.set_rollout(tenant, rollout))
     }
 
-    async fn revision(&self, scope: &str, model: Fingerprint) -> Result<u64, StoreError> {
-        Ok(self.rollouts.revision(scope, model))
+    async fn publications(
+        &self,
+        scopes: &[String],
+    ) -> Result<Vec<Option<Publication>>, StoreError> {
+        let latest = scopes.iter().map(|scope| self.publications.latest(scope));
+        latest
+            .map(|latest| Ok(latest?.map(|(publication, _)| publication)))
+            .collect()
+    }
+
+    async fn publish(
+        &self,
+        scope: &str,
+        publication: &Publication,
+        source: &str,
+    ) -> Result<bool, StoreError> {
+        let publications = Arc::clone(&self.publications);
+        let (scope, publication, source) = (scope.to_owned(), *publication, source.to_owned());
+        task::spawn_blocking(move || publications.publish(&scope, &publication, &source))
+            .await
+            .unwrap_or_else(|error| Err(StoreError::OutcomeUnknown(error.to_string())))
+    }
+
+    async fn published_source(&self, scope: &str) -> Result<Option<String>, StoreError> {
+        Ok(self.publications.latest(scope)?.map(|(_, source)| source))
+    }
+
+    async fn revision(&self, scope: &str, model: Fingerprint) -> Result<Option<u64>, StoreError> {
+        self.publications.revision(scope, model)
     }
 
     async fn fence(&self, tenant: &Tenant, rollout: &Rollout) -> Result<(), StoreError> {

@@ -8,7 +8,7 @@ use std::{
     path::Path,
 };
 
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, LsmError, PersistMode};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, LsmError, OwnedWriteBatch, PersistMode};
 
 use super::{
     super::{StoreError, Stored, Version, codec},
@@ -18,6 +18,7 @@ use super::{
 use crate::scoring::{ProfileId, Tenant};
 
 const KEYSPACE: &str = "records";
+const MODELS: &str = "models";
 /// Blocks of records kept in memory: enough for some ten thousand hot profiles.
 const CACHE_BYTES: u64 = 128 * 1024 * 1024;
 /// Writes kept in memory until they are sorted to disk; a few of these at a time.
@@ -30,6 +31,7 @@ const WORKER_THREADS: usize = 2;
 /// The records of every tenant. Fields drop in order: the directory is let go last.
 pub struct Records {
     keyspace: Keyspace,
+    models: Keyspace,
     database: Database,
     directory: Directory,
 }
@@ -50,8 +52,13 @@ impl Records {
             return Err(damaged(path, "its table of records is missing"));
         }
         let keyspace = guarded(path, || open_keyspace(&database))?;
+        // Stores of before have none.
+        let models = guarded(path, || {
+            database.keyspace(MODELS, KeyspaceCreateOptions::default)
+        })?;
         Ok(Self {
             keyspace,
+            models,
             database,
             directory,
         })
@@ -119,29 +126,47 @@ impl Records {
         &self,
         values: impl Iterator<Item = (Vec<u8>, Option<Vec<u8>>)>,
     ) -> Result<(), StoreError> {
-        // The journal grows by appending: its new length is data to `fdatasync` too.
-        let mut batch = self
-            .database
-            .batch()
-            .durability(Some(PersistMode::SyncData));
+        let mut batch = self.batch();
         for (key, value) in values {
             match value {
                 Some(value) => batch.insert(&self.keyspace, key, value),
                 None => batch.remove(&self.keyspace, key),
             }
         }
-        match catch_unwind(AssertUnwindSafe(|| batch.commit())) {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(fjall::Error::Poisoned)) => Err(StoreError::Unavailable(
-                "the storage engine takes no more writes after an earlier failure".to_owned(),
-            )),
-            Ok(Err(error)) => Err(StoreError::OutcomeUnknown(format!(
-                "writing the journal failed: {error}"
-            ))),
-            Err(_) => Err(StoreError::OutcomeUnknown(
-                "the storage engine stopped while writing".to_owned(),
-            )),
+        commit(batch)
+    }
+
+    /// What is noted of models under a key.
+    pub fn model_entry(&self, key: &str) -> Result<Option<String>, StoreError> {
+        let Some(value) = self.guarded(|| self.models.get(key))? else {
+            return Ok(None);
+        };
+        let text = String::from_utf8(value.to_vec());
+        text.map(Some).map_err(|_| self.damaged_models())
+    }
+
+    /// Notes of models, all or none of them, durably.
+    pub fn write_models(
+        &self,
+        values: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<(), StoreError> {
+        let mut batch = self.batch();
+        for (key, value) in values {
+            batch.insert(&self.models, key, value);
         }
+        commit(batch)
+    }
+
+    /// The error for notes of models that cannot be read.
+    pub fn damaged_models(&self) -> StoreError {
+        damaged(self.directory.path(), "its models cannot be read")
+    }
+
+    fn batch(&self) -> OwnedWriteBatch {
+        // The journal grows by appending: its new length is data to `fdatasync` too.
+        self.database
+            .batch()
+            .durability(Some(PersistMode::SyncData))
     }
 
     fn stored(&self, profile_id: ProfileId, value: &[u8]) -> Result<Stored, StoreError> {
@@ -163,6 +188,21 @@ impl Records {
             StoreError::Corrupt(reason) => damaged(self.directory.path(), reason),
             other => other,
         }
+    }
+}
+
+fn commit(batch: OwnedWriteBatch) -> Result<(), StoreError> {
+    match catch_unwind(AssertUnwindSafe(|| batch.commit())) {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(fjall::Error::Poisoned)) => Err(StoreError::Unavailable(
+            "the storage engine takes no more writes after an earlier failure".to_owned(),
+        )),
+        Ok(Err(error)) => Err(StoreError::OutcomeUnknown(format!(
+            "writing the journal failed: {error}"
+        ))),
+        Err(_) => Err(StoreError::OutcomeUnknown(
+            "the storage engine stopped while writing".to_owned(),
+        )),
     }
 }
 

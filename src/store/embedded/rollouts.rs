@@ -13,7 +13,6 @@ use crate::scoring::{Fingerprint, ProfileId, Tenant};
 #[derive(Default)]
 pub struct Rollouts {
     tenants: Mutex<HashMap<Tenant, TenantRollout>>,
-    revisions: Mutex<Vec<(String, Fingerprint)>>,
 }
 
 #[derive(Default)]
@@ -43,21 +42,6 @@ impl Rollouts {
             known.rollout = rollout.clone();
         }
         known.rollout == *rollout
-    }
-
-    /// The place of a model in the order in which they were first asked for, from 1.
-    pub fn revision(&self, scope: &str, model: Fingerprint) -> u64 {
-        let mut revisions = self
-            .revisions
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let asked = (scope.to_owned(), model);
-        let known = revisions.iter().position(|known| *known == asked);
-        let place = known.unwrap_or_else(|| {
-            revisions.push(asked);
-            revisions.len() - 1
-        });
-        place as u64 + 1
     }
 
     /// Keeps a model.

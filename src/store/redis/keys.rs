@@ -2,7 +2,7 @@
 //! Redis Cluster hashes alone, so that a script may touch all of them; those of a tenant
 //! begin with `{tenant}`.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -12,8 +12,8 @@ use crate::scoring::{Fingerprint, ProfileId, RankName, Tenant};
 pub const MARKER: &str = "bellwether";
 /// Every tenant.
 pub const TENANTS: &str = "bellwether:tenants";
-/// The revisions of models.
-pub const REVISIONS: &str = "bellwether:models";
+/// A hash: of each scope its latest model, and every one that was it with its revision.
+pub const MODELS: &str = "bellwether:models";
 /// The servers that serve, by the time until which they do.
 pub const SERVERS: &str = "bellwether:servers";
 
@@ -91,6 +91,12 @@ pub fn touches_field(topic: &str) -> String {
 /// The field of a topic's advances, in millionths.
 pub fn advances_field(topic: &str) -> String {
     format!("{topic}:advances")
+}
+
+/// The field of a scope for `revision`, `after`, `latest` or `source` of its latest model, or for
+/// a fingerprint, which is none of these words.
+pub fn published_field(scope: &str, name: impl Display) -> String {
+    format!("{scope}:{name}")
 }
 
 /// A string: the tenant's rollout as JSON.

@@ -13,6 +13,7 @@ mod keys;
 mod merge;
 mod opening;
 mod pages;
+mod publications;
 mod records;
 mod rollouts;
 mod scripts;
@@ -24,8 +25,8 @@ use redis::Value;
 pub use self::address::RedisAddress;
 use self::{connection::Connection, keys::PartitionKeys};
 use super::{
-    Commit, Committed, Cursor, Edition, IndexEntry, RankPage, RankRange, Rollout, SavedModel,
-    Store, StoreError, Stored, TopicTotals,
+    Commit, Committed, Cursor, Edition, IndexEntry, Publication, RankPage, RankRange, Rollout,
+    SavedModel, Store, StoreError, Stored, TopicTotals,
 };
 use crate::scoring::{Fingerprint, ProfileId, RankName, Tenant};
 
@@ -185,8 +186,28 @@ impl Store for Redis {
         self.replace_rollout(tenant, rollout).await
     }
 
-    async fn revision(&self, scope: &str, model: Fingerprint) -> Result<u64, StoreError> {
-        self.revision_of(scope, model).await
+    async fn publications(
+        &self,
+        scopes: &[String],
+    ) -> Result<Vec<Option<Publication>>, StoreError> {
+        self.read_publications(scopes).await
+    }
+
+    async fn publish(
+        &self,
+        scope: &str,
+        publication: &Publication,
+        source: &str,
+    ) -> Result<bool, StoreError> {
+        self.replace_publication(scope, publication, source).await
+    }
+
+    async fn published_source(&self, scope: &str) -> Result<Option<String>, StoreError> {
+        self.read_published_source(scope).await
+    }
+
+    async fn revision(&self, scope: &str, model: Fingerprint) -> Result<Option<u64>, StoreError> {
+        self.read_revision(scope, model).await
     }
 
     async fn fence(&self, tenant: &Tenant, rollout: &Rollout) -> Result<(), StoreError> {

@@ -13,7 +13,7 @@ use super::{
     count,
     failure::unexpected,
     keys, list, profile_id,
-    scripts::{ANNOUNCE, FENCE, LEASE, REVISION, ROLLOUT, Script, TENANT},
+    scripts::{ANNOUNCE, FENCE, LEASE, ROLLOUT, Script, TENANT},
     text,
 };
 use crate::scoring::{Fingerprint, ProfileId, RankName, Tenant};
@@ -65,16 +65,6 @@ impl Redis {
         let mut call = ROLLOUT.call(1, 2, 128 + json.len());
         call.arg(&key).arg(rollout.after).arg(json);
         Ok(self.decide(&ROLLOUT, &call, &key).await? == 1)
-    }
-
-    pub(super) async fn revision_of(
-        &self,
-        scope: &str,
-        model: Fingerprint,
-    ) -> Result<u64, StoreError> {
-        let mut call = REVISION.call(1, 1, 160);
-        call.arg(keys::REVISIONS).arg(format!("{scope}:{model}"));
-        self.decide(&REVISION, &call, keys::REVISIONS).await
     }
 
     pub(super) async fn raise_fences(
@@ -199,7 +189,7 @@ impl Redis {
         self.decide(&ANNOUNCE, &call, keys::SERVERS).await
     }
 
-    async fn read(&self, command: &Cmd, home: &str) -> Result<Value, StoreError> {
+    pub(super) async fn read(&self, command: &Cmd, home: &str) -> Result<Value, StoreError> {
         let answer = self.connection.send(command, home).await;
         Ok(answer.map_err(|failure| failure.of_read())?.value)
     }
@@ -210,7 +200,12 @@ impl Redis {
     }
 
     /// Runs a script that writes and answers a number.
-    async fn decide(&self, script: &Script, call: &Cmd, home: &str) -> Result<u64, StoreError> {
+    pub(super) async fn decide(
+        &self,
+        script: &Script,
+        call: &Cmd,
+        home: &str,
+    ) -> Result<u64, StoreError> {
         let answer = self.connection.run(script, call, home).await;
         count(&answer.map_err(|failure| failure.of_write())?.value)
     }

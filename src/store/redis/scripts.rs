@@ -36,8 +36,8 @@ scripts! {
     FENCE = "fence.lua";
     /// Replaces a rollout.
     ROLLOUT = "rollout.lua";
-    /// Gives models their revisions.
-    REVISION = "revision.lua";
+    /// Makes a model the latest of a scope.
+    PUBLISH = "publish.lua";
     /// Makes a tenant known.
     TENANT = "tenant.lua";
     /// Takes or keeps a right.

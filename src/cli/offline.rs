@@ -1,0 +1,204 @@
+//! Counts a file of events under two models without a server, by the core alone.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::Arc,
+};
+
+use pbjson_types::Timestamp as SentTimestamp;
+use tokio::fs::File;
+
+use super::{
+    failure::Failure,
+    replay::lines::{Entry, LineReader, Position},
+};
+use crate::{
+    grpc::convert::{self, EventPath},
+    proto::v1,
+    scoring::{
+        Comparison, Context, Event, Judgement, Model, Outcome, ProfileId, Record, Timestamp,
+    },
+    service::ProfileUpdate,
+};
+
+/// Events that a profile remembers, as a server does unless configured.
+const REMEMBERED_EVENTS: usize = 256;
+
+/// What a file came to.
+pub(super) struct Compared {
+    pub(super) report: v1::ComparisonReport,
+    /// Lines that did not count.
+    pub(super) refused: u64,
+}
+
+/// What one model makes of the file.
+struct Side {
+    model: Arc<Model>,
+    records: BTreeMap<ProfileId, Record>,
+}
+
+impl Side {
+    fn new(model: Arc<Model>) -> Self {
+        Self {
+            model,
+            records: BTreeMap::new(),
+        }
+    }
+
+    fn judge(&mut self, profile_id: &ProfileId, work: impl FnOnce(&mut Judgement<'_>)) -> Outcome {
+        let stored = self.records.remove(profile_id);
+        let mut judgement = match stored {
+            Some(record) => Judgement::new(&self.model, profile_id.clone(), record),
+            None => Judgement::new_profile(&self.model, profile_id.clone()),
+        };
+        work(&mut judgement);
+        let outcome = judgement.finish();
+        self.records
+            .insert(profile_id.clone(), outcome.record.clone());
+        outcome
+    }
+
+    /// Counts an event, and gives their authors what they earned by it.
+    fn count(&mut self, event: &Event, at: Timestamp) {
+        let context = Context::at(at, REMEMBERED_EVENTS);
+        let outcome = self.judge(&event.profile_id, |judgement| {
+            judgement.apply(event, &context);
+        });
+        self.credit(outcome);
+    }
+
+    fn update(&mut self, update: &ProfileUpdate) {
+        let outcome = self.judge(&update.profile_id, |judgement| {
+            let record = judgement.record();
+            let stated = record.attributes_after(&update.attributes, &update.mask);
+            judgement.update(stated);
+        });
+        self.credit(outcome);
+    }
+
+    fn credit(&mut self, outcome: Outcome) {
+        for credit in outcome.credits {
+            self.judge(&credit.author_id, |judgement| {
+                judgement.credit(&credit);
+            });
+        }
+    }
+}
+
+/// Compares two models on a file of JSON Lines. Each counts the whole file for itself.
+pub(super) async fn compare(
+    file: &Path,
+    old: Arc<Model>,
+    new: Arc<Model>,
+    as_of: Option<SentTimestamp>,
+    movers: usize,
+) -> Result<Compared, Failure> {
+    let failure = |error| Failure::io(file.display(), &error);
+    let source = File::open(file).await.map_err(failure)?;
+    let mut lines = LineReader::new(source, Position::default());
+    let mut sides = [Side::new(old), Side::new(new)];
+    let mut refused = 0;
+    let mut last = Timestamp::EPOCH;
+    while let Some(line) = lines.next().await.map_err(failure)? {
+        let counted = match line.content {
+            Ok(None) => continue,
+            Ok(Some(entry)) => count(entry, &mut sides),
+            Err(_) => None,
+        };
+        match counted {
+            Some(at) => last = last.max(at),
+            None => refused += 1,
+        }
+    }
+    let at = match as_of {
+        Some(as_of) => convert::timestamp_of(as_of).map_err(Failure::from)?,
+        None => last,
+    };
+    let [old, new] = sides;
+    let mut comparison = Comparison::new(old.model, new.model, at, movers);
+    let everybody: BTreeSet<&ProfileId> = old.records.keys().chain(new.records.keys()).collect();
+    let nothing = Record::default();
+    for profile_id in everybody {
+        let of = |records: &BTreeMap<ProfileId, Record>| records.get(profile_id).cloned();
+        let before = of(&old.records).unwrap_or_else(|| nothing.clone());
+        let after = of(&new.records).unwrap_or_else(|| nothing.clone());
+        comparison.add_each(profile_id, &before, &after);
+    }
+    Ok(Compared {
+        report: convert::comparison_report(comparison.finish()),
+        refused,
+    })
+}
+
+/// Counts a line on both sides. Returns its instant, or nothing when it is refused.
+fn count(entry: Entry, sides: &mut [Side; 2]) -> Option<Timestamp> {
+    match entry {
+        Entry::Event(event) => {
+            let event = convert::event(event, EventPath::Single).ok()?;
+            // Without a time it would count when it arrives, which no file says.
+            let at = event.time?;
+            for side in sides {
+                side.count(&event, at);
+            }
+            Some(at)
+        }
+        Entry::Update(update) => {
+            let (_, update) = convert::update_profile(update).ok()?;
+            for side in sides {
+                side.update(&update);
+            }
+            Some(Timestamp::EPOCH)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OLD: &str = r#"
+[scores.interest]
+half_life = "7d"
+[[signals]]
+name = "visited"
+on = "visit"
+points = { interest = 3 }
+[[stages]]
+name = "awareness"
+min = { interest = 1 }
+"#;
+
+    async fn report(lines: &str, new: &str) -> Compared {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("events.jsonl");
+        std::fs::write(&file, lines).unwrap();
+        let model = |source| Arc::new(Model::parse(source).unwrap());
+        compare(&file, model(OLD), model(new), None, 10)
+            .await
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn each_model_counts_the_whole_file_for_itself() {
+        let lines = r#"{"eventId":"1","profileId":"ann","type":"visit","time":"2026-01-01T00:00:00Z"}
+{"eventId":"1","profileId":"ann","type":"visit","time":"2026-01-01T00:00:00Z"}
+{"eventId":"2","profileId":"ben","type":"call","time":"2026-01-02T00:00:00Z"}
+{"eventId":"3","profileId":"ben","type":"call"}
+{"updateProfile":{"profileId":"cleo","attributes":{"city":"Rome"}}}
+nonsense
+"#;
+        let new = OLD.replace("on = \"visit\"", "on = \"call\"");
+        let compared = report(lines, &new).await;
+        assert_eq!(compared.refused, 2);
+        let report = compared.report;
+        assert_eq!(report.profiles, 3);
+        let interest = &report.scores[0];
+        assert_eq!((interest.rising, interest.falling), (1, 1));
+        assert_eq!(interest.movers[0].profile_id, "ben");
+        assert_eq!(interest.movers[0].after, 3.0);
+        assert_eq!(report.as_of.unwrap().seconds, 1_767_312_000);
+        let flows: i64 = report.flows.iter().map(|flow| flow.profiles).sum();
+        assert_eq!(flows, 3);
+    }
+}

@@ -1,0 +1,211 @@
+//! Messages of `ModelService`.
+
+use std::sync::Arc;
+
+use tonic::Status;
+
+use super::{
+    requests::{instant, tenant},
+    responses::timestamp,
+    violations::Violations,
+};
+use crate::{
+    limits::{DEFAULT_MOVERS, MAX_MISTAKE_CHARACTERS, MAX_MOVERS},
+    proto::v1,
+    scoring::{ActsOn, ComparisonReport, Model, ModelChange, Tenant},
+    service::{Applied, Comparing, ModelComparison, TenantModels},
+};
+
+/// Reads an `ApplyModel`; no tenant when none was sent, which is not the default one here.
+///
+/// # Errors
+/// `INVALID_ARGUMENT` with everything that is wrong, mistakes of models included.
+pub fn apply_model(
+    request: &v1::ApplyModelRequest,
+) -> Result<(Option<Tenant>, Arc<Model>), Status> {
+    let mut violations = Violations::default();
+    let owner = match request.tenant.as_str() {
+        "" => Some(None),
+        name => tenant(name, &mut violations).map(Some),
+    };
+    let model = model("source", &request.source, &mut violations);
+    violations.finish(owner.zip(model))
+}
+
+/// Reads a `GetModels`.
+pub fn get_models(request: &v1::GetModelsRequest) -> Result<Tenant, Status> {
+    let mut violations = Violations::default();
+    let tenant = tenant(&request.tenant, &mut violations);
+    violations.finish(tenant)
+}
+
+/// Reads a `CompareModels`.
+pub fn compare_models(
+    request: &v1::CompareModelsRequest,
+) -> Result<(Tenant, ModelComparison), Status> {
+    let mut violations = Violations::default();
+    let tenant = tenant(&request.tenant, &mut violations);
+    let old = match request.old_source.as_str() {
+        "" => Some(None),
+        source => model("old_source", source, &mut violations).map(Some),
+    };
+    let new = model("new_source", &request.new_source, &mut violations);
+    let movers = match usize::try_from(request.movers) {
+        Ok(0) => Some(DEFAULT_MOVERS),
+        Ok(movers) if movers <= MAX_MOVERS => Some(movers),
+        _ => {
+            violations.add(
+                "movers",
+                format_args!(
+                    "is {}; send 1 to {MAX_MOVERS}, or leave it out",
+                    request.movers
+                ),
+            );
+            None
+        }
+    };
+    let as_of = instant("as_of", request.as_of, &mut violations);
+    let read = tenant.zip(old).zip(new).zip(movers);
+    violations.finish(read.map(|(((tenant, old), new), movers)| {
+        let comparison = ModelComparison {
+            old,
+            new,
+            movers,
+            as_of,
+        };
+        (tenant, comparison)
+    }))
+}
+
+fn model(field: &str, source: &str, violations: &mut Violations) -> Option<Arc<Model>> {
+    if source.is_empty() {
+        violations.add(field, "is required; send the text of a model file");
+        return None;
+    }
+    match Model::parse(source) {
+        Ok(model) => Some(Arc::new(model)),
+        Err(mistakes) => {
+            for mistake in mistakes {
+                let text = mistake.to_string();
+                let end = text.char_indices().nth(MAX_MISTAKE_CHARACTERS);
+                let shown = end.map_or(text.as_str(), |(end, _)| &text[..end]);
+                violations.add(field, format_args!("has a mistake at {shown}"));
+            }
+            None
+        }
+    }
+}
+
+/// What became of a model that was applied.
+pub fn applied(model: &Model, applied: Applied) -> v1::ApplyModelResponse {
+    let state = if applied.waiting_tenants == 0 {
+        v1::ModelState::Active
+    } else {
+        v1::ModelState::Building
+    };
+    v1::ApplyModelResponse {
+        fingerprint: model.fingerprint().to_string(),
+        revision: signed(applied.revision),
+        changed: applied.is_new,
+        state: state.into(),
+    }
+}
+
+/// The models of a tenant.
+pub fn models(models: &TenantModels) -> v1::GetModelsResponse {
+    let message = |model: &Model| v1::Model {
+        fingerprint: model.fingerprint().to_string(),
+        source: model.source().to_owned(),
+    };
+    let total = models.active.as_ref().map_or(0, |active| active.indexed);
+    let candidate = models.candidate.as_ref().map(|candidate| {
+        let model = Some(message(&candidate.model));
+        v1::CandidateModel {
+            model,
+            indexed_profiles: signed(candidate.indexed),
+            total_profiles: signed(total),
+        }
+    });
+    v1::GetModelsResponse {
+        latest: Some(message(&models.latest)),
+        revision: signed(models.revision),
+        active: models.active.as_ref().map(|active| message(&active.model)),
+        candidate,
+        waiting_tenants: signed(models.waiting_tenants),
+    }
+}
+
+/// How far a comparison is.
+pub fn comparing(progress: Comparing) -> v1::CompareModelsResponse {
+    let progress = v1::ComparisonProgress {
+        judged_profiles: signed(progress.judged),
+        total_profiles: signed(progress.total),
+    };
+    v1::CompareModelsResponse {
+        message: Some(v1::compare_models_response::Message::Progress(progress)),
+    }
+}
+
+/// What a comparison came to, as the end of its stream.
+pub fn compared(report: ComparisonReport) -> v1::CompareModelsResponse {
+    let report = comparison_report(report);
+    v1::CompareModelsResponse {
+        message: Some(v1::compare_models_response::Message::Report(report)),
+    }
+}
+
+/// What a comparison came to.
+pub fn comparison_report(report: ComparisonReport) -> v1::ComparisonReport {
+    let scores = report.scores.into_iter().map(|score| {
+        let movers = score.movers.into_iter().map(|mover| v1::ScoreMover {
+            profile_id: mover.profile_id.to_string(),
+            before: mover.before,
+            after: mover.after,
+        });
+        v1::ScoreComparison {
+            score: score.score,
+            rising: signed(score.rising),
+            falling: signed(score.falling),
+            movers: movers.collect(),
+        }
+    });
+    let flows = report.flows.into_iter().map(|flow| v1::StageFlow {
+        from_stage: flow.from.unwrap_or_default(),
+        to_stage: flow.to.unwrap_or_default(),
+        profiles: signed(flow.profiles),
+    });
+    let segments = report.segments.into_iter();
+    let segments = segments.map(|segment| v1::SegmentComparison {
+        segment: segment.segment,
+        before: signed(segment.before),
+        after: signed(segment.after),
+        entering: signed(segment.entering),
+        leaving: signed(segment.leaving),
+    });
+    v1::ComparisonReport {
+        as_of: Some(timestamp(report.at)),
+        profiles: signed(report.profiles),
+        scores: scores.collect(),
+        flows: flows.collect(),
+        segments: segments.collect(),
+        changes: report.changes.into_iter().map(change).collect(),
+    }
+}
+
+fn change(change: ModelChange) -> v1::ModelChange {
+    let acts_on = match change.acts_on {
+        ActsOn::History => v1::ActsOn::History,
+        ActsOn::Afterwards => v1::ActsOn::Afterwards,
+        ActsOn::HalfLife => v1::ActsOn::HalfLife,
+    };
+    v1::ModelChange {
+        place: change.place,
+        before: change.before,
+        after: change.after,
+        acts_on: acts_on.into(),
+    }
+}
+
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

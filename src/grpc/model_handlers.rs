@@ -1,0 +1,149 @@
+//! One handler per RPC of `ModelService`. Models are read on threads that may block: it takes
+//! milliseconds, and longer for those that somebody wrote to take long.
+
+use std::{pin::Pin, sync::Arc};
+
+use futures_util::{Stream, StreamExt as _};
+use tokio::{
+    sync::{mpsc, watch},
+    time::Instant,
+};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Request, Response, Status, async_trait};
+
+use super::{
+    calls::StreamDeadline,
+    convert,
+    status::{self, of_service},
+};
+use crate::{
+    proto::v1::{self, model_service_server::ModelService},
+    scoring::Tenant,
+    service::{ModelComparison, Service, ServiceError},
+    store::Store,
+    telemetry::Telemetry,
+};
+
+/// Steps of progress that wait for a caller.
+const STEPS: usize = 4;
+
+/// The handlers of `bellwether.v1.ModelService`.
+pub struct ModelHandlers<S> {
+    service: Service<S>,
+    is_draining: watch::Receiver<bool>,
+    telemetry: Telemetry,
+}
+
+impl<S: Store> ModelHandlers<S> {
+    /// Handlers on a service, whose streams end when `is_draining` becomes true.
+    pub fn new(
+        service: Service<S>,
+        is_draining: watch::Receiver<bool>,
+        telemetry: Telemetry,
+    ) -> Self {
+        Self {
+            service,
+            is_draining,
+            telemetry,
+        }
+    }
+}
+
+fn failed(error: ServiceError) -> Status {
+    of_service(&error, "")
+}
+
+/// Reads a request that has models in it.
+async fn read<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, Status> + Send + 'static,
+) -> Result<T, Status> {
+    tokio::task::spawn_blocking(read)
+        .await
+        .unwrap_or_else(|_| Err(status::inconsistent()))
+}
+
+/// The answers to a `CompareModels`.
+pub type ComparisonStream =
+    Pin<Box<dyn Stream<Item = Result<v1::CompareModelsResponse, Status>> + Send>>;
+
+#[async_trait]
+impl<S: Store> ModelService for ModelHandlers<S> {
+    async fn apply_model(
+        &self,
+        request: Request<v1::ApplyModelRequest>,
+    ) -> Result<Response<v1::ApplyModelResponse>, Status> {
+        let request = request.into_inner();
+        let (tenant, model) = read(move || convert::apply_model(&request)).await?;
+        let applied = self
+            .service
+            .apply_model(tenant.as_ref(), Arc::clone(&model))
+            .await;
+        let applied = applied.map_err(failed)?;
+        Ok(Response::new(convert::applied(&model, applied)))
+    }
+
+    async fn get_models(
+        &self,
+        request: Request<v1::GetModelsRequest>,
+    ) -> Result<Response<v1::GetModelsResponse>, Status> {
+        let tenant = convert::get_models(request.get_ref())?;
+        let models = self.service.models(&tenant).await.map_err(failed)?;
+        Ok(Response::new(convert::models(&models)))
+    }
+
+    type CompareModelsStream = ComparisonStream;
+
+    async fn compare_models(
+        &self,
+        request: Request<v1::CompareModelsRequest>,
+    ) -> Result<Response<ComparisonStream>, Status> {
+        let started = Instant::now();
+        let deadline = request.extensions().get::<StreamDeadline>().copied();
+        let request = request.into_inner();
+        let (tenant, comparison) = read(move || convert::compare_models(&request)).await?;
+        let (answers, answered) = mpsc::channel(STEPS);
+        let service = self.service.clone();
+        let mut is_draining = self.is_draining.clone();
+        let telemetry = self.telemetry.clone();
+        tokio::spawn(async move {
+            let end = async {
+                match deadline {
+                    Some(StreamDeadline(deadline)) => tokio::time::sleep_until(deadline).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let last = tokio::select! {
+                compared = compare(&service, &tenant, comparison, &answers) => compared,
+                () = end => Err(status::deadline_exceeded()),
+                _ = is_draining.wait_for(|is_draining| *is_draining) => Err(status::draining()),
+                () = answers.closed() => Err(Status::cancelled("the caller has gone")),
+            };
+            let code = last.as_ref().map_or_else(Status::code, |_| Code::Ok);
+            telemetry.call_ended("CompareModels", code, started.elapsed());
+            // A caller that has gone hears nothing.
+            let _ = answers.send(last).await;
+        });
+        Ok(Response::new(ReceiverStream::new(answered).boxed()))
+    }
+}
+
+/// Compares, telling how far it is.
+async fn compare<S: Store>(
+    service: &Service<S>,
+    tenant: &Tenant,
+    comparison: ModelComparison,
+    answers: &mpsc::Sender<Result<v1::CompareModelsResponse, Status>>,
+) -> Result<v1::CompareModelsResponse, Status> {
+    let (progress, mut steps) = mpsc::channel(STEPS);
+    let tell = async {
+        while let Some(step) = steps.recv().await {
+            // Room is left for the report.
+            if answers.capacity() > 1 {
+                let _ = answers.try_send(Ok(convert::comparing(step)));
+            }
+        }
+    };
+    let compared = service.compare_models(tenant, comparison, progress);
+    let (compared, ()) = tokio::join!(compared, tell);
+    Ok(convert::compared(compared.map_err(failed)?))
+}

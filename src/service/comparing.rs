@@ -1,0 +1,82 @@
+//! What would change if another model answered: every record judged by two models, and
+//! nothing written.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::mpsc;
+
+use super::{Service, ServiceError};
+use crate::{
+    limits::{INDEX_BATCH, RETRY_UNAVAILABLE_AFTER},
+    scoring::{Comparison, ComparisonReport, Model, Tenant, Timestamp},
+    store::Store,
+};
+
+/// Which models to compare.
+#[derive(Clone, Debug)]
+pub struct ModelComparison {
+    /// `None` for the one that answers.
+    pub old: Option<Arc<Model>>,
+    /// The other one.
+    pub new: Arc<Model>,
+    /// Profiles to name for each score.
+    pub movers: usize,
+    /// The instant to judge at; `None` for now.
+    pub as_of: Option<Timestamp>,
+}
+
+/// How far a comparison is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Comparing {
+    /// Profiles that were judged.
+    pub judged: u64,
+    /// About how many there are.
+    pub total: u64,
+}
+
+impl<S: Store> Service<S> {
+    /// Judges every record of a tenant by two models at one instant, as fast as ranks are built
+    /// beside the calls. Ends early when nobody listens to `progress` any more.
+    pub async fn compare_models(
+        &self,
+        tenant: &Tenant,
+        comparison: ModelComparison,
+        progress: mpsc::Sender<Comparing>,
+    ) -> Result<ComparisonReport, ServiceError> {
+        let shell = &self.shell;
+        let overloaded = |_| ServiceError::Overloaded {
+            retry_after: RETRY_UNAVAILABLE_AFTER,
+        };
+        let _turn = shell.comparing.try_acquire().map_err(overloaded)?;
+        let lineup = shell.lineup(tenant).await?;
+        let old = match comparison.old {
+            Some(old) => old,
+            None => Arc::clone(&lineup.active.model),
+        };
+        let active = lineup.rollout.active;
+        let active = shell.tenant_model(tenant, active).await?;
+        let total = active.map_or(0, |active| active.indexed);
+        let at = comparison.as_of.unwrap_or_else(|| shell.now());
+        let mut compared = Comparison::new(old, comparison.new, at, comparison.movers);
+        let mut judged = 0;
+        let mut after = None;
+        while !progress.is_closed() {
+            let records = shell
+                .store
+                .scan(tenant, after.as_ref(), INDEX_BATCH)
+                .await?;
+            let Some(last) = records.last() else { break };
+            after = Some(last.profile_id.clone());
+            for stored in &records {
+                compared.add(&stored.profile_id, &stored.record);
+            }
+            judged += records.len() as u64;
+            let total = total.max(judged);
+            // Who reads slowly misses steps, and who reads nothing more has gone.
+            let _ = progress.try_send(Comparing { judged, total });
+            let rate = f64::from(shell.settings.rebuild_rate.max(1));
+            tokio::time::sleep(Duration::from_secs_f64(records.len() as f64 / rate)).await;
+        }
+        Ok(compared.finish())
+    }
+}

@@ -1,0 +1,293 @@
+//! How a model becomes the latest of a scope, and how servers come to know of it: by the file
+//! that they are started with, by `apply`, and by what the store says every other second.
+
+use std::sync::Arc;
+
+use super::{
+    Service, ServiceError, Shell,
+    latest::{Known, SHARED},
+};
+use crate::{
+    scoring::{Fingerprint, KeyRange, Model, Tenant},
+    store::{Edition, Publication, RankRange, Rollout, Store, StoreError},
+};
+
+/// How often a publication is tried again because others publish at the same time.
+const MAX_ATTEMPTS: usize = 8;
+
+/// What became of a model that was applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// When the model became the latest of its scope, in microseconds since 1970.
+    pub revision: u64,
+    /// Whether it was not before.
+    pub is_new: bool,
+    /// How many tenants of the scope are not answered by it yet.
+    pub waiting_tenants: u64,
+}
+
+/// A model that has to do with a tenant.
+#[derive(Clone, Debug)]
+pub struct TenantModel {
+    /// The model.
+    pub model: Arc<Model>,
+    /// How many profiles have their places in its ranks.
+    pub indexed: u64,
+}
+
+/// The models of a tenant.
+#[derive(Clone, Debug)]
+pub struct TenantModels {
+    /// What it is going to be answered by.
+    pub latest: Arc<Model>,
+    /// When that became the latest, in microseconds since 1970.
+    pub revision: u64,
+    /// What it is answered by; `None` while its first ranks are built.
+    pub active: Option<TenantModel>,
+    /// What its ranks are built for.
+    pub candidate: Option<TenantModel>,
+    /// The tenants of the same scope that are not answered by the latest model yet.
+    pub waiting_tenants: u64,
+}
+
+impl<S: Store> Service<S> {
+    /// Makes a model the latest: of a tenant that has a model of its own, or, without one, of
+    /// all tenants that share one.
+    pub async fn apply_model(
+        &self,
+        tenant: Option<&Tenant>,
+        model: Arc<Model>,
+    ) -> Result<Applied, ServiceError> {
+        let scope = self.shell.scope_of(tenant)?;
+        let fingerprint = model.fingerprint();
+        let mut applied = self.shell.publish(&scope, model).await?;
+        applied.waiting_tenants = self.shell.waiting_tenants(&scope, fingerprint).await?;
+        Ok(applied)
+    }
+
+    /// Which models a tenant has, and how far its ranks are.
+    pub async fn models(&self, tenant: &Tenant) -> Result<TenantModels, ServiceError> {
+        let shell = &self.shell;
+        let known = shell.latest_of(tenant)?;
+        let wanted = known.model.fingerprint();
+        let rollout = shell.store.rollout(tenant).await?;
+        let (active, candidate) = if rollout.epoch == 0 {
+            let model = Arc::clone(&known.model);
+            (Some(TenantModel { model, indexed: 0 }), None)
+        } else {
+            (
+                shell.tenant_model(tenant, rollout.active).await?,
+                shell.tenant_model(tenant, rollout.candidate).await?,
+            )
+        };
+        let scope = shell.latest.scope(tenant);
+        let waiting_tenants = shell.waiting_tenants(scope, wanted).await?;
+        Ok(TenantModels {
+            latest: known.model,
+            revision: known.revision,
+            active,
+            candidate,
+            waiting_tenants,
+        })
+    }
+}
+
+/// Whether a tenant is answered by a model, and is not about to leave it.
+fn is_at(rollout: &Rollout, model: Fingerprint) -> bool {
+    rollout.active.is_some_and(|active| active.model == model) && rollout.candidate.is_none()
+}
+
+impl<S: Store> Shell<S> {
+    /// The scope that a model is applied to, with or without a tenant.
+    fn scope_of(&self, tenant: Option<&Tenant>) -> Result<String, ServiceError> {
+        match tenant {
+            Some(_) if self.latest.is_shared() => Err(ServiceError::TenantShares),
+            None if !self.latest.is_shared() => Err(ServiceError::TenantMissing),
+            None => Ok(SHARED.to_owned()),
+            Some(tenant) => {
+                self.latest_of(tenant)?;
+                Ok(tenant.as_str().to_owned())
+            }
+        }
+    }
+
+    /// Has the store know the models that this server was started with. One that servers were
+    /// started with before, or that was applied before, is no news: who starts late with an old
+    /// file follows the latest model.
+    pub(super) async fn publish_started(&self) -> Result<(), ServiceError> {
+        for (scope, known) in self.latest.all() {
+            self.publish_configured(&scope, &known.model).await?;
+        }
+        Ok(())
+    }
+
+    /// Has the store know a model of a file as [`Shell::publish_started`] does.
+    pub(super) async fn publish_configured(
+        &self,
+        scope: &str,
+        model: &Arc<Model>,
+    ) -> Result<(), ServiceError> {
+        let fingerprint = model.fingerprint();
+        loop {
+            let latest = self.publication(scope).await?;
+            if let Some(latest) = latest {
+                if latest.model == fingerprint {
+                    self.latest
+                        .set(scope, Known::new(Arc::clone(model), latest));
+                    return Ok(());
+                }
+                if let Some(revision) = self.store.revision(scope, fingerprint).await? {
+                    tracing::warn!(%scope, configured = %fingerprint, latest = %latest.model, "the model of the file is older than the latest, which is served; `bellwether apply` goes back to it");
+                    let own = Known {
+                        model: Arc::clone(model),
+                        revision: revision.min(latest.revision - 1),
+                        unreadable: None,
+                    };
+                    self.latest.set(scope, own);
+                    return self.take_over(scope, latest).await;
+                }
+            }
+            let next = Publication::following(latest, fingerprint, self.now_micros());
+            if self.store.publish(scope, &next, model.source()).await? {
+                self.latest.set(scope, Known::new(Arc::clone(model), next));
+                return Ok(());
+            }
+        }
+    }
+
+    /// Makes a model the latest of a scope, unless it is already.
+    pub(super) async fn publish(
+        &self,
+        scope: &str,
+        model: Arc<Model>,
+    ) -> Result<Applied, ServiceError> {
+        let fingerprint = model.fingerprint();
+        for _ in 0..MAX_ATTEMPTS {
+            let latest = self.publication(scope).await?;
+            if let Some(latest) = latest.filter(|latest| latest.model == fingerprint) {
+                self.latest.set(scope, Known::new(model, latest));
+                return Ok(Applied {
+                    revision: latest.revision,
+                    is_new: false,
+                    waiting_tenants: 0,
+                });
+            }
+            let next = Publication::following(latest, fingerprint, self.now_micros());
+            if self.store.publish(scope, &next, model.source()).await? {
+                tracing::info!(%scope, model = %fingerprint, revision = next.revision, "model applied");
+                self.latest.set(scope, Known::new(model, next));
+                return Ok(Applied {
+                    revision: next.revision,
+                    is_new: true,
+                    waiting_tenants: 0,
+                });
+            }
+        }
+        let message = format!("the models of scope {scope:?} change all the time");
+        Err(StoreError::Unavailable(message).into())
+    }
+
+    /// Follows what other servers have published.
+    pub(super) async fn follow_publications(&self) -> Result<(), ServiceError> {
+        let all = self.latest.all();
+        let scopes: Vec<String> = all.iter().map(|(scope, _)| scope.clone()).collect();
+        let publications = self.store.publications(&scopes).await?;
+        for ((scope, known), latest) in all.into_iter().zip(publications) {
+            let revision = latest.map_or(0, |latest| latest.revision);
+            match latest {
+                Some(latest) if known.unreadable == Some(latest.revision) => {}
+                Some(latest) if latest.revision > known.revision => {
+                    self.take_over(&scope, latest).await?;
+                }
+                // A failover has lost the latest; whoever knows it publishes it again.
+                _ if revision < known.revision && known.unreadable.is_none() => {
+                    let own = Publication {
+                        revision: known.revision,
+                        after: 0,
+                        model: known.model.fingerprint(),
+                    };
+                    let again = own.again_after(latest);
+                    let source = known.model.source();
+                    self.store.publish(&scope, &again, source).await?;
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the latest model of a scope from the store.
+    async fn take_over(&self, scope: &str, latest: Publication) -> Result<(), ServiceError> {
+        let Some(source) = self.store.published_source(scope).await? else {
+            return Ok(());
+        };
+        let read = self.latest.share(latest.model, || {
+            let model = Model::parse(&source).map_err(drop)?;
+            (model.fingerprint() == latest.model)
+                .then(|| Arc::new(model))
+                .ok_or(())
+        });
+        match read {
+            Ok(model) => {
+                tracing::info!(%scope, model = %latest.model, revision = latest.revision, "following the latest model");
+                self.latest.set(scope, Known::new(model, latest));
+            }
+            // Either it was replaced between the two reads, which the next look finds out, or
+            // it is of another version.
+            Err(()) if self.publication(scope).await? == Some(latest) => {
+                tracing::error!(%scope, model = %latest.model, "the latest model is of another version of Bellwether; run one version");
+                self.latest.set_unreadable(scope, latest.revision);
+            }
+            Err(()) => {}
+        }
+        Ok(())
+    }
+
+    /// How many tenants of a scope are not answered by a model yet.
+    async fn waiting_tenants(&self, scope: &str, model: Fingerprint) -> Result<u64, ServiceError> {
+        let mut waiting = 0;
+        for tenant in self.store.tenants().await? {
+            if self.latest.scope(&tenant) == scope {
+                let rollout = self.store.rollout(&tenant).await?;
+                waiting += u64::from(!is_at(&rollout, model));
+            }
+        }
+        Ok(waiting)
+    }
+
+    async fn publication(&self, scope: &str) -> Result<Option<Publication>, StoreError> {
+        let mut latest = self.store.publications(&[scope.to_owned()]).await?;
+        Ok(latest.pop().flatten())
+    }
+
+    pub(super) fn now_micros(&self) -> u64 {
+        self.now().nanos().unsigned_abs() / 1_000
+    }
+
+    /// A model with how far its ranks are.
+    pub(super) async fn tenant_model(
+        &self,
+        tenant: &Tenant,
+        edition: Option<Edition>,
+    ) -> Result<Option<TenantModel>, ServiceError> {
+        let Some(edition) = edition else {
+            return Ok(None);
+        };
+        let model = self.model_of(tenant, edition.model).await?;
+        // Every profile stands in exactly one rank of stages.
+        let ranges: Vec<RankRange> = model
+            .stage_ranks()
+            .map(|rank| RankRange {
+                rank,
+                keys: KeyRange::ALL,
+            })
+            .collect();
+        let counts = match self.store.count(tenant, edition, &ranges).await {
+            // Replaced since; whoever asks again finds another one.
+            Err(StoreError::Superseded) => Vec::new(),
+            counts => counts?,
+        };
+        let indexed = counts.into_iter().sum();
+        Ok(Some(TenantModel { model, indexed }))
+    }
+}
