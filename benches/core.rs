@@ -40,6 +40,7 @@ fn main() {
         .measurement_time(Duration::from_secs(1))
         .configure_from_args();
     print_record_size();
+    print_ratios();
     count_events(&mut criterion);
     evaluate_conditions(&mut criterion);
     read_models(&mut criterion);
@@ -71,7 +72,7 @@ fn event(number: usize, event_type: &str) -> Event {
             ("seats".to_owned(), AttributeValue::Number(12.0)),
         ]),
         text: String::new(),
-        tags: Vec::new(),
+        tags: (0..8).map(|number| format!("tag-{number}")).collect(),
         sentiment: None,
         author_id: None,
         content_id: String::new(),
@@ -148,7 +149,7 @@ fn signals(count: usize, type_of: impl Fn(usize) -> usize) -> String {
     source
 }
 
-const CONDITIONS: [(&str, &str); 7] = [
+const CONDITIONS: [(&str, &str); 11] = [
     ("equality", "event.attributes.plan == \"business\""),
     ("comparison", "event.attributes.amount >= 100"),
     (
@@ -158,6 +159,19 @@ const CONDITIONS: [(&str, &str); 7] = [
     ("seen", "seen(\"type_0\") && !seen(\"purchase\")"),
     ("scores", "scores.interest < 1000000"),
     ("has", "has(event.attributes.seats)"),
+    (
+        "arithmetic",
+        "event.attributes.amount / event.attributes.seats > 2",
+    ),
+    ("get", "get(event.attributes, \"plan\", \"\") != \"free\""),
+    (
+        "domain",
+        "domain(\"ann@example.org\") != domain(event.attributes.group)",
+    ),
+    (
+        "rate",
+        "rate(\"conditional_0\", \"3d\") <= 3 * rate(\"conditional_0\", \"60d\") + 1000",
+    ),
     (
         "exists",
         "[\"pro\", \"business\"].exists(plan, plan == event.attributes.plan)",
@@ -213,11 +227,14 @@ fn count_events(criterion: &mut Criterion) {
         let model = model(&with(count));
         bench_apply(criterion, &format!("apply/5 conditions/{count}"), &model, 2);
     }
-    let other_types = |count: usize| {
-        let own = signals(10, |_| 0);
-        let others = signals(count, |number| number + 1).replace("signal_", "other_");
-        model(&(own + &others))
-    };
+    bench_apply(
+        criterion,
+        "apply/5 interpreted conditions/50",
+        &interpreted(),
+        2,
+    );
+    bench_apply(criterion, "apply/not by key", &by_key(false), 1);
+    bench_apply(criterion, "apply/by 8 keys", &by_key(true), 1);
     bench_apply(criterion, "apply/10 match, others/0", &other_types(0), 1);
     bench_apply(
         criterion,
@@ -225,6 +242,83 @@ fn count_events(criterion: &mut Criterion) {
         &other_types(200),
         1,
     );
+}
+
+/// 10 signals on the type that is counted, and more on other types.
+fn other_types(count: usize) -> Model {
+    let own = signals(10, |_| 0);
+    let others = signals(count, |number| number + 1).replace("signal_", "other_");
+    model(&(own + &others))
+}
+
+/// 50 signals on 10 types, and five with a condition that needs the interpreter.
+fn interpreted() -> Model {
+    let (_, loops) = CONDITIONS[CONDITIONS.len() - 1];
+    model(&(signals(50, |number| number % 10) + &conditional_signals(&[("", loops); 5])))
+}
+
+/// A signal that is counted by the 8 tags of an event, or not by key.
+fn by_key(keyed: bool) -> Model {
+    let per = if keyed { "per = 'event.tags'\n" } else { "" };
+    model(&format!(
+        "[[signals]]\nname = \"read\"\non = \"type_0\"\n{per}points = {{ interest = 1 }}\n"
+    ))
+}
+
+/// What an event costs in one case for each unit of another, measured in turns, so that whatever
+/// else the machine does falls on both.
+fn print_ratios() {
+    let plain = || model(&signals(50, |number| number % 10));
+    let five = conditional_signals(&CONDITIONS[..5]);
+    let conditional = model(&(signals(50, |number| number % 10) + &five));
+    let cases = [
+        (
+            "5 of 50 signals match, with 5 plain conditions against none",
+            conditional,
+            plain(),
+        ),
+        (
+            "the same with 5 interpreted conditions",
+            interpreted(),
+            plain(),
+        ),
+        (
+            "200 signals of other types against none",
+            other_types(200),
+            other_types(0),
+        ),
+        (
+            "a signal by 8 keys against one not by key",
+            by_key(true),
+            by_key(false),
+        ),
+    ];
+    for (name, one, other) in cases {
+        let records = [
+            record_after_40_events(&one, 2),
+            record_after_40_events(&other, 2),
+        ];
+        let event = event(40, "type_0");
+        let mut best = [f64::INFINITY; 2];
+        for _ in 0..50 {
+            for (position, model) in [&one, &other].into_iter().enumerate() {
+                let clones: Vec<Record> = vec![records[position].clone(); 200];
+                let start = std::time::Instant::now();
+                let counted = clones
+                    .into_iter()
+                    .map(|record| apply(model, record, &event, &context(40)));
+                let counted: Vec<_> = counted.collect();
+                let each = start.elapsed().as_secs_f64() / 200.0;
+                drop(black_box(counted));
+                best[position] = best[position].min(each);
+            }
+        }
+        let [one, other] = best.map(|seconds| seconds * 1e6);
+        println!(
+            "{name}: {:.2} times ({one:.2} and {other:.2} µs)",
+            one / other
+        );
+    }
 }
 
 fn evaluate_conditions(criterion: &mut Criterion) {

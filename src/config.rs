@@ -490,7 +490,7 @@ mod tests {
                 ("BELLWETHER_MAX_SKEW", "5 parsecs"),
             ],
             Some(
-                "\nremembered_events = 0\nlog_level = 'loud'\nlog_format = 3\ndrain_timeout = true",
+                "\nremembered_events = 0\nlog_level = 'loud'\nlog_format = 3\ndrain_timeout = 1.5\nmodel_service = 'maybe'",
             ),
         );
         for part in [
@@ -499,10 +499,22 @@ mod tests {
             "bellwether.toml:2: remembered_events: \"0\"",
             "bellwether.toml:3: log_level: \"loud\"",
             "bellwether.toml:4: log_format: \"3\"",
-            "bellwether.toml:5: drain_timeout: is a boolean",
+            "bellwether.toml:5: drain_timeout: is a float",
+            "bellwether.toml:6: model_service: \"maybe\" is neither true nor false",
         ] {
             assert!(text.contains(part), "{part} in {text}");
         }
+    }
+
+    #[test]
+    fn models_may_be_changed_unless_a_setting_says_no() {
+        let without = load(&Flags::default(), &[], None).unwrap();
+        assert!(without.model_service);
+        let file = load(&Flags::default(), &[], Some("model_service = false")).unwrap();
+        assert!(!file.model_service);
+        let variables = [("BELLWETHER_MODEL_SERVICE", "false")];
+        let environment = load(&Flags::default(), &variables, Some("model_service = true"));
+        assert!(!environment.unwrap().model_service);
     }
 
     #[test]

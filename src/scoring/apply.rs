@@ -9,7 +9,7 @@ use super::{
     counting::Match,
     explain::Detail,
     influence::{Arrival, InfluencePlace},
-    model::Facts,
+    model::{Facts, Happening},
     standing::{Places, Standing},
 };
 
@@ -109,8 +109,9 @@ pub struct Judgement<'m> {
 
 impl<'m> Judgement<'m> {
     /// Starts from a stored record.
-    pub fn new(model: &'m Model, profile_id: ProfileId, record: Record) -> Self {
-        let standing = Standing::of(model, &record);
+    pub fn new(model: &'m Model, profile_id: ProfileId, mut record: Record) -> Self {
+        let mut standing = Standing::of(model, &record);
+        record.take_over(model, &std::mem::take(&mut standing.takeovers));
         Self {
             old_places: standing.places(model),
             old_influence_keys: None,
@@ -143,9 +144,10 @@ impl<'m> Judgement<'m> {
             Recollection::New => {}
         }
         let now = context.at.max(self.record.last_event_time);
-        let topics = self.model.topics.find(event);
+        let mentioned = self.model.words.find(&event.text);
+        let topics = self.model.topics.find(&event.tags, &mentioned);
         let from = self.standing.stage(self.model, now);
-        let matches = self.matches(event, &topics, from, context.at, now);
+        let matches = self.matches(event, &topics, &mentioned, from, context);
 
         let (model, record) = (self.model, &mut self.record);
         record.advance_to(model, now);
@@ -272,44 +274,45 @@ impl<'m> Judgement<'m> {
         self.model.stages[stage].name.clone()
     }
 
-    /// The signals that the event matches, in the order of the model.
+    /// The signals that the event matches, in the order of the model. Its text holds phrases of
+    /// `mentioned`.
     fn matches(
         &mut self,
         event: &Event,
         topics: &[String],
+        mentioned: &[usize],
         stage: Option<usize>,
-        at: Timestamp,
-        now: Timestamp,
+        context: &Context<'_>,
     ) -> Vec<Match> {
         let model = self.model;
         let Some(candidates) = model.signals_by_type.get(&event.event_type) else {
             return Vec::new();
         };
-        let reads_history = candidates
-            .iter()
-            .any(|position| model.signals[*position].reads_history());
-        let points: Vec<f64> = if reads_history {
-            let scores = 0..model.scores.len();
-            scores
-                .map(|score| self.standing.points_at(model, score, now))
-                .collect()
-        } else {
-            Vec::new()
-        };
+        let account = context
+            .account
+            .filter(|_| model.reads_account(&event.event_type))
+            .map(|account| Standing::of(model, account));
         let facts = Facts {
-            event: Some(event),
-            topics,
             attributes: &self.record.attributes,
             seen_types: &self.record.seen_types,
-            points: &points,
-            stage: stage.map_or("", |stage| model.stages[stage].name.as_str()),
             identity_confidence: self.standing.stated.identity_confidence,
+            happening: Some(Happening {
+                model,
+                event,
+                at: context.at,
+                topics,
+                record: &self.record,
+                standing: &self.standing,
+                stage: stage.map_or("", |stage| model.stages[stage].name.as_str()),
+                author: context.author,
+                account: account.as_ref(),
+            }),
         };
         let mut matches = Vec::new();
         for position in candidates {
             let signal = &model.signals[*position];
-            match signal.match_event(model, &facts) {
-                Ok(Some((value, keys))) if !self.record.cools_down(signal, at) => {
+            match signal.match_event(model, &facts, mentioned) {
+                Ok(Some((value, keys))) if !self.record.cools_down(signal, context.at) => {
                     matches.push(Match {
                         signal: *position,
                         value,

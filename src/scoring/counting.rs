@@ -28,7 +28,8 @@ pub(crate) struct CountChange<'m> {
     pub signal: &'m str,
     /// The key that was counted; empty when the signal is not kept by key.
     pub key: String,
-    /// What was added at the record's reference instant, limits kept.
+    /// What was added at the record's reference instant, limits kept; below 0 when a smaller
+    /// value is the latest.
     pub change: f64,
 }
 
@@ -62,17 +63,25 @@ impl Record {
     ) {
         let now = self.last_event_time;
         let signal = &model.signals[matched.signal];
+        if signal.keeps_latest && self.last_counted.get(&signal.name) > Some(&at) {
+            return;
+        }
+        // What counted at the same instant is no older.
+        let replaces = signal.keeps_latest && self.last_counted.get(&signal.name) != Some(&at);
         for slot in &signal.slots {
             let slot = &model.slots[*slot];
-            let added = matched.value * remaining(slot.half_life, at, now);
+            let faded = remaining(slot.half_life, at, now);
             let counts = self.counts_of(slot.half_life);
-            let mut add = |key: &str| {
+            let mut count = |key: &str| {
                 let count = count_of(counts, &slot.signal, key);
                 let before = *count;
-                *count = match signal.limit {
+                let limit = signal.limit.unwrap_or(f64::INFINITY);
+                *count = if signal.keeps_latest {
+                    let latest = matched.value.min(limit) * faded;
+                    if replaces { latest } else { latest.max(before) }
+                } else {
                     // What an earlier model let grow beyond the limit stays.
-                    Some(limit) => (before + added).min(limit).max(before),
-                    None => before + added,
+                    (before + matched.value * faded).min(limit).max(before)
                 };
                 changes.push(CountChange {
                     half_life: slot.half_life,
@@ -82,13 +91,13 @@ impl Record {
                 });
             };
             if signal.per.is_none() {
-                add("");
+                count("");
                 continue;
             }
-            matched.keys.iter().for_each(|key| add(key));
+            matched.keys.iter().for_each(|key| count(key));
             keep_greatest(counts, slot, signal.max_keys);
         }
-        if signal.cooldown_nanos.is_some() {
+        if signal.keeps_latest || signal.cooldown_nanos.is_some() {
             let last = self.last_counted.entry(signal.name.clone()).or_default();
             *last = at.max(*last);
         }
@@ -145,7 +154,7 @@ impl Record {
         at.nanos().abs_diff(last.nanos()) < cooldown.unsigned_abs()
     }
 
-    fn counts_of(&mut self, half_life: Option<HalfLife>) -> &mut Vec<SignalCount> {
+    pub(super) fn counts_of(&mut self, half_life: Option<HalfLife>) -> &mut Vec<SignalCount> {
         let found = self
             .counts
             .binary_search_by_key(&half_life, |group| group.half_life);

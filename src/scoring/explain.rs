@@ -7,7 +7,7 @@ use super::{
     Timestamp, TopicInterest,
     influence::{influence_probability, on_topic},
     limits::{LIMIT_SLACK, NOISE_FLOOR},
-    standing::{Standing, parts, remaining},
+    standing::{Standing, remaining},
 };
 
 /// How much of a profile to compute.
@@ -118,7 +118,7 @@ fn contributions(
     let terms = score.terms.iter().map(|term| {
         let signal = &model.signals[term.signal];
         let count = standing.count(term.slot) * factor;
-        let parts = parts(model, record, term.slot);
+        let parts = standing.parts(model, record, term.slot);
         let is_by_key = signal.per.is_some() || parts.iter().any(|part| !part.key.is_empty());
         // What is left of dropped keys is the sum of many, and has no limit.
         let mut limited = parts

@@ -21,6 +21,7 @@ mod rank;
 mod record;
 mod standing;
 mod stated;
+mod takeover;
 mod timestamp;
 
 pub use apply::{Context, EventOutcome, Judgement, Outcome, StageChange, apply};

@@ -8,6 +8,7 @@ use super::{
     limits::{BREADTH_SLACK, NOISE_FLOOR},
     model::{Ladder, Model, Segment},
     stated::Stated,
+    takeover::Takeover,
 };
 
 /// What a model makes of a record, without a clock.
@@ -17,6 +18,8 @@ pub(crate) struct Standing {
     pub stated: Stated,
     /// Counts at the reference instant, with their positions in `Model::slots`, ascending.
     counts: Vec<(usize, f64)>,
+    /// Counts of the record that the model keeps with another half-life.
+    pub(super) takeovers: Vec<Takeover>,
     /// By position in `Model::scores`: points at the reference instant, before the floor at 0;
     /// 0 for a score that lacks breadth.
     pub points: Vec<f64>,
@@ -31,6 +34,7 @@ impl Standing {
         let mut standing = Self {
             stated: Stated::of(model, record),
             counts: Vec::new(),
+            takeovers: Vec::new(),
             points: Vec::with_capacity(model.scores.len()),
             keys: Vec::with_capacity(model.scores.len()),
             at: record.last_event_time,
@@ -49,7 +53,7 @@ impl Standing {
     }
 
     fn add_up(&mut self, model: &Model, record: &Record) {
-        collect_counts(model, record, &mut self.counts);
+        self.takeovers = collect_counts(model, record, &mut self.counts);
         self.points.clear();
         self.points.extend(model.scores.iter().map(|score| {
             let rules = score.rule_points.iter();
@@ -86,6 +90,23 @@ impl Standing {
     pub(crate) fn count(&self, slot: usize) -> f64 {
         let found = self.counts.binary_search_by_key(&slot, |(slot, _)| *slot);
         found.map_or(0.0, |position| self.counts[position].1)
+    }
+
+    /// The counts of a record that the count of a slot is the sum of, one for each key.
+    pub(crate) fn parts<'r>(
+        &self,
+        model: &Model,
+        record: &'r Record,
+        slot: usize,
+    ) -> &'r [SignalCount] {
+        let mut takeovers = self.takeovers.iter();
+        if let Some(takeover) = takeovers.find(|takeover| takeover.slot == slot) {
+            return takeover.counts(model, record);
+        }
+        let (half_life, signal) = model.slots[slot].key();
+        let mut groups = record.counts.iter();
+        let group = groups.find(|group| group.half_life == half_life);
+        group.map_or(&[], |group| group.of_signal(signal))
     }
 
     /// How many signals and rules give the share of the greatest one that the breadth of a
@@ -288,9 +309,11 @@ pub(crate) fn remaining(half_life: Option<HalfLife>, from: Timestamp, to: Timest
     half_life.map_or(1.0, |half_life| half_life.remaining(from, to))
 }
 
-/// The counts of the model's slots, over all keys; both sides are in one order.
-fn collect_counts(model: &Model, record: &Record, counts: &mut Vec<(usize, f64)>) {
+/// The counts of the model's slots, over all keys; both sides are in one order. Returns what the
+/// model takes over from other half-lives.
+fn collect_counts(model: &Model, record: &Record, counts: &mut Vec<(usize, f64)>) -> Vec<Takeover> {
     counts.clear();
+    let mut orphans = Vec::new();
     let mut next = 0;
     for group in &record.counts {
         for same_signal in group.counts.chunk_by(|a, b| a.signal == b.signal) {
@@ -307,23 +330,27 @@ fn collect_counts(model: &Model, record: &Record, counts: &mut Vec<(usize, f64)>
                     counts.push((next + position, value));
                     position + 1
                 }
-                Err(position) => position,
+                Err(position) => {
+                    orphans.push(wanted);
+                    position
+                }
             };
         }
     }
-}
-
-/// The counts that the count of a slot is the sum of, one for each key.
-pub(crate) fn parts<'r>(model: &Model, record: &'r Record, slot: usize) -> &'r [SignalCount] {
-    let (half_life, signal) = model.slots[slot].key();
-    let mut groups = record.counts.iter();
-    let Some(group) = groups.find(|group| group.half_life == half_life) else {
-        return &[];
-    };
-    let counts = &group.counts;
-    let start = counts.partition_point(|count| count.signal.as_str() < signal);
-    let end = counts.partition_point(|count| count.signal.as_str() <= signal);
-    &counts[start..end]
+    if orphans.is_empty() {
+        return Vec::new();
+    }
+    let find =
+        |counts: &[(usize, f64)], slot| counts.binary_search_by_key(&slot, |(slot, _)| *slot);
+    let takeovers = Takeover::of(model, &orphans, |slot| find(counts, slot).is_ok());
+    for takeover in &takeovers {
+        if let Err(position) = find(counts, takeover.slot) {
+            let taken = takeover.counts(model, record).iter();
+            let value = taken.map(|count| count.value).sum();
+            counts.insert(position, (takeover.slot, value));
+        }
+    }
+    takeovers
 }
 
 impl Ladder {

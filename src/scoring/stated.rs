@@ -21,13 +21,10 @@ pub(crate) struct Stated {
 impl Stated {
     pub(crate) fn of(model: &Model, record: &Record) -> Self {
         let mut facts = Facts {
-            event: None,
-            topics: &[],
             attributes: &record.attributes,
             seen_types: &record.seen_types,
-            points: &[],
-            stage: "",
             identity_confidence: 0.0,
+            happening: None,
         };
         let mut conditions = Vec::with_capacity(model.conditions.len());
         let (of_identity, others) = model.conditions.split_at(model.identity_conditions);

@@ -9,6 +9,7 @@ mod lanes;
 mod latest;
 mod lineup;
 mod models;
+mod others;
 mod pages;
 mod publishing;
 mod rankings;

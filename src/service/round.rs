@@ -7,12 +7,13 @@ use super::{
     ServiceError, Shell,
     lanes::Round,
     lineup::Lineup,
+    others::Others,
     write::{ProfileUpdate, Scored, Task, Work},
 };
 use crate::{
     scoring::{
-        Context, Credit, IdHash, Judgement, Model, Outcome, Profile, ProfileId, Record, Tenant,
-        Timestamp, check_attributes,
+        Credit, IdHash, Judgement, Model, Outcome, Profile, ProfileId, Record, Tenant, Timestamp,
+        check_attributes,
     },
     store::{Commit, Committed, Store, StoreError, Stored, TotalsChange, Version},
 };
@@ -132,12 +133,14 @@ impl<S: Store> Shell<S> {
 
     /// Loads every profile's record and applies all its work.
     async fn drafts(&self, tenant: &Tenant, lineup: &Lineup, round: Round<Work>) -> Drafts {
-        let loaded = self.load(tenant, &round).await;
+        let (loaded, others) = self.load_with_others(tenant, lineup.model(), &round).await;
         let now = self.now();
         let mut drafts = Vec::with_capacity(round.len());
         for ((profile_id, work), loaded) in round.into_iter().zip(loaded) {
             match loaded {
-                Ok(stored) => drafts.push(self.draft(lineup, profile_id, stored, work, now)),
+                Ok(stored) => {
+                    drafts.push(self.draft(lineup, profile_id, stored, &others, work, now));
+                }
                 Err(error) => refuse(work, &error.into()),
             }
         }
@@ -226,6 +229,7 @@ impl<S: Store> Shell<S> {
         lineup: &Lineup,
         profile_id: ProfileId,
         stored: Option<Stored>,
+        others: &Others,
         work: Vec<Work>,
         now: Timestamp,
     ) -> (Draft<Work>, Vec<Answer>) {
@@ -236,11 +240,19 @@ impl<S: Store> Shell<S> {
         for Work { task, .. } in &work {
             answers.push(match task {
                 Task::Event { event, at, .. } => {
-                    let context = Context::at(*at, self.settings.remembered_events);
-                    let outcome = judgement.apply(event, &context);
-                    let as_of = now.max(judgement.record().last_event_time);
-                    let profile = judgement.profile(as_of);
-                    Answer::Scored(Ok(Scored { profile, outcome }))
+                    let instant = (*at, self.settings.remembered_events);
+                    let model = lineup.model();
+                    Answer::Scored(
+                        match others.context(model, event, judgement.record(), instant) {
+                            Ok(context) => {
+                                let outcome = judgement.apply(event, &context);
+                                let as_of = now.max(judgement.record().last_event_time);
+                                let profile = judgement.profile(as_of);
+                                Ok(Scored { profile, outcome })
+                            }
+                            Err(error) => Err(error.into()),
+                        },
+                    )
                 }
                 Task::Update { update, .. } => Answer::Updated(change(&mut judgement, update, now)),
             });

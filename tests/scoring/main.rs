@@ -8,6 +8,9 @@ mod influence;
 mod keys;
 mod models;
 mod properties;
+mod signals;
+mod size;
+mod takeover;
 mod topics;
 
 use bellwether::scoring::{

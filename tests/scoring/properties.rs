@@ -32,6 +32,23 @@ points = { slow = 2, ever = 1 }
 name = "complained"
 on = "complaint"
 points = { slow = -4, ever = -1 }
+[[signals]]
+name = "did"
+on = ["visit", "view", "complaint", "other"]
+per = 'event.type'
+points = { fast = 1, ever = 0.25 }
+[[signals]]
+name = "last_amount"
+on = "purchase"
+value = 'event.attributes.amount'
+keep = "latest"
+limit = 40
+points = { fast = 0.5, ever = -0.125 }
+[[signals]]
+name = "looking"
+on = "visit"
+phrases = ["looking for"]
+points = { ever = 3 }
 [[attributes]]
 name = "rich"
 when = 'has(profile.attributes.rich)'
@@ -63,6 +80,9 @@ fn any_event() -> impl Strategy<Value = (Timestamp, Event)> {
         let amount = AttributeValue::Number(f64::from(amount));
         event.attributes.insert("amount".to_owned(), amount);
         event.tags.push("price".to_owned());
+        if id % 2 == 0 {
+            event.text = "Looking for one.".to_owned();
+        }
         (at(seconds * SECOND), event)
     })
 }
@@ -79,10 +99,12 @@ fn assert_same(a: &Record, b: &Record) {
     let counts = |record: &Record| -> Vec<(String, f64)> {
         let groups = record.counts.iter().flat_map(|group| {
             let half_life = group.half_life;
-            group
-                .counts
-                .iter()
-                .map(move |count| (format!("{half_life:?} {}", count.signal), count.value))
+            group.counts.iter().map(move |count| {
+                (
+                    format!("{half_life:?} {} {}", count.signal, count.key),
+                    count.value,
+                )
+            })
         });
         let interests = record
             .interests

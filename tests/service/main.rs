@@ -6,6 +6,7 @@ mod answers;
 mod failing;
 mod health;
 mod models;
+mod others;
 mod world;
 
 use std::{

@@ -29,6 +29,16 @@ points = { interest = 5, loyalty = 2 }
 name = "complained"
 on = "complaint"
 points = { loyalty = -2 }
+[[signals]]
+name = "met_a_manager"
+on = "meeting"
+when = 'author.attributes.role == "manager"'
+points = { loyalty = 1 }
+[[signals]]
+name = "met_with_a_warm_account"
+on = "meeting"
+when = 'account.scores.interest >= 3'
+points = { loyalty = 1 }
 [[attributes]]
 name = "in_retail"
 when = 'profile.attributes.industry == "retail"'

@@ -2,25 +2,27 @@
 //! rank depend on the clock, and lays out counts and ranks.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashSet},
     io,
     ops::Range,
     panic, thread,
 };
 
 use super::{
-    Accounts, Evaluator, Expression, Influence, Model, QuarantineRule, Score, Signal, Slot, Term,
-    Topics,
+    Accounts, Evaluator, Expression, Influence, Model, QuarantineRule, Score, Signal, Slot, Topics,
+    Words,
     condition::{self, Scope},
-    file::{self, ModelFile, SignalTable},
+    file::{self, ModelFile},
     mistake::{Mistake, Mistakes, suggestion},
+    signals::{signals_by_type, types_of},
     table::{Placed, Points},
+    variable::Declared,
 };
 use crate::scoring::{
     HalfLife, Slope,
     limits::{
-        DEFAULT_KEYS, MAX_KEYS, MAX_KEYWORDS, MAX_MODEL_BYTES, MAX_QUARANTINE_RULES, MAX_RULES,
-        MAX_SCORES, MAX_SEGMENTS, MAX_STAGES, MAX_TOPICS, MAX_TYPE_BYTES,
+        MAX_KEYWORDS, MAX_MODEL_BYTES, MAX_QUARANTINE_RULES, MAX_RULES, MAX_SCORES, MAX_SEGMENTS,
+        MAX_STAGES, MAX_TOPICS, MAX_TYPE_BYTES,
     },
 };
 
@@ -64,8 +66,14 @@ fn compile_recursively(source: &str) -> Result<Model, Vec<Mistake>> {
             .iter()
             .map(|stage| stage.name.value.clone())
             .collect(),
+        signal_names: file
+            .signals
+            .iter()
+            .map(|signal| signal.name.value.clone())
+            .collect(),
         mistakes,
         conditions: Vec::new(),
+        asked: Vec::new(),
     };
     compiler.check_sizes(&file);
     compiler.check_names(&file);
@@ -81,13 +89,17 @@ pub(super) struct Compiler<'source> {
     source: &'source str,
     pub(super) score_names: Vec<String>,
     stage_names: Vec<String>,
+    signal_names: Vec<String>,
     pub(super) mistakes: Mistakes<'source>,
     conditions: Vec<Expression>,
+    /// The counts that expressions ask for.
+    pub(super) asked: Vec<Slot>,
 }
 
 impl Compiler<'_> {
     fn check_sizes(&mut self, file: &ModelFile) {
         let keywords = file.topics.iter().map(|topic| topic.keywords.len()).max();
+        let phrases = file.signals.iter().map(|signal| signal.phrases.len()).max();
         let counted = [
             ("scores", file.scores.len(), MAX_SCORES),
             ("signals", file.signals.len(), MAX_RULES),
@@ -102,6 +114,7 @@ impl Compiler<'_> {
                 MAX_QUARANTINE_RULES,
             ),
             ("keywords in one topic", keywords.unwrap_or(0), MAX_KEYWORDS),
+            ("phrases in one signal", phrases.unwrap_or(0), MAX_KEYWORDS),
         ];
         for (what, count, most) in counted {
             if count > most {
@@ -168,9 +181,12 @@ impl Compiler<'_> {
     }
 
     pub(super) fn expression(&mut self, text: &Placed<String>, scope: Scope) -> Option<Expression> {
-        let scores: Vec<&str> = self.score_names.iter().map(String::as_str).collect();
-        let stages: Vec<&str> = self.stage_names.iter().map(String::as_str).collect();
-        match condition::compile(&text.value, scope, &scores, &stages) {
+        let declared = Declared {
+            scores: &self.score_names,
+            stages: &self.stage_names,
+            signals: &self.signal_names,
+        };
+        match condition::compile(&text.value, scope, &declared, &mut self.asked) {
             Ok(expression) => Some(expression),
             Err(mistakes) => {
                 for (range, message) in mistakes {
@@ -218,14 +234,18 @@ impl Compiler<'_> {
         let mut scores = self.scores(file, &mut ranks);
         let identity = self.identity(file);
         let identity_conditions = self.conditions.len();
-        let slots = self.slots(file);
-        let (signals, signals_by_type) = self.signals(file, &slots, &mut scores);
+        let mut signals = self.signals(file);
+        let signals_by_type = signals_by_type(file);
+        let quarantine = self.quarantine(file);
+        // After all expressions that may ask for counts.
+        let (slots, asked) = self.lay_out(file, &mut signals, &mut scores);
         let rules = self.rules(file, &mut scores);
         self.check_breadths(file, &scores);
-        let quarantine = self.quarantine(file);
         let segments = self.segments(file, &scores, &mut ranks);
         let (stages, stage_conditions, ladders) = self.ladders(file);
-        let topics = self.topics(file)?;
+        let words = self.words(file)?;
+        let topics = file.topics.iter().map(|topic| topic.name.value.clone());
+        let topics = Topics::new(topics.collect());
         let interests_half_life = file
             .interests_half_life
             .or_else(|| HalfLife::from_nanos(DEFAULT_INTERESTS_HALF_LIFE_NANOS))?;
@@ -250,12 +270,15 @@ impl Compiler<'_> {
         named_types.extend(
             self.conditions
                 .iter()
-                .flat_map(|condition| condition.seen_types().to_vec()),
+                .chain(signals.iter().flat_map(Signal::expressions))
+                .chain(rules.iter().filter_map(|rule| rule.value.expression()))
+                .chain(
+                    identity
+                        .iter()
+                        .filter_map(|evidence| evidence.confidence.expression()),
+                )
+                .flat_map(|expression| expression.seen_types().cloned()),
         );
-        named_types.extend(signals.iter().flat_map(Signal::seen_types));
-        let of_rules = rules.iter().map(|rule| &rule.value);
-        let values = of_rules.chain(identity.iter().map(|evidence| &evidence.confidence));
-        named_types.extend(values.flat_map(|value| value.seen_types().to_vec()));
         named_types.extend(quarantine.iter().flat_map(QuarantineRule::named_types));
         for event_type in &named_types {
             if event_type.len() > MAX_TYPE_BYTES {
@@ -271,6 +294,10 @@ impl Compiler<'_> {
             weights: weights(&scores, slots.len()),
             scores,
             slots,
+            types_reading_author: types_of(&signals, &signals_by_type, Expression::reads_author),
+            types_reading_account: types_of(&signals, &signals_by_type, Expression::reads_account),
+            asked,
+            signals_by_name: self.signal_names.iter().cloned().zip(0..).collect(),
             signals,
             signals_by_type,
             conditions: std::mem::take(&mut self.conditions),
@@ -283,6 +310,7 @@ impl Compiler<'_> {
             ranks,
             segments,
             topics,
+            words,
             interests_half_life,
             influence,
             accounts: file.accounts.as_ref().map(|accounts| Accounts {
@@ -293,119 +321,20 @@ impl Compiler<'_> {
         })
     }
 
-    fn slots(&mut self, file: &ModelFile) -> Vec<Slot> {
-        let half_lives: HashMap<&str, Option<HalfLife>> = file
-            .scores
-            .iter()
-            .map(|score| (score.name.value.as_str(), score.half_life))
-            .collect();
-        let mut slots = BTreeSet::new();
-        for signal in &file.signals {
-            for (score, _) in &signal.points {
-                if let Some(half_life) = half_lives.get(score.value.as_str()) {
-                    slots.insert(Slot {
-                        half_life: *half_life,
-                        signal: signal.name.value.clone(),
-                    });
-                }
-            }
-        }
-        slots.into_iter().collect()
-    }
-
-    fn signals(
-        &mut self,
-        file: &ModelFile,
-        slots: &[Slot],
-        scores: &mut [Score],
-    ) -> (Vec<Signal>, HashMap<String, Vec<usize>>) {
-        let mut signals = Vec::new();
-        let mut by_type: HashMap<String, Vec<usize>> = HashMap::new();
-        for table in &file.signals {
-            let position = signals.len();
-            let mut own_slots = Vec::new();
-            for (score, weight, _) in self.score_points(&table.points) {
-                let slot = Slot {
-                    half_life: scores[score].half_life,
-                    signal: table.name.value.clone(),
-                };
-                let Ok(slot) = slots.binary_search(&slot) else {
-                    continue;
-                };
-                if !own_slots.contains(&slot) {
-                    own_slots.push(slot);
-                }
-                scores[score].terms.push(Term {
-                    signal: position,
-                    slot,
-                    weight,
-                });
-            }
-            for event_type in &table.on {
-                let listed = by_type.entry(event_type.clone()).or_default();
-                if !listed.contains(&position) {
-                    listed.push(position);
-                }
-            }
-            if let Some(signal) = self.signal(table, own_slots) {
-                signals.push(signal);
-            }
-        }
-        (signals, by_type)
-    }
-
-    fn signal(&mut self, table: &SignalTable, slots: Vec<usize>) -> Option<Signal> {
-        let when = match &table.when {
-            Some(text) => Some(self.expression(text, Scope::Event)?),
-            None => None,
-        };
-        let value = self.value(&table.value, Scope::Event)?;
-        let per = match &table.per {
-            Some(text) => Some(self.expression(text, Scope::Event)?),
-            None => None,
-        };
-        let max_keys = self.max_keys(table);
-        Some(Signal {
-            name: table.name.value.clone(),
-            when,
-            value,
-            per,
-            max_keys,
-            limit: table.limit,
-            cooldown_nanos: table.cooldown_nanos,
-            slots,
-        })
-    }
-
-    fn max_keys(&mut self, table: &SignalTable) -> usize {
-        let Some(keys) = &table.keys else {
-            return DEFAULT_KEYS;
-        };
-        if table.per.is_none() {
-            let message = "\"keys\" is how many keys of \"per\" are kept; write what to count by, such as per = 'event.tags', or leave \"keys\" out";
-            self.mistakes.add(keys.place.clone(), message);
-        }
-        if keys.value.fract() != 0.0 {
-            let message = format!("\"keys\" must be a whole number from 1 to {MAX_KEYS}");
-            self.mistakes.add(keys.place.clone(), message);
-        }
-        keys.value as usize
-    }
-
-    fn topics(&mut self, file: &ModelFile) -> Option<Topics> {
-        let declared: Vec<(String, Vec<String>)> = file
-            .topics
-            .iter()
-            .map(|topic| {
-                let keywords = topic.keywords.iter().map(|keyword| keyword.value.clone());
-                (topic.name.value.clone(), keywords.collect())
-            })
-            .collect();
-        match Topics::new(&declared) {
-            Ok(topics) => Some(topics),
+    /// What is looked for in texts: the keywords of topics, and the phrases of signals.
+    fn words(&mut self, file: &ModelFile) -> Option<Words> {
+        let keywords = file.topics.iter().map(|topic| &topic.keywords);
+        let phrases = file.signals.iter().map(|signal| &signal.phrases);
+        let owners = keywords.chain(phrases).enumerate();
+        let words = owners.flat_map(|(owner, words)| {
+            let words = words.iter();
+            words.map(move |word| (owner, word.value.as_str()))
+        });
+        match Words::new(words) {
+            Ok(words) => Some(words),
             Err(message) => {
-                self.mistakes
-                    .add(0..0, format!("the keywords are too many: {message}"));
+                let message = format!("the keywords and phrases are too many: {message}");
+                self.mistakes.add(0..0, message);
                 None
             }
         }

@@ -5,9 +5,11 @@ use std::{ops::Range, sync::Arc};
 use cel::{Context, Env, ExecutionError, IdedExpr, Program, Value, objects::Key};
 
 use super::{
-    facts::Facts,
+    Slot,
+    facts::{Fact, Facts, Named},
     names::{MAX_DEPTH, Names, ORDERED, depth},
-    plain::{Fact, Plain},
+    plain::Plain,
+    variable::{Declared, Variable},
 };
 use crate::scoring::limits::{MAX_KEY_BYTES, MAX_KEYS};
 
@@ -29,9 +31,9 @@ pub(crate) struct Expression {
     /// As it stands in the file.
     text: String,
     resolved: IdedExpr,
+    /// What the names in `resolved` stand for.
+    variables: Vec<Variable>,
     plain: Plain,
-    reads_history: bool,
-    seen_types: Vec<String>,
 }
 
 /// Evaluates expressions: CEL's standard functions and what marketers need beside them.
@@ -48,20 +50,42 @@ impl Expression {
         &self.text
     }
 
-    /// With every name resolved.
+    /// What the interpreter says, whatever is plain.
     #[cfg(test)]
-    pub(super) fn resolved(&self) -> &IdedExpr {
-        &self.resolved
+    pub(super) fn holds_by_cel(
+        &self,
+        evaluator: &Evaluator,
+        facts: &Facts<'_>,
+    ) -> Result<bool, Failed> {
+        let named = Named {
+            facts,
+            variables: &self.variables,
+        };
+        evaluator.holds_by_cel(&self.resolved, &named)
     }
 
-    /// Whether it reads scores or the stage.
-    pub(crate) fn reads_history(&self) -> bool {
-        self.reads_history
+    #[cfg(test)]
+    pub(super) fn plain(&self) -> &Plain {
+        &self.plain
+    }
+
+    /// Whether it reads what the author of the event states.
+    pub(super) fn reads_author(&self) -> bool {
+        self.variables.iter().any(Variable::is_of_author)
+    }
+
+    /// Whether it reads scores of the account of the event.
+    pub(super) fn reads_account(&self) -> bool {
+        let mut variables = self.variables.iter();
+        variables.any(|variable| matches!(variable, Variable::AccountScore(_)))
     }
 
     /// The event types that it asks `seen` for.
-    pub(crate) fn seen_types(&self) -> &[String] {
-        &self.seen_types
+    pub(crate) fn seen_types(&self) -> impl Iterator<Item = &String> {
+        self.variables.iter().filter_map(|variable| match variable {
+            Variable::Seen(event_type) => Some(event_type),
+            _ => None,
+        })
     }
 }
 
@@ -78,6 +102,7 @@ impl Evaluator {
         let _ = root.add_function("min", |a: f64, b: f64| a.min(b));
         let _ = root.add_function("max", |a: f64, b: f64| a.max(b));
         let _ = root.add_function("lower", |text: Arc<String>| text.to_lowercase());
+        let _ = root.add_function("domain", |text: Arc<String>| domain(&text));
         let _ = root.add_function(ORDERED, ordered);
         let _ = root.add_function("get", get);
         let _ = root.add_function("number", number);
@@ -86,16 +111,20 @@ impl Evaluator {
 
     /// Whether the condition holds.
     pub(crate) fn holds(&self, condition: &Expression, facts: &Facts<'_>) -> Result<bool, Failed> {
-        condition.plain.holds(self, facts)
+        let named = Named {
+            facts,
+            variables: &condition.variables,
+        };
+        condition.plain.holds(self, &named)
     }
 
     /// What the interpreter says.
     pub(super) fn holds_by_cel(
         &self,
         condition: &IdedExpr,
-        facts: &Facts<'_>,
+        named: &Named<'_, '_>,
     ) -> Result<bool, Failed> {
-        match self.evaluate(condition, facts) {
+        match self.evaluate(condition, named) {
             Ok(Value::Bool(holds)) => Ok(holds),
             _ => Err(Failed),
         }
@@ -104,12 +133,13 @@ impl Evaluator {
     /// The number that the expression stands for.
     pub(crate) fn number(&self, value: &Expression, facts: &Facts<'_>) -> Result<f64, Failed> {
         if let Plain::Value(operand) = &value.plain {
-            return match operand.read(facts)? {
-                Fact::Number(number) => Ok(number),
-                _ => Err(Failed),
-            };
+            return operand.number(facts);
         }
-        match self.evaluate(&value.resolved, facts) {
+        let named = Named {
+            facts,
+            variables: &value.variables,
+        };
+        match self.evaluate(&value.resolved, &named) {
             Ok(Value::Float(number)) => Ok(number),
             Ok(Value::Int(number)) => Ok(number as f64),
             Ok(Value::UInt(number)) => Ok(number as f64),
@@ -120,35 +150,76 @@ impl Evaluator {
     /// The keys that the expression stands for: a text, a number, or a list of these.
     pub(crate) fn keys(&self, per: &Expression, facts: &Facts<'_>) -> Result<Vec<String>, Failed> {
         let mut keys = Vec::new();
-        match self.evaluate(&per.resolved, facts) {
+        if let Plain::Value(operand) = &per.plain {
+            match operand.read(facts)? {
+                Fact::Texts(texts) => {
+                    let texts = texts.iter().take(MAX_KEYS);
+                    texts.for_each(|text| add_key(text, &mut keys));
+                }
+                Fact::List(values) => {
+                    for value in values.iter().take(MAX_KEYS) {
+                        add_fact(&Fact::from(value), &mut keys)?;
+                    }
+                }
+                fact => add_fact(&fact, &mut keys)?,
+            }
+            return Ok(keys);
+        }
+        let named = Named {
+            facts,
+            variables: &per.variables,
+        };
+        match self.evaluate(&per.resolved, &named) {
             Ok(Value::List(values)) => {
                 for value in values.iter().take(MAX_KEYS) {
-                    add_key(value, &mut keys)?;
+                    add_value(value, &mut keys)?;
                 }
             }
-            Ok(value) => add_key(&value, &mut keys)?,
+            Ok(value) => add_value(&value, &mut keys)?,
             Err(_) => return Err(Failed),
         }
         Ok(keys)
     }
 
-    fn evaluate(&self, expression: &IdedExpr, facts: &Facts<'_>) -> Result<Value, ExecutionError> {
+    fn evaluate(
+        &self,
+        expression: &IdedExpr,
+        named: &Named<'_, '_>,
+    ) -> Result<Value, ExecutionError> {
         let root: &Context<'_, '_> = &self.root;
         let mut scope = root.new_inner_scope();
-        scope.set_variable_resolver(facts);
+        scope.set_variable_resolver(named);
         Value::resolve(expression, &scope)
     }
 }
 
+/// What stands behind the last `@` of an address, in lower case; empty without one.
+pub(super) fn domain(address: &str) -> String {
+    let domain = address.rsplit_once('@').map(|(_, domain)| domain);
+    domain.unwrap_or_default().to_lowercase()
+}
+
 /// Adds a key to others, unless it is there already, or empty, or too long to be kept.
-fn add_key(value: &Value, keys: &mut Vec<String>) -> Result<(), Failed> {
-    let key = match value {
-        Value::String(text) => text.to_string(),
-        Value::Float(number) => number.to_string(),
+fn add_key(key: &str, keys: &mut Vec<String>) {
+    if (1..=MAX_KEY_BYTES).contains(&key.len()) && !keys.iter().any(|known| known == key) {
+        keys.push(key.to_owned());
+    }
+}
+
+fn add_fact(fact: &Fact<'_>, keys: &mut Vec<String>) -> Result<(), Failed> {
+    match fact {
+        Fact::Text(text) => add_key(text, keys),
+        Fact::Number(number) => add_key(&number.to_string(), keys),
         _ => return Err(Failed),
-    };
-    if (1..=MAX_KEY_BYTES).contains(&key.len()) && !keys.contains(&key) {
-        keys.push(key);
+    }
+    Ok(())
+}
+
+fn add_value(value: &Value, keys: &mut Vec<String>) -> Result<(), Failed> {
+    match value {
+        Value::String(text) => add_key(text, keys),
+        Value::Float(number) => add_key(&number.to_string(), keys),
+        _ => return Err(Failed),
     }
     Ok(())
 }
@@ -191,8 +262,8 @@ pub(super) type ExpressionMistake = (Range<usize>, String);
 pub(super) fn compile(
     source: &str,
     scope: Scope,
-    scores: &[&str],
-    stages: &[&str],
+    declared: &Declared<'_>,
+    asked: &mut Vec<Slot>,
 ) -> Result<Expression, Vec<ExpressionMistake>> {
     let program = Program::compile(source).map_err(|errors| {
         let mistakes = errors.errors.iter().map(|error| {
@@ -209,14 +280,13 @@ pub(super) fn compile(
         return Err(vec![(0..source.len(), message)]);
     }
     let mut resolved = program.expression().clone();
-    let mut names = Names::new(scope, scores, stages, program.source_info());
+    let mut names = Names::new(scope, declared, asked, program.source_info());
     names.resolve(&mut resolved);
     if names.mistakes.is_empty() {
         Ok(Expression {
             text: source.to_owned(),
-            reads_history: names.reads_history,
-            seen_types: names.seen_types,
-            plain: Plain::of(&resolved),
+            plain: Plain::of(&resolved, &names.variables),
+            variables: names.variables,
             resolved,
         })
     } else {

@@ -60,7 +60,7 @@ impl Compiler<'_> {
 impl QuarantineRule {
     /// The event types that it names.
     pub(super) fn named_types(&self) -> Vec<String> {
-        let seen = self.when.seen_types().iter();
+        let seen = self.when.seen_types();
         self.on.iter().chain(seen).cloned().collect()
     }
 

@@ -1,6 +1,6 @@
 //! What conditions and expressions read: an event, and the profile just before it.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
 use cel::{
     Value,
@@ -12,122 +12,232 @@ use cel::{
     objects::{Key, Map},
 };
 
-use super::plain::Fact;
-use crate::scoring::{AttributeValue, Attributes, Event, SeenType};
+use super::{Model, names::variable_of, variable::Variable};
+use crate::scoring::{
+    AttributeValue, Attributes, Event, Record, SeenType, Timestamp,
+    standing::{Standing, remaining},
+};
+
+/// What `event.seconds_since_last` is before the first event.
+const NO_EVENT_SECONDS: f64 = 1e9;
+const NANOS_PER_SECOND: f64 = 1e9;
+const SECONDS_PER_DAY: f64 = 86_400.0;
+
+static NOTHING_STATED: Attributes = Attributes::new();
 
 /// What expressions read, at one instant.
 #[derive(Clone, Copy)]
 pub(crate) struct Facts<'a> {
-    /// The event; `None` for what looks at the standing profile alone.
-    pub event: Option<&'a Event>,
-    /// The declared topics of the event.
-    pub topics: &'a [String],
     /// What the profile states.
     pub attributes: &'a Attributes,
     /// The event types that have counted, ascending.
     pub seen_types: &'a [SeenType],
-    /// Points by position of the score in the model, just before the event.
-    pub points: &'a [f64],
-    /// The stage just before the event; empty for none.
-    pub stage: &'a str,
-    /// From 0 to 1: how sure it is who this is.
+    /// How sure it is who the profile is, from 0 to 1.
     pub identity_confidence: f64,
+    /// The event, and what was before it; `None` for what looks at the standing profile alone.
+    pub happening: Option<Happening<'a>>,
 }
 
-impl VariableResolver for Facts<'_> {
-    fn resolve<'b>(&'b self, variable: &str) -> Option<CowVal<'b, 'b>> {
-        match variable {
-            "profile.attributes" => owned(attributes_value(self.attributes)),
-            "event.attributes" => owned(attributes_value(&self.event?.attributes)),
-            "event.topics" => owned(texts_value(self.topics)),
-            "event.tags" => owned(texts_value(&self.event?.tags)),
-            _ => match self.fact(variable)? {
-                Fact::Null => owned(Value::Null),
-                Fact::Bool(value) => Some(CowVal::owned(CelBool::from(value))),
-                Fact::Number(value) => Some(CowVal::owned(CelDouble::from(value))),
-                Fact::Text(value) => Some(CowVal::owned(CelString::from(value))),
-                Fact::Composite(value) => owned(attribute_value(value)),
-            },
+/// An event, and what was before it.
+#[derive(Clone, Copy)]
+pub(crate) struct Happening<'a> {
+    pub model: &'a Model,
+    pub event: &'a Event,
+    /// The instant that the event counts at.
+    pub at: Timestamp,
+    /// The declared topics of the event.
+    pub topics: &'a [String],
+    /// The record just before the event, and where it stood.
+    pub record: &'a Record,
+    pub standing: &'a Standing,
+    /// The stage just before the event; empty for none.
+    pub stage: &'a str,
+    /// What the author of the event states, when that is known.
+    pub author: Option<&'a Attributes>,
+    /// Where the account of the event stood, when there is one.
+    pub account: Option<&'a Standing>,
+}
+
+/// What a variable stands for.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Fact<'a> {
+    Null,
+    Bool(bool),
+    Number(f64),
+    Text(Cow<'a, str>),
+    List(&'a [AttributeValue]),
+    Texts(&'a [String]),
+    Map(&'a Attributes),
+}
+
+impl<'a> From<&'a AttributeValue> for Fact<'a> {
+    fn from(value: &'a AttributeValue) -> Self {
+        match value {
+            AttributeValue::Null => Self::Null,
+            AttributeValue::Bool(value) => Self::Bool(*value),
+            AttributeValue::Number(value) => Self::Number(*value),
+            AttributeValue::String(value) => Self::text(value),
+            AttributeValue::List(values) => Self::List(values),
+            AttributeValue::Map(values) => Self::Map(values),
+        }
+    }
+}
+
+impl<'a> Fact<'a> {
+    pub(super) fn text(text: &'a str) -> Self {
+        Self::Text(Cow::Borrowed(text))
+    }
+}
+
+/// Facts by the names of one expression.
+pub(super) struct Named<'a, 'f> {
+    pub facts: &'f Facts<'a>,
+    pub variables: &'f [Variable],
+}
+
+impl VariableResolver for Named<'_, '_> {
+    fn resolve<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
+        let variable = variable_of(self.variables, name)?;
+        match self.facts.fact(variable)? {
+            Fact::Null => owned(Value::Null),
+            Fact::Bool(value) => Some(CowVal::owned(CelBool::from(value))),
+            Fact::Number(value) => Some(CowVal::owned(CelDouble::from(value))),
+            Fact::Text(Cow::Borrowed(value)) => Some(CowVal::owned(CelString::from(value))),
+            Fact::Text(Cow::Owned(value)) => owned(Value::from(value)),
+            Fact::List(values) => owned(list_value(values)),
+            Fact::Texts(values) => owned(Value::List(Arc::new(
+                values.iter().map(|text| text.as_str().into()).collect(),
+            ))),
+            Fact::Map(values) => owned(map_value(values)),
         }
     }
 }
 
 impl<'a> Facts<'a> {
-    /// Whether [`Self::fact`] knows a variable, once it is there.
-    pub(super) fn is_plain(variable: &str) -> bool {
-        !matches!(
-            variable,
-            "profile.attributes" | "event.attributes" | "event.topics" | "event.tags"
-        )
-    }
-
     /// What a variable stands for; `None` when it is not there.
-    pub(super) fn fact(&self, variable: &str) -> Option<Fact<'a>> {
-        if let Some(name) = variable.strip_prefix("event.attributes.") {
-            return self.event?.attributes.get(name).map(Fact::from);
-        }
-        if let Some(name) = variable.strip_prefix("profile.attributes.") {
-            return self.attributes.get(name).map(Fact::from);
-        }
-        if let Some(event_type) = variable.strip_prefix("seen ") {
-            let seen = self
-                .seen_types
-                .binary_search_by(|seen| seen.name.as_str().cmp(event_type));
-            return Some(Fact::Bool(seen.is_ok()));
-        }
-        if let Some(position) = variable.strip_prefix("scores ") {
-            let points = self.points.get(position.parse::<usize>().ok()?)?;
-            return Some(Fact::Number(*points));
-        }
-        if let Some(field) = variable.strip_prefix("has ") {
-            return Some(Fact::Bool(self.has(field)));
-        }
-        if variable == "identity.confidence" {
-            return Some(Fact::Number(self.identity_confidence));
-        }
-        if variable == "stage" {
-            return Some(Fact::Text(self.stage));
-        }
-        let event = self.event?;
-        match variable {
-            "event.type" => Some(Fact::Text(&event.event_type)),
-            "event.channel" => Some(Fact::Text(&event.channel)),
-            "event.text" => Some(Fact::Text(&event.text)),
-            "event.content_id" => Some(Fact::Text(&event.content_id)),
-            "event.author_id" => {
-                let author_id = event.author_id.as_ref();
-                Some(Fact::Text(
-                    author_id.map_or("", |author_id| author_id.as_str()),
-                ))
+    pub(super) fn fact(&self, variable: &Variable) -> Option<Fact<'a>> {
+        let happening = match variable {
+            Variable::ProfileAttributes => return Some(Fact::Map(self.attributes)),
+            Variable::ProfileAttribute(name) => return self.attributes.get(name).map(Fact::from),
+            Variable::Seen(event_type) => {
+                let seen = self
+                    .seen_types
+                    .binary_search_by(|seen| seen.name.as_str().cmp(event_type));
+                return Some(Fact::Bool(seen.is_ok()));
             }
-            "event.sentiment" => event.sentiment.map(Fact::Number),
-            _ => None,
+            Variable::Completeness(names) => {
+                let stated = names.iter().filter(|name| self.is_stated(name)).count();
+                return Some(Fact::Number(stated as f64 / names.len() as f64));
+            }
+            Variable::IdentityConfidence => return Some(Fact::Number(self.identity_confidence)),
+            Variable::Has(inner) => return Some(Fact::Bool(self.has(inner))),
+            _ => self.happening.as_ref()?,
+        };
+        happening.fact(variable)
+    }
+
+    /// Whether an attribute is more than nothing.
+    fn is_stated(&self, name: &str) -> bool {
+        match self.attributes.get(name) {
+            None | Some(AttributeValue::Null) => false,
+            Some(AttributeValue::String(text)) => !text.is_empty(),
+            Some(_) => true,
         }
     }
 
-    fn has(&self, field: &str) -> bool {
-        if let Some(name) = field.strip_prefix("profile.attributes.") {
-            return self.attributes.contains_key(name);
+    fn has(&self, variable: &Variable) -> bool {
+        match (variable, &self.happening) {
+            (Variable::ProfileAttributes, _) => !self.attributes.is_empty(),
+            (Variable::EventTopics, Some(happening)) => !happening.topics.is_empty(),
+            (Variable::EventTags, Some(happening)) => !happening.event.tags.is_empty(),
+            (Variable::EventAttributes, Some(happening)) => !happening.event.attributes.is_empty(),
+            (Variable::AuthorAttributes, Some(happening)) => {
+                happening.author.is_some_and(|author| !author.is_empty())
+            }
+            (
+                Variable::EventChannel
+                | Variable::EventText
+                | Variable::EventContentId
+                | Variable::EventAuthorId,
+                _,
+            ) => self
+                .fact(variable)
+                .is_some_and(|fact| fact != Fact::text("")),
+            _ => self.fact(variable).is_some(),
         }
-        if field == "profile.attributes" {
-            return !self.attributes.is_empty();
-        }
-        let Some(event) = self.event else {
-            return false;
+    }
+}
+
+impl<'a> Happening<'a> {
+    fn fact(&self, variable: &Variable) -> Option<Fact<'a>> {
+        let event = self.event;
+        let fact = match variable {
+            Variable::EventType => Fact::text(&event.event_type),
+            Variable::EventChannel => Fact::text(&event.channel),
+            Variable::EventText => Fact::text(&event.text),
+            Variable::EventContentId => Fact::text(&event.content_id),
+            Variable::EventAuthorId => {
+                let author_id = event.author_id.as_ref();
+                Fact::text(author_id.map_or("", |author_id| author_id.as_str()))
+            }
+            Variable::EventSentiment => Fact::Number(event.sentiment?),
+            Variable::EventTopics => Fact::Texts(self.topics),
+            Variable::EventTags => Fact::Texts(&event.tags),
+            Variable::EventAttributes => Fact::Map(&event.attributes),
+            Variable::EventAttribute(name) => event.attributes.get(name)?.into(),
+            Variable::SecondsSinceLast => Fact::Number(self.seconds_since_last()),
+            Variable::AuthorAttributes => Fact::Map(self.author.unwrap_or(&NOTHING_STATED)),
+            Variable::AuthorAttribute(name) => self.author?.get(name)?.into(),
+            Variable::Score(score) => Fact::Number(self.points(self.standing, *score)),
+            Variable::AccountScore(score) => {
+                let account = self.account;
+                Fact::Number(account.map_or(0.0, |account| self.points(account, *score)))
+            }
+            Variable::Stage => Fact::text(self.stage),
+            Variable::Count(asked) => Fact::Number(self.count(*asked)),
+            Variable::Rate(asked) => Fact::Number(self.rate(*asked)),
+            _ => return None,
         };
-        if let Some(name) = field.strip_prefix("event.attributes.") {
-            return event.attributes.contains_key(name);
+        Some(fact)
+    }
+
+    fn points(&self, standing: &Standing, score: usize) -> f64 {
+        standing.points_at(self.model, score, self.at.max(standing.at))
+    }
+
+    /// Seconds between the event and the latest one that counted, whichever was before.
+    fn seconds_since_last(&self) -> f64 {
+        if self.record.event_count == 0 {
+            return NO_EVENT_SECONDS;
         }
-        match field {
-            "event.channel" => !event.channel.is_empty(),
-            "event.text" => !event.text.is_empty(),
-            "event.content_id" => !event.content_id.is_empty(),
-            "event.author_id" => event.author_id.is_some(),
-            "event.sentiment" => event.sentiment.is_some(),
-            "event.topics" => !self.topics.is_empty(),
-            "event.tags" => !event.tags.is_empty(),
-            "event.attributes" => !event.attributes.is_empty(),
-            _ => true,
+        let last = self.record.last_event_time.nanos();
+        self.at.nanos().abs_diff(last) as f64 / NANOS_PER_SECOND
+    }
+
+    /// A count just before the event, at the later of the event and the last one.
+    fn count(&self, asked: usize) -> f64 {
+        let slot = self.model.asked[asked];
+        let half_life = self.model.slots[slot].half_life;
+        let now = self.at.max(self.standing.at);
+        self.standing.count(slot) * remaining(half_life, self.standing.at, now)
+    }
+
+    /// How often a day a signal has counted, as a count with that half-life knows. Its sum over
+    /// the age of the profile is what a steady habit would have left in the count; nobody's habit
+    /// is known from less than a day.
+    fn rate(&self, asked: usize) -> f64 {
+        let count = self.count(asked);
+        let now = self.at.max(self.standing.at).nanos();
+        let age = now.saturating_sub(self.record.first_seen_time.nanos()) as f64;
+        let days = (age / NANOS_PER_SECOND / SECONDS_PER_DAY).max(1.0);
+        match self.model.slots[self.model.asked[asked]].half_life {
+            None => count / days,
+            Some(half_life) => {
+                let half_life = half_life.nanos() as f64 / NANOS_PER_SECOND / SECONDS_PER_DAY;
+                let rate = std::f64::consts::LN_2 / half_life;
+                // 1 - 2^(-days / half_life), exact for long half-lives too.
+                count * rate / -(-rate * days).exp_m1()
+            }
         }
     }
 }
@@ -136,26 +246,22 @@ fn owned<'b>(value: Value) -> Option<CowVal<'b, 'b>> {
     value.try_into().ok().map(CowVal::Owned)
 }
 
-fn texts_value(texts: &[String]) -> Value {
-    Value::List(Arc::new(
-        texts.iter().map(|text| text.as_str().into()).collect(),
-    ))
-}
-
 fn attribute_value(value: &AttributeValue) -> Value {
     match value {
         AttributeValue::Null => Value::Null,
         AttributeValue::Bool(value) => Value::Bool(*value),
         AttributeValue::Number(value) => Value::Float(*value),
         AttributeValue::String(value) => Value::from(value.as_str()),
-        AttributeValue::List(values) => {
-            Value::List(Arc::new(values.iter().map(attribute_value).collect()))
-        }
-        AttributeValue::Map(values) => attributes_value(values),
+        AttributeValue::List(values) => list_value(values),
+        AttributeValue::Map(values) => map_value(values),
     }
 }
 
-fn attributes_value(values: &Attributes) -> Value {
+fn list_value(values: &[AttributeValue]) -> Value {
+    Value::List(Arc::new(values.iter().map(attribute_value).collect()))
+}
+
+fn map_value(values: &Attributes) -> Value {
     let map: HashMap<Key, Value> = values
         .iter()
         .map(|(name, value)| (Key::from(name.as_str()), attribute_value(value)))

@@ -1,6 +1,8 @@
 //! The model file as it is written: TOML read into plain definitions, each with its
 //! place in the file. Whether the definitions fit together is for `compile`.
 
+use std::ops::Range;
+
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
@@ -48,15 +50,20 @@ pub(super) struct ScoreTable {
 
 #[derive(Debug)]
 pub(super) struct SignalTable {
+    pub place: Range<usize>,
     pub name: Placed<String>,
     pub on: Vec<String>,
+    pub phrases: Vec<Placed<String>>,
     pub when: Option<Placed<String>>,
     pub value: NumberOrExpression,
     pub per: Option<Placed<String>>,
     pub keys: Option<Placed<f64>>,
     pub limit: Option<f64>,
-    pub cooldown_nanos: Option<i64>,
-    pub points: Points,
+    pub cooldown: Option<Placed<i64>>,
+    pub keep: Option<Placed<String>>,
+    pub once: Option<Placed<bool>>,
+    /// `None` when nothing is said of points.
+    pub points: Option<Points>,
 }
 
 #[derive(Debug)]
@@ -188,28 +195,34 @@ fn read_signal(table: &mut Table<'_, '_, '_>) -> Option<SignalTable> {
         "the event type that this signal counts, such as on = \"visit\"",
     );
     let value = value(table);
+    let phrases = if table.has("phrases") {
+        table.strings("phrases", "words, such as phrases = [\"looking for\"]")
+    } else {
+        Vec::new()
+    };
     let when = table.condition("when");
     let per = table.condition("per");
     let keys = table.number("keys", 1.0, MAX_KEYS as f64);
     let limit = table.number("limit", f64::MIN_POSITIVE, MAX_POINTS);
     let cooldown = table.duration("cooldown", 1, MAX_COOLDOWN.as_nanos() as i64);
+    let keep = table.text("keep", MAX_NAME_BYTES);
+    let once = table.truth("once");
+    let has_points = table.has("points");
     let points = table.points("points");
-    if points.is_empty() && !table.has("points") {
-        table.missing(
-            "points",
-            "what a count is worth, such as points = { interest = 5 }",
-        );
-    }
     Some(SignalTable {
+        place: table.place.clone(),
         name: name?,
         on: on.into_iter().map(|on| on.value).collect(),
+        phrases,
         when,
         value: value?,
         per,
         keys,
         limit: limit.map(|limit| limit.value),
-        cooldown_nanos: cooldown.map(|cooldown| cooldown.value),
-        points,
+        cooldown,
+        keep,
+        once,
+        points: has_points.then_some(points),
     })
 }
 

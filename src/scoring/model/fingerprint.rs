@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 /// Another one when ranks change that a file did not: their names, their keys, or what
 /// stands in them.
-const MEANING: u8 = 1;
+const MEANING: u8 = 2;
 
 /// A hash of what a model says. As text, 16 hexadecimal digits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

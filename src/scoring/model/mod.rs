@@ -5,22 +5,26 @@ mod calibration;
 mod changes;
 mod compile;
 mod condition;
-mod durations;
+mod duration;
 mod effects;
 mod facts;
 mod file;
 mod fingerprint;
 mod mistake;
 mod names;
+mod operand;
 mod plain;
 mod ranking;
 mod scores;
 mod signal;
+mod signals;
 mod stated;
 mod table;
 mod topics;
+mod variable;
+mod words;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 pub use changes::{ActsOn, ModelChange, model_changes};
 pub use fingerprint::Fingerprint;
@@ -29,9 +33,10 @@ pub use mistake::Mistake;
 pub(crate) use calibration::Calibration;
 pub(crate) use condition::{Evaluator, Expression, Failed};
 pub(crate) use effects::{Accounts, QuarantineRule};
-pub(crate) use facts::Facts;
+pub(crate) use facts::{Facts, Happening};
 pub(crate) use signal::{Signal, Value};
 pub(crate) use topics::Topics;
+pub(crate) use words::Words;
 
 use super::{HalfLife, RankName, Slope, Subject};
 
@@ -47,9 +52,17 @@ pub struct Model {
     /// By position in `slots`: the positions of the scores that the count gives points to, and
     /// the weights.
     pub(crate) weights: Vec<Vec<(usize, f64)>>,
+    /// Positions in `slots` of the counts that expressions ask for.
+    pub(crate) asked: Vec<usize>,
     pub(crate) signals: Vec<Signal>,
+    /// Positions of the signals, by name.
+    pub(crate) signals_by_name: HashMap<String, usize>,
     /// Positions of the signals that look at an event type, in the order of the file.
     pub(crate) signals_by_type: HashMap<String, Vec<usize>>,
+    /// The event types that signals ask for what the author states.
+    pub(crate) types_reading_author: HashSet<String>,
+    /// The event types that signals ask for the scores of the account.
+    pub(crate) types_reading_account: HashSet<String>,
     /// Distinct conditions on standing facts, shared by rules, stages and segments.
     pub(crate) conditions: Vec<Expression>,
     /// How many of the first conditions are those of the evidence of identity: they are judged
@@ -65,6 +78,8 @@ pub struct Model {
     pub(crate) ranks: Vec<Rank>,
     pub(crate) segments: Vec<Segment>,
     pub(crate) topics: Topics,
+    /// The phrases to look for in texts: those of topics, by position, then those of signals.
+    pub(crate) words: Words,
     pub(crate) interests_half_life: HalfLife,
     pub(crate) influence: Option<Influence>,
     /// `None` when events count for people only.
@@ -111,7 +126,7 @@ pub(crate) struct Term {
 }
 
 /// A count that records keep.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Slot {
     pub half_life: Option<HalfLife>,
     pub signal: String,
@@ -213,6 +228,16 @@ impl Model {
     /// The file that the model was read from.
     pub fn source(&self) -> &str {
         &self.source
+    }
+
+    /// Whether counting an event of a type reads what the author of the content states.
+    pub fn reads_author(&self, event_type: &str) -> bool {
+        self.types_reading_author.contains(event_type)
+    }
+
+    /// Whether counting an event of a type reads the scores of the account.
+    pub fn reads_account(&self, event_type: &str) -> bool {
+        self.types_reading_account.contains(event_type)
     }
 
     /// Every rank that a record may stand in under this model.

@@ -10,21 +10,11 @@ use cel::{
 };
 
 use super::{
+    Slot,
     condition::{ExpressionMistake, Scope},
     mistake::suggestion,
+    variable::{Declared, Variable},
 };
-
-const EVENT_FIELDS: [&str; 9] = [
-    "type",
-    "channel",
-    "attributes",
-    "text",
-    "topics",
-    "tags",
-    "sentiment",
-    "author_id",
-    "content_id",
-];
 
 /// How deep the terms of an expression may nest, because the evaluator recurses: `a + b + c`
 /// is two deep, `a || b || c` as well, and sixty more of these are only a few deeper.
@@ -63,7 +53,7 @@ pub(super) fn depth(node: &IdedExpr) -> usize {
 pub(super) const ORDERED: &str = "@ordered";
 
 /// Methods and functions that expressions may call, beside operators and macros.
-const FUNCTIONS: [&str; 11] = [
+const FUNCTIONS: [&str; 12] = [
     "size",
     "contains",
     "startsWith",
@@ -75,7 +65,11 @@ const FUNCTIONS: [&str; 11] = [
     "get",
     "number",
     "lower",
+    "domain",
 ];
+
+/// Functions that are resolved to what they read.
+const READERS: [&str; 4] = ["seen", "count", "rate", "completeness"];
 
 /// What the parser makes of operators and macros.
 const OPERATORS: [&str; 18] = [
@@ -83,16 +77,26 @@ const OPERATORS: [&str; 18] = [
     "_<=_", "_>_", "_<_", "-_", "_[_]", "@in",
 ];
 
+/// The name in a resolved expression of the variable at a position; no name that a person could
+/// write is like it.
+pub(super) fn name_of(position: usize) -> String {
+    format!("#{position}")
+}
+
+/// The variable of a name in a resolved expression.
+pub(super) fn variable_of<'v>(variables: &'v [Variable], name: &str) -> Option<&'v Variable> {
+    variables.get(name.strip_prefix('#')?.parse::<usize>().ok()?)
+}
+
 pub(super) struct Names<'a> {
     scope: Scope,
-    scores: &'a [&'a str],
-    stages: &'a [&'a str],
+    declared: &'a Declared<'a>,
+    /// The counts that expressions ask for.
+    asked: &'a mut Vec<Slot>,
     source_info: &'a SourceInfo,
     locals: Vec<String>,
-    /// Whether scores or the stage are read.
-    pub reads_history: bool,
-    /// The event types that `seen` is asked for.
-    pub seen_types: Vec<String>,
+    /// What the names in the resolved expression stand for, see [`name_of`].
+    pub variables: Vec<Variable>,
     /// The names that there are not, and the like.
     pub mistakes: Vec<ExpressionMistake>,
 }
@@ -100,18 +104,17 @@ pub(super) struct Names<'a> {
 impl<'a> Names<'a> {
     pub(super) fn new(
         scope: Scope,
-        scores: &'a [&'a str],
-        stages: &'a [&'a str],
+        declared: &'a Declared<'a>,
+        asked: &'a mut Vec<Slot>,
         source_info: &'a SourceInfo,
     ) -> Self {
         Self {
             scope,
-            scores,
-            stages,
+            declared,
+            asked,
             source_info,
             locals: Vec::new(),
-            reads_history: false,
-            seen_types: Vec::new(),
+            variables: Vec::new(),
             mistakes: Vec::new(),
         }
     }
@@ -194,8 +197,8 @@ impl<'a> Names<'a> {
         let Expr::Call(call) = &mut node.expr else {
             return;
         };
-        if call.func_name == "seen" {
-            return self.resolve_seen(node);
+        if READERS.contains(&call.func_name.as_str()) {
+            return self.resolve_reader(node);
         }
         let known = OPERATORS.contains(&call.func_name.as_str())
             || FUNCTIONS.contains(&call.func_name.as_str())
@@ -204,7 +207,7 @@ impl<'a> Names<'a> {
             let message = if call.func_name == "now" {
                 "reads the clock; use a score with a half-life, which fades by itself".to_owned()
             } else {
-                let hint = suggestion(&call.func_name, FUNCTIONS.into_iter().chain(["seen"]));
+                let hint = suggestion(&call.func_name, FUNCTIONS.into_iter().chain(READERS));
                 format!("has no function {:?}; {hint}", call.func_name)
             };
             self.mistake(id, message);
@@ -241,15 +244,16 @@ impl<'a> Names<'a> {
         if !matches!(call.func_name.as_str(), "_==_" | "_!=_") {
             return;
         }
-        let reads_stage = call
-            .args
-            .iter()
-            .any(|argument| matches!(&argument.expr, Expr::Ident(name) if name == "stage"));
+        let reads_stage = call.args.iter().any(|argument| {
+            matches!(&argument.expr, Expr::Ident(name)
+                if variable_of(&self.variables, name) == Some(&Variable::Stage))
+        });
         for argument in &call.args {
             if let Expr::Literal(LiteralValue::String(name)) = &argument.expr {
-                let known = name.inner().is_empty() || self.stages.contains(&name.inner());
+                let stages = self.declared.stages.iter().map(String::as_str);
+                let known = name.inner().is_empty() || stages.clone().any(|s| s == name.inner());
                 if reads_stage && !known {
-                    let hint = suggestion(name.inner(), self.stages.iter().copied());
+                    let hint = suggestion(name.inner(), stages);
                     self.mistake(
                         argument.id,
                         format!("has no stage {:?}; {hint}", name.inner()),
@@ -259,29 +263,33 @@ impl<'a> Names<'a> {
         }
     }
 
-    fn resolve_seen(&mut self, node: &mut IdedExpr) {
+    /// Turns `seen("x")` and the like into one variable.
+    fn resolve_reader(&mut self, node: &mut IdedExpr) {
         let Expr::Call(call) = &node.expr else {
             return;
         };
-        let event_type = match call.args.as_slice() {
+        let arguments = match call.args.as_slice() {
+            _ if call.target.is_some() => None,
             [
                 IdedExpr {
-                    expr: Expr::Literal(LiteralValue::String(name)),
+                    expr: Expr::List(list),
                     ..
                 },
-            ] => Some(name.inner().to_owned()),
+            ] if call.func_name == "completeness" => texts(&list.elements),
+            arguments if call.func_name != "completeness" => texts(arguments),
             _ => None,
         };
-        match event_type {
-            Some(event_type) if call.target.is_none() => {
-                node.expr = Expr::Ident(format!("seen {event_type}"));
-                self.seen_types.push(event_type);
-            }
-            _ => self.mistake(
-                node.id,
-                "calls seen() otherwise than with one event type in quotes, as in seen(\"purchase\")"
-                    .to_owned(),
-            ),
+        let variable = Variable::of_call(
+            &call.func_name,
+            arguments.as_deref(),
+            self.scope,
+            self.declared,
+            self.asked,
+        );
+        match variable {
+            Some(Ok(variable)) => node.expr = self.name(variable),
+            Some(Err(message)) => self.mistake(node.id, message),
+            None => {}
         }
     }
 
@@ -290,106 +298,47 @@ impl<'a> Names<'a> {
         let Some(path) = path_of(node) else {
             return;
         };
-        let segments: Vec<String> = path
-            .segments
-            .iter()
-            .map(|&segment| segment.to_owned())
-            .collect();
-        let is_test = path.is_test;
-        let names: Vec<&str> = segments.iter().map(String::as_str).collect();
-        let id = path.root;
-        let wanted = match names.as_slice() {
-            ["event", ..] if self.scope != Scope::Event => {
-                let message = "reads the event; here only profile.attributes and seen() can be read, because the condition must hold between events";
-                return self.mistake(id, message.to_owned());
+        let found = Variable::of_path(&path.segments, path.is_test, self.scope, self.declared);
+        match found {
+            Ok((variable, taken)) => {
+                let depth = path.segments.len() - taken;
+                let name = self.name(variable);
+                replace_prefix(node, depth, name);
             }
-            ["scores" | "stage", ..] if self.scope != Scope::Event => {
-                let message = "reads what fades with time; here only profile.attributes and seen() can be read: bound a score with min and max instead";
-                return self.mistake(id, message.to_owned());
+            Err(message) => {
+                let root = path.root;
+                self.mistake(root, message);
             }
-            ["event", "attributes", _, ..] | ["profile", "attributes", _, ..] => 3,
-            ["event", field, ..] if EVENT_FIELDS.contains(field) => 2,
-            ["event", field, ..] => {
-                let hint = suggestion(field, EVENT_FIELDS);
-                let message = if *field == "time" {
-                    "reads the time of the event; scores with a half-life take care of it"
-                        .to_owned()
-                } else {
-                    format!("has no event.{field}; {hint}")
-                };
-                return self.mistake(id, message);
-            }
-            ["profile", "attributes"] => 2,
-            ["profile", ..] | ["event"] => {
-                let message = format!(
-                    "has no {}; write profile.attributes.NAME or event.FIELD",
-                    names.join(".")
-                );
-                return self.mistake(id, message);
-            }
-            ["scores", name] => {
-                self.reads_history = true;
-                match self.scores.iter().position(|score| score == name) {
-                    Some(position) if !is_test => {
-                        node.expr = Expr::Ident(format!("scores {position}"))
-                    }
-                    Some(_) => self.mistake(id, "tests a score, which is always there".to_owned()),
-                    None => {
-                        let hint = suggestion(name, self.scores.iter().copied());
-                        self.mistake(id, format!("has no score {name:?}; {hint}"));
-                    }
-                }
-                return;
-            }
-            ["stage"] => {
-                self.reads_history = true;
-                1
-            }
-            ["identity", "confidence"] if self.scope == Scope::Identity => {
-                let message = "reads the confidence that it is a part of; read profile.attributes and seen() here";
-                return self.mistake(id, message.to_owned());
-            }
-            ["identity", "confidence"] if is_test => {
-                let message = "tests identity.confidence, which is always there";
-                return self.mistake(id, message.to_owned());
-            }
-            ["identity", "confidence"] => 2,
-            ["identity", ..] => {
-                let message = format!("has no {}; write identity.confidence", names.join("."));
-                return self.mistake(id, message);
-            }
-            [root, ..] => {
-                let roots = [
-                    "event",
-                    "profile.attributes",
-                    "scores",
-                    "stage",
-                    "identity.confidence",
-                    "seen(\"type\")",
-                ];
-                let message = format!("has no {root:?}; {}", suggestion(root, roots));
-                return self.mistake(id, message);
-            }
-            [] => return,
-        };
-        replace_prefix(
-            node,
-            names.len() - wanted,
-            is_test,
-            names[..wanted].join("."),
-        );
+        }
+    }
+
+    fn name(&mut self, variable: Variable) -> Expr {
+        let known = self.variables.iter().position(|known| *known == variable);
+        let position = known.unwrap_or_else(|| {
+            self.variables.push(variable);
+            self.variables.len() - 1
+        });
+        Expr::Ident(name_of(position))
     }
 }
 
+/// The texts of literals; `None` when one is no text.
+fn texts(nodes: &[IdedExpr]) -> Option<Vec<&str>> {
+    let texts = nodes.iter().map(|node| match &node.expr {
+        Expr::Literal(LiteralValue::String(text)) => Some(text.inner()),
+        _ => None,
+    });
+    texts.collect()
+}
+
 /// Replaces the first segments of a path, below `depth` further selections, by one variable.
-fn replace_prefix(node: &mut IdedExpr, depth: usize, is_test: bool, variable: String) {
+fn replace_prefix(node: &mut IdedExpr, depth: usize, variable: Expr) {
     if depth == 0 {
-        let prefix = if is_test { "has " } else { "" };
-        node.expr = Expr::Ident(format!("{prefix}{variable}"));
+        node.expr = variable;
         return;
     }
     if let Expr::Select(select) = &mut node.expr {
-        replace_prefix(&mut select.operand, depth - 1, false, variable);
+        replace_prefix(&mut select.operand, depth - 1, variable);
     }
 }
 

@@ -7,6 +7,8 @@ use crate::scoring::limits::MAX_VALUE;
 #[derive(Debug)]
 pub(crate) struct Signal {
     pub name: String,
+    /// The owner in `Model::words` of phrases of which one must stand in the text.
+    pub phrases: Option<usize>,
     pub when: Option<Expression>,
     pub value: Value,
     /// What it is counted by, one count for each key.
@@ -14,8 +16,11 @@ pub(crate) struct Signal {
     /// How many keys a record keeps.
     pub max_keys: usize,
     pub limit: Option<f64>,
+    /// How near two matches may be; `i64::MAX` when only the first ever counts.
     pub cooldown_nanos: Option<i64>,
-    /// Positions in `Model::slots` of the counts that a match adds to.
+    /// Whether the count is the value of the latest match, not the sum of all.
+    pub keeps_latest: bool,
+    /// Positions in `Model::slots` of the counts that a match changes.
     pub slots: Vec<usize>,
 }
 
@@ -27,45 +32,37 @@ pub(crate) enum Value {
 }
 
 impl Signal {
-    fn expressions(&self) -> impl Iterator<Item = &Expression> {
-        let value = match &self.value {
-            Value::Expression(expression) => Some(expression),
-            Value::Number(_) => None,
-        };
-        self.when.iter().chain(value).chain(&self.per)
+    pub(super) fn expressions(&self) -> impl Iterator<Item = &Expression> {
+        self.when
+            .iter()
+            .chain(self.value.expression())
+            .chain(&self.per)
     }
 
-    pub(crate) fn reads_history(&self) -> bool {
-        self.expressions().any(Expression::reads_history)
-    }
-
-    /// What a match adds, and under which keys; `None` when the event does not match.
+    /// What a match adds, and under which keys; `None` when the event does not match. The text
+    /// of the event holds phrases of `mentioned`.
     pub(crate) fn match_event(
         &self,
         model: &Model,
         facts: &Facts<'_>,
+        mentioned: &[usize],
     ) -> Result<Option<(f64, Vec<String>)>, Failed> {
+        if let Some(phrases) = &self.phrases
+            && mentioned.binary_search(phrases).is_err()
+        {
+            return Ok(None);
+        }
         if let Some(when) = &self.when
             && !model.evaluator.holds(when, facts)?
         {
             return Ok(None);
         }
-        let value = match &self.value {
-            Value::Number(number) => *number,
-            Value::Expression(expression) => model.evaluator.number(expression, facts)?,
-        };
+        let value = self.value.read(model, facts)?;
         let keys = match &self.per {
             Some(per) => model.evaluator.keys(per, facts)?,
             None => Vec::new(),
         };
         let counts = value > 0.0 && (self.per.is_none() || !keys.is_empty());
         Ok(counts.then(|| (value.min(MAX_VALUE), keys)))
-    }
-
-    /// The event types that it asks `seen` for.
-    pub(super) fn seen_types(&self) -> Vec<String> {
-        self.expressions()
-            .flat_map(|expression| expression.seen_types().to_vec())
-            .collect()
     }
 }

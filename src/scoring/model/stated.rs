@@ -1,7 +1,7 @@
 //! What a model makes of standing facts: attribute rules, and the evidence of identity.
 
 use super::{
-    Evidence, Facts, Failed, Model, Rule, Score, Value,
+    Evidence, Expression, Facts, Failed, Model, Rule, Score, Value,
     compile::Compiler,
     condition::Scope,
     file::{ModelFile, NumberOrExpression},
@@ -71,11 +71,10 @@ impl Value {
         }
     }
 
-    /// The event types that it asks `seen` for.
-    pub(super) fn seen_types(&self) -> &[String] {
+    pub(super) fn expression(&self) -> Option<&Expression> {
         match self {
-            Self::Number(_) => &[],
-            Self::Expression(expression) => expression.seen_types(),
+            Self::Number(_) => None,
+            Self::Expression(expression) => Some(expression),
         }
     }
 }

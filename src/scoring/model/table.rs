@@ -26,7 +26,8 @@ pub(super) type Points = Vec<(Placed<String>, f64)>;
 /// others can be told as mistakes.
 pub(super) struct Table<'table, 'mistakes, 'source> {
     title: &'static str,
-    place: Range<usize>,
+    /// Where it stands in the file.
+    pub(super) place: Range<usize>,
     entries: &'table DeTable<'table>,
     asked: Vec<&'static str>,
     mistakes: &'mistakes mut Mistakes<'source>,
@@ -273,6 +274,18 @@ impl<'table, 'mistakes, 'source> Table<'table, 'mistakes, 'source> {
         }
         Some(Placed {
             value: text.to_owned(),
+            place: value.span(),
+        })
+    }
+
+    pub(super) fn truth(&mut self, key: &'static str) -> Option<Placed<bool>> {
+        let value = self.get(key)?;
+        let Some(truth) = value.get_ref().as_bool() else {
+            self.wrong_kind(value, key, "true or false");
+            return None;
+        };
+        Some(Placed {
+            value: truth,
             place: value.span(),
         })
     }

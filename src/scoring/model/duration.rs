@@ -1,4 +1,4 @@
-//! Spans of time in a model file: `7d` and the like.
+//! Durations as they are written: a number and a unit.
 
 use super::table::{Placed, Table};
 use crate::scoring::{
@@ -54,6 +54,16 @@ impl Table<'_, '_, '_> {
             }
         }
     }
+}
+
+/// What a half-life may be.
+pub(super) const HALF_LIFE_TEXT: &str = "a number and a unit (s, m, h, d or w) from 1m to 36500d";
+
+/// The half-life of `7d` and the like; `None` for none.
+pub(super) fn half_life_of(text: &str) -> Option<HalfLife> {
+    let nanos = duration_nanos(text)?;
+    let longest = MAX_HALF_LIFE.as_nanos() as i64;
+    HalfLife::from_nanos(nanos).filter(|_| nanos <= longest)
 }
 
 /// `7d` and the like, in nanoseconds.

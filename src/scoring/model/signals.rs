@@ -1,0 +1,216 @@
+//! Puts signals together: what they match and count, the counts that records keep for them, and
+//! what their terms do not go with.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use super::{
+    Expression, Score, Signal, Slot, Term,
+    compile::Compiler,
+    condition::Scope,
+    file::{ModelFile, SignalTable},
+    mistake::suggestion,
+    table::Placed,
+};
+use crate::scoring::limits::{DEFAULT_KEYS, MAX_KEYS};
+
+/// What a signal may keep of its matches.
+const KEPT: [&str; 2] = ["sum", "latest"];
+
+impl Compiler<'_> {
+    /// The signals, before it is known which counts they have.
+    pub(super) fn signals(&mut self, file: &ModelFile) -> Vec<Signal> {
+        let tables = file.signals.iter().enumerate();
+        tables
+            .filter_map(|(position, table)| {
+                self.check_terms(table);
+                let phrases = file.topics.len() + position;
+                self.signal(table, phrases)
+            })
+            .collect()
+    }
+
+    fn signal(&mut self, table: &SignalTable, phrases: usize) -> Option<Signal> {
+        let when = self.optional_expression(table.when.as_ref());
+        let per = self.optional_expression(table.per.as_ref());
+        let value = self.value(&table.value, Scope::Event);
+        Some(Signal {
+            name: table.name.value.clone(),
+            phrases: (!table.phrases.is_empty()).then_some(phrases),
+            when: when?,
+            value: value?,
+            per: per?,
+            max_keys: table
+                .keys
+                .as_ref()
+                .map_or(DEFAULT_KEYS, |keys| keys.value as usize),
+            limit: table.limit,
+            cooldown_nanos: if is_once(table) {
+                Some(i64::MAX)
+            } else {
+                table.cooldown.as_ref().map(|cooldown| cooldown.value)
+            },
+            keeps_latest: keeps_latest(table),
+            slots: Vec::new(),
+        })
+    }
+
+    /// `None` for an expression with mistakes.
+    fn optional_expression(&mut self, text: Option<&Placed<String>>) -> Option<Option<Expression>> {
+        match text {
+            Some(text) => self.expression(text, Scope::Event).map(Some),
+            None => Some(None),
+        }
+    }
+
+    /// Refuses terms that do not go together.
+    fn check_terms(&mut self, table: &SignalTable) {
+        if let Some(keep) = &table.keep
+            && !KEPT.contains(&keep.value.as_str())
+        {
+            let hint = suggestion(&keep.value, KEPT);
+            let message = format!("\"keep\" cannot be {:?}; {hint}", keep.value);
+            self.mistakes.add(keep.place.clone(), message);
+        }
+        if let Some(keys) = &table.keys
+            && (table.per.is_none() || keys.value.fract() != 0.0)
+        {
+            let message = if table.per.is_none() {
+                "\"keys\" is how many keys of \"per\" are kept; write what to count by, such as per = 'event.tags', or leave \"keys\" out".to_owned()
+            } else {
+                format!("\"keys\" must be a whole number from 1 to {MAX_KEYS}")
+            };
+            self.mistakes.add(keys.place.clone(), message);
+        }
+        let latest = table.keep.as_ref().filter(|_| keeps_latest(table));
+        let once = table.once.as_ref().filter(|once| once.value);
+        let pairs = [
+            (
+                latest.map(|latest| &latest.place),
+                table.per.is_some(),
+                "keep = \"latest\" keeps one value, and \"per\" counts each key by itself; leave one of them out",
+            ),
+            (
+                once.map(|once| &once.place),
+                table.per.is_some(),
+                "once = true counts the first match of all keys and no other; write limit = 1 instead, which holds for each key of \"per\"",
+            ),
+            (
+                once.map(|once| &once.place),
+                table.cooldown.is_some(),
+                "once = true counts nothing after the first match; leave \"cooldown\" out",
+            ),
+            (
+                latest.map(|latest| &latest.place),
+                table.cooldown.is_some(),
+                "keep = \"latest\" takes the latest match, however near it is to others; leave \"cooldown\" out",
+            ),
+            (
+                once.map(|once| &once.place),
+                latest.is_some(),
+                "once = true counts the first match and keep = \"latest\" the last; leave one of them out",
+            ),
+        ];
+        for (place, clashes, message) in pairs {
+            if let Some(place) = place.filter(|_| clashes) {
+                self.mistakes.add(place.clone(), message);
+            }
+        }
+    }
+
+    /// The counts that records keep, and the positions of those that expressions ask for. Gives
+    /// signals their counts, and scores their terms.
+    pub(super) fn lay_out(
+        &mut self,
+        file: &ModelFile,
+        signals: &mut [Signal],
+        scores: &mut [Score],
+    ) -> (Vec<Slot>, Vec<usize>) {
+        let mut slots: BTreeSet<Slot> = self.asked.iter().cloned().collect();
+        let mut terms = Vec::new();
+        for (signal, table) in file.signals.iter().enumerate() {
+            let name = &table.name.value;
+            match &table.points {
+                Some(points) => {
+                    for (score, weight, _) in self.score_points(points) {
+                        let slot = Slot {
+                            half_life: scores[score].half_life,
+                            signal: name.clone(),
+                        };
+                        slots.insert(slot.clone());
+                        terms.push((score, signal, slot, weight));
+                    }
+                }
+                None if !self.asked.iter().any(|slot| slot.signal == *name) => {
+                    let message = format!(
+                        "signals lacks \"points\": what a count is worth, such as points = {{ interest = 5 }}; only a signal that an expression counts, as in count({name:?}, \"7d\"), may have none"
+                    );
+                    self.mistakes.add(table.place.clone(), message);
+                }
+                None => {}
+            }
+        }
+        let slots: Vec<Slot> = slots.into_iter().collect();
+        let mut slots_of: HashMap<&str, Vec<usize>> = HashMap::new();
+        for (position, slot) in slots.iter().enumerate() {
+            slots_of.entry(&slot.signal).or_default().push(position);
+        }
+        for signal in signals {
+            signal.slots = slots_of.remove(signal.name.as_str()).unwrap_or_default();
+        }
+        let position = |slot: &Slot| slots.binary_search(slot).ok();
+        for (score, signal, slot, weight) in terms {
+            if let Some(slot) = position(&slot) {
+                scores[score].terms.push(Term {
+                    signal,
+                    slot,
+                    weight,
+                });
+            }
+        }
+        let asked = self.asked.iter().filter_map(position).collect();
+        (slots, asked)
+    }
+}
+
+fn keeps_latest(table: &SignalTable) -> bool {
+    table
+        .keep
+        .as_ref()
+        .is_some_and(|keep| keep.value == "latest")
+}
+
+fn is_once(table: &SignalTable) -> bool {
+    table.once.as_ref().is_some_and(|once| once.value)
+}
+
+/// The positions of the signals that look at an event type, in the order of the file.
+pub(super) fn signals_by_type(file: &ModelFile) -> HashMap<String, Vec<usize>> {
+    let mut by_type: HashMap<String, Vec<usize>> = HashMap::new();
+    for (position, table) in file.signals.iter().enumerate() {
+        for event_type in &table.on {
+            let listed = by_type.entry(event_type.clone()).or_default();
+            if !listed.contains(&position) {
+                listed.push(position);
+            }
+        }
+    }
+    by_type
+}
+
+/// The event types of signals with an expression that reads something.
+pub(super) fn types_of(
+    signals: &[Signal],
+    by_type: &HashMap<String, Vec<usize>>,
+    reads: impl Fn(&Expression) -> bool,
+) -> HashSet<String> {
+    let mut found = HashSet::new();
+    for (event_type, positions) in by_type {
+        let mut listening = positions
+            .iter()
+            .filter_map(|position| signals.get(*position));
+        if listening.any(|signal| signal.expressions().any(&reads)) {
+            found.insert(event_type.clone());
+        }
+    }
+    found
+}

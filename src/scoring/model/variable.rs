@@ -1,0 +1,271 @@
+//! What the names in expressions stand for. They are resolved when the model is checked, so that
+//! an evaluation compares no names.
+
+use super::{
+    Slot,
+    condition::Scope,
+    duration::{HALF_LIFE_TEXT, half_life_of},
+    mistake::suggestion,
+};
+
+/// Something that expressions read.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Variable {
+    EventType,
+    EventChannel,
+    EventText,
+    EventContentId,
+    EventAuthorId,
+    EventSentiment,
+    EventTopics,
+    EventTags,
+    EventAttributes,
+    EventAttribute(String),
+    /// Seconds between the event and the latest that counted.
+    SecondsSinceLast,
+    ProfileAttributes,
+    ProfileAttribute(String),
+    AuthorAttributes,
+    AuthorAttribute(String),
+    Seen(String),
+    /// The share of these attributes that the profile states.
+    Completeness(Vec<String>),
+    IdentityConfidence,
+    /// By position in the model.
+    Score(usize),
+    /// The account's, by position in the model.
+    AccountScore(usize),
+    Stage,
+    /// By position in `Model::asked`.
+    Count(usize),
+    /// Per day, by position in `Model::asked`.
+    Rate(usize),
+    /// Whether it is there.
+    Has(Box<Variable>),
+}
+
+const EVENT_FIELDS: [(&str, Variable); 9] = [
+    ("type", Variable::EventType),
+    ("channel", Variable::EventChannel),
+    ("text", Variable::EventText),
+    ("topics", Variable::EventTopics),
+    ("tags", Variable::EventTags),
+    ("sentiment", Variable::EventSentiment),
+    ("author_id", Variable::EventAuthorId),
+    ("content_id", Variable::EventContentId),
+    ("seconds_since_last", Variable::SecondsSinceLast),
+];
+
+/// The roots of paths, and what begins like one.
+const ROOTS: [&str; 10] = [
+    "event",
+    "profile.attributes",
+    "author.attributes",
+    "scores",
+    "account.scores",
+    "identity.confidence",
+    "stage",
+    "seen(\"type\")",
+    "count(\"signal\", \"7d\")",
+    "rate(\"signal\", \"7d\")",
+];
+
+const FADES: &str = "here only profile.attributes, seen() and identity.confidence can be read";
+
+/// What a model declares.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Declared<'a> {
+    pub scores: &'a [String],
+    pub stages: &'a [String],
+    pub signals: &'a [String],
+}
+
+impl Variable {
+    /// What a path such as `event.attributes.x.y` starts with, and how many names that takes; a
+    /// test asks whether it is there. Or what is wrong with it.
+    pub(super) fn of_path(
+        names: &[&str],
+        is_test: bool,
+        scope: Scope,
+        declared: &Declared<'_>,
+    ) -> Result<(Self, usize), String> {
+        let score = |name: &str| {
+            let found = declared.scores.iter().position(|score| score == name);
+            match found {
+                Some(_) if is_test => Err("tests a score, which is always there".to_owned()),
+                Some(position) => Ok(position),
+                None => {
+                    let hint = suggestion(name, declared.scores.iter().map(String::as_str));
+                    Err(format!("has no score {name:?}; {hint}"))
+                }
+            }
+        };
+        let is_standing = scope != Scope::Event;
+        let (variable, taken) = match *names {
+            ["event" | "author", ..] if is_standing => {
+                return Err(format!(
+                    "reads the event; {FADES}, because the condition must hold between events"
+                ));
+            }
+            ["scores" | "stage" | "account", ..] if is_standing => {
+                return Err(format!(
+                    "reads what fades with time; {FADES}: bound a score with min and max instead"
+                ));
+            }
+            ["event", "attributes"] => (Self::EventAttributes, 2),
+            ["event", "attributes", name, ..] => (Self::EventAttribute(name.to_owned()), 3),
+            ["event", "time", ..] => {
+                return Err(
+                    "reads the time of the event; scores with a half-life take care of it, and event.seconds_since_last is how long after the one before it came"
+                        .to_owned(),
+                );
+            }
+            ["event", field, ..] => match EVENT_FIELDS.iter().find(|(name, _)| *name == field) {
+                Some((_, variable)) => (variable.clone(), 2),
+                None => {
+                    let known = EVENT_FIELDS.iter().map(|(name, _)| *name);
+                    let hint = suggestion(field, known.chain(["attributes"]));
+                    return Err(format!("has no event.{field}; {hint}"));
+                }
+            },
+            ["profile", "attributes"] => (Self::ProfileAttributes, 2),
+            ["profile", "attributes", name, ..] => (Self::ProfileAttribute(name.to_owned()), 3),
+            ["author", "attributes"] => (Self::AuthorAttributes, 2),
+            ["author", "attributes", name, ..] => (Self::AuthorAttribute(name.to_owned()), 3),
+            ["scores", name] => (Self::Score(score(name)?), 2),
+            ["account", "scores", name] => (Self::AccountScore(score(name)?), 3),
+            ["identity", "confidence"] if scope == Scope::Identity => {
+                return Err(
+                    "reads the confidence that it is a part of; read profile.attributes and seen() here"
+                        .to_owned(),
+                );
+            }
+            ["identity", "confidence"] if is_test => {
+                return Err("tests identity.confidence, which is always there".to_owned());
+            }
+            ["identity", "confidence"] => (Self::IdentityConfidence, 2),
+            ["stage"] => (Self::Stage, 1),
+            ["profile" | "event" | "author" | "account" | "identity", ..] => {
+                return Err(format!(
+                    "has no {}; write profile.attributes.NAME, event.FIELD, author.attributes.NAME, account.scores.NAME or identity.confidence",
+                    names.join(".")
+                ));
+            }
+            _ => {
+                let root = names.first().copied().unwrap_or_default();
+                return Err(format!("has no {root:?}; {}", suggestion(root, ROOTS)));
+            }
+        };
+        if is_test && taken == names.len() {
+            return Ok((Self::Has(Box::new(variable)), taken));
+        }
+        Ok((variable, taken))
+    }
+
+    /// What `seen`, `count`, `rate` or `completeness` of these texts stands for, or what is wrong;
+    /// `None` for other functions. A count that is asked for is added to `asked`.
+    pub(super) fn of_call(
+        function: &str,
+        arguments: Option<&[&str]>,
+        scope: Scope,
+        declared: &Declared<'_>,
+        asked: &mut Vec<Slot>,
+    ) -> Option<Result<Self, String>> {
+        let found = match (function, arguments) {
+            ("seen", Some([event_type])) => Ok(Self::Seen((*event_type).to_owned())),
+            ("seen", _) => Err(
+                "calls seen() otherwise than with one event type in quotes, as in seen(\"purchase\")"
+                    .to_owned(),
+            ),
+            ("completeness", Some(names)) if !names.is_empty() => {
+                let names = names.iter().map(|name| (*name).to_owned());
+                Ok(Self::Completeness(names.collect()))
+            }
+            ("completeness", _) => Err(
+                "calls completeness() otherwise than with a list of attributes in quotes, as in completeness([\"industry\", \"photo\"])"
+                    .to_owned(),
+            ),
+            ("count" | "rate", _) if scope != Scope::Event => Err(format!(
+                "reads what fades with time; {FADES}: give points for the signal to a score and bound that with min and max"
+            )),
+            ("count" | "rate", Some([signal, half_life @ ..])) if half_life.len() < 2 => {
+                asked_for(signal, half_life.first().copied(), declared).map(|slot| {
+                    let known = asked.iter().position(|known| *known == slot);
+                    let position = known.unwrap_or_else(|| {
+                        asked.push(slot);
+                        asked.len() - 1
+                    });
+                    if function == "count" {
+                        Self::Count(position)
+                    } else {
+                        Self::Rate(position)
+                    }
+                })
+            }
+            ("count" | "rate", _) => Err(format!(
+                "calls {function}() otherwise than with a signal and a half-life in quotes, as in {function}(\"visited\", \"7d\")"
+            )),
+            _ => return None,
+        };
+        Some(found)
+    }
+
+    /// Whether no list or map stands for it.
+    pub(super) fn is_scalar(&self) -> bool {
+        !matches!(
+            self,
+            Self::EventTopics
+                | Self::EventTags
+                | Self::EventAttributes
+                | Self::EventAttribute(_)
+                | Self::ProfileAttributes
+                | Self::ProfileAttribute(_)
+                | Self::AuthorAttributes
+                | Self::AuthorAttribute(_)
+        )
+    }
+
+    /// Whether it is a number whenever it is there.
+    pub(super) fn is_number(&self) -> bool {
+        matches!(
+            self,
+            Self::EventSentiment
+                | Self::SecondsSinceLast
+                | Self::Completeness(_)
+                | Self::IdentityConfidence
+                | Self::Score(_)
+                | Self::AccountScore(_)
+                | Self::Count(_)
+                | Self::Rate(_)
+        )
+    }
+
+    /// Whether it is of the author of the event.
+    pub(super) fn is_of_author(&self) -> bool {
+        match self {
+            Self::Has(inner) => inner.is_of_author(),
+            _ => matches!(self, Self::AuthorAttributes | Self::AuthorAttribute(_)),
+        }
+    }
+}
+
+fn asked_for(
+    signal: &str,
+    half_life: Option<&str>,
+    declared: &Declared<'_>,
+) -> Result<Slot, String> {
+    if !declared.signals.iter().any(|known| known == signal) {
+        let hint = suggestion(signal, declared.signals.iter().map(String::as_str));
+        return Err(format!("has no signal {signal:?}; {hint}"));
+    }
+    let half_life = match half_life {
+        None => None,
+        Some(text) => Some(half_life_of(text).ok_or_else(|| {
+            format!("has the half-life {text:?}; write {HALF_LIFE_TEXT}, such as \"7d\"")
+        })?),
+    };
+    Ok(Slot {
+        half_life,
+        signal: signal.to_owned(),
+    })
+}

@@ -1,0 +1,96 @@
+//! Finds phrases in texts: as whole words, upper and lower case alike. One search finds the
+//! phrases of all who have some.
+
+use aho_corasick::{AhoCorasick, MatchKind};
+use unicode_segmentation::UnicodeSegmentation as _;
+
+/// Finds the owners of phrases.
+#[derive(Debug)]
+pub(crate) struct Words {
+    /// Matches folded phrases; absent when there are none.
+    phrases: Option<AhoCorasick>,
+    /// The owner of each phrase of `phrases`.
+    owner_of_phrase: Vec<usize>,
+}
+
+impl Words {
+    /// Phrases with their owners. Fails when there are too many for the matcher.
+    pub(super) fn new<'a>(
+        phrases: impl IntoIterator<Item = (usize, &'a str)>,
+    ) -> Result<Self, String> {
+        let owned = phrases.into_iter();
+        let (owner_of_phrase, folded): (Vec<usize>, Vec<String>) = owned
+            .map(|(owner, phrase)| (owner, fold(phrase.trim())))
+            .unzip();
+        let phrases = if folded.is_empty() {
+            None
+        } else {
+            let matcher = AhoCorasick::builder()
+                .match_kind(MatchKind::Standard)
+                .build(&folded)
+                .map_err(|error| error.to_string())?;
+            Some(matcher)
+        };
+        Ok(Self {
+            phrases,
+            owner_of_phrase,
+        })
+    }
+
+    /// Whose phrases stand in a text, ascending.
+    pub(crate) fn find(&self, text: &str) -> Vec<usize> {
+        let mut found = Vec::new();
+        let Some(phrases) = self.phrases.as_ref().filter(|_| !text.is_empty()) else {
+            return found;
+        };
+        let text = fold(text);
+        // Word boundaries cost more than the search, and most texts have no phrase.
+        let mut boundaries: Option<Vec<usize>> = None;
+        for candidate in phrases.find_overlapping_iter(&text) {
+            let owner = self.owner_of_phrase[candidate.pattern().as_usize()];
+            if found.contains(&owner)
+                || within_a_word(&text, candidate.start())
+                || within_a_word(&text, candidate.end())
+            {
+                continue;
+            }
+            let boundaries = boundaries.get_or_insert_with(|| word_boundaries(&text));
+            if boundaries.binary_search(&candidate.start()).is_ok()
+                && boundaries.binary_search(&candidate.end()).is_ok()
+            {
+                found.push(owner);
+            }
+        }
+        found.sort_unstable();
+        found
+    }
+}
+
+/// Whether a position is within a word for certain, told by its neighbours alone: no word of
+/// ASCII letters, digits and underscores is ever divided.
+fn within_a_word(text: &str, position: usize) -> bool {
+    let of_word =
+        |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+    let (before, after) = text.as_bytes().split_at(position);
+    of_word(before.last()) && of_word(after.first())
+}
+
+/// Where words begin or end, by the rules of Unicode (UAX #29), ascending.
+fn word_boundaries(text: &str) -> Vec<usize> {
+    let starts = text.split_word_bound_indices().map(|(start, _)| start);
+    starts.chain([text.len()]).collect()
+}
+
+/// Upper and lower case made alike: to upper case first, so that letters with several
+/// lower-case forms (`ς` and `σ`) or none of their own (`ß` and `SS`) meet.
+fn fold(text: &str) -> String {
+    let mut folded = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_ascii() {
+            folded.push(character.to_ascii_lowercase());
+        } else {
+            folded.extend(character.to_uppercase().flat_map(char::to_lowercase));
+        }
+    }
+    folded
+}

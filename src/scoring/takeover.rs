@@ -1,0 +1,103 @@
+//! What becomes of counts when a model changes a half-life: the count of the new one goes on from
+//! where the old one stood at the record's reference instant, which no clock moves. A record that
+//! is only read is judged so; the next write stores it so.
+
+use super::{CountGroup, HalfLife, Model, Record, SignalCount};
+
+/// A count of a record that a model keeps with another half-life.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Takeover {
+    /// The half-life in the record.
+    pub from: Option<HalfLife>,
+    /// The position in the model of the count that goes on from it.
+    pub slot: usize,
+}
+
+impl Takeover {
+    /// The counts that a model takes over: `orphans` are those of the record, by half-life and
+    /// signal, that the model has no slot for; `is_kept` says which slots the record has.
+    ///
+    /// An old count is taken over by the nearest half-life that the record lacks, and that takes
+    /// the nearest of several.
+    pub(super) fn of(
+        model: &Model,
+        orphans: &[(Option<HalfLife>, &str)],
+        is_kept: impl Fn(usize) -> bool,
+    ) -> Vec<Self> {
+        let mut found: Vec<Self> = Vec::new();
+        for (from, signal) in orphans {
+            let Some(signal) = model.signals_by_name.get(*signal) else {
+                continue;
+            };
+            let slots = model.signals[*signal].slots.iter().copied();
+            let distance = |slot: usize| distance(*from, model.slots[slot].half_life);
+            let nearest = slots
+                .filter(|slot| !is_kept(*slot))
+                .min_by(|a, b| distance(*a).total_cmp(&distance(*b)));
+            let Some(slot) = nearest else { continue };
+            let takeover = Self { from: *from, slot };
+            match found.iter_mut().find(|other| other.slot == slot) {
+                None => found.push(takeover),
+                Some(other) if takeover.distance(model) < other.distance(model) => {
+                    *other = takeover;
+                }
+                Some(_) => {}
+            }
+        }
+        found
+    }
+
+    fn distance(&self, model: &Model) -> f64 {
+        distance(self.from, model.slots[self.slot].half_life)
+    }
+
+    /// What the record counts in its place, by key.
+    pub(super) fn counts<'r>(&self, model: &Model, record: &'r Record) -> &'r [SignalCount] {
+        let signal = model.slots[self.slot].signal.as_str();
+        let group = record
+            .counts
+            .iter()
+            .find(|group| group.half_life == self.from);
+        group.map_or(&[], |group| group.of_signal(signal))
+    }
+}
+
+/// How far apart half-lives are, by their ratio; what does not fade is far from all that does.
+fn distance(a: Option<HalfLife>, b: Option<HalfLife>) -> f64 {
+    match (a, b) {
+        (Some(a), Some(b)) => (a.nanos() as f64 / b.nanos() as f64).ln().abs(),
+        _ => f64::INFINITY,
+    }
+}
+
+impl CountGroup {
+    /// The counts of a signal, by key.
+    pub(super) fn of_signal(&self, signal: &str) -> &[SignalCount] {
+        let from = self
+            .counts
+            .partition_point(|count| count.signal.as_str() < signal);
+        let own = &self.counts[from..];
+        &own[..own.partition_point(|count| count.signal == signal)]
+    }
+}
+
+impl Record {
+    /// Stores what a model takes over as it judges it.
+    pub(super) fn take_over(&mut self, model: &Model, takeovers: &[Takeover]) {
+        for takeover in takeovers {
+            let taken = takeover.counts(model, self).to_vec();
+            let slot = &model.slots[takeover.slot];
+            for group in &mut self.counts {
+                if group.half_life == takeover.from {
+                    group.counts.retain(|count| count.signal != slot.signal);
+                }
+            }
+            let counts = self.counts_of(slot.half_life);
+            let at = counts.partition_point(|count| count.signal < slot.signal);
+            counts.splice(at..at, taken);
+        }
+        if !takeovers.is_empty() {
+            self.counts.retain(|group| !group.counts.is_empty());
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! What counting an event reads of others: what the author of the content states, and the scores
+//! of the account. Looked up with the records that the events are counted on, when the model asks
+//! for it.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Shell,
+    lanes::Round,
+    write::{Task, Work},
+};
+use crate::{
+    scoring::{Context, Event, Model, ProfileId, Record, Tenant, Timestamp},
+    store::{Store, StoreError, Stored},
+};
+
+/// The records of others, by id.
+#[derive(Default)]
+pub(super) struct Others(BTreeMap<ProfileId, Result<Option<Stored>, StoreError>>);
+
+impl Others {
+    /// What was looked up for an event of a profile with this record.
+    pub(super) fn context(
+        &self,
+        model: &Model,
+        event: &Event,
+        record: &Record,
+        (at, remembered_events): (Timestamp, usize),
+    ) -> Result<Context<'_>, StoreError> {
+        let author = author_read(model, event).map(|id| self.record(&id));
+        let account = account_read(model, event, Some(record)).map(|id| self.record(&id));
+        let author = author.transpose()?.flatten();
+        Ok(Context {
+            author: author.map(|author| &author.attributes),
+            account: account.transpose()?.flatten(),
+            ..Context::at(at, remembered_events)
+        })
+    }
+
+    fn record(&self, id: &ProfileId) -> Result<Option<&Record>, StoreError> {
+        match self.0.get(id) {
+            Some(Ok(stored)) => Ok(stored.as_ref().map(|stored| &stored.record)),
+            Some(Err(error)) => Err(error.clone()),
+            None => Ok(None),
+        }
+    }
+}
+
+/// The author whom counting an event asks what they state.
+fn author_read(model: &Model, event: &Event) -> Option<ProfileId> {
+    let reads = model.reads_author(&event.event_type);
+    event.author_id.clone().filter(|_| reads)
+}
+
+/// The account whose scores counting an event asks for; a record may say which it is.
+fn account_read(model: &Model, event: &Event, _record: Option<&Record>) -> Option<ProfileId> {
+    let reads = model.reads_account(&event.event_type);
+    event.account_id.clone().filter(|_| reads)
+}
+
+fn events_of(work: &[Work]) -> impl Iterator<Item = &Event> {
+    work.iter().filter_map(|work| match &work.task {
+        Task::Event { event, .. } => Some(event),
+        _ => None,
+    })
+}
+
+impl<S: Store> Shell<S> {
+    /// Loads every profile's record, and the records of others that their events read.
+    pub(super) async fn load_with_others(
+        &self,
+        tenant: &Tenant,
+        model: &Model,
+        round: &Round<Work>,
+    ) -> (Vec<Result<Option<Stored>, StoreError>>, Others) {
+        let events = round.iter().flat_map(|(_, work)| events_of(work));
+        let mut wanted: Vec<ProfileId> = events
+            .flat_map(|event| [author_read(model, event), account_read(model, event, None)])
+            .flatten()
+            .collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        let mut ids: Vec<ProfileId> = round.iter().map(|(id, _)| id.clone()).collect();
+        ids.extend(wanted.iter().cloned());
+        let mut loaded = self.store.load(tenant, &ids).await;
+        let found = loaded.split_off(round.len());
+        let mut others = Others(wanted.into_iter().zip(found).collect());
+
+        // Which account it is may stand in the record alone.
+        let mut stated = Vec::new();
+        for ((_, work), stored) in round.iter().zip(&loaded) {
+            if let Ok(Some(Stored { record, .. })) = stored {
+                let accounts = events_of(work)
+                    .filter_map(|event| account_read(model, event, Some(record)))
+                    .filter(|id| !others.0.contains_key(id));
+                stated.extend(accounts);
+            }
+        }
+        stated.sort_unstable();
+        stated.dedup();
+        if !stated.is_empty() {
+            let found = self.store.load(tenant, &stated).await;
+            others.0.extend(stated.into_iter().zip(found));
+        }
+        (loaded, others)
+    }
+}

@@ -1,0 +1,84 @@
+//! How much room a profile takes.
+
+use bellwether::{
+    scoring::{AttributeValue, EventMemory, Judgement, Model, ProfileId, Record},
+    store::codec,
+};
+
+use crate::{DAY, at, context, event, model};
+
+/// Ten signals on two half-lives, one of them by tag.
+fn typical_model() -> Model {
+    let mut source = "[scores.interest]\nhalf_life = \"7d\"\n[scores.habit]\nhalf_life = \"60d\"\n[[signals]]\nname = \"read_about\"\non = \"view\"\nper = 'event.tags'\npoints = { interest = 1 }\n".to_owned();
+    let names = [
+        ("visited", "visit", "interest"),
+        ("joined_group", "join", "interest"),
+        ("downloaded", "download", "interest"),
+        ("asked_price", "quote", "interest"),
+        ("viewed_page", "view", "habit"),
+        ("came_back", "visit", "habit"),
+        ("invited_friend", "invite", "habit"),
+        ("took_part", "join", "habit"),
+        ("read_paper", "download", "habit"),
+    ];
+    for (name, on, score) in names {
+        source +=
+            &format!("[[signals]]\nname = \"{name}\"\non = \"{on}\"\npoints = {{ {score} = 1 }}\n");
+    }
+    for topic in ["coverage", "price", "roaming", "support"] {
+        source += &format!("[[topics]]\nname = \"{topic}\"\n");
+    }
+    source += "[[stages]]\nname = \"awareness\"\n[[stages]]\nname = \"decision\"\nmin = { interest = 500 }\n[influence]\nevent_types = { join = 1 }\nhalf_life = \"7d\"\nattribution_half_life = \"7d\"\n";
+    model(&source)
+}
+
+fn typical_record() -> Record {
+    let model = typical_model();
+    let ann = ProfileId::new("ann").unwrap();
+    let mut judgement = Judgement::new(&model, ann, Record::default());
+    let text = |text: &str| AttributeValue::String(text.to_owned());
+    judgement.update(
+        [
+            ("industry".to_owned(), text("retail")),
+            ("country".to_owned(), text("CH")),
+            ("employees".to_owned(), AttributeValue::Number(250.0)),
+        ]
+        .into(),
+    );
+    let types = ["visit", "join", "download", "quote", "view", "invite"];
+    let tags = [
+        "coverage", "price", "roaming", "support", "tariffs", "phones", "business", "fibre",
+    ];
+    for number in 0..40 {
+        let mut event = event(&number.to_string(), types[number % types.len()]);
+        let of_tag = [number % 8, number % 5, (number / 6 + 2) % 8];
+        event.tags = of_tag.map(|tag| tags[tag].to_owned()).to_vec();
+        event.author_id = (number % 12 == 1)
+            .then(|| ProfileId::new(&format!("author-{number}")))
+            .flatten();
+        // Instants as they are, not whole days.
+        let time = at(number as i64 * (DAY + 1_234_567_891));
+        judgement.apply(&event, &context(time));
+    }
+    judgement.finish().record
+}
+
+#[test]
+fn a_typical_active_profile_takes_less_than_600_bytes_beside_the_ids_of_its_events() {
+    let record = typical_record();
+    let counts: usize = record.counts.iter().map(|group| group.counts.len()).sum();
+    let keys = record.counts.iter().flat_map(|group| &group.counts);
+    assert_eq!(keys.filter(|count| !count.key.is_empty()).count(), 8);
+    assert_eq!((counts, record.counts.len()), (17, 2));
+    assert_eq!((record.seen_types.len(), record.interests.len()), (6, 4));
+    assert_eq!(
+        (record.touches.len(), record.memory.remembered.len()),
+        (4, 40)
+    );
+    let without_ids = Record {
+        memory: EventMemory::default(),
+        ..record
+    };
+    let bytes = codec::encode(&without_ids).len();
+    assert!(bytes < 600, "{bytes} bytes");
+}

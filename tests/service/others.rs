@@ -1,0 +1,69 @@
+//! What counting an event reads of others.
+
+use bellwether::{
+    scoring::{AttributeValue, Event, EventOutcome, IdHash, ProfileId},
+    service::{ProfileUpdate, Service},
+    store::embedded::Embedded,
+};
+
+use crate::world::{Dice, SECOND, at, event, id, open, tenant};
+
+fn meeting(second: i64, of: ProfileId, author: Option<u64>, account: &str) -> Event {
+    Event {
+        id: IdHash::of_event(&format!("meeting {second}")),
+        profile_id: of,
+        event_type: "meeting".to_owned(),
+        time: Some(at(second * SECOND)),
+        author_id: author.map(id),
+        account_id: ProfileId::of_account(account),
+        ..event(&mut Dice(1), 1)
+    }
+}
+
+async fn matched(service: &Service<Embedded>, event: Event) -> Vec<String> {
+    match service.score_event(&tenant(), event).await.unwrap().outcome {
+        EventOutcome::Applied {
+            matched_signals, ..
+        } => matched_signals,
+        outcome => panic!("{outcome:?}"),
+    }
+}
+
+#[tokio::test]
+async fn an_event_reads_what_its_author_states_and_what_its_account_scores() {
+    let directory = tempfile::tempdir().unwrap();
+    let service = open(&directory).await;
+    let manager = ProfileUpdate {
+        profile_id: id(7),
+        attributes: [(
+            "role".to_owned(),
+            AttributeValue::String("manager".to_owned()),
+        )]
+        .into(),
+        mask: Vec::new(),
+    };
+    service.update_profile(&tenant(), manager).await.unwrap();
+    let visit = Event {
+        event_type: "visit".to_owned(),
+        ..meeting(0, ProfileId::of_account("shop").unwrap(), None, "")
+    };
+    service.score_event(&tenant(), visit).await.unwrap();
+
+    let author = "met_a_manager";
+    let account = "met_with_a_warm_account";
+    let ann = id(1);
+    let cases: [(Option<u64>, &str, &[&str]); 5] = [
+        (Some(7), "shop", &[author, account]),
+        (Some(8), "shop", &[account]),
+        (Some(7), "other", &[author]),
+        (None, "", &[]),
+        (Some(7), "shop", &[author, account]),
+    ];
+    for (second, (by, of, expected)) in cases.into_iter().enumerate() {
+        let event = meeting(second as i64, ann.clone(), by, of);
+        assert_eq!(matched(&service, event).await, expected, "{by:?} {of}");
+    }
+    // Whoever meets themselves is an author as well.
+    let own = meeting(99, id(7), Some(7), "");
+    assert_eq!(matched(&service, own).await, [author]);
+}
