@@ -150,6 +150,27 @@ async fn a_purchase_of_a_year_ago_counts_half_for_the_next() {
 }
 
 #[tokio::test]
+async fn readiness_is_half_of_it_three_weeks_later() {
+    let mut world = world().await;
+    world
+        .sees(did("ann", "offer_request", 0.0, Value::Null))
+        .await;
+    assert_close(world.points("ann", "readiness", 21.0).await, 5.0);
+}
+
+#[tokio::test]
+async fn who_asked_twice_is_ready_and_no_more_the_day_after() {
+    let mut world = world().await;
+    for _ in 0..2 {
+        world
+            .sees(did("ann", "offer_request", 0.0, Value::Null))
+            .await;
+    }
+    assert_eq!(world.ranked("ready", 0.0).await, ["ann"]);
+    assert!(world.ranked("ready", 1.0).await.is_empty());
+}
+
+#[tokio::test]
 async fn the_same_recommendation_weighs_less_at_awareness_than_at_decision() {
     let mut worth = Vec::new();
     // Nobody asked; one asked for an offer; one asked twice.
