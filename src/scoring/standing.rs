@@ -312,23 +312,35 @@ pub(crate) fn remaining(half_life: Option<HalfLife>, from: Timestamp, to: Timest
 /// The counts of the model's slots, over all keys; both sides are in one order. Returns what the
 /// model takes over from other half-lives.
 fn collect_counts(model: &Model, record: &Record, counts: &mut Vec<(usize, f64)>) -> Vec<Takeover> {
-    counts.clear();
+    let before = std::mem::replace(counts, Vec::with_capacity(counts.len()));
+    let mut hints = before.iter().map(|(slot, _)| *slot).peekable();
     let mut orphans = Vec::new();
     let mut next = 0;
     for group in &record.counts {
         for same_signal in group.counts.chunk_by(|a, b| a.signal == b.signal) {
             let wanted = (group.half_life, same_signal[0].signal.as_str());
-            let slots = &model.slots[next..];
-            // Neighbours in a record are often neighbours in the model.
-            let found = match slots.first() {
-                Some(slot) if slot.key() == wanted => Ok(0),
-                _ => slots.binary_search_by(|slot| slot.key().cmp(&wanted)),
+            // What was found before is mostly found again, and neighbours in a record are often
+            // neighbours in the model.
+            let is_wanted = |slot: &usize| model.slots[*slot].key() == wanted;
+            let known = hints.next_if(is_wanted).or_else(|| {
+                let neighbour = next < model.slots.len() && is_wanted(&next);
+                neighbour.then_some(next)
+            });
+            let found = match known {
+                Some(slot) => Ok(slot),
+                None => {
+                    let slots = &model.slots[next..];
+                    let found = slots.binary_search_by(|slot| slot.key().cmp(&wanted));
+                    found
+                        .map(|position| next + position)
+                        .map_err(|position| next + position)
+                }
             };
-            next += match found {
-                Ok(position) => {
+            next = match found {
+                Ok(slot) => {
                     let value = same_signal.iter().map(|count| count.value).sum();
-                    counts.push((next + position, value));
-                    position + 1
+                    counts.push((slot, value));
+                    slot + 1
                 }
                 Err(position) => {
                     orphans.push(wanted);

@@ -37,6 +37,9 @@ impl Topics {
     /// The declared topics of an event with these tags, in whose text the phrases of `mentioned`
     /// stand, in the order of the model.
     pub(crate) fn find(&self, tags: &[String], mentioned: &[usize]) -> Vec<String> {
+        if self.names.is_empty() {
+            return Vec::new();
+        }
         let by_tag = tags.iter().filter_map(|tag| self.position(tag));
         let by_keyword = mentioned
             .iter()
