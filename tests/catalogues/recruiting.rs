@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::world::{Deed, World, assert_close, did, reasons, score, term};
+use crate::world::{Deed, World, assert_close, assert_explained, did, reasons, score, term};
 
 async fn world() -> World {
     World::of("recruiting.toml").await
@@ -146,12 +146,14 @@ async fn two_different_signals_are_a_coincidence_and_three_are_a_pattern() {
 #[tokio::test]
 async fn a_trace_of_a_third_signal_does_not_count_as_one() {
     let mut world = world().await;
-    world.sees(joined("ann", "tea", 0.0)).await;
-    world.sees(ended_position("ann", 180.0)).await;
-    world.sees(simply("ann", "jobs_page", 180.0)).await;
-    // 3 points of six half-lives ago are less than a twentieth of 15.
-    assert_eq!(breadth(&world, "ann", 180.0).await, (2, 3));
-    assert_eq!(world.points("ann", "openness", 180.0).await, 0.0);
+    // 3 points of 60 days ago are a twentieth of 15: a day more is too little, a day less enough.
+    for (who, day, present) in [("ann", 61.0, 2), ("bob", 59.0, 3)] {
+        world.sees(joined(who, "tea", 0.0)).await;
+        world.sees(ended_position(who, day)).await;
+        world.sees(simply(who, "jobs_page", day)).await;
+        assert_eq!(breadth(&world, who, day).await, (present, 3));
+        assert_eq!(world.points(who, "openness", day).await > 0.0, present == 3);
+    }
 }
 
 #[tokio::test]
@@ -414,4 +416,38 @@ async fn stages_and_probability_follow_openness() {
     let (stage, points, probability) = openness(&world).await;
     assert_eq!((stage.as_str(), points), ("looking", 44.0));
     assert_close(probability, 0.25 + (44.0 - 40.0) / 60.0 * (0.6 - 0.25));
+}
+
+#[tokio::test]
+async fn everything_somebody_did_is_explained_with_its_weight_and_its_limit() {
+    let mut world = world().await;
+    let mut deeds = visits_steadily("ann");
+    deeds.extend(visits_much_more("ann", 80.0));
+    let day = 85.0;
+    deeds.extend((0..10).map(|_| simply("ann", "connection_invite", day)));
+    deeds.extend([
+        recommended("ann", day),
+        ended_position("ann", day),
+        simply("ann", "description_changed", day),
+        simply("ann", "email_changed", day),
+        simply("ann", "jobs_page", day),
+        joined("ann", "tea", day),
+        simply("ann", "group_question", day),
+    ]);
+    world.sees_all(deeds).await;
+    let profile = world.profile("ann", day).await;
+    let signs = [
+        ("was_recommended", 6.0, Some(10.0)),
+        ("uses_it_much_more", 12.0, Some(2.0)),
+        ("changed_last_position", 15.0, Some(2.0)),
+        ("rewrote_description", 8.0, Some(3.0)),
+        ("changed_email", 10.0, Some(2.0)),
+        ("invited_many", 10.0, Some(3.0)),
+        ("opened_jobs_page", 10.0, Some(5.0)),
+        ("joined_group", 3.0, Some(1.0)),
+        ("began_to_post", 8.0, None),
+    ];
+    assert_explained(&profile, "signs", &signs);
+    assert_explained(&profile, "openness", &signs);
+    assert_explained(&profile, "use", &[("visited", 1.0, None)]);
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::world::{Deed, World, assert_close, did, reasons, score, term};
+use crate::world::{Deed, World, assert_close, assert_explained, did, reasons, score, term};
 
 async fn world() -> World {
     World::of("social.toml").await
@@ -420,12 +420,6 @@ async fn everything_somebody_did_is_explained_with_its_weight_and_its_limit() {
     ];
     world.sees_all(deeds).await;
     let profile = world.profile("ann", 0.0).await;
-    let explained = |name: &str| -> Vec<(String, f64, Option<f64>)> {
-        let terms = score(&profile, name).contributions.iter();
-        terms
-            .map(|term| (term.signal.clone(), term.weight, term.limit))
-            .collect()
-    };
     let expected: [(&str, &[(&str, f64, Option<f64>)]); 7] = [
         (
             "intent",
@@ -494,10 +488,6 @@ async fn everything_somebody_did_is_explained_with_its_weight_and_its_limit() {
         ("audience", &[("has_followers", 1.0, None)]),
     ];
     for (name, terms) in expected {
-        let terms: Vec<_> = terms
-            .iter()
-            .map(|(signal, weight, limit)| ((*signal).to_owned(), *weight, *limit))
-            .collect();
-        assert_eq!(explained(name), terms, "{name}");
+        assert_explained(&profile, name, terms);
     }
 }

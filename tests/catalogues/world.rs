@@ -243,6 +243,24 @@ pub fn reasons(profile: &Profile, score_name: &str) -> Vec<String> {
     terms.map(|term| term.signal.clone()).collect()
 }
 
+/// What explains a score: each signal or rule with its weight, and its limit.
+fn explained(profile: &Profile, score_name: &str) -> Vec<(String, f64, Option<f64>)> {
+    let terms = score(profile, score_name).contributions.iter();
+    terms
+        .map(|term| (term.signal.clone(), term.weight, term.limit))
+        .collect()
+}
+
+/// Fails unless exactly these terms explain a score.
+#[track_caller]
+pub fn assert_explained(profile: &Profile, score_name: &str, terms: &[(&str, f64, Option<f64>)]) {
+    let expected: Vec<_> = terms
+        .iter()
+        .map(|&(signal, weight, limit)| (signal.to_owned(), weight, limit))
+        .collect();
+    assert_eq!(explained(profile, score_name), expected, "{score_name}");
+}
+
 fn check_explanation(score: &Score) {
     let terms = score.contributions.iter();
     let sum: f64 = terms.clone().map(|term| term.points).sum();
