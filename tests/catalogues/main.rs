@@ -7,4 +7,5 @@ mod community;
 mod lifecycle;
 mod recruiting;
 mod social;
+mod twenty_people;
 mod world;
