@@ -1,0 +1,288 @@
+//! A service with an example model on an empty store, and people who do things by a script.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use bellwether::{
+    scoring::{
+        AttributeValue, Attributes, Contribution, Event, EventOutcome, IdHash, Model, Profile,
+        ProfileId, Ranked, Score, Tenant, Timestamp,
+    },
+    service::{Models, Paging, ProfileUpdate, SegmentQuery, Service, Settings, View},
+    store::embedded::Embedded,
+};
+use serde_json::Value;
+use tempfile::TempDir;
+
+const START_SECONDS: i64 = 1_767_268_800;
+const DAY_NANOS: f64 = 86_400.0 * 1e9;
+/// As far as a script may go.
+const LAST_DAY: f64 = 1_000.0;
+
+/// An instant, in days from the start.
+pub fn at(day: f64) -> Timestamp {
+    Timestamp::from_nanos(START_SECONDS * 1_000_000_000 + (day * DAY_NANOS) as i64).unwrap()
+}
+
+pub fn tenant() -> Tenant {
+    Tenant::new("").unwrap()
+}
+
+/// Something that somebody does.
+pub struct Deed(Event, f64);
+
+/// What somebody does on a day, with attributes as JSON.
+pub fn did(who: &str, event_type: &str, day: f64, attributes: Value) -> Deed {
+    let event = Event {
+        id: IdHash::of_event(""),
+        profile_id: ProfileId::new(who).unwrap(),
+        event_type: event_type.to_owned(),
+        time: Some(at(day)),
+        channel: String::new(),
+        attributes: attributes_of(attributes),
+        text: String::new(),
+        tags: Vec::new(),
+        sentiment: None,
+        author_id: None,
+        content_id: String::new(),
+        account_id: None,
+    };
+    Deed(event, day)
+}
+
+impl Deed {
+    /// With somebody on the other side.
+    pub fn with(mut self, author: &str) -> Self {
+        self.0.author_id = Some(ProfileId::new(author).unwrap());
+        self
+    }
+
+    pub fn tagged(mut self, tags: &[&str]) -> Self {
+        self.0.tags = tags.iter().map(|&tag| tag.to_owned()).collect();
+        self
+    }
+
+    pub fn saying(mut self, text: &str) -> Self {
+        self.0.text = text.to_owned();
+        self
+    }
+
+    pub fn feeling(mut self, sentiment: f64) -> Self {
+        self.0.sentiment = Some(sentiment);
+        self
+    }
+
+    pub fn through(mut self, channel: &str) -> Self {
+        self.0.channel = channel.to_owned();
+        self
+    }
+}
+
+fn attributes_of(value: Value) -> Attributes {
+    match attribute_of(value) {
+        AttributeValue::Map(attributes) => attributes,
+        AttributeValue::Null => Attributes::new(),
+        other => panic!("{other:?} is no map"),
+    }
+}
+
+fn attribute_of(value: Value) -> AttributeValue {
+    match value {
+        Value::Null => AttributeValue::Null,
+        Value::Bool(value) => AttributeValue::Bool(value),
+        Value::Number(value) => AttributeValue::Number(value.as_f64().unwrap()),
+        Value::String(value) => AttributeValue::String(value),
+        Value::Array(values) => {
+            AttributeValue::List(values.into_iter().map(attribute_of).collect())
+        }
+        Value::Object(values) => AttributeValue::Map(
+            values
+                .into_iter()
+                .map(|(name, value)| (name, attribute_of(value)))
+                .collect(),
+        ),
+    }
+}
+
+/// A model at work.
+pub struct World {
+    pub service: Service<Embedded>,
+    deeds: u64,
+    _directory: TempDir,
+}
+
+impl World {
+    /// An empty store under a model of `models/`.
+    pub async fn of(file: &str) -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("models")
+            .join(file);
+        let model = Model::parse(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let directory = TempDir::new().unwrap();
+        let settings = Settings {
+            max_skew: Duration::from_secs(300),
+            remembered_events: 256,
+            max_events_in_flight: 10_000,
+            max_unsettled_credits: 256,
+            rebuild_rate: 20_000,
+        };
+        let service = Service::open(
+            Embedded::open(directory.path()).unwrap(),
+            Models::Shared(Arc::new(model)),
+            settings,
+            Arc::new(|| at(LAST_DAY)),
+        )
+        .await
+        .unwrap();
+        Self {
+            service,
+            deeds: 0,
+            _directory: directory,
+        }
+    }
+
+    /// Somebody states something.
+    pub async fn states(&self, who: &str, attributes: Value) {
+        let update = ProfileUpdate {
+            profile_id: ProfileId::new(who).unwrap(),
+            attributes: attributes_of(attributes),
+            mask: Vec::new(),
+        };
+        self.service
+            .update_profile(&tenant(), update)
+            .await
+            .unwrap();
+    }
+
+    /// Counts a deed, and says which signals it matched.
+    pub async fn sees(&mut self, deed: Deed) -> Vec<String> {
+        let Deed(mut event, day) = deed;
+        assert!(day < LAST_DAY, "the clock of the service stands there");
+        self.deeds += 1;
+        event.id = IdHash::of_event(&format!("deed-{}", self.deeds));
+        let scored = self.service.score_event(&tenant(), event).await.unwrap();
+        match scored.outcome {
+            EventOutcome::Applied {
+                matched_signals, ..
+            } => matched_signals,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Counts deeds in their order.
+    pub async fn sees_all(&mut self, deeds: impl IntoIterator<Item = Deed>) {
+        for deed in deeds {
+            self.sees(deed).await;
+        }
+    }
+
+    /// Somebody as they stand on a day, in the full view, whose explanation must hold.
+    pub async fn profile(&self, who: &str, day: f64) -> Profile {
+        let profile = self
+            .service
+            .profile(
+                &tenant(),
+                &ProfileId::new(who).unwrap(),
+                View::Full,
+                Some(at(day)),
+            )
+            .await
+            .unwrap();
+        profile.scores.iter().for_each(check_explanation);
+        profile
+    }
+
+    /// The points of somebody on a day.
+    pub async fn points(&self, who: &str, name: &str, day: f64) -> f64 {
+        score(&self.profile(who, day).await, name).points
+    }
+
+    /// The members of a segment on a day, highest first.
+    pub async fn members(&self, segment: &str, day: f64) -> Vec<Ranked> {
+        let query = SegmentQuery {
+            segment: segment.to_owned(),
+            stages: Vec::new(),
+            share: None,
+            view: View::Basic,
+            paging: Paging {
+                as_of: Some(at(day)),
+                page_size: 1_000,
+                start: None,
+            },
+        };
+        let page = self.service.rank_segment(&tenant(), query).await.unwrap();
+        page.entries.into_iter().map(|(_, member)| member).collect()
+    }
+
+    /// The ids of a segment on a day, highest first; those of accounts by their own names.
+    pub async fn ranked(&self, segment: &str, day: f64) -> Vec<String> {
+        let members = self.members(segment, day).await;
+        let ids = members.iter().map(|member| &member.profile.profile_id);
+        ids.map(|id| id.account_id().unwrap_or(id.as_str()).to_owned())
+            .collect()
+    }
+}
+
+/// A score of a profile.
+pub fn score<'p>(profile: &'p Profile, name: &str) -> &'p Score {
+    let found = profile.scores.iter().find(|score| score.name == name);
+    found.unwrap_or_else(|| panic!("no score {name:?}"))
+}
+
+/// A term of a score; fails when the explanation does not name it.
+pub fn term<'p>(profile: &'p Profile, score_name: &str, signal: &str) -> &'p Contribution {
+    let terms = &score(profile, score_name).contributions;
+    terms
+        .iter()
+        .find(|term| term.signal == signal)
+        .unwrap_or_else(|| panic!("{signal} does not explain {score_name}: {terms:?}"))
+}
+
+/// The names of the terms of a score.
+pub fn reasons(profile: &Profile, score_name: &str) -> Vec<String> {
+    let terms = score(profile, score_name).contributions.iter();
+    terms.map(|term| term.signal.clone()).collect()
+}
+
+/// What explains a score: each signal or rule with its weight, and its limit.
+fn explained(profile: &Profile, score_name: &str) -> Vec<(String, f64, Option<f64>)> {
+    let terms = score(profile, score_name).contributions.iter();
+    terms
+        .map(|term| (term.signal.clone(), term.weight, term.limit))
+        .collect()
+}
+
+/// Fails unless exactly these terms explain a score.
+#[track_caller]
+pub fn assert_explained(profile: &Profile, score_name: &str, terms: &[(&str, f64, Option<f64>)]) {
+    let expected: Vec<_> = terms
+        .iter()
+        .map(|&(signal, weight, limit)| (signal.to_owned(), weight, limit))
+        .collect();
+    assert_eq!(explained(profile, score_name), expected, "{score_name}");
+}
+
+fn check_explanation(score: &Score) {
+    let terms = score.contributions.iter();
+    let sum: f64 = terms.clone().map(|term| term.points).sum();
+    for term in terms {
+        assert_close(term.points, term.count * term.weight);
+        if !term.keys.is_empty() {
+            assert_close(term.keys.iter().map(|key| key.count).sum(), term.count);
+        }
+    }
+    let is_too_narrow = score
+        .breadth
+        .is_some_and(|breadth| breadth.present < breadth.required);
+    let expected = if is_too_narrow { 0.0 } else { score.base + sum };
+    assert_close(score.points, expected.max(0.0));
+}
+
+/// Equal but for rounding.
+#[track_caller]
+pub fn assert_close(actual: f64, expected: f64) {
+    let tolerance = 1e-9 * expected.abs().max(1.0);
+    assert!(
+        (actual - expected).abs() <= tolerance,
+        "{actual}, not {expected}"
+    );
+}
