@@ -38,7 +38,7 @@ points = { loyalty = 1 }
 [[signals]]
 name = "met_with_a_warm_account"
 on = "meeting"
-when = 'account.scores.interest >= 3'
+when = 'account.scores.interest >= 2'
 points = { loyalty = 1 }
 [[attributes]]
 name = "in_retail"
