@@ -405,7 +405,7 @@ fn hot_record() -> Record {
     record.memory.remembered = (0..256)
         .map(|number| (context(number).at, hash(number)))
         .collect();
-    record.credits = (0..256).map(hash).collect();
+    record.effects = (0..256).map(hash).collect();
     record.influence_time = context(256).at;
     record.influence = (0..30)
         .map(|number| InfluenceCell {

@@ -8,7 +8,7 @@ use tokio::{net::TcpListener, sync::Notify};
 use crate::{
     config::{Config, StoreSettings},
     grpc::server::{ServeError, serve},
-    scoring::limits::REMEMBERED_CREDITS,
+    scoring::limits::REMEMBERED_EFFECTS,
     service::{ModelFiles, Models, ModelsError, Service, ServiceError, Settings, system_clock},
     store::{Store, StoreError, embedded::Embedded, redis::Redis},
     telemetry::Telemetry,
@@ -125,7 +125,7 @@ fn settings(config: &Config, servers: usize) -> Settings {
         max_skew: config.max_skew,
         remembered_events: config.remembered_events,
         max_events_in_flight: config.max_events_in_flight,
-        max_unsettled_credits: REMEMBERED_CREDITS / servers,
+        max_unsettled_effects: REMEMBERED_EFFECTS / servers,
         rebuild_rate: config.rebuild_rate,
     }
 }

@@ -264,6 +264,36 @@ pub fn count_rule_error(rule: &str) {
         .add(1, &[KeyValue::new("rule", rule.to_owned())]);
 }
 
+/// Counts an event that a quarantine rule holds, as `bellwether.events.quarantined` by rule.
+pub fn count_quarantined(rule: &str) {
+    static QUARANTINED: OnceLock<Counter<u64>> = OnceLock::new();
+    QUARANTINED
+        .get_or_init(|| {
+            global::meter(SCOPE)
+                .u64_counter("bellwether.events.quarantined")
+                .with_description("Events that a quarantine rule of the model holds")
+                .build()
+        })
+        .add(1, &[KeyValue::new("rule", rule.to_owned())]);
+}
+
+/// Counts held events that were dropped for good because one profile has too many, as
+/// `bellwether.events.dropped`.
+pub fn count_dropped(events: u64) {
+    static DROPPED: OnceLock<Counter<u64>> = OnceLock::new();
+    if events == 0 {
+        return;
+    }
+    DROPPED
+        .get_or_init(|| {
+            global::meter(SCOPE)
+                .u64_counter("bellwether.events.dropped")
+                .with_description("Events in quarantine that were dropped for good")
+                .build()
+        })
+        .add(events, &[]);
+}
+
 /// Counts records whose ranks were built for a model, as `bellwether.ranks.indexed`.
 pub fn count_indexed(records: u64) {
     static INDEXED: OnceLock<Counter<u64>> = OnceLock::new();

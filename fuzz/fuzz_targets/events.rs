@@ -24,13 +24,16 @@ static MODEL: LazyLock<Model> = LazyLock::new(|| {
 enum Step {
     Event(Event),
     Update(ProfileUpdate),
+    Retraction(Event),
+    Release,
 }
 
 fuzz_target!(|data: &[u8]| {
     let mut person = Person::new(&MODEL, "ann", Record::default());
     let mut author = Person::new(&MODEL, "bob", Record::default());
+    let mut account = Person::new(&MODEL, "\u{1}a", Record::default());
     for step in steps(data) {
-        let credits = match step {
+        let effects = match step {
             Step::Event(event) => person.score(&event),
             Step::Update(update) => {
                 let after = person
@@ -41,18 +44,22 @@ fuzz_target!(|data: &[u8]| {
                 }
                 person.update(after)
             }
+            Step::Retraction(event) => person.retract(&event),
+            Step::Release => person.release(),
         };
-        author.credit(&credits);
+        author.take(&effects);
+        account.take(&effects);
     }
     person.read();
     author.read();
+    account.read();
 });
 
 fn steps(data: &[u8]) -> Vec<Step> {
     let Some((kind, rest)) = data.split_first() else {
         return Vec::new();
     };
-    match kind % 4 {
+    match kind % 6 {
         0 => {
             let request = v1::ScoreEventRequest::decode(rest).ok();
             let read = request.and_then(|request| convert::score_event(request).ok());
@@ -77,6 +84,14 @@ fn steps(data: &[u8]) -> Vec<Step> {
             let request = v1::UpdateProfileRequest::decode(rest).ok();
             request.and_then(update).into_iter().collect()
         }
+        4 => {
+            let request = v1::RetractEventRequest::decode(rest).ok();
+            let read = request.and_then(|request| convert::retract_event(request).ok());
+            read.map(|(_, event)| Step::Retraction(event))
+                .into_iter()
+                .collect()
+        }
+        5 => vec![Step::Release],
         _ => {
             let Ok(text) = std::str::from_utf8(rest) else {
                 return Vec::new();

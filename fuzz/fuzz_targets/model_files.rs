@@ -33,6 +33,7 @@ fn use_model(model: &Model, source: &str) {
     );
     let mut person = Person::new(model, "ann", Record::default());
     let mut author = Person::new(model, "bob", Record::default());
+    let mut account = Person::new(model, "\u{1}a", Record::default());
     let types = event_types(source);
     for (position, event_type) in types.iter().enumerate() {
         let position = position as i64;
@@ -43,13 +44,17 @@ fn use_model(model: &Model, source: &str) {
         );
         event.attributes = attributes();
         event.tags = model.topic_names().take(3).map(str::to_owned).collect();
-        let credits = person.score(&event);
-        author.credit(&credits);
+        let effects = person.score(&event);
+        author.take(&effects);
+        account.take(&effects);
     }
-    let credits = person.update(attributes());
-    author.credit(&credits);
+    author.take(&person.update(attributes()));
+    let effects = person.release();
+    author.take(&effects);
+    account.take(&effects);
     person.read();
     author.read();
+    account.read();
 }
 
 /// The first words in quotes: some of them are event types.

@@ -5,7 +5,7 @@
 use std::sync::LazyLock;
 
 use bellwether::{
-    scoring::{Credit, IdHash, Model, ProfileId, Timestamp},
+    scoring::{Credit, Effect, IdHash, Model, ProfileId, Timestamp},
     store::codec,
 };
 use bellwether_fuzz::{ARRIVAL, Person, event, survives};
@@ -35,9 +35,11 @@ fuzz_target!(|data: &[u8]| {
         for (position, event_type) in ["question", "buy", "v", "r"].into_iter().enumerate() {
             let mut event = event(event_type, position as u64, ARRIVAL);
             event.tags = model.topic_names().take(2).map(str::to_owned).collect();
-            author.credit(&person.score(&event));
+            author.take(&person.score(&event));
+            author.take(&person.retract(&event));
         }
-        author.credit(&[credit(model)]);
+        author.take(&[Effect::Credit(credit(model))]);
+        author.take(&person.release());
         person.update(Default::default());
         person.read();
         author.read();

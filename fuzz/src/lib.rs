@@ -5,8 +5,9 @@ use bellwether::{
     grpc::convert,
     proto::v1,
     scoring::{
-        Context, Credit, Detail, Event, EventOutcome, IdHash, InfluenceQuestion, Judgement, Model,
-        Outcome, Profile, ProfileId, Record, Timestamp, explain, index, influencer,
+        Context, Detail, Effect, Event, EventOutcome, IdHash, InfluenceQuestion, Judgement, Model,
+        Outcome, Profile, ProfileId, Record, RetractionOutcome, Selection, Timestamp, explain,
+        index, influencer,
     },
     service::Scored,
     store::codec,
@@ -17,7 +18,7 @@ pub const ARRIVAL: i64 = 1_767_268_800_000_000_000;
 /// So few that a short input can go beyond them.
 const REMEMBERED_EVENTS: usize = 4;
 
-/// A profile, or an author, while events are counted.
+/// A profile, an author or an account, while events are counted.
 pub struct Person<'m> {
     model: &'m Model,
     id: ProfileId,
@@ -28,12 +29,12 @@ pub struct Person<'m> {
 impl<'m> Person<'m> {
     /// Somebody with a stored record.
     pub fn new(model: &'m Model, id: &str, record: Record) -> Self {
-        let id = ProfileId::new(id).expect("an id");
+        let id = ProfileId::stored(id).expect("an id");
         Self { model, id, record }
     }
 
-    /// Counts an event and answers it; the credits that it earns others.
-    pub fn score(&mut self, event: &Event) -> Vec<Credit> {
+    /// Counts an event and answers it; what it does to others.
+    pub fn score(&mut self, event: &Event) -> Vec<Effect> {
         let arrival = Timestamp::from_nanos(ARRIVAL).expect("an instant");
         let context = Context::at(event.time.unwrap_or(arrival), REMEMBERED_EVENTS);
         let mut judgement = self.judgement();
@@ -42,7 +43,11 @@ impl<'m> Person<'m> {
             profile: judgement.profile(self.record.last_event_time.max(context.at)),
             outcome,
         };
-        if matches!(scored.outcome, EventOutcome::Applied { .. }) {
+        let changes = matches!(
+            scored.outcome,
+            EventOutcome::Applied { .. } | EventOutcome::Quarantined { .. }
+        );
+        if changes {
             let again = judgement.apply(event, &context);
             assert_ne!(
                 std::mem::discriminant(&again),
@@ -50,29 +55,50 @@ impl<'m> Person<'m> {
             );
         }
         let outcome = judgement.finish();
-        assert_eq!(
-            outcome.changed,
-            matches!(scored.outcome, EventOutcome::Applied { .. })
-        );
+        assert_eq!(outcome.changed, changes);
         check_profile(&scored.profile);
         serialises(&convert::scored(scored));
         self.store(outcome)
     }
 
     /// Replaces what the person states.
-    pub fn update(&mut self, attributes: bellwether::scoring::Attributes) -> Vec<Credit> {
+    pub fn update(&mut self, attributes: bellwether::scoring::Attributes) -> Vec<Effect> {
         let mut judgement = self.judgement();
         judgement.update(attributes);
         let outcome = judgement.finish();
         self.store(outcome)
     }
 
-    /// Takes what others' events earned, twice.
-    pub fn credit(&mut self, credits: &[Credit]) {
-        for credit in credits {
+    /// Takes an event back, and tries it again.
+    pub fn retract(&mut self, event: &Event) -> Vec<Effect> {
+        let arrival = Timestamp::from_nanos(ARRIVAL).expect("an instant");
+        let context = Context::at(event.time.unwrap_or(arrival), REMEMBERED_EVENTS);
+        let mut judgement = self.judgement();
+        let retracted = judgement.retract(event, &context);
+        let again = judgement.retract(event, &context);
+        let repeated = [RetractionOutcome::Duplicate, RetractionOutcome::TooOld];
+        assert!(repeated.contains(&again), "{retracted:?}, then {again:?}");
+        let outcome = judgement.finish();
+        self.store(outcome)
+    }
+
+    /// Counts what is held in quarantine.
+    pub fn release(&mut self) -> Vec<Effect> {
+        let mut judgement = self.judgement();
+        judgement.release(&Selection::default(), usize::MAX);
+        assert!(judgement.record().quarantine.is_empty());
+        let outcome = judgement.finish();
+        self.store(outcome)
+    }
+
+    /// Takes what others' events did to people, or to accounts, as this one is, twice.
+    pub fn take(&mut self, effects: &[Effect]) {
+        let subject = self.id.subject();
+        let effects = effects.iter();
+        for effect in effects.filter(|effect| effect.subject_id().subject() == subject) {
             let mut judgement = self.judgement();
-            judgement.credit(credit);
-            assert!(!judgement.credit(credit), "a credit counted twice");
+            judgement.take(effect);
+            assert!(!judgement.take(effect), "an effect counted twice");
             let outcome = judgement.finish();
             self.store(outcome);
         }
@@ -110,7 +136,7 @@ impl<'m> Person<'m> {
             }
             serialises(&convert::profile(profile));
         }
-        let keys = index(self.model, &self.record);
+        let keys = index(self.model, &self.id, &self.record);
         for (rank, key) in keys {
             assert!(
                 !key.value().is_nan() && key.value() < f64::INFINITY,
@@ -123,17 +149,26 @@ impl<'m> Person<'m> {
         Judgement::new(self.model, self.id.clone(), self.record.clone())
     }
 
-    fn store(&mut self, outcome: Outcome) -> Vec<Credit> {
+    fn store(&mut self, outcome: Outcome) -> Vec<Effect> {
         for change in &outcome.ranks {
             assert_ne!(change.old, change.new, "a rank changes to what it was");
         }
-        for credit in &outcome.credits {
-            assert!(credit.credit.is_finite() && credit.credit >= 0.0);
-            assert!(credit.advance_millionths <= 1_000_000);
+        for effect in &outcome.effects {
+            match effect {
+                Effect::Credit(credit) => {
+                    assert!(credit.credit.is_finite());
+                    assert!((credit.credit < 0.0) <= (credit.touches < 0));
+                    assert!(credit.advance_millionths <= 1_000_000);
+                }
+                Effect::Share(share) => {
+                    let mut changes = share.changes.iter();
+                    assert!(changes.all(|change| change.amount.is_finite()));
+                }
+            }
         }
         survives(&outcome.record);
         self.record = outcome.record;
-        outcome.credits
+        outcome.effects
     }
 }
 

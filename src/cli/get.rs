@@ -16,6 +16,9 @@ use crate::proto::v1::{GetProfileRequest, Profile, ProfileView, Score};
 pub struct Get {
     /// Whose profile.
     profile_id: String,
+    /// The id is that of an account.
+    #[arg(long)]
+    account: bool,
     /// Explain each score, by the signals that add up to it and its percentile, and the stage,
     /// by what it asks for and what is missing to the next.
     #[arg(long)]
@@ -29,12 +32,16 @@ pub struct Get {
 
 impl Get {
     pub(super) async fn run(self) -> Result<(), Failure> {
+        let (profile_id, account_id) = match self.account {
+            true => (String::new(), self.profile_id),
+            false => (self.profile_id, String::new()),
+        };
         let request = self.asking.request(GetProfileRequest {
             tenant: self.asking.target.tenant.clone(),
-            profile_id: self.profile_id,
+            profile_id,
             view: view(self.full).into(),
             as_of: self.as_of,
-            account_id: String::new(),
+            account_id,
         });
         let response = self
             .asking
@@ -57,12 +64,16 @@ pub(super) fn view(full: bool) -> ProfileView {
     }
 }
 
+fn whose(profile: &Profile) -> (&'static str, String) {
+    match profile.account_id.as_str() {
+        "" => ("profile", printable(&profile.profile_id)),
+        account_id => ("account", printable(account_id)),
+    }
+}
+
 /// The profile for people.
 fn describe(profile: &Profile, full: bool) -> String {
-    let mut facts = vec![
-        ("profile", printable(&profile.profile_id)),
-        ("stage", or_none(&profile.stage)),
-    ];
+    let mut facts = vec![whose(profile), ("stage", or_none(&profile.stage))];
     if let Some(explanation) = &profile.stage_explanation {
         if let Some(current) = &explanation.current {
             facts.push(("because", explanation::of_stage(current)));

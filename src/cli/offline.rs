@@ -17,7 +17,8 @@ use crate::{
     grpc::convert::{self, EventPath},
     proto::v1,
     scoring::{
-        Comparison, Context, Event, Judgement, Model, Outcome, ProfileId, Record, Timestamp,
+        Attributes, Comparison, Context, Event, Judgement, Model, Outcome, ProfileId, Record,
+        Timestamp,
     },
     service::ProfileUpdate,
 };
@@ -59,13 +60,28 @@ impl Side {
         outcome
     }
 
-    /// Counts an event, and gives their authors what they earned by it.
+    /// Counts an event, and what follows from it for its author and its account.
     fn count(&mut self, event: &Event, at: Timestamp) {
-        let context = Context::at(at, REMEMBERED_EVENTS);
+        let record_of = |id: Option<&ProfileId>| id.and_then(|id| self.records.get(id));
+        let event_type = &event.event_type;
+        let author_id = event.author_id.as_ref();
+        let author_id = author_id.filter(|_| self.model.reads_author(event_type));
+        let author = record_of(author_id).map(|record| record.attributes.clone());
+        let stated = record_of(Some(&event.profile_id)).map(|record| &record.attributes);
+        let account_id = self
+            .model
+            .account_of(event, stated.unwrap_or(&Attributes::new()));
+        let account_id = account_id.filter(|_| self.model.reads_account(event_type));
+        let account = record_of(account_id.as_ref()).cloned();
+        let context = Context {
+            author: author.as_ref(),
+            account: account.as_ref(),
+            ..Context::at(at, REMEMBERED_EVENTS)
+        };
         let outcome = self.judge(&event.profile_id, |judgement| {
             judgement.apply(event, &context);
         });
-        self.credit(outcome);
+        self.take_effect(outcome);
     }
 
     fn update(&mut self, update: &ProfileUpdate) {
@@ -74,13 +90,13 @@ impl Side {
             let stated = record.attributes_after(&update.attributes, &update.mask);
             judgement.update(stated);
         });
-        self.credit(outcome);
+        self.take_effect(outcome);
     }
 
-    fn credit(&mut self, outcome: Outcome) {
-        for credit in outcome.credits {
-            self.judge(&credit.author_id, |judgement| {
-                judgement.credit(&credit);
+    fn take_effect(&mut self, outcome: Outcome) {
+        for effect in outcome.effects {
+            self.judge(effect.subject_id(), |judgement| {
+                judgement.take(&effect);
             });
         }
     }

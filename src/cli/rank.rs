@@ -128,7 +128,8 @@ fn describe(segment: &str, response: &RankSegmentResponse, full: bool) -> String
         let profile = ranked.profile.clone().unwrap_or_default();
         let mut row = vec![
             signed_count(ranked.rank),
-            printable(&profile.profile_id),
+            // One of the two is empty.
+            printable(&profile.profile_id) + &printable(&profile.account_id),
             profile.stage.clone(),
             points(ranked.points),
         ];

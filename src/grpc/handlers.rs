@@ -138,23 +138,35 @@ impl<S: Store> ScoringService for Handlers<S> {
 
     async fn retract_event(
         &self,
-        _request: Request<v1::RetractEventRequest>,
+        request: Request<v1::RetractEventRequest>,
     ) -> Result<Response<v1::RetractEventResponse>, Status> {
-        Err(Status::unimplemented("not there yet"))
+        let (tenant, event) = convert::retract_event(request.into_inner())?;
+        let retracted = self.service.retract_event(&tenant, event).await;
+        Ok(Response::new(convert::retracted(
+            retracted.map_err(failed)?,
+        )))
     }
 
     async fn list_quarantine(
         &self,
-        _request: Request<v1::ListQuarantineRequest>,
+        request: Request<v1::ListQuarantineRequest>,
     ) -> Result<Response<v1::ListQuarantineResponse>, Status> {
-        Err(Status::unimplemented("not there yet"))
+        let paged = convert::quarantine_query(request.into_inner())?;
+        let page = self.service.quarantine(&paged.tenant, paged.query).await;
+        let page = page.map_err(failed)?;
+        Ok(Response::new(convert::quarantine_page(page, paged.hash)))
     }
 
     async fn release_events(
         &self,
-        _request: Request<v1::ReleaseEventsRequest>,
+        request: Request<v1::ReleaseEventsRequest>,
     ) -> Result<Response<v1::ReleaseEventsResponse>, Status> {
-        Err(Status::unimplemented("not there yet"))
+        let (tenant, profile_id, selection) = convert::release_events(request.into_inner())?;
+        let released = self
+            .service
+            .release_events(&tenant, &profile_id, selection)
+            .await;
+        Ok(Response::new(convert::released(released.map_err(failed)?)))
     }
 
     async fn get_segment_topics(

@@ -43,6 +43,17 @@ pub fn of_service(error: &ServiceError, time_field: &str) -> Status {
             "UNKNOWN_PROFILE",
             ErrorDetails::new(),
         ),
+        ServiceError::UnknownAccount(account_id) => with_reason(
+            Code::NotFound,
+            format!("there is no account {}", Shown(account_id)),
+            "UNKNOWN_ACCOUNT",
+            ErrorDetails::new(),
+        ),
+        ServiceError::NoStages(_) => bad_field(
+            "stages",
+            "cannot be asked for in a segment of accounts, which stand at no stage; send none",
+            "NO_STAGES",
+        ),
         ServiceError::UnknownName { kind, name, known } => unknown_name(kind, name, known),
         ServiceError::AsOfBeforeLastEvent {
             profile_id,
@@ -163,7 +174,7 @@ fn unknown_name(kind: &str, name: &str, known: &[String]) -> Status {
     with_reason(
         Code::NotFound,
         format!("there is no {kind} {}; the model has {known}", Shown(name)),
-        &format!("UNKNOWN_{}", kind.to_ascii_uppercase()),
+        &format!("UNKNOWN_{}", kind.to_ascii_uppercase().replace(' ', "_")),
         ErrorDetails::new(),
     )
 }

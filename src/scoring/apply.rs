@@ -4,8 +4,8 @@
 //! outcome. Whatever the shell must look up comes in the [`Context`].
 
 use super::{
-    Attributes, Credit, Event, Model, Profile, ProfileId, RankChange, RankKey, Recollection,
-    Record, Timestamp, TopicShare,
+    Attributes, Effect, Event, IdHash, Model, Profile, ProfileId, RankChange, RankKey,
+    Recollection, Record, Subject, Timestamp, TopicShare,
     counting::Match,
     explain::Detail,
     influence::{Arrival, InfluencePlace},
@@ -52,6 +52,11 @@ pub enum EventOutcome {
     Duplicate,
     /// It cannot be told whether it had counted before.
     TooOld,
+    /// A quarantine rule holds it.
+    Quarantined {
+        /// The name of the rule.
+        rule: String,
+    },
 }
 
 /// A move along the path to purchase; `None` for no stage.
@@ -71,11 +76,15 @@ pub struct Outcome {
     /// How the profile moves within ranks.
     pub ranks: Vec<RankChange>,
     /// Effects on others, to be committed before the record.
-    pub credits: Vec<Credit>,
+    pub effects: Vec<Effect>,
     /// What the record's new influence adds to the totals of its topics.
     pub totals: Vec<TopicShare>,
-    /// The signals whose expressions failed.
+    /// The signals and quarantine rules whose expressions failed.
     pub failed_rules: Vec<String>,
+    /// The quarantine rule of each event that was held.
+    pub held_by: Vec<String>,
+    /// How many held events were dropped for good, because there were too many.
+    pub dropped_events: usize,
     /// Whether anything changed; when not, there is nothing to write.
     pub changed: bool,
 }
@@ -92,25 +101,58 @@ pub fn apply(
     (outcome, judgement.finish())
 }
 
+/// What an event does, as far as it counts.
+#[derive(Debug)]
+pub(super) struct Deed<'e> {
+    pub id: IdHash,
+    /// The time that the event is known by.
+    pub known_by: Timestamp,
+    /// The instant that it counts at.
+    pub at: Timestamp,
+    pub event_type: &'e str,
+    /// Declared topics.
+    pub topics: Vec<String>,
+    pub author_id: Option<ProfileId>,
+    pub account_id: Option<ProfileId>,
+    pub matches: Vec<Match>,
+}
+
+impl Deed<'_> {
+    /// What the event is known by within its profile, in one hash: its id, and its time as sent.
+    pub fn hash(&self) -> IdHash {
+        let time = self.known_by.nanos().to_le_bytes();
+        IdHash(xxhash_rust::xxh3::xxh3_64_with_seed(&time, self.id.0))
+    }
+}
+
+/// An event, seen before it counts.
+pub(super) struct Observed<'e> {
+    pub deed: Deed<'e>,
+    /// The position of the quarantine rule that it falls under.
+    pub rule: Option<usize>,
+}
+
 /// A record while events are counted on it, one after the other, for one write.
 #[derive(Debug)]
 pub struct Judgement<'m> {
-    model: &'m Model,
-    profile_id: ProfileId,
-    record: Record,
-    standing: Standing,
+    pub(super) model: &'m Model,
+    pub(super) profile_id: ProfileId,
+    pub(super) record: Record,
+    pub(super) standing: Standing,
     old_places: Places<'m>,
-    old_influence_keys: Option<Vec<(InfluencePlace, RankKey)>>,
-    credits: Vec<Credit>,
-    totals: Vec<TopicShare>,
+    pub(super) old_influence_keys: Option<Vec<(InfluencePlace, RankKey)>>,
+    pub(super) effects: Vec<Effect>,
+    pub(super) totals: Vec<TopicShare>,
     failed_rules: Vec<String>,
-    changed: bool,
+    pub(super) held_by: Vec<String>,
+    pub(super) dropped_events: usize,
+    pub(super) changed: bool,
 }
 
 impl<'m> Judgement<'m> {
     /// Starts from a stored record.
     pub fn new(model: &'m Model, profile_id: ProfileId, mut record: Record) -> Self {
-        let mut standing = Standing::of(model, &record);
+        let mut standing = Standing::of(model, profile_id.subject(), &record);
         record.take_over(model, &std::mem::take(&mut standing.takeovers));
         Self {
             old_places: standing.places(model),
@@ -119,9 +161,11 @@ impl<'m> Judgement<'m> {
             profile_id,
             standing,
             record,
-            credits: Vec::new(),
+            effects: Vec::new(),
             totals: Vec::new(),
             failed_rules: Vec::new(),
+            held_by: Vec::new(),
+            dropped_events: 0,
             changed: false,
         }
     }
@@ -144,45 +188,64 @@ impl<'m> Judgement<'m> {
             Recollection::New => {}
         }
         let now = context.at.max(self.record.last_event_time);
-        let mentioned = self.model.words.find(&event.text);
-        let topics = self.model.topics.find(&event.tags, &mentioned);
-        let from = self.standing.stage(self.model, now);
-        let matches = self.matches(event, &topics, &mentioned, from, context);
-
-        let (model, record) = (self.model, &mut self.record);
-        record.advance_to(model, now);
-        let mut matched_signals = Vec::with_capacity(matches.len());
-        let mut changes = Vec::with_capacity(matches.len());
-        for matched in &matches {
-            record.count(model, matched, context.at, &mut changes);
-            matched_signals.push(model.signals[matched.signal].name.clone());
-        }
-        for topic in &topics {
-            record.count_interest(model, topic, context.at);
-        }
-        let facts_changed = record.see(model, &event.event_type);
-        if record.event_count == 0 || context.at < record.first_seen_time {
-            record.first_seen_time = context.at;
-        }
-        record.event_count = record.event_count.saturating_add(1);
-        record
-            .memory
-            .remember(known_by, event.id, context.remembered_events);
-        self.changed = true;
-        self.standing
-            .refresh(self.model, &self.record, facts_changed);
-
-        let to = self.standing.stage(self.model, now);
-        self.arrive(to, now);
-        self.touch(event, topics, from, context.at);
-        let stage_change = (from != to).then(|| StageChange {
-            from: from.map(|stage| self.stage_name(stage)),
-            to: to.map(|stage| self.stage_name(stage)),
+        let from = self.standing.stage_to_be(self.model, now);
+        let Observed { mut deed, rule } = self.observe(event, from, context);
+        deed.matches.retain(|matched| {
+            let signal = &self.model.signals[matched.signal];
+            !self.record.cools_down(signal, context.at)
         });
+        let memory = &mut self.record.memory;
+        memory.remember(known_by, event.id, context.remembered_events);
+        self.changed = true;
+        if let Some(rule) = rule {
+            self.hold(rule, deed, context.remembered_events);
+            let rule = self.model.quarantine[rule].name.clone();
+            return EventOutcome::Quarantined { rule };
+        }
+        let (matched_signals, stage_change) = self.count(deed, from);
         EventOutcome::Applied {
             matched_signals,
             stage_change,
         }
+    }
+
+    /// Counts what an event does; the profile stood at stage `from` just before it. Returns the
+    /// signals that counted, and the move along the path to purchase.
+    pub(super) fn count(
+        &mut self,
+        deed: Deed<'_>,
+        from: Option<usize>,
+    ) -> (Vec<String>, Option<StageChange>) {
+        let (model, record) = (self.model, &mut self.record);
+        let now = deed.at.max(record.last_event_time);
+        record.advance_to(model, now);
+        let mut matched_signals = Vec::with_capacity(deed.matches.len());
+        let mut changes = Vec::with_capacity(deed.matches.len());
+        for matched in &deed.matches {
+            record.count(model, matched, deed.at, &mut changes);
+            matched_signals.push(model.signals[matched.signal].name.clone());
+        }
+        for topic in &deed.topics {
+            record.count_interest(model, topic, deed.at);
+        }
+        let facts_changed = record.see(model, deed.event_type);
+        record.note_event(deed.at);
+        if let Some(account_id) = deed.account_id.clone() {
+            self.share(&deed, account_id, &changes, false);
+        }
+        self.standing.refresh(model, &self.record, facts_changed);
+
+        let to = self.standing.stage(model, now);
+        self.arrive(to, now);
+        let stage = from.map_or_else(String::new, |stage| self.stage_name(stage));
+        let credit =
+            super::influence::touch(model, &mut self.record, &self.profile_id, deed, stage);
+        self.effects.extend(credit.map(Effect::Credit));
+        let stage_change = (from != to).then(|| StageChange {
+            from: from.map(|stage| self.stage_name(stage)),
+            to: to.map(|stage| self.stage_name(stage)),
+        });
+        (matched_signals, stage_change)
     }
 
     /// Replaces what the profile states.
@@ -194,39 +257,25 @@ impl<'m> Judgement<'m> {
         self.arrive(self.standing.stage(self.model, at), at);
     }
 
-    /// Gives an author what a touch or an advance earned. Returns whether it counted.
-    pub fn credit(&mut self, credit: &Credit) -> bool {
-        if self.record.credits.contains(&credit.id) {
-            return false;
-        }
-        let Some(influence) = &self.model.influence else {
-            return false;
+    /// Has the record follow an effect of somebody else's event. Returns whether it counted.
+    pub fn take(&mut self, effect: &Effect) -> bool {
+        let counts = match effect {
+            Effect::Credit(_) => self.model.influence.is_some(),
+            Effect::Share(_) => self.model.accounts.is_some(),
         };
-        if self.old_influence_keys.is_none() {
-            self.old_influence_keys = Some(self.influence_keys());
+        if !counts || self.record.effects.contains(&effect.id()) {
+            return false;
         }
-        self.record.remember_credit(credit.id);
-        let now = credit.time.max(self.record.influence_time);
-        let fading = influence
-            .half_life
-            .remaining(self.record.influence_time, now);
-        for cell in &mut self.record.influence {
-            cell.credit *= fading;
-        }
-        self.record.influence_time = now;
-        let added = credit.credit * influence.half_life.remaining(credit.time, now);
-        for topic in &credit.topics {
-            let Some(cell) = self.record.influence_cell(topic, &credit.stage) else {
-                continue;
-            };
-            cell.credit += added;
-            cell.touches = cell.touches.saturating_add(credit.touches);
-            cell.advance_millionths = cell
-                .advance_millionths
-                .saturating_add(credit.advance_millionths);
-            self.totals
-                .push((topic.clone(), credit.touches, credit.advance_millionths));
-        }
+        self.record.remember_effect(effect.id());
+        let facts_changed = match effect {
+            Effect::Credit(credit) => {
+                self.take_credit(credit);
+                false
+            }
+            Effect::Share(share) => self.take_share(share),
+        };
+        self.standing
+            .refresh(self.model, &self.record, facts_changed);
         self.changed = true;
         true
     }
@@ -259,14 +308,16 @@ impl<'m> Judgement<'m> {
         Outcome {
             ranks,
             record: self.record,
-            credits: self.credits,
+            effects: self.effects,
             totals: self.totals,
             failed_rules: self.failed_rules,
+            held_by: self.held_by,
+            dropped_events: self.dropped_events,
             changed: self.changed,
         }
     }
 
-    fn influence_keys(&self) -> Vec<(InfluencePlace, RankKey)> {
+    pub(super) fn influence_keys(&self) -> Vec<(InfluencePlace, RankKey)> {
         super::influence::keys(self.model, &self.record)
     }
 
@@ -274,24 +325,23 @@ impl<'m> Judgement<'m> {
         self.model.stages[stage].name.clone()
     }
 
-    /// The signals that the event matches, in the order of the model. Its text holds phrases of
-    /// `mentioned`.
-    fn matches(
+    /// What an event does at an instant, and whether a rule keeps it apart: by the record just
+    /// before it, whatever cools down.
+    pub(super) fn observe<'e>(
         &mut self,
-        event: &Event,
-        topics: &[String],
-        mentioned: &[usize],
+        event: &'e Event,
         stage: Option<usize>,
         context: &Context<'_>,
-    ) -> Vec<Match> {
+    ) -> Observed<'e> {
         let model = self.model;
-        let Some(candidates) = model.signals_by_type.get(&event.event_type) else {
-            return Vec::new();
-        };
+        let mentioned = model.words.find(&event.text);
+        let topics = model.topics.find(&event.tags, &mentioned);
+        let candidates = model.signals_by_type.get(&event.event_type);
+        let candidates = candidates.map_or(&[][..], Vec::as_slice);
         let account = context
             .account
             .filter(|_| model.reads_account(&event.event_type))
-            .map(|account| Standing::of(model, account));
+            .map(|account| Standing::of(model, Subject::Account, account));
         let facts = Facts {
             attributes: &self.record.attributes,
             seen_types: &self.record.seen_types,
@@ -300,7 +350,7 @@ impl<'m> Judgement<'m> {
                 model,
                 event,
                 at: context.at,
-                topics,
+                topics: &topics,
                 record: &self.record,
                 standing: &self.standing,
                 stage: stage.map_or("", |stage| model.stages[stage].name.as_str()),
@@ -308,40 +358,42 @@ impl<'m> Judgement<'m> {
                 account: account.as_ref(),
             }),
         };
+        let rule = model.rule_against(&event.event_type, &facts, &mut self.failed_rules);
         let mut matches = Vec::new();
         for position in candidates {
             let signal = &model.signals[*position];
-            match signal.match_event(model, &facts, mentioned) {
-                Ok(Some((value, keys))) if !self.record.cools_down(signal, context.at) => {
-                    matches.push(Match {
-                        signal: *position,
-                        value,
-                        keys,
-                    });
-                }
-                Ok(_) => {}
+            match signal.match_event(model, &facts, &mentioned) {
+                Ok(Some((value, keys))) => matches.push(Match {
+                    signal: *position,
+                    value,
+                    keys,
+                }),
+                Ok(None) => {}
                 Err(_) => self.failed_rules.push(signal.name.clone()),
             }
         }
-        matches
+        let deed = Deed {
+            id: event.id,
+            known_by: event.time.unwrap_or(context.at),
+            at: context.at,
+            event_type: &event.event_type,
+            topics,
+            author_id: event.author_id.clone(),
+            account_id: model.account_of(event, &self.record.attributes),
+            matches,
+        };
+        Observed { deed, rule }
     }
 
     /// Notes the first arrival at a stage, and shares an advance among those who led there.
-    fn arrive(&mut self, stage: Option<usize>, at: Timestamp) {
+    pub(super) fn arrive(&mut self, stage: Option<usize>, at: Timestamp) {
         let arrival = Arrival {
             profile_id: self.profile_id.as_str(),
             stage,
             at,
         };
-        let credits = arrival.note(self.model, &mut self.record);
-        self.credits.extend(credits);
-    }
-
-    fn touch(&mut self, event: &Event, topics: Vec<String>, from: Option<usize>, at: Timestamp) {
-        let stage = from.map_or_else(String::new, |stage| self.stage_name(stage));
-        let credit =
-            super::influence::touch(self.model, &mut self.record, event, topics, stage, at);
-        self.credits.extend(credit);
+        let credits = arrival.note(self.model, &mut self.record).into_iter();
+        self.effects.extend(credits.map(Effect::Credit));
     }
 }
 

@@ -7,7 +7,9 @@ use std::{
     sync::Arc,
 };
 
-use super::{Model, ModelChange, ProfileId, Record, Timestamp, model_changes, standing::Standing};
+use super::{
+    Model, ModelChange, ProfileId, Record, Subject, Timestamp, model_changes, standing::Standing,
+};
 
 /// Two numbers of points within this share of the greater one are the same: the terms of a
 /// score may be added up in another order.
@@ -178,18 +180,23 @@ impl Comparison {
     pub fn add_each(&mut self, profile_id: &ProfileId, old: &Record, new: &Record) {
         let last_event = old.last_event_time.max(new.last_event_time);
         let at = self.at.max(last_event);
-        self.profiles += 1;
-        let (by_old, by_new) = (Standing::of(&self.old, old), Standing::of(&self.new, new));
-        for tally in &mut self.scores {
-            let points = |standing: &Standing, model: &Model, score: Option<usize>| {
-                score.map_or(0.0, |score| standing.points_at(model, score, at))
-            };
-            let before = points(&by_old, &self.old, tally.old);
-            let after = points(&by_new, &self.new, tally.new);
-            tally.add(profile_id, before, after, self.movers);
+        let subject = profile_id.subject();
+        let by_old = Standing::of(&self.old, subject, old);
+        let by_new = Standing::of(&self.new, subject, new);
+        // Accounts stand in segments of their own; scores and stages are told of people.
+        if subject == Subject::Person {
+            self.profiles += 1;
+            for tally in &mut self.scores {
+                let points = |standing: &Standing, model: &Model, score: Option<usize>| {
+                    score.map_or(0.0, |score| standing.points_at(model, score, at))
+                };
+                let before = points(&by_old, &self.old, tally.old);
+                let after = points(&by_new, &self.new, tally.new);
+                tally.add(profile_id, before, after, self.movers);
+            }
+            let stages = (by_old.stage(&self.old, at), by_new.stage(&self.new, at));
+            *self.flows.entry(stages).or_default() += 1;
         }
-        let stages = (by_old.stage(&self.old, at), by_new.stage(&self.new, at));
-        *self.flows.entry(stages).or_default() += 1;
         let (before, after) = (
             by_old.segments(&self.old, at),
             by_new.segments(&self.new, at),

@@ -169,7 +169,11 @@ impl Record {
 }
 
 /// The count of a signal and a key, which starts from 0.
-fn count_of<'c>(counts: &'c mut Vec<SignalCount>, signal: &str, key: &str) -> &'c mut f64 {
+pub(super) fn count_of<'c>(
+    counts: &'c mut Vec<SignalCount>,
+    signal: &str,
+    key: &str,
+) -> &'c mut f64 {
     let wanted = (signal, key);
     let found =
         counts.binary_search_by(|count| (count.signal.as_str(), count.key.as_str()).cmp(&wanted));
@@ -187,7 +191,7 @@ fn count_of<'c>(counts: &'c mut Vec<SignalCount>, signal: &str, key: &str) -> &'
 
 /// Drops the smallest keys beyond `most`, the greatest text first of equals. What they counted
 /// goes to the rest, so that the count of the signal stays what it is.
-fn keep_greatest(counts: &mut Vec<SignalCount>, slot: &Slot, most: usize) {
+pub(super) fn keep_greatest(counts: &mut Vec<SignalCount>, slot: &Slot, most: usize) {
     let from = counts.partition_point(|count| count.signal < slot.signal);
     loop {
         let own = counts[from..]

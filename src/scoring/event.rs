@@ -1,6 +1,6 @@
 //! Something a person did, already validated.
 
-use super::{Attributes, IdHash, ProfileId, Timestamp};
+use super::{Attributes, HalfLife, IdHash, ProfileId, Timestamp};
 
 /// An event that satisfies every bound of [`super::limits`].
 #[derive(Clone, Debug, PartialEq)]
@@ -31,7 +31,35 @@ pub struct Event {
     pub account_id: Option<ProfileId>,
 }
 
-/// An effect of one person's event on another: what an author earned.
+/// An effect of one person's event on somebody else. It is derived from the event, and causes
+/// nothing further.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// What an author earned, or what is taken from it.
+    Credit(Credit),
+    /// What an account counts for one of its people, or what is taken from it.
+    Share(Share),
+}
+
+impl Effect {
+    /// Derived from the event that caused it, so that it never counts twice.
+    pub fn id(&self) -> IdHash {
+        match self {
+            Self::Credit(credit) => credit.id,
+            Self::Share(share) => share.id,
+        }
+    }
+
+    /// Whose record it changes.
+    pub fn subject_id(&self) -> &ProfileId {
+        match self {
+            Self::Credit(credit) => &credit.author_id,
+            Self::Share(share) => &share.account_id,
+        }
+    }
+}
+
+/// What an author earned.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Credit {
     /// Derived from the touch that caused it, so that it never counts twice.
@@ -44,10 +72,42 @@ pub struct Credit {
     pub topics: Vec<String>,
     /// The stage where the other person stood when touched; empty for none.
     pub stage: String,
-    /// What it adds to the faded credit of each topic.
+    /// What it adds to the faded credit of each topic; below 0 when a touch is taken back.
     pub credit: f64,
-    /// What it adds to the touches of each topic: 0 or 1.
-    pub touches: u64,
+    /// What it adds to the touches of each topic: -1, 0 or 1.
+    pub touches: i64,
     /// What it adds to the advances of each topic, in millionths.
     pub advance_millionths: u64,
+}
+
+/// What an account counts for an event of one of its people.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Share {
+    /// Derived from the event, so that it never counts twice.
+    pub id: IdHash,
+    /// Whose, by [`ProfileId::of_account`].
+    pub account_id: ProfileId,
+    /// The instant of the event.
+    pub time: Timestamp,
+    /// What the event changed of the counts of the person.
+    pub changes: Vec<SharedChange>,
+    /// The declared topics of the event.
+    pub topics: Vec<String>,
+    /// What was done.
+    pub event_type: String,
+    /// Whether the event is taken back.
+    pub is_retraction: bool,
+}
+
+/// What an event changed of one count of a person.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SharedChange {
+    /// How the count fades.
+    pub half_life: Option<HalfLife>,
+    /// The signal.
+    pub signal: String,
+    /// The key that was counted; empty when the signal is not kept by key.
+    pub key: String,
+    /// What was added, at the instant of the event; below 0 for what was taken.
+    pub amount: f64,
 }

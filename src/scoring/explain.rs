@@ -27,7 +27,7 @@ pub fn explain(
     at: Timestamp,
     detail: Detail,
 ) -> Profile {
-    let standing = Standing::of(model, record);
+    let standing = Standing::of(model, profile_id.subject(), record);
     profile(model, profile_id, record, &standing, at, detail)
 }
 
@@ -40,7 +40,7 @@ pub fn ranked(
     at: Timestamp,
     detail: Detail,
 ) -> Ranked {
-    let standing = Standing::of(model, record);
+    let standing = Standing::of(model, profile_id.subject(), record);
     let segment = &model.segments[segment];
     let points = standing.rank_points(model, segment.rank, at);
     let calibration = segment.calibration.as_ref();
@@ -101,6 +101,7 @@ pub(super) fn profile(
             .then_some(standing.stated.identity_confidence),
         stage_explanation: (is_explained && !model.stages.is_empty())
             .then(|| explain_stage(model, standing, stage, at)),
+        quarantined: record.quarantined(model),
         as_of: at,
     }
 }

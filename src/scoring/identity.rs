@@ -72,6 +72,11 @@ impl ProfileId {
         self.0.strip_prefix(ACCOUNT)
     }
 
+    /// The id as callers know it, of a person or of an account.
+    pub fn name(&self) -> &str {
+        self.account_id().unwrap_or(&self.0)
+    }
+
     /// Whether it names a person or an account.
     pub fn subject(&self) -> Subject {
         match self.account_id() {
@@ -112,5 +117,11 @@ impl IdHash {
     /// The hash of an event's id.
     pub fn of_event(event_id: &str) -> Self {
         Self(xxhash_rust::xxh3::xxh3_64(event_id.as_bytes()))
+    }
+
+    /// The hash by which the retraction of the event with this hash is remembered.
+    #[must_use]
+    pub(crate) fn of_retraction(self) -> Self {
+        Self(xxhash_rust::xxh3::xxh3_64_with_seed(b"retracted", self.0))
     }
 }

@@ -1,6 +1,6 @@
 //! Who influences whom: touches, and the advances that follow them.
 //!
-//! Both are credits to authors. A credit's id derives from the touch that caused it, so
+//! Both are credits to authors. The id of an effect derives from the event that caused it, so
 //! that whoever sends it again, it counts once.
 
 use std::collections::BTreeMap;
@@ -8,31 +8,30 @@ use std::collections::BTreeMap;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::{
-    Credit, Event, IdHash, InfluenceCell, Model, RankChange, RankKey, RankName, Record, Timestamp,
-    Touch,
+    Credit, IdHash, InfluenceCell, Judgement, Model, ProfileId, RankChange, RankKey, RankName,
+    Record, Timestamp, Touch,
+    apply::Deed,
     limits::{
-        MAX_INFLUENCE_CELLS, NOISE_FLOOR, PRIOR_TOUCHES, REMEMBERED_CREDITS, REMEMBERED_TOUCHES,
+        MAX_INFLUENCE_CELLS, NOISE_FLOOR, PRIOR_TOUCHES, REMEMBERED_EFFECTS, REMEMBERED_TOUCHES,
     },
+    retraction::without,
 };
 
 const MILLION: f64 = 1e6;
 
-/// Distinguishes the credits of one touch.
+/// Distinguishes the effects of one event.
 #[derive(Clone, Copy)]
-enum Cause {
+pub(super) enum Cause {
     Touch = 1,
     Advance = 2,
+    Share = 3,
+    TouchTakenBack = 4,
+    ShareTakenBack = 5,
 }
 
-/// What an event is known by within its profile, in one hash: its id, and its time as sent.
-fn touch_id(event: &Event, at: Timestamp) -> IdHash {
-    let time = event.time.unwrap_or(at).nanos().to_le_bytes();
-    IdHash(xxh3_64_with_seed(&time, event.id.0))
-}
-
-/// The id of a credit: the actor is part of it, because events are known within one profile
+/// The id of an effect: the actor is part of it, because events are known within one profile
 /// only.
-fn credit_id(cause: Cause, actor: &str, event: IdHash) -> IdHash {
+pub(super) fn effect_id(cause: Cause, actor: &str, event: IdHash) -> IdHash {
     IdHash(xxh3_64_with_seed(actor.as_bytes(), event.0 ^ cause as u64))
 }
 
@@ -40,18 +39,17 @@ fn credit_id(cause: Cause, actor: &str, event: IdHash) -> IdHash {
 pub(super) fn touch(
     model: &Model,
     record: &mut Record,
-    event: &Event,
-    topics: Vec<String>,
+    actor: &ProfileId,
+    deed: Deed<'_>,
     stage: String,
-    at: Timestamp,
 ) -> Option<Credit> {
     let influence = model.influence.as_ref()?;
-    let credit = *influence.credits.get(&event.event_type)?;
-    let author_id = event.author_id.clone()?;
-    if author_id == event.profile_id || topics.is_empty() {
+    let credit = *influence.credits.get(deed.event_type)?;
+    let id = deed.hash();
+    let (at, topics, author_id) = (deed.at, deed.topics, deed.author_id?);
+    if author_id == *actor || topics.is_empty() {
         return None;
     }
-    let id = touch_id(event, at);
     let touch = Touch {
         event: id,
         time: at,
@@ -65,13 +63,38 @@ pub(super) fn touch(
         record.touches.remove(0);
     }
     Some(Credit {
-        id: credit_id(Cause::Touch, event.profile_id.as_str(), id),
+        id: effect_id(Cause::Touch, actor.as_str(), id),
         author_id,
         time: at,
         topics,
         stage,
         credit,
         touches: 1,
+        advance_millionths: 0,
+    })
+}
+
+/// Forgets a touch that is still remembered, and takes its credit back. What an advance has
+/// used stays.
+pub(super) fn take_back(
+    model: &Model,
+    record: &mut Record,
+    actor: &ProfileId,
+    deed: &Deed<'_>,
+) -> Option<Credit> {
+    let influence = model.influence.as_ref()?;
+    let id = deed.hash();
+    let position = record.touches.iter().position(|touch| touch.event == id)?;
+    let touch = record.touches.remove(position);
+    let credit = influence.credits.get(deed.event_type);
+    Some(Credit {
+        id: effect_id(Cause::TouchTakenBack, actor.as_str(), id),
+        author_id: touch.author_id,
+        time: touch.time,
+        topics: touch.topics,
+        stage: touch.stage,
+        credit: credit.map_or(0.0, |credit| -credit),
+        touches: -1,
         advance_millionths: 0,
     })
 }
@@ -125,7 +148,7 @@ impl Arrival<'_> {
         // All weights vanish when every touch is older than a thousand half-lives.
         let advance_millionths = (share * MILLION).round() as u64;
         (advance_millionths > 0).then(|| Credit {
-            id: credit_id(Cause::Advance, self.profile_id, touch.event),
+            id: effect_id(Cause::Advance, self.profile_id, touch.event),
             author_id: touch.author_id,
             time: self.at,
             topics: touch.topics,
@@ -137,12 +160,64 @@ impl Arrival<'_> {
     }
 }
 
+impl Judgement<'_> {
+    /// Gives an author what a touch or an advance earned, or takes a touch back.
+    pub(super) fn take_credit(&mut self, credit: &Credit) {
+        let Some(influence) = &self.model.influence else {
+            return;
+        };
+        if self.old_influence_keys.is_none() {
+            self.old_influence_keys = Some(self.influence_keys());
+        }
+        let record = &mut self.record;
+        let now = credit.time.max(record.influence_time);
+        let fading = influence.half_life.remaining(record.influence_time, now);
+        for cell in &mut record.influence {
+            cell.credit *= fading;
+        }
+        record.influence_time = now;
+        let added = credit.credit * influence.half_life.remaining(credit.time, now);
+        for topic in &credit.topics {
+            if let Some(touches) = record.credit(topic, credit, added) {
+                let advances = i64::try_from(credit.advance_millionths).unwrap_or(i64::MAX);
+                self.totals.push((topic.clone(), touches, advances));
+            }
+        }
+    }
+}
+
 impl Record {
-    /// Remembers a credit, and forgets the one that arrived first beyond the capacity.
-    pub(super) fn remember_credit(&mut self, id: IdHash) {
-        self.credits.push(id);
-        let excess = self.credits.len().saturating_sub(REMEMBERED_CREDITS);
-        self.credits.drain(..excess);
+    /// Remembers an effect, and forgets the one that arrived first beyond the capacity.
+    pub(super) fn remember_effect(&mut self, id: IdHash) {
+        self.effects.push(id);
+        let excess = self.effects.len().saturating_sub(REMEMBERED_EFFECTS);
+        self.effects.drain(..excess);
+    }
+
+    /// Adds a credit, as of the influence instant, to the cell of a topic; what is taken leaves
+    /// nothing below 0. Returns how many touches more or fewer there are.
+    fn credit(&mut self, topic: &str, credit: &Credit, added: f64) -> Option<i64> {
+        if credit.touches >= 0 {
+            let cell = self.influence_cell(topic, &credit.stage)?;
+            cell.credit += added;
+            cell.touches = cell.touches.saturating_add_signed(credit.touches);
+            cell.advance_millionths = cell
+                .advance_millionths
+                .saturating_add(credit.advance_millionths);
+            return Some(credit.touches);
+        }
+        let mut cells = self.influence.iter();
+        let position = cells
+            .position(|cell| (&*cell.topic, &*cell.stage) == (topic, credit.stage.as_str()))?;
+        let cell = &mut self.influence[position];
+        cell.credit = without(cell.credit, -added).unwrap_or(0.0);
+        let before = cell.touches;
+        cell.touches = before.saturating_add_signed(credit.touches);
+        let taken = cell.touches as i64 - before as i64;
+        if cell.touches == 0 && cell.advance_millionths == 0 && cell.credit == 0.0 {
+            self.influence.remove(position);
+        }
+        Some(taken)
     }
 
     /// The cell of a topic and a stage, made when it is missing; `None` when there are too

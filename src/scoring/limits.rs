@@ -85,9 +85,10 @@ pub const MAX_CONDITION_BYTES: usize = 4 * 1024;
 
 /// Events that a record remembers, unless configured.
 pub const DEFAULT_REMEMBERED_EVENTS: usize = 256;
-/// Credits that an author's record remembers, by arrival. The service lets no more be
-/// unsettled at once, so a retry after a crash finds all that were given.
-pub const REMEMBERED_CREDITS: usize = 256;
+/// Effects of others' events that a record remembers, by arrival: credits of an author, shares
+/// of an account. The service lets no more be unsettled at once, so a retry after a crash finds
+/// all that counted.
+pub const REMEMBERED_EFFECTS: usize = 256;
 /// Touches that a record keeps for the next advance.
 pub const REMEMBERED_TOUCHES: usize = 32;
 /// Bytes of a key that a signal is counted by.

@@ -2,10 +2,12 @@
 //! handed to it; it knows no store, no network and no clock.
 //!
 //! In reading order: an [`Event`] meets the [`Record`] of its profile under a [`Model`] in
-//! `apply`, and `counting` adds what it counts; `standing` says where the record stands; `rank`
-//! turns that into keys that no clock changes; `influence` credits authors; `explain` says it
-//! all to callers, and `compare` what another model would say.
+//! `apply`, where `quarantine` may keep it apart, and `counting` adds what it counts;
+//! `standing` says where the record stands; `rank` turns that into keys that no clock changes;
+//! `influence` credits authors and `accounts` the accounts of people; `retraction` takes all of
+//! it back; `explain` says it all to callers, and `compare` what another model would say.
 
+mod accounts;
 mod apply;
 mod attributes;
 mod compare;
@@ -17,8 +19,11 @@ mod influence;
 pub mod limits;
 mod model;
 mod profile;
+mod quarantine;
+mod ranges;
 mod rank;
 mod record;
+mod retraction;
 mod standing;
 mod stated;
 mod takeover;
@@ -27,7 +32,7 @@ mod timestamp;
 pub use apply::{Context, EventOutcome, Judgement, Outcome, StageChange, apply};
 pub use attributes::{AttributeMistake, AttributeValue, Attributes, check as check_attributes};
 pub use compare::{Comparison, ComparisonReport, Mover, ScoreMoves, SegmentMoves, StageFlow};
-pub use event::{Credit, Event};
+pub use event::{Credit, Effect, Event, Share, SharedChange};
 pub use explain::{Detail, InfluenceQuestion, explain, influencer, interests, ranked};
 pub use identity::{IdHash, ProfileId, Subject, Tenant, is_identifier};
 pub use influence::influence_probability;
@@ -36,10 +41,12 @@ pub use profile::{
     Breadth, Contribution, ContributionKind, Influencer, KeyContribution, Probability, Profile,
     Ranked, Score, StageExplanation, StageRequirement, TopicInterest,
 };
+pub use quarantine::Selection;
 pub use rank::{KeyRange, RankChange, RankKey, RankName, Slope};
 pub use record::{
     CountGroup, EventMemory, HeldEvent, HeldMatch, InfluenceCell, NamedCount, Recollection, Record,
     SeenType, SignalCount, Touch,
 };
+pub use retraction::RetractionOutcome;
 pub use standing::{TopicShare, index, moves};
 pub use timestamp::{HalfLife, Timestamp};

@@ -28,6 +28,9 @@ pub struct Profile {
     pub identity_confidence: Option<f64>,
     /// Why the profile stands at its stage; in the full view under a model with stages.
     pub stage_explanation: Option<StageExplanation>,
+    /// How many events are held in quarantine, by rule: those of the model in its order, then
+    /// those that were removed from it.
+    pub quarantined: Vec<(String, u32)>,
     /// The instant of everything above.
     pub as_of: Timestamp,
 }

@@ -27,8 +27,9 @@ pub struct Record {
     pub interests: Vec<NamedCount>,
     /// The remembered events.
     pub memory: EventMemory,
-    /// The ids of the latest credits received, in order of arrival.
-    pub credits: Vec<IdHash>,
+    /// The ids of the latest effects of others' events, in order of arrival: credits of an
+    /// author, shares of an account.
+    pub effects: Vec<IdHash>,
     /// The latest touches by others' content that no advance has used, ascending by time.
     pub touches: Vec<Touch>,
     /// The stages that the profile has reached, in order of arrival.
@@ -39,6 +40,18 @@ pub struct Record {
     pub influence: Vec<InfluenceCell>,
     /// The events that quarantine rules hold, in order of arrival.
     pub quarantine: Vec<HeldEvent>,
+}
+
+impl Record {
+    /// Notes that one more event has counted, at an instant.
+    pub(super) fn note_event(&mut self, at: Timestamp) {
+        // What was taken back has been seen all the same.
+        let is_first = self.event_count == 0 && self.first_seen_time == Timestamp::EPOCH;
+        if is_first || at < self.first_seen_time {
+            self.first_seen_time = at;
+        }
+        self.event_count = self.event_count.saturating_add(1);
+    }
 }
 
 /// Counts that fade with one half-life.

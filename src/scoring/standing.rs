@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 
 use super::{
-    HalfLife, KeyRange, RankChange, RankKey, RankName, Record, SignalCount, Timestamp,
+    HalfLife, ProfileId, RankChange, RankKey, RankName, Record, SignalCount, Slope, Subject,
+    Timestamp,
     limits::{BREADTH_SLACK, NOISE_FLOOR},
-    model::{Ladder, Model, Segment},
+    model::{Ladder, Model},
     stated::Stated,
     takeover::Takeover,
 };
@@ -27,10 +28,15 @@ pub(crate) struct Standing {
     keys: Vec<Option<RankKey>>,
     /// The instant of `counts` and `points`.
     pub at: Timestamp,
+    subject: Subject,
+    /// See [`Record::is_counted`].
+    is_counted: bool,
+    /// By position in `Model::quarantine`: how many events the rule holds.
+    held: Vec<u32>,
 }
 
 impl Standing {
-    pub(crate) fn of(model: &Model, record: &Record) -> Self {
+    pub(crate) fn of(model: &Model, subject: Subject, record: &Record) -> Self {
         let mut standing = Self {
             stated: Stated::of(model, record),
             counts: Vec::new(),
@@ -38,6 +44,9 @@ impl Standing {
             points: Vec::with_capacity(model.scores.len()),
             keys: Vec::with_capacity(model.scores.len()),
             at: record.last_event_time,
+            subject,
+            is_counted: record.is_counted(),
+            held: Vec::new(),
         };
         standing.add_up(model, record);
         standing
@@ -49,7 +58,13 @@ impl Standing {
             self.stated = Stated::of(model, record);
         }
         self.at = record.last_event_time;
+        self.is_counted = record.is_counted();
         self.add_up(model, record);
+    }
+
+    /// Among whom the record is ranked; `None` for nobody.
+    fn among(&self) -> Option<Subject> {
+        self.is_counted.then_some(self.subject)
     }
 
     fn add_up(&mut self, model: &Model, record: &Record) {
@@ -84,6 +99,8 @@ impl Standing {
             });
         self.keys.clear();
         self.keys.extend(keys);
+        self.held.clear();
+        self.held.extend(record.held_by_rule(model));
     }
 
     /// The count of a slot at the reference instant.
@@ -164,6 +181,9 @@ impl Standing {
     /// The key in a rank of the model; `None` when the profile does not stand in it.
     pub(crate) fn rank_key(&self, model: &Model, rank: usize) -> Option<RankKey> {
         let rank = &model.ranks[rank];
+        if self.among() != Some(rank.of) {
+            return None;
+        }
         let mut conditions = rank.conditions.iter();
         if !conditions.all(|condition| self.stated.conditions[*condition]) {
             return None;
@@ -191,8 +211,14 @@ impl Standing {
         (ladder, key.unwrap_or(RankKey::NO_POINTS))
     }
 
-    /// The position of the highest stage that holds at an instant.
+    /// The position of the highest stage that a person stands at, at an instant.
     pub(crate) fn stage(&self, model: &Model, at: Timestamp) -> Option<usize> {
+        let is_ranked = self.among() == Some(Subject::Person);
+        is_ranked.then(|| self.stage_to_be(model, at)).flatten()
+    }
+
+    /// The same, and for whom nothing has counted yet where the first event would find them.
+    pub(crate) fn stage_to_be(&self, model: &Model, at: Timestamp) -> Option<usize> {
         let (ladder, key) = self.ladder(model);
         ladder.stage_of(model, key, at)
     }
@@ -212,7 +238,8 @@ impl Standing {
         let ranks = 0..model.ranks.len();
         Places {
             ranks: ranks.map(|rank| self.rank_key(model, rank)).collect(),
-            stages: Some(self.ladder(model)),
+            stages: (self.among() == Some(Subject::Person)).then(|| self.ladder(model)),
+            held: self.held.clone(),
         }
     }
 }
@@ -224,6 +251,8 @@ pub(crate) struct Places<'m> {
     ranks: Vec<Option<RankKey>>,
     /// The one rank of stages that holds the profile.
     stages: Option<(&'m Ladder, RankKey)>,
+    /// By position in `Model::quarantine`; empty for a profile that is not stored.
+    held: Vec<u32>,
 }
 
 impl Places<'_> {
@@ -253,25 +282,37 @@ impl Places<'_> {
                 }
             }
         }
+        for (position, rule) in model.quarantine.iter().enumerate() {
+            let key = |places: &Places<'_>| held_key(*places.held.get(position)?);
+            note(&rule.rank, key(self), key(new));
+        }
         changes
     }
 
     fn named(&self, model: &Model) -> Vec<(RankName, RankKey)> {
         let ranks = model.ranks.iter().zip(&self.ranks);
+        let held = model.quarantine.iter().zip(&self.held);
         ranks
             .filter_map(|(rank, key)| Some((rank.name.clone(), (*key)?)))
             .chain(self.stages.map(|(ladder, key)| (ladder.rank.clone(), key)))
+            .chain(held.filter_map(|(rule, held)| Some((rule.rank.clone(), held_key(*held)?))))
             .collect()
     }
 }
 
+/// The key of so many events in the rank of a quarantine rule.
+fn held_key(held: u32) -> Option<RankKey> {
+    Slope::default().key(f64::from(held), Timestamp::EPOCH)
+}
+
 /// What a record adds to the totals of a topic: the topic, touches, and millionths of
-/// advances.
-pub type TopicShare = (String, u64, u64);
+/// advances; negative for what it takes back.
+pub type TopicShare = (String, i64, i64);
 
 /// Where a stored record stands: its rank keys under a model.
-pub fn index(model: &Model, record: &Record) -> Vec<(RankName, RankKey)> {
-    let mut keys = Standing::of(model, record).places(model).named(model);
+pub fn index(model: &Model, profile_id: &ProfileId, record: &Record) -> Vec<(RankName, RankKey)> {
+    let standing = Standing::of(model, profile_id.subject(), record);
+    let mut keys = standing.places(model).named(model);
     let influence = super::influence::keys(model, record).into_iter();
     keys.extend(influence.map(|(place, key)| (super::influence::rank_at(model, place), key)));
     keys
@@ -279,9 +320,15 @@ pub fn index(model: &Model, record: &Record) -> Vec<(RankName, RankKey)> {
 
 /// The moves from where one record of a profile stands under a model to where another does,
 /// those that lead to the same key too. `None` stands nowhere.
-pub fn moves(model: &Model, old: Option<&Record>, new: Option<&Record>) -> Vec<RankChange> {
-    let keys =
-        |record: Option<&Record>| record.map_or_else(Vec::new, |record| index(model, record));
+pub fn moves(
+    model: &Model,
+    profile_id: &ProfileId,
+    old: Option<&Record>,
+    new: Option<&Record>,
+) -> Vec<RankChange> {
+    let keys = |record: Option<&Record>| {
+        record.map_or_else(Vec::new, |record| index(model, profile_id, record))
+    };
     let mut moves: BTreeMap<RankName, (Option<RankKey>, Option<RankKey>)> = BTreeMap::new();
     for (rank, key) in keys(old) {
         moves.entry(rank).or_default().0 = Some(key);
@@ -298,9 +345,17 @@ pub fn moves(model: &Model, old: Option<&Record>, new: Option<&Record>) -> Vec<R
 impl Record {
     /// What the record adds to the totals of topics.
     pub fn topic_shares(&self) -> impl Iterator<Item = TopicShare> {
-        self.influence
-            .iter()
-            .map(|cell| (cell.topic.clone(), cell.touches, cell.advance_millionths))
+        let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        self.influence.iter().map(move |cell| {
+            let advances = signed(cell.advance_millionths);
+            (cell.topic.clone(), signed(cell.touches), advances)
+        })
+    }
+
+    /// Whether anything has counted, is stated or was earned. Who has only had events that are
+    /// held in quarantine or were taken back stands in no rank.
+    pub(crate) fn is_counted(&self) -> bool {
+        self.event_count > 0 || !self.attributes.is_empty() || !self.influence.is_empty()
     }
 }
 
@@ -363,48 +418,4 @@ fn collect_counts(model: &Model, record: &Record, counts: &mut Vec<(usize, f64)>
         }
     }
     takeovers
-}
-
-impl Ladder {
-    /// The position of the highest stage that a key reaches at an instant.
-    pub(crate) fn stage_of(&self, model: &Model, key: RankKey, at: Timestamp) -> Option<usize> {
-        let reached = self.steps.iter().rev().find(|(_, min)| {
-            self.score
-                .is_some_and(|score| key >= model.scores[score].slope.line(*min, at))
-        });
-        reached.map(|(stage, _)| *stage).or(self.floor)
-    }
-
-    /// The keys of every stage that is open, and of those below all of them (`None`): each
-    /// key of the ladder lies in exactly one range.
-    pub(crate) fn ranges(&self, model: &Model, at: Timestamp) -> Vec<(Option<usize>, KeyRange)> {
-        let mut ranges = Vec::with_capacity(self.steps.len() + 1);
-        let mut below = None;
-        for (stage, min) in self.steps.iter().rev() {
-            let Some(score) = self.score else { break };
-            let from = model.scores[score].slope.line(*min, at);
-            // A higher stage with a lower bound leaves nobody to this one.
-            if below.is_none_or(|below| from < below) {
-                ranges.push((Some(*stage), KeyRange { from, below }));
-                below = Some(from);
-            }
-        }
-        let rest = KeyRange {
-            below,
-            ..KeyRange::ALL
-        };
-        ranges.push((self.floor, rest));
-        ranges
-    }
-}
-
-impl Model {
-    /// The keys of the members of a segment at an instant.
-    pub(crate) fn segment_range(&self, segment: &Segment, at: Timestamp) -> KeyRange {
-        let slope = &self.ranks[segment.rank].slope;
-        KeyRange {
-            from: slope.line(segment.min, at),
-            below: segment.max.map(|max| slope.line(max, at)),
-        }
-    }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    scoring::{AttributeMistake, Timestamp},
+    scoring::{AttributeMistake, ProfileId, Timestamp},
     store::StoreError,
 };
 
@@ -27,6 +27,12 @@ pub enum ServiceError {
     /// The profile has neither events nor attributes.
     #[error("there is no profile {0:?}")]
     UnknownProfile(String),
+    /// No event has counted for the account, and it states nothing.
+    #[error("there is no account {0:?}")]
+    UnknownAccount(String),
+    /// Accounts stand at no stage.
+    #[error("the segment {0:?} is of accounts, which stand at no stage; ask without stages")]
+    NoStages(String),
     /// The model declares no such name.
     #[error("there is no {kind} {name:?}; the model has: {}", known.join(", "))]
     UnknownName {
@@ -71,4 +77,14 @@ pub enum ServiceError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl ServiceError {
+    /// Nothing is stored under an id.
+    pub(super) fn unknown(profile_id: &ProfileId) -> Self {
+        match profile_id.account_id() {
+            Some(account_id) => Self::UnknownAccount(account_id.to_owned()),
+            None => Self::UnknownProfile(profile_id.to_string()),
+        }
+    }
 }

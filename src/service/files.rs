@@ -208,8 +208,8 @@ impl<S: Store> Shell<S> {
             return Ok(false);
         };
         let before = self.store.revision(scope, before).await?;
-        let spread = u64::try_from(FILES_SPREAD.as_micros()).unwrap_or(u64::MAX);
-        let is_recent = applied.saturating_add(spread) > self.now_micros();
+        let spread = u64::try_from(FILES_SPREAD.as_millis()).unwrap_or(u64::MAX);
+        let is_recent = applied.saturating_add(spread) > self.now().millis();
         Ok(is_recent && before.is_some_and(|before| before < applied))
     }
 }

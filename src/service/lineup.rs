@@ -8,7 +8,7 @@ use std::{
 
 use super::{ServiceError, Shell};
 use crate::{
-    scoring::{Fingerprint, Model, RankChange, Record, Tenant, moves},
+    scoring::{Fingerprint, Model, ProfileId, RankChange, Record, Tenant, moves},
     store::{Edition, Rollout, SavedModel, Store, StoreError},
 };
 
@@ -45,13 +45,14 @@ impl Lineup {
     /// The moves in all ranks that a commit maintains, from those in the active model's.
     pub(super) fn moves(
         &self,
+        profile_id: &ProfileId,
         active: Vec<RankChange>,
         before: Option<&Record>,
         after: Option<&Record>,
     ) -> Vec<(Edition, Vec<RankChange>)> {
         let mut all = vec![(self.active.edition, active)];
         if let Some(Ranked { edition, model }) = &self.candidate {
-            all.push((*edition, moves(model, before, after)));
+            all.push((*edition, moves(model, profile_id, before, after)));
         }
         all
     }

@@ -2,7 +2,7 @@
 //! stamps arrivals and retries conflicts.
 
 mod comparing;
-mod credits;
+mod effects;
 mod error;
 mod files;
 mod lanes;
@@ -12,8 +12,10 @@ mod models;
 mod others;
 mod pages;
 mod publishing;
+mod quarantine;
 mod rankings;
 mod read;
+mod retraction;
 mod rollouts;
 mod round;
 mod write;
@@ -29,11 +31,13 @@ pub use files::ModelFiles;
 pub use models::{Models, ModelsError};
 pub use pages::{Page, PageStart, Paging, Share};
 pub use publishing::{Applied, TenantModel, TenantModels};
+pub use quarantine::{QuarantinePage, QuarantineQuery, QuarantinedProfile, Released};
 pub use rankings::{
     Funnel, InfluencerPage, InfluencerQuery, SegmentPage, SegmentQuery, SegmentTopic,
     SegmentTopics, SegmentTopicsQuery,
 };
 pub use read::View;
+pub use retraction::Retracted;
 pub use write::{PendingScores, ProfileUpdate, Scored};
 
 use crate::{
@@ -51,9 +55,9 @@ pub struct Settings {
     /// Events in flight: a quarter for `ScoreEvent` and `UpdateProfile`, which are turned away
     /// beyond it, the rest for streams, which wait.
     pub max_events_in_flight: usize,
-    /// Credits that may be durable while what caused them is not, on this server: all servers
-    /// together no more than an author remembers, or a stop of all could count some twice.
-    pub max_unsettled_credits: usize,
+    /// Effects on others that may be durable while what caused them is not, on this server: all
+    /// servers together no more than a record remembers, or a stop of all could count some twice.
+    pub max_unsettled_effects: usize,
     /// Records per second whose ranks are built for another model beside the calls.
     pub rebuild_rate: u32,
 }
@@ -105,14 +109,14 @@ struct Shell<S> {
     /// What this server is known by among those on one store.
     server: u64,
     events: lanes::Lanes<write::Work>,
-    credits: lanes::Lanes<credits::CreditWork>,
+    effects: lanes::Lanes<effects::EffectWork>,
     /// Room for events of streams, which wait for it.
     streamed: Arc<Semaphore>,
     most_streamed: usize,
     /// Room for single calls, which are turned away; a share of their own, because whoever
     /// waits takes all that is free.
     single: Arc<Semaphore>,
-    /// Room for credits whose causes are not durable yet.
+    /// Room for effects whose causes are not durable yet.
     unsettled: Semaphore,
     /// One comparison of models at a time: it reads every record.
     comparing: Arc<Semaphore>,
@@ -144,11 +148,11 @@ impl<S: Store> Service<S> {
             clock,
             server,
             events: lanes::Lanes::new(),
-            credits: lanes::Lanes::new(),
+            effects: lanes::Lanes::new(),
             streamed: Arc::new(Semaphore::new(most_streamed)),
             most_streamed,
             single: Arc::new(Semaphore::new(most_single)),
-            unsettled: Semaphore::new(settings.max_unsettled_credits),
+            unsettled: Semaphore::new(settings.max_unsettled_effects),
             comparing: Arc::new(Semaphore::new(1)),
             settings,
             tasks: TaskTracker::new(),

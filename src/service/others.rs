@@ -10,7 +10,7 @@ use super::{
     write::{Task, Work},
 };
 use crate::{
-    scoring::{Context, Event, Model, ProfileId, Record, Tenant, Timestamp},
+    scoring::{Attributes, Context, Event, Model, ProfileId, Record, Tenant, Timestamp},
     store::{Store, StoreError, Stored},
 };
 
@@ -28,7 +28,7 @@ impl Others {
         (at, remembered_events): (Timestamp, usize),
     ) -> Result<Context<'_>, StoreError> {
         let author = author_read(model, event).map(|id| self.record(&id));
-        let account = account_read(model, event, Some(record)).map(|id| self.record(&id));
+        let account = account_read(model, event, &record.attributes).map(|id| self.record(&id));
         let author = author.transpose()?.flatten();
         Ok(Context {
             author: author.map(|author| &author.attributes),
@@ -53,14 +53,14 @@ fn author_read(model: &Model, event: &Event) -> Option<ProfileId> {
 }
 
 /// The account whose scores counting an event asks for; a record may say which it is.
-fn account_read(model: &Model, event: &Event, _record: Option<&Record>) -> Option<ProfileId> {
+fn account_read(model: &Model, event: &Event, attributes: &Attributes) -> Option<ProfileId> {
     let reads = model.reads_account(&event.event_type);
-    event.account_id.clone().filter(|_| reads)
+    reads.then(|| model.account_of(event, attributes)).flatten()
 }
 
 fn events_of(work: &[Work]) -> impl Iterator<Item = &Event> {
     work.iter().filter_map(|work| match &work.task {
-        Task::Event { event, .. } => Some(event),
+        Task::Event { event, .. } | Task::Retraction { event, .. } => Some(event),
         _ => None,
     })
 }
@@ -75,7 +75,10 @@ impl<S: Store> Shell<S> {
     ) -> (Vec<Result<Option<Stored>, StoreError>>, Others) {
         let events = round.iter().flat_map(|(_, work)| events_of(work));
         let mut wanted: Vec<ProfileId> = events
-            .flat_map(|event| [author_read(model, event), account_read(model, event, None)])
+            .flat_map(|event| {
+                let account_id = account_read(model, event, &Attributes::new());
+                [author_read(model, event), account_id]
+            })
             .flatten()
             .collect();
         wanted.sort_unstable();
@@ -86,15 +89,23 @@ impl<S: Store> Shell<S> {
         let found = loaded.split_off(round.len());
         let mut others = Others(wanted.into_iter().zip(found).collect());
 
-        // Which account it is may stand in the record alone.
+        // Which account it is may be stated in the record alone, or by an update before it.
         let mut stated = Vec::new();
         for ((_, work), stored) in round.iter().zip(&loaded) {
-            if let Ok(Some(Stored { record, .. })) = stored {
-                let accounts = events_of(work)
-                    .filter_map(|event| account_read(model, event, Some(record)))
-                    .filter(|id| !others.0.contains_key(id));
-                stated.extend(accounts);
-            }
+            let updates = work.iter().filter_map(|work| match &work.task {
+                Task::Update { update, .. } => Some(&update.attributes),
+                _ => None,
+            });
+            let stored = stored.iter().flatten();
+            let statements: Vec<&Attributes> = stored
+                .map(|stored| &stored.record.attributes)
+                .chain(updates)
+                .collect();
+            let accounts = events_of(work).flat_map(|event| {
+                let statements = statements.iter();
+                statements.filter_map(move |stated| account_read(model, event, stated))
+            });
+            stated.extend(accounts.filter(|id| !others.0.contains_key(id)));
         }
         stated.sort_unstable();
         stated.dedup();

@@ -18,7 +18,7 @@ const MAX_ATTEMPTS: usize = 8;
 /// What became of a model that was applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Applied {
-    /// When the model became the latest of its scope, in microseconds since 1970.
+    /// When the model became the latest of its scope, in milliseconds since 1970.
     pub revision: u64,
     /// Whether it was not before.
     pub is_new: bool,
@@ -40,7 +40,7 @@ pub struct TenantModel {
 pub struct TenantModels {
     /// What it is going to be answered by.
     pub latest: Arc<Model>,
-    /// When that became the latest, in microseconds since 1970.
+    /// When that became the latest, in milliseconds since 1970.
     pub revision: u64,
     /// What it is answered by; `None` while its first ranks are built.
     pub active: Option<TenantModel>,
@@ -147,7 +147,7 @@ impl<S: Store> Shell<S> {
                     return self.take_over(scope, latest).await;
                 }
             }
-            let next = Publication::following(latest, fingerprint, self.now_micros());
+            let next = Publication::following(latest, fingerprint, self.now().millis());
             if self.store.publish(scope, &next, model.source()).await? {
                 self.latest.set(scope, Known::new(Arc::clone(model), next));
                 return Ok(());
@@ -172,7 +172,7 @@ impl<S: Store> Shell<S> {
                     waiting_tenants: 0,
                 });
             }
-            let next = Publication::following(latest, fingerprint, self.now_micros());
+            let next = Publication::following(latest, fingerprint, self.now().millis());
             if self.store.publish(scope, &next, model.source()).await? {
                 tracing::info!(%scope, model = %fingerprint, revision = next.revision, "model applied");
                 self.latest.set(scope, Known::new(model, next));
@@ -258,10 +258,6 @@ impl<S: Store> Shell<S> {
     async fn publication(&self, scope: &str) -> Result<Option<Publication>, StoreError> {
         let mut latest = self.store.publications(&[scope.to_owned()]).await?;
         Ok(latest.pop().flatten())
-    }
-
-    pub(super) fn now_micros(&self) -> u64 {
-        self.now().nanos().unsigned_abs() / 1_000
     }
 
     /// A model with how far its ranks are.

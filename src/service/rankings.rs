@@ -10,8 +10,8 @@ use super::{
 };
 use crate::{
     scoring::{
-        InfluenceQuestion, Influencer, KeyRange, Model, Ranked, Tenant, Timestamp, influencer,
-        interests, ranked,
+        InfluenceQuestion, Influencer, KeyRange, Model, Ranked, Subject, Tenant, Timestamp,
+        influencer, interests, ranked,
     },
     store::{RankRange, Store},
 };
@@ -114,6 +114,10 @@ impl<S: Store> Service<S> {
         let (segment, range) = segment_range(model, &query.segment, at)?;
         for stage in &query.stages {
             check_stage(model, stage)?;
+        }
+        let is_staged = model.ranks[model.segments[segment].rank].of == Subject::Person;
+        if !is_staged && !query.stages.is_empty() {
+            return Err(ServiceError::NoStages(query.segment.clone()));
         }
         let mut page = self
             .read_page(tenant, &lineup, &range, query.share, &query.paging, at)
@@ -313,7 +317,7 @@ fn check_stage(model: &Model, stage: &str) -> Result<(), ServiceError> {
     Err(unknown("stage", stage, model.stage_names()))
 }
 
-fn unknown<'a>(
+pub(super) fn unknown<'a>(
     kind: &'static str,
     name: &str,
     known: impl Iterator<Item = &'a str>,

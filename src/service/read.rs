@@ -6,8 +6,8 @@ use std::{future::Future, sync::Arc};
 use super::{Service, ServiceError, lineup::Lineup};
 use crate::{
     scoring::{
-        Detail, KeyRange, Profile, ProfileId, RankKey, RankName, Tenant, Timestamp, explain,
-        limits::NOISE_FLOOR,
+        Detail, KeyRange, Profile, ProfileId, RankKey, RankName, Subject, Tenant, Timestamp,
+        explain, limits::NOISE_FLOOR,
     },
     store::{RankRange, Store, StoreError, Stored},
 };
@@ -78,7 +78,7 @@ impl<S: Store> Service<S> {
             .load(tenant, std::slice::from_ref(profile_id))
             .await;
         let stored = loaded.pop().unwrap_or(Ok(None))?;
-        let stored = stored.ok_or_else(|| ServiceError::UnknownProfile(profile_id.to_string()))?;
+        let stored = stored.ok_or_else(|| ServiceError::unknown(profile_id))?;
         let at = self.instant_for(&stored, as_of)?;
         let record = &stored.record;
         let mut profile = explain(lineup.model(), profile_id, record, at, detail(view));
@@ -125,7 +125,7 @@ impl<S: Store> Service<S> {
         match as_of {
             None => Ok(self.shell.now().max(last_event)),
             Some(as_of) if as_of < last_event => Err(ServiceError::AsOfBeforeLastEvent {
-                profile_id: stored.profile_id.to_string(),
+                profile_id: stored.profile_id.name().to_owned(),
                 as_of,
                 last_event,
             }),
@@ -143,8 +143,13 @@ impl<S: Store> Service<S> {
         at: Timestamp,
     ) -> Result<(), ServiceError> {
         let model = lineup.model();
+        // They are all people, or all accounts.
+        let subject = profiles
+            .first()
+            .map_or(Subject::Person, |profile| profile.profile_id.subject());
         let rank_of = |position: usize| -> (RankName, RankKey) {
-            let rank = &model.ranks[model.scores[position].rank];
+            let score = &model.scores[position];
+            let rank = &model.ranks[score.rank_among(subject)];
             (rank.name.clone(), rank.slope.line(NOISE_FLOOR, at))
         };
         let mut ranges: Vec<RankRange> = (0..model.scores.len())

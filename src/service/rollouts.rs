@@ -198,7 +198,7 @@ impl<S: Store> Shell<S> {
             after = Some(last.profile_id.clone());
             let count = records.len();
             let entries = records.into_iter().map(|stored| IndexEntry {
-                ranks: index(&model, &stored.record),
+                ranks: index(&model, &stored.profile_id, &stored.record),
                 profile_id: stored.profile_id,
                 version: stored.version,
             });

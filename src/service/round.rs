@@ -4,7 +4,7 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use super::{
-    ServiceError, Shell,
+    Released, Retracted, ServiceError, Shell,
     lanes::Round,
     lineup::Lineup,
     others::Others,
@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     scoring::{
-        Credit, IdHash, Judgement, Model, Outcome, Profile, ProfileId, Record, Tenant, Timestamp,
-        check_attributes,
+        Effect, IdHash, Judgement, Model, Outcome, Profile, ProfileId, Record, Tenant, Timestamp,
+        check_attributes, limits::REMEMBERED_TOUCHES,
     },
     store::{Commit, Committed, Store, StoreError, Stored, TotalsChange, Version},
 };
@@ -28,6 +28,8 @@ const MAX_FOLDED: usize = 64;
 enum Answer {
     Scored(Result<Scored, ServiceError>),
     Updated(Result<Profile, ServiceError>),
+    Retracted(Result<Retracted, ServiceError>),
+    Released(Result<Released, ServiceError>),
 }
 
 /// A profile's record after a round of work, not yet written.
@@ -43,19 +45,19 @@ pub(super) struct Draft<W> {
 /// Drafts of profiles, with what to tell about each piece of their work.
 type Drafts = Vec<(Draft<Work>, Vec<Answer>)>;
 
-/// Groups of drafts that have no more credits together than may be unsettled, or only one.
-fn by_credits(drafts: Drafts, most: usize) -> Vec<Drafts> {
+/// Groups of drafts that have no more effects together than may be unsettled, or only one.
+fn by_effects(drafts: Drafts, most: usize) -> Vec<Drafts> {
     let mut groups: Vec<Drafts> = Vec::new();
     let mut room = 0;
     for draft in drafts {
-        let credits = draft.0.outcome.credits.len();
+        let effects = draft.0.outcome.effects.len();
         match groups.last_mut() {
-            Some(group) if credits <= room => {
-                room -= credits;
+            Some(group) if effects <= room => {
+                room -= effects;
                 group.push(draft);
             }
             _ => {
-                room = most.saturating_sub(credits);
+                room = most.saturating_sub(effects);
                 groups.push(vec![draft]);
             }
         }
@@ -75,11 +77,12 @@ impl<W> Draft<W> {
         };
         let outcome = self.outcome;
         let before = self.before.as_ref();
+        let after = Some(&outcome.record);
         let commit = Commit {
+            ranks: lineup.moves(&self.profile_id, outcome.ranks, before, after),
             profile_id: self.profile_id,
             expected: self.expected,
             version,
-            ranks: lineup.moves(outcome.ranks, before, Some(&outcome.record)),
             record: Some(outcome.record),
             totals: outcome
                 .totals
@@ -98,10 +101,17 @@ fn new_version() -> Result<Version, StoreError> {
 }
 
 impl<S: Store> Shell<S> {
-    /// Does a round of work, for each profile some pieces at a time: with the credits of their
-    /// touches and of the advances that they lead to no more than may be unsettled.
+    /// How many events of one profile are counted in one write: with their shares, the credits
+    /// of their touches and of the advances that they lead to no more effects than may be
+    /// unsettled.
+    pub(super) fn most_folded(&self) -> usize {
+        let room = self.settings.max_unsettled_effects;
+        (room.saturating_sub(REMEMBERED_TOUCHES) / 3).clamp(1, MAX_FOLDED)
+    }
+
+    /// Does a round of work, for each profile some pieces at a time.
     pub(super) async fn score(self: &Arc<Self>, tenant: &Tenant, mut round: Round<Work>) {
-        let folded = (self.settings.max_unsettled_credits / 4).clamp(1, MAX_FOLDED);
+        let folded = self.most_folded();
         while !round.is_empty() {
             let later = round.iter_mut().filter_map(|(profile_id, work)| {
                 let rest = work.split_off(work.len().min(folded));
@@ -123,8 +133,12 @@ impl<S: Store> Shell<S> {
                 for rule in &draft.outcome.failed_rules {
                     crate::telemetry::count_rule_error(rule);
                 }
+                for rule in &draft.outcome.held_by {
+                    crate::telemetry::count_quarantined(rule);
+                }
+                crate::telemetry::count_dropped(draft.outcome.dropped_events as u64);
             }
-            for group in by_credits(drafts, self.settings.max_unsettled_credits) {
+            for group in by_effects(drafts, self.settings.max_unsettled_effects) {
                 self.settle(tenant, Arc::clone(&lineup), group).await;
             }
             round = later;
@@ -148,23 +162,23 @@ impl<S: Store> Shell<S> {
     }
 
     /// Commits drafts, their effects on others first; again where another writer was faster.
-    /// Until the drafts are durable a retry after a crash must find every credit remembered,
-    /// so no more may be unsettled than an author remembers.
+    /// Until the drafts are durable a retry after a crash must find every effect remembered,
+    /// so no more may be unsettled than a record remembers.
     async fn settle(
         self: &Arc<Self>,
         tenant: &Tenant,
         mut lineup: Arc<Lineup>,
         mut drafts: Drafts,
     ) {
-        let wanted = self.credits_of(&drafts);
+        let wanted = self.effects_of(&drafts);
         let _unsettled = match self.unsettled.try_acquire_many(wanted) {
             Ok(permits) => permits,
             Err(_) => {
                 let Ok(permits) = self.unsettled.acquire_many(wanted).await else {
                     return;
                 };
-                // Another server may have counted the same events meanwhile, and the authors
-                // may have forgotten the credits.
+                // Another server may have counted the same events meanwhile, and the records
+                // of others may have forgotten the effects.
                 let round = drafts
                     .into_iter()
                     .map(|(draft, _)| (draft.profile_id, draft.work));
@@ -172,9 +186,9 @@ impl<S: Store> Shell<S> {
                 permits
             }
         };
-        let mut credited = HashSet::new();
+        let mut durable = HashSet::new();
         for attempt in 0..MAX_ATTEMPTS {
-            let (settled, mut again) = self.credit_authors(tenant, drafts, &mut credited).await;
+            let (settled, mut again) = self.settle_effects(tenant, drafts, &mut durable).await;
             again.extend(self.commit_drafts(tenant, &lineup, settled).await);
             if again.is_empty() {
                 return;
@@ -203,12 +217,12 @@ impl<S: Store> Shell<S> {
         tokio::time::sleep(Duration::from_micros(microseconds)).await;
     }
 
-    /// Room that the credits of drafts take.
-    fn credits_of(&self, drafts: &Drafts) -> u32 {
-        let credits = drafts.iter().map(|(draft, _)| draft.outcome.credits.len());
-        let credits: usize = credits.sum();
-        let most = self.settings.max_unsettled_credits;
-        u32::try_from(credits.min(most)).unwrap_or(u32::MAX)
+    /// Room that the effects of drafts take.
+    fn effects_of(&self, drafts: &Drafts) -> u32 {
+        let effects = drafts.iter().map(|(draft, _)| draft.outcome.effects.len());
+        let effects: usize = effects.sum();
+        let most = self.settings.max_unsettled_effects;
+        u32::try_from(effects.min(most)).unwrap_or(u32::MAX)
     }
 
     pub(super) async fn load<W>(
@@ -236,24 +250,37 @@ impl<S: Store> Shell<S> {
         let expected = stored.as_ref().map(|stored| stored.version);
         let before = lineup.before(stored.as_ref().map(|stored| &stored.record));
         let mut judgement = begin(lineup.model(), &profile_id, stored);
+        let model = lineup.model();
+        let profile = |judgement: &Judgement<'_>| {
+            judgement.profile(now.max(judgement.record().last_event_time))
+        };
         let mut answers = Vec::with_capacity(work.len());
         for Work { task, .. } in &work {
             answers.push(match task {
                 Task::Event { event, at, .. } => {
                     let instant = (*at, self.settings.remembered_events);
-                    let model = lineup.model();
-                    Answer::Scored(
-                        match others.context(model, event, judgement.record(), instant) {
-                            Ok(context) => {
-                                let outcome = judgement.apply(event, &context);
-                                let as_of = now.max(judgement.record().last_event_time);
-                                let profile = judgement.profile(as_of);
-                                Ok(Scored { profile, outcome })
-                            }
-                            Err(error) => Err(error.into()),
-                        },
-                    )
+                    let context = others.context(model, event, judgement.record(), instant);
+                    Answer::Scored(context.map_err(Into::into).map(|context| {
+                        let outcome = judgement.apply(event, &context);
+                        let profile = profile(&judgement);
+                        Scored { profile, outcome }
+                    }))
                 }
+                Task::Retraction { event, at, .. } => {
+                    let instant = (*at, self.settings.remembered_events);
+                    let context = others.context(model, event, judgement.record(), instant);
+                    Answer::Retracted(context.map_err(Into::into).map(|context| {
+                        let outcome = judgement.retract(event, &context);
+                        let profile = profile(&judgement);
+                        Retracted { profile, outcome }
+                    }))
+                }
+                Task::Release { selection, .. } if expected.is_some() => {
+                    let count = judgement.release(selection, self.most_folded());
+                    let profile = profile(&judgement);
+                    Answer::Released(Ok(Released { profile, count }))
+                }
+                Task::Release { .. } => Answer::Released(Err(ServiceError::unknown(&profile_id))),
                 Task::Update { update, .. } => Answer::Updated(change(&mut judgement, update, now)),
             });
         }
@@ -268,28 +295,28 @@ impl<S: Store> Shell<S> {
     }
 
     /// Commits the effects of drafts on others. Returns the drafts whose effects are durable, and
-    /// what has to be done again because another writer of an author was faster; refuses the
-    /// drafts whose effects could not be committed.
-    async fn credit_authors(
+    /// what has to be done again because another writer of the other record was faster; refuses
+    /// the drafts whose effects could not be committed.
+    async fn settle_effects(
         self: &Arc<Self>,
         tenant: &Tenant,
         drafts: Drafts,
-        credited: &mut HashSet<IdHash>,
+        durable: &mut HashSet<IdHash>,
     ) -> (Drafts, Round<Work>) {
-        let credits = drafts.iter().map(|(draft, _)| {
-            let all = draft.outcome.credits.iter();
-            all.filter(|credit| !credited.contains(&credit.id))
+        let effects = drafts.iter().map(|(draft, _)| {
+            let all = draft.outcome.effects.iter();
+            all.filter(|effect| !durable.contains(&effect.id()))
                 .cloned()
                 .collect()
         });
-        let credits: Vec<Vec<Credit>> = credits.collect();
-        let results = self.credit_others(tenant, credits).await;
+        let effects: Vec<Vec<Effect>> = effects.collect();
+        let results = self.commit_effects(tenant, effects).await;
         let mut settled = Vec::with_capacity(drafts.len());
         let mut again = Vec::new();
         for ((draft, answers), result) in drafts.into_iter().zip(results) {
             match result {
                 Ok(true) => {
-                    credited.extend(draft.outcome.credits.iter().map(|credit| credit.id));
+                    durable.extend(draft.outcome.effects.iter().map(Effect::id));
                     settled.push((draft, answers));
                 }
                 Ok(false) => again.push((draft.profile_id, draft.work)),
@@ -384,6 +411,10 @@ fn tell(work: Vec<Work>, answers: Vec<Answer>) {
         match (task, told) {
             (Task::Event { answer, .. }, Answer::Scored(result)) => drop(answer.send(result)),
             (Task::Update { answer, .. }, Answer::Updated(result)) => drop(answer.send(result)),
+            (Task::Retraction { answer, .. }, Answer::Retracted(result)) => {
+                drop(answer.send(result));
+            }
+            (Task::Release { answer, .. }, Answer::Released(result)) => drop(answer.send(result)),
             _ => {}
         }
     }
@@ -394,6 +425,8 @@ fn refuse(work: Vec<Work>, error: &ServiceError) {
         match task {
             Task::Event { answer, .. } => drop(answer.send(Err(error.clone()))),
             Task::Update { answer, .. } => drop(answer.send(Err(error.clone()))),
+            Task::Retraction { answer, .. } => drop(answer.send(Err(error.clone()))),
+            Task::Release { answer, .. } => drop(answer.send(Err(error.clone()))),
         }
     }
 }

@@ -5,9 +5,9 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::{Service, ServiceError};
+use super::{Released, Retracted, Service, ServiceError, Shell};
 use crate::{
-    scoring::{Attributes, Event, EventOutcome, Profile, ProfileId, Tenant, Timestamp},
+    scoring::{Attributes, Event, EventOutcome, Profile, ProfileId, Selection, Tenant, Timestamp},
     store::{Store, StoreError},
 };
 
@@ -45,6 +45,15 @@ pub(super) enum Task {
         event: Event,
         at: Timestamp,
         answer: oneshot::Sender<Result<Scored, ServiceError>>,
+    },
+    Retraction {
+        event: Event,
+        at: Timestamp,
+        answer: oneshot::Sender<Result<Retracted, ServiceError>>,
+    },
+    Release {
+        selection: Selection,
+        answer: oneshot::Sender<Result<Released, ServiceError>>,
     },
     Update {
         update: ProfileUpdate,
@@ -110,12 +119,23 @@ impl<S: Store> Service<S> {
         tenant: &Tenant,
         update: ProfileUpdate,
     ) -> Result<Profile, ServiceError> {
+        let profile_id = update.profile_id.clone();
+        self.work(tenant, profile_id, |answer| Task::Update { update, answer })
+            .await
+    }
+
+    /// Does one task of a profile. Turned away when too much is in flight.
+    pub(super) async fn work<T>(
+        &self,
+        tenant: &Tenant,
+        profile_id: ProfileId,
+        task: impl FnOnce(oneshot::Sender<Result<T, ServiceError>>) -> Task,
+    ) -> Result<T, ServiceError> {
         let permit = Arc::new(self.permit_now()?);
         self.shell.latest_of(tenant)?;
         let (answer, receiver) = oneshot::channel();
-        let profile_id = update.profile_id.clone();
         let work = Work {
-            task: Task::Update { update, answer },
+            task: task(answer),
             _permit: permit,
         };
         self.run(tenant, vec![(profile_id, work)]);
@@ -140,19 +160,17 @@ impl<S: Store> Service<S> {
         self.shell.latest_of(tenant)?;
         let permit = Arc::new(permit);
         let now = self.shell.now();
-        let latest = now.saturating_add_nanos(nanos(self.shell.settings.max_skew));
         let mut work = Vec::with_capacity(events.len());
         let mut pending = Vec::with_capacity(events.len());
         for event in events {
-            let time = event.time.unwrap_or(now);
-            if time > latest {
-                pending.push(Err(ServiceError::TooFarAhead {
-                    allowed: self.shell.settings.max_skew,
-                }));
-                continue;
-            }
+            let at = match self.shell.instant_of(&event, now) {
+                Ok(at) => at,
+                Err(error) => {
+                    pending.push(Err(error));
+                    continue;
+                }
+            };
             let (answer, receiver) = oneshot::channel();
-            let at = time.min(now);
             let profile_id = event.profile_id.clone();
             let task = Task::Event { event, at, answer };
             let _permit = Arc::clone(&permit);
@@ -182,6 +200,22 @@ impl<S: Store> Service<S> {
                 round = lanes.next_round();
             }
         });
+    }
+}
+
+impl<S> Shell<S> {
+    /// The instant that an event counts at; refused when it comes from too far ahead.
+    pub(super) fn instant_of(
+        &self,
+        event: &Event,
+        now: Timestamp,
+    ) -> Result<Timestamp, ServiceError> {
+        let allowed = self.settings.max_skew;
+        let time = event.time.unwrap_or(now);
+        if time > now.saturating_add_nanos(nanos(allowed)) {
+            return Err(ServiceError::TooFarAhead { allowed });
+        }
+        Ok(time.min(now))
     }
 }
 

@@ -106,7 +106,7 @@ pub fn from_proto(message: proto::Record) -> Result<Record, StoreError> {
                 .map(|event| Ok::<_, StoreError>((time(event.time)?, IdHash(event.hash))))
                 .transpose()?,
         },
-        credits: message.credit_hashes.into_iter().map(IdHash).collect(),
+        effects: message.credit_hashes.into_iter().map(IdHash).collect(),
         touches: touches(message.touches)?,
         reached_stages: message
             .reached_stages
@@ -173,7 +173,7 @@ fn without_attributes(record: &Record) -> proto::Record {
                 time: time.nanos(),
                 hash: id.0,
             }),
-        credit_hashes: record.credits.iter().map(|id| id.0).collect(),
+        credit_hashes: record.effects.iter().map(|id| id.0).collect(),
         touches: record
             .touches
             .iter()
@@ -672,7 +672,7 @@ mod tests {
                 influence_time: times.2,
                 last_counted: sets.0,
                 seen_types: sets.1,
-                credits: lists.0,
+                effects: lists.0,
                 reached_stages: lists.1,
                 counts: parts.0,
                 interests: parts.1,

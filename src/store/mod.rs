@@ -83,8 +83,8 @@ impl TotalsChange {
     pub fn adding((topic, touches, advance_millionths): TopicShare) -> Self {
         Self {
             topic,
-            touches: i64::try_from(touches).unwrap_or(i64::MAX),
-            advance_millionths: i64::try_from(advance_millionths).unwrap_or(i64::MAX),
+            touches,
+            advance_millionths,
         }
     }
 

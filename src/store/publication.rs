@@ -7,7 +7,7 @@ use crate::scoring::Fingerprint;
 /// own, or `""` for all tenants that share one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Publication {
-    /// When it became the latest, in microseconds since 1970, but later than the one before.
+    /// When it became the latest, in milliseconds since 1970, but later than the one before.
     pub revision: u64,
     /// The revision of the publication that it may replace; 0 for the first of a scope.
     pub after: u64,
@@ -17,11 +17,11 @@ pub struct Publication {
 
 impl Publication {
     /// Makes a model the latest after the one that is.
-    pub fn following(latest: Option<Self>, model: Fingerprint, at_micros: u64) -> Self {
+    pub fn following(latest: Option<Self>, model: Fingerprint, at_millis: u64) -> Self {
         let after = latest.map_or(0, |latest| latest.revision);
         Self {
             // By the time, so that it is later than one that a failover has lost.
-            revision: at_micros.max(after + 1),
+            revision: at_millis.max(after + 1),
             after,
             model,
         }

@@ -122,7 +122,7 @@ impl World {
             max_skew: Duration::from_secs(300),
             remembered_events: 256,
             max_events_in_flight: 10_000,
-            max_unsettled_credits: 256,
+            max_unsettled_effects: 256,
             rebuild_rate: 20_000,
         };
         let service = Service::open(

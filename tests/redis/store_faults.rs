@@ -354,14 +354,14 @@ async fn increment(broken: &Broken) {
     };
     loop {
         let before = until("the profile is read", load).await;
-        let marks = before.as_ref().map(|before| before.record.credits.clone());
+        let marks = before.as_ref().map(|before| before.record.effects.clone());
         let mut marks = marks.unwrap_or_default();
         if marks.contains(&mark) {
             return;
         }
         marks.push(mark);
         let mut commit = broken.commit(before.as_ref(), marks.len() as u64);
-        commit.record.as_mut().unwrap().credits = marks;
+        commit.record.as_mut().unwrap().effects = marks;
         // On a conflict, or when it was written: looks again.
         broken.send_until_answered(&commit).await;
     }

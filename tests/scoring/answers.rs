@@ -52,7 +52,8 @@ fn score<'p>(profile: &'p Profile, name: &str) -> &'p Score {
 }
 
 fn stands_in(model: &Model, record: &Record, rank: &str) -> bool {
-    let keys = index(model, record);
+    let ann = ProfileId::new("ann").unwrap();
+    let keys = index(model, &ann, record);
     keys.iter().any(|(name, _)| *name == RankName::new(rank))
 }
 
@@ -216,7 +217,7 @@ proptest! {
                 };
                 prop_assert_eq!(old, change.old);
             }
-            let expected: std::collections::BTreeMap<_, _> = index(&model, &record).into_iter().collect();
+            let expected: std::collections::BTreeMap<_, _> = index(&model, &ann, &record).into_iter().collect();
             prop_assert_eq!(&held, &expected);
         }
     }

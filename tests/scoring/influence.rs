@@ -1,8 +1,8 @@
 //! Who gets credit, for what, and how often.
 
 use bellwether::scoring::{
-    Credit, Event, IdHash, InfluenceCell, InfluenceQuestion, Judgement, Model, ProfileId, Record,
-    influence_probability, influencer,
+    Credit, Effect, Event, IdHash, InfluenceCell, InfluenceQuestion, Judgement, Model, ProfileId,
+    Record, influence_probability, influencer,
 };
 
 use crate::{DAY, at, context, event, model};
@@ -45,7 +45,11 @@ fn credits(model: &Model, events: &[(i64, Event)]) -> (Record, Vec<Credit>) {
         judgement.apply(event, &context(at(*time)));
     }
     let outcome = judgement.finish();
-    (outcome.record, outcome.credits)
+    let credits = outcome.effects.into_iter().map(|effect| match effect {
+        Effect::Credit(credit) => credit,
+        Effect::Share(share) => panic!("{share:?}"),
+    });
+    (outcome.record, credits.collect())
 }
 
 #[test]
@@ -146,14 +150,14 @@ fn a_credit_counts_once_and_fades() {
         advance_millionths: 0,
     };
     let mut judgement = Judgement::new_profile(&model, bob);
-    assert!(judgement.credit(&credit));
-    assert!(!judgement.credit(&credit));
+    assert!(judgement.take(&Effect::Credit(credit.clone())));
+    assert!(!judgement.take(&Effect::Credit(credit.clone())));
     let later = Credit {
         id: IdHash(8),
         time: at(7 * DAY),
         ..credit
     };
-    assert!(judgement.credit(&later));
+    assert!(judgement.take(&Effect::Credit(later)));
     let outcome = judgement.finish();
     assert_eq!(outcome.record.influence[0].credit, 3.0);
     assert_eq!(outcome.record.influence[0].touches, 2);
@@ -198,7 +202,7 @@ fn totals_at_the_end_of_their_range_stay_there() {
     }
     let bob = ProfileId::new("bob").unwrap();
     let mut judgement = Judgement::new(&model, bob.clone(), record);
-    assert!(judgement.credit(&credit));
+    assert!(judgement.take(&Effect::Credit(credit.clone())));
     judgement.apply(&event("2", "visit"), &context(at(0)));
     let record = judgement.finish().record;
     assert_eq!(record.event_count, u64::MAX);

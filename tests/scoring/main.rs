@@ -3,7 +3,9 @@
 
 mod answers;
 mod comparing;
+mod corrections;
 mod counting;
+mod effects;
 mod influence;
 mod keys;
 mod models;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use bellwether::scoring::{
-    AttributeValue, Credit, Event, EventOutcome, IdHash, Judgement, Model, ProfileId, RankKey,
-    RankName, Record, Timestamp, index,
+    AttributeValue, Credit, Effect, Event, EventOutcome, IdHash, Judgement, Model, ProfileId,
+    RankKey, RankName, Record, Timestamp, index,
 };
 use proptest::prelude::*;
 
@@ -85,6 +85,10 @@ fn any_event() -> impl Strategy<Value = (Timestamp, Event)> {
         }
         (at(seconds * SECOND), event)
     })
+}
+
+fn ann() -> ProfileId {
+    ProfileId::new("ann").unwrap()
 }
 
 fn events() -> impl Strategy<Value = Vec<(Timestamp, Event)>> {
@@ -243,7 +247,7 @@ proptest! {
             follow(&mut held, &outcome.ranks);
             record = Some(outcome.record);
         }
-        let keys = index(&model, &record.unwrap());
+        let keys = index(&model, &ann(), &record.unwrap());
         prop_assert_eq!(held, keys.into_iter().collect());
     }
 
@@ -256,7 +260,7 @@ proptest! {
         let (right, _) = replay(&model, &right);
         let instant = left.last_event_time.max(right.last_event_time).saturating_add_nanos(later * DAY / 100);
         let key = |record: &Record, name: &str| {
-            let keys = index(&model, record);
+            let keys = index(&model, &ann(), record);
             keys.into_iter().find(|(rank, _)| rank.as_str() == name).map(|(_, key)| key)
         };
         for (position, score) in ["fast", "slow", "ever"].iter().enumerate() {
@@ -287,8 +291,9 @@ proptest! {
         let total = |credits: &mut dyn Iterator<Item = &Credit>| {
             let mut judgement = Judgement::new_profile(&model, bob.clone());
             for credit in credits {
-                judgement.credit(credit);
-                judgement.credit(credit);
+                let credit = Effect::Credit(credit.clone());
+                judgement.take(&credit);
+                judgement.take(&credit);
             }
             judgement.finish().record
         };

@@ -97,11 +97,11 @@ fn a_half_life_that_the_model_still_has_is_not_taken_over() {
 fn a_write_of_what_was_taken_over_moves_no_rank() {
     let record = visited(&fading(&["7d"]));
     let slower = fading(&["14d"]);
-    let before = index(&slower, &record);
     let ann = ProfileId::new("ann").unwrap();
-    let mut judgement = Judgement::new(&slower, ann, record);
+    let before = index(&slower, &ann, &record);
+    let mut judgement = Judgement::new(&slower, ann.clone(), record);
     judgement.update([("city".to_owned(), bellwether::scoring::AttributeValue::Null)].into());
     let outcome = judgement.finish();
     assert!(outcome.ranks.is_empty(), "{:?}", outcome.ranks);
-    assert_eq!(index(&slower, &outcome.record), before);
+    assert_eq!(index(&slower, &ann, &outcome.record), before);
 }

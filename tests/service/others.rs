@@ -45,7 +45,7 @@ async fn an_event_reads_what_its_author_states_and_what_its_account_scores() {
     service.update_profile(&tenant(), manager).await.unwrap();
     let visit = Event {
         event_type: "visit".to_owned(),
-        ..meeting(0, ProfileId::of_account("shop").unwrap(), None, "")
+        ..meeting(0, id(50), None, "shop")
     };
     service.score_event(&tenant(), visit).await.unwrap();
 

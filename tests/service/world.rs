@@ -29,6 +29,7 @@ points = { interest = 5, loyalty = 2 }
 name = "complained"
 on = "complaint"
 points = { loyalty = -2 }
+[accounts]
 [[signals]]
 name = "met_a_manager"
 on = "meeting"
@@ -119,7 +120,7 @@ pub async fn serve_with<S: Store>(store: S, models: Models) -> Service<S> {
         max_skew: Duration::from_secs(300),
         remembered_events: 256,
         max_events_in_flight: 10_000,
-        max_unsettled_credits: 256,
+        max_unsettled_effects: 256,
         rebuild_rate: 20_000,
     };
     let clock = Arc::new(|| at(100 * DAY));

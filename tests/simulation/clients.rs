@@ -110,6 +110,9 @@ impl Run {
                     *applied.entry(known).or_default() += 1;
                 }
                 Ok(EventOutcome::Duplicate) => {}
+                Ok(EventOutcome::Quarantined { rule }) => {
+                    self.violate(format!("no model has a rule {rule}"));
+                }
                 Ok(EventOutcome::TooOld) => {
                     let id = event.profile_id.clone();
                     self.violate(format!("an event of {id} came too late to count"));

@@ -186,7 +186,8 @@ impl World {
         };
         for stored in self.partitions[partition].records.values() {
             let places = self.places.entry((stored.version, edition.model));
-            for (rank, key) in places.or_insert_with(|| index(model, &stored.record)) {
+            let (profile_id, record) = (&stored.profile_id, &stored.record);
+            for (rank, key) in places.or_insert_with(|| index(model, profile_id, record)) {
                 let entries = ranks.entry(rank.clone()).or_default();
                 entries.insert(stored.profile_id.clone(), *key);
             }

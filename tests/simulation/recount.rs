@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bellwether::{
     scoring::{
-        Context, Credit, Judgement, Model, NamedCount, Outcome, ProfileId, Record, SignalCount,
+        Context, Effect, Judgement, Model, NamedCount, Outcome, ProfileId, Record, SignalCount,
         Timestamp,
     },
     store::TopicTotals,
@@ -19,7 +19,7 @@ use crate::{
 /// The records that a plan leads to.
 pub fn records(plan: &Plan, model: &Model) -> BTreeMap<ProfileId, Record> {
     let mut records: BTreeMap<ProfileId, Record> = BTreeMap::new();
-    let mut credits: Vec<Credit> = Vec::new();
+    let mut effects: Vec<Effect> = Vec::new();
     for action in &plan.actions {
         let outcome = judge(
             model,
@@ -40,11 +40,11 @@ pub fn records(plan: &Plan, model: &Model) -> BTreeMap<ProfileId, Record> {
                 }
             },
         );
-        credits.extend(outcome.credits);
+        effects.extend(outcome.effects);
     }
-    for credit in &credits {
-        judge(model, &mut records, &credit.author_id, |judgement| {
-            judgement.credit(credit);
+    for effect in &effects {
+        judge(model, &mut records, effect.subject_id(), |judgement| {
+            judgement.take(effect);
         });
     }
     records
@@ -122,8 +122,8 @@ fn sum_of(records: &BTreeMap<ProfileId, Record>, topic: &str) -> TopicTotals {
     for record in records.values() {
         for (of, touches, advance_millionths) in record.topic_shares() {
             if of == topic {
-                sum.touches += touches;
-                sum.advance_millionths += advance_millionths;
+                sum.touches += touches.unsigned_abs();
+                sum.advance_millionths += advance_millionths.unsigned_abs();
             }
         }
     }
@@ -217,13 +217,13 @@ fn differences(expected: &Record, found: &Record, order: Order) -> Vec<String> {
         format!("{:?}", found.interests),
     );
     compare("interests", interests, one, other);
-    let credits: [BTreeSet<_>; 2] = [expected, found].map(|record| record.credits.iter().collect());
-    let same = credits[0] == credits[1] && found.credits.len() == credits[1].len();
+    let effects: [BTreeSet<_>; 2] = [expected, found].map(|record| record.effects.iter().collect());
+    let same = effects[0] == effects[1] && found.effects.len() == effects[1].len();
     compare(
-        "credits",
+        "effects",
         same,
-        format!("{:?}", credits[0]),
-        format!("{:?}", found.credits),
+        format!("{:?}", effects[0]),
+        format!("{:?}", found.effects),
     );
     let influence = expected.influence.len() == found.influence.len()
         && expected

@@ -286,12 +286,8 @@ impl Store for Connection {
         let publish = move |world: &mut World| {
             world.earlier.push((Instant::now(), world.common.clone()));
             let published = world.common.publish(&publication, &source);
-            let Publication {
-                revision, model, ..
-            } = publication;
-            world.note(&format!(
-                "{server} publishes {model} as {revision}: {published}"
-            ));
+            let model = publication.model;
+            world.note(&format!("{server} publishes {model}: {published}"));
             published
         };
         self.ask(Place::Common, Kind::Write, publish).await

@@ -1,6 +1,7 @@
 //! The conformance suite of stores. A store takes part by implementing [`Subject`] and one
 //! line of `conformance_suite!`.
 
+pub mod accounts;
 pub mod publications;
 pub mod ranks;
 pub mod records;
@@ -48,7 +49,7 @@ macro_rules! conformance_suite {
         mod $module {
             use super::*;
             use crate::store_conformance::{
-                publications, ranks, records, reopening, rollouts, sequences,
+                accounts, publications, ranks, records, reopening, rollouts, sequences,
             };
 
             conformance_suite!(@cases $subject;
@@ -68,6 +69,10 @@ macro_rules! conformance_suite {
                 records::tenants_are_apart
                 records::every_tenant_with_a_record_is_listed
                 records::concurrent_increments_are_all_counted
+                accounts::accounts_and_people_of_one_name_are_apart
+                accounts::a_scan_gives_accounts_in_the_order_of_ids
+                accounts::ranks_hold_accounts_and_pages_go_on_after_one
+                accounts::accounts_are_there_after_reopening
                 ranks::a_rank_that_nobody_holds_is_empty
                 ranks::a_page_is_in_order_of_key_then_id
                 ranks::pages_join_without_gap_or_repeat
@@ -137,7 +142,7 @@ pub fn new_version() -> Version {
 }
 
 pub fn id(text: &str) -> ProfileId {
-    ProfileId::new(text).unwrap()
+    ProfileId::stored(text).unwrap()
 }
 
 pub fn key(value: f64) -> RankKey {
@@ -162,7 +167,7 @@ pub fn change(rank: &str, old: Option<f64>, new: Option<f64>) -> RankChange {
 }
 
 pub fn added(topic: &str, touches: u64, advance_millionths: u64) -> TotalsChange {
-    TotalsChange::adding((topic.to_owned(), touches, advance_millionths))
+    TotalsChange::adding((topic.to_owned(), touches as i64, advance_millionths as i64))
 }
 
 /// The edition that cases write and read.

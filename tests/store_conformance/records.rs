@@ -346,7 +346,7 @@ pub fn full_record() -> Record {
             ],
             horizon: Some((time(4), IdHash(3))),
         },
-        credits: vec![IdHash(8), IdHash(1)],
+        effects: vec![IdHash(8), IdHash(1)],
         touches: vec![Touch {
             event: IdHash(77),
             time: time(3),

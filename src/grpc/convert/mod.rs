@@ -2,12 +2,16 @@
 //! whole: an answer names every field that is wrong, not only the first.
 
 mod attributes;
+mod corrections;
 mod models;
 mod pages;
 mod requests;
 mod responses;
 mod violations;
 
+pub use corrections::{
+    quarantine_page, quarantine_query, release_events, released, retract_event, retracted,
+};
 pub use models::{
     applied, apply_model, compare_models, compared, comparing, comparison_report, get_models,
     models,

@@ -154,7 +154,7 @@ pub fn segment_topics_query(
 }
 
 /// Which page a token asks for.
-fn paging(
+pub(super) fn paging(
     page_size: usize,
     token: Option<PageToken>,
     hash: QueryHash,
@@ -186,7 +186,7 @@ fn foreign_token() -> Status {
     )
 }
 
-fn required_name(
+pub(super) fn required_name(
     field: impl std::fmt::Display,
     name: &str,
     max_bytes: usize,
@@ -199,7 +199,7 @@ fn required_name(
     }
 }
 
-fn page_size(sent: i32, violations: &mut Violations) -> Option<usize> {
+pub(super) fn page_size(sent: i32, violations: &mut Violations) -> Option<usize> {
     let (most, usual) = (MAX_PAGE_SIZE, DEFAULT_PAGE_SIZE);
     size("page_size", sent, most, usual, violations)
 }
@@ -238,7 +238,7 @@ fn share(fraction: f64, violations: &mut Violations) -> Option<Share> {
     share
 }
 
-fn page_token(sent: &str, violations: &mut Violations) -> Option<PageToken> {
+pub(super) fn page_token(sent: &str, violations: &mut Violations) -> Option<PageToken> {
     if sent.is_empty() {
         return None;
     }

@@ -66,7 +66,7 @@ pub type ProfileQuery = (Tenant, ProfileId, View, Option<Timestamp>);
 pub fn get_profile(request: &v1::GetProfileRequest) -> Result<ProfileQuery, Status> {
     let mut violations = Violations::default();
     let tenant = tenant(&request.tenant, &mut violations);
-    let profile_id = profile_id("profile_id", &request.profile_id, &mut violations);
+    let profile_id = subject(&request.profile_id, &request.account_id, &mut violations);
     let view = view(request.view, &mut violations);
     let as_of = instant("as_of", request.as_of, &mut violations);
     let read = tenant.zip(profile_id).zip(view);
@@ -105,7 +105,7 @@ pub fn update_profile(
 ) -> Result<(Tenant, ProfileUpdate), Status> {
     let mut violations = Violations::default();
     let tenant = tenant(&request.tenant, &mut violations);
-    let profile_id = profile_id("profile_id", &request.profile_id, &mut violations);
+    let profile_id = subject(&request.profile_id, &request.account_id, &mut violations);
     let attributes = attributes::read(request.attributes, "attributes", &mut violations);
     let mask = request.update_mask.unwrap_or_default().paths;
     if mask.len() > MAX_MASK_PATHS {
@@ -155,7 +155,11 @@ pub fn timestamp_of(sent: wkt::Timestamp) -> Result<Timestamp, Status> {
     violations.finish(read)
 }
 
-fn read_event(sent: v1::Event, path: EventPath, violations: &mut Violations) -> Option<Event> {
+pub(super) fn read_event(
+    sent: v1::Event,
+    path: EventPath,
+    violations: &mut Violations,
+) -> Option<Event> {
     identifier(format_args!("{path}.event_id"), &sent.event_id, violations);
     let profile = profile_id(
         format_args!("{path}.profile_id"),
@@ -269,7 +273,22 @@ pub(super) fn tenant(name: &str, violations: &mut Violations) -> Option<Tenant> 
     tenant
 }
 
-fn profile_id(
+/// A profile, or an account instead.
+fn subject(profile: &str, account_id: &str, violations: &mut Violations) -> Option<ProfileId> {
+    match (profile, account_id) {
+        (_, "") => profile_id("profile_id", profile, violations),
+        ("", _) => account("account_id", account_id, violations),
+        _ => {
+            violations.add(
+                "account_id",
+                "stands beside profile_id; send one of the two",
+            );
+            None
+        }
+    }
+}
+
+pub(super) fn profile_id(
     field: impl fmt::Display,
     id: &str,
     violations: &mut Violations,
@@ -289,7 +308,7 @@ fn account(field: impl fmt::Display, id: &str, violations: &mut Violations) -> O
     read
 }
 
-fn identifier(field: impl fmt::Display, id: &str, violations: &mut Violations) {
+pub(super) fn identifier(field: impl fmt::Display, id: &str, violations: &mut Violations) {
     if !is_identifier(id) {
         bad_identifier(field, id, violations);
     }

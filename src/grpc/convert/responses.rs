@@ -11,15 +11,24 @@ use crate::{
     proto::{attributes::to_struct, v1},
     scoring::{
         Contribution, ContributionKind, EventOutcome, Influencer, Probability, Profile, Ranked,
-        Score, StageExplanation, StageRequirement, Timestamp,
+        Score, StageExplanation, StageRequirement, Subject, Timestamp,
     },
     service::{Funnel, InfluencerPage, PageStart, Scored, SegmentPage, SegmentTopics},
 };
 
 /// The profile as it is sent.
 pub fn profile(profile: Profile) -> v1::Profile {
+    let subject = profile.profile_id.subject();
+    let name = profile.profile_id.name().to_owned();
     v1::Profile {
-        profile_id: profile.profile_id.as_str().to_owned(),
+        profile_id: match subject {
+            Subject::Person => name.clone(),
+            Subject::Account => String::new(),
+        },
+        account_id: match subject {
+            Subject::Person => String::new(),
+            Subject::Account => name,
+        },
         scores: profile.scores.into_iter().map(score).collect(),
         stage: profile.stage.unwrap_or_default(),
         segments: profile.segments,
@@ -44,6 +53,14 @@ pub fn profile(profile: Profile) -> v1::Profile {
                 next: next.map(requirement),
             }
         }),
+        quarantined: profile
+            .quarantined
+            .into_iter()
+            .map(|(rule, count)| v1::QuarantinedEvents {
+                rule,
+                count: i32::try_from(count).unwrap_or(i32::MAX),
+            })
+            .collect(),
         ..v1::Profile::default()
     }
 }
@@ -141,6 +158,10 @@ pub fn scored(scored: Scored) -> v1::ScoreEventResponse {
             response.set_outcome(v1::EventOutcome::Ignored);
             response.set_ignored_reason(v1::IgnoredReason::TooOld);
         }
+        EventOutcome::Quarantined { rule } => {
+            response.set_outcome(v1::EventOutcome::Quarantined);
+            response.quarantine_rule = rule;
+        }
     }
     response
 }
@@ -210,7 +231,11 @@ fn influencer(influencer: Influencer) -> v1::Influencer {
     }
 }
 
-fn next_page_token(next: Option<PageStart>, as_of: Timestamp, query: QueryHash) -> String {
+pub(super) fn next_page_token(
+    next: Option<PageStart>,
+    as_of: Timestamp,
+    query: QueryHash,
+) -> String {
     next.map_or_else(String::new, |start| {
         PageToken {
             query,
@@ -241,7 +266,7 @@ pub(super) fn timestamp(instant: Timestamp) -> wkt::Timestamp {
     wkt::Timestamp { seconds, nanos }
 }
 
-fn signed(count: u64) -> i64 {
+pub(super) fn signed(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
@@ -304,6 +329,7 @@ mod tests {
             }],
             attributes: [("crm_id".to_owned(), AttributeValue::Number(7.0))].into(),
             event_count: 2,
+            quarantined: vec![("robots".into(), 2)],
             first_seen_time: Some(Timestamp::EPOCH),
             last_event_time: Timestamp::from_nanos(1_000_000_001),
             identity_confidence: Some(0.75),
@@ -338,6 +364,19 @@ mod tests {
         let last = sent.last_event_time.unwrap();
         assert_eq!((last.seconds, last.nanos), (1, 1));
         assert_eq!(sent.as_of.unwrap().seconds, 2);
+        assert_eq!(sent.quarantined[0].rule, "robots");
+        assert_eq!(sent.quarantined[0].count, 2);
+        assert_eq!(sent.account_id, "");
+    }
+
+    #[test]
+    fn an_account_is_sent_by_its_own_id() {
+        let acme = Profile {
+            profile_id: ProfileId::of_account("acme").unwrap(),
+            ..ann()
+        };
+        let sent = profile(acme);
+        assert_eq!((&*sent.account_id, &*sent.profile_id), ("acme", ""));
     }
 
     #[test]
@@ -416,6 +455,10 @@ mod tests {
             with(EventOutcome::Duplicate).outcome(),
             v1::EventOutcome::Duplicate
         );
+        let rule = "robots".to_owned();
+        let held = with(EventOutcome::Quarantined { rule });
+        assert_eq!(held.outcome(), v1::EventOutcome::Quarantined);
+        assert_eq!(held.quarantine_rule, "robots");
         let ignored = with(EventOutcome::TooOld);
         assert_eq!(ignored.outcome(), v1::EventOutcome::Ignored);
         assert_eq!(ignored.ignored_reason(), v1::IgnoredReason::TooOld);

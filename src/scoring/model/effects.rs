@@ -8,7 +8,7 @@ use super::{
     table::{Placed, Table},
 };
 use crate::scoring::{
-    AttributeValue, Event, ProfileId, RankName, Record, Subject, limits::MAX_NAME_BYTES,
+    AttributeValue, Attributes, Event, ProfileId, RankName, Subject, limits::MAX_NAME_BYTES,
 };
 
 #[derive(Debug)]
@@ -49,7 +49,7 @@ impl Compiler<'_> {
                     name: table.name.value.clone(),
                     on: table.on.clone(),
                     when,
-                    rank: RankName::new(format!("quarantine:{}", table.name.value)),
+                    rank: Model::quarantine_rank(&table.name.value),
                 });
             }
         }
@@ -70,15 +70,26 @@ impl QuarantineRule {
 }
 
 impl Model {
-    /// The account that an event of a profile counts for; `None` when the model has no
-    /// accounts.
-    pub(crate) fn account_of(&self, event: &Event, record: &Record) -> Option<ProfileId> {
+    /// The account that an event counts for, of a profile that states these attributes; `None`
+    /// when the model has no accounts.
+    pub fn account_of(&self, event: &Event, attributes: &Attributes) -> Option<ProfileId> {
         let accounts = self.accounts.as_ref()?;
-        let stated = || match record.attributes.get(accounts.attribute.as_ref()?)? {
+        let stated = || match attributes.get(accounts.attribute.as_ref()?)? {
             AttributeValue::String(id) => ProfileId::of_account(id),
             _ => None,
         };
         event.account_id.clone().or_else(stated)
+    }
+
+    /// The quarantine rules that look at an event type.
+    pub(super) fn rules_for(&self, event_type: &str) -> impl Iterator<Item = &QuarantineRule> {
+        let rules = self.quarantine.iter();
+        rules.filter(move |rule| rule.looks_at(event_type))
+    }
+
+    /// The rank of the profiles with events that a quarantine rule holds, by how many.
+    pub(crate) fn quarantine_rank(rule: &str) -> RankName {
+        RankName::new(format!("quarantine:{rule}"))
     }
 
     /// The names of the quarantine rules, in the order of the file.

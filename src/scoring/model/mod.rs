@@ -108,6 +108,17 @@ pub(crate) struct Score {
     pub account_rank: Option<usize>,
 }
 
+impl Score {
+    /// Position in `ranks` of the rank by this score. Accounts that are left from a model that
+    /// had them are compared with people.
+    pub(crate) fn rank_among(&self, subject: Subject) -> usize {
+        match subject {
+            Subject::Person => self.rank,
+            Subject::Account => self.account_rank.unwrap_or(self.rank),
+        }
+    }
+}
+
 /// How many different signals and rules a score asks for.
 #[derive(Debug)]
 pub(crate) struct Breadth {
@@ -232,12 +243,15 @@ impl Model {
 
     /// Whether counting an event of a type reads what the author of the content states.
     pub fn reads_author(&self, event_type: &str) -> bool {
-        self.types_reading_author.contains(event_type)
+        let mut rules = self.rules_for(event_type);
+        self.types_reading_author.contains(event_type) || rules.any(|rule| rule.when.reads_author())
     }
 
     /// Whether counting an event of a type reads the scores of the account.
     pub fn reads_account(&self, event_type: &str) -> bool {
+        let mut rules = self.rules_for(event_type);
         self.types_reading_account.contains(event_type)
+            || rules.any(|rule| rule.when.reads_account())
     }
 
     /// Every rank that a record may stand in under this model.

@@ -387,7 +387,7 @@ mod tests {
                 seen_types: seen.into_iter().collect(),
                 ..Record::default()
             };
-            let standing = Standing::of(&model, &record);
+            let standing = Standing::of(&model, crate::scoring::Subject::Person, &record);
             let facts = Facts {
                 attributes: &record.attributes,
                 seen_types: &record.seen_types,

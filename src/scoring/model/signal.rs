@@ -32,6 +32,11 @@ pub(crate) enum Value {
 }
 
 impl Signal {
+    /// Whether only the first match ever counts.
+    pub(crate) fn counts_once(&self) -> bool {
+        self.cooldown_nanos == Some(i64::MAX)
+    }
+
     pub(super) fn expressions(&self) -> impl Iterator<Item = &Expression> {
         self.when
             .iter()

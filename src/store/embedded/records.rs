@@ -19,6 +19,9 @@ use crate::scoring::{ProfileId, Tenant};
 
 const KEYSPACE: &str = "records";
 const MODELS: &str = "models";
+/// Where the engine keeps its tables, each in a directory with a file that names its version.
+const TABLES: &str = "keyspaces";
+const VERSION_OF_TABLE: &str = "current";
 /// Blocks of records kept in memory: enough for some ten thousand hot profiles.
 const CACHE_BYTES: u64 = 128 * 1024 * 1024;
 /// Writes kept in memory until they are sorted to disk; a few of these at a time.
@@ -40,22 +43,27 @@ impl Records {
     /// Opens the records in a directory, creating it when it is missing.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let directory = Directory::claim(path, |records| {
-            guarded(path, || open_keyspace(&open_database(records)?)).map(drop)
+            guarded(path, || {
+                let database = open_database(records)?;
+                open_keyspace(&database)?;
+                open_models(&database).map(drop)
+            })
         })?;
         let records = directory.records();
         // The engine takes the lack of either for a store that was never written.
         if !has_journal(&records) {
             return Err(damaged(path, "its journal is missing"));
         }
+        // The engine would delete the rest of such a table, and go on without it.
+        if has_torn_table(&records) {
+            return Err(damaged(path, "a table is missing"));
+        }
         let database = guarded(path, || open_database(&records))?;
         if !database.keyspace_exists(KEYSPACE) {
             return Err(damaged(path, "its table of records is missing"));
         }
         let keyspace = guarded(path, || open_keyspace(&database))?;
-        // Stores of before have none.
-        let models = guarded(path, || {
-            database.keyspace(MODELS, KeyspaceCreateOptions::default)
-        })?;
+        let models = guarded(path, || open_models(&database))?;
         Ok(Self {
             keyspace,
             models,
@@ -228,6 +236,16 @@ fn open_keyspace(database: &Database) -> fjall::Result<Keyspace> {
     })
 }
 
+fn open_models(database: &Database) -> fjall::Result<Keyspace> {
+    database.keyspace(MODELS, KeyspaceCreateOptions::default)
+}
+
+fn has_torn_table(records: &Path) -> bool {
+    let is_torn = |table: &DirEntry| !table.path().join(VERSION_OF_TABLE).exists();
+    fs::read_dir(records.join(TABLES))
+        .is_ok_and(|mut tables| tables.any(|table| table.is_ok_and(|table| is_torn(&table))))
+}
+
 /// Runs a read of the engine, which answers some damage by an error and some by a panic.
 fn guarded<T>(path: &Path, read: impl FnOnce() -> fjall::Result<T>) -> Result<T, StoreError> {
     match catch_unwind(AssertUnwindSafe(read)) {
@@ -287,6 +305,14 @@ mod tests {
                 fs::remove_file(path).unwrap();
             }
         }
+        assert_damaged(&directory);
+    }
+
+    #[test]
+    fn a_store_that_has_lost_its_models_is_damaged() {
+        let directory = opened_once();
+        let tables = directory.path().join("records").join(TABLES);
+        fs::remove_file(tables.join("2/current")).unwrap();
         assert_damaged(&directory);
     }
 

@@ -1,5 +1,6 @@
-//! The effects of events on others: credits, each into its author's lane. They are durable
-//! before the event that caused them is, and a credit that is sent again counts once.
+//! The effects of events on others, credits of authors and shares of accounts, each into the
+//! lane of whom it changes. They are durable before the event that caused them is, and an
+//! effect that is sent again counts once.
 
 use std::sync::Arc;
 
@@ -13,52 +14,52 @@ use super::{
     write::dropped,
 };
 use crate::{
-    scoring::{Credit, ProfileId, Tenant},
+    scoring::{Effect, ProfileId, Tenant},
     store::{Committed, Store, StoreError, Stored},
 };
 
-/// A credit for one author. Its answer is whether it is durable now; not when another writer
-/// of the author was faster.
-pub(super) struct CreditWork {
-    credit: Credit,
+/// An effect on one record. Its answer is whether it is durable now; not when another writer of
+/// the record was faster.
+pub(super) struct EffectWork {
+    effect: Effect,
     answer: oneshot::Sender<Result<bool, ServiceError>>,
 }
 
 impl<S: Store> Shell<S> {
-    /// Commits groups of credits; for each group whether all of it is durable. A race that is
+    /// Commits groups of effects; for each group whether all of it is durable. A race that is
     /// lost is not run again here, because meanwhile another server may have counted the events
-    /// that the credits come from, and the authors may have forgotten the credits.
-    pub(super) async fn credit_others(
+    /// that the effects come from, and their records may have forgotten the effects.
+    pub(super) async fn commit_effects(
         self: &Arc<Self>,
         tenant: &Tenant,
-        groups: Vec<Vec<Credit>>,
+        groups: Vec<Vec<Effect>>,
     ) -> Vec<Result<bool, ServiceError>> {
         let mut work = Vec::new();
         let mut pending = Vec::with_capacity(groups.len());
         for group in groups {
             let mut receivers = Vec::with_capacity(group.len());
-            for credit in group {
+            for effect in group {
                 let (answer, receiver) = oneshot::channel();
-                work.push((credit.author_id.clone(), CreditWork { credit, answer }));
+                work.push((effect.subject_id().clone(), EffectWork { effect, answer }));
                 receivers.push(receiver);
             }
             pending.push(receivers);
         }
-        self.run_credits(tenant, work);
+        self.run_effects(tenant, work);
         let mut results = Vec::with_capacity(pending.len());
         for receivers in pending {
             let mut result = Ok(true);
             for receiver in receivers {
-                let credited = receiver.await.unwrap_or_else(|_| Err(dropped()));
-                result = result.and_then(|all| Ok(all && credited?));
+                let is_durable = receiver.await.unwrap_or_else(|_| Err(dropped()));
+                result = result.and_then(|all| Ok(all && is_durable?));
             }
             results.push(result);
         }
         results
     }
 
-    fn run_credits(self: &Arc<Self>, tenant: &Tenant, work: Vec<(ProfileId, CreditWork)>) {
-        let round = self.credits.enter(tenant, work);
+    fn run_effects(self: &Arc<Self>, tenant: &Tenant, work: Vec<(ProfileId, EffectWork)>) {
+        let round = self.effects.enter(tenant, work);
         if round.is_empty() {
             return;
         }
@@ -66,16 +67,16 @@ impl<S: Store> Shell<S> {
         let tenant = tenant.clone();
         self.tasks.spawn(async move {
             let mut round = round;
-            let mut lanes = shell.credits.occupy(&tenant, &round);
+            let mut lanes = shell.effects.occupy(&tenant, &round);
             while !round.is_empty() {
-                shell.credit(&tenant, round).await;
+                shell.take_effects(&tenant, round).await;
                 round = lanes.next_round();
             }
         });
     }
 
-    /// Does a round of credits.
-    async fn credit(&self, tenant: &Tenant, round: Round<CreditWork>) {
+    /// Does a round of effects.
+    async fn take_effects(&self, tenant: &Tenant, round: Round<EffectWork>) {
         let lineup = match self.lineup_for_writing(tenant).await {
             Ok(lineup) => lineup,
             Err(error) => return tell_round(round, &error),
@@ -85,14 +86,14 @@ impl<S: Store> Shell<S> {
         let mut waiting = Vec::with_capacity(round.len());
         for ((profile_id, work), loaded) in round.into_iter().zip(loaded) {
             let draft = match loaded {
-                Ok(stored) => draft_credits(&lineup, &profile_id, stored, work),
+                Ok(stored) => draft_effects(&lineup, &profile_id, stored, work),
                 Err(error) => {
-                    tell_credited(work, &Err(error.into()));
+                    tell_durable(work, &Err(error.into()));
                     continue;
                 }
             };
             if !draft.outcome.changed {
-                tell_credited(draft.work, &Ok(true));
+                tell_durable(draft.work, &Ok(true));
                 continue;
             }
             match draft.into_commit(&lineup) {
@@ -100,7 +101,7 @@ impl<S: Store> Shell<S> {
                     commits.push(commit);
                     waiting.push(work);
                 }
-                Err((error, work)) => tell_credited(work, &Err(error.into())),
+                Err((error, work)) => tell_durable(work, &Err(error.into())),
             }
         }
         if commits.is_empty() {
@@ -113,22 +114,22 @@ impl<S: Store> Shell<S> {
                 Ok(Committed::Conflict) | Err(StoreError::Superseded) => Ok(false),
                 Err(error) => Err(error.into()),
             };
-            tell_credited(work, &told);
+            tell_durable(work, &told);
         }
     }
 }
 
-fn draft_credits(
+fn draft_effects(
     lineup: &Lineup,
     profile_id: &ProfileId,
     stored: Option<Stored>,
-    work: Vec<CreditWork>,
-) -> Draft<CreditWork> {
+    work: Vec<EffectWork>,
+) -> Draft<EffectWork> {
     let expected = stored.as_ref().map(|stored| stored.version);
     let before = lineup.before(stored.as_ref().map(|stored| &stored.record));
     let mut judgement = begin(lineup.model(), profile_id, stored);
-    for CreditWork { credit, .. } in &work {
-        judgement.credit(credit);
+    for EffectWork { effect, .. } in &work {
+        judgement.take(effect);
     }
     Draft {
         profile_id: profile_id.clone(),
@@ -139,14 +140,14 @@ fn draft_credits(
     }
 }
 
-fn tell_credited(work: Vec<CreditWork>, result: &Result<bool, ServiceError>) {
-    for CreditWork { answer, .. } in work {
+fn tell_durable(work: Vec<EffectWork>, result: &Result<bool, ServiceError>) {
+    for EffectWork { answer, .. } in work {
         drop(answer.send(result.clone()));
     }
 }
 
-fn tell_round(round: Round<CreditWork>, error: &ServiceError) {
+fn tell_round(round: Round<EffectWork>, error: &ServiceError) {
     for (_, work) in round {
-        tell_credited(work, &Err(error.clone()));
+        tell_durable(work, &Err(error.clone()));
     }
 }

@@ -1,0 +1,156 @@
+//! Keeps events apart that a rule of the model takes for those of a robot or a scanner, and
+//! counts them when they are released.
+
+use super::{
+    HeldEvent, HeldMatch, IdHash, Judgement, Record,
+    apply::Deed,
+    counting::Match,
+    limits::MAX_HELD_EVENTS,
+    model::{Facts, Model},
+};
+
+/// Which held events to release.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// Only those that this rule holds.
+    pub rule: Option<String>,
+    /// Only the event with this id.
+    pub event: Option<IdHash>,
+}
+
+impl Selection {
+    fn holds(&self, held: &HeldEvent) -> bool {
+        self.rule.as_ref().is_none_or(|rule| *rule == held.rule)
+            && self.event.is_none_or(|event| event == held.id)
+    }
+}
+
+impl Judgement<'_> {
+    /// Keeps an event apart, and drops the one that came first beyond the capacity.
+    pub(super) fn hold(&mut self, rule: usize, deed: Deed<'_>, remembered_events: usize) {
+        let (model, record) = (self.model, &mut self.record);
+        let matches = deed.matches.into_iter().map(|matched| HeldMatch {
+            signal: model.signals[matched.signal].name.clone(),
+            value: matched.value,
+            keys: matched.keys,
+        });
+        record.quarantine.push(HeldEvent {
+            rule: model.quarantine[rule].name.clone(),
+            id: deed.id,
+            known_by: deed.known_by,
+            time: deed.at,
+            event_type: deed.event_type.to_owned(),
+            matches: matches.collect(),
+            topics: deed.topics,
+            author_id: deed.author_id,
+            account_id: deed.account_id,
+        });
+        if record.quarantine.len() > MAX_HELD_EVENTS {
+            let dropped = record.quarantine.remove(0);
+            // It has never counted, so that there is nothing to take back.
+            let retraction = dropped.id.of_retraction();
+            let memory = &mut record.memory;
+            memory.remember(dropped.known_by, retraction, remembered_events);
+            self.dropped_events += 1;
+        }
+        self.held_by.push(model.quarantine[rule].name.clone());
+        self.standing.refresh(model, &self.record, false);
+    }
+
+    /// Counts up to `most` of the held events that are selected, in the order in which they
+    /// came. Returns how many.
+    pub fn release(&mut self, selection: &Selection, most: usize) -> usize {
+        let mut released = Vec::new();
+        self.record.quarantine.retain_mut(|held| {
+            let is_released = released.len() < most && selection.holds(held);
+            if is_released {
+                released.push(held.clone());
+            }
+            !is_released
+        });
+        let count = released.len();
+        self.changed |= count > 0;
+        for held in released {
+            let now = held.time.max(self.record.last_event_time);
+            let from = self.standing.stage_to_be(self.model, now);
+            let matches = matches_of(self.model, &self.record, &held);
+            let deed = Deed {
+                id: held.id,
+                known_by: held.known_by,
+                at: held.time,
+                event_type: &held.event_type,
+                topics: held.topics,
+                author_id: held.author_id,
+                account_id: held.account_id,
+                matches,
+            };
+            self.count(deed, from);
+        }
+        count
+    }
+}
+
+/// What a held event matched, without the signals that there are no more, or that cool down.
+fn matches_of(model: &Model, record: &Record, held: &HeldEvent) -> Vec<Match> {
+    let matches = held.matches.iter().filter_map(|matched| {
+        let mut signals = model.signals.iter();
+        let signal = signals.position(|signal| signal.name == matched.signal)?;
+        let is_kept = !record.cools_down(&model.signals[signal], held.time);
+        is_kept.then(|| Match {
+            signal,
+            value: matched.value,
+            keys: matched.keys.clone(),
+        })
+    });
+    matches.collect()
+}
+
+impl Model {
+    /// The position of the first rule that keeps an event apart. Rules that fail go to
+    /// `failed_rules`.
+    pub(super) fn rule_against(
+        &self,
+        event_type: &str,
+        facts: &Facts<'_>,
+        failed_rules: &mut Vec<String>,
+    ) -> Option<usize> {
+        self.quarantine.iter().position(|rule| {
+            rule.looks_at(event_type)
+                && self.evaluator.holds(&rule.when, facts).unwrap_or_else(|_| {
+                    failed_rules.push(rule.name.clone());
+                    false
+                })
+        })
+    }
+}
+
+impl Record {
+    /// How many events each rule of the model holds, by its position; nothing when none are held.
+    pub(crate) fn held_by_rule(&self, model: &Model) -> impl Iterator<Item = u32> {
+        let rules = match self.quarantine.is_empty() {
+            true => &[][..],
+            false => model.quarantine.as_slice(),
+        };
+        rules.iter().map(|rule| self.held_by(&rule.name))
+    }
+
+    /// How many events a rule holds.
+    pub(crate) fn held_by(&self, rule: &str) -> u32 {
+        let held = self.quarantine.iter().filter(|held| held.rule == rule);
+        held.count() as u32
+    }
+
+    /// How many events each rule holds: those of the model in its order, then those that were
+    /// removed from it.
+    pub(super) fn quarantined(&self, model: &Model) -> Vec<(String, u32)> {
+        let mut rules: Vec<&str> = model.quarantine_names().collect();
+        for held in &self.quarantine {
+            if !rules.contains(&held.rule.as_str()) {
+                rules.push(&held.rule);
+            }
+        }
+        let counts = rules.into_iter();
+        let counts = counts.map(|rule| (rule.to_owned(), self.held_by(rule)));
+        counts.filter(|(_, count)| *count > 0).collect()
+    }
+}

@@ -1,0 +1,115 @@
+//! Events in quarantine: who has them, and their release.
+
+use std::sync::Arc;
+
+use super::{Page, Paging, Service, ServiceError, lineup::Lineup, rankings::unknown, write::Task};
+use crate::{
+    scoring::{HeldEvent, KeyRange, Model, Profile, ProfileId, Selection, Tenant},
+    store::{RankRange, Store},
+};
+
+/// A page of the profiles with events that a rule holds.
+#[derive(Clone, Debug)]
+pub struct QuarantineQuery {
+    /// The name of the rule.
+    pub rule: String,
+    /// Which page.
+    pub paging: Paging,
+}
+
+/// A profile with what a rule holds of it.
+#[derive(Clone, Debug)]
+pub struct QuarantinedProfile {
+    /// Whose events.
+    pub profile_id: ProfileId,
+    /// The events, oldest first.
+    pub events: Vec<HeldEvent>,
+}
+
+/// Profiles, most held events first.
+pub type QuarantinePage = Page<QuarantinedProfile>;
+
+/// Events that were released.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Released {
+    /// The profile just after it.
+    pub profile: Profile,
+    /// How many events.
+    pub count: usize,
+}
+
+impl<S: Store> Service<S> {
+    /// Reads a page of the profiles with events that a rule holds.
+    pub async fn quarantine(
+        &self,
+        tenant: &Tenant,
+        query: QuarantineQuery,
+    ) -> Result<QuarantinePage, ServiceError> {
+        self.ask(tenant, |lineup| self.quarantine_by(lineup, tenant, &query))
+            .await
+    }
+
+    async fn quarantine_by(
+        &self,
+        lineup: Arc<Lineup>,
+        tenant: &Tenant,
+        query: &QuarantineQuery,
+    ) -> Result<QuarantinePage, ServiceError> {
+        let as_of = self.page_instant(&lineup, &query.paging)?;
+        check_rule(&lineup, &query.rule)?;
+        let range = RankRange {
+            rank: Model::quarantine_rank(&query.rule),
+            keys: KeyRange::ALL,
+        };
+        let mut page = self
+            .read_page(tenant, &lineup, &range, None, &query.paging, as_of)
+            .await?;
+        let entries = page.entries.drain(..).map(|(_, stored)| {
+            let mut events = stored.record.quarantine;
+            events.retain(|held| held.rule == query.rule);
+            events.sort_by_key(|held| held.time);
+            QuarantinedProfile {
+                profile_id: stored.profile_id,
+                events,
+            }
+        });
+        // Whoever was released since stands there no more.
+        let entries = entries.filter(|entry| !entry.events.is_empty()).collect();
+        Ok(page.with(entries))
+    }
+
+    /// Counts events that are held, some at a time, until none of those selected is left.
+    pub async fn release_events(
+        &self,
+        tenant: &Tenant,
+        profile_id: &ProfileId,
+        selection: Selection,
+    ) -> Result<Released, ServiceError> {
+        if let Some(rule) = &selection.rule {
+            let lineup = self.shell.lineup(tenant).await?;
+            check_rule(&lineup, rule)?;
+        }
+        let mut count = 0;
+        loop {
+            let selection = selection.clone();
+            let released = self
+                .work(tenant, profile_id.clone(), |answer| Task::Release {
+                    selection,
+                    answer,
+                })
+                .await?;
+            count += released.count;
+            if released.count < self.shell.most_folded() {
+                return Ok(Released { count, ..released });
+            }
+        }
+    }
+}
+
+fn check_rule(lineup: &Lineup, rule: &str) -> Result<(), ServiceError> {
+    let model = lineup.model();
+    if model.quarantine_names().any(|known| known == rule) {
+        return Ok(());
+    }
+    Err(unknown("quarantine rule", rule, model.quarantine_names()))
+}

@@ -1,0 +1,34 @@
+//! Takes events back, in their place between the events of their profile.
+
+use super::{Service, ServiceError, write::Task};
+use crate::{
+    scoring::{Event, Profile, RetractionOutcome, Tenant},
+    store::Store,
+};
+
+/// A retraction that was taken.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Retracted {
+    /// The profile just after it.
+    pub profile: Profile,
+    /// What became of it.
+    pub outcome: RetractionOutcome,
+}
+
+impl<S: Store> Service<S> {
+    /// Takes back what an event counted. Turned away when too many events are in flight.
+    pub async fn retract_event(
+        &self,
+        tenant: &Tenant,
+        event: Event,
+    ) -> Result<Retracted, ServiceError> {
+        let at = self.shell.instant_of(&event, self.shell.now())?;
+        let profile_id = event.profile_id.clone();
+        self.work(tenant, profile_id, |answer| Task::Retraction {
+            event,
+            at,
+            answer,
+        })
+        .await
+    }
+}

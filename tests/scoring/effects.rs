@@ -1,0 +1,426 @@
+//! What events do beside their own profile, and how all of it is taken back, held and released:
+//! the mathematics that hold for every set of events.
+
+use std::collections::BTreeMap;
+
+use bellwether::scoring::{
+    AttributeValue, Effect, Event, Judgement, Model, ProfileId, Record, Selection, Timestamp,
+};
+use proptest::prelude::*;
+
+use crate::{DAY, SECOND, at, context, event, model};
+
+/// Nothing in it asks for the order of events.
+const ORDER_FREE: &str = r#"
+[accounts]
+[scores.fast]
+half_life = "1h"
+[scores.slow]
+half_life = "30d"
+[scores.ever]
+base = 2
+[[signals]]
+name = "visited"
+on = ["visit", "reply"]
+points = { fast = 3, slow = 1, ever = 0.5 }
+[[signals]]
+name = "spent"
+on = "purchase"
+when = 'event.attributes.amount > 10'
+value = 'event.attributes.amount'
+points = { slow = 2, ever = 1 }
+[[signals]]
+name = "complained"
+on = "complaint"
+points = { slow = -4, ever = -1 }
+[[signals]]
+name = "read"
+on = "visit"
+per = 'event.tags'
+keys = 64
+points = { slow = 1 }
+[[topics]]
+name = "price"
+[[topics]]
+name = "coverage"
+[influence]
+event_types = { reply = 2 }
+half_life = "7d"
+attribution_half_life = "7d"
+"#;
+
+/// What beside it asks for the order of events.
+const ORDERED: &str = r#"
+[[signals]]
+name = "up_to"
+on = "purchase"
+value = 'event.attributes.amount'
+limit = 40
+points = { fast = 1, ever = 1 }
+[[signals]]
+name = "up_to_each"
+on = "visit"
+per = 'event.tags'
+limit = 2
+points = { slow = 1 }
+[[signals]]
+name = "now_and_then"
+on = ["visit", "complaint"]
+cooldown = "2d"
+points = { slow = 1, ever = 1 }
+[[signals]]
+name = "began"
+on = "reply"
+once = true
+points = { ever = 3 }
+[[signals]]
+name = "amount"
+on = "purchase"
+value = 'event.attributes.amount'
+keep = "latest"
+points = { slow = 1, ever = 1 }
+"#;
+
+const QUARANTINE: &str = r#"
+[[quarantine]]
+name = "robots"
+when = 'event.attributes.amount < 20'
+"#;
+
+#[derive(Clone, Debug)]
+struct Sent {
+    time: Timestamp,
+    event: Event,
+    is_retracted: bool,
+}
+
+/// An event of one of three people, two of whom are of one account.
+fn any_event(people: u8) -> impl Strategy<Value = Sent> {
+    let types = prop::sample::select(vec!["visit", "purchase", "complaint", "reply", "other"]);
+    let tags = prop::sample::subsequence(vec!["price", "coverage", "a", "b"], 0..3);
+    let sent = (0..people, 0..1_000_u32, types, 0..60 * DAY / SECOND);
+    (sent, tags, 1..50_u32, prop::bool::weighted(0.4)).prop_map(
+        |((person, id, kind, seconds), tags, amount, is_retracted)| {
+            let time = at(seconds * SECOND);
+            let amount = AttributeValue::Number(f64::from(amount));
+            let event = Event {
+                profile_id: ProfileId::new(["ann", "bob", "cid"][usize::from(person)]).unwrap(),
+                account_id: ProfileId::of_account(["acme", "acme", "home"][usize::from(person)]),
+                time: Some(time),
+                author_id: ProfileId::new("dan"),
+                attributes: [("amount".to_owned(), amount)].into(),
+                tags: tags.into_iter().map(str::to_owned).collect(),
+                ..event(&format!("{id}"), kind)
+            };
+            Sent {
+                time,
+                event,
+                is_retracted,
+            }
+        },
+    )
+}
+
+/// Fewer than the touches that a record remembers.
+fn events(people: u8) -> impl Strategy<Value = Vec<Sent>> {
+    prop::collection::vec(any_event(people), 1..30).prop_map(|mut events| {
+        let mut known = std::collections::BTreeSet::new();
+        events.retain(|sent| {
+            let event = &sent.event;
+            known.insert((event.profile_id.clone(), sent.time, event.id))
+        });
+        events
+    })
+}
+
+/// The records of everybody, whose effects follow at once, twice.
+#[derive(Default)]
+struct World {
+    records: BTreeMap<ProfileId, Record>,
+}
+
+impl World {
+    fn change(
+        &mut self,
+        model: &Model,
+        id: &ProfileId,
+        change: &mut dyn FnMut(&mut Judgement<'_>),
+    ) {
+        let mut judgement = match self.records.get(id) {
+            Some(record) => Judgement::new(model, id.clone(), record.clone()),
+            None => Judgement::new_profile(model, id.clone()),
+        };
+        change(&mut judgement);
+        let outcome = judgement.finish();
+        self.records.insert(id.clone(), outcome.record);
+        for effect in outcome.effects {
+            self.change(model, effect.subject_id(), &mut |judgement| {
+                assert!(judgement.take(&effect));
+                assert!(!judgement.take(&effect));
+            });
+        }
+    }
+
+    fn apply(&mut self, model: &Model, sent: &Sent) {
+        self.change(model, &sent.event.profile_id, &mut |judgement| {
+            judgement.apply(&sent.event, &context(sent.time));
+        });
+    }
+
+    fn retract(&mut self, model: &Model, sent: &Sent) {
+        self.change(model, &sent.event.profile_id, &mut |judgement| {
+            judgement.retract(&sent.event, &context(sent.time));
+        });
+    }
+}
+
+type Counts = BTreeMap<(String, String, String), f64>;
+
+/// Every count of a record at an instant, and its interests.
+fn counts_at(record: &Record, at: Timestamp) -> Counts {
+    let mut counts = Counts::new();
+    for group in &record.counts {
+        let faded = group.half_life.map_or(1.0, |half_life| {
+            half_life.remaining(record.last_event_time, at)
+        });
+        for count in &group.counts {
+            let name = (
+                format!("{:?}", group.half_life),
+                count.signal.clone(),
+                count.key.clone(),
+            );
+            counts.insert(name, count.value * faded);
+        }
+    }
+    let month = 30.0 * DAY as f64;
+    let age = (at.nanos() - record.last_event_time.nanos()) as f64;
+    for interest in &record.interests {
+        let name = (String::new(), "interest".to_owned(), interest.name.clone());
+        counts.insert(name, interest.value * (-age / month).exp2());
+    }
+    counts
+}
+
+fn assert_same_counts(found: &Counts, expected: &Counts) {
+    for name in found.keys().chain(expected.keys()) {
+        let value = |counts: &Counts| counts.get(name).copied().unwrap_or(0.0);
+        let (found, expected) = (value(found), value(expected));
+        let near = (found - expected).abs() <= 1e-9 * expected.max(1.0);
+        assert!(near, "{name:?} is {found}, expected {expected}");
+    }
+}
+
+/// What must be the same of everybody, with and without the events that came to nothing.
+fn assert_same_worlds(found: &World, expected: &World) {
+    let nobody = Record::default();
+    for id in found.records.keys().chain(expected.records.keys()) {
+        let record = |world: &World| world.records.get(id).unwrap_or(&nobody).clone();
+        let (found, expected) = (record(found), record(expected));
+        let later = found.last_event_time.max(expected.last_event_time);
+        for at in [later, later.saturating_add_nanos(17 * DAY)] {
+            assert_same_counts(&counts_at(&found, at), &counts_at(&expected, at));
+        }
+        assert_eq!(found.event_count, expected.event_count, "{id}");
+        assert_eq!(found.seen_types, expected.seen_types, "{id}");
+        let touches = |record: &Record| -> Vec<_> {
+            let touches = record.touches.iter();
+            touches.map(|touch| (touch.time, touch.event)).collect()
+        };
+        let sorted = |mut touches: Vec<_>| {
+            touches.sort();
+            touches
+        };
+        assert_eq!(sorted(touches(&found)), sorted(touches(&expected)), "{id}");
+        let later = found.influence_time.max(expected.influence_time);
+        let cells = |record: &Record| -> BTreeMap<String, (u64, f64)> {
+            let age = (later.nanos() - record.influence_time.nanos()) as f64 / (7 * DAY) as f64;
+            let cells = record.influence.iter();
+            let cells = cells.map(|cell| {
+                let credit = cell.credit * (-age).exp2();
+                (cell.topic.clone(), (cell.touches, credit))
+            });
+            cells.collect()
+        };
+        let (found, expected) = (cells(&found), cells(&expected));
+        assert!(
+            found.keys().eq(expected.keys()),
+            "{found:?}, expected {expected:?}"
+        );
+        for (found, expected) in found.values().zip(expected.values()) {
+            assert_eq!(found.0, expected.0, "{id}");
+            assert!(
+                (found.1 - expected.1).abs() < 1e-9,
+                "{found:?}, expected {expected:?}"
+            );
+        }
+    }
+}
+
+/// Every event and retraction once, and some twice, in an order of its own.
+fn steps(events: &[Sent], seed: u64) -> Vec<(&Sent, bool)> {
+    let mut steps: Vec<(&Sent, bool)> = Vec::new();
+    for (position, sent) in events.iter().enumerate() {
+        steps.push((sent, false));
+        if sent.is_retracted {
+            steps.push((sent, true));
+        }
+        if position % 5 == 0 {
+            steps.push((sent, sent.is_retracted));
+        }
+    }
+    let mut state = seed | 1;
+    for position in (1..steps.len()).rev() {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        steps.swap(position, (state >> 33) as usize % (position + 1));
+    }
+    steps
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_retracted_has_never_been_in_any_interleaving(events in events(3), seed: u64) {
+        let model = model(ORDER_FREE);
+        let mut world = World::default();
+        for (sent, is_retraction) in steps(&events, seed) {
+            if is_retraction {
+                world.retract(&model, sent);
+            } else {
+                world.apply(&model, sent);
+            }
+        }
+        let mut expected = World::default();
+        for sent in events.iter().filter(|sent| !sent.is_retracted) {
+            expected.apply(&model, sent);
+        }
+        assert_same_worlds(&world, &expected);
+    }
+
+    #[test]
+    fn what_is_released_has_never_been_held(events in events(3), seed: u64) {
+        let plain = model(ORDER_FREE);
+        let model = model(&format!("{ORDER_FREE}{QUARANTINE}"));
+        let mut world = World::default();
+        let mut expected = World::default();
+        for sent in &events {
+            expected.apply(&plain, sent);
+        }
+        for (sent, _) in steps(&events, seed) {
+            world.apply(&model, sent);
+        }
+        for id in ["ann", "bob", "cid"] {
+            world.change(&model, &ProfileId::new(id).unwrap(), &mut |judgement| {
+                judgement.release(&Selection::default(), usize::MAX);
+                assert_eq!(judgement.release(&Selection::default(), usize::MAX), 0);
+            });
+        }
+        assert_same_worlds(&world, &expected);
+    }
+
+    #[test]
+    fn what_is_held_and_retracted_has_never_been(events in events(3), seed: u64) {
+        let model = model(&format!("{ORDER_FREE}{ORDERED}{QUARANTINE}"));
+        let mut world = World::default();
+        for (sent, is_retraction) in steps(&events, seed) {
+            if is_retraction {
+                world.retract(&model, sent);
+            } else {
+                world.apply(&model, sent);
+            }
+        }
+        for record in world.records.values() {
+            for held in &record.quarantine {
+                let is_left = events.iter().any(|sent| {
+                    !sent.is_retracted && (sent.event.id, sent.time) == (held.id, held.time)
+                });
+                prop_assert!(is_left);
+            }
+        }
+    }
+
+    #[test]
+    fn an_account_counts_what_its_people_count(
+        events in events(3), seed: u64, is_held: bool, later in 0..90_i64,
+    ) {
+        let quarantine = if is_held { QUARANTINE } else { "" };
+        let model = model(&format!("{ORDER_FREE}{ORDERED}{quarantine}"));
+        let mut world = World::default();
+        for (step, (sent, is_retraction)) in steps(&events, seed).into_iter().enumerate() {
+            if is_retraction {
+                world.retract(&model, sent);
+            } else {
+                world.apply(&model, sent);
+            }
+            if step % 7 == 6 {
+                world.change(&model, &sent.event.profile_id, &mut |judgement| {
+                    judgement.release(&Selection::default(), 2);
+                });
+            }
+            for (account, people) in [("acme", &["ann", "bob"][..]), ("home", &["cid"])] {
+                let account = ProfileId::of_account(account).unwrap();
+                let Some(account) = world.records.get(&account) else { continue };
+                let people: Vec<&Record> = people
+                    .iter()
+                    .filter_map(|id| world.records.get(&ProfileId::new(id).unwrap()))
+                    .collect();
+                let instants = people.iter().map(|record| record.last_event_time);
+                let last = instants.max().unwrap();
+                let last = last.max(account.last_event_time);
+                for instant in [last, last.saturating_add_nanos(later * DAY)] {
+                    let mut sum = Counts::new();
+                    for record in &people {
+                        for (name, value) in counts_at(record, instant) {
+                            *sum.entry(name).or_default() += value;
+                        }
+                    }
+                    assert_same_counts(&counts_at(account, instant), &sum);
+                }
+                let count: u64 = people.iter().map(|record| record.event_count).sum();
+                prop_assert_eq!(account.event_count, count);
+            }
+        }
+    }
+
+    #[test]
+    fn shares_add_up_in_every_order(events in events(2), seed: u64) {
+        let model = model(&format!("{ORDER_FREE}{ORDERED}"));
+        let mut shares: Vec<Effect> = Vec::new();
+        let mut records: BTreeMap<ProfileId, Record> = BTreeMap::new();
+        for (sent, is_retraction) in steps(&events, seed) {
+            let id = &sent.event.profile_id;
+            let record = records.remove(id).unwrap_or_default();
+            let mut judgement = Judgement::new(&model, id.clone(), record);
+            if !is_retraction {
+                judgement.apply(&sent.event, &context(sent.time));
+            }
+            let outcome = judgement.finish();
+            records.insert(id.clone(), outcome.record);
+            let effects = outcome.effects.into_iter();
+            shares.extend(effects.filter(|effect| matches!(effect, Effect::Share(_))));
+        }
+        let acme = ProfileId::of_account("acme").unwrap();
+        let total = |shares: &mut dyn Iterator<Item = &Effect>| {
+            let mut judgement = Judgement::new_profile(&model, acme.clone());
+            for share in shares {
+                judgement.take(share);
+            }
+            judgement.finish().record
+        };
+        let forward = total(&mut shares.iter());
+        let backward = total(&mut shares.iter().rev());
+        let last = forward.last_event_time;
+        prop_assert_eq!(last, backward.last_event_time);
+        prop_assert_eq!(forward.first_seen_time, backward.first_seen_time);
+        prop_assert_eq!(&forward.seen_types, &backward.seen_types);
+        // A smaller latest value may come before the greater one that it has replaced.
+        let without_latest = |record: &Record| {
+            let mut counts = counts_at(record, last);
+            counts.retain(|(_, signal, _), _| signal != "amount");
+            counts
+        };
+        assert_same_counts(&without_latest(&backward), &without_latest(&forward));
+    }
+}
