@@ -239,7 +239,7 @@ async fn the_number_of_connections_counts_up_to_two_hundred() {
 async fn visits_count_by_the_month_and_half_as_much_a_month_later() {
     let mut world = world().await;
     for day in 0..4 {
-        let day = f64::from(day) / 10.0;
+        let day = f64::from(day) / 30.0;
         let matched = world.sees(did("ann", "visit", day, Value::Null)).await;
         assert_eq!(matched, ["visited"]);
         // Ten minutes later it is still the same visit.

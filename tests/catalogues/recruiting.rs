@@ -386,9 +386,13 @@ async fn companies_are_ranked_by_the_signs_of_their_people() {
     // 2 * 35 points are above the line of 60, 35 are below.
     let companies = world.ranked("restless_companies", 0.0).await;
     assert_eq!(companies, ["Tea"]);
+    // Bob came to the jobs page after Ann's signs, and stands above her by that.
+    let people = world.ranked("quiet_job_seekers", 0.0).await;
+    assert_eq!(people, ["bob", "ann", "cid"]);
+    let profile = world.profile("bob", 0.0).await;
     assert_eq!(
-        world.ranked("quiet_job_seekers", 0.0).await,
-        ["ann", "bob", "cid"]
+        term(&profile, "openness", "colleagues_are_open").points,
+        8.0
     );
 }
 

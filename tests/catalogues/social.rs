@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::world::{Deed, World, assert_close, assert_explained, did, reasons, score, term};
+use crate::world::{Deed, Term, World, assert_close, assert_explained, did, reasons, score, term};
 
 async fn world() -> World {
     World::of("social.toml").await
@@ -420,7 +420,7 @@ async fn everything_somebody_did_is_explained_with_its_weight_and_its_limit() {
     ];
     world.sees_all(deeds).await;
     let profile = world.profile("ann", 0.0).await;
-    let expected: [(&str, &[(&str, f64, Option<f64>)]); 7] = [
+    let expected: [(&str, &[Term<'_>]); 7] = [
         (
             "intent",
             &[

@@ -251,9 +251,12 @@ fn explained(profile: &Profile, score_name: &str) -> Vec<(String, f64, Option<f6
         .collect()
 }
 
+/// What gives points, how many for a count of 1, and where its count stops.
+pub type Term<'t> = (&'t str, f64, Option<f64>);
+
 /// Fails unless exactly these terms explain a score.
 #[track_caller]
-pub fn assert_explained(profile: &Profile, score_name: &str, terms: &[(&str, f64, Option<f64>)]) {
+pub fn assert_explained(profile: &Profile, score_name: &str, terms: &[Term<'_>]) {
     let expected: Vec<_> = terms
         .iter()
         .map(|&(signal, weight, limit)| (signal.to_owned(), weight, limit))
