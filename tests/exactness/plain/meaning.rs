@@ -1,0 +1,480 @@
+//! What everything that came in means at an instant.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Facts, MAX_VALUE, Person, World,
+    counts::faded_sum,
+    effects::{Earned, Held, by_rule},
+};
+use crate::{
+    answers::{Answers, FADED_AWAY},
+    story::{ACCOUNTS, Value},
+    table::{Calibration, Confidence, Score, Segment, Stage, Standing},
+};
+
+/// Below it a score that fades is zero.
+const NOISE_FLOOR: f64 = 1.0 / 1_048_576.0;
+/// How far below a bound it is met, in log2.
+const SLACK: f64 = 1e-6;
+/// Touches at the mean of a topic that an author's own are weighed against.
+const PRIOR_TOUCHES: f64 = 10.0;
+/// How near its limit a count stands at it, as a share of the limit.
+const NEAR_LIMIT: f64 = 1e-9;
+/// How near its share a signal counts for the breadth, as a share of the share.
+const NEAR_SHARE: f64 = 1e-6;
+
+/// Whether points are at least a bound.
+fn meets(points: f64, bound: f64) -> bool {
+    points > 0.0 && points.log2() >= bound.log2() - SLACK
+}
+
+fn probability(calibration: Calibration, points: f64) -> f64 {
+    match calibration {
+        Calibration::Logistic { midpoint, slope } => {
+            1.0 / (1.0 + (slope * (midpoint - points)).exp())
+        }
+        Calibration::Table(steps) => {
+            let (first, last) = (steps[0], steps[steps.len() - 1]);
+            let between = steps.windows(2).find_map(|step| {
+                let ((from, low), (to, high)) = (step[0], step[1]);
+                let share = (points - from) / (to - from);
+                (0.0..=1.0)
+                    .contains(&share)
+                    .then_some(low + (high - low) * share)
+            });
+            let outside = if points < first.0 { first.1 } else { last.1 };
+            between.unwrap_or(outside)
+        }
+    }
+}
+
+/// Whether anything has counted, is stated or was earned.
+fn is_counted(person: &Person) -> bool {
+    person.event_count > 0 || !person.attributes.is_empty() || !person.earned.is_empty()
+}
+
+/// One term of a score.
+struct Contribution {
+    name: &'static str,
+    count: f64,
+    weight: f64,
+    /// The limit of the signal, and whether the count stood at it at the last event.
+    limit: Option<(f64, bool)>,
+    /// The parts by key.
+    keys: Option<Vec<(String, f64)>>,
+}
+
+impl Contribution {
+    fn points(&self) -> f64 {
+        self.count * self.weight
+    }
+}
+
+impl World {
+    fn score(&self, name: &str) -> &Score {
+        let mut scores = self.model.scores.iter();
+        scores.find(|score| score.name == name).unwrap()
+    }
+
+    fn holds(&self, condition: Option<Standing>, person: &Person) -> bool {
+        let facts = self.facts(person);
+        condition.is_none_or(|condition| (condition.same)(&facts) == Some(true))
+    }
+
+    pub(super) fn facts<'a>(&self, person: &'a Person) -> Facts<'a> {
+        let nobody = Facts {
+            person,
+            identity: 0.0,
+        };
+        let evidence = self.model.identity.iter();
+        let doubts = evidence.filter_map(|evidence| {
+            let holds = (evidence.when.same)(&nobody) == Some(true);
+            let confidence = match evidence.confidence {
+                Confidence::Number(number) => number,
+                Confidence::Expression(value) => (value.same)(&nobody)?,
+            };
+            holds.then_some(1.0 - confidence.clamp(0.0, 1.0))
+        });
+        let doubt: f64 = doubts.product();
+        Facts {
+            person,
+            identity: 1.0 - doubt,
+        }
+    }
+
+    fn contributions(&self, person: &Person, score: &Score, at: i64) -> Vec<Contribution> {
+        let weight_in = |points: &[(&str, f64)]| {
+            let found = points.iter().find(|(name, _)| *name == score.name);
+            found.map(|(_, weight)| *weight)
+        };
+        let signals = self.model.signals.iter().filter_map(|signal| {
+            let weight = weight_in(signal.points)?;
+            let slot = (signal.name, score.half_life);
+            let keys = |at| {
+                let keys = person.counts.keys(slot, at).into_iter();
+                let keys = keys.map(|(key, count)| (key.to_owned(), count));
+                keys.collect::<Vec<_>>()
+            };
+            Some(Contribution {
+                name: signal.name,
+                count: person.counts.sum(slot, at),
+                weight,
+                keys: signal.per.map(|_| keys(at)),
+                limit: signal.limit.map(|limit| {
+                    let mut keys = keys(person.last_event_time);
+                    keys.retain(|(key, _)| signal.per.is_none() || !key.is_empty());
+                    let is_capped = |(_, count): &(_, f64)| *count >= limit * (1.0 - NEAR_LIMIT);
+                    (limit, keys.iter().any(is_capped))
+                }),
+            })
+        });
+        let rules = self.model.attribute_rules.iter().filter_map(|rule| {
+            let weight = weight_in(rule.points)?;
+            let value = rule.value.map_or(Some(1.0), |value| {
+                (value.same)(&self.facts(person)).filter(|value| *value > 0.0)
+            })?;
+            self.holds(Some(rule.when), person).then_some(Contribution {
+                name: rule.name,
+                count: value.min(MAX_VALUE),
+                weight,
+                limit: None,
+                keys: None,
+            })
+        });
+        signals.chain(rules).collect()
+    }
+
+    /// How many signals and rules give the share of the greatest one that a score asks for.
+    fn breadth(&self, person: &Person, score: &Score) -> usize {
+        // Whenever: all terms of a score fade alike. At the last event none has faded away.
+        let terms = self.contributions(person, score, person.last_event_time);
+        let giving = || terms.iter().map(Contribution::points);
+        let greatest = giving().fold(0.0, f64::max);
+        let share = score.breadth.map_or(0.0, |(_, share)| share);
+        let least = greatest * share * (1.0 - NEAR_SHARE);
+        giving()
+            .filter(|points| *points > 0.0 && *points >= least)
+            .count()
+    }
+
+    /// The points of a score, however few.
+    fn exact_points(&self, person: &Person, score: &Score, at: i64) -> f64 {
+        if let Some((required, _)) = score.breadth
+            && self.breadth(person, score) < required
+        {
+            return 0.0;
+        }
+        let terms = self.contributions(person, score, at);
+        let sum: f64 = terms.iter().map(Contribution::points).sum();
+        (score.base + sum).max(0.0)
+    }
+
+    /// The points of a score, as they are shown.
+    pub(super) fn points(&self, person: &Person, score: &str, at: i64) -> f64 {
+        let score = self.score(score);
+        let points = self.exact_points(person, score, at);
+        let is_shown = score.half_life.is_none() || meets(points, NOISE_FLOOR);
+        if is_shown { points } else { 0.0 }
+    }
+
+    /// The highest stage that holds.
+    pub(super) fn stage(&self, person: &Person, at: i64) -> Option<usize> {
+        self.model.stages.iter().rposition(|stage| {
+            self.holds(stage.when, person)
+                && stage
+                    .min
+                    .is_none_or(|(score, bound)| meets(self.points(person, score, at), bound))
+        })
+    }
+
+    /// Where a person is said to stand: whoever has nothing counted, stated or earned stands
+    /// nowhere, and accounts have no stages.
+    pub(super) fn shown_stage(&self, id: &str, at: i64) -> Option<usize> {
+        let person = &self.people[id];
+        let is_staged = is_counted(person) && !ACCOUNTS.contains(&id);
+        is_staged.then(|| self.stage(person, at)).flatten()
+    }
+
+    pub(super) fn stage_name(&self, stage: Option<usize>) -> &'static str {
+        stage.map_or("", |stage| self.model.stages[stage].name)
+    }
+
+    /// What a segment ranks a person by.
+    fn product(&self, person: &Person, segment: &Segment, at: i64) -> f64 {
+        let factors = segment.rank_by.iter();
+        let points = |score: &&str| self.exact_points(person, self.score(score), at);
+        factors.map(points).product()
+    }
+
+    fn belongs(&self, person: &Person, segment: &Segment, at: i64) -> bool {
+        let product = self.product(person, segment, at);
+        let confidence = self.facts(person).identity;
+        is_counted(person)
+            && self.holds(segment.when, person)
+            && segment.min_confidence.is_none_or(|min| confidence >= min)
+            && meets(product, segment.min.unwrap_or(NOISE_FLOOR))
+            && segment.max.is_none_or(|max| !meets(product, max))
+    }
+
+    /// All that the service should say at an instant after everything that happened.
+    pub fn answers(&self, at: i64) -> Answers {
+        let mut answers = Answers::default();
+        for (id, person) in &self.people {
+            self.say_person(&mut answers, id, person, at);
+        }
+        for rule in &self.model.quarantine {
+            self.say_quarantine(&mut answers, rule.name);
+        }
+        for segment in &self.model.segments {
+            self.say_segment(&mut answers, segment, at);
+        }
+        self.say_funnel(&mut answers, at);
+        for topic in &self.model.topics {
+            let stages = self.model.stages.iter().map(|stage| stage.name);
+            for stage in stages.chain([""]) {
+                self.say_influencers(&mut answers, topic.name, stage, at);
+            }
+        }
+        answers
+    }
+
+    fn say_person(&self, answers: &mut Answers, id: &str, person: &Person, at: i64) {
+        for score in &self.model.scores {
+            let name = format!("{id}, {}", score.name);
+            let points = self.points(person, score.name, at);
+            answers.number(format!("{name}: points"), points);
+            answers.number(format!("{name}: base"), score.base);
+            if let Some(percentile) = self.percentile(id, score.name, at) {
+                answers.number(format!("{name}: percentile"), percentile);
+            }
+            for term in self.contributions(person, score, at) {
+                let name = format!("{name}, {}", term.name);
+                for (key, count) in term.keys.iter().flatten() {
+                    answers.number(format!("{name}, by {key:?}"), *count);
+                }
+                answers.number(format!("{name}: count"), term.count);
+                answers.number(format!("{name}: points"), term.points());
+                if let Some((limit, is_capped)) = term.limit.filter(|_| term.count > FADED_AWAY) {
+                    answers.number(format!("{name}: limit"), limit);
+                    answers.number(format!("{name}: is capped"), f64::from(is_capped));
+                }
+            }
+            if let Some((required, _)) = score.breadth {
+                let present = self.breadth(person, score) as f64;
+                answers.number(format!("{name}: breadth"), present);
+                answers.number(format!("{name}: breadth asked for"), required as f64);
+            }
+            if let Some(calibration) = score.calibration {
+                let probability = probability(calibration, points);
+                answers.number(format!("{name}: probability"), probability);
+            }
+        }
+        let identity = self.facts(person).identity;
+        answers.number(format!("{id}: identity"), identity);
+        let stage = self.shown_stage(id, at);
+        answers.words(format!("{id}: stage"), self.stage_name(stage));
+        let next = stage.map_or(0, |stage| stage + 1);
+        for (rule, count) in by_rule(&person.held) {
+            answers.number(format!("{id}: held by {rule}"), count as f64);
+        }
+        let stages = [("held", stage), ("next", Some(next))];
+        for (what, stage) in stages.into_iter().filter(|_| !ACCOUNTS.contains(&id)) {
+            if let Some(stage) = stage.and_then(|stage| self.model.stages.get(stage)) {
+                self.say_stage(answers, &format!("{id}, stage {what}"), person, stage, at);
+            }
+        }
+        let segments = self.model.segments.iter();
+        let segments = segments.filter(|segment| {
+            segment.of_accounts == ACCOUNTS.contains(&id) && self.belongs(person, segment, at)
+        });
+        let segments: Vec<&str> = segments.map(|segment| segment.name).collect();
+        answers.words(format!("{id}: segments"), segments.join(" "));
+        let half_life = Some(self.model.interests_half_life);
+        for (topic, terms) in &person.interests {
+            let points = faded_sum(terms, half_life, at);
+            if points >= NOISE_FLOOR {
+                answers.number(format!("{id}, about {topic}"), points);
+            }
+        }
+        for (name, value) in &person.attributes {
+            answers.words(format!("{id} states {name}"), value);
+        }
+        answers.number(format!("{id}: events"), person.event_count as f64);
+        let times = (person.first_event_time, person.last_event_time);
+        let times = (person.event_count > 0).then_some(times);
+        answers.words(format!("{id}: first and last"), format!("{times:?}"));
+    }
+
+    /// What a stage asks for, and how far a person is.
+    fn say_stage(
+        &self,
+        answers: &mut Answers,
+        name: &str,
+        person: &Person,
+        stage: &Stage,
+        at: i64,
+    ) {
+        answers.words(format!("{name}: name"), stage.name);
+        answers.words(
+            format!("{name}: when"),
+            stage.when.map_or("", |when| when.text),
+        );
+        let holds = self.holds(stage.when, person);
+        answers.number(format!("{name}: holds"), f64::from(holds));
+        if let Some((score, min)) = stage.min {
+            let points = self.points(person, score, at);
+            let missing = if meets(points, min) {
+                0.0
+            } else {
+                min - points
+            };
+            answers.words(format!("{name}: score"), score);
+            answers.number(format!("{name}: min"), min);
+            answers.number(format!("{name}: points"), points);
+            answers.number(format!("{name}: missing"), missing);
+        }
+    }
+
+    /// Of those with points on a score, the share that has at most as many.
+    fn percentile(&self, id: &str, score: &str, at: i64) -> Option<f64> {
+        let is_known = |person: &&Person| person.event_count > 0 || !person.attributes.is_empty();
+        let person = self.people.get(id).filter(is_known)?;
+        let points = self.points(person, score, at);
+        let all: Vec<f64> = self
+            .alike(ACCOUNTS.contains(&id))
+            .map(|(_, person)| self.points(person, score, at))
+            .filter(|points| *points > 0.0)
+            .collect();
+        let at_most = all
+            .iter()
+            .filter(|other| other.log2() < points.log2() + SLACK)
+            .count();
+        (points > 0.0).then(|| 100.0 * at_most as f64 / all.len() as f64)
+    }
+
+    fn say_segment(&self, answers: &mut Answers, segment: &Segment, at: i64) {
+        let mut members: Vec<(f64, &str, &Person)> = self
+            .alike(segment.of_accounts)
+            .filter(|(_, person)| self.belongs(person, segment, at))
+            .map(|(id, person)| (self.product(person, segment, at), id, person))
+            .collect();
+        let name = format!("segment {}", segment.name);
+        let ids: Vec<&str> = members.iter().map(|(_, id, _)| *id).collect();
+        answers.words(format!("{name}: members"), ids.join(" "));
+        answers.number(format!("{name}: size"), members.len() as f64);
+        members.sort_by(|(a, ..), (b, ..)| b.total_cmp(a));
+        for (place, (product, ..)) in (1..).zip(&members) {
+            answers.number(format!("{name}, place {place}"), *product);
+            if let Some(calibration) = segment.calibration {
+                let probability = probability(calibration, *product);
+                answers.number(format!("{name}, place {place}: probability"), probability);
+            }
+        }
+        // Half of them, rounded up; which half it is of equals is for the service to say.
+        answers.number(format!("{name}: half"), members.len().div_ceil(2) as f64);
+        let half_life = Some(self.model.interests_half_life);
+        let mut topics: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
+        for (_, _, person) in members {
+            for (topic, terms) in &person.interests {
+                let points = faded_sum(terms, half_life, at);
+                if points >= NOISE_FLOOR {
+                    let topic = topics.entry(topic).or_default();
+                    *topic = (topic.0 + points, topic.1 + 1.0);
+                }
+            }
+        }
+        for (topic, (points, members)) in topics {
+            answers.number(format!("{name}, about {topic}"), points);
+            answers.number(format!("{name}, members about {topic}"), members);
+        }
+    }
+
+    /// Those of whom something is counted, all of them people or all of them accounts.
+    fn alike(&self, are_accounts: bool) -> impl Iterator<Item = (&'static str, &Person)> {
+        let all = self.people.iter().map(|(id, person)| (*id, person));
+        all.filter(move |(id, person)| ACCOUNTS.contains(id) == are_accounts && is_counted(person))
+    }
+
+    fn say_quarantine(&self, answers: &mut Answers, rule: &str) {
+        let mut size = 0.0;
+        for (id, person) in &self.people {
+            let mut held: Vec<&Held> = person.held.iter().collect();
+            held.retain(|held| held.rule == rule);
+            held.sort_by_key(|held| held.event.time());
+            if held.is_empty() {
+                continue;
+            }
+            size += 1.0;
+            let held: Vec<String> = held
+                .into_iter()
+                .map(|held| {
+                    let matches = held.matches.iter();
+                    let matches: Vec<&str> = matches.map(|matched| matched.signal.name).collect();
+                    format!("{} {} {matches:?}", held.event.time(), held.event.kind)
+                })
+                .collect();
+            answers.words(format!("held by {rule} of {id}"), held.join(", "));
+        }
+        answers.number(format!("held by {rule}: size"), size);
+    }
+
+    fn say_funnel(&self, answers: &mut Answers, at: i64) {
+        let mut counts: BTreeMap<&str, f64> = BTreeMap::new();
+        for (id, _) in self.alike(false) {
+            let stage = self.stage_name(self.shown_stage(id, at));
+            *counts.entry(stage).or_default() += 1.0;
+        }
+        for (stage, count) in counts {
+            answers.number(format!("funnel, {stage:?}"), count);
+        }
+    }
+
+    /// Who influences people on a topic, at a stage or at all of them.
+    fn say_influencers(&self, answers: &mut Answers, topic: &str, stage: &str, at: i64) {
+        let on_topic = |person: &Person, stage: &str| {
+            let mut sum = Earned::default();
+            for ((about, of), earned) in &person.earned {
+                if *about == topic && (stage.is_empty() || *of == stage) {
+                    sum.credits.extend(&earned.credits);
+                    sum.touches += earned.touches;
+                    sum.advance_millionths += earned.advance_millionths;
+                }
+            }
+            sum
+        };
+        let all = self.people.values().map(|person| on_topic(person, ""));
+        let (touches, advances) = all.fold((0.0, 0.0), |(touches, advances), earned| {
+            let millionths = earned.advance_millionths as f64;
+            (touches + earned.touches as f64, advances + millionths / 1e6)
+        });
+        let mean = if touches > 0.0 {
+            advances / touches
+        } else {
+            0.0
+        };
+        for (id, person) in &self.people {
+            let earned = on_topic(person, stage);
+            let half_life = Some(self.model.influence.half_life);
+            let influence = faded_sum(&earned.credits, half_life, at);
+            if !meets(influence, NOISE_FLOOR) {
+                continue;
+            }
+            let name = format!("{id} on {topic} at {stage:?}");
+            let (touches, advances) = (
+                earned.touches as f64,
+                earned.advance_millionths as f64 / 1e6,
+            );
+            answers.number(format!("{name}: influence"), influence);
+            answers.number(format!("{name}: touches"), touches);
+            answers.number(format!("{name}: advances"), advances);
+            let probability = (advances + PRIOR_TOUCHES * mean) / (touches + PRIOR_TOUCHES);
+            answers.number(format!("{name}: probability"), probability);
+            let reach = match person.attributes.get(self.model.influence.reach) {
+                Some(Value::Number(reach)) => *reach,
+                _ => 0.0,
+            };
+            answers.number(format!("{name}: reach"), reach);
+        }
+    }
+}
