@@ -376,7 +376,9 @@ fn say_person(answers: &mut Answers, id: &str, profile: &Profile) {
     }
     let identity = profile.identity_confidence.unwrap();
     answers.number(format!("{id}: identity"), identity);
+    // Accounts stand at no stage.
     let explained = profile.stage_explanation.clone();
+    let explained = explained.filter(|_| !ACCOUNTS.contains(&id));
     let stages = explained.map(|explained| [("held", explained.current), ("next", explained.next)]);
     for (what, stage) in stages.into_iter().flatten() {
         if let Some(stage) = stage {
