@@ -122,6 +122,7 @@ pub async fn open(
 
 fn settings(config: &Config, servers: usize) -> Settings {
     Settings {
+        server: None,
         max_skew: config.max_skew,
         remembered_events: config.remembered_events,
         max_events_in_flight: config.max_events_in_flight,

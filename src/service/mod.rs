@@ -45,9 +45,11 @@ use crate::{
     store::{Store, StoreError},
 };
 
-/// Bounds that an operator may configure.
+/// Bounds that an operator may configure, and the name of the server.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// What the server is known by among those on one store; drawn at random when absent.
+    pub server: Option<u64>,
     /// How far ahead of the server's clock an event may be.
     pub max_skew: Duration,
     /// How many events a record remembers.
@@ -138,7 +140,8 @@ impl<S: Store> Service<S> {
             .max_events_in_flight
             .saturating_sub(most_single)
             .max(1);
-        let server = getrandom::u64().map_err(|error| {
+        let server = settings.server.map_or_else(getrandom::u64, Ok);
+        let server = server.map_err(|error| {
             StoreError::Unavailable(format!("no randomness for the name of a server: {error}"))
         })?;
         let shell = Arc::new(Shell {

@@ -119,6 +119,7 @@ impl World {
         let model = Model::parse(&std::fs::read_to_string(path).unwrap()).unwrap();
         let directory = TempDir::new().unwrap();
         let settings = Settings {
+            server: None,
             max_skew: Duration::from_secs(300),
             remembered_events: 256,
             max_events_in_flight: 10_000,

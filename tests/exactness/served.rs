@@ -50,6 +50,7 @@ impl<H: Home> Served<H> {
         let model = Arc::clone(&self.model);
         let models = Models::ByTenant(HashMap::from([(self.home.tenant(), model)]));
         let settings = Settings {
+            server: None,
             max_skew: Duration::from_secs(300),
             remembered_events: self.remembered_events,
             max_events_in_flight: 1_000,

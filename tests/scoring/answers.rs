@@ -344,7 +344,7 @@ fn pieces_of_evidence_of_an_identity_add_up_and_everything_else_may_read_it() {
     let model = model(IDENTITY);
     let matching = |value: f64| ("match", AttributeValue::Number(value));
     let crm = ("crm_id", text("7"));
-    let stranger = view(&model, &stating(&[]), at(0));
+    let stranger = view(&model, &stating(&[("mood", text("good"))]), at(0));
     assert_eq!(stranger.identity_confidence, Some(0.0));
     assert_eq!(stranger.stage.as_deref(), Some("anyone"));
     assert_eq!(stranger.segments, ["strangers"]);

@@ -117,6 +117,7 @@ pub fn model(source: &str) -> Arc<Model> {
 
 pub async fn serve_with<S: Store>(store: S, models: Models) -> Service<S> {
     let settings = Settings {
+        server: None,
         max_skew: Duration::from_secs(300),
         remembered_events: 256,
         max_events_in_flight: 10_000,

@@ -1,7 +1,10 @@
 //! The servers of a run: each starts, stops in the middle or in order, and starts again,
 //! perhaps with another model.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::{Arc, Mutex},
+};
 
 use bellwether::{
     scoring::Model,
@@ -93,7 +96,7 @@ impl Setup {
             let opened = tokio::select! {
                 biased;
                 command = commands.recv() => Err(command),
-                opened = self.open(connection.clone(), model) => Ok(opened),
+                opened = self.open(name, connection.clone(), model) => Ok(opened),
             };
             let command = match opened {
                 Ok(Ok(service)) => {
@@ -133,11 +136,16 @@ impl Setup {
 
     async fn open(
         &self,
+        name: &str,
         connection: Connection,
         model: usize,
     ) -> Result<Simulated, bellwether::service::ServiceError> {
         let models = Models::Shared(Arc::clone(&self.models[model]));
+        // The same in every run of a seed, and another one at each start.
+        let mut server = DefaultHasher::new();
+        (name, self.began.elapsed()).hash(&mut server);
         let settings = Settings {
+            server: Some(server.finish()),
             max_skew: Duration::from_secs(300),
             remembered_events: self.remembered_events,
             max_events_in_flight: 1_000,

@@ -1,10 +1,19 @@
 //! Records to and from bytes, formats 1 and 2. Equal records are equal bytes. Decoding takes any
 //! bytes without a panic and returns nothing that breaks a promise of [`Record`].
 
+mod counts;
+mod held;
+
 use std::ops::RangeInclusive;
 
 use prost::Message as _;
 
+use self::{
+    counts::{
+        count_groups, named_counts, named_counts_to_proto, seen_types, signal_count_to_proto,
+    },
+    held::{held_event, held_to_proto},
+};
 use super::StoreError;
 use crate::{
     proto::{
@@ -12,8 +21,7 @@ use crate::{
         record as proto,
     },
     scoring::{
-        CountGroup, EventMemory, HalfLife, HeldEvent, HeldMatch, IdHash, InfluenceCell, NamedCount,
-        ProfileId, Record, SeenType, SignalCount, Timestamp, Touch,
+        EventMemory, HalfLife, IdHash, InfluenceCell, ProfileId, Record, Timestamp, Touch,
         limits::{MAX_COUNT, MAX_KEY_BYTES, MAX_NAME_BYTES, MAX_TAG_BYTES, MAX_TYPE_BYTES},
     },
 };
@@ -206,47 +214,6 @@ fn format_of(record: &Record) -> u32 {
     }
 }
 
-fn signal_count_to_proto(count: &SignalCount) -> proto::SignalCount {
-    proto::SignalCount {
-        name: count.signal.clone(),
-        value: count.value,
-        key: count.key.clone(),
-    }
-}
-
-fn held_to_proto(held: &HeldEvent) -> proto::HeldEvent {
-    let id_of = |id: &Option<ProfileId>| {
-        id.as_ref()
-            .map_or_else(String::new, |id| id.as_str().to_owned())
-    };
-    let matches = held.matches.iter().map(|matched| proto::HeldMatch {
-        signal: matched.signal.clone(),
-        value: matched.value,
-        keys: matched.keys.clone(),
-    });
-    proto::HeldEvent {
-        rule: held.rule.clone(),
-        hash: held.id.0,
-        known_by: held.known_by.nanos(),
-        time: held.time.nanos(),
-        r#type: held.event_type.clone(),
-        matches: matches.collect(),
-        topics: held.topics.clone(),
-        author_id: id_of(&held.author_id),
-        account_id: id_of(&held.account_id),
-    }
-}
-
-fn named_counts_to_proto(counts: &[NamedCount]) -> Vec<proto::NamedCount> {
-    counts
-        .iter()
-        .map(|count| proto::NamedCount {
-            name: count.name.clone(),
-            value: count.value,
-        })
-        .collect()
-}
-
 fn cell_to_proto(cell: &InfluenceCell) -> proto::InfluenceCell {
     proto::InfluenceCell {
         topic: cell.topic.clone(),
@@ -255,113 +222,6 @@ fn cell_to_proto(cell: &InfluenceCell) -> proto::InfluenceCell {
         touches: cell.touches,
         advance_millionths: cell.advance_millionths,
     }
-}
-
-fn count_groups(groups: Vec<proto::CountGroup>) -> Result<Vec<CountGroup>, StoreError> {
-    let mut decoded: Vec<CountGroup> = Vec::with_capacity(groups.len());
-    for group in groups {
-        let half_life = match group.half_life {
-            0 => None,
-            nanos => Some(
-                HalfLife::from_nanos(nanos)
-                    .ok_or_else(|| corrupt(format!("{nanos} ns is no half-life")))?,
-            ),
-        };
-        let counts = signal_counts(group.counts)?;
-        decoded.push(CountGroup { half_life, counts });
-    }
-    check_ascending(&decoded, |group| group.half_life)?;
-    Ok(decoded)
-}
-
-fn named_counts(
-    counts: Vec<proto::NamedCount>,
-    name: fn(String) -> Result<String, StoreError>,
-) -> Result<Vec<NamedCount>, StoreError> {
-    check_ascending(&counts, |count| count.name.as_str())?;
-    counts
-        .into_iter()
-        .map(|count| {
-            Ok(NamedCount {
-                name: name(count.name)?,
-                value: amount(count.value)?,
-            })
-        })
-        .collect()
-}
-
-fn signal_counts(counts: Vec<proto::SignalCount>) -> Result<Vec<SignalCount>, StoreError> {
-    check_ascending(&counts, |count| (count.name.as_str(), count.key.as_str()))?;
-    counts
-        .into_iter()
-        .map(|count| {
-            Ok(SignalCount {
-                signal: name(count.name)?,
-                key: key(count.key)?,
-                value: amount(count.value)?,
-            })
-        })
-        .collect()
-}
-
-/// Counts are missing before format 2: how often is not known then.
-fn seen_types(names: Vec<String>, counts: &[u32]) -> Result<Vec<SeenType>, StoreError> {
-    if !counts.is_empty() && counts.len() != names.len() {
-        return Err(corrupt(format!(
-            "it has seen {} event types and counts {}",
-            names.len(),
-            counts.len()
-        )));
-    }
-    let counts = counts.iter().copied().chain(std::iter::repeat(0));
-    names
-        .into_iter()
-        .zip(counts)
-        .map(|(name, count)| {
-            Ok(SeenType {
-                name: event_type(name)?,
-                count,
-            })
-        })
-        .collect()
-}
-
-fn held_event(held: proto::HeldEvent) -> Result<HeldEvent, StoreError> {
-    let id_of = |id: String| match id.as_str() {
-        "" => Ok(None),
-        id => ProfileId::stored(id)
-            .map(Some)
-            .ok_or_else(|| corrupt("an event in quarantine names a malformed id")),
-    };
-    Ok(HeldEvent {
-        rule: name(held.rule)?,
-        id: IdHash(held.hash),
-        known_by: time(held.known_by)?,
-        time: time(held.time)?,
-        event_type: event_type(held.r#type)?,
-        matches: held
-            .matches
-            .into_iter()
-            .map(|matched| {
-                Ok(HeldMatch {
-                    signal: name(matched.signal)?,
-                    value: amount(matched.value)?,
-                    keys: matched
-                        .keys
-                        .into_iter()
-                        .map(key)
-                        .collect::<Result<_, _>>()?,
-                })
-            })
-            .collect::<Result<_, StoreError>>()?,
-        topics: held
-            .topics
-            .into_iter()
-            .map(topic)
-            .collect::<Result<_, _>>()?,
-        author_id: id_of(held.author_id)?,
-        account_id: id_of(held.account_id)?,
-    })
 }
 
 fn remembered(times: &[i64], hashes: &[u64]) -> Result<Vec<(Timestamp, IdHash)>, StoreError> {
@@ -497,7 +357,10 @@ mod tests {
     use proptest::{collection::vec, option, prelude::*};
 
     use super::*;
-    use crate::scoring::{AttributeValue, Attributes};
+    use crate::scoring::{
+        AttributeValue, Attributes, CountGroup, HeldEvent, HeldMatch, NamedCount, SeenType,
+        SignalCount,
+    };
 
     fn any_name() -> impl Strategy<Value = String> {
         "[a-zé]{1,6}"

@@ -1,0 +1,97 @@
+//! Counts, and the event types that have counted.
+
+use super::{amount, check_ascending, corrupt, event_type, key, name};
+use crate::{
+    proto::record as proto,
+    scoring::{CountGroup, HalfLife, NamedCount, SeenType, SignalCount},
+    store::StoreError,
+};
+
+pub(super) fn signal_count_to_proto(count: &SignalCount) -> proto::SignalCount {
+    proto::SignalCount {
+        name: count.signal.clone(),
+        value: count.value,
+        key: count.key.clone(),
+    }
+}
+
+pub(super) fn named_counts_to_proto(counts: &[NamedCount]) -> Vec<proto::NamedCount> {
+    counts
+        .iter()
+        .map(|count| proto::NamedCount {
+            name: count.name.clone(),
+            value: count.value,
+        })
+        .collect()
+}
+
+pub(super) fn count_groups(groups: Vec<proto::CountGroup>) -> Result<Vec<CountGroup>, StoreError> {
+    let mut decoded: Vec<CountGroup> = Vec::with_capacity(groups.len());
+    for group in groups {
+        let half_life = match group.half_life {
+            0 => None,
+            nanos => Some(
+                HalfLife::from_nanos(nanos)
+                    .ok_or_else(|| corrupt(format!("{nanos} ns is no half-life")))?,
+            ),
+        };
+        let counts = signal_counts(group.counts)?;
+        decoded.push(CountGroup { half_life, counts });
+    }
+    check_ascending(&decoded, |group| group.half_life)?;
+    Ok(decoded)
+}
+
+pub(super) fn named_counts(
+    counts: Vec<proto::NamedCount>,
+    name: fn(String) -> Result<String, StoreError>,
+) -> Result<Vec<NamedCount>, StoreError> {
+    check_ascending(&counts, |count| count.name.as_str())?;
+    counts
+        .into_iter()
+        .map(|count| {
+            Ok(NamedCount {
+                name: name(count.name)?,
+                value: amount(count.value)?,
+            })
+        })
+        .collect()
+}
+
+pub(super) fn signal_counts(
+    counts: Vec<proto::SignalCount>,
+) -> Result<Vec<SignalCount>, StoreError> {
+    check_ascending(&counts, |count| (count.name.as_str(), count.key.as_str()))?;
+    counts
+        .into_iter()
+        .map(|count| {
+            Ok(SignalCount {
+                signal: name(count.name)?,
+                key: key(count.key)?,
+                value: amount(count.value)?,
+            })
+        })
+        .collect()
+}
+
+/// Counts are missing before format 2: how often is not known then.
+pub(super) fn seen_types(names: Vec<String>, counts: &[u32]) -> Result<Vec<SeenType>, StoreError> {
+    if !counts.is_empty() && counts.len() != names.len() {
+        return Err(corrupt(format!(
+            "it has seen {} event types and counts {}",
+            names.len(),
+            counts.len()
+        )));
+    }
+    let counts = counts.iter().copied().chain(std::iter::repeat(0));
+    names
+        .into_iter()
+        .zip(counts)
+        .map(|(name, count)| {
+            Ok(SeenType {
+                name: event_type(name)?,
+                count,
+            })
+        })
+        .collect()
+}

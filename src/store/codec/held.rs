@@ -1,0 +1,69 @@
+//! Events in quarantine.
+
+use super::{amount, corrupt, event_type, key, name, time, topic};
+use crate::{
+    proto::record as proto,
+    scoring::{HeldEvent, HeldMatch, IdHash, ProfileId},
+    store::StoreError,
+};
+
+pub(super) fn held_to_proto(held: &HeldEvent) -> proto::HeldEvent {
+    let id_of = |id: &Option<ProfileId>| {
+        id.as_ref()
+            .map_or_else(String::new, |id| id.as_str().to_owned())
+    };
+    let matches = held.matches.iter().map(|matched| proto::HeldMatch {
+        signal: matched.signal.clone(),
+        value: matched.value,
+        keys: matched.keys.clone(),
+    });
+    proto::HeldEvent {
+        rule: held.rule.clone(),
+        hash: held.id.0,
+        known_by: held.known_by.nanos(),
+        time: held.time.nanos(),
+        r#type: held.event_type.clone(),
+        matches: matches.collect(),
+        topics: held.topics.clone(),
+        author_id: id_of(&held.author_id),
+        account_id: id_of(&held.account_id),
+    }
+}
+
+pub(super) fn held_event(held: proto::HeldEvent) -> Result<HeldEvent, StoreError> {
+    let id_of = |id: String| match id.as_str() {
+        "" => Ok(None),
+        id => ProfileId::stored(id)
+            .map(Some)
+            .ok_or_else(|| corrupt("an event in quarantine names a malformed id")),
+    };
+    Ok(HeldEvent {
+        rule: name(held.rule)?,
+        id: IdHash(held.hash),
+        known_by: time(held.known_by)?,
+        time: time(held.time)?,
+        event_type: event_type(held.r#type)?,
+        matches: held
+            .matches
+            .into_iter()
+            .map(|matched| {
+                Ok(HeldMatch {
+                    signal: name(matched.signal)?,
+                    value: amount(matched.value)?,
+                    keys: matched
+                        .keys
+                        .into_iter()
+                        .map(key)
+                        .collect::<Result<_, _>>()?,
+                })
+            })
+            .collect::<Result<_, StoreError>>()?,
+        topics: held
+            .topics
+            .into_iter()
+            .map(topic)
+            .collect::<Result<_, _>>()?,
+        author_id: id_of(held.author_id)?,
+        account_id: id_of(held.account_id)?,
+    })
+}
