@@ -4,7 +4,7 @@
 use super::{
     Breadth, Contribution, ContributionKind, Influencer, KeyContribution, Model, Profile,
     ProfileId, RankKey, Ranked, Record, Score, SignalCount, StageExplanation, StageRequirement,
-    Timestamp, TopicInterest,
+    Subject, Timestamp, TopicInterest,
     influence::{influence_probability, on_topic},
     limits::{LIMIT_SLACK, NOISE_FLOOR},
     standing::{Standing, remaining},
@@ -60,6 +60,7 @@ pub(super) fn profile(
     detail: Detail,
 ) -> Profile {
     let is_explained = detail == Detail::Contributions;
+    let is_person = profile_id.subject() == Subject::Person;
     let scores = (0..model.scores.len()).map(|position| {
         let score = &model.scores[position];
         let points = standing.points_at(model, position, at);
@@ -99,7 +100,7 @@ pub(super) fn profile(
         last_event_time: has_events.then_some(record.last_event_time),
         identity_confidence: (!model.identity.is_empty())
             .then_some(standing.stated.identity_confidence),
-        stage_explanation: (is_explained && !model.stages.is_empty())
+        stage_explanation: (is_explained && !model.stages.is_empty() && is_person)
             .then(|| explain_stage(model, standing, stage, at)),
         quarantined: record.quarantined(model),
         as_of: at,

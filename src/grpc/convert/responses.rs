@@ -61,7 +61,6 @@ pub fn profile(profile: Profile) -> v1::Profile {
                 count: i32::try_from(count).unwrap_or(i32::MAX),
             })
             .collect(),
-        ..v1::Profile::default()
     }
 }
 
