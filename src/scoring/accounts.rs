@@ -56,8 +56,9 @@ impl Judgement<'_> {
         }
         record.advance_to(model, share.time.max(record.last_event_time));
         for change in &share.changes {
-            record.add_shared(model, change, share.time);
+            record.add_shared(change, share.time);
         }
+        record.keep_shared(model, &share.changes);
         for topic in &share.topics {
             record.count_interest(model, topic, share.time);
         }
@@ -67,7 +68,7 @@ impl Judgement<'_> {
 }
 
 impl Record {
-    fn add_shared(&mut self, model: &Model, change: &SharedChange, at: Timestamp) {
+    fn add_shared(&mut self, change: &SharedChange, at: Timestamp) {
         // The latest value of a signal may be smaller than the one before it.
         if change.amount < 0.0 {
             return self.take_shared(change, at);
@@ -75,15 +76,21 @@ impl Record {
         let added = change.amount * remaining(change.half_life, at, self.last_event_time);
         let counts = self.counts_of(change.half_life);
         *count_of(counts, &change.signal, &change.key) += added;
-        let mut signals = model.signals.iter();
-        if !change.key.is_empty()
-            && let Some(signal) = signals.find(|signal| signal.name == change.signal)
-        {
+    }
+
+    /// Keeps as many keys as the model says, once all keys of an event are there: which of them
+    /// are dropped must not depend on their order within the event.
+    fn keep_shared(&mut self, model: &Model, changes: &[SharedChange]) {
+        for change in changes.iter().filter(|change| !change.key.is_empty()) {
+            let Some(position) = model.signals_by_name.get(&change.signal) else {
+                continue;
+            };
             let slot = Slot {
                 half_life: change.half_life,
                 signal: change.signal.clone(),
             };
-            keep_greatest(counts, &slot, signal.max_keys);
+            let counts = self.counts_of(change.half_life);
+            keep_greatest(counts, &slot, model.signals[*position].max_keys);
         }
     }
 
