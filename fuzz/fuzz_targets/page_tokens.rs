@@ -20,7 +20,7 @@ fn ask(text: &str) {
     let decoded = PageToken::decode(text);
     if let Ok(token) = &decoded {
         assert_eq!(token.encode(), text, "two texts for one token");
-        assert!(!token.after.key.value().is_nan());
+        assert!(!token.start.after.key.value().is_nan());
     }
     let segment = convert::segment_query(v1::RankSegmentRequest {
         segment: "buyers".to_owned(),
@@ -32,26 +32,20 @@ fn ask(text: &str) {
         page_token: text.to_owned(),
         ..Default::default()
     });
-    let hashes = [
-        segment.ok().map(|paged| {
-            let _ = paged.check_model(0);
-            (paged.hash, paged.query.after, paged.query.as_of)
-        }),
-        influencers.ok().map(|paged| {
-            let _ = paged.check_model(0);
-            (paged.hash, paged.query.after, paged.query.as_of)
-        }),
+    let taken = [
+        segment.ok().map(|paged| (paged.hash, paged.query.paging)),
+        influencers.ok().map(|paged| (paged.hash, paged.query.paging)),
     ];
-    for (hash, after, as_of) in hashes.into_iter().flatten() {
+    for (hash, paging) in taken.into_iter().flatten() {
         match &decoded {
             Ok(token) => {
                 assert_eq!(hash, token.query, "a token of another query was taken");
-                assert_eq!(after.as_ref(), Some(&token.after));
-                assert_eq!(as_of, Some(token.as_of));
+                assert_eq!(paging.start.as_ref(), Some(&token.start));
+                assert_eq!(paging.as_of, Some(token.as_of));
             }
             Err(_) => {
                 assert!(text.is_empty(), "what is no token was taken");
-                assert_eq!(after, None);
+                assert_eq!(paging.start, None);
             }
         }
     }
