@@ -34,7 +34,9 @@ fn ask(text: &str) {
     });
     let taken = [
         segment.ok().map(|paged| (paged.hash, paged.query.paging)),
-        influencers.ok().map(|paged| (paged.hash, paged.query.paging)),
+        influencers
+            .ok()
+            .map(|paged| (paged.hash, paged.query.paging)),
     ];
     for (hash, paging) in taken.into_iter().flatten() {
         match &decoded {
