@@ -5,7 +5,7 @@ use super::{
     apply::Deed,
     counting::{CountChange, count_of, keep_greatest},
     influence::{Cause, effect_id},
-    model::{Model, Slot},
+    model::Model,
     standing::remaining,
 };
 
@@ -85,12 +85,8 @@ impl Record {
             let Some(position) = model.signals_by_name.get(&change.signal) else {
                 continue;
             };
-            let slot = Slot {
-                half_life: change.half_life,
-                signal: change.signal.clone(),
-            };
             let counts = self.counts_of(change.half_life);
-            keep_greatest(counts, &slot, model.signals[*position].max_keys);
+            keep_greatest(counts, &change.signal, model.signals[*position].max_keys);
         }
     }
 

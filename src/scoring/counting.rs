@@ -3,9 +3,7 @@
 
 use super::{
     CountGroup, HalfLife, Model, NamedCount, Record, SeenType, SignalCount, Timestamp,
-    limits::MAX_SEEN_TYPES,
-    model::{Signal, Slot},
-    standing::remaining,
+    limits::MAX_SEEN_TYPES, model::Signal, standing::remaining,
 };
 
 /// An event that is a behaviour that counts.
@@ -95,7 +93,7 @@ impl Record {
                 continue;
             }
             matched.keys.iter().for_each(|key| count(key));
-            keep_greatest(counts, slot, signal.max_keys);
+            keep_greatest(counts, &slot.signal, signal.max_keys);
         }
         if signal.keeps_latest || signal.cooldown_nanos.is_some() {
             let last = self.last_counted.entry(signal.name.clone()).or_default();
@@ -174,10 +172,7 @@ pub(super) fn count_of<'c>(
     signal: &str,
     key: &str,
 ) -> &'c mut f64 {
-    let wanted = (signal, key);
-    let found =
-        counts.binary_search_by(|count| (count.signal.as_str(), count.key.as_str()).cmp(&wanted));
-    let position = found.unwrap_or_else(|position| {
+    let position = find(counts, signal, key).unwrap_or_else(|position| {
         let count = SignalCount {
             signal: signal.to_owned(),
             key: key.to_owned(),
@@ -189,14 +184,20 @@ pub(super) fn count_of<'c>(
     &mut counts[position].value
 }
 
-/// Drops the smallest keys beyond `most`, the greatest text first of equals. What they counted
+/// Where the count of a signal and a key stands, or would.
+pub(super) fn find(counts: &[SignalCount], signal: &str, key: &str) -> Result<usize, usize> {
+    let wanted = (signal, key);
+    counts.binary_search_by(|count| (count.signal.as_str(), count.key.as_str()).cmp(&wanted))
+}
+
+/// Drops the smallest keys of a signal beyond `most`, the greatest text first of equals. What they counted
 /// goes to the rest, so that the count of the signal stays what it is.
-pub(super) fn keep_greatest(counts: &mut Vec<SignalCount>, slot: &Slot, most: usize) {
-    let from = counts.partition_point(|count| count.signal < slot.signal);
+pub(super) fn keep_greatest(counts: &mut Vec<SignalCount>, signal: &str, most: usize) {
+    let from = counts.partition_point(|count| count.signal.as_str() < signal);
     loop {
         let own = counts[from..]
             .iter()
-            .take_while(|count| count.signal == slot.signal);
+            .take_while(|count| count.signal == signal);
         let keys = own.enumerate().filter(|(_, count)| !count.key.is_empty());
         let excess = keys.clone().count().saturating_sub(most);
         let smallest = keys.min_by(|(_, a), (_, b)| {
@@ -207,6 +208,6 @@ pub(super) fn keep_greatest(counts: &mut Vec<SignalCount>, slot: &Slot, most: us
             return;
         };
         let dropped = counts.remove(from + offset);
-        *count_of(counts, &slot.signal, "") += dropped.value;
+        *count_of(counts, signal, "") += dropped.value;
     }
 }

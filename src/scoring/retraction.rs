@@ -2,7 +2,7 @@
 
 use super::{
     Context, Effect, Event, HalfLife, Judgement, Recollection, Record, SignalCount, Timestamp,
-    counting::{CountChange, Match, count_of},
+    counting::{CountChange, Match, count_of, find},
     model::Model,
     standing::remaining,
 };
@@ -219,10 +219,7 @@ impl Record {
 }
 
 fn take_from(counts: &mut Vec<SignalCount>, signal: &str, key: &str, value: f64) -> f64 {
-    let wanted = (signal, key);
-    let found =
-        counts.binary_search_by(|count| (count.signal.as_str(), count.key.as_str()).cmp(&wanted));
-    let Ok(position) = found else {
+    let Ok(position) = find(counts, signal, key) else {
         return 0.0;
     };
     let before = counts[position].value;
