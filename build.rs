@@ -5,10 +5,11 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 4] = [
+const FILES: [&str; 5] = [
     "proto/google/rpc/status.proto",
     "proto/bellwether/v1/model.proto",
     "proto/bellwether/v1/scoring.proto",
+    "proto/bellwether/record/v1/packed.proto",
     "proto/bellwether/record/v1/record.proto",
 ];
 

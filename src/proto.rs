@@ -29,7 +29,7 @@ pub mod bellwether {
     }
     /// The stored record.
     pub mod record {
-        /// Format 1.
+        /// As it is written, and as it is exported.
         pub mod v1 {
             tonic::include_proto!("bellwether.record.v1");
             include!(concat!(env!("OUT_DIR"), "/bellwether.record.v1.serde.rs"));

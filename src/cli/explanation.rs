@@ -97,10 +97,13 @@ fn terms(score: &Score) -> Vec<[String; 6]> {
 }
 
 fn limit(term: &Contribution) -> String {
-    match (term.limit, term.is_capped) {
-        (None, _) => String::new(),
-        (Some(limit), false) => points(limit),
-        (Some(limit), true) => format!("{} reached", points(limit)),
+    let Some(limit) = term.limit else {
+        return String::new();
+    };
+    if term.capped_count > 0.0 {
+        format!("{}, {:.2} cut off", points(limit), term.capped_count)
+    } else {
+        points(limit)
     }
 }
 
@@ -122,10 +125,21 @@ pub(super) fn of_stage(requirement: &StageRequirement) -> String {
             points(requirement.points),
             points(requirement.min)
         );
-        parts.push(if requirement.missing_points > 0.0 {
-            format!("{bound}, {} missing", points(requirement.missing_points))
-        } else {
-            bound
+        let mut missing = Vec::new();
+        if requirement.missing_points > 0.0 {
+            missing.push(points(requirement.missing_points));
+        }
+        if requirement.missing_signals > 0 {
+            let ending = if requirement.missing_signals == 1 {
+                ""
+            } else {
+                "s"
+            };
+            missing.push(format!("{} signal{ending}", requirement.missing_signals));
+        }
+        parts.push(match missing.is_empty() {
+            true => bound,
+            false => format!("{bound}, {} missing", missing.join(" and ")),
         });
     }
     if parts.is_empty() {
@@ -147,7 +161,7 @@ mod tests {
             weight: 4.0,
             points: 17.0,
             limit: Some(3.0),
-            is_capped: true,
+            capped_count: 1.25,
             keys: vec![
                 KeyContribution {
                     key: "rust\u{1b}".to_owned(),
@@ -196,7 +210,9 @@ mod tests {
         assert_eq!(words(lines[4]), ["base", "the", "model", "1.0"]);
         assert_eq!(
             words(lines[5]),
-            ["viewed", "signal", "4.25", "4.0", "17.0", "3.0", "reached"]
+            [
+                "viewed", "signal", "4.25", "4.0", "17.0", "3.0,", "1.25", "cut", "off"
+            ]
         );
         assert!(lines[6].trim_start().starts_with("- rust"), "{text}");
         assert_eq!(
@@ -232,14 +248,16 @@ mod tests {
             min: 40.0,
             points: 25.0,
             missing_points: 15.0,
+            missing_signals: 2,
         };
         assert_eq!(
             of_stage(&next),
-            "seen(\"purchase\") does not hold; interest 25.0 of at least 40.0, 15.0 missing"
+            "seen(\"purchase\") does not hold; interest 25.0 of at least 40.0, 15.0 and 2 signals missing"
         );
         let held = StageRequirement {
             when: String::new(),
             missing_points: 0.0,
+            missing_signals: 0,
             points: 41.0,
             ..next
         };

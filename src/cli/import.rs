@@ -351,8 +351,9 @@ mod tests {
                 half_life: None,
                 counts: vec![SignalCount {
                     signal: "asked".to_owned(),
-                    key: String::new(),
                     value,
+                    keys: Vec::new(),
+                    capped: 0.0,
                 }],
             }],
             memory: EventMemory {

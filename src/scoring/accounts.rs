@@ -3,38 +3,66 @@
 use super::{
     Effect, HalfLife, Judgement, ProfileId, Record, Share, SharedChange, Timestamp,
     apply::Deed,
-    counting::{CountChange, count_of, keep_greatest},
     influence::{Cause, effect_id},
-    model::Model,
+    model::{Model, Slot},
     standing::remaining,
 };
 
+/// Collects what an event changes, for its account.
+#[derive(Debug)]
+pub(super) struct Sharing {
+    account_id: Option<ProfileId>,
+    at: Timestamp,
+    now: Timestamp,
+    changes: Vec<SharedChange>,
+}
+
+impl Sharing {
+    /// Of an event that is counted, or taken back, at the person's reference instant.
+    pub(super) fn of(deed: &Deed<'_>, now: Timestamp) -> Self {
+        Self {
+            account_id: deed.account_id.clone(),
+            at: deed.at,
+            now,
+            changes: Vec::new(),
+        }
+    }
+
+    /// Notes a change of the count of a slot and a key at the person's reference instant, limits
+    /// kept; below 0 for what is taken back, and when a smaller value is the latest.
+    pub(super) fn note(&mut self, slot: &Slot, key: &str, change: f64) {
+        if self.account_id.is_none() {
+            return;
+        }
+        let amount = at_event(slot.half_life, change, self.at, self.now);
+        if amount != 0.0 {
+            self.changes.push(SharedChange {
+                half_life: slot.half_life,
+                signal: slot.signal.clone(),
+                key: key.to_owned(),
+                amount,
+            });
+        }
+    }
+}
+
 impl Judgement<'_> {
-    /// Has the account of an event count what the event changed here, or lose it again.
-    pub(super) fn share(
-        &mut self,
-        deed: &Deed<'_>,
-        account_id: ProfileId,
-        changes: &[CountChange<'_>],
-        is_retraction: bool,
-    ) {
-        let now = self.record.last_event_time;
+    /// Has the account of an event, when there is one, count what the event changed here, or
+    /// lose it again.
+    pub(super) fn share(&mut self, deed: &Deed<'_>, sharing: Sharing, is_retraction: bool) {
+        let Some(account_id) = sharing.account_id else {
+            return;
+        };
         let cause = if is_retraction {
             Cause::ShareTakenBack
         } else {
             Cause::Share
         };
-        let changes = changes.iter().map(|change| SharedChange {
-            half_life: change.half_life,
-            signal: change.signal.to_owned(),
-            key: change.key.clone(),
-            amount: at_event(change.half_life, change.change, deed.at, now),
-        });
         self.effects.push(Effect::Share(Share {
             id: effect_id(cause, self.profile_id.as_str(), deed.hash()),
             account_id,
             time: deed.at,
-            changes: changes.filter(|change| change.amount != 0.0).collect(),
+            changes: sharing.changes,
             topics: deed.topics.to_vec(),
             event_type: deed.event_type.to_owned(),
             is_retraction,
@@ -74,8 +102,8 @@ impl Record {
             return self.take_shared(change, at);
         }
         let added = change.amount * remaining(change.half_life, at, self.last_event_time);
-        let counts = self.counts_of(change.half_life);
-        *count_of(counts, &change.signal, &change.key) += added;
+        let count = self.count_of(change.half_life, &change.signal);
+        *count.of_key(&change.key) += added;
     }
 
     /// Keeps as many keys as the model says, once all keys of an event are there: which of them
@@ -85,8 +113,12 @@ impl Record {
             let Some(position) = model.signals_by_name.get(&change.signal) else {
                 continue;
             };
-            let counts = self.counts_of(change.half_life);
-            keep_greatest(counts, &change.signal, model.signals[*position].max_keys);
+            let has_counted = |key: &str| {
+                let mut own = changes.iter().filter(|own| own.signal == change.signal);
+                own.any(|own| own.key == key)
+            };
+            let count = self.count_of(change.half_life, &change.signal);
+            count.keep_greatest(model.signals[*position].max_keys, has_counted);
         }
     }
 

@@ -6,11 +6,12 @@
 use super::{
     Attributes, Effect, Event, IdHash, Model, Profile, ProfileId, RankChange, RankKey,
     Recollection, Record, Subject, Timestamp, TopicShare,
+    accounts::Sharing,
     counting::Match,
     explain::Detail,
     influence::{Arrival, InfluencePlace},
     model::{Facts, Happening},
-    standing::{Places, Standing},
+    standing::{Changed, Places, Standing},
 };
 
 /// What the shell looked up for an event.
@@ -120,8 +121,7 @@ pub(super) struct Deed<'e> {
 impl Deed<'_> {
     /// What the event is known by within its profile, in one hash: its id, and its time as sent.
     pub fn hash(&self) -> IdHash {
-        let time = self.known_by.nanos().to_le_bytes();
-        IdHash(xxhash_rust::xxh3::xxh3_64_with_seed(&time, self.id.0))
+        self.id.at(self.known_by)
     }
 }
 
@@ -153,7 +153,11 @@ impl<'m> Judgement<'m> {
     /// Starts from a stored record.
     pub fn new(model: &'m Model, profile_id: ProfileId, mut record: Record) -> Self {
         let mut standing = Standing::of(model, profile_id.subject(), &record);
-        record.take_over(model, &std::mem::take(&mut standing.takeovers));
+        let takeovers = std::mem::take(&mut standing.takeovers);
+        if !takeovers.is_empty() {
+            record.take_over(model, &takeovers);
+            standing = Standing::of(model, profile_id.subject(), &record);
+        }
         Self {
             old_places: standing.places(model),
             old_influence_keys: None,
@@ -220,20 +224,19 @@ impl<'m> Judgement<'m> {
         let now = deed.at.max(record.last_event_time);
         record.advance_to(model, now);
         let mut matched_signals = Vec::with_capacity(deed.matches.len());
-        let mut changes = Vec::with_capacity(deed.matches.len());
+        let mut sharing = Sharing::of(&deed, now);
+        let mut changed = Changed::default();
         for matched in &deed.matches {
-            record.count(model, matched, deed.at, &mut changes);
+            changed.counts |= record.count(model, matched, deed.at, &self.standing, &mut sharing);
             matched_signals.push(model.signals[matched.signal].name.clone());
         }
         for topic in &deed.topics {
             record.count_interest(model, topic, deed.at);
         }
-        let facts_changed = record.see(model, deed.event_type);
+        changed.facts = record.see(model, deed.event_type);
         record.note_event(deed.at);
-        if let Some(account_id) = deed.account_id.clone() {
-            self.share(&deed, account_id, &changes, false);
-        }
-        self.standing.refresh(model, &self.record, facts_changed);
+        self.share(&deed, sharing, false);
+        self.standing.refresh(model, &self.record, changed);
 
         let to = self.standing.stage(model, now);
         self.arrive(to, now);
@@ -252,7 +255,11 @@ impl<'m> Judgement<'m> {
     pub fn update(&mut self, attributes: Attributes) {
         self.record.attributes = attributes;
         self.changed = true;
-        self.standing.refresh(self.model, &self.record, true);
+        let changed = Changed {
+            facts: true,
+            counts: false,
+        };
+        self.standing.refresh(self.model, &self.record, changed);
         let at = self.record.last_event_time;
         self.arrive(self.standing.stage(self.model, at), at);
     }
@@ -267,15 +274,17 @@ impl<'m> Judgement<'m> {
             return false;
         }
         self.record.remember_effect(effect.id());
-        let facts_changed = match effect {
+        let changed = match effect {
             Effect::Credit(credit) => {
                 self.take_credit(credit);
-                false
+                Changed::default()
             }
-            Effect::Share(share) => self.take_share(share),
+            Effect::Share(share) => Changed {
+                facts: self.take_share(share),
+                counts: true,
+            },
         };
-        self.standing
-            .refresh(self.model, &self.record, facts_changed);
+        self.standing.refresh(self.model, &self.record, changed);
         self.changed = true;
         true
     }

@@ -3,7 +3,10 @@
 
 use super::{
     CountGroup, HalfLife, Model, NamedCount, Record, SeenType, SignalCount, Timestamp,
-    limits::MAX_SEEN_TYPES, model::Signal, standing::remaining,
+    accounts::Sharing,
+    limits::{MAX_COUNT, MAX_SEEN_TYPES},
+    model::{Signal, Slot},
+    standing::{Standing, remaining},
 };
 
 /// An event that is a behaviour that counts.
@@ -17,18 +20,11 @@ pub(crate) struct Match {
     pub keys: Vec<String>,
 }
 
-/// What a match has changed in a record.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct CountChange<'m> {
-    /// How the count fades.
-    pub half_life: Option<HalfLife>,
-    /// The signal.
-    pub signal: &'m str,
-    /// The key that was counted; empty when the signal is not kept by key.
-    pub key: String,
-    /// What was added at the record's reference instant, limits kept; below 0 when a smaller
-    /// value is the latest.
-    pub change: f64,
+/// Where a record keeps a count: a position in `Record::counts`, and one in that group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CountPlace {
+    pub group: usize,
+    pub position: usize,
 }
 
 impl Record {
@@ -42,6 +38,10 @@ impl Record {
             let factor = remaining(group.half_life, last, now);
             for count in &mut group.counts {
                 count.value *= factor;
+                count.capped *= factor;
+                for key in &mut count.keys {
+                    key.value *= factor;
+                }
             }
         }
         let factor = model.interests_half_life.remaining(last, now);
@@ -51,54 +51,66 @@ impl Record {
         self.last_event_time = now;
     }
 
-    /// Adds a match of an instant to the counts of its signal, and what that changed to `changes`.
-    pub(super) fn count<'m>(
+    /// Adds a match of an instant to the counts of its signal, and tells what that changed.
+    /// Returns whether the record has a count that it had not.
+    pub(super) fn count(
         &mut self,
-        model: &'m Model,
+        model: &Model,
         matched: &Match,
         at: Timestamp,
-        changes: &mut Vec<CountChange<'m>>,
-    ) {
+        standing: &Standing,
+        shared: &mut Sharing,
+    ) -> bool {
         let now = self.last_event_time;
         let signal = &model.signals[matched.signal];
         if signal.keeps_latest && self.last_counted.get(&signal.name) > Some(&at) {
-            return;
+            return false;
         }
         // What counted at the same instant is no older.
         let replaces = signal.keeps_latest && self.last_counted.get(&signal.name) != Some(&at);
-        for slot in &signal.slots {
-            let slot = &model.slots[*slot];
+        let limit = signal.limit.unwrap_or(f64::INFINITY);
+        let mut has_begun = false;
+        for position in &signal.slots {
+            let slot = &model.slots[*position];
             let faded = remaining(slot.half_life, at, now);
-            let counts = self.counts_of(slot.half_life);
+            let place = self.place(slot, standing.place(*position));
+            let place = place.unwrap_or_else(|place| {
+                has_begun = true;
+                self.begin(slot.half_life, &slot.signal, place)
+            });
+            let counts = &mut self.counts[place.group].counts[place.position];
+            let mut capped = counts.capped;
             let mut count = |key: &str| {
-                let count = count_of(counts, &slot.signal, key);
+                let count = counts.of_key(key);
                 let before = *count;
-                let limit = signal.limit.unwrap_or(f64::INFINITY);
-                *count = if signal.keeps_latest {
+                if signal.keeps_latest {
                     let latest = matched.value.min(limit) * faded;
-                    if replaces { latest } else { latest.max(before) }
+                    if replaces || latest > before {
+                        *count = latest;
+                        capped = (matched.value - limit).max(0.0) * faded;
+                    }
                 } else {
+                    let added = matched.value * faded;
                     // What an earlier model let grow beyond the limit stays.
-                    (before + matched.value * faded).min(limit).max(before)
-                };
-                changes.push(CountChange {
-                    half_life: slot.half_life,
-                    signal: &slot.signal,
-                    key: key.to_owned(),
-                    change: *count - before,
-                });
+                    *count = (before + added).min(limit).max(before);
+                    capped += (before + added - *count).max(0.0);
+                }
+                shared.note(slot, key, *count - before);
             };
-            if signal.per.is_none() {
-                count("");
-                continue;
+            match signal.per {
+                None => count(""),
+                Some(_) => matched.keys.iter().for_each(|key| count(key)),
             }
-            matched.keys.iter().for_each(|key| count(key));
-            keep_greatest(counts, &slot.signal, signal.max_keys);
+            counts.capped = capped.min(MAX_COUNT);
+            counts.keep_greatest(signal.max_keys, |key| {
+                matched.keys.iter().any(|own| own == key)
+            });
         }
         if signal.keeps_latest || signal.cooldown_nanos.is_some() {
             let last = self.last_counted.entry(signal.name.clone()).or_default();
             *last = at.max(*last);
         }
+        has_begun
     }
 
     /// Adds 1 to a topic, as of an instant.
@@ -152,62 +164,109 @@ impl Record {
         at.nanos().abs_diff(last.nanos()) < cooldown.unsigned_abs()
     }
 
-    pub(super) fn counts_of(&mut self, half_life: Option<HalfLife>) -> &mut Vec<SignalCount> {
-        let found = self
+    /// Where the count of a slot stands, which is mostly where it stood; or would stand.
+    fn place(&self, slot: &Slot, before: Option<CountPlace>) -> Result<CountPlace, CountPlace> {
+        let stands = |place: &CountPlace| {
+            let group = self.counts.get(place.group);
+            group.is_some_and(|group| {
+                let count = group.counts.get(place.position);
+                group.half_life == slot.half_life
+                    && count.is_some_and(|count| count.signal == slot.signal)
+            })
+        };
+        match before.filter(stands) {
+            Some(place) => Ok(place),
+            None => self.find(slot.half_life, &slot.signal),
+        }
+    }
+
+    /// Where the count of a signal stands, or would.
+    pub(super) fn find(
+        &self,
+        half_life: Option<HalfLife>,
+        signal: &str,
+    ) -> Result<CountPlace, CountPlace> {
+        let mut groups = self.counts.iter();
+        let group = groups.position(|group| group.half_life >= half_life);
+        let group = group.unwrap_or(self.counts.len());
+        let own = self.counts.get(group);
+        let Some(own) = own.filter(|own| own.half_life == half_life) else {
+            return Err(CountPlace { group, position: 0 });
+        };
+        let place = |position| CountPlace { group, position };
+        let found = own
             .counts
-            .binary_search_by_key(&half_life, |group| group.half_life);
-        let position = found.unwrap_or_else(|position| {
+            .binary_search_by(|count| count.signal.as_str().cmp(signal));
+        found.map(place).map_err(place)
+    }
+
+    /// Begins a count, from 0, where it is to stand.
+    fn begin(
+        &mut self,
+        half_life: Option<HalfLife>,
+        signal: &str,
+        place: CountPlace,
+    ) -> CountPlace {
+        let group = self.counts.get(place.group);
+        if group.is_none_or(|group| group.half_life != half_life) {
             let counts = Vec::new();
-            self.counts
-                .insert(position, CountGroup { half_life, counts });
-            position
-        });
-        &mut self.counts[position].counts
+            let group = CountGroup { half_life, counts };
+            self.counts.insert(place.group, group);
+        }
+        let count = SignalCount {
+            signal: signal.to_owned(),
+            value: 0.0,
+            keys: Vec::new(),
+            capped: 0.0,
+        };
+        let counts = &mut self.counts[place.group].counts;
+        counts.insert(place.position, count);
+        place
+    }
+
+    /// The count of a signal, which starts from 0.
+    pub(super) fn count_of(
+        &mut self,
+        half_life: Option<HalfLife>,
+        signal: &str,
+    ) -> &mut SignalCount {
+        let place = self.find(half_life, signal);
+        let place = place.unwrap_or_else(|place| self.begin(half_life, signal, place));
+        &mut self.counts[place.group].counts[place.position]
     }
 }
 
-/// The count of a signal and a key, which starts from 0.
-pub(super) fn count_of<'c>(
-    counts: &'c mut Vec<SignalCount>,
-    signal: &str,
-    key: &str,
-) -> &'c mut f64 {
-    let position = find(counts, signal, key).unwrap_or_else(|position| {
-        let count = SignalCount {
-            signal: signal.to_owned(),
-            key: key.to_owned(),
-            value: 0.0,
-        };
-        counts.insert(position, count);
-        position
-    });
-    &mut counts[position].value
-}
-
-/// Where the count of a signal and a key stands, or would.
-pub(super) fn find(counts: &[SignalCount], signal: &str, key: &str) -> Result<usize, usize> {
-    let wanted = (signal, key);
-    counts.binary_search_by(|count| (count.signal.as_str(), count.key.as_str()).cmp(&wanted))
-}
-
-/// Drops the smallest keys of a signal beyond `most`, the greatest text first of equals. What they counted
-/// goes to the rest, so that the count of the signal stays what it is.
-pub(super) fn keep_greatest(counts: &mut Vec<SignalCount>, signal: &str, most: usize) {
-    let from = counts.partition_point(|count| count.signal.as_str() < signal);
-    loop {
-        let own = counts[from..]
-            .iter()
-            .take_while(|count| count.signal == signal);
-        let keys = own.enumerate().filter(|(_, count)| !count.key.is_empty());
-        let excess = keys.clone().count().saturating_sub(most);
-        let smallest = keys.min_by(|(_, a), (_, b)| {
-            let by_value = a.value.total_cmp(&b.value);
-            by_value.then_with(|| b.key.cmp(&a.key))
+impl SignalCount {
+    /// The count of a key, which starts from 0.
+    pub(super) fn of_key(&mut self, key: &str) -> &mut f64 {
+        if key.is_empty() {
+            return &mut self.value;
+        }
+        let keys = &mut self.keys;
+        let found = keys.binary_search_by(|count| count.name.as_str().cmp(key));
+        let position = found.unwrap_or_else(|position| {
+            let name = key.to_owned();
+            keys.insert(position, NamedCount { name, value: 0.0 });
+            position
         });
-        let Some((offset, _)) = smallest.filter(|_| excess > 0) else {
-            return;
-        };
-        let dropped = counts.remove(from + offset);
-        *count_of(counts, signal, "") += dropped.value;
+        &mut keys[position].value
+    }
+
+    /// Drops the smallest keys beyond `most`, the greatest text first of equals, and those that
+    /// have just counted last: a new key begins as the smallest, and would never grow. What they
+    /// counted stays in the count of the signal.
+    pub(super) fn keep_greatest(&mut self, most: usize, has_counted: impl Fn(&str) -> bool) {
+        while self.keys.len() > most {
+            let keys = self.keys.iter().enumerate();
+            let smallest = keys.min_by(|(_, a), (_, b)| {
+                let by_age = has_counted(&a.name).cmp(&has_counted(&b.name));
+                let by_value = by_age.then_with(|| a.value.total_cmp(&b.value));
+                by_value.then_with(|| b.name.cmp(&a.name))
+            });
+            let Some((position, _)) = smallest else {
+                return;
+            };
+            self.value += self.keys.remove(position).value;
+        }
     }
 }

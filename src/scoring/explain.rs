@@ -6,7 +6,7 @@ use super::{
     ProfileId, RankKey, Ranked, Record, Score, SignalCount, StageExplanation, StageRequirement,
     Subject, Timestamp, TopicInterest,
     influence::{influence_probability, on_topic},
-    limits::{LIMIT_SLACK, NOISE_FLOOR},
+    limits::NOISE_FLOOR,
     standing::{Standing, remaining},
 };
 
@@ -117,29 +117,22 @@ fn contributions(
 ) -> Vec<Contribution> {
     let score = &model.scores[position];
     let factor = remaining(score.half_life, standing.at, at);
+    // What is shared with an account has been limited already, person by person.
+    let is_person = standing.subject == Subject::Person;
     let terms = score.terms.iter().map(|term| {
         let signal = &model.signals[term.signal];
         let count = standing.count(term.slot) * factor;
         let parts = standing.parts(model, record, term.slot);
-        let is_by_key = signal.per.is_some() || parts.iter().any(|part| !part.key.is_empty());
-        // What is left of dropped keys is the sum of many, and has no limit.
-        let mut limited = parts
-            .iter()
-            .filter(|part| !is_by_key || !part.key.is_empty());
-        let at_limit = |limit: f64| limited.any(|part| part.value >= limit * (1.0 - LIMIT_SLACK));
+        let by_key = parts.filter(|parts| signal.per.is_some() || !parts.keys.is_empty());
         Contribution {
             signal: signal.name.clone(),
             kind: ContributionKind::Signal,
             count,
             weight: term.weight,
             points: count * term.weight,
-            limit: signal.limit,
-            is_capped: signal.limit.is_some_and(at_limit),
-            keys: if is_by_key {
-                by_key(parts, factor, term.weight)
-            } else {
-                Vec::new()
-            },
+            limit: signal.limit.filter(|_| is_person),
+            capped_count: parts.map_or(0.0, |parts| parts.capped) * factor,
+            keys: by_key.map_or_else(Vec::new, |parts| keys_of(parts, factor, term.weight)),
         }
     });
     let rules = score.rule_points.iter().map(|(rule, points)| {
@@ -151,7 +144,7 @@ fn contributions(
             weight: *points,
             points: count * points,
             limit: None,
-            is_capped: false,
+            capped_count: 0.0,
             keys: Vec::new(),
         }
     });
@@ -161,14 +154,14 @@ fn contributions(
         .collect()
 }
 
-/// The parts of a count, most first, equals by key.
-fn by_key(parts: &[SignalCount], factor: f64, weight: f64) -> Vec<KeyContribution> {
+/// The parts of a count, most first, equals by key; what dropped keys had under the empty key.
+fn keys_of(parts: &SignalCount, factor: f64, weight: f64) -> Vec<KeyContribution> {
     let mut keys: Vec<KeyContribution> = parts
-        .iter()
-        .map(|part| KeyContribution {
-            key: part.key.clone(),
-            count: part.value * factor,
-            points: part.value * factor * weight,
+        .parts()
+        .map(|(key, value)| KeyContribution {
+            key: key.to_owned(),
+            count: value * factor,
+            points: value * factor * weight,
         })
         .collect();
     keys.sort_by(|a, b| b.count.total_cmp(&a.count).then_with(|| a.key.cmp(&b.key)));
@@ -189,6 +182,15 @@ fn explain_stage(
             .map_or((None, 0.0), |(score, min)| (Some(score), min));
         let points = score.map_or(0.0, |score| standing.points_at(model, score, at));
         let is_met = score.is_none_or(|score| standing.reaches(model, score, min, at));
+        let missing = score.filter(|_| !is_met);
+        let missing_points = missing.map(|score| {
+            let factor = remaining(model.scores[score].half_life, standing.at, at);
+            min - standing.sum(model, score) * factor
+        });
+        let missing_signals = missing.and_then(|score| {
+            let required = model.scores[score].breadth.as_ref()?.required;
+            Some(required.saturating_sub(standing.breadth(model, score)))
+        });
         StageRequirement {
             stage: stage.name.clone(),
             when: stage.condition.map_or_else(String::new, |condition| {
@@ -200,7 +202,8 @@ fn explain_stage(
             score: score.map_or_else(String::new, |score| model.scores[score].name.clone()),
             min,
             points,
-            missing_points: if is_met { 0.0 } else { min - points },
+            missing_points: missing_points.unwrap_or(0.0).max(0.0),
+            missing_signals: missing_signals.unwrap_or(0),
         }
     };
     StageExplanation {

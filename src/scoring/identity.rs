@@ -2,6 +2,8 @@
 
 use std::{borrow::Borrow, fmt, sync::Arc};
 
+use super::Timestamp;
+
 /// A customer of one deployment: 1 to 64 characters of `[a-z0-9_-]`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tenant(Arc<str>);
@@ -117,6 +119,12 @@ impl IdHash {
     /// The hash of an event's id.
     pub fn of_event(event_id: &str) -> Self {
         Self(xxhash_rust::xxh3::xxh3_64(event_id.as_bytes()))
+    }
+
+    /// What an event is known by within its profile, in one hash: its id, and its time as sent.
+    pub fn at(self, time: Timestamp) -> Self {
+        let time = time.nanos().to_le_bytes();
+        Self(xxhash_rust::xxh3::xxh3_64_with_seed(&time, self.0))
     }
 
     /// The hash by which the retraction of the event with this hash is remembered.

@@ -52,9 +52,6 @@ pub const MAX_BREADTH: usize = 16;
 /// How far below its share a signal still counts for the breadth, relative to the share: far
 /// above the rounding of a count.
 pub const BREADTH_SLACK: f64 = 1e-6;
-/// How near a limit a count stands at it, relative to the limit: counts are rounded when they
-/// fade.
-pub const LIMIT_SLACK: f64 = 1e-9;
 /// The confidence of an identity is rounded to one in so many.
 pub const CONFIDENCE_STEPS: f64 = 1e12;
 /// Steps of the table of a calibration.

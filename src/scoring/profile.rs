@@ -59,8 +59,11 @@ pub struct StageRequirement {
     pub min: f64,
     /// The points of the profile on that score.
     pub points: f64,
-    /// How many points are missing; 0 when the bound is met.
+    /// How many points the sum of the score's terms is short of `min`, whatever its floor at 0
+    /// or missing breadth; 0 when the bound is met.
     pub missing_points: f64,
+    /// How many more different signals and rules the score asks for before it has points at all.
+    pub missing_signals: usize,
 }
 
 /// One score.
@@ -114,10 +117,11 @@ pub struct Contribution {
     pub weight: f64,
     /// `count * weight`.
     pub points: f64,
-    /// Where the count of the signal saturates; `None` without limit.
+    /// Where the count of the signal saturates, that of each key by itself; `None` without limit,
+    /// and for accounts, which have none of their own.
     pub limit: Option<f64>,
-    /// Whether the count, or that of some key, stood at the limit at the last event.
-    pub is_capped: bool,
+    /// What the limit has kept from counting, faded like the count.
+    pub capped_count: f64,
     /// The parts of a count that is kept by key, most first.
     pub keys: Vec<KeyContribution>,
 }

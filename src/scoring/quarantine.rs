@@ -7,6 +7,7 @@ use super::{
     counting::Match,
     limits::MAX_HELD_EVENTS,
     model::{Facts, Model},
+    standing::Changed,
 };
 
 /// Which held events to release.
@@ -54,7 +55,8 @@ impl Judgement<'_> {
             self.dropped_events += 1;
         }
         self.held_by.push(model.quarantine[rule].name.clone());
-        self.standing.refresh(model, &self.record, false);
+        let changed = Changed::default();
+        self.standing.refresh(model, &self.record, changed);
     }
 
     /// Counts up to `most` of the held events that are selected, in the order in which they

@@ -43,6 +43,15 @@ pub struct Record {
 }
 
 impl Record {
+    /// What is counted of a signal with a half-life.
+    pub fn signal_count(&self, half_life: Option<HalfLife>, signal: &str) -> Option<&SignalCount> {
+        let mut groups = self.counts.iter();
+        let group = groups.find(|group| group.half_life == half_life)?;
+        let counts = &group.counts;
+        let found = counts.binary_search_by(|count| count.signal.as_str().cmp(signal));
+        Some(&counts[found.ok()?])
+    }
+
     /// Notes that one more event has counted, at an instant.
     pub(super) fn note_event(&mut self, at: Timestamp) {
         // What was taken back has been seen all the same.
@@ -59,7 +68,7 @@ impl Record {
 pub struct CountGroup {
     /// `None` for counts that do not fade.
     pub half_life: Option<HalfLife>,
-    /// Ascending by signal and key.
+    /// Ascending by signal.
     pub counts: Vec<SignalCount>,
 }
 
@@ -68,11 +77,30 @@ pub struct CountGroup {
 pub struct SignalCount {
     /// The signal.
     pub signal: String,
-    /// What is counted by itself; empty for a signal that is not kept by key, and for all
-    /// keys that were dropped.
-    pub key: String,
-    /// The value at the record's reference instant.
+    /// What is not counted by key, and what keys had that were dropped; the value at the
+    /// record's reference instant.
     pub value: f64,
+    /// What is counted by key, ascending by key.
+    pub keys: Vec<NamedCount>,
+    /// What the limit of the signal has kept from counting, over all keys; the value at the
+    /// record's reference instant.
+    pub capped: f64,
+}
+
+impl SignalCount {
+    /// What adds up to the count: what is not counted by key, under the empty text, unless there
+    /// are keys alone; then each key.
+    pub fn parts(&self) -> impl Iterator<Item = (&str, f64)> {
+        let is_part = self.value != 0.0 || self.keys.is_empty();
+        let keys = self.keys.iter().map(|key| (key.name.as_str(), key.value));
+        is_part.then_some(("", self.value)).into_iter().chain(keys)
+    }
+
+    /// The count over all keys.
+    pub fn total(&self) -> f64 {
+        let keys = self.keys.iter().map(|key| key.value);
+        keys.fold(self.value, |total, value| total + value)
+    }
 }
 
 /// An event type that has counted.
@@ -87,7 +115,7 @@ pub struct SeenType {
 /// A faded count under a name.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NamedCount {
-    /// The topic.
+    /// The topic, or the key of a signal.
     pub name: String,
     /// The value at the record's reference instant.
     pub value: f64,

@@ -1,10 +1,12 @@
 //! Takes back what an event counted, or keeps one that has not come from ever counting.
 
 use super::{
-    Context, Effect, Event, HalfLife, Judgement, Recollection, Record, SignalCount, Timestamp,
-    counting::{CountChange, Match, count_of, find},
+    Context, Effect, Event, HalfLife, Judgement, NamedCount, Recollection, Record, SignalCount,
+    Timestamp,
+    accounts::Sharing,
+    counting::Match,
     model::Model,
-    standing::remaining,
+    standing::{Changed, remaining},
 };
 
 /// What is left of a count after something was taken from it, as a share of that, when only
@@ -50,7 +52,8 @@ impl Judgement<'_> {
         match held.position(|held| held.id == event.id && held.known_by == known_by) {
             Some(position) => {
                 self.record.quarantine.remove(position);
-                self.standing.refresh(self.model, &self.record, false);
+                let changed = Changed::default();
+                self.standing.refresh(self.model, &self.record, changed);
             }
             None => self.take_back(event, context),
         }
@@ -68,35 +71,30 @@ impl Judgement<'_> {
         };
         let stage = self.standing.stage_to_be(model, now);
         let deed = self.observe(event, stage, &context).deed;
-        let mut changes = Vec::with_capacity(deed.matches.len());
+        let mut sharing = Sharing::of(&deed, now);
         for matched in &deed.matches {
-            self.record.uncount(model, matched, deed.at, &mut changes);
+            self.record.uncount(model, matched, deed.at, &mut sharing);
         }
         for topic in &deed.topics {
             self.record.uncount_interest(model, topic, deed.at);
         }
-        let facts_changed = self.record.unsee(deed.event_type);
+        let changed = Changed {
+            facts: self.record.unsee(deed.event_type),
+            counts: true,
+        };
         self.record.event_count = self.record.event_count.saturating_sub(1);
-        if let Some(account_id) = deed.account_id.clone() {
-            self.share(&deed, account_id, &changes, true);
-        }
+        self.share(&deed, sharing, true);
         let credit = super::influence::take_back(model, &mut self.record, &self.profile_id, &deed);
         self.effects.extend(credit.map(Effect::Credit));
-        self.standing.refresh(model, &self.record, facts_changed);
+        self.standing.refresh(model, &self.record, changed);
         self.arrive(self.standing.stage(model, now), now);
     }
 }
 
 impl Record {
-    /// Takes a match of an instant from the counts of its signal, none of them below 0, and adds
-    /// what that changed to `changes`.
-    fn uncount<'m>(
-        &mut self,
-        model: &'m Model,
-        matched: &Match,
-        at: Timestamp,
-        changes: &mut Vec<CountChange<'m>>,
-    ) {
+    /// Takes a match of an instant from the counts of its signal, none of them below 0, and tells
+    /// what that changed.
+    fn uncount(&mut self, model: &Model, matched: &Match, at: Timestamp, shared: &mut Sharing) {
         let signal = &model.signals[matched.signal];
         let last = self.last_counted.get(&signal.name);
         let was_last = last == Some(&at);
@@ -106,7 +104,7 @@ impl Record {
             return;
         }
         if signal.keeps_latest {
-            return self.uncount_latest(model, matched, at, changes);
+            return self.uncount_latest(model, matched, at, shared);
         }
         if signal.counts_once() {
             self.last_counted.remove(&signal.name);
@@ -116,12 +114,7 @@ impl Record {
             let value = matched.value * remaining(slot.half_life, at, self.last_event_time);
             let mut uncount = |key: &str| {
                 let taken = self.take(slot.half_life, &slot.signal, key, value);
-                changes.push(CountChange {
-                    half_life: slot.half_life,
-                    signal: &slot.signal,
-                    key: key.to_owned(),
-                    change: -taken,
-                });
+                shared.note(slot, key, -taken);
             };
             match signal.per {
                 None => uncount(""),
@@ -132,29 +125,24 @@ impl Record {
 
     /// Takes the latest value of a signal, unless a greater one of the same instant has replaced
     /// it. What was the latest before it is not known any more.
-    fn uncount_latest<'m>(
+    fn uncount_latest(
         &mut self,
-        model: &'m Model,
+        model: &Model,
         matched: &Match,
         at: Timestamp,
-        changes: &mut Vec<CountChange<'m>>,
+        shared: &mut Sharing,
     ) {
         let signal = &model.signals[matched.signal];
         let latest = matched.value.min(signal.limit.unwrap_or(f64::INFINITY));
         for slot in &signal.slots {
             let slot = &model.slots[*slot];
             let value = latest * remaining(slot.half_life, at, self.last_event_time);
-            let kept = self.take(slot.half_life, &slot.signal, "", f64::INFINITY);
-            if without(kept, value).is_some() {
-                *count_of(self.counts_of(slot.half_life), &slot.signal, "") = kept;
+            let kept = self.signal_count(slot.half_life, &slot.signal);
+            if kept.is_some_and(|kept| without(kept.value, value).is_some()) {
                 return;
             }
-            changes.push(CountChange {
-                half_life: slot.half_life,
-                signal: &slot.signal,
-                key: String::new(),
-                change: -kept,
-            });
+            let taken = self.take(slot.half_life, &slot.signal, "", f64::INFINITY);
+            shared.note(slot, "", -taken);
         }
         self.last_counted.remove(&signal.name);
     }
@@ -168,14 +156,18 @@ impl Record {
         key: &str,
         value: f64,
     ) -> f64 {
-        let mut groups = self.counts.iter_mut();
-        let Some(group) = groups.find(|group| group.half_life == half_life) else {
+        let Ok(place) = self.find(half_life, signal) else {
             return 0.0;
         };
-        let mut taken = take_from(&mut group.counts, signal, key, value);
+        let counts = &mut self.counts[place.group].counts;
+        let count = &mut counts[place.position];
+        let mut taken = take_key(&mut count.keys, key, value);
         let missing = value - taken;
-        if !key.is_empty() && missing > value * ROUNDING {
-            taken += take_from(&mut group.counts, signal, "", missing);
+        if key.is_empty() || missing > value * ROUNDING {
+            taken += take_value(count, missing);
+        }
+        if count.value == 0.0 && count.keys.is_empty() {
+            counts.remove(place.position);
         }
         self.counts.retain(|group| !group.counts.is_empty());
         taken
@@ -218,15 +210,23 @@ impl Record {
     }
 }
 
-fn take_from(counts: &mut Vec<SignalCount>, signal: &str, key: &str, value: f64) -> f64 {
-    let Ok(position) = find(counts, signal, key) else {
+/// Takes up to `value` from what is counted by a key. Returns what was taken.
+fn take_key(keys: &mut Vec<NamedCount>, key: &str, value: f64) -> f64 {
+    let Ok(position) = keys.binary_search_by(|count| count.name.as_str().cmp(key)) else {
         return 0.0;
     };
-    let before = counts[position].value;
+    let before = keys[position].value;
     match without(before, value) {
-        Some(left) => counts[position].value = left,
-        None => drop(counts.remove(position)),
+        Some(left) => keys[position].value = left,
+        None => drop(keys.remove(position)),
     }
+    value.min(before)
+}
+
+/// Takes up to `value` from what is not counted by key. Returns what was taken.
+fn take_value(count: &mut SignalCount, value: f64) -> f64 {
+    let before = count.value;
+    count.value = without(before, value).unwrap_or(0.0);
     value.min(before)
 }
 

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::{
     HalfLife, ProfileId, RankChange, RankKey, RankName, Record, SignalCount, Slope, Subject,
     Timestamp,
+    counting::CountPlace,
     limits::{BREADTH_SLACK, NOISE_FLOOR},
     model::{Ladder, Model},
     stated::Stated,
@@ -17,8 +18,8 @@ use super::{
 pub(crate) struct Standing {
     /// What follows from standing facts alone.
     pub stated: Stated,
-    /// Counts at the reference instant, with their positions in `Model::slots`, ascending.
-    counts: Vec<(usize, f64)>,
+    /// Ascending by slot.
+    counts: Vec<SlotCount>,
     /// Counts of the record that the model keeps with another half-life.
     pub(super) takeovers: Vec<Takeover>,
     /// By position in `Model::scores`: points at the reference instant, before the floor at 0;
@@ -28,11 +29,31 @@ pub(crate) struct Standing {
     keys: Vec<Option<RankKey>>,
     /// The instant of `counts` and `points`.
     pub at: Timestamp,
-    subject: Subject,
+    pub subject: Subject,
     /// See [`Record::is_counted`].
     is_counted: bool,
     /// By position in `Model::quarantine`: how many events the rule holds.
     held: Vec<u32>,
+}
+
+/// A count at the reference instant.
+#[derive(Clone, Copy, Debug)]
+struct SlotCount {
+    /// Position in `Model::slots`.
+    slot: usize,
+    /// Where the record keeps it; `None` when it is taken over.
+    place: Option<CountPlace>,
+    /// Over all keys.
+    value: f64,
+}
+
+/// What of a record has changed, beside the values of its counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Changed {
+    /// What conditions read.
+    pub facts: bool,
+    /// Which counts there are.
+    pub counts: bool,
 }
 
 impl Standing {
@@ -48,14 +69,20 @@ impl Standing {
             is_counted: record.is_counted(),
             held: Vec::new(),
         };
+        standing.collect(model, record);
         standing.add_up(model, record);
         standing
     }
 
-    /// Follows a change of the record; conditions only when what they read has changed.
-    pub(crate) fn refresh(&mut self, model: &Model, record: &Record, facts_changed: bool) {
-        if facts_changed {
+    /// Follows a change of the record.
+    pub(crate) fn refresh(&mut self, model: &Model, record: &Record, changed: Changed) {
+        if changed.facts {
             self.stated = Stated::of(model, record);
+        }
+        if changed.counts {
+            self.collect(model, record);
+        } else {
+            self.follow(record);
         }
         self.at = record.last_event_time;
         self.is_counted = record.is_counted();
@@ -68,19 +95,14 @@ impl Standing {
     }
 
     fn add_up(&mut self, model: &Model, record: &Record) {
-        self.takeovers = collect_counts(model, record, &mut self.counts);
         self.points.clear();
-        self.points.extend(model.scores.iter().map(|score| {
-            let rules = score.rule_points.iter();
-            score.base
-                + rules
-                    .map(|(rule, points)| points * self.stated.rules[*rule])
-                    .sum::<f64>()
-        }));
+        let scores = model.scores.iter();
+        self.points
+            .extend(scores.map(|score| self.stated.sum(score)));
         // From the side of what is counted: signals that never matched cost nothing.
-        for (slot, count) in &self.counts {
-            for (score, weight) in &model.weights[*slot] {
-                self.points[*score] += weight * count;
+        for count in &self.counts {
+            for (score, weight) in &model.weights[count.slot] {
+                self.points[*score] += weight * count.value;
             }
         }
         for (position, score) in model.scores.iter().enumerate() {
@@ -103,27 +125,45 @@ impl Standing {
         self.held.extend(record.held_by_rule(model));
     }
 
-    /// The count of a slot at the reference instant.
-    pub(crate) fn count(&self, slot: usize) -> f64 {
-        let found = self.counts.binary_search_by_key(&slot, |(slot, _)| *slot);
-        found.map_or(0.0, |position| self.counts[position].1)
+    /// What the terms of a score add up to at the reference instant, whatever its floor at 0 or
+    /// missing breadth.
+    pub(crate) fn sum(&self, model: &Model, score: usize) -> f64 {
+        let score = &model.scores[score];
+        let terms = score.terms.iter();
+        let terms = terms.map(|term| term.weight * self.count(term.slot));
+        self.stated.sum(score) + terms.sum::<f64>()
     }
 
-    /// The counts of a record that the count of a slot is the sum of, one for each key.
+    fn slot_count(&self, slot: usize) -> Option<&SlotCount> {
+        let found = self.counts.binary_search_by_key(&slot, |count| count.slot);
+        found.ok().map(|position| &self.counts[position])
+    }
+
+    /// The count of a slot at the reference instant.
+    pub(crate) fn count(&self, slot: usize) -> f64 {
+        self.slot_count(slot).map_or(0.0, |count| count.value)
+    }
+
+    /// Where the record kept the count of a slot when the standing last followed it.
+    pub(crate) fn place(&self, slot: usize) -> Option<CountPlace> {
+        self.slot_count(slot)?.place
+    }
+
+    /// What a record counts for a slot, by key.
     pub(crate) fn parts<'r>(
         &self,
         model: &Model,
         record: &'r Record,
         slot: usize,
-    ) -> &'r [SignalCount] {
+    ) -> Option<&'r SignalCount> {
         let mut takeovers = self.takeovers.iter();
-        if let Some(takeover) = takeovers.find(|takeover| takeover.slot == slot) {
-            return takeover.counts(model, record);
+        match takeovers.find(|takeover| takeover.slot == slot) {
+            Some(takeover) => takeover.count(model, record),
+            None => {
+                let slot = &model.slots[slot];
+                record.signal_count(slot.half_life, &slot.signal)
+            }
         }
-        let (half_life, signal) = model.slots[slot].key();
-        let mut groups = record.counts.iter();
-        let group = groups.find(|group| group.half_life == half_life);
-        group.map_or(&[], |group| group.of_signal(signal))
     }
 
     /// How many signals and rules give the share of the greatest one that the breadth of a
@@ -139,15 +179,53 @@ impl Standing {
 
     /// The points above 0 that signals and rules give to a score at the reference instant.
     fn positive_terms(&self, model: &Model, score: usize) -> impl Iterator<Item = f64> {
-        let counted = self.counts.iter().flat_map(move |(slot, count)| {
-            let weights = model.weights[*slot].iter();
+        let counted = self.counts.iter().flat_map(move |count| {
+            let weights = model.weights[count.slot].iter();
             let own = weights.filter(move |(other, _)| *other == score);
-            own.map(move |(_, weight)| weight * count)
+            own.map(move |(_, weight)| weight * count.value)
         });
         let rules = model.scores[score].rule_points.iter();
         counted
             .chain(rules.map(|(rule, points)| points * self.stated.rules[*rule]))
             .filter(|points| *points > 0.0)
+    }
+
+    /// Takes the values of the same counts again.
+    fn follow(&mut self, record: &Record) {
+        for count in &mut self.counts {
+            if let Some(place) = count.place {
+                count.value = record.counts[place.group].counts[place.position].total();
+            }
+        }
+    }
+
+    /// Finds the counts of the model's slots, and what the model takes over from other
+    /// half-lives. Both sides are in one order.
+    fn collect(&mut self, model: &Model, record: &Record) {
+        self.counts.clear();
+        let mut orphans = Vec::new();
+        for (group, counts) in record.counts.iter().enumerate() {
+            for (position, count) in counts.counts.iter().enumerate() {
+                match model.slot(counts.half_life, &count.signal) {
+                    Some(slot) => self.counts.push(SlotCount {
+                        slot,
+                        place: Some(CountPlace { group, position }),
+                        value: count.total(),
+                    }),
+                    None => orphans.push((counts.half_life, count.signal.as_str())),
+                }
+            }
+        }
+        self.takeovers = Takeover::of(model, &orphans, |slot| self.slot_count(slot).is_some());
+        for takeover in &self.takeovers {
+            let taken = takeover.count(model, record);
+            let value = taken.map_or(0.0, SignalCount::total);
+            let slot = takeover.slot;
+            let position = self.counts.partition_point(|count| count.slot < slot);
+            let place = None;
+            self.counts
+                .insert(position, SlotCount { slot, place, value });
+        }
     }
 
     /// The points of a score at an instant, as callers see them.
@@ -362,60 +440,4 @@ impl Record {
 /// What is left of 1 after the time from `from` to `to`; all of it without half-life.
 pub(crate) fn remaining(half_life: Option<HalfLife>, from: Timestamp, to: Timestamp) -> f64 {
     half_life.map_or(1.0, |half_life| half_life.remaining(from, to))
-}
-
-/// The counts of the model's slots, over all keys; both sides are in one order. Returns what the
-/// model takes over from other half-lives.
-fn collect_counts(model: &Model, record: &Record, counts: &mut Vec<(usize, f64)>) -> Vec<Takeover> {
-    let before = std::mem::replace(counts, Vec::with_capacity(counts.len()));
-    let mut hints = before.iter().map(|(slot, _)| *slot).peekable();
-    let mut orphans = Vec::new();
-    let mut next = 0;
-    for group in &record.counts {
-        for same_signal in group.counts.chunk_by(|a, b| a.signal == b.signal) {
-            let wanted = (group.half_life, same_signal[0].signal.as_str());
-            // What was found before is mostly found again, and neighbours in a record are often
-            // neighbours in the model.
-            let is_wanted = |slot: &usize| model.slots[*slot].key() == wanted;
-            let known = hints.next_if(is_wanted).or_else(|| {
-                let neighbour = next < model.slots.len() && is_wanted(&next);
-                neighbour.then_some(next)
-            });
-            let found = match known {
-                Some(slot) => Ok(slot),
-                None => {
-                    let slots = &model.slots[next..];
-                    let found = slots.binary_search_by(|slot| slot.key().cmp(&wanted));
-                    found
-                        .map(|position| next + position)
-                        .map_err(|position| next + position)
-                }
-            };
-            next = match found {
-                Ok(slot) => {
-                    let value = same_signal.iter().map(|count| count.value).sum();
-                    counts.push((slot, value));
-                    slot + 1
-                }
-                Err(position) => {
-                    orphans.push(wanted);
-                    position
-                }
-            };
-        }
-    }
-    if orphans.is_empty() {
-        return Vec::new();
-    }
-    let find =
-        |counts: &[(usize, f64)], slot| counts.binary_search_by_key(&slot, |(slot, _)| *slot);
-    let takeovers = Takeover::of(model, &orphans, |slot| find(counts, slot).is_ok());
-    for takeover in &takeovers {
-        if let Err(position) = find(counts, takeover.slot) {
-            let taken = takeover.counts(model, record).iter();
-            let value = taken.map(|count| count.value).sum();
-            counts.insert(position, (takeover.slot, value));
-        }
-    }
-    takeovers
 }

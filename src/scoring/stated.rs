@@ -4,7 +4,7 @@
 use super::{
     Record,
     limits::{CONFIDENCE_STEPS, MAX_VALUE},
-    model::{Facts, Model},
+    model::{Facts, Model, Score},
 };
 
 /// The conditions of a model on standing facts, and what follows from them.
@@ -45,6 +45,15 @@ impl Stated {
             identity_confidence: facts.identity_confidence,
             conditions,
         }
+    }
+}
+
+impl Stated {
+    /// What a score has without any event: its base, and the points of the rules that hold.
+    pub(crate) fn sum(&self, score: &Score) -> f64 {
+        let rules = score.rule_points.iter();
+        let points = rules.map(|(rule, points)| points * self.rules[*rule]);
+        score.base + points.sum::<f64>()
     }
 }
 

@@ -2,7 +2,7 @@
 //! where the old one stood at the record's reference instant, which no clock moves. A record that
 //! is only read is judged so; the next write stores it so.
 
-use super::{CountGroup, HalfLife, Model, Record, SignalCount};
+use super::{HalfLife, Model, Record, SignalCount};
 
 /// A count of a record that a model keeps with another half-life.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -51,14 +51,9 @@ impl Takeover {
         distance(self.from, model.slots[self.slot].half_life)
     }
 
-    /// What the record counts in its place, by key.
-    pub(super) fn counts<'r>(&self, model: &Model, record: &'r Record) -> &'r [SignalCount] {
-        let signal = model.slots[self.slot].signal.as_str();
-        let group = record
-            .counts
-            .iter()
-            .find(|group| group.half_life == self.from);
-        group.map_or(&[], |group| group.of_signal(signal))
+    /// What the record counts in its place.
+    pub(super) fn count<'r>(&self, model: &Model, record: &'r Record) -> Option<&'r SignalCount> {
+        record.signal_count(self.from, &model.slots[self.slot].signal)
     }
 }
 
@@ -70,31 +65,16 @@ fn distance(a: Option<HalfLife>, b: Option<HalfLife>) -> f64 {
     }
 }
 
-impl CountGroup {
-    /// The counts of a signal, by key.
-    pub(super) fn of_signal(&self, signal: &str) -> &[SignalCount] {
-        let from = self
-            .counts
-            .partition_point(|count| count.signal.as_str() < signal);
-        let own = &self.counts[from..];
-        &own[..own.partition_point(|count| count.signal == signal)]
-    }
-}
-
 impl Record {
     /// Stores what a model takes over as it judges it.
     pub(super) fn take_over(&mut self, model: &Model, takeovers: &[Takeover]) {
         for takeover in takeovers {
-            let taken = takeover.counts(model, self).to_vec();
             let slot = &model.slots[takeover.slot];
-            for group in &mut self.counts {
-                if group.half_life == takeover.from {
-                    group.counts.retain(|count| count.signal != slot.signal);
-                }
-            }
-            let counts = self.counts_of(slot.half_life);
-            let at = counts.partition_point(|count| count.signal < slot.signal);
-            counts.splice(at..at, taken);
+            let Ok(place) = self.find(takeover.from, &slot.signal) else {
+                continue;
+            };
+            let taken = self.counts[place.group].counts.remove(place.position);
+            *self.count_of(slot.half_life, &slot.signal) = taken;
         }
         if !takeovers.is_empty() {
             self.counts.retain(|group| !group.counts.is_empty());

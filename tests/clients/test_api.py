@@ -63,7 +63,7 @@ def test_the_full_view_tells_kinds_limits_and_why_the_stage(stub, tenant):
     profile = get(stub, tenant, "ann", as_of=at(0), view=api.PROFILE_VIEW_FULL)
     (term,) = profile.scores[0].contributions
     assert (term.signal, term.kind) == ("took_a_first_step", api.CONTRIBUTION_KIND_SIGNAL)
-    assert (term.count, term.limit, term.is_capped) == (3, 3, True)
+    assert (term.count, term.limit, term.capped_count) == (3, 3, 1)
     assert not term.keys
     update(stub, tenant, {"location": "Oslo"})
     full = get(stub, tenant, "ann", as_of=at(0), view=api.PROFILE_VIEW_FULL)

@@ -360,7 +360,6 @@ fn say_person(answers: &mut Answers, id: &str, profile: &Profile) {
             answers.number(format!("{name}: points"), term.points);
             if let Some(limit) = term.limit.filter(|_| term.count > FADED_AWAY) {
                 answers.number(format!("{name}: limit"), limit);
-                answers.number(format!("{name}: is capped"), f64::from(term.is_capped));
             }
         }
         if let Some(breadth) = score.breadth {

@@ -3,8 +3,8 @@
 
 use bellwether::scoring::{
     AttributeValue, Breadth, ContributionKind, CountGroup, Detail, HalfLife, Judgement, Model,
-    Profile, ProfileId, RankName, Record, Score, SignalCount, StageRequirement, Timestamp, index,
-    ranked,
+    NamedCount, Profile, ProfileId, RankName, Record, Score, SignalCount, StageRequirement,
+    Timestamp, index, ranked,
 };
 use proptest::prelude::*;
 
@@ -571,7 +571,7 @@ min = { loyalty = 2 }
 "#;
 
 #[test]
-fn a_count_at_its_limit_is_told_as_it_stood_at_the_last_event() {
+fn what_a_limit_has_cut_off_is_told_and_fades_like_the_count() {
     let model = model(EXPLAINED);
     let visits = |count: i64| {
         let events: Vec<_> = (0..count)
@@ -579,13 +579,17 @@ fn a_count_at_its_limit_is_told_as_it_stood_at_the_last_event() {
             .collect();
         replay(&model, &events).0
     };
-    for (count, is_capped) in [(2, false), (3, true), (5, true)] {
-        let profile = view(&model, &visits(count), at(30 * DAY));
+    for (count, capped) in [(2, 0.0), (3, 0.0), (5, 2.0)] {
+        // Whatever comes after the last visit.
+        let model = crate::model(EXPLAINED);
+        let (other, _) = replay(&model, &[(at(6 * DAY), event("other", "purchase"))]);
+        assert_eq!(other.counts.len(), 1);
+        let profile = view(&model, &visits(count), at(7 * DAY));
         let term = &score(&profile, "interest").contributions[0];
-        assert_eq!(
-            (term.limit, term.is_capped),
-            (Some(3.0), is_capped),
-            "{count}"
+        assert_eq!(term.limit, Some(3.0));
+        assert!(
+            (term.capped_count - capped / 2.0).abs() < 1e-9,
+            "{count}: {term:?}"
         );
         assert_eq!(term.kind, ContributionKind::Signal);
         assert!(term.keys.is_empty());
@@ -593,21 +597,30 @@ fn a_count_at_its_limit_is_told_as_it_stood_at_the_last_event() {
 }
 
 #[test]
-fn a_count_by_key_is_told_key_by_key_and_capped_when_one_of_them_is() {
+fn a_count_by_key_is_told_key_by_key() {
     let model = model(EXPLAINED);
     let half_life = HalfLife::from_nanos(7 * DAY);
-    let part = |key: &str, value: f64| SignalCount {
-        signal: "visited".to_owned(),
-        key: key.to_owned(),
-        value,
-    };
-    let with = |counts: Vec<SignalCount>| Record {
+    let with = |value: f64, keys: &[(&str, f64)]| Record {
         event_count: 1,
         last_event_time: at(0),
-        counts: vec![CountGroup { half_life, counts }],
+        counts: vec![CountGroup {
+            half_life,
+            counts: vec![SignalCount {
+                signal: "visited".to_owned(),
+                value,
+                keys: keys
+                    .iter()
+                    .map(|(name, value)| NamedCount {
+                        name: (*name).to_owned(),
+                        value: *value,
+                    })
+                    .collect(),
+                capped: 0.0,
+            }],
+        }],
         ..Record::default()
     };
-    let record = with(vec![part("", 4.0), part("go", 1.0), part("rust", 2.5)]);
+    let record = with(4.0, &[("go", 1.0), ("rust", 2.5)]);
     let profile = view(&model, &record, at(7 * DAY));
     let term = &score(&profile, "interest").contributions[0];
     assert!((term.count - 3.75).abs() < 1e-12 && (term.points - 7.5).abs() < 1e-12);
@@ -618,11 +631,6 @@ fn a_count_by_key_is_told_key_by_key_and_capped_when_one_of_them_is() {
         .map(|part| (part.key.as_str(), part.points))
         .collect();
     assert_eq!(keys, [("", 4.0), ("rust", 2.5), ("go", 1.0)], "most first");
-    assert!(!term.is_capped, "what was dropped has no limit");
-
-    let record = with(vec![part("go", 1.0), part("rust", 3.0 * (1.0 - 1e-12))]);
-    let profile = view(&model, &record, at(0));
-    assert!(score(&profile, "interest").contributions[0].is_capped);
 }
 
 #[test]
@@ -659,13 +667,16 @@ points = { interest = 3 }
         .map(|part| (part.key.as_str(), part.count))
         .collect();
     assert_eq!(keys, [("rust", 1.5), ("go", 0.5)]);
-    assert_eq!((term.count, term.points, term.is_capped), (2.0, 6.0, false));
+    assert_eq!(
+        (term.count, term.points, term.capped_count),
+        (2.0, 6.0, 0.0)
+    );
     events.push(viewing("3", 7, &["rust"]));
     let term = explained(&events);
     assert_eq!(
-        (term.count, term.is_capped),
-        (2.5, true),
-        "rust is at its limit, go is not"
+        (term.count, term.capped_count),
+        (2.5, 0.5),
+        "rust is beyond its limit, go is not"
     );
 }
 
@@ -690,6 +701,7 @@ fn a_stage_is_explained_by_what_holds_it_and_what_is_missing_to_the_next() {
         min: 0.0,
         points: 0.0,
         missing_points: 0.0,
+        missing_signals: 0,
     };
     let visit = (at(0), event("1", "visit"));
     let (current, next) = explained(std::slice::from_ref(&visit), at(7 * DAY));
@@ -725,6 +737,43 @@ fn a_stage_is_explained_by_what_holds_it_and_what_is_missing_to_the_next() {
     assert_eq!((next.points, next.missing_points), (1.0, 1.0));
     let (current, next) = explained(&bought, at(1));
     assert_eq!((current.unwrap().stage.as_str(), next), ("fan", None));
+}
+
+#[test]
+fn what_is_missing_to_a_stage_is_told_below_zero_and_without_breadth() {
+    let model = model(
+        r#"
+[scores.advocacy]
+breadth = 2
+[[signals]]
+name = "complained"
+on = "complaint"
+points = { advocacy = -4.5 }
+[[signals]]
+name = "praised"
+on = "praise"
+points = { advocacy = 10 }
+[[signals]]
+name = "recommended"
+on = "recommendation"
+points = { advocacy = 10 }
+[[stages]]
+name = "advocate"
+min = { advocacy = 15 }
+"#,
+    );
+    let next = |types: &[&str]| {
+        let numbered = types.iter().enumerate();
+        let events: Vec<_> = numbered
+            .map(|(id, event_type)| (at(0), event(&id.to_string(), event_type)))
+            .collect();
+        let (record, _) = replay(&model, &events);
+        let explanation = view(&model, &record, at(0)).stage_explanation.unwrap();
+        let next = explanation.next.unwrap();
+        (next.points, next.missing_points, next.missing_signals)
+    };
+    assert_eq!(next(&["complaint"]), (0.0, 19.5, 2));
+    assert_eq!(next(&["praise"; 2]), (0.0, 0.0, 1), "one signal is missing");
 }
 
 #[test]

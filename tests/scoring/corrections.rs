@@ -3,8 +3,8 @@
 
 use bellwether::scoring::{
     AttributeValue, Detail, Effect, Event, EventOutcome, IdHash, Judgement, Model, Outcome,
-    ProfileId, Record, RetractionOutcome, SeenType, Selection, Timestamp, explain, index,
-    limits::MAX_HELD_EVENTS,
+    ProfileId, Record, RetractionOutcome, SeenType, Selection, SignalCount, Timestamp, explain,
+    index, limits::MAX_HELD_EVENTS,
 };
 
 use crate::{DAY, SECOND, at, context, event, model};
@@ -109,7 +109,9 @@ fn count(record: &Record, signal: &str) -> f64 {
     let groups = record.counts.iter();
     let counts = groups.flat_map(|group| &group.counts);
     let own = counts.filter(|count| count.signal == signal);
-    own.map(|count| count.value).fold(0.0, f64::max)
+    own.flat_map(SignalCount::parts)
+        .map(|(_, value)| value)
+        .fold(0.0, f64::max)
 }
 
 fn stayed(id: &str, minutes: f64) -> Event {

@@ -184,12 +184,14 @@ fn counts_at(record: &Record, at: Timestamp) -> Counts {
             half_life.remaining(record.last_event_time, at)
         });
         for count in &group.counts {
-            let name = (
-                format!("{:?}", group.half_life),
-                count.signal.clone(),
-                count.key.clone(),
-            );
-            counts.insert(name, count.value * faded);
+            for (key, value) in count.parts() {
+                let name = (
+                    format!("{:?}", group.half_life),
+                    count.signal.clone(),
+                    key.to_owned(),
+                );
+                counts.insert(name, value * faded);
+            }
         }
     }
     let month = 30.0 * DAY as f64;

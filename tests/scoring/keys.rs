@@ -1,7 +1,7 @@
 //! Signals that are counted by key.
 
 use bellwether::{
-    scoring::{AttributeValue, Event, EventOutcome, Record, Timestamp},
+    scoring::{AttributeValue, Event, EventOutcome, Record, SignalCount, Timestamp},
     store::codec,
 };
 use proptest::prelude::*;
@@ -48,9 +48,7 @@ fn text(text: &str) -> AttributeValue {
 fn keys(record: &Record) -> Vec<(&str, f64)> {
     let group = record.counts.iter().find(|group| group.half_life.is_none());
     let counts = group.iter().flat_map(|group| &group.counts);
-    counts
-        .map(|count| (count.key.as_str(), count.value))
-        .collect()
+    counts.flat_map(SignalCount::parts).collect()
 }
 
 #[test]
@@ -70,7 +68,7 @@ fn each_key_has_a_count_of_its_own_and_the_signal_their_sum() {
 }
 
 #[test]
-fn the_smallest_key_beyond_the_capacity_goes_to_the_rest_and_the_sum_stays() {
+fn the_smallest_of_the_other_keys_goes_to_the_rest_and_the_sum_stays() {
     let model = model(BY_TAG);
     let events: Vec<_> = ["b", "b", "c", "a", "a", "d", "e", "e"]
         .iter()
@@ -78,12 +76,27 @@ fn the_smallest_key_beyond_the_capacity_goes_to_the_rest_and_the_sum_stays() {
         .map(|(id, tag)| (at(0), viewed(&id.to_string(), &[tag])))
         .collect();
     let (record, _) = replay(&model, &events);
-    // d and e are as small as c whenever they come, and of a greater text.
+    // c makes room for d, and d for e, which grows beyond both.
     assert_eq!(
         keys(&record),
-        [("", 3.0), ("a", 2.0), ("b", 2.0), ("c", 1.0)]
+        [("", 2.0), ("a", 2.0), ("b", 2.0), ("e", 2.0)]
     );
     assert_eq!(points(&model, &record, at(0), "total"), 8.0);
+}
+
+#[test]
+fn a_key_that_comes_late_and_grows_is_among_the_greatest() {
+    let model = model(BY_TAG);
+    let often = |tag: &'static str, times: usize| std::iter::repeat_n(tag, times);
+    let tags = often("a", 3).chain(often("b", 3)).chain(often("c", 3));
+    let events: Vec<_> = tags
+        .chain(often("new", 30))
+        .enumerate()
+        .map(|(id, tag)| (at(0), viewed(&id.to_string(), &[tag])))
+        .collect();
+    let (record, _) = replay(&model, &events);
+    let expected = [("", 3.0), ("a", 3.0), ("b", 3.0), ("new", 30.0)];
+    assert_eq!(keys(&record), expected);
 }
 
 #[test]
@@ -172,10 +185,15 @@ proptest! {
         other.extend(events);
         let (record, _) = replay(&model, &other);
         prop_assert_eq!(plain.counts.len(), record.counts.len());
-        let counts = |record: &Record| record.counts.iter().flat_map(|group| group.counts.clone()).collect::<Vec<_>>();
-        for (a, b) in counts(&plain).iter().zip(&counts(&record)) {
-            prop_assert_eq!((&a.signal, &a.key), (&b.signal, &b.key));
-            prop_assert!((a.value - b.value).abs() <= 1e-9 * a.value, "{:?} {:?}", a, b);
+        for (a, b) in plain.counts.iter().zip(&record.counts) {
+            prop_assert_eq!((a.half_life, a.counts.len()), (b.half_life, b.counts.len()));
+            for (a, b) in a.counts.iter().zip(&b.counts) {
+                prop_assert_eq!((&a.signal, a.keys.len()), (&b.signal, b.keys.len()));
+                for ((key, a), (other, b)) in a.parts().zip(b.parts()) {
+                    prop_assert_eq!(key, other);
+                    prop_assert!((a - b).abs() <= 1e-9 * a, "{} {}", a, b);
+                }
+            }
         }
         prop_assert_eq!(codec::decode(&codec::encode(&record)), Ok(record));
     }

@@ -103,11 +103,11 @@ fn assert_same(a: &Record, b: &Record) {
     let counts = |record: &Record| -> Vec<(String, f64)> {
         let groups = record.counts.iter().flat_map(|group| {
             let half_life = group.half_life;
-            group.counts.iter().map(move |count| {
-                (
-                    format!("{half_life:?} {} {}", count.signal, count.key),
-                    count.value,
-                )
+            group.counts.iter().flat_map(move |count| {
+                let parts = count.parts();
+                parts.map(move |(key, value)| {
+                    (format!("{half_life:?} {} {key}", count.signal), value)
+                })
             })
         });
         let interests = record

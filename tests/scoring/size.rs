@@ -1,15 +1,15 @@
 //! How much room a profile takes.
 
 use bellwether::{
-    scoring::{AttributeValue, EventMemory, Judgement, Model, ProfileId, Record},
+    scoring::{AttributeValue, Judgement, Model, ProfileId, Record},
     store::codec,
 };
 
 use crate::{DAY, at, context, event, model};
 
-/// Ten signals on two half-lives, one of them by tag.
-fn typical_model() -> Model {
-    let mut source = "[scores.interest]\nhalf_life = \"7d\"\n[scores.habit]\nhalf_life = \"60d\"\n[[signals]]\nname = \"read_about\"\non = \"view\"\nper = 'event.tags'\npoints = { interest = 1 }\n".to_owned();
+/// Ten signals on two half-lives, the first of them by tag or not.
+fn typical_model(per: &str) -> Model {
+    let mut source = "[scores.interest]\nhalf_life = \"7d\"\n[scores.habit]\nhalf_life = \"60d\"\n[[signals]]\nname = \"read_about\"\non = \"view\"\npoints = { interest = 1 }\n".to_owned() + per;
     let names = [
         ("visited", "visit", "interest"),
         ("joined_group", "join", "interest"),
@@ -32,8 +32,8 @@ fn typical_model() -> Model {
     model(&source)
 }
 
-fn typical_record() -> Record {
-    let model = typical_model();
+fn typical_record(per: &str) -> Record {
+    let model = typical_model(per);
     let ann = ProfileId::new("ann").unwrap();
     let mut judgement = Judgement::new(&model, ann, Record::default());
     let text = |text: &str| AttributeValue::String(text.to_owned());
@@ -63,22 +63,36 @@ fn typical_record() -> Record {
     judgement.finish().record
 }
 
+/// Bytes beside the ids of the remembered events and their times.
+fn bytes_beside_ids(record: &Record) -> usize {
+    let ids = Record {
+        memory: record.memory.clone(),
+        first_seen_time: record.first_seen_time,
+        last_event_time: record.last_event_time,
+        ..Record::default()
+    };
+    codec::encode(record).len() - codec::encode(&ids).len()
+}
+
 #[test]
-fn an_active_profile_takes_less_than_1000_bytes_beside_the_ids_of_its_events() {
-    let record = typical_record();
-    let counts: usize = record.counts.iter().map(|group| group.counts.len()).sum();
-    let keys = record.counts.iter().flat_map(|group| &group.counts);
-    assert_eq!(keys.filter(|count| !count.key.is_empty()).count(), 8);
-    assert_eq!((counts, record.counts.len()), (17, 2));
+fn an_active_profile_takes_less_than_600_bytes_beside_the_ids_of_its_events() {
+    let record = typical_record("");
+    let counts = record.counts.iter().flat_map(|group| &group.counts);
+    assert_eq!((counts.count(), record.counts.len()), (10, 2));
     assert_eq!((record.seen_types.len(), record.interests.len()), (6, 4));
     assert_eq!(
         (record.touches.len(), record.memory.remembered.len()),
         (4, 40)
     );
-    let without_ids = Record {
-        memory: EventMemory::default(),
-        ..record
-    };
-    let bytes = codec::encode(&without_ids).len();
-    assert!(bytes < 1_000, "{bytes} bytes");
+    let bytes = bytes_beside_ids(&record);
+    assert!(bytes < 600, "{bytes} bytes");
+}
+
+#[test]
+fn eight_keys_of_a_signal_take_less_than_150_bytes_more() {
+    let keyed = typical_record("per = 'event.tags'\n");
+    let counts = keyed.counts.iter().flat_map(|group| &group.counts);
+    assert_eq!(counts.map(|count| count.keys.len()).sum::<usize>(), 8);
+    let more = bytes_beside_ids(&keyed) - bytes_beside_ids(&typical_record(""));
+    assert!(more < 150, "{more} bytes");
 }

@@ -44,7 +44,7 @@ fn a_count_goes_on_with_the_new_half_life_from_where_the_old_one_stood() {
     assert_eq!(points(&slower, &stored, at(28 * DAY), "s0"), 0.5);
     // Only the new one is there, with its keys.
     assert_eq!(stored.counts.len(), 1);
-    assert_eq!(stored.counts[0].counts[0].key, "none");
+    assert_eq!(stored.counts[0].counts[0].keys[0].name, "none");
     // And back again.
     let back = fading(&["7d"]);
     assert_eq!(points(&back, &stored, at(21 * DAY), "s0"), 0.5);

@@ -252,10 +252,12 @@ fn counts_agree(expected: &[NamedCount], found: &[NamedCount]) -> bool {
 }
 
 fn signal_counts_agree(expected: &[SignalCount], found: &[SignalCount]) -> bool {
-    let named = |count: &SignalCount| (count.signal.clone(), count.key.clone());
     expected.len() == found.len()
         && expected.iter().zip(found).all(|(expected, found)| {
-            named(expected) == named(found) && agree(expected.value, found.value)
+            expected.signal == found.signal
+                && agree(expected.value, found.value)
+                && agree(expected.capped, found.capped)
+                && counts_agree(&expected.keys, &found.keys)
         })
 }
 

@@ -275,10 +275,15 @@ async fn increment(store: &impl Store, tenant: &bellwether::scoring::Tenant) {
 /// A record in which every field says something.
 pub fn full_record() -> Record {
     let time = |nanos| Timestamp::from_nanos(nanos).unwrap();
-    let count = |signal: &str, key: &str, value| SignalCount {
-        signal: signal.to_owned(),
-        key: key.to_owned(),
+    let named = |name: &str, value| NamedCount {
+        name: name.to_owned(),
         value,
+    };
+    let count = |signal: &str, value, keys: &[NamedCount]| SignalCount {
+        signal: signal.to_owned(),
+        value,
+        keys: keys.to_vec(),
+        capped: 0.75,
     };
     let seen = |name: &str, count| SeenType {
         name: name.to_owned(),
@@ -306,23 +311,23 @@ pub fn full_record() -> Record {
         counts: vec![
             CountGroup {
                 half_life: None,
-                counts: vec![count("bought", "", 1e29)],
+                counts: vec![count("bought", 1e29, &[])],
             },
             CountGroup {
                 half_life: HalfLife::from_nanos(60_000_000_000),
                 counts: vec![
-                    count("joined", "größe", 1.0 / 3.0),
-                    count("joined", "klein", 2.0),
-                    count("visited", "", 5e-324),
+                    count(
+                        "joined",
+                        0.5,
+                        &[named("größe", 1.0 / 3.0), named("klein", 2.0)],
+                    ),
+                    count("visited", 5e-324, &[]),
                 ],
             },
         ],
         last_counted: BTreeMap::from([("joined".to_owned(), time(7))]),
         seen_types: vec![seen("reply", 0), seen("visit", u32::MAX)],
-        interests: vec![NamedCount {
-            name: "coverage".to_owned(),
-            value: 0.25,
-        }],
+        interests: vec![named("coverage", 0.25)],
         quarantine: vec![HeldEvent {
             rule: "robots".to_owned(),
             id: IdHash(12),

@@ -73,6 +73,7 @@ fn requirement(requirement: StageRequirement) -> v1::StageRequirement {
         min: requirement.min,
         points: requirement.points,
         missing_points: requirement.missing_points,
+        missing_signals: small(requirement.missing_signals),
     }
 }
 
@@ -113,7 +114,7 @@ fn contribution(contribution: Contribution) -> v1::Contribution {
         points: contribution.points,
         kind: kind.into(),
         limit: contribution.limit,
-        is_capped: contribution.is_capped,
+        capped_count: contribution.capped_count,
         keys: keys
             .map(|part| v1::KeyContribution {
                 key: part.key,
@@ -307,7 +308,7 @@ mod tests {
                     weight: 8.0,
                     points: 16.0,
                     limit: Some(2.0),
-                    is_capped: true,
+                    capped_count: 1.5,
                     keys: vec![KeyContribution {
                         key: "price".into(),
                         count: 2.0,
@@ -342,6 +343,7 @@ mod tests {
                     min: 20.0,
                     points: 16.0,
                     missing_points: 4.0,
+                    missing_signals: 2,
                 }),
             }),
             as_of: Timestamp::from_nanos(2_000_000_000).unwrap(),
@@ -391,7 +393,7 @@ mod tests {
         assert_eq!((breadth.present, breadth.required), (1, 3));
         let term = &score.contributions[0];
         assert_eq!(term.kind(), v1::ContributionKind::Signal);
-        assert_eq!((term.limit, term.is_capped), (Some(2.0), true));
+        assert_eq!((term.limit, term.capped_count), (Some(2.0), 1.5));
         assert_eq!(
             (term.keys[0].key.as_str(), term.keys[0].points),
             ("price", 16.0)
@@ -406,6 +408,7 @@ mod tests {
         assert!(next.when_holds);
         assert_eq!((next.score.as_str(), next.min), ("interest", 20.0));
         assert_eq!((next.points, next.missing_points), (16.0, 4.0));
+        assert_eq!(next.missing_signals, 2);
     }
 
     #[test]

@@ -26,6 +26,8 @@ mod words;
 
 use std::collections::{HashMap, HashSet};
 
+use rustc_hash::FxHashMap;
+
 pub use changes::{ActsOn, ModelChange, model_changes};
 pub use fingerprint::Fingerprint;
 pub use mistake::Mistake;
@@ -56,9 +58,9 @@ pub struct Model {
     pub(crate) asked: Vec<usize>,
     pub(crate) signals: Vec<Signal>,
     /// Positions of the signals, by name.
-    pub(crate) signals_by_name: HashMap<String, usize>,
+    pub(crate) signals_by_name: FxHashMap<String, usize>,
     /// Positions of the signals that look at an event type, in the order of the file.
-    pub(crate) signals_by_type: HashMap<String, Vec<usize>>,
+    pub(crate) signals_by_type: FxHashMap<String, Vec<usize>>,
     /// The event types that signals ask for what the author states.
     pub(crate) types_reading_author: HashSet<String>,
     /// The event types that signals ask for the scores of the account.
@@ -141,13 +143,6 @@ pub(crate) struct Term {
 pub(crate) struct Slot {
     pub half_life: Option<HalfLife>,
     pub signal: String,
-}
-
-impl Slot {
-    /// What slots are in the order of.
-    pub(crate) fn key(&self) -> (Option<HalfLife>, &str) {
-        (self.half_life, &self.signal)
-    }
 }
 
 /// An attribute rule.
@@ -252,6 +247,13 @@ impl Model {
         let mut rules = self.rules_for(event_type);
         self.types_reading_account.contains(event_type)
             || rules.any(|rule| rule.when.reads_account())
+    }
+
+    /// The position of the slot of a signal.
+    pub(crate) fn slot(&self, half_life: Option<HalfLife>, signal: &str) -> Option<usize> {
+        let signal = &self.signals[*self.signals_by_name.get(signal)?];
+        let mut slots = signal.slots.iter().copied();
+        slots.find(|slot| self.slots[*slot].half_life == half_life)
     }
 
     /// Every rank that a record may stand in under this model.

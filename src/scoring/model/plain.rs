@@ -378,7 +378,7 @@ mod tests {
             has_account: bool,
         ) {
             let model = model_of(&condition);
-            let count = |value| SignalCount { signal: "did".to_owned(), key: String::new(), value };
+            let count = |value| SignalCount { signal: "did".to_owned(), value, keys: Vec::new(), capped: 0.0 };
             let record = Record {
                 attributes,
                 event_count: 1,

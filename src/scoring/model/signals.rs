@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use rustc_hash::FxHashMap;
+
 use super::{
     Expression, Score, Signal, Slot, Term,
     compile::Compiler,
@@ -184,8 +186,8 @@ fn is_once(table: &SignalTable) -> bool {
 }
 
 /// The positions of the signals that look at an event type, in the order of the file.
-pub(super) fn signals_by_type(file: &ModelFile) -> HashMap<String, Vec<usize>> {
-    let mut by_type: HashMap<String, Vec<usize>> = HashMap::new();
+pub(super) fn signals_by_type(file: &ModelFile) -> FxHashMap<String, Vec<usize>> {
+    let mut by_type: FxHashMap<String, Vec<usize>> = FxHashMap::default();
     for (position, table) in file.signals.iter().enumerate() {
         for event_type in &table.on {
             let listed = by_type.entry(event_type.clone()).or_default();
@@ -200,7 +202,7 @@ pub(super) fn signals_by_type(file: &ModelFile) -> HashMap<String, Vec<usize>> {
 /// The event types of signals with an expression that reads something.
 pub(super) fn types_of(
     signals: &[Signal],
-    by_type: &HashMap<String, Vec<usize>>,
+    by_type: &FxHashMap<String, Vec<usize>>,
     reads: impl Fn(&Expression) -> bool,
 ) -> HashSet<String> {
     let mut found = HashSet::new();

@@ -1,12 +1,12 @@
 //! Which declared topics an event is about: by tag, and by keyword in its text.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 /// Finds declared topics.
 #[derive(Debug)]
 pub(crate) struct Topics {
     names: Vec<String>,
-    positions: HashMap<String, usize>,
+    positions: FxHashMap<String, usize>,
 }
 
 impl Topics {

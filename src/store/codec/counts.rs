@@ -1,18 +1,22 @@
 //! Counts, and the event types that have counted.
 
-use super::{amount, check_ascending, corrupt, event_type, key, name};
+use super::bounds::{amount, check_ascending, corrupt, event_type, key, name};
 use crate::{
     proto::record as proto,
     scoring::{CountGroup, HalfLife, NamedCount, SeenType, SignalCount},
     store::StoreError,
 };
 
-pub(super) fn signal_count_to_proto(count: &SignalCount) -> proto::SignalCount {
-    proto::SignalCount {
+pub(super) fn signal_counts_to_proto(
+    count: &SignalCount,
+) -> impl Iterator<Item = proto::SignalCount> {
+    let mut capped = count.capped;
+    count.parts().map(move |(key, value)| proto::SignalCount {
         name: count.signal.clone(),
-        value: count.value,
-        key: count.key.clone(),
-    }
+        value,
+        key: key.to_owned(),
+        capped: std::mem::take(&mut capped),
+    })
 }
 
 pub(super) fn named_counts_to_proto(counts: &[NamedCount]) -> Vec<proto::NamedCount> {
@@ -58,20 +62,27 @@ pub(super) fn named_counts(
         .collect()
 }
 
-pub(super) fn signal_counts(
-    counts: Vec<proto::SignalCount>,
-) -> Result<Vec<SignalCount>, StoreError> {
+fn signal_counts(counts: Vec<proto::SignalCount>) -> Result<Vec<SignalCount>, StoreError> {
     check_ascending(&counts, |count| (count.name.as_str(), count.key.as_str()))?;
-    counts
-        .into_iter()
-        .map(|count| {
-            Ok(SignalCount {
+    let mut decoded: Vec<SignalCount> = Vec::new();
+    for count in counts {
+        let value = amount(count.value)?;
+        if decoded.last().is_none_or(|last| last.signal != count.name) {
+            decoded.push(SignalCount {
                 signal: name(count.name)?,
-                key: key(count.key)?,
-                value: amount(count.value)?,
-            })
-        })
-        .collect()
+                value: 0.0,
+                keys: Vec::new(),
+                capped: amount(count.capped)?,
+            });
+        }
+        if let Some(last) = decoded.last_mut() {
+            match key(count.key)? {
+                key if key.is_empty() => last.value = value,
+                name => last.keys.push(NamedCount { name, value }),
+            }
+        }
+    }
+    Ok(decoded)
 }
 
 /// Counts are missing before format 2: how often is not known then.

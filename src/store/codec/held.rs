@@ -1,6 +1,6 @@
 //! Events in quarantine.
 
-use super::{amount, corrupt, event_type, key, name, time, topic};
+use super::bounds::{amount, corrupt, event_type, key, name, time, topic};
 use crate::{
     proto::record as proto,
     scoring::{HeldEvent, HeldMatch, IdHash, ProfileId},

@@ -1,44 +1,37 @@
-//! Records to and from bytes, formats 1 and 2. Equal records are equal bytes. Decoding takes any
-//! bytes without a panic and returns nothing that breaks a promise of [`Record`].
+//! Records to and from bytes. Equal records are equal bytes. Decoding takes any bytes without a
+//! panic and returns nothing that breaks a promise of [`Record`].
 
+mod bounds;
 mod counts;
 mod held;
-
-use std::ops::RangeInclusive;
+mod names;
+mod packed;
+mod readable;
 
 use prost::Message as _;
 
-use self::{
-    counts::{
-        count_groups, named_counts, named_counts_to_proto, seen_types, signal_count_to_proto,
-    },
-    held::{held_event, held_to_proto},
-};
+use self::bounds::corrupt;
+pub use self::readable::{from_proto, to_proto};
 use super::StoreError;
 use crate::{
-    proto::{
-        attributes::{OrderedStruct, from_struct, to_struct},
-        record as proto,
-    },
-    scoring::{
-        EventMemory, HalfLife, IdHash, InfluenceCell, ProfileId, Record, Timestamp, Touch,
-        limits::{MAX_COUNT, MAX_KEY_BYTES, MAX_NAME_BYTES, MAX_TAG_BYTES, MAX_TYPE_BYTES},
-    },
+    proto::{attributes::OrderedStruct, record as proto},
+    scoring::Record,
 };
 
-/// The formats that are read. The first that can say all of a record is written, so that
-/// servers of the version before read every record of a model that they can read.
-pub const FORMATS: RangeInclusive<u32> = 1..=2;
+/// The format that is written, packed. Formats 1 and 2 are read.
+pub const FORMAT: u32 = 3;
 /// Bytes of an encoded record: several times the largest that the bounds of scoring
 /// allow, so that damaged bytes cannot claim all memory.
 pub const MAX_RECORD_BYTES: usize = 8 * 1024 * 1024;
 
-/// The number of the field `attributes` of the stored record.
+/// What a packed record begins with: the number of its format, in its first field.
+const PACKED: [u8; 2] = [0x08, FORMAT as u8];
+/// The number of the field `attributes` of a packed record.
 const ATTRIBUTES_FIELD: u32 = 2;
 
 /// The bytes of a record. A count or credit of negative zero becomes zero.
 pub fn encode(record: &Record) -> Vec<u8> {
-    let message = without_attributes(record);
+    let message = packed::pack(record);
     let attributes =
         (!record.attributes.is_empty()).then(|| OrderedStruct::from(&record.attributes));
     let attribute_bytes = attributes.as_ref().map_or(0, |attributes| {
@@ -60,294 +53,11 @@ pub fn decode(bytes: &[u8]) -> Result<Record, StoreError> {
             bytes.len()
         )));
     }
-    from_proto(proto::Record::decode(bytes).map_err(corrupt)?)
-}
-
-/// The stored form of a record, for an export.
-pub fn to_proto(record: &Record) -> proto::Record {
-    proto::Record {
-        attributes: (!record.attributes.is_empty()).then(|| to_struct(record.attributes.clone())),
-        ..without_attributes(record)
-    }
-}
-
-/// The record of a stored form; [`StoreError::Corrupt`] when it is not one.
-pub fn from_proto(message: proto::Record) -> Result<Record, StoreError> {
-    if !FORMATS.contains(&message.format) {
-        return Err(corrupt(format!(
-            "its format is {}; this version reads formats {} and {}",
-            message.format,
-            FORMATS.start(),
-            FORMATS.end()
-        )));
-    }
-    let (influence_time, influence) = match message.influence {
-        None => (Timestamp::EPOCH, Vec::new()),
-        Some(influence) => (time(influence.time)?, influence_cells(influence.cells)?),
-    };
-    if message.first_seen_time > message.last_event_time {
-        return Err(corrupt("its first event is later than its last"));
-    }
-    check_ascending(&message.last_counted, |counted| counted.signal.as_str())?;
-    check_ascending(&message.seen_types, String::as_str)?;
-    Ok(Record {
-        attributes: match message.attributes {
-            None => Default::default(),
-            Some(attributes) => from_struct(attributes)
-                .map_err(|mistake| corrupt(format!("its attributes: {mistake}")))?,
-        },
-        event_count: message.event_count,
-        first_seen_time: time(message.first_seen_time)?,
-        last_event_time: time(message.last_event_time)?,
-        counts: count_groups(message.counts)?,
-        last_counted: message
-            .last_counted
-            .into_iter()
-            .map(|counted| Ok((name(counted.signal)?, time(counted.time)?)))
-            .collect::<Result<_, StoreError>>()?,
-        seen_types: seen_types(message.seen_types, &message.seen_counts)?,
-        interests: named_counts(message.interests, topic)?,
-        memory: EventMemory {
-            remembered: remembered(&message.event_times, &message.event_hashes)?,
-            horizon: message
-                .horizon
-                .map(|event| Ok::<_, StoreError>((time(event.time)?, IdHash(event.hash))))
-                .transpose()?,
-        },
-        effects: message.credit_hashes.into_iter().map(IdHash).collect(),
-        touches: touches(message.touches)?,
-        reached_stages: message
-            .reached_stages
-            .into_iter()
-            .map(name)
-            .collect::<Result<_, _>>()?,
-        influence_time,
-        influence,
-        quarantine: message
-            .quarantine
-            .into_iter()
-            .map(held_event)
-            .collect::<Result<_, _>>()?,
-    })
-}
-
-fn without_attributes(record: &Record) -> proto::Record {
-    let mut previous = 0;
-    proto::Record {
-        format: format_of(record),
-        attributes: None,
-        event_count: record.event_count,
-        first_seen_time: record.first_seen_time.nanos(),
-        last_event_time: record.last_event_time.nanos(),
-        counts: record
-            .counts
-            .iter()
-            .map(|group| proto::CountGroup {
-                half_life: group.half_life.map_or(0, HalfLife::nanos),
-                counts: group.counts.iter().map(signal_count_to_proto).collect(),
-            })
-            .collect(),
-        last_counted: record
-            .last_counted
-            .iter()
-            .map(|(signal, time)| proto::LastCounted {
-                signal: signal.clone(),
-                time: time.nanos(),
-            })
-            .collect(),
-        seen_types: record
-            .seen_types
-            .iter()
-            .map(|seen| seen.name.clone())
-            .collect(),
-        seen_counts: record.seen_types.iter().map(|seen| seen.count).collect(),
-        interests: named_counts_to_proto(&record.interests),
-        event_times: record
-            .memory
-            .remembered
-            .iter()
-            .map(|(time, _)| time.nanos() - std::mem::replace(&mut previous, time.nanos()))
-            .collect(),
-        event_hashes: record
-            .memory
-            .remembered
-            .iter()
-            .map(|(_, id)| id.0)
-            .collect(),
-        horizon: record
-            .memory
-            .horizon
-            .map(|(time, id)| proto::RememberedEvent {
-                time: time.nanos(),
-                hash: id.0,
-            }),
-        credit_hashes: record.effects.iter().map(|id| id.0).collect(),
-        touches: record
-            .touches
-            .iter()
-            .map(|touch| proto::Touch {
-                event_hash: touch.event.0,
-                time: touch.time.nanos(),
-                author_id: touch.author_id.as_str().to_owned(),
-                topics: touch.topics.clone(),
-                stage: touch.stage.clone(),
-            })
-            .collect(),
-        reached_stages: record.reached_stages.clone(),
-        influence: (record.influence_time != Timestamp::EPOCH || !record.influence.is_empty())
-            .then(|| proto::Influence {
-                time: record.influence_time.nanos(),
-                cells: record.influence.iter().map(cell_to_proto).collect(),
-            }),
-        quarantine: record.quarantine.iter().map(held_to_proto).collect(),
-    }
-}
-
-/// The first format that can say all of a record.
-fn format_of(record: &Record) -> u32 {
-    let mut counts = record.counts.iter().flat_map(|group| &group.counts);
-    let is_new = !record.quarantine.is_empty() || counts.any(|count| !count.key.is_empty());
-    if is_new {
-        *FORMATS.end()
+    if bytes.starts_with(&PACKED) {
+        packed::unpack(proto::PackedRecord::decode(bytes).map_err(corrupt)?)
     } else {
-        *FORMATS.start()
+        from_proto(proto::Record::decode(bytes).map_err(corrupt)?)
     }
-}
-
-fn cell_to_proto(cell: &InfluenceCell) -> proto::InfluenceCell {
-    proto::InfluenceCell {
-        topic: cell.topic.clone(),
-        stage: cell.stage.clone(),
-        credit: cell.credit,
-        touches: cell.touches,
-        advance_millionths: cell.advance_millionths,
-    }
-}
-
-fn remembered(times: &[i64], hashes: &[u64]) -> Result<Vec<(Timestamp, IdHash)>, StoreError> {
-    if times.len() != hashes.len() {
-        return Err(corrupt(format!(
-            "it remembers {} times for {} events",
-            times.len(),
-            hashes.len()
-        )));
-    }
-    let mut previous = 0_i64;
-    let mut pairs = Vec::with_capacity(times.len());
-    for (&difference, &hash) in times.iter().zip(hashes) {
-        previous = previous
-            .checked_add(difference)
-            .ok_or_else(|| corrupt("it remembers an event beyond the end of time"))?;
-        pairs.push((time(previous)?, IdHash(hash)));
-    }
-    check_ascending(&pairs, |pair| *pair)?;
-    Ok(pairs)
-}
-
-fn touches(touches: Vec<proto::Touch>) -> Result<Vec<Touch>, StoreError> {
-    let decoded = touches
-        .into_iter()
-        .map(|touch| {
-            Ok(Touch {
-                event: IdHash(touch.event_hash),
-                time: time(touch.time)?,
-                author_id: ProfileId::new(&touch.author_id)
-                    .ok_or_else(|| corrupt("it was touched by a malformed profile id"))?,
-                topics: touch
-                    .topics
-                    .into_iter()
-                    .map(topic)
-                    .collect::<Result<_, _>>()?,
-                stage: name_or_empty(touch.stage)?,
-            })
-        })
-        .collect::<Result<Vec<_>, StoreError>>()?;
-    if !decoded.is_sorted_by_key(|touch| touch.time) {
-        return Err(corrupt("its touches are not in order"));
-    }
-    Ok(decoded)
-}
-
-fn influence_cells(cells: Vec<proto::InfluenceCell>) -> Result<Vec<InfluenceCell>, StoreError> {
-    check_ascending(&cells, |cell| (cell.topic.as_str(), cell.stage.as_str()))?;
-    cells
-        .into_iter()
-        .map(|cell| {
-            Ok(InfluenceCell {
-                topic: topic(cell.topic)?,
-                stage: name_or_empty(cell.stage)?,
-                credit: amount(cell.credit)?,
-                touches: cell.touches,
-                advance_millionths: cell.advance_millionths,
-            })
-        })
-        .collect()
-}
-
-fn check_ascending<'a, T, K: PartialOrd>(
-    items: &'a [T],
-    key: impl Fn(&'a T) -> K,
-) -> Result<(), StoreError> {
-    if items.is_sorted_by(|first, second| key(first) < key(second)) {
-        Ok(())
-    } else {
-        Err(corrupt("its entries are not in order"))
-    }
-}
-
-fn name(text: String) -> Result<String, StoreError> {
-    bounded(text, MAX_NAME_BYTES)
-}
-
-fn key(text: String) -> Result<String, StoreError> {
-    if text.is_empty() {
-        Ok(text)
-    } else {
-        bounded(text, MAX_KEY_BYTES)
-    }
-}
-
-fn name_or_empty(text: String) -> Result<String, StoreError> {
-    if text.is_empty() {
-        Ok(text)
-    } else {
-        name(text)
-    }
-}
-
-fn topic(text: String) -> Result<String, StoreError> {
-    bounded(text, MAX_TAG_BYTES)
-}
-
-fn event_type(text: String) -> Result<String, StoreError> {
-    bounded(text, MAX_TYPE_BYTES)
-}
-
-fn bounded(text: String, max_bytes: usize) -> Result<String, StoreError> {
-    if text.is_empty() || text.len() > max_bytes {
-        return Err(corrupt(format!(
-            "it has a name of {} bytes; 1 to {max_bytes} are allowed",
-            text.len()
-        )));
-    }
-    Ok(text)
-}
-
-/// A count or a credit.
-fn amount(value: f64) -> Result<f64, StoreError> {
-    if (0.0..=MAX_COUNT).contains(&value) {
-        Ok(value + 0.0)
-    } else {
-        Err(corrupt(format!("{value} is no count")))
-    }
-}
-
-fn time(nanos: i64) -> Result<Timestamp, StoreError> {
-    Timestamp::from_nanos(nanos).ok_or_else(|| corrupt("it has an instant before 1970"))
-}
-
-fn corrupt(reason: impl std::fmt::Display) -> StoreError {
-    StoreError::Corrupt(format!("a record cannot be read: {reason}"))
 }
 
 #[cfg(test)]
@@ -358,8 +68,9 @@ mod tests {
 
     use super::*;
     use crate::scoring::{
-        AttributeValue, Attributes, CountGroup, HeldEvent, HeldMatch, NamedCount, SeenType,
-        SignalCount,
+        AttributeValue, Attributes, CountGroup, EventMemory, HalfLife, HeldEvent, HeldMatch,
+        IdHash, InfluenceCell, NamedCount, ProfileId, SeenType, SignalCount, Timestamp, Touch,
+        limits::{MAX_COUNT, MAX_TAG_BYTES},
     };
 
     fn any_name() -> impl Strategy<Value = String> {
@@ -407,9 +118,15 @@ mod tests {
     }
 
     fn any_signal_counts() -> impl Strategy<Value = Vec<SignalCount>> {
-        let count = |((signal, key), value)| SignalCount { signal, key, value };
-        let names = (any_name(), "[a-zé]{0,3}");
-        prop::collection::btree_map(names, any_amount(), 0..5)
+        let count = |(signal, (value, keys, capped))| SignalCount {
+            signal,
+            value,
+            keys,
+            capped,
+        };
+        let capped = prop_oneof![Just(0.0), any_amount()];
+        let kept = (any_amount(), any_counts(), capped);
+        prop::collection::btree_map(any_name(), kept, 0..5)
             .prop_map(move |counts| counts.into_iter().map(count).collect())
     }
 
@@ -580,7 +297,11 @@ mod tests {
     fn refused(change: impl FnOnce(&mut proto::Record)) -> String {
         let mut message = to_proto(&Record::default());
         change(&mut message);
-        match decode(&message.encode_to_vec()) {
+        corrupt_reason(&message.encode_to_vec())
+    }
+
+    fn corrupt_reason(bytes: &[u8]) -> String {
+        match decode(bytes) {
             Err(StoreError::Corrupt(reason)) => reason,
             other => panic!("should be refused: {other:?}"),
         }
@@ -588,16 +309,21 @@ mod tests {
 
     #[test]
     fn another_format_is_refused_by_its_number() {
-        assert!(refused(|message| message.format = 3).contains("format is 3"));
+        assert!(refused(|message| message.format = 4).contains("format is 4"));
         assert!(refused(|message| message.format = 0).contains("format is 0"));
         assert!(matches!(decode(b""), Err(StoreError::Corrupt(_))));
     }
 
-    fn counted(key: &str) -> Record {
+    fn counted(keys: &[&str]) -> Record {
+        let keys = keys.iter().map(|name| NamedCount {
+            name: (*name).to_owned(),
+            value: 0.5,
+        });
         let count = SignalCount {
             signal: "visited".to_owned(),
-            key: key.to_owned(),
             value: 1.5,
+            keys: keys.collect(),
+            capped: 0.25,
         };
         Record {
             counts: vec![CountGroup {
@@ -613,36 +339,90 @@ mod tests {
     }
 
     #[test]
-    fn a_record_of_format_1_is_read_and_how_often_a_type_was_seen_is_unknown() {
-        let mut message = to_proto(&counted(""));
+    fn records_of_formats_1_and_2_are_read_and_written_in_the_present_one() {
+        let mut message = to_proto(&counted(&["a", "b"]));
+        assert_eq!(message.format, 2);
+        let read = decode(&message.encode_to_vec());
+        assert_eq!(read, Ok(counted(&["a", "b"])));
+        assert_eq!(encode(&counted(&["a", "b"]))[..2], PACKED);
+
+        // How often a type was seen is not known in format 1.
+        message = to_proto(&counted(&[]));
         message.format = 1;
         message.seen_counts.clear();
-        let mut expected = counted("");
+        let mut expected = counted(&[]);
         expected.seen_types[0].count = 0;
         assert_eq!(decode(&message.encode_to_vec()), Ok(expected));
     }
 
     #[test]
-    fn the_format_is_the_first_that_can_say_all_of_the_record() {
-        let held = HeldEvent {
-            rule: "too_fast".to_owned(),
-            id: IdHash(1),
-            known_by: Timestamp::EPOCH,
-            time: Timestamp::EPOCH,
-            event_type: "visit".to_owned(),
-            matches: Vec::new(),
-            topics: Vec::new(),
-            author_id: None,
-            account_id: None,
+    fn a_touch_by_an_event_that_is_not_remembered_survives() {
+        let time = |nanos| Timestamp::from_nanos(nanos).unwrap();
+        let touch = |event| Touch {
+            event,
+            time: time(5),
+            author_id: ProfileId::new("bob").unwrap(),
+            topics: vec!["price".to_owned()],
+            stage: "awareness".to_owned(),
         };
-        let quarantined = Record {
-            quarantine: vec![held],
-            ..counted("")
+        let record = Record {
+            memory: EventMemory {
+                remembered: vec![(time(5), IdHash(7)), (time(5), IdHash(8))],
+                horizon: None,
+            },
+            touches: vec![touch(IdHash(8).at(time(5))), touch(IdHash(9).at(time(5)))],
+            last_event_time: time(6),
+            ..Record::default()
         };
-        for (record, format) in [(counted(""), 1), (counted("a"), 2), (quarantined, 2)] {
-            assert_eq!(to_proto(&record).format, format, "{record:?}");
-            assert_eq!(decode(&encode(&record)), Ok(record));
-        }
+        let packed = packed::pack(&record);
+        let remembered = packed.touches.iter().map(|touch| touch.remembered);
+        assert_eq!(remembered.collect::<Vec<_>>(), [2, 0]);
+        assert_eq!(decode(&encode(&record)), Ok(record));
+    }
+
+    #[test]
+    fn what_breaks_a_promise_of_a_packed_record_is_refused() {
+        let refused = |change: fn(&mut proto::PackedRecord)| {
+            let mut message = packed::pack(&counted(&["a", "b"]));
+            change(&mut message);
+            corrupt_reason(&message.encode_to_vec())
+        };
+        refused(|message| message.first_seen_time = 1);
+        refused(|message| message.last_event_time = -1);
+        refused(|message| message.name_bytes.push(1));
+        refused(|message| message.name_bytes[0] = 99);
+        refused(|message| message.names.push('c'));
+        refused(|message| message.seen_types[0] = 4);
+        refused(|message| message.seen_counts.clear());
+        refused(|message| message.interests.push(0));
+        refused(|message| message.interest_values.push(1.0));
+        refused(|message| message.last_counted.push(0));
+        refused(|message| message.touches.push(proto::PackedTouch::default()));
+        refused(|message| {
+            message.touches.push(proto::PackedTouch {
+                remembered: 1,
+                author_id: "bob".to_owned(),
+                ..proto::PackedTouch::default()
+            });
+        });
+        refused(|message| message.counts[0].half_life = 1);
+        refused(|message| message.counts[0].values[0] = f64::NAN);
+        refused(|message| message.counts[0].values.push(1.0));
+        refused(|message| message.counts[0].signals[0] = 9);
+        refused(|message| message.counts[0].capped[0] = f64::NAN);
+        refused(|message| message.counts[0].capped.push(1.0));
+        refused(|message| message.counts[0].keys.swap(0, 1));
+        refused(|message| message.counts[0].key_counts[0] = 1);
+        refused(|message| message.counts[0].key_counts[0] = 3);
+        refused(|message| message.counts[0].key_counts.push(0));
+        refused(|message| message.counts[0].key_values[1] = -1.0);
+        refused(|message| message.counts.push(message.counts[0].clone()));
+        refused(|message| {
+            message.influence = Some(proto::PackedInfluence {
+                topics: vec![0],
+                ..proto::PackedInfluence::default()
+            });
+        });
     }
 
     #[test]

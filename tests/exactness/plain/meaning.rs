@@ -19,8 +19,6 @@ const NOISE_FLOOR: f64 = 1.0 / 1_048_576.0;
 const SLACK: f64 = 1e-6;
 /// Touches at the mean of a topic that an author's own are weighed against.
 const PRIOR_TOUCHES: f64 = 10.0;
-/// How near its limit a count stands at it, as a share of the limit.
-const NEAR_LIMIT: f64 = 1e-9;
 /// How near its share a signal counts for the breadth, as a share of the share.
 const NEAR_SHARE: f64 = 1e-6;
 
@@ -60,7 +58,7 @@ struct Contribution {
     count: f64,
     weight: f64,
     /// The limit of the signal, and whether the count stood at it at the last event.
-    limit: Option<(f64, bool)>,
+    limit: Option<f64>,
     /// The parts by key.
     keys: Option<Vec<(String, f64)>>,
 }
@@ -121,12 +119,7 @@ impl World {
                 count: person.counts.sum(slot, at),
                 weight,
                 keys: signal.per.map(|_| keys(at)),
-                limit: signal.limit.map(|limit| {
-                    let mut keys = keys(person.last_event_time);
-                    keys.retain(|(key, _)| signal.per.is_none() || !key.is_empty());
-                    let is_capped = |(_, count): &(_, f64)| *count >= limit * (1.0 - NEAR_LIMIT);
-                    (limit, keys.iter().any(is_capped))
-                }),
+                limit: signal.limit,
             })
         });
         let rules = self.model.attribute_rules.iter().filter_map(|rule| {
@@ -255,9 +248,8 @@ impl World {
                 }
                 answers.number(format!("{name}: count"), term.count);
                 answers.number(format!("{name}: points"), term.points());
-                if let Some((limit, is_capped)) = term.limit.filter(|_| term.count > FADED_AWAY) {
+                if let Some(limit) = term.limit.filter(|_| term.count > FADED_AWAY) {
                     answers.number(format!("{name}: limit"), limit);
-                    answers.number(format!("{name}: is capped"), f64::from(is_capped));
                 }
             }
             if let Some((required, _)) = score.breadth {

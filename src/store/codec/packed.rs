@@ -1,0 +1,349 @@
+//! Records in the form that they are written in: every name once, and what follows from the
+//! remembered events not again.
+
+use super::{
+    FORMAT,
+    bounds::{
+        amount, check_ascending, check_lengths, corrupt, event_type, key, name, name_or_empty,
+        paired, remembered, time, topic,
+    },
+    held::{held_event, held_to_proto},
+    names::{NamesRead, NamesWritten},
+};
+use crate::{
+    proto::{attributes::from_struct, record as proto},
+    scoring::{
+        CountGroup, EventMemory, HalfLife, IdHash, InfluenceCell, NamedCount, ProfileId, Record,
+        SeenType, SignalCount, Timestamp, Touch,
+    },
+    store::StoreError,
+};
+
+/// A record without its attributes, packed.
+pub(super) fn pack(record: &Record) -> proto::PackedRecord {
+    let mut names = NamesWritten::default();
+    let memory = &record.memory.remembered;
+    let mut previous = 0;
+    let counts = record.counts.iter();
+    let last = record.last_event_time;
+    let packed = proto::PackedRecord {
+        format: FORMAT,
+        attributes: None,
+        event_count: record.event_count,
+        first_seen_time: since(earliest(memory), record.first_seen_time),
+        last_event_time: since(latest(memory), last),
+        event_times: memory
+            .iter()
+            .map(|(time, _)| time.nanos() - std::mem::replace(&mut previous, time.nanos()))
+            .collect(),
+        event_hashes: memory.iter().map(|(_, id)| id.0).collect(),
+        counts: counts.map(|group| pack_counts(group, &mut names)).collect(),
+        seen_types: names.positions(record.seen_types.iter().map(|seen| seen.name.as_str())),
+        seen_counts: record.seen_types.iter().map(|seen| seen.count).collect(),
+        interests: names.positions(record.interests.iter().map(|topic| topic.name.as_str())),
+        interest_values: record
+            .interests
+            .iter()
+            .map(|topic| topic.value + 0.0)
+            .collect(),
+        touches: record
+            .touches
+            .iter()
+            .map(|touch| pack_touch(touch, record, &mut names))
+            .collect(),
+        reached_stages: names.positions(record.reached_stages.iter().map(String::as_str)),
+        last_counted: names.positions(record.last_counted.keys().map(String::as_str)),
+        last_counted_times: record
+            .last_counted
+            .values()
+            .map(|time| since(last, *time))
+            .collect(),
+        horizon: record
+            .memory
+            .horizon
+            .map(|(time, id)| proto::RememberedEvent {
+                time: time.nanos(),
+                hash: id.0,
+            }),
+        effect_hashes: record.effects.iter().map(|id| id.0).collect(),
+        influence: pack_influence(record, &mut names),
+        quarantine: record.quarantine.iter().map(held_to_proto).collect(),
+        names: String::new(),
+        name_bytes: Vec::new(),
+    };
+    proto::PackedRecord {
+        names: names.names,
+        name_bytes: names.bytes,
+        ..packed
+    }
+}
+
+/// The record that was packed; [`StoreError::Corrupt`] when it is not one.
+pub(super) fn unpack(packed: proto::PackedRecord) -> Result<Record, StoreError> {
+    let names = NamesRead::new(&packed.names, &packed.name_bytes)?;
+    let memory = remembered(&packed.event_times, &packed.event_hashes)?;
+    let first_seen_time = after(earliest(&memory), packed.first_seen_time)?;
+    let last = after(latest(&memory), packed.last_event_time)?;
+    if first_seen_time > last {
+        return Err(corrupt("its first event is later than its last"));
+    }
+    let groups = packed.counts.iter();
+    let groups = groups.map(|group| unpack_counts(group, &names));
+    let counts: Vec<CountGroup> = groups.collect::<Result<_, _>>()?;
+    let seen =
+        paired("event types", &packed.seen_types, &packed.seen_counts)?.map(|(position, count)| {
+            let name = event_type(names.at(*position)?)?;
+            Ok(SeenType {
+                name,
+                count: *count,
+            })
+        });
+    let seen_types: Vec<SeenType> = seen.collect::<Result<_, StoreError>>()?;
+    let interests = paired("topics", &packed.interests, &packed.interest_values)?;
+    let interests = interests.map(|(position, value)| {
+        let name = topic(names.at(*position)?)?;
+        let value = amount(*value)?;
+        Ok(NamedCount { name, value })
+    });
+    let interests: Vec<NamedCount> = interests.collect::<Result<_, StoreError>>()?;
+    let counted = paired("signals", &packed.last_counted, &packed.last_counted_times)?
+        .map(|(position, time)| Ok((name(names.at(*position)?)?, after(last, *time)?)));
+    let counted: Vec<(String, Timestamp)> = counted.collect::<Result<_, StoreError>>()?;
+    let touches = packed.touches.into_iter();
+    let touches = touches.map(|touch| unpack_touch(touch, &memory, last, &names));
+    let touches: Vec<Touch> = touches.collect::<Result<_, _>>()?;
+    if !touches.is_sorted_by_key(|touch| touch.time) {
+        return Err(corrupt("its touches are not in order"));
+    }
+    check_ascending(&counts, |group| group.half_life)?;
+    check_ascending(&counted, |(signal, _)| signal.as_str())?;
+    check_ascending(&seen_types, |seen| seen.name.as_str())?;
+    check_ascending(&interests, |interest| interest.name.as_str())?;
+    let stages = packed.reached_stages.into_iter();
+    let (influence_time, influence) = match packed.influence {
+        None => (Timestamp::EPOCH, Vec::new()),
+        Some(influence) => unpack_influence(&influence, last, &names)?,
+    };
+    Ok(Record {
+        attributes: match packed.attributes {
+            None => Default::default(),
+            Some(attributes) => from_struct(attributes)
+                .map_err(|mistake| corrupt(format!("its attributes: {mistake}")))?,
+        },
+        event_count: packed.event_count,
+        first_seen_time,
+        last_event_time: last,
+        counts,
+        last_counted: counted.into_iter().collect(),
+        seen_types,
+        interests,
+        memory: EventMemory {
+            remembered: memory,
+            horizon: packed
+                .horizon
+                .map(|event| Ok::<_, StoreError>((time(event.time)?, IdHash(event.hash))))
+                .transpose()?,
+        },
+        effects: packed.effect_hashes.into_iter().map(IdHash).collect(),
+        touches,
+        reached_stages: stages
+            .map(|position| name(names.at(position)?))
+            .collect::<Result<_, _>>()?,
+        influence_time,
+        influence,
+        quarantine: packed
+            .quarantine
+            .into_iter()
+            .map(held_event)
+            .collect::<Result<_, _>>()?,
+    })
+}
+
+fn pack_counts<'r>(group: &'r CountGroup, names: &mut NamesWritten<'r>) -> proto::PackedCounts {
+    let counts = &group.counts;
+    let keys = || counts.iter().flat_map(|count| &count.keys);
+    let has_keys = keys().next().is_some();
+    let key_counts = counts.iter().filter(|_| has_keys);
+    let is_capped = counts.iter().any(|count| count.capped != 0.0);
+    let capped = counts.iter().filter(|_| is_capped);
+    proto::PackedCounts {
+        half_life: group.half_life.map_or(0, HalfLife::nanos),
+        signals: names.positions(counts.iter().map(|count| count.signal.as_str())),
+        values: counts.iter().map(|count| count.value + 0.0).collect(),
+        key_counts: key_counts.map(|count| count.keys.len() as u32).collect(),
+        keys: names.positions(keys().map(|key| key.name.as_str())),
+        key_values: keys().map(|key| key.value + 0.0).collect(),
+        capped: capped.map(|count| count.capped + 0.0).collect(),
+    }
+}
+
+fn unpack_counts(
+    group: &proto::PackedCounts,
+    names: &NamesRead<'_>,
+) -> Result<CountGroup, StoreError> {
+    let half_life = match group.half_life {
+        0 => None,
+        nanos => Some(
+            HalfLife::from_nanos(nanos)
+                .ok_or_else(|| corrupt(format!("{nanos} ns is no half-life")))?,
+        ),
+    };
+    let mut keys = paired("keys", &group.keys, &group.key_values)?;
+    if !group.key_counts.is_empty() {
+        check_lengths("signals", group.signals.len(), group.key_counts.len())?;
+    }
+    if !group.capped.is_empty() {
+        check_lengths("signals", group.signals.len(), group.capped.len())?;
+    }
+    let mut key_counts = group.key_counts.iter();
+    let mut capped = group.capped.iter();
+    let mut counts = Vec::with_capacity(group.signals.len());
+    for (position, value) in paired("signals", &group.signals, &group.values)? {
+        let key_count = key_counts.next().map_or(0, |count| *count as usize);
+        let own = keys.by_ref().take(key_count).map(|(position, value)| {
+            let name = key(names.at(*position)?)?;
+            let value = amount(*value)?;
+            Ok(NamedCount { name, value })
+        });
+        let own: Vec<NamedCount> = own.collect::<Result<_, StoreError>>()?;
+        check_ascending(&own, |key| key.name.as_str())?;
+        if own.len() < key_count || own.iter().any(|key| key.name.is_empty()) {
+            return Err(corrupt("it lacks a key"));
+        }
+        counts.push(SignalCount {
+            signal: name(names.at(*position)?)?,
+            value: amount(*value)?,
+            keys: own,
+            capped: amount(capped.next().copied().unwrap_or(0.0))?,
+        });
+    }
+    if keys.next().is_some() {
+        return Err(corrupt("it has keys of no signal"));
+    }
+    check_ascending(&counts, |count| count.signal.as_str())?;
+    Ok(CountGroup { half_life, counts })
+}
+
+fn pack_touch<'r>(
+    touch: &'r Touch,
+    record: &Record,
+    names: &mut NamesWritten<'r>,
+) -> proto::PackedTouch {
+    let memory = &record.memory.remembered;
+    let from = memory.partition_point(|(time, _)| *time < touch.time);
+    let same_time = memory[from..]
+        .iter()
+        .take_while(|(time, _)| *time == touch.time);
+    let found = same_time
+        .enumerate()
+        .find(|(_, (time, id))| id.at(*time) == touch.event);
+    let common = proto::PackedTouch {
+        author_id: touch.author_id.as_str().to_owned(),
+        topics: names.positions(touch.topics.iter().map(String::as_str)),
+        stage: names.optional(&touch.stage),
+        ..proto::PackedTouch::default()
+    };
+    match found {
+        Some((offset, _)) => proto::PackedTouch {
+            remembered: (from + offset + 1) as u32,
+            ..common
+        },
+        None => proto::PackedTouch {
+            event_hash: touch.event.0,
+            time: since(record.last_event_time, touch.time),
+            ..common
+        },
+    }
+}
+
+fn unpack_touch(
+    touch: proto::PackedTouch,
+    memory: &[(Timestamp, IdHash)],
+    last: Timestamp,
+    names: &NamesRead<'_>,
+) -> Result<Touch, StoreError> {
+    let (time, event) = match touch.remembered.checked_sub(1) {
+        None => (after(last, touch.time)?, IdHash(touch.event_hash)),
+        Some(position) => {
+            let (time, id) = memory
+                .get(position as usize)
+                .ok_or_else(|| corrupt("it was touched by an event that it does not remember"))?;
+            (*time, id.at(*time))
+        }
+    };
+    let topics = touch.topics.into_iter();
+    Ok(Touch {
+        event,
+        time,
+        author_id: ProfileId::new(&touch.author_id)
+            .ok_or_else(|| corrupt("it was touched by a malformed profile id"))?,
+        topics: topics
+            .map(|position| topic(names.at(position)?))
+            .collect::<Result<_, _>>()?,
+        stage: name_or_empty(names.optional(touch.stage)?)?,
+    })
+}
+
+fn pack_influence<'r>(
+    record: &'r Record,
+    names: &mut NamesWritten<'r>,
+) -> Option<proto::PackedInfluence> {
+    let cells = &record.influence;
+    if record.influence_time == Timestamp::EPOCH && cells.is_empty() {
+        return None;
+    }
+    let stages = cells.iter();
+    Some(proto::PackedInfluence {
+        time: since(record.last_event_time, record.influence_time),
+        topics: names.positions(cells.iter().map(|cell| cell.topic.as_str())),
+        stages: stages.map(|cell| names.optional(&cell.stage)).collect(),
+        credits: cells.iter().map(|cell| cell.credit + 0.0).collect(),
+        touches: cells.iter().map(|cell| cell.touches).collect(),
+        advance_millionths: cells.iter().map(|cell| cell.advance_millionths).collect(),
+    })
+}
+
+fn unpack_influence(
+    influence: &proto::PackedInfluence,
+    last: Timestamp,
+    names: &NamesRead<'_>,
+) -> Result<(Timestamp, Vec<InfluenceCell>), StoreError> {
+    let listed = influence.topics.len();
+    for told in [
+        influence.stages.len(),
+        influence.credits.len(),
+        influence.touches.len(),
+        influence.advance_millionths.len(),
+    ] {
+        check_lengths("cells of influence", listed, told)?;
+    }
+    let cells = (0..listed).map(|cell| {
+        Ok(InfluenceCell {
+            topic: topic(names.at(influence.topics[cell])?)?,
+            stage: name_or_empty(names.optional(influence.stages[cell])?)?,
+            credit: amount(influence.credits[cell])?,
+            touches: influence.touches[cell],
+            advance_millionths: influence.advance_millionths[cell],
+        })
+    });
+    let cells: Vec<InfluenceCell> = cells.collect::<Result<_, StoreError>>()?;
+    check_ascending(&cells, |cell| (cell.topic.as_str(), cell.stage.as_str()))?;
+    Ok((after(last, influence.time)?, cells))
+}
+
+fn earliest(memory: &[(Timestamp, IdHash)]) -> Timestamp {
+    memory.first().map_or(Timestamp::EPOCH, |(time, _)| *time)
+}
+
+fn latest(memory: &[(Timestamp, IdHash)]) -> Timestamp {
+    memory.last().map_or(Timestamp::EPOCH, |(time, _)| *time)
+}
+
+fn since(from: Timestamp, time: Timestamp) -> i64 {
+    time.nanos() - from.nanos()
+}
+
+fn after(from: Timestamp, difference: i64) -> Result<Timestamp, StoreError> {
+    let nanos = from.nanos().checked_add(difference);
+    time(nanos.ok_or_else(|| corrupt("it has an instant beyond the end of time"))?)
+}

@@ -1,0 +1,210 @@
+//! Records in the form that can be read: what is exported and imported, and what records of
+//! formats 1 and 2 are stored as.
+
+use std::ops::RangeInclusive;
+
+use super::{
+    FORMAT,
+    bounds::{amount, check_ascending, corrupt, name, name_or_empty, remembered, time, topic},
+    counts::{
+        count_groups, named_counts, named_counts_to_proto, seen_types, signal_counts_to_proto,
+    },
+    held::{held_event, held_to_proto},
+};
+use crate::{
+    proto::{
+        attributes::{from_struct, to_struct},
+        record as proto,
+    },
+    scoring::{EventMemory, HalfLife, IdHash, InfluenceCell, ProfileId, Record, Timestamp, Touch},
+    store::StoreError,
+};
+
+/// The formats that have this form.
+const FORMATS: RangeInclusive<u32> = 1..=2;
+
+/// The form of a record that can be read, for an export.
+pub fn to_proto(record: &Record) -> proto::Record {
+    let mut previous = 0;
+    proto::Record {
+        format: *FORMATS.end(),
+        attributes: (!record.attributes.is_empty()).then(|| to_struct(record.attributes.clone())),
+        event_count: record.event_count,
+        first_seen_time: record.first_seen_time.nanos(),
+        last_event_time: record.last_event_time.nanos(),
+        counts: record
+            .counts
+            .iter()
+            .map(|group| proto::CountGroup {
+                half_life: group.half_life.map_or(0, HalfLife::nanos),
+                counts: group
+                    .counts
+                    .iter()
+                    .flat_map(signal_counts_to_proto)
+                    .collect(),
+            })
+            .collect(),
+        last_counted: record
+            .last_counted
+            .iter()
+            .map(|(signal, time)| proto::LastCounted {
+                signal: signal.clone(),
+                time: time.nanos(),
+            })
+            .collect(),
+        seen_types: record
+            .seen_types
+            .iter()
+            .map(|seen| seen.name.clone())
+            .collect(),
+        seen_counts: record.seen_types.iter().map(|seen| seen.count).collect(),
+        interests: named_counts_to_proto(&record.interests),
+        event_times: record
+            .memory
+            .remembered
+            .iter()
+            .map(|(time, _)| time.nanos() - std::mem::replace(&mut previous, time.nanos()))
+            .collect(),
+        event_hashes: record
+            .memory
+            .remembered
+            .iter()
+            .map(|(_, id)| id.0)
+            .collect(),
+        horizon: record
+            .memory
+            .horizon
+            .map(|(time, id)| proto::RememberedEvent {
+                time: time.nanos(),
+                hash: id.0,
+            }),
+        credit_hashes: record.effects.iter().map(|id| id.0).collect(),
+        touches: record
+            .touches
+            .iter()
+            .map(|touch| proto::Touch {
+                event_hash: touch.event.0,
+                time: touch.time.nanos(),
+                author_id: touch.author_id.as_str().to_owned(),
+                topics: touch.topics.clone(),
+                stage: touch.stage.clone(),
+            })
+            .collect(),
+        reached_stages: record.reached_stages.clone(),
+        influence: (record.influence_time != Timestamp::EPOCH || !record.influence.is_empty())
+            .then(|| proto::Influence {
+                time: record.influence_time.nanos(),
+                cells: record.influence.iter().map(cell_to_proto).collect(),
+            }),
+        quarantine: record.quarantine.iter().map(held_to_proto).collect(),
+    }
+}
+
+/// The record of a form that can be read; [`StoreError::Corrupt`] when it is not one.
+pub fn from_proto(message: proto::Record) -> Result<Record, StoreError> {
+    if !FORMATS.contains(&message.format) {
+        return Err(corrupt(format!(
+            "its format is {}; this version reads formats {} to {FORMAT}",
+            message.format,
+            FORMATS.start()
+        )));
+    }
+    let (influence_time, influence) = match message.influence {
+        None => (Timestamp::EPOCH, Vec::new()),
+        Some(influence) => (time(influence.time)?, influence_cells(influence.cells)?),
+    };
+    if message.first_seen_time > message.last_event_time {
+        return Err(corrupt("its first event is later than its last"));
+    }
+    check_ascending(&message.last_counted, |counted| counted.signal.as_str())?;
+    check_ascending(&message.seen_types, String::as_str)?;
+    Ok(Record {
+        attributes: match message.attributes {
+            None => Default::default(),
+            Some(attributes) => from_struct(attributes)
+                .map_err(|mistake| corrupt(format!("its attributes: {mistake}")))?,
+        },
+        event_count: message.event_count,
+        first_seen_time: time(message.first_seen_time)?,
+        last_event_time: time(message.last_event_time)?,
+        counts: count_groups(message.counts)?,
+        last_counted: message
+            .last_counted
+            .into_iter()
+            .map(|counted| Ok((name(counted.signal)?, time(counted.time)?)))
+            .collect::<Result<_, StoreError>>()?,
+        seen_types: seen_types(message.seen_types, &message.seen_counts)?,
+        interests: named_counts(message.interests, topic)?,
+        memory: EventMemory {
+            remembered: remembered(&message.event_times, &message.event_hashes)?,
+            horizon: message
+                .horizon
+                .map(|event| Ok::<_, StoreError>((time(event.time)?, IdHash(event.hash))))
+                .transpose()?,
+        },
+        effects: message.credit_hashes.into_iter().map(IdHash).collect(),
+        touches: touches(message.touches)?,
+        reached_stages: message
+            .reached_stages
+            .into_iter()
+            .map(name)
+            .collect::<Result<_, _>>()?,
+        influence_time,
+        influence,
+        quarantine: message
+            .quarantine
+            .into_iter()
+            .map(held_event)
+            .collect::<Result<_, _>>()?,
+    })
+}
+
+fn cell_to_proto(cell: &InfluenceCell) -> proto::InfluenceCell {
+    proto::InfluenceCell {
+        topic: cell.topic.clone(),
+        stage: cell.stage.clone(),
+        credit: cell.credit,
+        touches: cell.touches,
+        advance_millionths: cell.advance_millionths,
+    }
+}
+
+fn touches(touches: Vec<proto::Touch>) -> Result<Vec<Touch>, StoreError> {
+    let decoded = touches
+        .into_iter()
+        .map(|touch| {
+            Ok(Touch {
+                event: IdHash(touch.event_hash),
+                time: time(touch.time)?,
+                author_id: ProfileId::new(&touch.author_id)
+                    .ok_or_else(|| corrupt("it was touched by a malformed profile id"))?,
+                topics: touch
+                    .topics
+                    .into_iter()
+                    .map(topic)
+                    .collect::<Result<_, _>>()?,
+                stage: name_or_empty(touch.stage)?,
+            })
+        })
+        .collect::<Result<Vec<_>, StoreError>>()?;
+    if !decoded.is_sorted_by_key(|touch| touch.time) {
+        return Err(corrupt("its touches are not in order"));
+    }
+    Ok(decoded)
+}
+
+fn influence_cells(cells: Vec<proto::InfluenceCell>) -> Result<Vec<InfluenceCell>, StoreError> {
+    check_ascending(&cells, |cell| (cell.topic.as_str(), cell.stage.as_str()))?;
+    cells
+        .into_iter()
+        .map(|cell| {
+            Ok(InfluenceCell {
+                topic: topic(cell.topic)?,
+                stage: name_or_empty(cell.stage)?,
+                credit: amount(cell.credit)?,
+                touches: cell.touches,
+                advance_millionths: cell.advance_millionths,
+            })
+        })
+        .collect()
+}
