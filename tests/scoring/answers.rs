@@ -227,7 +227,6 @@ const STATED: &str = r#"
 [scores.fit]
 [[attributes]]
 name = "by_seats"
-when = 'has(profile.attributes.seats)'
 value = 'profile.attributes.seats'
 points = { fit = 2 }
 [[attributes]]
@@ -260,6 +259,52 @@ fn an_attribute_rule_counts_its_value() {
     let term = &score(&profile, "fit").contributions[0];
     assert_eq!(term.kind, ContributionKind::AttributeRule);
     assert_eq!((term.count, term.weight, term.points), (3.5, 2.0, 7.0));
+}
+
+#[test]
+fn without_a_condition_a_rule_counts_its_value_for_everybody_who_has_some() {
+    let model = model(
+        r#"
+[scores.fit]
+[[attributes]]
+name = "completed"
+value = 'completeness(["industry", "photo"])'
+points = { fit = 8 }
+[[attributes]]
+name = "known"
+value = 3
+points = { fit = 1 }
+[[attributes]]
+name = "grows"
+when = 'has(profile.attributes.industry)'
+value = 'profile.attributes.growth'
+points = { fit = 100 }
+"#,
+    );
+    let terms = |attributes: &[(&str, AttributeValue)]| {
+        let profile = view(&model, &stating(attributes), at(0));
+        let terms = score(&profile, "fit").contributions.iter();
+        let terms: Vec<_> = terms
+            .map(|term| (term.signal.clone(), term.count))
+            .collect();
+        terms
+    };
+    let term = |name: &str, count| (name.to_owned(), count);
+    let growth = ("growth", AttributeValue::Number(2.0));
+    let industry = ("industry", text("retail"));
+    assert_eq!(terms(std::slice::from_ref(&growth)), [term("known", 3.0)]);
+    assert_eq!(
+        terms(std::slice::from_ref(&industry)),
+        [term("completed", 0.5), term("known", 3.0)]
+    );
+    assert_eq!(
+        terms(&[industry, growth]),
+        [
+            term("completed", 0.5),
+            term("known", 3.0),
+            term("grows", 2.0)
+        ]
+    );
 }
 
 #[test]
