@@ -12,6 +12,7 @@ mod explanation;
 mod influence;
 mod keys;
 mod models;
+mod order_free;
 mod properties;
 mod quarantine;
 mod signals;
