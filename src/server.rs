@@ -87,29 +87,18 @@ pub async fn open(
         error,
     })?;
     let models = Models::load(config.model.as_deref())?;
-    let files = config.model.as_deref();
-    let files = files.map(|path| ModelFiles::new(path, &models));
     let reload = Arc::new(Notify::new());
     let service = match &config.store {
         StoreSettings::Embedded(directory) => {
             let store = Embedded::open(directory)?;
-            let settings = settings(&config, 1);
-            Opened::Embedded(Service::open(store, models, settings, system_clock()).await?)
+            Opened::Embedded(open_service(store, models, &config, 1, &reload).await?)
         }
         StoreSettings::Redis(redis) => {
             let store = Redis::open(redis).await?;
-            let settings = settings(&config, SERVERS_TO_STOP_AT_ONCE);
-            Opened::Redis(Service::open(store, models, settings, system_clock()).await?)
+            let servers = SERVERS_TO_STOP_AT_ONCE;
+            Opened::Redis(open_service(store, models, &config, servers, &reload).await?)
         }
     };
-    match (&service, files) {
-        (Opened::Embedded(service), Some(files)) => {
-            service.follow_files(files, Arc::clone(&reload));
-        }
-        (Opened::Redis(service), Some(files)) => service.follow_files(files, Arc::clone(&reload)),
-        // The built-in model is in no file.
-        (_, None) => {}
-    }
     Ok(BoundServer {
         reload,
         local_address,
@@ -120,15 +109,31 @@ pub async fn open(
     })
 }
 
-fn settings(config: &Config, servers: usize) -> Settings {
-    Settings {
+/// Opens the service on a store of which so many servers may stop at the same moment, and has it
+/// follow the model files.
+async fn open_service<S: Store>(
+    store: S,
+    models: Models,
+    config: &Config,
+    servers: usize,
+    reload: &Arc<Notify>,
+) -> Result<Service<S>, ServerError> {
+    let settings = Settings {
         server: None,
         max_skew: config.max_skew,
         remembered_events: config.remembered_events,
         max_events_in_flight: config.max_events_in_flight,
         max_unsettled_effects: REMEMBERED_EFFECTS / servers,
         rebuild_rate: config.rebuild_rate,
+    };
+    // The built-in model is in no file.
+    let files = config.model.as_deref();
+    let files = files.map(|path| ModelFiles::new(path, &models));
+    let service = Service::open(store, models, settings, system_clock()).await?;
+    if let Some(files) = files {
+        service.follow_files(files, Arc::clone(reload));
     }
+    Ok(service)
 }
 
 impl BoundServer {

@@ -3,14 +3,17 @@
 use super::{
     failure::printable,
     instant,
-    output::{Column, points, signed_count, table},
+    output::{Column, points, signed_count, table, wrapped_table},
 };
 use crate::proto::v1::{ActsOn, ComparisonReport, ModelChange, StageFlow};
 
 /// What the numbers of a server leave out.
-pub(super) const LIVE: &str = "Judged on what was counted so far: a change that acts only on what comes after shows in none of these numbers.";
+pub(super) const LIVE: &str = "Judged on what was counted so far: a change that acts only on what comes after shows in none of\nthese numbers.";
 /// What the numbers of a file include.
-pub(super) const OFFLINE: &str = "Each model counted the whole file from its start: a change that acts only on what comes after shows as if it had always held, and so does a half-life.";
+pub(super) const OFFLINE: &str = "Each model counted the whole file from its start: a change that acts only on what comes after shows\nas if it had always held, and so does a half-life.";
+
+/// The characters in a line of what may be long: conditions, lists, ids.
+const WIDTH: u16 = 100;
 
 /// What those who stand at no stage are listed as.
 const UNSTAGED: &str = "(none)";
@@ -28,31 +31,36 @@ pub(super) fn describe(report: &ComparisonReport, stages: &[&str], note: &str) -
     text + &segments(report)
 }
 
+/// A table for each of what changes act on, which they are ordered by.
 fn changes(changes: &[ModelChange]) -> String {
     if changes.is_empty() {
         return "The two files mean the same.\n\n".to_owned();
     }
+    let alike = changes.chunk_by(|one, other| one.acts_on == other.acts_on);
+    alike.map(changes_alike).collect()
+}
+
+fn changes_alike(changes: &[ModelChange]) -> String {
+    let acts_on = match changes[0].acts_on() {
+        ActsOn::History => "acts on what was counted",
+        ActsOn::Afterwards => "acts only on what comes after",
+        ActsOn::HalfLife => "acts on how counts fade from now on",
+        ActsOn::Unspecified => "acts on what this version does not know",
+    };
     let columns = [
-        Column::words("change"),
-        Column::words("before"),
-        Column::words("after"),
-        Column::words("acts on"),
+        Column::words(acts_on),
+        Column::words(""),
+        Column::words("- before, + after"),
     ];
-    let rows = changes.iter().map(|change| {
-        let acts_on = match change.acts_on() {
-            ActsOn::History => "what was counted",
-            ActsOn::Afterwards => "only what comes after",
-            ActsOn::HalfLife => "how counts fade from now on",
-            ActsOn::Unspecified => "-",
-        };
-        [
-            printable(&change.place),
-            printable(&change.before),
-            printable(&change.after),
-            acts_on.to_owned(),
-        ]
+    let rows = changes.iter().flat_map(|change| {
+        let values = [("-", &change.before), ("+", &change.after)].into_iter();
+        let written = values.filter(|(_, value)| !value.is_empty());
+        written.enumerate().map(|(row, (sign, value))| {
+            let place = if row == 0 { &change.place } else { "" };
+            [printable(place), sign.to_owned(), printable(value)]
+        })
     });
-    table(&columns, rows) + "\n"
+    wrapped_table(WIDTH, &columns, rows) + "\n"
 }
 
 fn scores(report: &ComparisonReport) -> String {
@@ -90,7 +98,7 @@ fn scores(report: &ComparisonReport) -> String {
         })
         .collect();
     if !rows.is_empty() {
-        text += &(table(&columns, rows) + "\n");
+        text += &(wrapped_table(WIDTH, &columns, rows) + "\n");
     }
     text
 }
@@ -150,6 +158,7 @@ fn segments(report: &ComparisonReport) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proto::v1::{ScoreComparison, ScoreMover};
 
     #[test]
     fn flows_stand_in_a_matrix_in_the_order_of_the_new_stages() {
@@ -183,8 +192,54 @@ mod tests {
             after: "5".to_owned(),
             acts_on: acts_on.into(),
         };
-        assert!(changes(&[change(ActsOn::Afterwards)]).contains("only what comes after"));
+        assert!(changes(&[change(ActsOn::Afterwards)]).contains("acts only on what comes after"));
         assert!(changes(&[change(ActsOn::HalfLife)]).contains("how counts fade"));
         assert!(changes(&[]).contains("mean the same"));
+    }
+
+    #[test]
+    fn what_is_long_goes_on_below_within_a_hundred_columns_and_nothing_is_left_out() {
+        let condition = |limit: usize| {
+            let groups: Vec<String> = (0..40).map(|group| format!("'group-{group}'")).collect();
+            let list = groups.join(", ");
+            format!("event.attributes.group in [{list}] && event.attributes.seats > {limit}")
+        };
+        let report = ComparisonReport {
+            changes: vec![ModelChange {
+                place: "signals.joined_a_product_group_of_the_new_catalogue.when".to_owned(),
+                before: condition(3),
+                after: condition(5),
+                acts_on: ActsOn::Afterwards.into(),
+            }],
+            scores: vec![ScoreComparison {
+                score: "interest".to_owned(),
+                movers: vec![ScoreMover {
+                    profile_id: "x".repeat(256),
+                    before: 1.0,
+                    after: 1_000.5,
+                }],
+                ..ScoreComparison::default()
+            }],
+            ..ComparisonReport::default()
+        };
+        let text = describe(&report, &[], OFFLINE);
+        let tables = text.split_once("\n\n").unwrap().1;
+        for line in text.lines() {
+            assert!(line.chars().count() <= usize::from(WIDTH), "{line}");
+        }
+        // Both conditions are there whole, one below the other, and no word is broken.
+        let mut lines = tables.lines().take_while(|line| !line.is_empty());
+        let column = lines.next().unwrap().find("- before, + after").unwrap();
+        let values = lines
+            .skip(1)
+            .map(|line| line.get(column..).unwrap_or("").trim());
+        let values: Vec<&str> = values.collect();
+        assert_eq!(
+            values.join(" "),
+            format!("{} {}", condition(3), condition(5)),
+            "{tables}"
+        );
+        assert_eq!(tables.matches('x').count(), 256);
+        assert!(tables.contains(" 1000.5"), "numbers stay whole\n{tables}");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io::{ErrorKind, Write as _};
 
-use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
+use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 use serde::Serialize;
 
 use super::failure::Failure;
@@ -54,12 +54,33 @@ impl Column {
     }
 }
 
-/// A table with a line under its headings, and nothing else between the cells.
+/// A table with a line under its headings, and nothing else between the cells. Each cell stands
+/// in one line, so that a program may go by lines.
 pub fn table<R: IntoIterator<Item = String>>(
     columns: &[Column],
     rows: impl IntoIterator<Item = R>,
 ) -> String {
+    arranged(Table::new(), columns, rows)
+}
+
+/// The same for long texts: at most so many characters wide, what does not fit goes on in the
+/// lines below.
+pub fn wrapped_table<R: IntoIterator<Item = String>>(
+    width: u16,
+    columns: &[Column],
+    rows: impl IntoIterator<Item = R>,
+) -> String {
     let mut table = Table::new();
+    table.set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_width(width);
+    arranged(table, columns, rows)
+}
+
+fn arranged<R: IntoIterator<Item = String>>(
+    mut table: Table,
+    columns: &[Column],
+    rows: impl IntoIterator<Item = R>,
+) -> String {
     table.load_style(TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─')));
     table.set_header(columns.iter().map(|column| &column.heading));
     for row in rows {

@@ -124,7 +124,7 @@ pub struct SegmentMoves {
 pub struct ComparisonReport {
     /// The instant that profiles were judged at, or their last event where that is later.
     pub at: Timestamp,
-    /// Profiles that were judged.
+    /// Profiles that were judged, those left out that stand in no rank.
     pub profiles: u64,
     /// The scores of the new model, then those that it has no more.
     pub scores: Vec<ScoreMoves>,
@@ -183,6 +183,10 @@ impl Comparison {
         let subject = profile_id.subject();
         let by_old = Standing::of(&self.old, subject, old);
         let by_new = Standing::of(&self.new, subject, new);
+        // Who stands in no rank by either is in no answer that could differ but their own.
+        if !by_old.is_counted && !by_new.is_counted {
+            return;
+        }
         // Accounts stand in segments of their own; scores and stages are told of people.
         if subject == Subject::Person {
             self.profiles += 1;

@@ -2,9 +2,9 @@
 //! has been moved to where it is to stand before anything is added.
 
 use super::{
-    CountGroup, HalfLife, Model, NamedCount, Record, SeenType, SignalCount, Timestamp,
+    CountGroup, HalfLife, Model, NamedCount, Record, SignalCount, Timestamp,
     accounts::Sharing,
-    limits::{MAX_COUNT, MAX_SEEN_TYPES},
+    limits::MAX_COUNT,
     model::{Signal, Slot},
     standing::{Standing, remaining},
 };
@@ -111,47 +111,6 @@ impl Record {
             *last = at.max(*last);
         }
         has_begun
-    }
-
-    /// Adds 1 to a topic, as of an instant.
-    pub(super) fn count_interest(&mut self, model: &Model, topic: &str, at: Timestamp) {
-        let added = model
-            .interests_half_life
-            .remaining(at, self.last_event_time);
-        let interests = &mut self.interests;
-        match interests.binary_search_by(|interest| interest.name.as_str().cmp(topic)) {
-            Ok(position) => interests[position].value += added,
-            Err(position) => {
-                let name = topic.to_owned();
-                interests.insert(position, NamedCount { name, value: added });
-            }
-        }
-    }
-
-    /// Remembers that an event of this type has counted. Returns whether that is news.
-    pub(super) fn see(&mut self, model: &Model, event_type: &str) -> bool {
-        let seen = &mut self.seen_types;
-        let position = match seen.binary_search_by(|seen| seen.name.as_str().cmp(event_type)) {
-            Ok(position) => {
-                let known = &mut seen[position];
-                known.count = known.count.saturating_add(u32::from(known.count > 0));
-                return false;
-            }
-            Err(position) => position,
-        };
-        let named = |name: &str| {
-            let names = &model.named_types;
-            names
-                .binary_search_by(|known| known.as_str().cmp(name))
-                .is_ok()
-        };
-        let others = || seen.iter().filter(|seen| !named(&seen.name)).count();
-        if !named(event_type) && others() >= MAX_SEEN_TYPES {
-            return false;
-        }
-        let name = event_type.to_owned();
-        seen.insert(position, SeenType { name, count: 1 });
-        true
     }
 
     /// Whether a match of this instant is too near to the latest that counted.

@@ -95,6 +95,7 @@ pub(super) fn profile(
             .collect(),
         topics: interests(model, record, at),
         attributes: record.attributes.clone(),
+        is_counted: standing.is_counted,
         event_count: record.event_count,
         first_seen_time: has_events.then_some(record.first_seen_time),
         last_event_time: has_events.then_some(record.last_event_time),

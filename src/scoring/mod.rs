@@ -24,6 +24,7 @@ mod ranges;
 mod rank;
 mod record;
 mod retraction;
+mod seen;
 mod standing;
 mod stated;
 mod takeover;

@@ -17,6 +17,9 @@ pub struct Profile {
     pub topics: Vec<TopicInterest>,
     /// What the profile states.
     pub attributes: Attributes,
+    /// Whether anything has counted, is stated or was earned. Until then a profile has the
+    /// points that everybody starts with, and stands in no rank, at no stage and in no segment.
+    pub is_counted: bool,
     /// How many events counted.
     pub event_count: u64,
     /// The time of the earliest event that counted; `None` without events.
@@ -76,7 +79,7 @@ pub struct Score {
     /// Where everybody starts; 0 in the basic view.
     pub base: f64,
     /// The percentage of the profiles with points that have at most as many; in the full
-    /// view of a profile with points.
+    /// view of a profile that is counted and has points.
     pub percentile: Option<f64>,
     /// The terms of the points; empty in the basic view.
     pub contributions: Vec<Contribution>,

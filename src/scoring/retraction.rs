@@ -172,42 +172,6 @@ impl Record {
         self.counts.retain(|group| !group.counts.is_empty());
         taken
     }
-
-    /// Takes 1 from a topic, as of an instant.
-    pub(super) fn uncount_interest(&mut self, model: &Model, topic: &str, at: Timestamp) {
-        let half_life = model.interests_half_life;
-        let value = half_life.remaining(at, self.last_event_time);
-        let interests = &mut self.interests;
-        let found = interests.binary_search_by(|interest| interest.name.as_str().cmp(topic));
-        if let Ok(position) = found {
-            match without(interests[position].value, value) {
-                Some(left) => interests[position].value = left,
-                None => drop(interests.remove(position)),
-            }
-        }
-    }
-
-    /// Forgets that one event of this type has counted. Returns whether that was the last.
-    pub(super) fn unsee(&mut self, event_type: &str) -> bool {
-        let seen = &mut self.seen_types;
-        let found = seen.binary_search_by(|seen| seen.name.as_str().cmp(event_type));
-        let Ok(position) = found else {
-            return false;
-        };
-        let count = &mut seen[position].count;
-        match *count {
-            // How often is not known.
-            0 => false,
-            1 => {
-                seen.remove(position);
-                true
-            }
-            _ => {
-                *count -= 1;
-                false
-            }
-        }
-    }
 }
 
 /// Takes up to `value` from what is counted by a key. Returns what was taken.

@@ -31,7 +31,7 @@ pub(crate) struct Standing {
     pub at: Timestamp,
     pub subject: Subject,
     /// See [`Record::is_counted`].
-    is_counted: bool,
+    pub is_counted: bool,
     /// By position in `Model::quarantine`: how many events the rule holds.
     held: Vec<u32>,
 }

@@ -34,7 +34,8 @@ impl Stated {
         facts.identity_confidence = confidence(model, &conditions, &facts);
         conditions.extend(others.iter().map(|condition| holds(condition, &facts)));
         let rules = model.rules.iter().map(|rule| {
-            let value = conditions[rule.condition].then(|| rule.value.read(model, &facts));
+            let holds = rule.condition.is_none_or(|condition| conditions[condition]);
+            let value = holds.then(|| rule.value.read(model, &facts));
             match value {
                 Some(Ok(value)) if value > 0.0 => value.min(MAX_VALUE),
                 _ => 0.0,

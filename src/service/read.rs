@@ -133,8 +133,8 @@ impl<S: Store> Service<S> {
         }
     }
 
-    /// Sets the percentile of every score with points: of the profiles with points on the
-    /// score, the share that has at most as many.
+    /// Sets the percentile of every score with points of those who stand in ranks: of the
+    /// profiles with points on the score, the share that has at most as many.
     pub(super) async fn add_percentiles(
         &self,
         tenant: &Tenant,
@@ -160,7 +160,8 @@ impl<S: Store> Service<S> {
             })
             .collect();
         let mut asked = Vec::new();
-        for (index, profile) in profiles.iter().enumerate() {
+        let counted = profiles.iter().enumerate();
+        for (index, profile) in counted.filter(|(_, profile)| profile.is_counted) {
             for (position, score) in profile.scores.iter().enumerate() {
                 if score.points > 0.0 {
                     let above = model.scores[position].slope.line_above(score.points, at);

@@ -92,10 +92,16 @@ class Model:
         # Whole words by Unicode's default boundaries (UAX 29), which `(?w)` selects.
         self.keywords = {
             topic["name"]: regex.compile(
-                "(?wi)" + "|".join(rf"\b{regex.escape(word)}\b" for word in topic["keywords"]))
+                "(?wi)" + "|".join(rf"\b{self.pattern(word)}\b" for word in topic["keywords"]))
             for topic in self.topics if topic.get("keywords")
         }
         self.check_that_rules_are_complete()
+
+    @staticmethod
+    def pattern(keyword):
+        """A keyword with any white space between its words, and any apostrophe."""
+        words = [regex.escape(word) for word in keyword.split()]
+        return r"\s+".join(words).replace("'", "['\u2019\u02bc]")
 
     def check_that_rules_are_complete(self):
         """A condition that is in the file and not in the rules would go untested."""

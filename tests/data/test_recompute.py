@@ -179,7 +179,8 @@ def test_topics_are_found_by_tag_and_by_whole_words(world):
     topics_of = world.model.topics_of
     assert topics_of(["coffee", "other"], "") == ["coffee"]
     assert topics_of([], "I like GREEN TEA.") == ["tea"]
-    assert topics_of([], "green teapots, evergreen tea") == []
+    assert topics_of([], "green\u00a0\n tea") == ["tea"]
+    assert topics_of([], "green teapots, evergreen tea, green-tea") == []
 
 
 def test_interest_fades_and_adds_up(world):

@@ -245,10 +245,29 @@ fn compare(records: &[Record], old: &str, new: &str) -> ComparisonReport {
     comparison.finish()
 }
 
+/// How many of the records stand in ranks.
+fn counted(records: &[Record]) -> u64 {
+    let counted = |record: &&Record| record.event_count > 0 || !record.attributes.is_empty();
+    records.iter().filter(counted).count() as u64
+}
+
 fn people() -> impl Strategy<Value = Vec<Record>> {
     let one = (0..12_u8, 0..12_u8, any::<bool>());
     let one = one.prop_map(|(visits, calls, in_retail)| record(visits, calls, in_retail));
     proptest::collection::vec(one, 1..12)
+}
+
+#[test]
+fn of_whom_nothing_has_counted_no_model_moves() {
+    let new = MODEL.replace("base = 1", "base = 2");
+    let report = compare(&[record(0, 0, false), record(1, 0, false)], MODEL, &new);
+    assert_eq!(report.profiles, 1);
+    let fit = report.scores.iter().find(|moves| moves.score == "fit");
+    let fit = fit.unwrap();
+    assert_eq!(fit.rising, 1);
+    assert_eq!(fit.movers[0].profile_id.as_str(), "person-1");
+    let flows: Vec<_> = report.flows.iter().map(|flow| flow.profiles).collect();
+    assert_eq!(flows, [1]);
 }
 
 proptest! {
@@ -257,7 +276,7 @@ proptest! {
     #[test]
     fn a_model_against_itself_moves_nobody(records in people()) {
         let report = compare(&records, MODEL, MODEL);
-        prop_assert_eq!(report.profiles, records.len() as u64);
+        prop_assert_eq!(report.profiles, counted(&records));
         for score in &report.scores {
             prop_assert_eq!((score.rising, score.falling, score.movers.len()), (0, 0, 0));
         }
@@ -290,7 +309,7 @@ proptest! {
             prop_assert_eq!(turned.map(|flow| flow.profiles), Some(flow.profiles));
         }
         let everybody: u64 = there.flows.iter().map(|flow| flow.profiles).sum();
-        prop_assert_eq!(everybody, records.len() as u64);
+        prop_assert_eq!(everybody, counted(&records));
         for (there, back) in there.segments.iter().zip(&back.segments) {
             prop_assert_eq!((there.before, there.entering), (back.after, back.leaving));
         }

@@ -4,50 +4,14 @@
 use std::collections::BTreeMap;
 
 use bellwether::scoring::{
-    AttributeValue, Effect, Event, Judgement, Model, ProfileId, Record, Selection, Timestamp,
+    Effect, Event, Judgement, Model, ProfileId, Record, Selection, Timestamp,
 };
 use proptest::prelude::*;
 
-use crate::{DAY, SECOND, at, context, event, model};
-
-/// Nothing in it asks for the order of events.
-const ORDER_FREE: &str = r#"
-[accounts]
-[scores.fast]
-half_life = "1h"
-[scores.slow]
-half_life = "30d"
-[scores.ever]
-base = 2
-[[signals]]
-name = "visited"
-on = ["visit", "reply"]
-points = { fast = 3, slow = 1, ever = 0.5 }
-[[signals]]
-name = "spent"
-on = "purchase"
-when = 'event.attributes.amount > 10'
-value = 'event.attributes.amount'
-points = { slow = 2, ever = 1 }
-[[signals]]
-name = "complained"
-on = "complaint"
-points = { slow = -4, ever = -1 }
-[[signals]]
-name = "read"
-on = "visit"
-per = 'event.tags'
-keys = 64
-points = { slow = 1 }
-[[topics]]
-name = "price"
-[[topics]]
-name = "coverage"
-[influence]
-event_types = { reply = 2 }
-half_life = "7d"
-attribution_half_life = "7d"
-"#;
+use crate::{
+    DAY, context, model,
+    order_free::{LATEST, ORDER_FREE, any_event, shuffle},
+};
 
 /// What beside it asks for the order of events.
 const ORDERED: &str = r#"
@@ -73,12 +37,6 @@ name = "began"
 on = "reply"
 once = true
 points = { ever = 3 }
-[[signals]]
-name = "amount"
-on = "purchase"
-value = 'event.attributes.amount'
-keep = "latest"
-points = { slow = 1, ever = 1 }
 "#;
 
 const QUARANTINE: &str = r#"
@@ -95,35 +53,26 @@ struct Sent {
 }
 
 /// An event of one of three people, two of whom are of one account.
-fn any_event(people: u8) -> impl Strategy<Value = Sent> {
-    let types = prop::sample::select(vec!["visit", "purchase", "complaint", "reply", "other"]);
-    let tags = prop::sample::subsequence(vec!["price", "coverage", "a", "b"], 0..3);
-    let sent = (0..people, 0..1_000_u32, types, 0..60 * DAY / SECOND);
-    (sent, tags, 1..50_u32, prop::bool::weighted(0.4)).prop_map(
-        |((person, id, kind, seconds), tags, amount, is_retracted)| {
-            let time = at(seconds * SECOND);
-            let amount = AttributeValue::Number(f64::from(amount));
-            let event = Event {
-                profile_id: ProfileId::new(["ann", "bob", "cid"][usize::from(person)]).unwrap(),
-                account_id: ProfileId::of_account(["acme", "acme", "home"][usize::from(person)]),
-                time: Some(time),
-                author_id: ProfileId::new("dan"),
-                attributes: [("amount".to_owned(), amount)].into(),
-                tags: tags.into_iter().map(str::to_owned).collect(),
-                ..event(&format!("{id}"), kind)
-            };
-            Sent {
-                time,
-                event,
-                is_retracted,
-            }
-        },
-    )
+fn any_sent(people: u8) -> impl Strategy<Value = Sent> {
+    let is_retracted = prop::bool::weighted(0.4);
+    (any_event(1_000), 0..people, is_retracted).prop_map(|((time, event), person, is_retracted)| {
+        let event = Event {
+            profile_id: ProfileId::new(["ann", "bob", "cid"][usize::from(person)]).unwrap(),
+            account_id: ProfileId::of_account(["acme", "acme", "home"][usize::from(person)]),
+            author_id: ProfileId::new("dan"),
+            ..event
+        };
+        Sent {
+            time,
+            event,
+            is_retracted,
+        }
+    })
 }
 
 /// Fewer than the touches that a record remembers.
 fn events(people: u8) -> impl Strategy<Value = Vec<Sent>> {
-    prop::collection::vec(any_event(people), 1..30).prop_map(|mut events| {
+    prop::collection::vec(any_sent(people), 1..30).prop_map(|mut events| {
         let mut known = std::collections::BTreeSet::new();
         events.retain(|sent| {
             let event = &sent.event;
@@ -270,13 +219,7 @@ fn steps(events: &[Sent], seed: u64) -> Vec<(&Sent, bool)> {
             steps.push((sent, sent.is_retracted));
         }
     }
-    let mut state = seed | 1;
-    for position in (1..steps.len()).rev() {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        steps.swap(position, (state >> 33) as usize % (position + 1));
-    }
+    shuffle(&mut steps, seed);
     steps
 }
 
@@ -324,7 +267,7 @@ proptest! {
 
     #[test]
     fn what_is_held_and_retracted_has_never_been(events in events(3), seed: u64) {
-        let model = model(&format!("{ORDER_FREE}{ORDERED}{QUARANTINE}"));
+        let model = model(&format!("{ORDER_FREE}{LATEST}{ORDERED}{QUARANTINE}"));
         let mut world = World::default();
         for (sent, is_retraction) in steps(&events, seed) {
             if is_retraction {
@@ -348,7 +291,7 @@ proptest! {
         events in events(3), seed: u64, is_held: bool, later in 0..90_i64,
     ) {
         let quarantine = if is_held { QUARANTINE } else { "" };
-        let model = model(&format!("{ORDER_FREE}{ORDERED}{quarantine}"));
+        let model = model(&format!("{ORDER_FREE}{LATEST}{ORDERED}{quarantine}"));
         let mut world = World::default();
         for (step, (sent, is_retraction)) in steps(&events, seed).into_iter().enumerate() {
             if is_retraction {
@@ -388,7 +331,7 @@ proptest! {
 
     #[test]
     fn shares_add_up_in_every_order(events in events(2), seed: u64) {
-        let model = model(&format!("{ORDER_FREE}{ORDERED}"));
+        let model = model(&format!("{ORDER_FREE}{LATEST}{ORDERED}"));
         let mut shares: Vec<Effect> = Vec::new();
         let mut records: BTreeMap<ProfileId, Record> = BTreeMap::new();
         for (sent, is_retraction) in steps(&events, seed) {
@@ -420,7 +363,7 @@ proptest! {
         // A smaller latest value may come before the greater one that it has replaced.
         let without_latest = |record: &Record| {
             let mut counts = counts_at(record, last);
-            counts.retain(|(_, signal, _), _| signal != "amount");
+            counts.retain(|(_, signal, _), _| signal != "last_amount");
             counts
         };
         assert_same_counts(&without_latest(&backward), &without_latest(&forward));

@@ -1,23 +1,29 @@
 //! Holds the scoring core to its mathematics and its model files to their promises.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
-mod answers;
+mod accounts;
+mod breadth;
+mod calibration;
 mod comparing;
 mod corrections;
 mod counting;
 mod effects;
+mod explanation;
 mod influence;
 mod keys;
 mod models;
+mod order_free;
 mod properties;
+mod quarantine;
 mod signals;
 mod size;
+mod stated;
 mod takeover;
 mod topics;
 
 use bellwether::scoring::{
-    Attributes, Context, Detail, Event, EventOutcome, IdHash, Judgement, Model, Profile, ProfileId,
-    Record, Timestamp, explain,
+    AttributeValue, Attributes, Context, Detail, Event, EventOutcome, IdHash, Judgement, Model,
+    Profile, ProfileId, Record, Score, Timestamp, explain,
 };
 
 /// Noon of 2026-01-01.
@@ -78,4 +84,23 @@ pub fn points(model: &Model, record: &Record, at: Timestamp, score: &str) -> f64
     let profile = view(model, record, at);
     let score = profile.scores.into_iter().find(|found| found.name == score);
     score.unwrap().points
+}
+
+pub fn score<'p>(profile: &'p Profile, name: &str) -> &'p Score {
+    let mut scores = profile.scores.iter();
+    scores.find(|score| score.name == name).unwrap()
+}
+
+pub fn stating(attributes: &[(&str, AttributeValue)]) -> Record {
+    Record {
+        attributes: attributes
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect(),
+        ..Record::default()
+    }
+}
+
+pub fn text(value: &str) -> AttributeValue {
+    AttributeValue::String(value.to_owned())
 }

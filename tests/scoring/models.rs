@@ -254,16 +254,28 @@ fn an_empty_segment_is_refused() {
 }
 
 #[test]
-fn a_rule_without_points_or_condition_is_refused() {
+fn a_rule_without_points_or_with_neither_condition_nor_value_is_refused() {
     check(
         "[[attributes]]\nname = \"a\"\n[[signals]]\nname = \"b\"\non = \"x\"\npoints = {}\n[influence]\nhalf_life = \"7d\"\n",
         &[
-            ("6:1", "lacks \"when\""),
+            ("6:1", "lacks \"when\": whom the rule holds for"),
             ("6:1", "lacks \"points\""),
             ("11:10", "is empty"),
             ("12:1", "lacks \"event_types\""),
             ("12:1", "lacks \"attribution_half_life\""),
         ],
+    );
+    check(
+        "[[attributes]]\nname = \"a\"\npoints = { fit = 1 }\n",
+        &[("6:1", "or \"value\", how much it counts for everybody")],
+    );
+}
+
+#[test]
+fn a_rule_with_a_mistake_in_its_condition_is_told_once() {
+    check(
+        "[[attributes]]\nname = \"a\"\nwhen = 'profile.'\nvalue = 2\npoints = { fit = 1 }\n",
+        &[("8:17", "no CEL expression")],
     );
 }
 

@@ -1,14 +1,22 @@
 //! Which events are about which topics.
 
-use bellwether::scoring::Event;
+use std::sync::LazyLock;
+
+use bellwether::scoring::{Event, Model, Record};
+use proptest::prelude::*;
 
 use crate::{at, event, model, replay};
 
-fn topics_of(text: &str, tags: &[&str]) -> Vec<String> {
-    let model = model(
+static MODEL: LazyLock<Model> = LazyLock::new(|| {
+    model(
         r#"
 [scores.interest]
 half_life = "7d"
+[[signals]]
+name = "is_looking"
+on = "post"
+phrases = ["looking  for", "don't know"]
+points = { interest = 1 }
 [[topics]]
 name = "coverage"
 keywords = ["coverage", "no signal", "покрытие", "ΟΔΟΣ", "straße", "信号", "c++"]
@@ -18,18 +26,25 @@ keywords = ["price"]
 [[topics]]
 name = "quantum-error correction"
 "#,
-    );
+    )
+});
+
+fn posted(text: &str, tags: &[&str]) -> Record {
     let event = Event {
         text: text.to_owned(),
         tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
         ..event("1", "post")
     };
-    let (record, _) = replay(&model, &[(at(0), event)]);
-    record
-        .interests
-        .into_iter()
-        .map(|interest| interest.name)
-        .collect()
+    replay(&MODEL, &[(at(0), event)]).0
+}
+
+fn topics_of(text: &str, tags: &[&str]) -> Vec<String> {
+    let interests = posted(text, tags).interests.into_iter();
+    interests.map(|interest| interest.name).collect()
+}
+
+fn is_looking(text: &str) -> bool {
+    !posted(text, &[]).counts.is_empty()
 }
 
 #[test]
@@ -69,4 +84,62 @@ fn tags_are_declared_topics_or_ignored() {
 #[test]
 fn an_event_counts_once_for_a_topic_however_often_it_is_named() {
     assert_eq!(topics_of("price price PRICE", &["price"]), ["price"]);
+}
+
+#[test]
+fn any_white_space_stands_for_a_blank_in_text_and_phrase() {
+    for between in [
+        " ",
+        "   ",
+        "\n",
+        "\r\n",
+        "\t \t",
+        "\u{a0}",
+        "\u{202f}",
+        "\u{3000}",
+        " \u{2009}\n",
+    ] {
+        assert!(is_looking(&format!("I am looking{between}for a plan")));
+        assert_eq!(topics_of(&format!("no{between}signal"), &[]), ["coverage"]);
+        assert_eq!(topics_of(&format!("ΟΔΟΣ{between}price"), &[]).len(), 2);
+    }
+    for between in ["", "-", " - ", ", ", "\u{200b}"] {
+        assert!(!is_looking(&format!("I am looking{between}for a plan")));
+    }
+}
+
+#[test]
+fn apostrophes_are_alike_and_make_no_word_of_their_own() {
+    for text in ["I DON'T know", "I don\u{2019}t know", "I don\u{2bc}t\nknow"] {
+        assert!(is_looking(text), "{text}");
+    }
+    assert!(!is_looking("I dont know"));
+    for quoted in ["\u{2018}price\u{2019}", "'price'", "\u{201c}price\u{201d}"] {
+        assert_eq!(topics_of(quoted, &[]), ["price"], "{quoted}");
+    }
+    assert_eq!(topics_of("the price\u{2019}s high", &[]), [] as [&str; 0]);
+}
+
+/// A word, or something that stands between words.
+fn piece() -> impl Strategy<Value = String> {
+    let words =
+        "looking|FOR|no|Signal|price|don\u{2019}t|know|покрытие|straße|信号|c\\+\\+|[a-zà-ÿ]{1,3}";
+    let blanks = "[ \t\n\r\u{b}\u{c}\u{85}\u{a0}\u{2003}\u{202f}\u{2028}\u{3000}]{1,3}";
+    prop_oneof![3 => words, 3 => blanks, 1 => "[.,'\u{2019}_-]"]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn what_matches_does_not_depend_on_the_white_space_of_a_text(
+        pieces in proptest::collection::vec(piece(), 0..12)
+    ) {
+        let text = pieces.concat();
+        let single = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        prop_assert_eq!(topics_of(&text, &[]), topics_of(&single, &[]));
+        prop_assert_eq!(is_looking(&text), is_looking(&single));
+        let padded = format!("\u{a0}{}\n", single.replace(' ', "\t\u{2003} "));
+        prop_assert_eq!(topics_of(&padded, &[]), topics_of(&single, &[]));
+    }
 }

@@ -17,15 +17,20 @@ use crate::{
     world::{DAY, Dice, MODEL, PEOPLE, at, event, id, open, serve_model, stream, tenant},
 };
 
-/// Does `kind` at `day`, as an event of its own.
-async fn act(service: &Service<Embedded>, person: u64, kind: &str, day: i64) {
-    let event = Event {
+/// What somebody does at `day`, an event of its own.
+fn acted(person: u64, kind: &str, day: i64) -> Event {
+    Event {
         id: IdHash::of_event(&format!("{person}-{kind}-{day}")),
         profile_id: id(person),
         event_type: kind.to_owned(),
         time: Some(at(day * DAY)),
+        author_id: None,
         ..event(&mut Dice(1), 1)
-    };
+    }
+}
+
+async fn act(service: &Service<Embedded>, person: u64, kind: &str, day: i64) {
+    let event = acted(person, kind, day);
     service.score_event(&tenant(), event).await.unwrap();
 }
 
@@ -253,4 +258,53 @@ confidence = 0.3
         assert!(!strangers.is_empty(), "somebody is known well enough");
         service.finish().await;
     }
+}
+
+#[tokio::test]
+async fn of_whom_nothing_counts_only_the_points_are_told_that_everybody_starts_with() {
+    let source = r#"
+[scores.fit]
+base = 1
+[[stages]]
+name = "awareness"
+[[segments]]
+name = "fitting"
+rank_by = "fit"
+[[quarantine]]
+name = "robots"
+when = 'event.type == "crawl"'
+"#;
+    let directory = tempfile::tempdir().unwrap();
+    let store = Embedded::open(directory.path()).unwrap();
+    let service = serve_model(store, source).await;
+    let (counted, held, retracted) = (1, 2, 3);
+    act(&service, counted, "visit", 10).await;
+    act(&service, held, "crawl", 10).await;
+    act(&service, retracted, "visit", 10).await;
+    let visit = acted(retracted, "visit", 10);
+    service.retract_event(&tenant(), visit).await.unwrap();
+
+    let fit = async |person| {
+        let at = Some(at(20 * DAY));
+        let (tenant, id) = (tenant(), id(person));
+        let profile = service.profile(&tenant, &id, View::Full, at);
+        let mut profile = profile.await.unwrap();
+        (profile.scores.remove(0), profile)
+    };
+    let (score, profile) = fit(counted).await;
+    assert_eq!((score.points, score.percentile), (1.0, Some(100.0)));
+    assert_eq!(profile.stage.as_deref(), Some("awareness"));
+    assert_eq!(profile.segments, ["fitting"]);
+    for person in [held, retracted] {
+        let (score, profile) = fit(person).await;
+        assert_eq!((score.name.as_str(), score.base), ("fit", 1.0));
+        assert_eq!((score.points, score.percentile), (1.0, None));
+        assert_eq!((profile.stage, profile.segments), (None, vec![]));
+    }
+    let fitting = query("fitting", None, 50);
+    let ranked = service.rank_segment(&tenant(), fitting).await.unwrap();
+    assert_eq!(names(&ranked), ["person-1"]);
+    let funnel = service.funnel(&tenant(), Some(at(20 * DAY))).await.unwrap();
+    assert_eq!(funnel.stages[0], ("awareness".to_owned(), 1));
+    assert_eq!(funnel.unstaged, 0);
 }

@@ -328,6 +328,7 @@ mod tests {
                 points: 1.5,
             }],
             attributes: [("crm_id".to_owned(), AttributeValue::Number(7.0))].into(),
+            is_counted: true,
             event_count: 2,
             quarantined: vec![("robots".into(), 2)],
             first_seen_time: Some(Timestamp::EPOCH),

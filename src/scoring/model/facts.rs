@@ -15,6 +15,7 @@ use cel::{
 use super::{Model, names::variable_of, variable::Variable};
 use crate::scoring::{
     AttributeValue, Attributes, Event, Record, SeenType, Timestamp,
+    seen::has_seen,
     standing::{Standing, remaining},
 };
 
@@ -120,10 +121,7 @@ impl<'a> Facts<'a> {
             Variable::ProfileAttributes => return Some(Fact::Map(self.attributes)),
             Variable::ProfileAttribute(name) => return self.attributes.get(name).map(Fact::from),
             Variable::Seen(event_type) => {
-                let seen = self
-                    .seen_types
-                    .binary_search_by(|seen| seen.name.as_str().cmp(event_type));
-                return Some(Fact::Bool(seen.is_ok()));
+                return Some(Fact::Bool(has_seen(self.seen_types, event_type)));
             }
             Variable::Completeness(names) => {
                 let stated = names.iter().filter(|name| self.is_stated(name)).count();

@@ -75,7 +75,7 @@ pub(super) enum NumberOrExpression {
 #[derive(Debug)]
 pub(super) struct RuleTable {
     pub name: Placed<String>,
-    pub when: Placed<String>,
+    pub when: Option<Placed<String>>,
     pub value: NumberOrExpression,
     pub points: Points,
 }
@@ -229,10 +229,10 @@ fn read_signal(table: &mut Table<'_, '_, '_>) -> Option<SignalTable> {
 fn read_rule(table: &mut Table<'_, '_, '_>) -> Option<RuleTable> {
     let name = table.required_name();
     let when = table.condition("when");
-    if !table.has("when") {
+    if !table.has("when") && !table.has("value") {
         table.missing(
             "when",
-            "whom the rule holds for, such as when = 'has(profile.attributes.crm_id)'",
+            "whom the rule holds for, such as when = 'has(profile.attributes.crm_id)'; or \"value\", how much it counts for everybody who has some, such as value = 'profile.attributes.shops'",
         );
     }
     let value = value(table);
@@ -245,7 +245,7 @@ fn read_rule(table: &mut Table<'_, '_, '_>) -> Option<RuleTable> {
     }
     Some(RuleTable {
         name: name?,
-        when: when?,
+        when,
         value: value?,
         points,
     })

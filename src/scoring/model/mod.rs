@@ -149,8 +149,8 @@ pub(crate) struct Slot {
 #[derive(Debug)]
 pub(crate) struct Rule {
     pub name: String,
-    /// Position in `conditions`.
-    pub condition: usize,
+    /// Position in `conditions`; `None` for a rule that holds for everybody.
+    pub condition: Option<usize>,
     /// What it counts for those whom it holds for.
     pub value: Value,
 }

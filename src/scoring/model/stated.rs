@@ -28,7 +28,8 @@ impl Compiler<'_> {
     pub(super) fn rules(&mut self, file: &ModelFile, scores: &mut [Score]) -> Vec<Rule> {
         let mut rules = Vec::new();
         for table in &file.rules {
-            let condition = self.condition(&table.when, Scope::Standing);
+            let condition = table.when.as_ref();
+            let condition = condition.map(|when| self.condition(when, Scope::Standing));
             let value = self.value(&table.value, Scope::Standing);
             for (score, points, place) in self.score_points(&table.points) {
                 if scores[score].half_life.is_some() {
@@ -40,10 +41,10 @@ impl Compiler<'_> {
                 }
                 scores[score].rule_points.push((rules.len(), points));
             }
-            if let (Some(condition), Some(value)) = (condition, value) {
+            if let Some(value) = value.filter(|_| condition != Some(None)) {
                 rules.push(Rule {
                     name: table.name.value.clone(),
-                    condition,
+                    condition: condition.flatten(),
                     value,
                 });
             }

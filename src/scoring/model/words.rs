@@ -1,5 +1,5 @@
-//! Finds phrases in texts: as whole words, upper and lower case alike. One search finds the
-//! phrases of all who have some.
+//! Finds phrases in texts: as whole words, upper and lower case alike, whatever white space
+//! stands between them. One search finds the phrases of all who have some.
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use unicode_segmentation::UnicodeSegmentation as _;
@@ -81,16 +81,40 @@ fn word_boundaries(text: &str) -> Vec<usize> {
     starts.chain([text.len()]).collect()
 }
 
-/// Upper and lower case made alike: to upper case first, so that letters with several
-/// lower-case forms (`ς` and `σ`) or none of their own (`ß` and `SS`) meet.
+/// What is written alike for a reader made alike: upper and lower case, each run of white space
+/// and one blank, and apostrophes. To upper case first, so that letters with several lower-case
+/// forms (`ς` and `σ`) or none of their own (`ß` and `SS`) meet.
 fn fold(text: &str) -> String {
+    if is_plain(text) {
+        return text.to_ascii_lowercase();
+    }
     let mut folded = String::with_capacity(text.len());
     for character in text.chars() {
-        if character.is_ascii() {
-            folded.push(character.to_ascii_lowercase());
-        } else {
-            folded.extend(character.to_uppercase().flat_map(char::to_lowercase));
+        match character {
+            '!'..='~' => folded.push(character.to_ascii_lowercase()),
+            blank if blank.is_whitespace() => {
+                if !folded.ends_with(' ') {
+                    folded.push(' ');
+                }
+            }
+            '\u{2019}' | '\u{2bc}' => folded.push('\''),
+            other => folded.extend(other.to_uppercase().flat_map(char::to_lowercase)),
         }
     }
     folded
+}
+
+/// Whether a text is ASCII with single blanks and no other white space, as most are. Looks at
+/// every byte, because that is done for many at a time where leaving early is not.
+fn is_plain(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let is_blank = |byte: &u8| *byte == b' ';
+    let has_control = bytes
+        .iter()
+        .fold(false, |found, byte| found | byte.is_ascii_control());
+    let neighbours = bytes.iter().zip(bytes.iter().skip(1));
+    let has_run = neighbours.fold(false, |found, (one, next)| {
+        found | (is_blank(one) & is_blank(next))
+    });
+    text.is_ascii() && !has_control && !has_run
 }

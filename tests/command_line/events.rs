@@ -1,0 +1,175 @@
+//! Events that are replayed, and what is answered after them.
+
+use std::{fs, io::Write as _};
+
+use serde_json::Value;
+
+use crate::{AFTER, CONLANG, Server, bellwether, field, text, write};
+
+#[test]
+fn the_example_data_replays_once_and_answers_survive_export_and_import() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = directory.path().join("store");
+    let server = Server::start(&store);
+    let first = server.ask(&["replay", CONLANG]);
+    assert!(first.status.success(), "{}", text(&first));
+    let summary = text(&first);
+    assert!(
+        summary.contains("669") && summary.contains("189"),
+        "{summary}"
+    );
+    let before = server.everything();
+    let counts = field(&before[0], "/stages");
+    assert!(counts.as_array().unwrap().len() > 2, "{counts}");
+
+    let again = text(&server.ask(&["replay", CONLANG]));
+    let counted = |summary: &str, what: &str| -> u64 {
+        let line = summary.lines().find(|line| line.starts_with(what)).unwrap();
+        line.split_whitespace().last().unwrap().parse().unwrap()
+    };
+    assert_eq!(counted(&again, "applied"), 0, "{again}");
+    assert_eq!(
+        counted(&again, "duplicate") + counted(&again, "too old"),
+        669,
+        "{again}"
+    );
+    assert_eq!(server.everything(), before);
+    server.stop();
+
+    let file = directory.path().join("tenant.jsonl");
+    let exported = bellwether()
+        .arg("export")
+        .arg("--store")
+        .arg(&store)
+        .arg("--output")
+        .arg(&file)
+        .output()
+        .unwrap();
+    assert!(exported.status.success(), "{}", text(&exported));
+    let copy = directory.path().join("copy");
+    for _ in 0..2 {
+        let imported = bellwether()
+            .arg("import")
+            .arg("--store")
+            .arg(&copy)
+            .arg(&file)
+            .output()
+            .unwrap();
+        assert!(imported.status.success(), "{}", text(&imported));
+    }
+    let server = Server::start(&copy);
+    assert_eq!(server.everything(), before);
+    server.stop();
+
+    let whole = fs::read_to_string(&file).unwrap();
+    let cut = write(&directory, "cut.jsonl", &whole[..whole.len() * 2 / 3]);
+    let other = directory.path().join("other");
+    let refused = bellwether()
+        .arg("import")
+        .arg("--store")
+        .arg(&other)
+        .arg(&cut)
+        .output()
+        .unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{}", text(&refused));
+}
+
+#[test]
+fn a_refused_line_is_told_with_its_number_and_the_rest_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let lines = [
+        r#"{"eventId":"1","profileId":"ann","type":"question","time":"2024-01-01T00:00:00Z"}"#,
+        r#"{"eventId":"2","profileId":"","type":"question","time":"2024-01-01T00:00:00Z"}"#,
+        "not json",
+        "",
+        r#"{"event_id":"3","profile_id":"ann","type":"answer","time":"2024-01-02T00:00:00Z"}"#,
+        r#"{"eventId":"4","profileId":"ann","type":"answer"}"#,
+        r#"{"updateProfile":{"profileId":"ann","attributes":{"city":"Rome"}}}"#,
+    ];
+    let file = write(&directory, "events.jsonl", &lines.join("\n"));
+    let server = Server::start(&directory.path().join("store"));
+    let output = server.ask(&["replay", file.to_str().unwrap()]);
+    let told = text(&output);
+    assert_eq!(output.status.code(), Some(3), "{told}");
+    for part in ["line 2", "profile_id", "line 3", "line 6", "time"] {
+        assert!(told.contains(part), "{part} in {told}");
+    }
+    let ann = server.json(&["get", "ann"]);
+    assert_eq!(field(&ann, "/profile/eventCount"), "2");
+    assert_eq!(field(&ann, "/profile/attributes/city"), "Rome");
+    server.stop();
+}
+
+#[test]
+fn a_checkpoint_resumes_where_the_replay_stopped() {
+    let directory = tempfile::tempdir().unwrap();
+    let line = |number: u32| {
+        format!(
+            r#"{{"eventId":"{number}","profileId":"p{}","type":"comment","time":"2024-01-01T00:00:{:02}Z"}}"#,
+            number % 7,
+            number % 60
+        )
+    };
+    let first: Vec<String> = (0..50).map(line).collect();
+    let file = write(&directory, "events.jsonl", &(first.join("\n") + "\n"));
+    let checkpoint = directory.path().join("checkpoint.json");
+    let server = Server::start(&directory.path().join("store"));
+    let arguments = [
+        "replay",
+        file.to_str().unwrap(),
+        "--checkpoint",
+        checkpoint.to_str().unwrap(),
+    ];
+    assert!(server.ask(&arguments).status.success());
+    let mut grown = fs::OpenOptions::new().append(true).open(&file).unwrap();
+    for number in 50..60 {
+        writeln!(grown, "{}", line(number)).unwrap();
+    }
+    let resumed = server.ask(&arguments);
+    assert!(resumed.status.success(), "{}", text(&resumed));
+    let summary = text(&resumed);
+    let applied = summary
+        .lines()
+        .find(|line| line.starts_with("applied"))
+        .unwrap();
+    assert!(applied.trim_end().ends_with(" 10"), "{summary}");
+    server.stop();
+}
+
+#[test]
+fn answers_for_people_are_tables_that_explain() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start(&directory.path().join("store"));
+    assert!(server.ask(&["replay", CONLANG]).status.success());
+    let get = text(&server.ask(&["get", "user-12", "--full", "--as-of", AFTER]));
+    for part in ["user-12", "engagement", "stage"] {
+        assert!(get.contains(part), "{part} in {get}");
+    }
+    for part in ["because", "next stage", "term", "attribute rule"] {
+        assert!(get.contains(part), "{part} in {get}");
+    }
+    let all = server.json(&["rank", "contact_next", "--limit", "1000", "--as-of", AFTER]);
+    let tenth = server.json(&["rank", "contact_next", "--top", "10%", "--as-of", AFTER]);
+    let members = |answer: &Value| field(answer, "/profiles").as_array().unwrap().clone();
+    assert!(members(&all).len() > 20);
+    let expected = members(&all).len().div_ceil(10);
+    assert_eq!(members(&tenth), members(&all)[..expected]);
+    assert_eq!(field(&tenth, "/totalSize"), field(&all, "/totalSize"));
+    let topics = text(&server.ask(&["topics", "contact_next", "--members", "5", "--as-of", AFTER]));
+    assert!(topics.contains("over the 5 highest of"), "{topics}");
+    let funnel = text(&server.ask(&["funnel", "--as-of", AFTER]));
+    assert!(
+        funnel.contains("awareness") && funnel.contains('%'),
+        "{funnel}"
+    );
+    let unknown = server.ask(&["get", "nobody"]);
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(text(&unknown).contains("NOT_FOUND"), "{}", text(&unknown));
+    let segment = server.ask(&["rank", "nowhere"]);
+    assert!(
+        text(&segment).contains("contact_next"),
+        "{}",
+        text(&segment)
+    );
+    server.stop();
+}

@@ -1,0 +1,92 @@
+//! Accounts: which one an event counts for, and where it stands.
+
+use bellwether::scoring::{
+    AttributeValue, Detail, Event, Judgement, Outcome, ProfileId, Record, explain, index,
+};
+
+use crate::{
+    DAY, SECOND, at, context,
+    corrections::{MODEL, change, ranks_of},
+    event, model,
+};
+
+#[test]
+fn an_account_is_named_by_the_event_or_by_what_the_profile_states() {
+    let model = model(MODEL);
+    let accounts = |outcome: Outcome| -> Vec<String> {
+        let effects = outcome.effects.iter();
+        let ids = effects.map(|effect| effect.subject_id().name().to_owned());
+        ids.collect()
+    };
+    let visit = |id: &str, account: Option<&str>| Event {
+        account_id: account.and_then(ProfileId::of_account),
+        ..event(id, "visit")
+    };
+    let outcome = change(&model, Record::default(), |judgement| {
+        judgement.apply(&visit("1", None), &context(at(0)));
+        let acme = AttributeValue::String("acme".to_owned());
+        judgement.update([("company".to_owned(), acme)].into());
+        judgement.apply(&visit("2", None), &context(at(0)));
+        judgement.apply(&visit("3", Some("home")), &context(at(0)));
+        judgement.update([("company".to_owned(), AttributeValue::Number(7.0))].into());
+        judgement.apply(&visit("4", None), &context(at(0)));
+    });
+    assert_eq!(accounts(outcome), ["acme", "home"]);
+
+    let without =
+        crate::model("[scores.a]\n[[signals]]\nname = \"v\"\non = \"visit\"\npoints = { a = 1 }\n");
+    let outcome = change(&without, Record::default(), |judgement| {
+        judgement.apply(&visit("1", Some("home")), &context(at(0)));
+    });
+    assert!(accounts(outcome).is_empty());
+}
+
+#[test]
+fn an_account_stands_in_ranks_of_its_own_and_at_no_stage() {
+    let model = model(MODEL);
+    let outcome = change(&model, Record::default(), |judgement| {
+        for (id, time) in [("1", 0), ("2", SECOND), ("3", 2 * SECOND)] {
+            let visit = Event {
+                account_id: ProfileId::of_account("acme"),
+                ..event(id, "visit")
+            };
+            judgement.apply(&visit, &context(at(time)));
+        }
+    });
+    let people: Vec<&str> = ranks_of(&outcome);
+    assert!(
+        people.iter().all(|rank| !rank.starts_with("account:")),
+        "{people:?}"
+    );
+
+    let acme = ProfileId::of_account("acme").unwrap();
+    let mut account = Judgement::new_profile(&model, acme.clone());
+    outcome
+        .effects
+        .iter()
+        .for_each(|share| assert!(account.take(share)));
+    let account = account.finish();
+    assert_eq!(
+        ranks_of(&account),
+        ["account:score:heat", "account:score:total"]
+    );
+    let profile = explain(
+        &model,
+        &acme,
+        &account.record,
+        at(DAY),
+        Detail::Contributions,
+    );
+    assert_eq!(
+        (profile.stage, profile.segments),
+        (None, vec!["warm_accounts".to_owned()])
+    );
+    assert_eq!(profile.event_count, 3);
+    assert_eq!(profile.scores[1].points, 4.0);
+    let keys = index(&model, &acme, &account.record);
+    let names: Vec<&str> = keys.iter().map(|(rank, _)| rank.as_str()).collect();
+    assert_eq!(names, ["account:score:heat", "account:score:total"]);
+    for rank in keys.iter().map(|(rank, _)| rank) {
+        assert!(model.rank_names().contains(rank), "{rank}");
+    }
+}

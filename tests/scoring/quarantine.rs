@@ -1,0 +1,185 @@
+//! Events that a quarantine rule holds, and their release.
+
+use bellwether::scoring::{
+    Detail, EventOutcome, IdHash, Judgement, Model, Record, RetractionOutcome, Selection,
+    Timestamp, explain, index, limits::MAX_HELD_EVENTS,
+};
+
+use crate::{
+    DAY, SECOND, at, context,
+    corrections::{MODEL, ann, applied, by_robot, change, ranks_of},
+    event, model,
+};
+
+#[test]
+fn a_held_event_counts_nowhere_but_in_its_rule() {
+    let model = model(MODEL);
+    let mut judgement = Judgement::new_profile(&model, ann());
+    let visit = by_robot("1", "visit");
+    let held = judgement.apply(&visit, &context(at(0)));
+    let rule = "robots".to_owned();
+    assert_eq!(held, EventOutcome::Quarantined { rule });
+    assert_eq!(
+        judgement.apply(&visit, &context(at(0))),
+        EventOutcome::Duplicate
+    );
+    assert_eq!(
+        judgement.profile(at(0)).quarantined,
+        [("robots".to_owned(), 1)]
+    );
+    let outcome = judgement.finish();
+    assert_eq!(ranks_of(&outcome), ["quarantine:robots"]);
+    assert_eq!(outcome.held_by, ["robots"]);
+    assert_eq!(outcome.effects, []);
+    let record = &outcome.record;
+    assert_eq!(
+        (record.event_count, record.last_event_time),
+        (0, Timestamp::EPOCH)
+    );
+    assert_eq!(record.quarantine[0].matches[0].signal, "visited");
+    let keys = index(&model, &ann(), record);
+    assert_eq!(keys.len(), 1);
+    assert_eq!(keys[0].0.as_str(), "quarantine:robots");
+}
+
+#[test]
+fn impossible_speed_is_held_and_an_ordinary_pace_is_not() {
+    let model = model(MODEL);
+    let mut judgement = Judgement::new_profile(&model, ann());
+    let mut outcome = |id: &str, time| judgement.apply(&event(id, "click"), &context(at(time)));
+    let is_held = |outcome| matches!(outcome, EventOutcome::Quarantined { .. });
+    assert!(!is_held(outcome("1", 0)));
+    assert!(is_held(outcome("2", SECOND / 4)));
+    assert!(!is_held(outcome("3", SECOND)));
+    assert!(!is_held(outcome("4", 2 * SECOND)));
+    assert!(!is_held(outcome("5", 3 * SECOND)));
+    assert!(is_held(outcome("6", 4 * SECOND)));
+    assert!(!is_held(outcome("7", DAY)));
+}
+
+#[test]
+fn the_oldest_held_event_is_dropped_for_good_beyond_the_capacity() {
+    let model = model(MODEL);
+    let outcome = change(&model, Record::default(), |judgement| {
+        for id in 0..=MAX_HELD_EVENTS {
+            let visit = by_robot(&id.to_string(), "visit");
+            judgement.apply(&visit, &context(at(id as i64)));
+        }
+    });
+    assert_eq!(outcome.dropped_events, 1);
+    assert_eq!(outcome.record.quarantine.len(), MAX_HELD_EVENTS);
+    assert_eq!(outcome.record.quarantine[0].id, IdHash::of_event("1"));
+    // It never counted, so that its retraction must take nothing.
+    let outcome = change(&model, outcome.record, |judgement| {
+        judgement.apply(&event("real", "visit"), &context(at(DAY)));
+        let dropped = judgement.retract(&by_robot("0", "visit"), &context(at(0)));
+        assert_eq!(dropped, RetractionOutcome::Duplicate);
+    });
+    assert_eq!(outcome.record.event_count, 1);
+}
+
+#[test]
+fn released_events_count_at_their_own_time_and_once() {
+    let model = model(MODEL);
+    let outcome = change(&model, Record::default(), |judgement| {
+        judgement.apply(&by_robot("1", "visit"), &context(at(0)));
+        judgement.apply(&by_robot("2", "visit"), &context(at(DAY)));
+        judgement.apply(&event("3", "visit"), &context(at(7 * DAY)));
+    });
+    let one = Selection {
+        rule: Some("robots".to_owned()),
+        event: Some(IdHash::of_event("1")),
+    };
+    let outcome = change(&model, outcome.record, |judgement| {
+        assert_eq!(judgement.release(&one, 10), 1);
+        assert_eq!(judgement.release(&one, 10), 0);
+    });
+    assert!(outcome.changed);
+    let record = outcome.record;
+    assert_eq!((record.event_count, record.first_seen_time), (2, at(0)));
+    assert_eq!(record.last_event_time, at(7 * DAY));
+    let heat = record.counts.iter().find(|group| group.half_life.is_some());
+    assert_eq!(heat.unwrap().counts[0].value, 1.5);
+    assert_eq!(record.quarantine.len(), 1);
+    assert!(record.reached_stages.contains(&"awareness".to_owned()));
+
+    let other = Selection {
+        rule: Some("impossible_speed".to_owned()),
+        event: None,
+    };
+    let outcome = change(&model, record, |judgement| {
+        assert_eq!(judgement.release(&other, 10), 0);
+        assert_eq!(judgement.release(&Selection::default(), 10), 1);
+        assert_eq!(
+            judgement.apply(&by_robot("2", "visit"), &context(at(DAY))),
+            EventOutcome::Duplicate
+        );
+    });
+    assert_eq!(outcome.record.event_count, 3);
+}
+
+#[test]
+fn a_held_event_that_is_retracted_is_dropped() {
+    let model = model(MODEL);
+    let visit = by_robot("1", "visit");
+    let outcome = change(&model, Record::default(), |judgement| {
+        judgement.apply(&visit, &context(at(0)));
+        let outcome = judgement.retract(&visit, &context(at(0)));
+        assert_eq!(outcome, RetractionOutcome::Retracted);
+        assert_eq!(judgement.release(&Selection::default(), 10), 0);
+    });
+    assert!(outcome.record.quarantine.is_empty());
+    assert_eq!(outcome.effects, []);
+    assert_eq!(
+        ranks_of(&outcome),
+        ranks_of(&change(&model, Record::default(), |_| {}))
+    );
+}
+
+#[test]
+fn what_a_removed_rule_held_is_still_shown_and_released() {
+    let with_rule = model(MODEL);
+    let record = applied(&with_rule, &[(0, by_robot("1", "visit"))]);
+    let without = model(&MODEL.replace("name = \"robots\"", "name = \"scanners\""));
+    let profile = explain(&without, &ann(), &record, at(0), Detail::Points);
+    assert_eq!(profile.quarantined, [("robots".to_owned(), 1)]);
+    assert_eq!(index(&without, &ann(), &record), []);
+    let outcome = change(&without, record, |judgement| {
+        assert_eq!(judgement.release(&Selection::default(), 10), 1);
+    });
+    assert_eq!(outcome.record.event_count, 1);
+}
+
+#[test]
+fn tables_of_accounts_and_quarantine_are_checked() {
+    let mistakes = |lines: &str| -> String {
+        let source = format!("[scores.heat]\nhalf_life = \"7d\"\n{lines}");
+        let mistakes = Model::parse(&source).unwrap_err();
+        mistakes.iter().map(ToString::to_string).collect()
+    };
+    let segment = "[[segments]]\nname = \"s\"\nrank_by = \"heat\"\n";
+    let told = mistakes(&format!("{segment}of = \"accounts\"\n"));
+    assert!(told.contains("add a table [accounts]"), "{told}");
+    let told = mistakes(&format!("{segment}of = \"companies\"\n"));
+    assert!(told.contains("\"people\" or \"accounts\""), "{told}");
+    let told = mistakes("[[quarantine]]\nname = \"q\"\n");
+    assert!(told.contains("quarantine lacks \"when\""), "{told}");
+    let rule = "[[quarantine]]\nname = \"q\"\nwhen = 'event.text == \"\"'\n";
+    let told = mistakes(&format!("{rule}{rule}"));
+    assert!(told.contains("two quarantine rules called \"q\""), "{told}");
+    let told = mistakes("[[quarantine]]\nname = \"q\"\nwhen = 'event.colour == \"red\"'\n");
+    assert!(told.contains("no event.colour"), "{told}");
+    let told = mistakes("[accounts]\nname = \"company\"\n");
+    assert!(told.contains("no key \"name\""), "{told}");
+}
+
+#[test]
+fn a_rule_that_fails_on_an_event_holds_nothing_and_is_told() {
+    let model = model(
+        "[scores.a]\n[[quarantine]]\nname = \"verdict\"\nwhen = 'event.attributes.is_robot'\n",
+    );
+    let mut judgement = Judgement::new_profile(&model, ann());
+    let outcome = judgement.apply(&event("1", "visit"), &context(at(0)));
+    assert!(matches!(outcome, EventOutcome::Applied { .. }));
+    assert_eq!(judgement.finish().failed_rules, ["verdict"]);
+}
