@@ -130,39 +130,9 @@ fn releases_by_history(step: &Step) -> bool {
     )
 }
 
-/// A model and a story that the recomputation follows. What is left of what asks for order when
-/// it is taken back depends on what it had replaced, and which account a held event counts for on what
-/// was stated when it came; so neither meets the other here.
-fn followed(story: Story) -> (table::Model, Story) {
-    let has = |kind: fn(&Step) -> bool| story.0.iter().any(kind);
-    let has_retractions = has(|step| matches!(step, Step::Retract(_)));
-    let has_releases = has(|step| matches!(step, Step::Release { .. }));
-    let (model, story) = if has_retractions {
-        let model = rows::model().order_free().without_latest();
-        (model, story.without(releases_by_history))
-    } else {
-        (rows::model(), story)
-    };
-    let states_account = |step: &Step| {
-        matches!(
-            step,
-            Step::State {
-                name: "company",
-                ..
-            }
-        )
-    };
-    let story = if has_releases {
-        story.without(states_account)
-    } else {
-        story
-    };
-    (model, story)
-}
-
 pub fn every_number_equals_the_recomputation<H: Home>() {
     check(25, any_story(MAX_STEPS), async |story| {
-        let (model, story) = followed(story);
+        let model = rows::model();
         told_and_recomputed::<H>(&model, ALL_EVENTS, &story).await
     });
 }
@@ -172,7 +142,7 @@ pub fn what_is_forgotten_is_too_old_and_never_counts_twice<H: Home>() {
     let few = 1..6_usize;
     check(10, (any_story(MAX_STEPS), few), async |(story, few)| {
         let story = story.without(|step| matches!(step, Step::Retract(_)));
-        let (model, story) = followed(story);
+        let model = rows::model();
         told_and_recomputed::<H>(&model, few, &story).await
     });
 }
@@ -241,7 +211,7 @@ pub fn the_order_of_events_does_not_matter_to_what_does_not_ask_for_it<H: Home>(
 pub fn events_that_are_sent_again_change_nothing<H: Home>() {
     let stories = (any_story(MAX_STEPS), dice());
     check(10, stories, async |(story, mut dice)| {
-        let (model, story) = followed(story);
+        let model = rows::model();
         let mut served = Served::<H>::start(&parse(&model), ALL_EVENTS).await;
         let mut world = World::new(&model, ALL_EVENTS);
         served.tell(&story.with_repeats(&mut dice)).await;

@@ -27,6 +27,11 @@ pub fn remaining(half_life: Option<&str>, time: i64, at: i64) -> f64 {
     })
 }
 
+/// Whether anything but rounding is left of a sum without one of its terms.
+pub fn is_left(sum: f64, term: f64) -> bool {
+    sum - term > sum * ROUNDING
+}
+
 /// Something counted: when, and how much.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Term {
@@ -106,7 +111,7 @@ impl Counts {
     pub fn take(&mut self, slot: Slot, key: &str, value: f64, now: i64) -> f64 {
         let before = self.one(slot, key, now);
         let taken = value.min(before);
-        if before - taken > before * ROUNDING {
+        if is_left(before, taken) {
             let value = -taken;
             self.terms(slot, key).push(Term { time: now, value });
         } else if let Some(keys) = self.0.get_mut(&slot) {

@@ -168,16 +168,24 @@ impl World {
                 event: event.clone(),
                 topics,
                 matches,
+                account: self.account_of(event),
             };
             self.person(event.person).held.push(held);
             return format!("held by {rule}");
         }
-        self.count_event(event, &topics, &matches)
+        let account = self.account_of(event);
+        self.count_event(event, &topics, &matches, account)
     }
 
-    /// Counts an event with what it matches, just before which the person stood where it
-    /// stands.
-    fn count_event(&mut self, event: &Event, topics: &[&'static str], matches: &[Match]) -> String {
+    /// Counts an event with what it matches, for its account as well; the person stood just
+    /// before it where it stands.
+    fn count_event(
+        &mut self,
+        event: &Event,
+        topics: &[&'static str],
+        matches: &[Match],
+        account: Option<&'static str>,
+    ) -> String {
         let now = event.time().max(self.people[event.person].last_event_time);
         let from = self.stage(&self.people[event.person], now);
         let mut changes = Vec::new();
@@ -185,7 +193,9 @@ impl World {
             self.count(event, matched, now, &mut changes);
         }
         self.person(event.person).note_event(event, topics);
-        self.share(event, topics, &changes, now);
+        if let Some(account) = account {
+            self.share(account, event, topics, &changes, now);
+        }
         let to = self.stage(&self.people[event.person], now);
         self.arrive(event.person, now);
         self.touch(event, topics, self.stage_name(from));
