@@ -74,18 +74,23 @@ impl Record {
                 let count = count_of(counts, &slot.signal, key);
                 let before = *count;
                 let limit = signal.limit.unwrap_or(f64::INFINITY);
+                let added = matched.value * faded;
                 *count = if signal.keeps_latest {
                     let latest = matched.value.min(limit) * faded;
                     if replaces { latest } else { latest.max(before) }
                 } else {
                     // What an earlier model let grow beyond the limit stays.
-                    (before + matched.value * faded).min(limit).max(before)
+                    (before + added).min(limit).max(before)
                 };
+                // Not what rounding leaves of a difference: what two keys gain from one event
+                // must be equal for an account, which keeps the first in the alphabet of equals.
+                let is_whole = !signal.keeps_latest && *count == before + added;
+                let change = if is_whole { added } else { *count - before };
                 changes.push(CountChange {
                     half_life: slot.half_life,
                     signal: &slot.signal,
                     key: key.to_owned(),
-                    change: *count - before,
+                    change,
                 });
             };
             if signal.per.is_none() {
