@@ -55,6 +55,14 @@ impl Answers {
         }
     }
 
+    /// The words under a name.
+    pub fn words_of(&self, name: &str) -> Option<&str> {
+        match self.0.get(name) {
+            Some(Said::Words(words)) => Some(words),
+            _ => None,
+        }
+    }
+
     /// How the other answers differ from these, in words; `None` when they are the same.
     pub fn differences(&self, other: &Self) -> Option<String> {
         let names: std::collections::BTreeSet<&String> =

@@ -26,12 +26,26 @@ macro_rules! on_both_stores {
             fn $property() {
                 crate::properties::$property::<crate::stores::OnDisk>();
             })+
+
+            #[test]
+            fn what_was_counted_goes_on_with_the_half_lives_of_another_model() {
+                crate::properties::what_was_counted_goes_on_with_the_half_lives_of_another_model::<
+                    crate::stores::OnDisk,
+                >();
+            }
         }
         mod redis {
             $(#[test]
             fn $property() {
                 crate::properties::$property::<crate::stores::InRedis>();
             })+
+
+            #[test]
+            fn what_was_counted_goes_on_with_the_half_lives_of_another_model() {
+                crate::properties::what_was_counted_goes_on_with_the_half_lives_of_another_model::<
+                    crate::stores::InQuietRedis,
+                >();
+            }
         }
     };
 }
@@ -44,4 +58,5 @@ on_both_stores!(
     what_is_taken_back_leaves_what_there_would_be_without_it,
     what_is_released_counts_as_if_it_had_never_been_held,
     an_account_counts_what_its_people_count,
+    the_first_and_the_last_event_are_those_of_all_that_ever_counted,
 );

@@ -16,11 +16,21 @@ use bellwether::{
 use crate::{
     answers::{Answers, FADED_AWAY, close},
     stores::Home,
-    story::{ACCOUNTS, Event, NOW, PEOPLE, Step, Story, Value},
+    story::{ACCOUNTS, Event, NOW, PEOPLE, Step, Value},
 };
 
 /// Small, so that few people make several pages.
 const PAGE_SIZE: usize = 2;
+
+/// How events that follow each other are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// At once, and counted at once. In which order an account hears of those of different
+    /// people is then open.
+    Together,
+    /// Each once the one before it has counted everywhere.
+    OneByOne,
+}
 
 /// A service on a store that nobody else uses.
 pub struct Served<H: Home> {
@@ -42,6 +52,12 @@ impl<H: Home> Served<H> {
         served
     }
 
+    /// Has another model answer, once the service has stopped and started again.
+    pub async fn adopt(&mut self, model: &Arc<Model>) {
+        self.model = Arc::clone(model);
+        self.reload().await;
+    }
+
     /// Stops the service, and starts another on what is stored.
     async fn reload(&mut self) {
         if let Some(service) = self.service.take() {
@@ -50,7 +66,7 @@ impl<H: Home> Served<H> {
         let model = Arc::clone(&self.model);
         let models = Models::ByTenant(HashMap::from([(self.home.tenant(), model)]));
         let settings = Settings {
-            server: None,
+            server: H::SERVER,
             max_skew: Duration::from_secs(300),
             remembered_events: self.remembered_events,
             max_events_in_flight: 1_000,
@@ -71,20 +87,20 @@ impl<H: Home> Served<H> {
         self.home.tenant()
     }
 
-    /// Tells a story; the answers to its steps. Events that follow each other are sent
-    /// together, and counted together.
-    pub async fn tell(&mut self, story: &Story) -> Vec<String> {
+    /// Tells steps of a story; the answers to them.
+    pub async fn tell(&mut self, steps: &[Step], pace: Pace) -> Vec<String> {
         let mut answers = Vec::new();
         let mut together = Vec::new();
-        for step in &story.0 {
+        for step in steps {
             if let Step::Send(event) = step {
                 // What reads an account asks for everything that others did before.
-                let reads_others = crate::rows::READS_ACCOUNTS.contains(&event.kind);
-                if reads_others {
+                let is_alone =
+                    pace == Pace::OneByOne || crate::rows::READS_ACCOUNTS.contains(&event.kind);
+                if is_alone {
                     self.send(std::mem::take(&mut together), &mut answers).await;
                 }
                 together.push(event_of(event));
-                if reads_others {
+                if is_alone {
                     self.send(std::mem::take(&mut together), &mut answers).await;
                 }
                 continue;
@@ -484,7 +500,7 @@ fn event_of(event: &Event) -> bellwether::scoring::Event {
         tags: event.tags.iter().map(|tag| (*tag).to_owned()).collect(),
         sentiment: event.sentiment,
         author_id: event.author.map(profile_id),
-        content_id: String::new(),
+        content_id: event.content.to_owned(),
         account_id: event.account.map(profile_id),
     }
 }

@@ -52,6 +52,7 @@ pub struct Event {
     pub sentiment: Option<f64>,
     pub attributes: Attributes,
     pub author: Option<&'static str>,
+    pub content: &'static str,
     pub account: Option<&'static str>,
 }
 
@@ -288,8 +289,9 @@ fn any_event() -> impl Strategy<Value = Event> {
     let others = (
         prop::option::weighted(0.6, prop::sample::select(PEOPLE.to_vec())),
         prop::option::weighted(0.4, prop::sample::select(ACCOUNTS.to_vec())),
+        prop::sample::select(vec!["", "home", "offer"]),
     );
-    (done, said, others).prop_map(|(done, said, (author, account))| {
+    (done, said, others).prop_map(|(done, said, (author, account, content))| {
         let (person, kind, offset) = done;
         let (tags, text, channel, sentiment, attributes) = said;
         Event {
@@ -303,6 +305,7 @@ fn any_event() -> impl Strategy<Value = Event> {
             sentiment,
             attributes,
             author,
+            content,
             account,
         }
     })
@@ -329,6 +332,7 @@ fn any_statement() -> impl Strategy<Value = Draft> {
         Just(("seats", Some(Value::Null))),
         Just(("seats", None)),
         Just(("followers", Some(Value::Number(300.0)))),
+        Just(("followers", Some(Value::Number(3_000.0)))),
         Just(("company", Some(Value::Text("acme")))),
         Just(("company", None)),
         Just(("email", Some(Value::Text("me@SHOP.example")))),
@@ -419,6 +423,9 @@ impl fmt::Display for Event {
         }
         if let Some(author) = self.author {
             write!(formatter, " author {author}")?;
+        }
+        if !self.content.is_empty() {
+            write!(formatter, " content {}", self.content)?;
         }
         if let Some(account) = self.account {
             write!(formatter, " account {account}")?;

@@ -70,6 +70,18 @@ impl Counts {
             .collect()
     }
 
+    /// The half-lives that something of a signal is counted with.
+    pub fn half_lives_of(&self, signal: &str) -> impl Iterator<Item = Option<&'static str>> {
+        let slots = self.0.iter();
+        let own = slots.filter(move |((name, _), keys)| *name == signal && !keys.is_empty());
+        own.map(|((_, half_life), _)| *half_life)
+    }
+
+    /// Has nothing be counted in a slot; what was, by key.
+    pub fn remove(&mut self, slot: Slot) -> BTreeMap<String, Vec<Term>> {
+        self.0.remove(&slot).unwrap_or_default()
+    }
+
     fn one(&self, slot: Slot, key: &str, at: i64) -> f64 {
         let terms = self.0.get(&slot).and_then(|keys| keys.get(key));
         terms.map_or(0.0, |terms| faded_sum(terms, slot.1, at))

@@ -7,6 +7,7 @@ mod counts;
 mod effects;
 mod meaning;
 mod moment;
+mod takeover;
 
 use std::collections::{BTreeMap, BTreeSet};
 
