@@ -2,7 +2,7 @@
 
 use super::{
     Context, Effect, Event, HalfLife, Judgement, Recollection, Record, SignalCount, Timestamp,
-    counting::{CountChange, Match, count_of, find},
+    counting::{CountChange, Match, find},
     model::Model,
     standing::remaining,
 };
@@ -111,14 +111,13 @@ impl Record {
         if signal.counts_once() {
             self.last_counted.remove(&signal.name);
         }
-        for slot in &signal.slots {
-            let slot = &model.slots[*slot];
-            let value = matched.value * remaining(slot.half_life, at, self.last_event_time);
+        for half_life in self.half_lives_of(&signal.name) {
+            let value = matched.value * remaining(half_life, at, self.last_event_time);
             let mut uncount = |key: &str| {
-                let taken = self.take(slot.half_life, &slot.signal, key, value);
+                let taken = self.take(half_life, &signal.name, key, value);
                 changes.push(CountChange {
-                    half_life: slot.half_life,
-                    signal: &slot.signal,
+                    half_life,
+                    signal: &signal.name,
                     key: key.to_owned(),
                     change: -taken,
                 });
@@ -141,22 +140,37 @@ impl Record {
     ) {
         let signal = &model.signals[matched.signal];
         let latest = matched.value.min(signal.limit.unwrap_or(f64::INFINITY));
-        for slot in &signal.slots {
-            let slot = &model.slots[*slot];
-            let value = latest * remaining(slot.half_life, at, self.last_event_time);
-            let kept = self.take(slot.half_life, &slot.signal, "", f64::INFINITY);
-            if without(kept, value).is_some() {
-                *count_of(self.counts_of(slot.half_life), &slot.signal, "") = kept;
-                return;
-            }
+        let is_replaced = signal.slots.iter().any(|slot| {
+            let half_life = model.slots[*slot].half_life;
+            let value = latest * remaining(half_life, at, self.last_event_time);
+            let mut groups = self.counts.iter();
+            let group = groups.find(|group| group.half_life == half_life);
+            let mut kept = group
+                .into_iter()
+                .flat_map(|group| group.of_signal(&signal.name));
+            kept.any(|kept| without(kept.value, value).is_some())
+        });
+        if is_replaced {
+            return;
+        }
+        for half_life in self.half_lives_of(&signal.name) {
+            let taken = self.take(half_life, &signal.name, "", f64::INFINITY);
             changes.push(CountChange {
-                half_life: slot.half_life,
-                signal: &slot.signal,
+                half_life,
+                signal: &signal.name,
                 key: String::new(),
-                change: -kept,
+                change: -taken,
             });
         }
         self.last_counted.remove(&signal.name);
+    }
+
+    /// The half-lives that the record counts a signal with: also those that the model has no
+    /// more, lest what was taken back is taken over from them, or is there again with an old model.
+    fn half_lives_of(&self, signal: &str) -> Vec<Option<HalfLife>> {
+        let groups = self.counts.iter();
+        let own = groups.filter(|group| !group.of_signal(signal).is_empty());
+        own.map(|group| group.half_life).collect()
     }
 
     /// Takes up to `value` from the count of a signal and a key, and what is missing from the
