@@ -4,12 +4,40 @@
 //!
 //! A [`story`] is told to the service, and to [`plain`], which keeps all of it and adds up
 //! naively. The [`table`] holds the model: each condition in the words of the model file
-//! beside the Rust that says the same.
+//! beside the Rust that says the same. [`reach`] tests that the stories get everywhere.
+//!
+//! What holds for everything in [`rows`], that is every table of a model, with every key and
+//! every name that conditions see:
+//!
+//! - every number equals the recomputation, which follows in the order of arrival what the
+//!   definitions make depend on it: limits, cooldowns, `once`, conditions on history, the keys
+//!   that people and accounts keep, advances, and what a retraction leaves of any of these, of
+//!   `keep = "latest"` and of the times of events;
+//! - what is forgotten is too old; the same with few events in memory, without retractions, which
+//!   take places in it that nobody is told of;
+//! - what is sent again changes nothing, and what is sent together counts as what is sent one by one.
+//!   Not here: `keep = "latest"`, and the keys of accounts, which follow the order in which an
+//!   account hears of several people;
+//! - counts go on when a model has other half-lives, into fading and out of it;
+//! - first and last are the times of all that ever counted;
+//! - an account counts what its people count.
+//!
+//! What holds for all that does not ask for order, at the service alone: the order of events
+//! does not matter, what is taken back leaves what there would be without it, what is released
+//! was never held. Not here: statements that change the account, because an event counts for
+//! the account of its arrival and its retraction takes from that of the moment; releases, in
+//! another order.
+//!
+//! Not in any story: `value` above 1,000,000 (`tests/scoring/counting.rs`), keys of more than
+//! 128 bytes or 64 in a list (`tests/scoring/keys.rs`), more than 64 held events and the release
+//! of one event (`tests/scoring/corrections.rs`), more than 32 touches (`tests/data/test_recompute.py`),
+//! changes of a model but for half-lives (`tests/service/models.rs`), pages (`tests/service`).
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 mod answers;
 mod plain;
 mod properties;
+mod reach;
 #[path = "../redis_servers/mod.rs"]
 mod redis_servers;
 mod rows;

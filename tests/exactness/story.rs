@@ -247,11 +247,13 @@ fn any_offset() -> impl Strategy<Value = Option<i64>> {
         6 => (0..40 * 24_i64).prop_map(|hours| Some(hours * HOUR)),
         6 => (0..30 * 24 * 60_i64).prop_map(|minutes| Some(10 * DAY + minutes * 60 * SECOND)),
         3 => (0..7_200_i64).prop_map(|seconds| Some(20 * DAY + seconds * SECOND)),
+        // Late, so that much is before them and little after.
+        3 => (0..3_i64).prop_map(|hours| Some(38 * DAY + hours * HOUR)),
     ]
 }
 
 fn any_event() -> impl Strategy<Value = Event> {
-    const KINDS: [&str; 13] = [
+    const KINDS: [&str; 16] = [
         "visit",
         "visit",
         "view",
@@ -262,7 +264,10 @@ fn any_event() -> impl Strategy<Value = Event> {
         "reply",
         "reply",
         "share",
+        "share",
         "complaint",
+        "complaint",
+        "purchase",
         "purchase",
         "other",
     ];
@@ -283,12 +288,15 @@ fn any_event() -> impl Strategy<Value = Event> {
         prop::sample::subsequence(vec!["price", "quality", "unheard_of", "shoes"], 0..=3),
         prop::sample::select(TEXTS.to_vec()),
         prop::sample::select(vec!["web", "mail"]),
-        prop::option::of((-4..=4_i32).prop_map(|quarters| f64::from(quarters) / 4.0)),
+        prop::option::weighted(
+            0.8,
+            (-4..=4_i32).prop_map(|quarters| f64::from(quarters) / 4.0),
+        ),
         any_attributes(),
     );
     let others = (
         prop::option::weighted(0.6, prop::sample::select(PEOPLE.to_vec())),
-        prop::option::weighted(0.4, prop::sample::select(ACCOUNTS.to_vec())),
+        prop::option::weighted(0.6, prop::sample::select(ACCOUNTS.to_vec())),
         prop::sample::select(vec!["", "home", "offer"]),
     );
     (done, said, others).prop_map(|(done, said, (author, account, content))| {
@@ -329,6 +337,7 @@ fn any_statement() -> impl Strategy<Value = Draft> {
         Just(("industry", Some(Value::Text("finance")))),
         Just(("industry", None)),
         Just(("seats", Some(Value::Number(7.0)))),
+        Just(("seats", Some(Value::Number(3.0)))),
         Just(("seats", Some(Value::Null))),
         Just(("seats", None)),
         Just(("followers", Some(Value::Number(300.0)))),
@@ -358,7 +367,7 @@ fn any_draft() -> impl Strategy<Value = Draft> {
             prop::sample::select(PEOPLE.to_vec()),
             prop::sample::select(vec![None, Some("robots"), Some("hasty")]),
         ).prop_map(|(person, rule)| Draft::Release(person, rule)),
-        4 => any_statement(),
+        7 => any_statement(),
         1 => Just(Draft::Reload),
     ]
 }

@@ -261,7 +261,7 @@ impl World {
             keys,
         } = matched;
         let time = event.time();
-        let half_lives = self.half_lives_of(signal);
+        let kept = self.half_lives_of(signal);
         let person = self.person(event.person);
         let last = person.last_counted.get(signal.name).copied();
         // Of matches that are nearer than the cooldown only one has counted, of those that
@@ -273,20 +273,22 @@ impl World {
         let mut value = *value;
         if signal.latest {
             value = value.min(signal.limit.unwrap_or(f64::INFINITY));
-            let is_less = |half_life: &Option<&'static str>| {
-                let kept = person.counts.sum((signal.name, *half_life), now);
-                is_left(kept, value * remaining(*half_life, time, now))
-            };
-            // A greater one of the same instant has replaced it.
-            if half_lives.first().is_some_and(is_less) {
+            let is_replaced = kept.into_iter().any(|half_life| {
+                let count = person.counts.sum((signal.name, half_life), now);
+                is_left(count, value * remaining(half_life, time, now))
+            });
+            if is_replaced {
                 return Vec::new();
             }
+            value = f64::INFINITY;
         }
         if signal.latest || signal.once {
             // Whatever comes next is the latest, or the first.
             person.last_counted.remove(signal.name);
         }
         let mut changes = Vec::new();
+        // Also those that the model has no more.
+        let half_lives: Vec<_> = person.counts.half_lives_of(signal.name).collect();
         for half_life in half_lives {
             let slot = (signal.name, half_life);
             let value = value * remaining(half_life, time, now);

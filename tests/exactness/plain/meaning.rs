@@ -103,6 +103,16 @@ impl World {
         }
     }
 
+    /// The names of the evidence that holds of somebody.
+    pub fn evidence(&self) -> impl Iterator<Item = &'static str> {
+        let evidence = self.model.identity.iter();
+        let found = evidence.filter(|evidence| {
+            let mut people = self.people.values();
+            people.any(|person| self.holds(Some(evidence.when), person))
+        });
+        found.map(|evidence| evidence.name)
+    }
+
     fn contributions(&self, person: &Person, score: &Score, at: i64) -> Vec<Contribution> {
         let weight_in = |points: &[(&str, f64)]| {
             let found = points.iter().find(|(name, _)| *name == score.name);

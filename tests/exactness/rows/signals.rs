@@ -81,7 +81,7 @@ pub fn signals() -> Vec<Signal> {
                 text: "event.attributes.amount",
                 same: |moment| Some(vec![moment.event.number("amount")?.to_string()]),
             }),
-            keys: Some(3),
+            keys: Some(1),
             points: &[("slow", 0.25), ("ever", 0.125)],
             ..SIGNAL
         },

@@ -72,7 +72,7 @@ pub fn stages() -> Vec<Stage> {
         Stage {
             name: "consideration",
             when: None,
-            min: Some(("slow", 5.3)),
+            min: Some(("slow", 9.3)),
         },
         Stage {
             name: "customer",
@@ -82,7 +82,7 @@ pub fn stages() -> Vec<Stage> {
         Stage {
             name: "advocate",
             when: Some(HAS_BOUGHT),
-            min: Some(("ever", 15.3)),
+            min: Some(("ever", 45.3)),
         },
     ]
 }
