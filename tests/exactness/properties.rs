@@ -11,11 +11,12 @@ use proptest::{
 
 use crate::{
     answers::{Answers, close},
+    making::any_story,
     plain::World,
     rows,
     served::{Pace, Served},
     stores::Home,
-    story::{DAY, Event, HOUR, PEOPLE, Step, Story, any_story, dice},
+    story::{DAY, Event, HOUR, PEOPLE, Step, Story, dice},
     table,
 };
 

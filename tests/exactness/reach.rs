@@ -9,10 +9,11 @@ use proptest::{
 
 use crate::{
     answers::Answers,
+    making::any_story,
     plain::World,
     properties::{ALL_EVENTS, MAX_STEPS, STORIES},
     rows,
-    story::{ACCOUNTS, any_story},
+    story::ACCOUNTS,
 };
 
 /// All that is said of some stories.

@@ -5,6 +5,7 @@
 
 mod counts;
 mod effects;
+mod lists;
 mod meaning;
 mod moment;
 mod takeover;
