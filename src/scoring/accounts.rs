@@ -4,7 +4,7 @@ use super::{
     Effect, HalfLife, Judgement, ProfileId, Record, Share, SharedChange, Timestamp,
     apply::Deed,
     influence::{Cause, effect_id},
-    model::{Model, Slot},
+    model::Model,
     standing::remaining,
 };
 
@@ -28,17 +28,23 @@ impl Sharing {
         }
     }
 
-    /// Notes a change of the count of a slot and a key at the person's reference instant, limits
+    /// Notes a change of the count of a signal and a key at the person's reference instant, limits
     /// kept; below 0 for what is taken back, and when a smaller value is the latest.
-    pub(super) fn note(&mut self, slot: &Slot, key: &str, change: f64) {
+    pub(super) fn note(
+        &mut self,
+        half_life: Option<HalfLife>,
+        signal: &str,
+        key: &str,
+        change: f64,
+    ) {
         if self.account_id.is_none() {
             return;
         }
-        let amount = at_event(slot.half_life, change, self.at, self.now);
+        let amount = at_event(half_life, change, self.at, self.now);
         if amount != 0.0 {
             self.changes.push(SharedChange {
-                half_life: slot.half_life,
-                signal: slot.signal.clone(),
+                half_life,
+                signal: signal.to_owned(),
                 key: key.to_owned(),
                 amount,
             });

@@ -94,8 +94,14 @@ impl Record {
                     // What an earlier model let grow beyond the limit stays.
                     *count = (before + added).min(limit).max(before);
                     capped += (before + added - *count).max(0.0);
+                    if *count == before + added {
+                        // Not what rounding leaves of a difference: what two keys gain from one
+                        // event must be equal for an account, which keeps the first in the
+                        // alphabet of equals.
+                        return shared.note(slot.half_life, &slot.signal, key, added);
+                    }
                 }
-                shared.note(slot, key, *count - before);
+                shared.note(slot.half_life, &slot.signal, key, *count - before);
             };
             match signal.per {
                 None => count(""),

@@ -109,12 +109,11 @@ impl Record {
         if signal.counts_once() {
             self.last_counted.remove(&signal.name);
         }
-        for slot in &signal.slots {
-            let slot = &model.slots[*slot];
-            let value = matched.value * remaining(slot.half_life, at, self.last_event_time);
+        for half_life in self.half_lives_of(&signal.name) {
+            let value = matched.value * remaining(half_life, at, self.last_event_time);
             let mut uncount = |key: &str| {
-                let taken = self.take(slot.half_life, &slot.signal, key, value);
-                shared.note(slot, key, -taken);
+                let taken = self.take(half_life, &signal.name, key, value);
+                shared.note(half_life, &signal.name, key, -taken);
             };
             match signal.per {
                 None => uncount(""),
@@ -134,17 +133,29 @@ impl Record {
     ) {
         let signal = &model.signals[matched.signal];
         let latest = matched.value.min(signal.limit.unwrap_or(f64::INFINITY));
-        for slot in &signal.slots {
-            let slot = &model.slots[*slot];
-            let value = latest * remaining(slot.half_life, at, self.last_event_time);
-            let kept = self.signal_count(slot.half_life, &slot.signal);
-            if kept.is_some_and(|kept| without(kept.value, value).is_some()) {
-                return;
-            }
-            let taken = self.take(slot.half_life, &slot.signal, "", f64::INFINITY);
-            shared.note(slot, "", -taken);
+        let is_replaced = signal.slots.iter().any(|slot| {
+            let half_life = model.slots[*slot].half_life;
+            let value = latest * remaining(half_life, at, self.last_event_time);
+            let kept = self.signal_count(half_life, &signal.name);
+            kept.is_some_and(|kept| without(kept.value, value).is_some())
+        });
+        if is_replaced {
+            return;
+        }
+        for half_life in self.half_lives_of(&signal.name) {
+            let taken = self.take(half_life, &signal.name, "", f64::INFINITY);
+            shared.note(half_life, &signal.name, "", -taken);
         }
         self.last_counted.remove(&signal.name);
+    }
+
+    /// The half-lives that the record counts a signal with: also those that the model has no
+    /// more, lest what was taken back is taken over from them, or is there again with an old model.
+    fn half_lives_of(&self, signal: &str) -> Vec<Option<HalfLife>> {
+        let half_lives = self.counts.iter().map(|group| group.half_life);
+        half_lives
+            .filter(|half_life| self.signal_count(*half_life, signal).is_some())
+            .collect()
     }
 
     /// Takes up to `value` from the count of a signal and a key, and what is missing from the

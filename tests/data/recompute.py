@@ -5,7 +5,7 @@ rank keys, no code of the crate. Only what the definitions make depend on the or
 arrival (limits, cooldowns, histories, stages and advances) is followed in that order.
 
 Weights, half-lives and bounds come from the model file. Conditions and values do not: each
-is written again by hand, as a Python function, in `forum_rules.py` or `airlines_rules.py`.
+is written again by hand, as a Python function, in a module `*_rules.py`.
 """
 
 import bisect
@@ -20,6 +20,9 @@ import regex
 NOISE_FLOOR = 2.0**-20
 # A bound is met from this far below it on, in log2.
 SLACK = 1e-6
+# How near its share a term counts for the breadth, as a part of the share.
+NEAR_SHARE = 1e-6
+DEFAULT_SHARE = 0.05
 REMEMBERED_TOUCHES = 32
 PRIOR_TOUCHES = 10
 MAX_VALUE = 1e6
@@ -74,6 +77,14 @@ class Model:
             for name, score in text["scores"].items()
         }
         self.bases = {name: score.get("base", 0.0) for name, score in text["scores"].items()}
+        # Score -> how many terms must give points, and what share of the greatest each.
+        self.breadths = {
+            name: (score["breadth"], score.get("breadth_share", DEFAULT_SHARE))
+            for name, score in text["scores"].items() if "breadth" in score
+        }
+        self.identity = text.get("identity", [])
+        # The attribute of a person that names the account.
+        self.account_attribute = text.get("accounts", {}).get("attribute")
         self.signals = text.get("signals", [])
         self.attribute_rules = text.get("attributes", [])
         self.stages = text.get("stages", [])
@@ -110,9 +121,10 @@ class Model:
             ("attributes", self.attribute_rules, self.rules.ATTRIBUTES),
             ("stages", self.stages, self.rules.STAGES),
             ("segments", self.segments, self.rules.SEGMENTS),
+            ("identity", self.identity, getattr(self.rules, "IDENTITY", {})),
         ):
-            conditional = {item["name"] for item in items
-                           if "when" in item or isinstance(item.get("value"), str)}
+            conditional = {item["name"] for item in items if "when" in item or any(
+                isinstance(item.get(key), str) for key in ("value", "confidence"))}
             if conditional != set(handwritten):
                 raise AssertionError(f"{name}: {conditional ^ set(handwritten)} differ")
 
@@ -193,6 +205,10 @@ class Moment:
     def stage(self):
         return self.world.stage(self.person, self.at)
 
+    @property
+    def identity(self):
+        return self.world.identity(self.person)
+
 
 class World:
     """All people, and what the model makes of them at any instant."""
@@ -203,6 +219,7 @@ class World:
         # How close any value came to a bound, and to the noise floor of scores, in log2.
         self.closest_to_bound = math.inf
         self.closest_to_noise = math.inf
+        self.closest_to_share = math.inf
         # Arrivals whose touches include one at the very instant of the arrival.
         self.simultaneous_touches = 0
 
@@ -312,7 +329,47 @@ class World:
                     (at, self.model.influence.get("advance", 0.0) * millionths / 1e6))
         person.touches.clear()
 
+    def accounts(self):
+        """account -> everything that came in about its people, as if they were one.
+
+        Nobody changes the account: what they count, limits kept, is what it counts.
+        """
+        accounts = defaultdict(Person)
+        for person in self.people.values():
+            name = person.attributes.get(self.model.account_attribute)
+            if not isinstance(name, str) or not person.times:
+                continue
+            account = accounts[name]
+            account.times += person.times
+            account.seen_types |= person.seen_types
+            for slot, terms in person.terms.items():
+                account.terms[slot] += terms
+            for topic, terms in person.interests.items():
+                account.interests[topic] += terms
+        return accounts
+
     # What it means.
+
+    def identity(self, person):
+        """How sure it is who somebody is, from all evidence that holds."""
+        doubt = 1.0
+        for evidence in self.model.identity:
+            given = self.holds_of(self.model.rules.IDENTITY, evidence, person)
+            if given is True:
+                given = evidence["confidence"]
+            doubt *= 1.0 - min(max(float(given), 0.0), 1.0)
+        return round(1.0 - doubt, 12)
+
+    def breadth(self, person, score):
+        """How many terms give the share of the greatest one that a score asks for."""
+        # Whenever: all terms of a score fade alike. At the last event none has faded away.
+        terms = self.contributions(person, score, person.last_event_time).values()
+        giving = [count * weight for count, weight in terms if count * weight > 0]
+        least = max(giving, default=0.0) * self.model.breadths[score][1]
+        for points in giving:
+            distance = abs(math.log2(points) - math.log2(least))
+            self.closest_to_share = min(self.closest_to_share, distance)
+        return sum(points >= least * (1 - NEAR_SHARE) for points in giving)
 
     def contributions(self, person, score, at):
         """The terms of a score: name -> (count, weight)."""
@@ -337,6 +394,9 @@ class World:
         sum_of_terms = math.fsum(
             count * weight for count, weight in self.contributions(person, score, at).values())
         points = max(0.0, self.model.bases[score] + sum_of_terms)
+        if points > 0 and score in self.model.breadths \
+                and self.breadth(person, score) < self.model.breadths[score][0]:
+            return 0.0
         if self.model.half_lives[score] is None or points == 0.0:
             return points
         distance = abs(math.log2(points) - math.log2(NOISE_FLOOR))
@@ -351,8 +411,11 @@ class World:
 
     def holds(self, handwritten, item, person):
         """Whether the condition of a stage or a segment holds; it is clock-free."""
-        if "when" not in item:
-            return True
+        return "when" not in item or self.holds_of(handwritten, item, person)
+
+    @staticmethod
+    def holds_of(handwritten, item, person):
+        """What a handwritten function says of somebody."""
         return handwritten[item["name"]](
             person.attributes, lambda event_type: event_type in person.seen_types)
 
@@ -382,6 +445,8 @@ class World:
     def is_member(self, person, segment, at):
         if not self.holds(self.model.rules.SEGMENTS, segment, person):
             return False
+        if self.identity(person) < segment.get("min_confidence", 0.0):
+            return False
         product = self.rank_points(person, segment, at)
         within = self.meets(product, segment.get("min", NOISE_FLOOR))
         if within and "max" in segment:
@@ -389,12 +454,16 @@ class World:
         return within
 
     def members(self, segment, at):
-        """profile id -> product, of everybody in a segment."""
+        """id -> product, of everybody in a segment: of people, or of accounts."""
         return {
             profile_id: self.rank_points(person, segment, at)
-            for profile_id, person in self.people.items()
+            for profile_id, person in self.parties(segment).items()
             if self.is_member(person, segment, at)
         }
+
+    def parties(self, segment):
+        """Those that a segment may have as members."""
+        return self.accounts() if segment.get("of") == "accounts" else self.people
 
     def funnel(self, at):
         """How many people stand at each stage; `""` for none."""

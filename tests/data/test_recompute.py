@@ -85,11 +85,76 @@ RULES = SimpleNamespace(
 )
 
 
+# What needs several signs, says how sure it is who somebody is, and counts for households.
+HOUSEHOLDS = """
+[scores.need]
+half_life = "1d"
+breadth = 2
+breadth_share = 0.3
+
+[[signals]]
+name = "read"
+on = "read"
+limit = 2
+points = { need = 1 }
+[[signals]]
+name = "called"
+on = "call"
+points = { need = 4 }
+[[signals]]
+name = "complained"
+on = "complaint"
+points = { need = -1 }
+
+[[identity]]
+name = "has_card"
+when = 'has(profile.attributes.card)'
+confidence = 0.5
+[[identity]]
+name = "matched"
+confidence = 'profile.attributes.match'
+when = 'has(profile.attributes.match)'
+[[identity]]
+name = "has_called"
+when = 'seen("call")'
+confidence = 0.8
+
+[[segments]]
+name = "sure"
+min_confidence = 0.7
+rank_by = "need"
+[[segments]]
+name = "needy_households"
+of = "accounts"
+rank_by = "need"
+min = 6
+
+[accounts]
+attribute = "household"
+"""
+
+HOUSEHOLD_RULES = SimpleNamespace(
+    SIGNALS={}, ATTRIBUTES={}, STAGES={}, SEGMENTS={},
+    IDENTITY={
+        "has_card": lambda profile, seen: "card" in profile,
+        "matched": lambda profile, seen: profile.get("match", 0.0),
+        "has_called": lambda profile, seen: seen("call"),
+    },
+)
+
+
 @pytest.fixture
 def world(tmp_path):
     path = tmp_path / "model.toml"
     path.write_text(MODEL)
     return World(Model(path, RULES))
+
+
+@pytest.fixture
+def households(tmp_path):
+    path = tmp_path / "model.toml"
+    path.write_text(HOUSEHOLDS)
+    return World(Model(path, HOUSEHOLD_RULES))
 
 
 def send(world, event_type, day, who="ann", **fields):
@@ -220,3 +285,60 @@ def test_only_the_latest_32_touches_are_remembered(world):
         send(world, "read", hour / 2, topics=["tea"], authorId=f"author-{hour}", who="dan")
     assert len(world.people["dan"].touches) == 32
     assert world.people["dan"].touches[0][1] == "author-8"
+
+
+def test_a_score_that_asks_for_breadth_is_nothing_before_so_many_signs_give_their_share(households):
+    send(households, "call", 0)
+    send(households, "complaint", 0)  # takes points away: no sign
+    assert points(households, "need", 0) == 0
+    send(households, "read", 0)  # 1 is less than 0.3 * 4
+    assert points(households, "need", 0) == 0
+    send(households, "read", 0, eventId="second")
+    assert points(households, "need", 0) == 4 + 2 - 1
+    assert points(households, "need", 1) == (4 + 2 - 1) / 2
+    ann = households.people["ann"]
+    assert households.breadth(ann, "need") == 2
+    # What is there without the breadth is told all the same.
+    assert households.contributions(ann, "need", START)["complained"] == (1, -1)
+
+
+def test_evidence_of_who_somebody_is_adds_up_to_less_than_certainty(households):
+    households.update_profile("ann", {"card": 7})
+    ann = households.people["ann"]
+    assert households.identity(ann) == 0.5
+    households.update_profile("ann", {"match": 0.2})
+    assert households.identity(ann) == 0.6
+    send(households, "call", 0)
+    assert households.identity(ann) == 0.92
+    households.update_profile("ann", {"match": 7})
+    assert households.identity(ann) == 1
+    assert households.identity(households.people["bob"]) == 0
+
+
+def test_a_segment_may_ask_how_sure_it_is_who_its_members_are(households):
+    for who in ("ann", "bob"):
+        for number, event_type in enumerate(("call", "read", "read")):
+            send(households, event_type, 0, who, eventId=f"{number}")
+    segment = households.model.segments[0]
+    assert households.members(segment, START) == {"ann": 4 + 2, "bob": 4 + 2}
+    households.update_profile("bob", {"card": 7})
+    more = segment | {"min_confidence": 0.9}
+    assert households.members(more, START) == {"bob": 4 + 2}
+
+
+def test_an_account_counts_what_its_people_count_limits_kept(households):
+    for who in ("ann", "bob"):
+        households.update_profile(who, {"household": "elm street"})
+        for number in range(3):
+            send(households, "read", 0, who, eventId=f"read-{number}")
+    send(households, "call", 0, "bob")
+    send(households, "call", 0, "cid")  # of no household
+    accounts = households.accounts()
+    assert list(accounts) == ["elm street"]
+    household = accounts["elm street"]
+    assert households.points(household, "need", START) == 2 + 2 + 4
+    assert len(household.times) == 7
+    assert households.identity(household) == 0.8
+    segment = households.model.segments[1]
+    assert households.members(segment, START) == {"elm street": 8}
+    assert households.members(segment, START + DAY) == {}

@@ -55,6 +55,29 @@ impl Answers {
         }
     }
 
+    /// The words under a name.
+    pub fn words_of(&self, name: &str) -> Option<&str> {
+        match self.0.get(name) {
+            Some(Said::Words(words)) => Some(words),
+            _ => None,
+        }
+    }
+
+    /// The names of all numbers that are not 0.
+    pub fn numbers(&self) -> impl Iterator<Item = &str> {
+        let said = self.0.iter();
+        said.filter(|(_, said)| matches!(said, Said::Number(number) if *number != 0.0))
+            .map(|(name, _)| name.as_str())
+    }
+
+    /// All words, by name.
+    pub fn words_by_name(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().filter_map(|(name, said)| match said {
+            Said::Words(words) => Some((name.as_str(), words.as_str())),
+            Said::Number(_) => None,
+        })
+    }
+
     /// How the other answers differ from these, in words; `None` when they are the same.
     pub fn differences(&self, other: &Self) -> Option<String> {
         let names: std::collections::BTreeSet<&String> =

@@ -1,27 +1,31 @@
 //! What must hold for every story, on every store.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use bellwether::scoring::Model;
 use proptest::{
     prelude::*,
+    sample::Index,
     test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner},
 };
 
 use crate::{
     answers::{Answers, close},
+    making::any_story,
     plain::World,
     rows,
-    served::Served,
+    served::{Pace, Served},
     stores::Home,
-    story::{DAY, Event, HOUR, PEOPLE, Step, Story, any_story, dice},
+    story::{DAY, Event, HOUR, PEOPLE, Step, Story, dice},
     table,
 };
 
 /// Events that a record remembers: more than any story has.
-const ALL_EVENTS: usize = 256;
+pub const ALL_EVENTS: usize = 256;
 /// How many steps a story has at most.
-const MAX_STEPS: usize = 60;
+pub const MAX_STEPS: usize = 60;
+/// How many stories every number is compared of.
+pub const STORIES: u32 = 25;
 /// Accounts, and who belongs to them.
 const MEMBERS: [(&str, &[&str]); 2] = [("acme", &["ann", "bob"]), ("zenith", &["cyd"])];
 /// After the end of a story: what fades is asked for while it is there, and when it is gone.
@@ -83,13 +87,23 @@ async fn told_and_recomputed<H: Home>(
 ) -> Result<(), TestCaseError> {
     let mut served = Served::<H>::start(&parse(model), remembered_events).await;
     let mut world = World::new(model, remembered_events);
-    let told = served.tell(story).await;
-    for (step, told) in story.0.iter().zip(told) {
+    told_alike(&mut served, &mut world, &story.0).await?;
+    say_the_same(&served, &world, story, |_| true).await?;
+    served.end().await;
+    Ok(())
+}
+
+/// Tells steps to both, and compares the answers.
+async fn told_alike<H: Home>(
+    served: &mut Served<H>,
+    world: &mut World,
+    steps: &[Step],
+) -> Result<(), TestCaseError> {
+    let told = served.tell(steps, Pace::OneByOne).await;
+    for (step, told) in steps.iter().zip(told) {
         let expected = world.take(step);
         prop_assert_eq!(told, expected, "the answer to: {}", step);
     }
-    say_the_same(&served, &world, story).await?;
-    served.end().await;
     Ok(())
 }
 
@@ -98,25 +112,22 @@ async fn say_the_same<H: Home>(
     served: &Served<H>,
     world: &World,
     story: &Story,
+    is_compared: fn(&str) -> bool,
 ) -> Result<(), TestCaseError> {
     for later in LATER {
         let at = story.end() + later;
         let what = format!("the service and the recomputation {} h later", later / HOUR);
         let (told, expected) = (served.answers(at).await, world.answers(at));
-        same(
-            &what,
-            &told.only(is_recomputed),
-            &expected.only(is_recomputed),
-        )?;
+        same(&what, &told.only(is_compared), &expected.only(is_compared))?;
     }
     Ok(())
 }
 
-/// What the recomputation can tell: not what an account has in which key once there are more
-/// than are kept.
-fn is_recomputed(name: &str) -> bool {
+/// What does not depend on the order in which an account hears of events that are sent
+/// together: not what it has in which key once there are more than are kept.
+fn but_for_keys_of_accounts(name: &str) -> bool {
     let is_of_account = MEMBERS.iter().any(|(account, _)| name.starts_with(account));
-    !(is_of_account && name.contains("tagged, by "))
+    !(is_of_account && is_of_few_keys(name))
 }
 
 /// Whether a step releases what a rule holds that only models with history have.
@@ -130,39 +141,9 @@ fn releases_by_history(step: &Step) -> bool {
     )
 }
 
-/// A model and a story that the recomputation follows. What is left of what asks for order when
-/// it is taken back depends on what it had replaced, and which account a held event counts for on what
-/// was stated when it came; so neither meets the other here.
-fn followed(story: Story) -> (table::Model, Story) {
-    let has = |kind: fn(&Step) -> bool| story.0.iter().any(kind);
-    let has_retractions = has(|step| matches!(step, Step::Retract(_)));
-    let has_releases = has(|step| matches!(step, Step::Release { .. }));
-    let (model, story) = if has_retractions {
-        let model = rows::model().order_free().without_latest();
-        (model, story.without(releases_by_history))
-    } else {
-        (rows::model(), story)
-    };
-    let states_account = |step: &Step| {
-        matches!(
-            step,
-            Step::State {
-                name: "company",
-                ..
-            }
-        )
-    };
-    let story = if has_releases {
-        story.without(states_account)
-    } else {
-        story
-    };
-    (model, story)
-}
-
 pub fn every_number_equals_the_recomputation<H: Home>() {
-    check(25, any_story(MAX_STEPS), async |story| {
-        let (model, story) = followed(story);
+    check(STORIES, any_story(MAX_STEPS), async |story| {
+        let model = rows::model();
         told_and_recomputed::<H>(&model, ALL_EVENTS, &story).await
     });
 }
@@ -172,7 +153,7 @@ pub fn what_is_forgotten_is_too_old_and_never_counts_twice<H: Home>() {
     let few = 1..6_usize;
     check(10, (any_story(MAX_STEPS), few), async |(story, few)| {
         let story = story.without(|step| matches!(step, Step::Retract(_)));
-        let (model, story) = followed(story);
+        let model = rows::model();
         told_and_recomputed::<H>(&model, few, &story).await
     });
 }
@@ -184,20 +165,10 @@ async fn told_the_same<H: Home>(
     (other_model, other): (&table::Model, &Story),
     is_free: fn(&str) -> bool,
 ) -> Result<(), TestCaseError> {
-    // Which account an event counts for is what its person states when it comes.
-    let states_account = |step: &Step| {
-        matches!(
-            step,
-            Step::State {
-                name: "company",
-                ..
-            }
-        )
-    };
     let mut first = Served::<H>::start(&parse(one_model), ALL_EVENTS).await;
     let mut second = Served::<H>::start(&parse(other_model), ALL_EVENTS).await;
-    first.tell(&one.clone().without(states_account)).await;
-    second.tell(&other.clone().without(states_account)).await;
+    first.tell(&one.0, Pace::Together).await;
+    second.tell(&other.0, Pace::Together).await;
     for later in LATER {
         let at = one.end() + later;
         let (one, other) = (first.answers(at).await, second.answers(at).await);
@@ -209,10 +180,30 @@ async fn told_the_same<H: Home>(
     Ok(())
 }
 
+/// Whether a step changes the account that the events of its person count for: those that come
+/// after it, and what is taken back after it.
+fn states_account(step: &Step) -> bool {
+    matches!(
+        step,
+        Step::State {
+            name: "company",
+            ..
+        }
+    )
+}
+
 /// What is the same for every order of events: not how advances are shared, nor what is in
 /// which key once there are more than are kept.
 fn is_order_free(name: &str) -> bool {
-    !name.contains(" on ") && !name.contains("tagged, by ")
+    !name.contains(" on ") && !is_of_few_keys(name)
+}
+
+/// Whether a number is what a signal has in one key, of which there are more than are kept.
+fn is_of_few_keys(name: &str) -> bool {
+    let of_few = ["joined_most", "paid", "tagged"];
+    of_few
+        .iter()
+        .any(|signal| name.contains(&format!("{signal}, by ")))
 }
 
 /// An event that counted and was taken back stays the first or the last, one that was taken back
@@ -233,22 +224,76 @@ pub fn the_order_of_events_does_not_matter_to_what_does_not_ask_for_it<H: Home>(
             ),
         };
         let story = story.without(|step| matches!(step, Step::Release { .. }));
+        let story = story.without(states_account);
+        let story = story.after_everybody_stated_something();
         let shuffled = story.shuffled(&mut dice);
         told_the_same::<H>((&model, &story), (&model, &shuffled), but_for_times).await
+    });
+}
+
+/// A change of the model between two steps, to a model that fades otherwise or back from it.
+pub fn what_was_counted_goes_on_with_the_half_lives_of_another_model<H: Home>() {
+    let stories = (any_story(MAX_STEPS), any::<Index>(), any::<bool>());
+    check(6, stories, async |(story, place, is_back)| {
+        let (mut before, mut after) = (rows::model(), rows::model_that_fades_otherwise());
+        if is_back {
+            std::mem::swap(&mut before, &mut after);
+        }
+        let mut served = Served::<H>::start(&parse(&before), ALL_EVENTS).await;
+        let mut world = World::new(&before, ALL_EVENTS);
+        let (early, late) = story.0.split_at(place.index(story.0.len()));
+        told_alike(&mut served, &mut world, early).await?;
+        served.adopt(&parse(&after)).await;
+        world.adopt(&after);
+        say_the_same(&served, &world, &story, |_| true).await?;
+        told_alike(&mut served, &mut world, late).await?;
+        say_the_same(&served, &world, &story, |_| true).await?;
+        served.end().await;
+        Ok(())
+    });
+}
+
+/// What was taken back has been seen all the same.
+pub fn the_first_and_the_last_event_are_those_of_all_that_ever_counted<H: Home>() {
+    check(8, any_story(MAX_STEPS), async |story| {
+        let mut model = rows::model().without_accounts();
+        model.quarantine.clear();
+        let story = story.without(|step| matches!(step, Step::Release { .. }));
+        let mut served = Served::<H>::start(&parse(&model), ALL_EVENTS).await;
+        let told = served.tell(&story.0, Pace::Together).await;
+        let mut counted: BTreeMap<&str, Vec<i64>> = BTreeMap::new();
+        for (step, told) in story.0.iter().zip(told) {
+            if let Step::Send(event) = step
+                && told.starts_with("applied")
+            {
+                counted.entry(event.person).or_default().push(event.time());
+            }
+        }
+        let answers = served.answers(story.end()).await;
+        for (person, times) in counted {
+            let times = times.iter().min().zip(times.iter().max());
+            let are_left = answers.of(&format!("{person}: events")) > 0.0;
+            let expected = format!("{:?}", times.filter(|_| are_left));
+            let said = answers.words_of(&format!("{person}: first and last"));
+            prop_assert_eq!(said, Some(expected.as_str()), "of {}", person);
+        }
+        served.end().await;
+        Ok(())
     });
 }
 
 pub fn events_that_are_sent_again_change_nothing<H: Home>() {
     let stories = (any_story(MAX_STEPS), dice());
     check(10, stories, async |(story, mut dice)| {
-        let (model, story) = followed(story);
+        let model = rows::model().without_latest();
         let mut served = Served::<H>::start(&parse(&model), ALL_EVENTS).await;
         let mut world = World::new(&model, ALL_EVENTS);
-        served.tell(&story.with_repeats(&mut dice)).await;
+        let repeated = story.with_repeats(&mut dice);
+        served.tell(&repeated.0, Pace::Together).await;
         for step in &story.0 {
             world.take(step);
         }
-        say_the_same(&served, &world, &story).await?;
+        say_the_same(&served, &world, &story, but_for_keys_of_accounts).await?;
         served.end().await;
         Ok(())
     });
@@ -259,7 +304,7 @@ pub fn what_is_taken_back_leaves_what_there_would_be_without_it<H: Home>() {
         let model = rows::model().order_free().without_latest();
         // Everybody is there from the beginning, with and without the events.
         let story = story.after_everybody_stated_something();
-        let story = story.without(releases_by_history);
+        let story = story.without(releases_by_history).without(states_account);
         let retracted = story.retracted();
         let is_retracted = |event: &Event| {
             let same = |other: &&Event| (other.person, &other.id) == (event.person, &event.id);
@@ -274,11 +319,18 @@ pub fn what_is_taken_back_leaves_what_there_would_be_without_it<H: Home>() {
 }
 
 pub fn what_is_released_counts_as_if_it_had_never_been_held<H: Home>() {
-    check(10, any_story(MAX_STEPS), async |story| {
+    let stories = (any_story(MAX_STEPS), any::<bool>());
+    check(12, stories, async |(story, are_retracted)| {
+        // A retraction takes from the account that is stated then, whatever it was before.
+        let story = match are_retracted {
+            true => story.without(states_account),
+            false => story.without(|step| matches!(step, Step::Retract(_))),
+        };
         let holding = rows::model().order_free().without_latest();
         let mut letting_through = holding.clone();
         letting_through.quarantine.clear();
-        let mut story = story.without(|step| matches!(step, Step::Release { .. }));
+        let story = story.without(|step| matches!(step, Step::Release { .. }));
+        let mut story = story.after_everybody_stated_something();
         for person in PEOPLE {
             story.0.push(Step::Release { person, rule: None });
         }
@@ -294,7 +346,7 @@ pub fn an_account_counts_what_its_people_count<H: Home>() {
         let model = rows::model();
         let story = story.with_accounts(&MEMBERS);
         let mut served = Served::<H>::start(&parse(&model), ALL_EVENTS).await;
-        served.tell(&story).await;
+        served.tell(&story.0, Pace::Together).await;
         for later in LATER {
             let answers = served.answers(story.end() + later).await;
             for (account, people) in MEMBERS {

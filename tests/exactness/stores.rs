@@ -22,6 +22,9 @@ use crate::redis_servers::RedisServer;
 pub trait Home: Sized {
     type Store: Store;
 
+    /// What every service here is known by; a name that none had before when there is none.
+    const SERVER: Option<u64> = None;
+
     /// A place that nobody else uses.
     async fn new() -> Self;
 
@@ -52,37 +55,68 @@ impl Home for OnDisk {
     }
 }
 
-/// One Redis server for the whole binary; it ends with the process.
-static SERVER: OnceCell<RedisServer> = OnceCell::const_new();
-
-/// A tenant of its own in the Redis server that all tests share.
+/// A tenant of its own in the Redis server that most tests share.
 pub struct InRedis(Tenant);
+
+/// A tenant of its own in a Redis server where nobody waits for the services of other tests,
+/// nor for the one before: until all that were heard of follow a change of the model.
+pub struct InQuietRedis(Tenant);
+
+/// Servers of the whole binary; they end with the process.
+static SHARED: OnceCell<RedisServer> = OnceCell::const_new();
+static QUIET: OnceCell<RedisServer> = OnceCell::const_new();
 
 impl Home for InRedis {
     type Store = Redis;
 
     async fn new() -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        Self(Tenant::new(&format!("story-{number}")).unwrap())
+        Self(new_tenant())
     }
 
     async fn open(&self) -> Redis {
-        let server = SERVER.get_or_init(RedisServer::start).await;
-        let settings = RedisSettings {
-            address: RedisAddress::parse(&server.url()).unwrap(),
-            certificate_authorities: None,
-            partitions: 4,
-            wait_replicas: 0,
-            response_timeout: PATIENCE,
-            connection_timeout: PATIENCE,
-        };
-        Redis::open(&settings).await.unwrap()
+        open_redis(&SHARED).await
     }
 
     fn tenant(&self) -> Tenant {
         self.0.clone()
     }
+}
+
+impl Home for InQuietRedis {
+    type Store = Redis;
+
+    const SERVER: Option<u64> = Some(1);
+
+    async fn new() -> Self {
+        Self(new_tenant())
+    }
+
+    async fn open(&self) -> Redis {
+        open_redis(&QUIET).await
+    }
+
+    fn tenant(&self) -> Tenant {
+        self.0.clone()
+    }
+}
+
+fn new_tenant() -> Tenant {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    Tenant::new(&format!("story-{number}")).unwrap()
+}
+
+async fn open_redis(server: &OnceCell<RedisServer>) -> Redis {
+    let server = server.get_or_init(RedisServer::start).await;
+    let settings = RedisSettings {
+        address: RedisAddress::parse(&server.url()).unwrap(),
+        certificate_authorities: None,
+        partitions: 4,
+        wait_replicas: 0,
+        response_timeout: PATIENCE,
+        connection_timeout: PATIENCE,
+    };
+    Redis::open(&settings).await.unwrap()
 }
 
 /// How long Redis may take to answer on a machine that does much else.

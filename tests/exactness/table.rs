@@ -246,7 +246,7 @@ impl Model {
             file.text("name", Some(signal.name));
             file.list("on", signal.on);
             file.text("when", signal.when.map(|when| when.text));
-            file.text("value", signal.value.map(|value| value.text));
+            file.value(signal.value.map(|value| value.text));
             file.text("per", signal.per.map(|per| per.text));
             file.number("keys", signal.keys.map(|keys| keys as f64));
             file.list("phrases", signal.phrases);
@@ -260,7 +260,7 @@ impl Model {
             file.table("[[attributes]]");
             file.text("name", Some(rule.name));
             file.text("when", Some(rule.when.text));
-            file.text("value", rule.value.map(|value| value.text));
+            file.value(rule.value.map(|value| value.text));
             file.by_name("points", rule.points);
         }
         for evidence in &self.identity {
@@ -333,6 +333,14 @@ impl File {
         if let Some(text) = text {
             assert!(!text.contains('\''), "{text} has a quote");
             writeln!(self.0, "{key} = '{text}'").unwrap();
+        }
+    }
+
+    /// What a match adds: a number, or an expression.
+    fn value(&mut self, value: Option<&str>) {
+        match value.map(str::parse) {
+            Some(Ok(number)) => self.number("value", Some(number)),
+            _ => self.text("value", value),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use bellwether::scoring::{
     Credit, Effect, Event, IdHash, InfluenceCell, InfluenceQuestion, Judgement, Model, ProfileId,
-    Record, influence_probability, influencer,
+    Record, influence_probability, influencer, limits::REMEMBERED_TOUCHES,
 };
 
 use crate::{DAY, at, context, event, model};
@@ -112,6 +112,25 @@ fn a_first_arrival_shares_one_advance_by_recency_and_forgets_its_touches() {
     );
     assert!(record.touches.is_empty());
     assert_eq!(record.reached_stages, ["awareness", "decision"]);
+}
+
+#[test]
+fn of_more_touches_than_are_remembered_the_oldest_shares_in_no_advance() {
+    let model = model(MODEL);
+    let mut events = vec![(0, reply("oldest", "bob", &["price"]))];
+    for number in 0..REMEMBERED_TOUCHES {
+        events.push((DAY, reply(&number.to_string(), "eve", &["price"])));
+    }
+    events.push((DAY, event("first", "visit")));
+    events.push((DAY, event("second", "visit")));
+    let (_, credits) = credits(&model, &events);
+    let advanced = |author: &str| -> u64 {
+        let own = credits
+            .iter()
+            .filter(|credit| credit.author_id.as_str() == author);
+        own.map(|credit| credit.advance_millionths).sum()
+    };
+    assert_eq!((advanced("bob"), advanced("eve")), (0, 1_000_000));
 }
 
 #[test]

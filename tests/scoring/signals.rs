@@ -78,6 +78,16 @@ fn the_latest_value_replaces_the_one_before_and_fades_from_its_own_time() {
 }
 
 #[test]
+fn a_value_above_a_million_counts_as_a_million_and_one_that_is_not_positive_is_no_match() {
+    let model = trying("value = 'event.attributes.worth'");
+    let worths = [("1", 1e9), ("2", 0.0), ("3", -7.0), ("4", 1.0)];
+    let tries = worths.map(|(id, worth)| (at(0), with(event(id, "try"), "worth", worth)));
+    let (record, outcomes) = replay(&model, &tries);
+    assert_eq!(points(&model, &record, at(0), "total"), 1_000_001.0);
+    assert_eq!(matched(&outcomes, "tried"), [true, false, false, true]);
+}
+
+#[test]
 fn once_counts_the_first_match_to_arrive_and_no_other() {
     let model = trying("once = true\nvalue = 'event.attributes.worth'\n");
     let events = [

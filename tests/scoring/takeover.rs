@@ -86,6 +86,20 @@ fn the_nearest_half_life_takes_over_and_each_count_once() {
 }
 
 #[test]
+fn what_is_taken_back_is_gone_with_the_half_lives_that_took_nothing_over_too() {
+    let record = visited(&fading(&["8d", "9d"]));
+    let one = fading(&["10d"]);
+    let ann = ProfileId::new("ann").unwrap();
+    let mut judgement = Judgement::new(&one, ann, record);
+    for id in ["1", "2"] {
+        judgement.retract(&event(id, "visit"), &context(at(0)));
+    }
+    let record = judgement.finish().record;
+    assert_eq!(points(&one, &record, at(0), "s0"), 0.0);
+    assert!(record.counts.is_empty(), "{:?}", record.counts);
+}
+
+#[test]
 fn a_half_life_that_the_model_still_has_is_not_taken_over() {
     let record = visited(&fading(&["7d"]));
     let more = fading(&["7d", "14d"]);

@@ -6,7 +6,7 @@ use bellwether::scoring::IdHash;
 
 use super::{
     Change, Match, Moment, Term, World,
-    counts::{faded_sum, remaining},
+    counts::{faded_sum, is_left, remaining},
 };
 use crate::{
     story::{Event, Value},
@@ -41,6 +41,8 @@ pub(super) struct Held {
     pub event: Event,
     pub topics: Vec<&'static str>,
     pub matches: Vec<Match>,
+    /// The account that it was for when it came, whatever the person has stated since.
+    pub account: Option<&'static str>,
 }
 
 impl World {
@@ -144,17 +146,15 @@ impl World {
         event.account.or(stated)
     }
 
-    /// Has the account of an event count what the event has changed.
+    /// Has an account count what an event has changed.
     pub(super) fn share(
         &mut self,
+        account: &'static str,
         event: &Event,
         topics: &[&'static str],
         changes: &[Change],
         now: i64,
     ) {
-        let Some(account) = self.account_of(event) else {
-            return;
-        };
         let signals = self.model.signals.clone();
         let account = self.person(account);
         account.note_event(event, topics);
@@ -171,9 +171,15 @@ impl World {
                     value: *change,
                 };
                 counts.add(*slot, key, term, None, last);
-                let signal = signals.iter().find(|signal| signal.name == slot.0);
-                counts.keep_greatest(*slot, signal.unwrap().most_keys(), last);
             }
+        }
+        // Once all keys of the event are there: none of them came before the others.
+        for Change { slot, .. } in changes {
+            let signal = signals.iter().find(|signal| signal.name == slot.0);
+            let own = changes.iter().filter(|change| change.slot.0 == slot.0);
+            let counted: Vec<String> = own.map(|change| change.key.clone()).collect();
+            let counts = &mut account.counts;
+            counts.keep_greatest(*slot, signal.unwrap().most_keys(), &counted, last);
         }
     }
 
@@ -200,7 +206,7 @@ impl World {
             let mut matches = held.matches.clone();
             let person = &self.people[id];
             matches.retain(|matched| !person.cools_down(&matched.signal, held.event.time()));
-            self.count_event(&held.event, &held.topics, &matches);
+            self.count_event(&held.event, &held.topics, &matches, held.account);
         }
         format!("released {}", released.len())
     }
@@ -227,27 +233,11 @@ impl World {
     fn take_back(&mut self, event: &Event) {
         let topics = self.topics_of(event);
         let now = self.people[event.person].last_event_time;
-        let time = event.time();
         let matches = self.matches(&self.moment(event, &topics, now));
         let account = self.account_of(event);
         let mut changes = Vec::new();
         for matched in &matches {
-            let half_lives = self.half_lives_of(&matched.signal);
-            let person = self.person(event.person);
-            // Of two matches that are nearer than the cooldown only one has counted.
-            let is_last = person.last_counted.get(matched.signal.name) == Some(&time);
-            if person.cools_down(&matched.signal, time) && !is_last {
-                continue;
-            }
-            for half_life in half_lives {
-                let slot = (matched.signal.name, half_life);
-                let value = matched.value * remaining(half_life, time, now);
-                for key in keys_of(&matched.signal, &matched.keys) {
-                    let change = -person.counts.take(slot, key, value, now);
-                    let key = key.clone();
-                    changes.push(Change { slot, key, change });
-                }
-            }
+            changes.extend(self.uncount(event, matched, now));
         }
         let both = [Some(event.person), account];
         for id in both.into_iter().flatten() {
@@ -263,6 +253,54 @@ impl World {
         }
         self.take_touch_back(event, &topics);
         self.arrive(event.person, now);
+    }
+
+    /// Takes a match from the counts of a person; what that changed.
+    fn uncount(&mut self, event: &Event, matched: &Match, now: i64) -> Vec<Change> {
+        let Match {
+            signal,
+            value,
+            keys,
+        } = matched;
+        let time = event.time();
+        let kept = self.half_lives_of(signal);
+        let person = self.person(event.person);
+        let last = person.last_counted.get(signal.name).copied();
+        // Of matches that are nearer than the cooldown only one has counted, of those that
+        // replace each other only the latest does.
+        let is_alone = signal.latest || person.cools_down(signal, time);
+        if is_alone && last != Some(time) {
+            return Vec::new();
+        }
+        let mut value = *value;
+        if signal.latest {
+            value = value.min(signal.limit.unwrap_or(f64::INFINITY));
+            let is_replaced = kept.into_iter().any(|half_life| {
+                let count = person.counts.sum((signal.name, half_life), now);
+                is_left(count, value * remaining(half_life, time, now))
+            });
+            if is_replaced {
+                return Vec::new();
+            }
+            value = f64::INFINITY;
+        }
+        if signal.latest || signal.once {
+            // Whatever comes next is the latest, or the first.
+            person.last_counted.remove(signal.name);
+        }
+        let mut changes = Vec::new();
+        // Also those that the model has no more.
+        let half_lives: Vec<_> = person.counts.half_lives_of(signal.name).collect();
+        for half_life in half_lives {
+            let slot = (signal.name, half_life);
+            let value = value * remaining(half_life, time, now);
+            for key in keys_of(signal, keys) {
+                let change = -person.counts.take(slot, key, value, now);
+                let key = key.clone();
+                changes.push(Change { slot, key, change });
+            }
+        }
+        changes
     }
 }
 

@@ -1,33 +1,25 @@
 //! What everything that came in means at an instant.
 
-use std::collections::BTreeMap;
-
-use super::{
-    Facts, MAX_VALUE, Person, World,
-    counts::faded_sum,
-    effects::{Earned, Held, by_rule},
-};
+use super::{Facts, MAX_VALUE, Person, World, counts::faded_sum, effects::by_rule};
 use crate::{
     answers::{Answers, FADED_AWAY},
-    story::{ACCOUNTS, Value},
+    story::ACCOUNTS,
     table::{Calibration, Confidence, Score, Segment, Stage, Standing},
 };
 
 /// Below it a score that fades is zero.
-const NOISE_FLOOR: f64 = 1.0 / 1_048_576.0;
+pub(super) const NOISE_FLOOR: f64 = 1.0 / 1_048_576.0;
 /// How far below a bound it is met, in log2.
 const SLACK: f64 = 1e-6;
-/// Touches at the mean of a topic that an author's own are weighed against.
-const PRIOR_TOUCHES: f64 = 10.0;
 /// How near its share a signal counts for the breadth, as a share of the share.
 const NEAR_SHARE: f64 = 1e-6;
 
 /// Whether points are at least a bound.
-fn meets(points: f64, bound: f64) -> bool {
+pub(super) fn meets(points: f64, bound: f64) -> bool {
     points > 0.0 && points.log2() >= bound.log2() - SLACK
 }
 
-fn probability(calibration: Calibration, points: f64) -> f64 {
+pub(super) fn probability(calibration: Calibration, points: f64) -> f64 {
     match calibration {
         Calibration::Logistic { midpoint, slope } => {
             1.0 / (1.0 + (slope * (midpoint - points)).exp())
@@ -48,7 +40,7 @@ fn probability(calibration: Calibration, points: f64) -> f64 {
 }
 
 /// Whether anything has counted, is stated or was earned.
-fn is_counted(person: &Person) -> bool {
+pub(super) fn is_counted(person: &Person) -> bool {
     person.event_count > 0 || !person.attributes.is_empty() || !person.earned.is_empty()
 }
 
@@ -59,6 +51,7 @@ struct Contribution {
     weight: f64,
     /// The limit of the signal, and whether the count stood at it at the last event.
     limit: Option<f64>,
+    cut_off: f64,
     /// The parts by key.
     keys: Option<Vec<(String, f64)>>,
 }
@@ -101,6 +94,16 @@ impl World {
         }
     }
 
+    /// The names of the evidence that holds of somebody.
+    pub fn evidence(&self) -> impl Iterator<Item = &'static str> {
+        let evidence = self.model.identity.iter();
+        let found = evidence.filter(|evidence| {
+            let mut people = self.people.values();
+            people.any(|person| self.holds(Some(evidence.when), person))
+        });
+        found.map(|evidence| evidence.name)
+    }
+
     fn contributions(&self, person: &Person, score: &Score, at: i64) -> Vec<Contribution> {
         let weight_in = |points: &[(&str, f64)]| {
             let found = points.iter().find(|(name, _)| *name == score.name);
@@ -120,6 +123,7 @@ impl World {
                 weight,
                 keys: signal.per.map(|_| keys(at)),
                 limit: signal.limit,
+                cut_off: person.counts.cut_off(slot, at),
             })
         });
         let rules = self.model.attribute_rules.iter().filter_map(|rule| {
@@ -132,6 +136,7 @@ impl World {
                 count: value.min(MAX_VALUE),
                 weight,
                 limit: None,
+                cut_off: 0.0,
                 keys: None,
             })
         });
@@ -158,9 +163,12 @@ impl World {
         {
             return 0.0;
         }
+        self.sum(person, score, at).max(0.0)
+    }
+
+    fn sum(&self, person: &Person, score: &Score, at: i64) -> f64 {
         let terms = self.contributions(person, score, at);
-        let sum: f64 = terms.iter().map(Contribution::points).sum();
-        (score.base + sum).max(0.0)
+        score.base + terms.iter().map(Contribution::points).sum::<f64>()
     }
 
     /// The points of a score, as they are shown.
@@ -194,13 +202,13 @@ impl World {
     }
 
     /// What a segment ranks a person by.
-    fn product(&self, person: &Person, segment: &Segment, at: i64) -> f64 {
+    pub(super) fn product(&self, person: &Person, segment: &Segment, at: i64) -> f64 {
         let factors = segment.rank_by.iter();
         let points = |score: &&str| self.exact_points(person, self.score(score), at);
         factors.map(points).product()
     }
 
-    fn belongs(&self, person: &Person, segment: &Segment, at: i64) -> bool {
+    pub(super) fn belongs(&self, person: &Person, segment: &Segment, at: i64) -> bool {
         let product = self.product(person, segment, at);
         let confidence = self.facts(person).identity;
         is_counted(person)
@@ -248,8 +256,12 @@ impl World {
                 }
                 answers.number(format!("{name}: count"), term.count);
                 answers.number(format!("{name}: points"), term.points());
-                if let Some(limit) = term.limit.filter(|_| term.count > FADED_AWAY) {
+                let limit = term.limit.filter(|_| !ACCOUNTS.contains(&id));
+                if let Some(limit) = limit.filter(|_| term.count > FADED_AWAY) {
                     answers.number(format!("{name}: limit"), limit);
+                }
+                if term.cut_off > FADED_AWAY {
+                    answers.number(format!("{name}: cut off"), term.cut_off);
                 }
             }
             if let Some((required, _)) = score.breadth {
@@ -316,15 +328,19 @@ impl World {
         answers.number(format!("{name}: holds"), f64::from(holds));
         if let Some((score, min)) = stage.min {
             let points = self.points(person, score, at);
-            let missing = if meets(points, min) {
-                0.0
-            } else {
-                min - points
-            };
+            let asked = self.score(score);
+            let (mut missing, mut signals) = (0.0, 0);
+            if !meets(points, min) {
+                missing = (min - self.sum(person, asked, at)).max(0.0);
+                signals = asked.breadth.map_or(0, |(required, _)| {
+                    required.saturating_sub(self.breadth(person, asked))
+                });
+            }
             answers.words(format!("{name}: score"), score);
             answers.number(format!("{name}: min"), min);
             answers.number(format!("{name}: points"), points);
             answers.number(format!("{name}: missing"), missing);
+            answers.number(format!("{name}: signals missing"), signals as f64);
         }
     }
 
@@ -343,130 +359,5 @@ impl World {
             .filter(|other| other.log2() < points.log2() + SLACK)
             .count();
         (points > 0.0).then(|| 100.0 * at_most as f64 / all.len() as f64)
-    }
-
-    fn say_segment(&self, answers: &mut Answers, segment: &Segment, at: i64) {
-        let mut members: Vec<(f64, &str, &Person)> = self
-            .alike(segment.of_accounts)
-            .filter(|(_, person)| self.belongs(person, segment, at))
-            .map(|(id, person)| (self.product(person, segment, at), id, person))
-            .collect();
-        let name = format!("segment {}", segment.name);
-        let ids: Vec<&str> = members.iter().map(|(_, id, _)| *id).collect();
-        answers.words(format!("{name}: members"), ids.join(" "));
-        answers.number(format!("{name}: size"), members.len() as f64);
-        members.sort_by(|(a, ..), (b, ..)| b.total_cmp(a));
-        for (place, (product, ..)) in (1..).zip(&members) {
-            answers.number(format!("{name}, place {place}"), *product);
-            if let Some(calibration) = segment.calibration {
-                let probability = probability(calibration, *product);
-                answers.number(format!("{name}, place {place}: probability"), probability);
-            }
-        }
-        // Half of them, rounded up; which half it is of equals is for the service to say.
-        answers.number(format!("{name}: half"), members.len().div_ceil(2) as f64);
-        let half_life = Some(self.model.interests_half_life);
-        let mut topics: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
-        for (_, _, person) in members {
-            for (topic, terms) in &person.interests {
-                let points = faded_sum(terms, half_life, at);
-                if points >= NOISE_FLOOR {
-                    let topic = topics.entry(topic).or_default();
-                    *topic = (topic.0 + points, topic.1 + 1.0);
-                }
-            }
-        }
-        for (topic, (points, members)) in topics {
-            answers.number(format!("{name}, about {topic}"), points);
-            answers.number(format!("{name}, members about {topic}"), members);
-        }
-    }
-
-    /// Those of whom something is counted, all of them people or all of them accounts.
-    fn alike(&self, are_accounts: bool) -> impl Iterator<Item = (&'static str, &Person)> {
-        let all = self.people.iter().map(|(id, person)| (*id, person));
-        all.filter(move |(id, person)| ACCOUNTS.contains(id) == are_accounts && is_counted(person))
-    }
-
-    fn say_quarantine(&self, answers: &mut Answers, rule: &str) {
-        let mut size = 0.0;
-        for (id, person) in &self.people {
-            let mut held: Vec<&Held> = person.held.iter().collect();
-            held.retain(|held| held.rule == rule);
-            held.sort_by_key(|held| held.event.time());
-            if held.is_empty() {
-                continue;
-            }
-            size += 1.0;
-            let held: Vec<String> = held
-                .into_iter()
-                .map(|held| {
-                    let matches = held.matches.iter();
-                    let matches: Vec<&str> = matches.map(|matched| matched.signal.name).collect();
-                    format!("{} {} {matches:?}", held.event.time(), held.event.kind)
-                })
-                .collect();
-            answers.words(format!("held by {rule} of {id}"), held.join(", "));
-        }
-        answers.number(format!("held by {rule}: size"), size);
-    }
-
-    fn say_funnel(&self, answers: &mut Answers, at: i64) {
-        let mut counts: BTreeMap<&str, f64> = BTreeMap::new();
-        for (id, _) in self.alike(false) {
-            let stage = self.stage_name(self.shown_stage(id, at));
-            *counts.entry(stage).or_default() += 1.0;
-        }
-        for (stage, count) in counts {
-            answers.number(format!("funnel, {stage:?}"), count);
-        }
-    }
-
-    /// Who influences people on a topic, at a stage or at all of them.
-    fn say_influencers(&self, answers: &mut Answers, topic: &str, stage: &str, at: i64) {
-        let on_topic = |person: &Person, stage: &str| {
-            let mut sum = Earned::default();
-            for ((about, of), earned) in &person.earned {
-                if *about == topic && (stage.is_empty() || *of == stage) {
-                    sum.credits.extend(&earned.credits);
-                    sum.touches += earned.touches;
-                    sum.advance_millionths += earned.advance_millionths;
-                }
-            }
-            sum
-        };
-        let all = self.people.values().map(|person| on_topic(person, ""));
-        let (touches, advances) = all.fold((0.0, 0.0), |(touches, advances), earned| {
-            let millionths = earned.advance_millionths as f64;
-            (touches + earned.touches as f64, advances + millionths / 1e6)
-        });
-        let mean = if touches > 0.0 {
-            advances / touches
-        } else {
-            0.0
-        };
-        for (id, person) in &self.people {
-            let earned = on_topic(person, stage);
-            let half_life = Some(self.model.influence.half_life);
-            let influence = faded_sum(&earned.credits, half_life, at);
-            if !meets(influence, NOISE_FLOOR) {
-                continue;
-            }
-            let name = format!("{id} on {topic} at {stage:?}");
-            let (touches, advances) = (
-                earned.touches as f64,
-                earned.advance_millionths as f64 / 1e6,
-            );
-            answers.number(format!("{name}: influence"), influence);
-            answers.number(format!("{name}: touches"), touches);
-            answers.number(format!("{name}: advances"), advances);
-            let probability = (advances + PRIOR_TOUCHES * mean) / (touches + PRIOR_TOUCHES);
-            answers.number(format!("{name}: probability"), probability);
-            let reach = match person.attributes.get(self.model.influence.reach) {
-                Some(Value::Number(reach)) => *reach,
-                _ => 0.0,
-            };
-            answers.number(format!("{name}: reach"), reach);
-        }
     }
 }

@@ -5,8 +5,10 @@
 
 mod counts;
 mod effects;
+mod lists;
 mod meaning;
 mod moment;
+mod takeover;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -168,16 +170,24 @@ impl World {
                 event: event.clone(),
                 topics,
                 matches,
+                account: self.account_of(event),
             };
             self.person(event.person).held.push(held);
             return format!("held by {rule}");
         }
-        self.count_event(event, &topics, &matches)
+        let account = self.account_of(event);
+        self.count_event(event, &topics, &matches, account)
     }
 
-    /// Counts an event with what it matches, just before which the person stood where it
-    /// stands.
-    fn count_event(&mut self, event: &Event, topics: &[&'static str], matches: &[Match]) -> String {
+    /// Counts an event with what it matches, for its account as well; the person stood just
+    /// before it where it stands.
+    fn count_event(
+        &mut self,
+        event: &Event,
+        topics: &[&'static str],
+        matches: &[Match],
+        account: Option<&'static str>,
+    ) -> String {
         let now = event.time().max(self.people[event.person].last_event_time);
         let from = self.stage(&self.people[event.person], now);
         let mut changes = Vec::new();
@@ -185,7 +195,9 @@ impl World {
             self.count(event, matched, now, &mut changes);
         }
         self.person(event.person).note_event(event, topics);
-        self.share(event, topics, &changes, now);
+        if let Some(account) = account {
+            self.share(account, event, topics, &changes, now);
+        }
         let to = self.stage(&self.people[event.person], now);
         self.arrive(event.person, now);
         self.touch(event, topics, self.stage_name(from));
@@ -262,11 +274,14 @@ impl World {
             };
             if signal.latest {
                 let before = person.counts.sum(slot, now);
-                let value = value.min(signal.limit.unwrap_or(f64::INFINITY));
+                let cut_off = (value - signal.limit.unwrap_or(f64::INFINITY)).max(0.0);
+                let value = value - cut_off;
                 let after = value * remaining(half_life, time, now);
                 let is_greater = last == Some(time) && after > before;
                 if last.is_none_or(|last| time > last) || is_greater {
                     person.counts.set(slot, "", Term { time, value });
+                    let value = cut_off;
+                    person.counts.set_cut_off(slot, vec![Term { time, value }]);
                     changes.push(Change {
                         slot,
                         key: String::new(),
@@ -280,7 +295,8 @@ impl World {
                 let key = key.clone();
                 changes.push(Change { slot, key, change });
             }
-            person.counts.keep_greatest(slot, signal.most_keys(), now);
+            let counts = &mut person.counts;
+            counts.keep_greatest(slot, signal.most_keys(), keys, now);
         }
         person
             .last_counted

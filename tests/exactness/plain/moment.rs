@@ -87,13 +87,15 @@ impl<'a> Moment<'a> {
     }
 
     /// Matches of a signal a day, as the count with that half-life shows them.
-    pub fn rate(&self, signal: &'static str, half_life: &'static str) -> f64 {
+    pub fn rate(&self, signal: &'static str, half_life: Option<&'static str>) -> f64 {
         let days = |nanos: i64| nanos as f64 / DAY as f64;
         let age = days(self.now - self.person.first_event_time).max(1.0);
-        let half_life_days = days(nanos(half_life));
         // A match a day, every day of that age, leaves so much in the count.
-        let whole = (1.0 - (-age / half_life_days).exp2()) * half_life_days / 2_f64.ln();
-        self.count(signal, Some(half_life)) / whole
+        let whole = half_life.map_or(age, |half_life| {
+            let half_life = days(nanos(half_life));
+            (1.0 - (-age / half_life).exp2()) * half_life / 2_f64.ln()
+        });
+        self.count(signal, half_life) / whole
     }
 
     /// Seconds between the event and the latest one before it.

@@ -1,50 +1,8 @@
-//! The model of the tests: every construct at least once, each expression in both forms.
-//!
-//! Bounds stand where no sum of matches at one instant comes to lie, so that no rounding
-//! decides on which side of them somebody stands.
+//! What counts, each expression in both forms.
 
-use crate::table::{
-    AttributeRule, Calibration, Confidence, Evidence, Influence, Model, QuarantineRule, SCORE,
-    SEGMENT, SIGNAL, Said, Score, Segment, Signal, Stage, Topic,
-};
+use crate::table::{SIGNAL, Said, Signal};
 
-/// Types of events of which a signal reads what an account did before.
-pub const READS_ACCOUNTS: [&str; 1] = ["post"];
-
-const SCORES: [Score; 5] = [
-    Score {
-        name: "fast",
-        half_life: Some("6h"),
-        ..SCORE
-    },
-    Score {
-        name: "slow",
-        half_life: Some("30d"),
-        calibration: Some(Calibration::Logistic {
-            midpoint: 6.0,
-            slope: 0.3,
-        }),
-        ..SCORE
-    },
-    Score {
-        name: "wide",
-        half_life: Some("10d"),
-        breadth: Some((2, 0.21)),
-        ..SCORE
-    },
-    Score {
-        name: "ever",
-        base: 2.0,
-        calibration: Some(Calibration::Table(&[(0.0, 0.02), (10.0, 0.1), (40.0, 0.6)])),
-        ..SCORE
-    },
-    Score {
-        name: "fit",
-        ..SCORE
-    },
-];
-
-fn signals() -> Vec<Signal> {
+pub fn signals() -> Vec<Signal> {
     vec![
         Signal {
             name: "visited",
@@ -85,8 +43,12 @@ fn signals() -> Vec<Signal> {
                 text: "event.attributes.group",
                 same: |moment| Some(vec![moment.event.text("group")?.to_owned()]),
             }),
+            value: Some(Said {
+                text: r#"1 + get(event.attributes, "amount", 0) / 64"#,
+                same: |moment| Some(1.0 + moment.event.number("amount").unwrap_or(0.0) / 64.0),
+            }),
             keys: Some(2),
-            limit: Some(2.7),
+            limit: Some(2.703125),
             points: &[("slow", 0.5), ("ever", 0.125)],
             ..SIGNAL
         },
@@ -100,8 +62,62 @@ fn signals() -> Vec<Signal> {
                     Some(tags.map(|tag| (*tag).to_owned()).collect())
                 },
             }),
+            value: Some(Said {
+                text: "event.attributes.amount",
+                same: |moment| moment.event.number("amount"),
+            }),
             keys: Some(2),
             points: &[("slow", 0.25), ("ever", 0.5)],
+            ..SIGNAL
+        },
+        Signal {
+            name: "paid",
+            on: &["purchase"],
+            value: Some(Said {
+                text: "1.5",
+                same: |_| Some(1.5),
+            }),
+            per: Some(Said {
+                text: "event.attributes.amount",
+                same: |moment| Some(vec![moment.event.number("amount")?.to_string()]),
+            }),
+            keys: Some(1),
+            points: &[("slow", 0.25), ("ever", 0.125)],
+            ..SIGNAL
+        },
+        Signal {
+            name: "called_out",
+            on: &["reply", "share", "visit"],
+            when: Some(Said {
+                text: r#"event.author_id != "" && event.type != "visit" && event.content_id != "home" && (lower(event.text).contains("dear") || event.tags.exists(tag, tag == "shoes"))"#,
+                same: |moment| {
+                    let event = moment.event;
+                    let is_said = event.text.to_lowercase().contains("dear");
+                    let is_elsewhere = event.kind != "visit" && event.content != "home";
+                    let is_about = is_said || event.tags.contains(&"shoes");
+                    Some(event.author.is_some() && is_elsewhere && is_about)
+                },
+            }),
+            value: Some(Said {
+                text: "max(1.25, number(event.attributes.amount) / 16)",
+                same: |moment| Some((moment.event.number("amount")? / 16.0).max(1.25)),
+            }),
+            points: &[("fast", 0.75), ("slow", 0.5)],
+            ..SIGNAL
+        },
+        Signal {
+            name: "surely_steady",
+            on: &["purchase", "complaint"],
+            when: Some(Said {
+                text: "identity.confidence > 0.35",
+                same: |moment| Some(moment.facts().identity() > 0.35),
+            }),
+            value: Some(Said {
+                text: r#"rate("visited") + rate("joined")"#,
+                same: |moment| Some(moment.rate("visited", None) + moment.rate("joined", None)),
+            }),
+            points: &[("slow", 0.5), ("ever", 0.25)],
+            reads_history: true,
             ..SIGNAL
         },
         Signal {
@@ -155,7 +171,10 @@ fn signals() -> Vec<Signal> {
             when: Some(Said {
                 text: r#"rate("visited", "1d") > 2.3 * rate("visited", "30d")"#,
                 same: |moment| {
-                    Some(moment.rate("visited", "1d") > 2.3 * moment.rate("visited", "30d"))
+                    Some(
+                        moment.rate("visited", Some("1d"))
+                            > 2.3 * moment.rate("visited", Some("30d")),
+                    )
                 },
             }),
             points: &[("fast", 2.0)],
@@ -302,235 +321,4 @@ fn signals() -> Vec<Signal> {
 fn domain(address: &str) -> String {
     let found = address.rsplit_once('@');
     found.map_or_else(String::new, |(_, domain)| domain.to_lowercase())
-}
-
-fn attribute_rules() -> Vec<AttributeRule> {
-    vec![
-        AttributeRule {
-            name: "in_retail",
-            when: Said {
-                text: r#"profile.attributes.industry == "retail""#,
-                same: |facts| Some(facts.text("industry")? == "retail"),
-            },
-            value: None,
-            points: &[("fit", 3.0), ("ever", -1.0)],
-        },
-        AttributeRule {
-            name: "complete",
-            when: Said {
-                text: "has(profile.attributes.industry)",
-                same: |facts| Some(facts.has("industry")),
-            },
-            value: Some(Said {
-                text: r#"completeness(["industry", "seats", "role"])"#,
-                same: |facts| Some(facts.completeness(&["industry", "seats", "role"])),
-            }),
-            points: &[("fit", 2.0)],
-        },
-        AttributeRule {
-            name: "buys",
-            when: Said {
-                text: r#"seen("purchase") && has(profile.attributes.seats)"#,
-                same: |facts| Some(facts.seen("purchase") && facts.has("seats")),
-            },
-            value: Some(Said {
-                text: "profile.attributes.seats * identity.confidence",
-                same: |facts| Some(facts.number("seats")? * facts.identity()),
-            }),
-            points: &[("fit", 1.0)],
-        },
-    ]
-}
-
-fn quarantine() -> Vec<QuarantineRule> {
-    vec![
-        QuarantineRule {
-            name: "robots",
-            on: &[],
-            when: Said {
-                text: r#"event.attributes.agent == "robot""#,
-                same: |moment| Some(moment.event.text("agent")? == "robot"),
-            },
-            reads_history: false,
-        },
-        QuarantineRule {
-            name: "hasty",
-            on: &["other", "view"],
-            when: Said {
-                text: r#"count("clicked", "1m") > 1.7 || event.seconds_since_last < 0.5"#,
-                same: |moment| {
-                    let clicked = moment.count("clicked", Some("1m"));
-                    Some(clicked > 1.7 || moment.seconds_since_last() < 0.5)
-                },
-            },
-            reads_history: true,
-        },
-    ]
-}
-
-const HAS_BOUGHT: Said<fn(&crate::plain::Facts<'_>) -> Option<bool>> = Said {
-    text: r#"seen("purchase")"#,
-    same: |facts| Some(facts.seen("purchase")),
-};
-
-fn stages() -> Vec<Stage> {
-    vec![
-        Stage {
-            name: "awareness",
-            when: None,
-            min: Some(("slow", 0.9)),
-        },
-        Stage {
-            name: "consideration",
-            when: None,
-            min: Some(("slow", 5.3)),
-        },
-        Stage {
-            name: "customer",
-            when: Some(HAS_BOUGHT),
-            min: None,
-        },
-        Stage {
-            name: "advocate",
-            when: Some(HAS_BOUGHT),
-            min: Some(("ever", 15.3)),
-        },
-    ]
-}
-
-fn identity() -> Vec<Evidence> {
-    vec![
-        Evidence {
-            name: "has_seats",
-            when: Said {
-                text: "has(profile.attributes.seats)",
-                same: |facts| Some(facts.has("seats")),
-            },
-            confidence: Confidence::Number(0.6),
-        },
-        Evidence {
-            name: "is_followed",
-            when: Said {
-                text: r#"profile.attributes.followers > 10 && !seen("complaint")"#,
-                same: |facts| Some(facts.number("followers")? > 10.0 && !facts.seen("complaint")),
-            },
-            confidence: Confidence::Expression(Said {
-                text: "profile.attributes.followers / 1000",
-                same: |facts| Some(facts.number("followers")? / 1000.0),
-            }),
-        },
-    ]
-}
-
-fn segments() -> Vec<Segment> {
-    vec![
-        Segment {
-            name: "lively",
-            rank_by: &["fast"],
-            ..SEGMENT
-        },
-        Segment {
-            name: "broad",
-            when: Some(Said {
-                text: "identity.confidence < 0.65",
-                same: |facts| Some(facts.identity() < 0.65),
-            }),
-            rank_by: &["wide"],
-            max: Some(40.3),
-            calibration: Some(Calibration::Table(&[(1.0, 0.9), (9.0, 0.2)])),
-            ..SEGMENT
-        },
-        Segment {
-            name: "hot",
-            rank_by: &["slow", "ever"],
-            min: Some(3.3),
-            max: Some(60.3),
-            calibration: Some(Calibration::Logistic {
-                midpoint: 20.0,
-                slope: -0.1,
-            }),
-            ..SEGMENT
-        },
-        Segment {
-            name: "known",
-            min_confidence: Some(0.5),
-            rank_by: &["ever", "fit", "fast"],
-            ..SEGMENT
-        },
-        Segment {
-            name: "lively_accounts",
-            rank_by: &["slow"],
-            min: Some(1.3),
-            of_accounts: true,
-            ..SEGMENT
-        },
-        Segment {
-            name: "stated_accounts",
-            when: Some(Said {
-                text: "has(profile.attributes.seats)",
-                same: |facts| Some(facts.has("seats")),
-            }),
-            rank_by: &["ever", "wide"],
-            of_accounts: true,
-            ..SEGMENT
-        },
-        Segment {
-            name: "unknown_buyers",
-            when: Some(Said {
-                text: r#"seen("purchase") && !has(profile.attributes.seats)"#,
-                same: |facts| Some(facts.seen("purchase") && !facts.has("seats")),
-            }),
-            rank_by: &["ever"],
-            ..SEGMENT
-        },
-        Segment {
-            name: "in_the_trade",
-            when: Some(Said {
-                text: r#"profile.attributes.industry == "retail""#,
-                same: |facts| Some(facts.text("industry")? == "retail"),
-            }),
-            rank_by: &["fit"],
-            min: Some(0.1),
-            ..SEGMENT
-        },
-    ]
-}
-
-/// The model with every construct.
-pub fn model() -> Model {
-    Model {
-        scores: SCORES.to_vec(),
-        signals: signals(),
-        attribute_rules: attribute_rules(),
-        identity: identity(),
-        stages: stages(),
-        segments: segments(),
-        topics: vec![
-            Topic {
-                name: "price",
-                keywords: &["price", "too dear"],
-            },
-            Topic {
-                name: "quality",
-                keywords: &[],
-            },
-        ],
-        interests_half_life: "12d",
-        influence: Influence {
-            event_types: &[("reply", 2.0), ("share", 5.0)],
-            half_life: "7d",
-            attribution_half_life: "2d",
-            advance: 4.0,
-            reach: "followers",
-        },
-        quarantine: quarantine(),
-        accounts: Some("company"),
-        asked: vec![
-            ("visited", Some("1d")),
-            ("visited", Some("30d")),
-            ("joined", Some("3d")),
-            ("joined", None),
-            ("clicked", Some("1m")),
-        ],
-    }
 }
