@@ -17,31 +17,32 @@ impl Takeover {
     /// The counts that a model takes over: `orphans` are those of the record, by half-life and
     /// signal, that the model has no slot for; `is_kept` says which slots the record has.
     ///
-    /// An old count is taken over by the nearest half-life that the record lacks, and that takes
-    /// the nearest of several.
+    /// The nearest go together first, of equals the shortest half-lives, until old or new ones
+    /// run out: what is left must not be there for another write to take over.
     pub(super) fn of(
         model: &Model,
         orphans: &[(Option<HalfLife>, &str)],
         is_kept: impl Fn(usize) -> bool,
     ) -> Vec<Self> {
-        let mut found: Vec<Self> = Vec::new();
+        let mut possible: Vec<Self> = Vec::new();
         for (from, signal) in orphans {
             let Some(signal) = model.signals_by_name.get(*signal) else {
                 continue;
             };
             let slots = model.signals[*signal].slots.iter().copied();
-            let distance = |slot: usize| distance(*from, model.slots[slot].half_life);
-            let nearest = slots
-                .filter(|slot| !is_kept(*slot))
-                .min_by(|a, b| distance(*a).total_cmp(&distance(*b)));
-            let Some(slot) = nearest else { continue };
-            let takeover = Self { from: *from, slot };
-            match found.iter_mut().find(|other| other.slot == slot) {
-                None => found.push(takeover),
-                Some(other) if takeover.distance(model) < other.distance(model) => {
-                    *other = takeover;
-                }
-                Some(_) => {}
+            let missing = slots.filter(|slot| !is_kept(*slot));
+            possible.extend(missing.map(|slot| Self { from: *from, slot }));
+        }
+        possible.sort_by(|a, b| a.distance(model).total_cmp(&b.distance(model)));
+        let mut found: Vec<Self> = Vec::new();
+        for takeover in possible {
+            let signal = |takeover: &Self| &model.slots[takeover.slot].signal;
+            let is_taken = found.iter().any(|other| {
+                let is_of_one = other.from == takeover.from && signal(other) == signal(&takeover);
+                other.slot == takeover.slot || is_of_one
+            });
+            if !is_taken {
+                found.push(takeover);
             }
         }
         found

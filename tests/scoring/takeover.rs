@@ -86,6 +86,18 @@ fn the_nearest_half_life_takes_over_and_each_count_once() {
 }
 
 #[test]
+fn what_loses_to_a_nearer_one_goes_to_what_is_left_at_once_and_not_with_a_later_write() {
+    let record = visited(&fading(&["6h", "30d", "10d"]));
+    let changed = fading(&["9h", "20d", ""]);
+    // Both 30d and 10d are nearest to 20d.
+    for record in [written(&changed, record.clone(), 0), record] {
+        for score in ["s0", "s1", "s2"] {
+            assert_eq!(points(&changed, &record, at(0), score), 2.0, "{score}");
+        }
+    }
+}
+
+#[test]
 fn what_is_taken_back_is_gone_with_the_half_lives_that_took_nothing_over_too() {
     let record = visited(&fading(&["8d", "9d"]));
     let one = fading(&["10d"]);

@@ -1,6 +1,6 @@
 //! What becomes of counts when another model keeps them with other half-lives.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::{
     Counts, Term, World,
@@ -16,6 +16,12 @@ fn distance(one: HalfLife, other: HalfLife) -> f64 {
         (Some(one), Some(other)) => (nanos(one) as f64 / nanos(other) as f64).ln().abs(),
         _ => f64::INFINITY,
     }
+}
+
+fn shortest_first<'a>(half_lives: impl Iterator<Item = &'a HalfLife>) -> Vec<HalfLife> {
+    let mut half_lives: Vec<HalfLife> = half_lives.copied().collect();
+    half_lives.sort_by_key(|half_life| half_life.map(nanos));
+    half_lives
 }
 
 impl World {
@@ -38,24 +44,27 @@ impl World {
 }
 
 impl Counts {
-    /// Has each count whose half-life is not among these go on with the nearest of those that
-    /// are missing, from what it is at an instant. A half-life takes over one count, the nearest.
+    /// Has counts whose half-lives are not among these go on with those of them that are
+    /// missing, from what they are at an instant: the nearest first.
     fn take_over(&mut self, signal: &'static str, half_lives: &BTreeSet<HalfLife>, at: i64) {
         let counted: BTreeSet<HalfLife> = self.half_lives_of(signal).collect();
-        let mut heirs: BTreeMap<HalfLife, HalfLife> = BTreeMap::new();
-        for old in counted.difference(half_lives) {
-            let by_distance =
-                |a: &HalfLife, b: &HalfLife| distance(*old, *a).total_cmp(&distance(*old, *b));
-            let missing = half_lives.difference(&counted).copied();
-            let Some(nearest) = missing.min_by(by_distance) else {
-                continue;
-            };
-            let taken = heirs.entry(nearest).or_insert(*old);
-            if distance(*old, nearest) < distance(*taken, nearest) {
-                *taken = *old;
+        let mut missing = shortest_first(half_lives.difference(&counted));
+        let mut old = shortest_first(counted.difference(half_lives));
+        let mut heirs = Vec::new();
+        while !missing.is_empty() && !old.is_empty() {
+            let mut nearest = (old[0], missing[0]);
+            for old in &old {
+                for new in &missing {
+                    if distance(*old, *new) < distance(nearest.0, nearest.1) {
+                        nearest = (*old, *new);
+                    }
+                }
             }
+            old.retain(|old| *old != nearest.0);
+            missing.retain(|new| *new != nearest.1);
+            heirs.push(nearest);
         }
-        for (new, old) in heirs {
+        for (old, new) in heirs {
             for (key, terms) in self.remove((signal, old)) {
                 let value = faded_sum(&terms, old, at);
                 self.set((signal, new), &key, Term { time: at, value });

@@ -102,7 +102,7 @@ pub fn signals() -> Vec<Signal> {
                 text: "max(1.25, number(event.attributes.amount) / 16)",
                 same: |moment| Some((moment.event.number("amount")? / 16.0).max(1.25)),
             }),
-            points: &[("fast", 0.75), ("slow", 0.5)],
+            points: &[("fast", 0.75), ("slow", 0.5), ("wide", 0.25)],
             ..SIGNAL
         },
         Signal {
