@@ -209,6 +209,24 @@ async fn silence_in_email_is_not_disinterest() {
 }
 
 #[tokio::test]
+async fn the_less_is_left_of_taking_part_the_likelier_a_customer_leaves() {
+    let mut world = world().await;
+    world.sees(simply("ann", "purchase", 0.0)).await;
+    // 5 points of presence, of which half is gone after 30 days each.
+    for (day, share) in [
+        (60.0, 0.08 + (2.0 - 1.25) * (0.2 - 0.08)),
+        (90.0, 0.2 + (1.0 - 0.625) / 0.75 * (0.35 - 0.2)),
+        (120.0, 0.2 + (1.0 - 0.3125) / 0.75 * (0.35 - 0.2)),
+    ] {
+        let fading = world.members("fading_customers", day).await;
+        assert_eq!(fading.len(), 1, "{day}");
+        let probability = fading[0].probability.as_ref().unwrap();
+        assert_eq!(probability.outcome, "cancels within 90 days");
+        assert_close(probability.value, share);
+    }
+}
+
+#[tokio::test]
 async fn a_handle_walks_the_path_from_awareness_to_decision_without_an_address() {
     let mut world = world().await;
     world.sees(simply("@handle", "like", 0.0)).await;
