@@ -371,7 +371,7 @@ async fn several_people_who_score_high_are_a_sign_for_their_colleagues_alone() {
     is_open(&mut world, "bob", "Tea", 0.0).await;
     assert!(has_open_colleagues(&mut world, "cid", "Tea", 1.0).await);
     assert!(!has_open_colleagues(&mut world, "dan", "Coffee", 1.0).await);
-    assert!(world.sees(simply("eve", "visit", 1.0)).await == ["visited"]);
+    assert_eq!(world.sees(simply("eve", "visit", 1.0)).await, ["visited"]);
     let profile = world.profile("cid", 1.0).await;
     let colleagues = term(&profile, "openness", "colleagues_are_open");
     assert_close(colleagues.points, 8.0);
