@@ -149,10 +149,13 @@ async fn engagement_counts_on_our_own_pages_and_a_comment_more_than_a_like() {
 async fn visits_and_email_stand_beside_what_is_said() {
     let mut world = world().await;
     let visit = did("ann", "web_visit", 0.0, json!({ "page": "prices" }));
-    assert_eq!(world.sees(visit).await, ["visited_our_site", "saw_prices"]);
+    assert_eq!(
+        world.sees(visit).await,
+        ["visited_our_site", "saw_prices", "opened_page"]
+    );
     assert_eq!(
         world.sees(simply("ann", "email_clicked", 0.0)).await,
-        ["clicked_in_email"]
+        ["clicked_in_email", "opened_page"]
     );
     world.sees(said("ann", "acme", "training for Oslo")).await;
     assert_eq!(
