@@ -273,10 +273,11 @@ From the shell:
   grpcurl -plaintext {address} bellwether.v1.ScoringService/GetFunnel
 
 From Python, in this repository:
-  pip install grpcio-tools
-  python -m grpc_tools.protoc -I proto --python_out=. --grpc_python_out=. \
-      proto/google/rpc/status.proto proto/bellwether/v1/scoring.proto
-  python -c '
+  python3 -m venv .venv-client
+  .venv-client/bin/pip install grpcio-tools googleapis-common-protos
+  .venv-client/bin/python -m grpc_tools.protoc -I proto --python_out=.venv-client --grpc_python_out=.venv-client \
+      proto/bellwether/v1/scoring.proto
+  PYTHONPATH=.venv-client .venv-client/bin/python -c '
 import grpc
 from bellwether.v1 import scoring_pb2, scoring_pb2_grpc
 service = scoring_pb2_grpc.ScoringServiceStub(grpc.insecure_channel("{address}"))

@@ -2,13 +2,17 @@
 
 use super::{
     failure::printable,
-    output::{Column, points, table},
+    output::{Column, decimals_of, points, points_to, table},
 };
 use crate::proto::v1::{Breadth, Contribution, ContributionKind, Score, StageRequirement};
 
 /// A score, what is likely at it, and the terms that add up to it.
 pub(super) fn of_score(score: &Score) -> String {
-    let mut text = format!("{}: {} points", score.name, points(score.points));
+    let given = score.contributions.iter().map(|term| term.points);
+    let given: Vec<f64> = std::iter::once(score.base).chain(given).collect();
+    let decimals = decimals_of(&given);
+    let total = points_to(score.points, decimals);
+    let mut text = format!("{}: {total} points", score.name);
     if let Some(percentile) = score.percentile {
         text += &format!(", at least as many as {percentile:.1}% of those who have any");
     }
@@ -17,7 +21,7 @@ pub(super) fn of_score(score: &Score) -> String {
     }
     text.push('\n');
     text += &score.breadth.as_ref().map_or_else(String::new, of_breadth);
-    let terms = terms(score);
+    let terms = terms(score, decimals);
     if !terms.is_empty() {
         let columns = [
             Column::words("term"),
@@ -29,10 +33,10 @@ pub(super) fn of_score(score: &Score) -> String {
         ];
         text += &table(&columns, terms);
     }
-    let given = score.contributions.iter().map(|term| term.points);
-    let sum = score.base + given.sum::<f64>();
+    let sum: f64 = given.iter().sum();
     if sum < 0.0 {
-        text += &format!("the sum is {}, and points end at 0\n", points(sum));
+        let sum = points_to(sum, decimals);
+        text += &format!("the sum is {sum}, and points end at 0\n");
     }
     text + "\n"
 }
@@ -57,11 +61,13 @@ fn of_breadth(breadth: &Breadth) -> String {
     format!("{present} different signals; it asks for {required}{until}\n")
 }
 
-/// The rows of a score: base, contributions, and below each what its keys have.
-fn terms(score: &Score) -> Vec<[String; 6]> {
+/// The rows of a score: base, contributions, and below each what its keys have. Points to as many
+/// `decimals` as it takes that they add up.
+fn terms(score: &Score, decimals: usize) -> Vec<[String; 6]> {
     let mut rows = Vec::new();
+    let shown = |value: f64| points_to(value, decimals);
     if score.base != 0.0 {
-        let base = ["base", "the model", "", "", &points(score.base), ""];
+        let base = ["base", "the model", "", "", &shown(score.base), ""];
         rows.push(base.map(str::to_owned));
     }
     for term in &score.contributions {
@@ -74,7 +80,7 @@ fn terms(score: &Score) -> Vec<[String; 6]> {
             from.to_owned(),
             format!("{:.2}", term.count),
             points(term.weight),
-            points(term.points),
+            shown(term.points),
             limit(term),
         ]);
         for part in &term.keys {
@@ -88,7 +94,7 @@ fn terms(score: &Score) -> Vec<[String; 6]> {
                 "key".to_owned(),
                 format!("{:.2}", part.count),
                 String::new(),
-                points(part.points),
+                shown(part.points),
                 String::new(),
             ]);
         }

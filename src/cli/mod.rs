@@ -20,8 +20,11 @@ mod instant;
 mod offline;
 mod output;
 mod pages;
+mod quarantine;
 mod rank;
+mod release;
 pub mod replay;
+mod retract;
 mod serve;
 mod topics;
 mod transfer;
@@ -62,6 +65,9 @@ enum Command {
     Topics(topics::Topics),
     Funnel(funnel::Funnel),
     Influencers(influencers::Influencers),
+    Quarantine(quarantine::Quarantine),
+    Release(release::Release),
+    Retract(retract::Retract),
     Export(export::Export),
     Import(import::Import),
 }
@@ -82,6 +88,9 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Topics(command) => command.run().await.map(|()| ExitCode::SUCCESS),
         Command::Funnel(command) => command.run().await.map(|()| ExitCode::SUCCESS),
         Command::Influencers(command) => command.run().await.map(|()| ExitCode::SUCCESS),
+        Command::Quarantine(command) => command.run().await.map(|()| ExitCode::SUCCESS),
+        Command::Release(command) => command.run().await.map(|()| ExitCode::SUCCESS),
+        Command::Retract(command) => command.run().await.map(|()| ExitCode::SUCCESS),
         Command::Export(command) => command.run().await.map(|()| ExitCode::SUCCESS),
         Command::Import(command) => command.run().await.map(|()| ExitCode::SUCCESS),
     };

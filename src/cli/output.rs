@@ -7,6 +7,9 @@ use serde::Serialize;
 
 use super::failure::Failure;
 
+/// Decimals of points at most.
+const MAX_DECIMALS: usize = 4;
+
 /// Prints to standard output. A reader that has had enough, such as `head`, is no failure.
 pub fn print(text: &str) -> Result<(), Failure> {
     let mut output = std::io::stdout().lock();
@@ -96,13 +99,32 @@ fn arranged<R: IntoIterator<Item = String>>(
 
 /// Points to one decimal, small ones with as many as it takes to see them.
 pub fn points(value: f64) -> String {
+    points_to(value, 1)
+}
+
+/// Points to some decimals, small ones with as many as it takes to see them.
+pub fn points_to(value: f64, decimals: usize) -> String {
     if value == 0.0 {
         "0".to_owned()
     } else if value.abs() < 0.1 {
-        format!("{value:.4}")
+        format!("{value:.0$}", decimals.max(4))
     } else {
-        format!("{value:.1}")
+        format!("{value:.decimals$}")
     }
+}
+
+/// To how many decimals the terms of a sum are shown: one, or more where terms that are rounded
+/// to one would not add up to the sum as it is shown. Thirds of it never do, and have one.
+pub fn decimals_of(terms: &[f64]) -> usize {
+    let rounded = |value: f64, decimals: usize| format!("{value:.decimals$}");
+    let add_up = |decimals: &usize| {
+        let shown = terms.iter().map(|term| {
+            let term = rounded(*term, *decimals);
+            term.parse().unwrap_or(f64::NAN)
+        });
+        rounded(shown.sum(), *decimals) == rounded(terms.iter().sum(), *decimals)
+    };
+    (1..=MAX_DECIMALS).find(add_up).unwrap_or(1)
 }
 
 /// A whole number with a comma between thousands.
@@ -150,6 +172,25 @@ mod tests {
         assert_eq!(
             [0.0, 0.0123, 12.34, -3.0].map(points),
             ["0", "0.0123", "12.3", "-3.0"]
+        );
+    }
+
+    #[test]
+    fn terms_have_the_decimals_with_which_they_add_up() {
+        for (terms, decimals) in [
+            (&[][..], 1),
+            (&[3.1, 1.5, 0.5, 0.4], 1),
+            // 3.1 + 1.5 + 0.5 + 0.4 would be 5.5, and the sum is 5.4.
+            (&[3.07, 1.46, 0.47, 0.37], 2),
+            (&[3.07, -1.46], 1),
+            (&[0.25, 0.25], 2),
+            (&[1.0 / 3.0, 1.0 / 3.0, 1.0 / 3.0], 1),
+        ] {
+            assert_eq!(decimals_of(terms), decimals, "{terms:?}");
+        }
+        assert_eq!(
+            [points_to(5.374, 2), points_to(0.05, 2), points_to(0.0, 2)],
+            ["5.37", "0.0500", "0"]
         );
     }
 

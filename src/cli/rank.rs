@@ -8,7 +8,7 @@ use super::{
     failure::{Failure, printable},
     get::view,
     instant,
-    output::{self, Column, points, signed_count, table},
+    output::{self, Column, decimals_of, points, points_to, signed_count, table},
     pages,
 };
 use crate::proto::v1::{Profile, RankSegmentRequest, RankSegmentResponse};
@@ -156,12 +156,18 @@ fn shown(segment: &str, response: &RankSegmentResponse) -> String {
 }
 
 /// Where the points of a profile come from: for each score the greatest terms, such as
-/// `interest 52.1 (answers 42.1 + badges 10.0)`.
+/// `interest 52.1 (answers 42.1 + badges 10.0)`. Where all of them are named they add up as shown.
 pub(super) fn reasons(profile: &Profile, terms: usize) -> String {
     let mut parts = Vec::new();
     for score in profile.scores.iter().filter(|score| score.points > 0.0) {
         let mut contributions: Vec<_> = score.contributions.iter().collect();
         contributions.sort_by(|a, b| b.points.abs().total_cmp(&a.points.abs()));
+        let given = contributions.iter().map(|term| term.points);
+        let decimals = match contributions.len() <= terms {
+            true => decimals_of(&std::iter::once(score.base).chain(given).collect::<Vec<_>>()),
+            false => 1,
+        };
+        let points = |value: f64| points_to(value, decimals);
         let mut sum = String::new();
         if score.base != 0.0 {
             sum += &format!("base {}", points(score.base));
@@ -232,6 +238,26 @@ mod tests {
             "expertise 47.1 (answers 42.1 + badges 10.0 - downvotes 5.0)"
         );
         assert_eq!(reasons(&profile, 1), "expertise 47.1 (answers 42.1 + ...)");
+    }
+
+    #[test]
+    fn terms_add_up_to_the_points_as_they_are_shown() {
+        let score = Score {
+            name: "expertise".to_owned(),
+            points: 5.37,
+            contributions: [3.07, 1.46, 0.47, 0.37]
+                .map(|points| term("answers", points))
+                .to_vec(),
+            ..Score::default()
+        };
+        let profile = Profile {
+            scores: vec![score],
+            ..Profile::default()
+        };
+        assert_eq!(
+            reasons(&profile, 4),
+            "expertise 5.37 (answers 3.07 + answers 1.46 + answers 0.47 + answers 0.37)"
+        );
     }
 
     #[test]

@@ -7,7 +7,8 @@ use crate::{
     store::StoreError,
 };
 
-/// Why a call failed. Unless it is a [`StoreError::OutcomeUnknown`], nothing was written.
+/// Why a call failed. Unless it is a [`StoreError::OutcomeUnknown`], nothing of the profile was
+/// written; effects on others may be durable, and a retry finds them.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ServiceError {
     /// The tenant has no model.

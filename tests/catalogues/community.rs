@@ -115,6 +115,52 @@ async fn posts_weigh_by_how_often_and_by_the_kind_of_group() {
     }
 }
 
+#[tokio::test]
+async fn posts_in_the_group_of_the_product_weigh_more_than_others_of_its_kind() {
+    let mut world = world().await;
+    for group in ["product-beta", "pricing"] {
+        let matched = world.sees(posted("ann", group, "private")).await;
+        assert_eq!(
+            matched,
+            ["posted_in_private_group", "posted_in_product_group"]
+        );
+    }
+    assert_eq!(
+        world.points("ann", "interest", 0.0).await,
+        2.0 * (4.0 + 3.0)
+    );
+    for _ in 0..10 {
+        world.sees(posted("bob", "pricing", "semi-private")).await;
+    }
+    assert_eq!(
+        world.points("bob", "interest", 0.0).await,
+        5.0 * (2.0 + 3.0)
+    );
+    let profile = world.profile("bob", 0.0).await;
+    let product = term(&profile, "interest", "posted_in_product_group");
+    assert_eq!(
+        (product.points, product.keys[0].key.as_str()),
+        (15.0, "pricing")
+    );
+}
+
+#[tokio::test]
+async fn each_of_sixty_four_groups_and_addresses_counts_once_however_often_they_come() {
+    let mut world = world().await;
+    for _ in 0..2 {
+        for number in 0..64 {
+            let group = format!("group-{number}");
+            world.sees(joined("ann", &group, "private")).await;
+            let invited = format!("friend-{number}@tea.example");
+            world.sees(referred("ann", &invited)).await;
+        }
+    }
+    assert_close(
+        world.points("ann", "interest", 0.0).await,
+        64.0 * (8.0 + 3.0),
+    );
+}
+
 pub async fn with_staff() -> World {
     let world = world().await;
     for (who, role) in [
@@ -342,6 +388,7 @@ async fn everything_somebody_did_is_explained_with_its_weight_and_its_limit() {
         ("posted_in_public_group", 0.05, Some(5.0)),
         ("posted_in_semi_private_group", 2.0, Some(5.0)),
         ("posted_in_private_group", 4.0, Some(5.0)),
+        ("posted_in_product_group", 3.0, Some(5.0)),
         ("connected_with_product_manager", 12.0, once),
         ("connected_with_customer_service", 6.0, once),
         ("connected_with_finance", 6.0, once),

@@ -6,6 +6,7 @@
 mod community;
 mod lifecycle;
 mod recruiting;
+mod robots;
 mod social;
 mod twenty_people;
 mod world;

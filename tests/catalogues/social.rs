@@ -149,10 +149,13 @@ async fn engagement_counts_on_our_own_pages_and_a_comment_more_than_a_like() {
 async fn visits_and_email_stand_beside_what_is_said() {
     let mut world = world().await;
     let visit = did("ann", "web_visit", 0.0, json!({ "page": "prices" }));
-    assert_eq!(world.sees(visit).await, ["visited_our_site", "saw_prices"]);
+    assert_eq!(
+        world.sees(visit).await,
+        ["visited_our_site", "saw_prices", "opened_page"]
+    );
     assert_eq!(
         world.sees(simply("ann", "email_clicked", 0.0)).await,
-        ["clicked_in_email"]
+        ["clicked_in_email", "opened_page"]
     );
     world.sees(said("ann", "acme", "training for Oslo")).await;
     assert_eq!(
@@ -206,6 +209,24 @@ async fn silence_in_email_is_not_disinterest() {
         ["reader", "silent"]
     );
     assert!(world.ranked("fading_customers", 300.0).await.is_empty());
+}
+
+#[tokio::test]
+async fn the_less_is_left_of_taking_part_the_likelier_a_customer_leaves() {
+    let mut world = world().await;
+    world.sees(simply("ann", "purchase", 0.0)).await;
+    // 5 points of presence, of which half is gone after 30 days each.
+    for (day, share) in [
+        (60.0, 0.08 + (2.0 - 1.25) * (0.2 - 0.08)),
+        (90.0, 0.2 + (1.0 - 0.625) / 0.75 * (0.35 - 0.2)),
+        (120.0, 0.2 + (1.0 - 0.3125) / 0.75 * (0.35 - 0.2)),
+    ] {
+        let fading = world.members("fading_customers", day).await;
+        assert_eq!(fading.len(), 1, "{day}");
+        let probability = fading[0].probability.as_ref().unwrap();
+        assert_eq!(probability.outcome, "cancels within 90 days");
+        assert_close(probability.value, share);
+    }
 }
 
 #[tokio::test]

@@ -5,9 +5,11 @@ use std::{path::Path, sync::Arc, time::Duration};
 use bellwether::{
     scoring::{
         AttributeValue, Attributes, Contribution, Event, EventOutcome, IdHash, Model, Profile,
-        ProfileId, Ranked, Score, Tenant, Timestamp,
+        ProfileId, Ranked, Score, Selection, Tenant, Timestamp,
     },
-    service::{Models, Paging, ProfileUpdate, SegmentQuery, Service, Settings, View},
+    service::{
+        Models, Paging, ProfileUpdate, QuarantineQuery, SegmentQuery, Service, Settings, View,
+    },
     store::embedded::Embedded,
 };
 use serde_json::Value;
@@ -154,14 +156,28 @@ impl World {
             .unwrap();
     }
 
-    /// Counts a deed, and says which signals it matched.
-    pub async fn sees(&mut self, deed: Deed) -> Vec<String> {
+    /// Judges a deed.
+    async fn judges(&mut self, deed: Deed) -> EventOutcome {
         let Deed(mut event, day) = deed;
         assert!(day < LAST_DAY, "the clock of the service stands there");
         self.deeds += 1;
         event.id = IdHash::of_event(&format!("deed-{}", self.deeds));
         let scored = self.service.score_event(&tenant(), event).await.unwrap();
-        match scored.outcome {
+        scored.outcome
+    }
+
+    /// The quarantine rule that holds a deed, if one does.
+    pub async fn holds(&mut self, deed: Deed) -> Option<String> {
+        match self.judges(deed).await {
+            EventOutcome::Quarantined { rule } => Some(rule),
+            EventOutcome::Applied { .. } => None,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Counts a deed, and says which signals it matched.
+    pub async fn sees(&mut self, deed: Deed) -> Vec<String> {
+        match self.judges(deed).await {
             EventOutcome::Applied {
                 matched_signals, ..
             } => matched_signals,
@@ -174,6 +190,36 @@ impl World {
         for deed in deeds {
             self.sees(deed).await;
         }
+    }
+
+    /// Who has events that a rule holds, and how many, most first.
+    pub async fn quarantined(&self, rule: &str) -> Vec<(String, usize)> {
+        let query = QuarantineQuery {
+            rule: rule.to_owned(),
+            paging: Paging {
+                as_of: None,
+                page_size: 1_000,
+                start: None,
+            },
+        };
+        let page = self.service.quarantine(&tenant(), query).await.unwrap();
+        let held = page.entries.into_iter();
+        held.map(|held| (held.profile_id.as_str().to_owned(), held.events.len()))
+            .collect()
+    }
+
+    /// Releases what a rule holds of somebody, and says how many events that were.
+    pub async fn releases(&self, who: &str, rule: &str) -> usize {
+        let selection = Selection {
+            rule: Some(rule.to_owned()),
+            event: None,
+        };
+        let released = self
+            .service
+            .release_events(&tenant(), &ProfileId::new(who).unwrap(), selection)
+            .await
+            .unwrap();
+        released.count
     }
 
     /// Somebody as they stand on a day, in the full view, whose explanation must hold.

@@ -2,6 +2,7 @@
 //! its exit codes.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
+mod corrections;
 mod events;
 mod models;
 mod starting;

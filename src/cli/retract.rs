@@ -1,0 +1,147 @@
+//! `bellwether retract`: takes events back that were sent by mistake.
+
+use std::path::{Path, PathBuf};
+
+use tokio::{fs::File, io::AsyncRead};
+
+use super::{
+    connection::Asking,
+    failure::Failure,
+    output::{self, Column, table},
+    replay::lines::{Entry, LineReader, Position},
+};
+use crate::proto::v1::{Event, RetractEventRequest, RetractEventResponse, RetractionOutcome};
+
+/// Takes back what events counted.
+///
+/// Each line is an event in the proto's JSON form, as it was sent. A line that is refused ends
+/// the command. Nothing is taken back twice: the whole file can be given again.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Retract {
+    /// The file, or - for standard input.
+    file: PathBuf,
+    #[command(flatten)]
+    asking: Asking,
+}
+
+impl Retract {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        if self.file == Path::new("-") {
+            return self.retract(tokio::io::stdin()).await;
+        }
+        let file = File::open(&self.file)
+            .await
+            .map_err(|error| Failure::io(self.file.display(), &error))?;
+        self.retract(file).await
+    }
+
+    async fn retract<R: AsyncRead + Unpin>(&self, source: R) -> Result<(), Failure> {
+        let mut reader = LineReader::new(source, Position::default());
+        let mut summary = Summary::default();
+        while let Some(line) = reader
+            .next()
+            .await
+            .map_err(|error| Failure::io(self.file.display(), &error))?
+        {
+            let at = |reason: &str| Failure::new(format!("line {}: {reason}", line.end.line));
+            let event = match line.content.map_err(|reason| at(&reason))? {
+                Some(Entry::Event(event)) => event,
+                Some(Entry::Update(_)) => {
+                    return Err(at(
+                        "a profile update cannot be taken back; send another one",
+                    ));
+                }
+                None => continue,
+            };
+            let response = self.take_back(event).await;
+            let response = response.map_err(|failure| at(&failure.to_string()))?;
+            summary.note(line.end.line, response.outcome());
+            if self.asking.json {
+                output::print(&output::json(&response)?)?;
+            }
+        }
+        if self.asking.json {
+            return Ok(());
+        }
+        output::print(&summary.describe())
+    }
+
+    async fn take_back(&self, event: Event) -> Result<RetractEventResponse, Failure> {
+        let request = self.asking.request(RetractEventRequest {
+            tenant: self.asking.target.tenant.clone(),
+            event: Some(event),
+        });
+        self.asking
+            .answer(async |mut client| client.retract_event(request).await)
+            .await
+    }
+}
+
+/// What became of the retractions.
+#[derive(Clone, Debug, Default)]
+struct Summary {
+    retracted: u64,
+    duplicate: u64,
+    forestalled: u64,
+    /// The lines of events that are too old.
+    too_old: Vec<u64>,
+}
+
+impl Summary {
+    fn note(&mut self, line: u64, outcome: RetractionOutcome) {
+        match outcome {
+            RetractionOutcome::Retracted | RetractionOutcome::Unspecified => self.retracted += 1,
+            RetractionOutcome::Duplicate => self.duplicate += 1,
+            RetractionOutcome::Forestalled => self.forestalled += 1,
+            RetractionOutcome::TooOld => self.too_old.push(line),
+        }
+    }
+
+    /// The summary for people.
+    fn describe(&self) -> String {
+        let columns = [Column::words("outcome"), Column::numbers("events")];
+        let rows = [
+            ("retracted", self.retracted),
+            ("retracted before", self.duplicate),
+            ("not come, and will not count", self.forestalled),
+            ("too old, nothing changed", self.too_old.len() as u64),
+        ];
+        let rows = rows.map(|(outcome, count)| [outcome.to_owned(), output::count(count)]);
+        let mut text = table(&columns, rows);
+        if let Some(first) = self.too_old.first() {
+            text += &format!(
+                "the first that is too old stands in line {}\n",
+                output::count(*first)
+            );
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retractions_are_counted_by_outcome_and_the_first_that_is_too_old_is_named() {
+        let mut summary = Summary::default();
+        summary.note(1, RetractionOutcome::Retracted);
+        summary.note(2, RetractionOutcome::Retracted);
+        summary.note(3, RetractionOutcome::Duplicate);
+        assert!(!summary.describe().contains("stands in line"));
+        for line in [7, 9] {
+            summary.note(line, RetractionOutcome::TooOld);
+        }
+        let text = summary.describe();
+        let words = |line: &str| {
+            line.split_whitespace()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        let rows: Vec<_> = text.lines().map(words).collect();
+        assert_eq!(rows[2], ["retracted", "2"]);
+        assert_eq!(rows[3], ["retracted", "before", "1"]);
+        assert_eq!(rows[5].last().unwrap(), "2");
+        assert!(text.contains("stands in line 7"), "{text}");
+    }
+}
