@@ -1,7 +1,7 @@
 //! Accounts: companies and households, which count what the events of their people counted.
 
 use super::{
-    Effect, HalfLife, Judgement, ProfileId, Record, Share, SharedChange, Timestamp,
+    Effect, EffectKind, HalfLife, Judgement, ProfileId, Record, Share, SharedChange, Timestamp,
     apply::Deed,
     counting::{CountChange, count_of, keep_greatest},
     influence::{Cause, effect_id},
@@ -16,14 +16,9 @@ impl Judgement<'_> {
         deed: &Deed<'_>,
         account_id: ProfileId,
         changes: &[CountChange<'_>],
-        is_retraction: bool,
+        kind: EffectKind,
     ) {
         let now = self.record.last_event_time;
-        let cause = if is_retraction {
-            Cause::ShareTakenBack
-        } else {
-            Cause::Share
-        };
         let changes = changes.iter().map(|change| SharedChange {
             half_life: change.half_life,
             signal: change.signal.to_owned(),
@@ -31,20 +26,20 @@ impl Judgement<'_> {
             amount: at_event(change.half_life, change.change, deed.at, now),
         });
         self.effects.push(Effect::Share(Share {
-            id: effect_id(cause, self.profile_id.as_str(), deed.hash()),
+            id: effect_id(Cause::Share, self.profile_id.as_str(), deed.hash()),
+            kind,
             account_id,
             time: deed.at,
             changes: changes.filter(|change| change.amount != 0.0).collect(),
             topics: deed.topics.to_vec(),
             event_type: deed.event_type.to_owned(),
-            is_retraction,
         }));
     }
 
     /// Counts a share. Returns whether what conditions read has changed.
     pub(super) fn take_share(&mut self, share: &Share) -> bool {
         let (model, record) = (self.model, &mut self.record);
-        if share.is_retraction {
+        if share.kind != EffectKind::Given {
             for change in &share.changes {
                 record.take_shared(change, share.time);
             }
