@@ -6,6 +6,7 @@ mod comparing;
 mod corrections;
 mod counting;
 mod effects;
+mod failing;
 mod influence;
 mod keys;
 mod models;
