@@ -9,7 +9,9 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 mod clients;
+mod crowd;
 mod dice;
+mod differences;
 mod network;
 mod people;
 mod recount;
