@@ -1,13 +1,13 @@
 //! What is left of events and retractions that came as far as their effects and no further, or whose
 //! effects come when all is over: nothing, once each has been sent again.
 
-use bellwether::scoring::{Effect, Model, Outcome, ProfileId, Selection};
+use bellwether::scoring::{Effect, Event, Model, Outcome, ProfileId, Selection};
 use proptest::prelude::*;
 
 use crate::{
-    context,
+    at, context,
     effects::{ORDER_FREE, QUARANTINE, Sent, World, assert_same_worlds, events_within, steps},
-    model,
+    event, model,
 };
 
 /// How far a writer comes.
@@ -104,4 +104,57 @@ proptest! {
         }
         assert_same_worlds(&world, &expected);
     }
+}
+
+/// An event of somebody of the account, who answers dan.
+fn reply(person: &str) -> Sent {
+    let time = at(0);
+    let event = Event {
+        profile_id: ProfileId::new(person).unwrap(),
+        account_id: ProfileId::of_account("acme"),
+        author_id: ProfileId::new("dan"),
+        time: Some(time),
+        tags: vec!["price".to_owned()],
+        ..event("1", "reply")
+    };
+    Sent {
+        time,
+        event,
+        is_retracted: true,
+    }
+}
+
+/// How many events count for the account, and how many touches for the author.
+fn counted(world: &World) -> (u64, u64) {
+    let record = |id: ProfileId| world.records.get(&id).cloned().unwrap_or_default();
+    let touches = record(ProfileId::new("dan").unwrap()).influence;
+    let account = record(ProfileId::of_account("acme").unwrap());
+    let touches = touches.iter().map(|cell| cell.touches).sum();
+    (account.event_count, touches)
+}
+
+#[test]
+fn what_was_given_before_the_event_failed_is_taken_by_its_retraction() {
+    let model = model(ORDER_FREE);
+    let mut world = World::default();
+    world.apply(&model, &reply("bob"));
+    let begun = judge(&world, &model, &reply("ann"), false);
+    take(&mut world, &model, begun.effects);
+    assert_eq!(counted(&world), (2, 2));
+    for _ in 0..2 {
+        world.retract(&model, &reply("ann"));
+        assert_eq!(counted(&world), (1, 1));
+    }
+}
+
+#[test]
+fn what_was_never_given_is_not_taken_and_never_given() {
+    let model = model(ORDER_FREE);
+    let mut world = World::default();
+    world.apply(&model, &reply("bob"));
+    let begun = judge(&world, &model, &reply("ann"), false);
+    world.retract(&model, &reply("ann"));
+    assert_eq!(counted(&world), (1, 1));
+    take(&mut world, &model, begun.effects);
+    assert_eq!(counted(&world), (1, 1));
 }
