@@ -5,7 +5,7 @@
 use std::sync::LazyLock;
 
 use bellwether::{
-    scoring::{Credit, Effect, IdHash, Model, ProfileId, Timestamp},
+    scoring::{Credit, Effect, EffectKind, IdHash, Model, ProfileId, Timestamp},
     store::codec,
 };
 use bellwether_fuzz::{ARRIVAL, Person, event, survives};
@@ -50,6 +50,7 @@ fuzz_target!(|data: &[u8]| {
 fn credit(model: &Model) -> Credit {
     Credit {
         id: IdHash(1),
+        kind: EffectKind::Given,
         author_id: ProfileId::new("bob").expect("an id"),
         time: Timestamp::from_nanos(ARRIVAL).expect("an instant"),
         topics: model.topic_names().take(2).map(str::to_owned).collect(),

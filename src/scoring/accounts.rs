@@ -1,7 +1,7 @@
 //! Accounts: companies and households, which count what the events of their people counted.
 
 use super::{
-    Effect, HalfLife, Judgement, ProfileId, Record, Share, SharedChange, Timestamp,
+    Effect, EffectKind, HalfLife, Judgement, ProfileId, Record, Share, SharedChange, Timestamp,
     apply::Deed,
     influence::{Cause, effect_id},
     model::Model,
@@ -55,30 +55,25 @@ impl Sharing {
 impl Judgement<'_> {
     /// Has the account of an event, when there is one, count what the event changed here, or
     /// lose it again.
-    pub(super) fn share(&mut self, deed: &Deed<'_>, sharing: Sharing, is_retraction: bool) {
+    pub(super) fn share(&mut self, deed: &Deed<'_>, sharing: Sharing, kind: EffectKind) {
         let Some(account_id) = sharing.account_id else {
             return;
         };
-        let cause = if is_retraction {
-            Cause::ShareTakenBack
-        } else {
-            Cause::Share
-        };
         self.effects.push(Effect::Share(Share {
-            id: effect_id(cause, self.profile_id.as_str(), deed.hash()),
+            id: effect_id(Cause::Share, self.profile_id.as_str(), deed.hash()),
+            kind,
             account_id,
             time: deed.at,
             changes: sharing.changes,
             topics: deed.topics.to_vec(),
             event_type: deed.event_type.to_owned(),
-            is_retraction,
         }));
     }
 
     /// Counts a share. Returns whether what conditions read has changed.
     pub(super) fn take_share(&mut self, share: &Share) -> bool {
         let (model, record) = (self.model, &mut self.record);
-        if share.is_retraction {
+        if share.kind != EffectKind::Given {
             for change in &share.changes {
                 record.take_shared(change, share.time);
             }

@@ -4,12 +4,13 @@
 //! outcome. Whatever the shell must look up comes in the [`Context`].
 
 use super::{
-    Attributes, Effect, Event, IdHash, Model, Profile, ProfileId, RankChange, RankKey,
+    Attributes, Effect, EffectKind, Event, IdHash, Model, Profile, ProfileId, RankChange, RankKey,
     Recollection, Record, Subject, Timestamp, TopicShare,
     accounts::Sharing,
     counting::Match,
     explain::Detail,
     influence::{Arrival, InfluencePlace},
+    limits::REMEMBERED_EFFECTS,
     model::{Facts, Happening},
     standing::{Changed, Places, Standing},
 };
@@ -133,7 +134,7 @@ pub(super) struct Observed<'e> {
 }
 
 /// A record while events are counted on it, one after the other, for one write.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Judgement<'m> {
     pub(super) model: &'m Model,
     pub(super) profile_id: ProfileId,
@@ -191,13 +192,7 @@ impl<'m> Judgement<'m> {
             Recollection::TooOld => return EventOutcome::TooOld,
             Recollection::New => {}
         }
-        let now = context.at.max(self.record.last_event_time);
-        let from = self.standing.stage_to_be(self.model, now);
-        let Observed { mut deed, rule } = self.observe(event, from, context);
-        deed.matches.retain(|matched| {
-            let signal = &self.model.signals[matched.signal];
-            !self.record.cools_down(signal, context.at)
-        });
+        let (Observed { deed, rule }, from) = self.foresee(event, context);
         let memory = &mut self.record.memory;
         memory.remember(known_by, event.id, context.remembered_events);
         self.changed = true;
@@ -211,6 +206,22 @@ impl<'m> Judgement<'m> {
             matched_signals,
             stage_change,
         }
+    }
+
+    /// What an event that has not counted would do now, and the stage just before it.
+    pub(super) fn foresee<'e>(
+        &mut self,
+        event: &'e Event,
+        context: &Context<'_>,
+    ) -> (Observed<'e>, Option<usize>) {
+        let now = context.at.max(self.record.last_event_time);
+        let from = self.standing.stage_to_be(self.model, now);
+        let mut observed = self.observe(event, from, context);
+        observed.deed.matches.retain(|matched| {
+            let signal = &self.model.signals[matched.signal];
+            !self.record.cools_down(signal, context.at)
+        });
+        (observed, from)
     }
 
     /// Counts what an event does; the profile stood at stage `from` just before it. Returns the
@@ -235,7 +246,7 @@ impl<'m> Judgement<'m> {
         }
         changed.facts = record.see(model, deed.event_type);
         record.note_event(deed.at);
-        self.share(&deed, sharing, false);
+        self.share(&deed, sharing, EffectKind::Given);
         self.standing.refresh(model, &self.record, changed);
 
         let to = self.standing.stage(model, now);
@@ -264,16 +275,31 @@ impl<'m> Judgement<'m> {
         self.arrive(self.standing.stage(self.model, at), at);
     }
 
-    /// Has the record follow an effect of somebody else's event. Returns whether it counted.
+    /// Has the record follow an effect of somebody else's event. Returns whether that changed it.
     pub fn take(&mut self, effect: &Effect) -> bool {
         let counts = match effect {
             Effect::Credit(_) => self.model.influence.is_some(),
             Effect::Share(_) => self.model.accounts.is_some(),
         };
-        if !counts || self.record.effects.contains(&effect.id()) {
+        let is_known = |id: IdHash| self.record.effects.contains(&id);
+        let was_given = is_known(effect.given_id());
+        let was_taken = is_known(effect.given_id().of_retraction());
+        let is_done = was_taken || (was_given && effect.kind() == EffectKind::Given);
+        if !counts || is_done {
             return false;
         }
+        // Who has forgotten nothing yet knows what was never given.
+        let may_be_forgotten = self.record.effects.len() >= REMEMBERED_EFFECTS;
+        let is_mark = match effect.kind() {
+            EffectKind::Given => false,
+            EffectKind::TakenBack => !was_given && !may_be_forgotten,
+            EffectKind::Withheld => !was_given,
+        };
         self.record.remember_effect(effect.id());
+        self.changed = true;
+        if is_mark {
+            return true;
+        }
         let changed = match effect {
             Effect::Credit(credit) => {
                 self.take_credit(credit);
@@ -285,7 +311,6 @@ impl<'m> Judgement<'m> {
             },
         };
         self.standing.refresh(self.model, &self.record, changed);
-        self.changed = true;
         true
     }
 

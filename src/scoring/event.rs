@@ -41,12 +41,60 @@ pub enum Effect {
     Share(Share),
 }
 
+/// What is to become of an effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EffectKind {
+    /// It is given: the event counts.
+    Given,
+    /// It is taken back: the event had counted.
+    TakenBack,
+    /// It is kept from being given, and taken back when it has been: the event has not counted
+    /// and never will, but somebody may have begun to count it.
+    Withheld,
+}
+
 impl Effect {
-    /// Derived from the event that caused it, so that it never counts twice.
+    /// What a record remembers the effect by, derived from the event that caused it, so that it
+    /// never counts twice. Taking it back is remembered by itself.
     pub fn id(&self) -> IdHash {
+        match self.kind() {
+            EffectKind::Given => self.given_id(),
+            EffectKind::TakenBack | EffectKind::Withheld => self.given_id().of_retraction(),
+        }
+    }
+
+    /// The id of the effect when it is given.
+    pub(super) fn given_id(&self) -> IdHash {
         match self {
             Self::Credit(credit) => credit.id,
             Self::Share(share) => share.id,
+        }
+    }
+
+    /// What is to become of it.
+    pub fn kind(&self) -> EffectKind {
+        match self {
+            Self::Credit(credit) => credit.kind,
+            Self::Share(share) => share.kind,
+        }
+    }
+
+    /// What keeps an effect that would be given from being given; `None` for an advance, which
+    /// stays whatever becomes of the events that led to it.
+    pub(super) fn withheld(self) -> Option<Self> {
+        match self {
+            Self::Share(share) => Some(Self::Share(Share {
+                kind: EffectKind::Withheld,
+                ..share
+            })),
+            Self::Credit(credit) => (credit.touches > 0).then(|| {
+                Self::Credit(Credit {
+                    kind: EffectKind::Withheld,
+                    credit: -credit.credit,
+                    touches: -credit.touches,
+                    ..credit
+                })
+            }),
         }
     }
 
@@ -62,8 +110,10 @@ impl Effect {
 /// What an author earned.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Credit {
-    /// Derived from the touch that caused it, so that it never counts twice.
+    /// Derived from the touch that caused it; what takes it back has the same.
     pub id: IdHash,
+    /// Whether it is given or taken.
+    pub kind: EffectKind,
     /// Who earned it.
     pub author_id: ProfileId,
     /// When.
@@ -83,8 +133,10 @@ pub struct Credit {
 /// What an account counts for an event of one of its people.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Share {
-    /// Derived from the event, so that it never counts twice.
+    /// Derived from the event; what takes it back has the same.
     pub id: IdHash,
+    /// Whether it is given or taken.
+    pub kind: EffectKind,
     /// Whose, by [`ProfileId::of_account`].
     pub account_id: ProfileId,
     /// The instant of the event.
@@ -95,8 +147,6 @@ pub struct Share {
     pub topics: Vec<String>,
     /// What was done.
     pub event_type: String,
-    /// Whether the event is taken back.
-    pub is_retraction: bool,
 }
 
 /// What an event changed of one count of a person.

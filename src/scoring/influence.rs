@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::{
-    Credit, IdHash, InfluenceCell, Judgement, Model, ProfileId, RankChange, RankKey, RankName,
-    Record, Timestamp, Touch,
+    Credit, EffectKind, IdHash, InfluenceCell, Judgement, Model, ProfileId, RankChange, RankKey,
+    RankName, Record, Timestamp, Touch,
     apply::Deed,
     limits::{
         MAX_INFLUENCE_CELLS, NOISE_FLOOR, PRIOR_TOUCHES, REMEMBERED_EFFECTS, REMEMBERED_TOUCHES,
@@ -25,8 +25,6 @@ pub(super) enum Cause {
     Touch = 1,
     Advance = 2,
     Share = 3,
-    TouchTakenBack = 4,
-    ShareTakenBack = 5,
 }
 
 /// The id of an effect: the actor is part of it, because events are known within one profile
@@ -64,6 +62,7 @@ pub(super) fn touch(
     }
     Some(Credit {
         id: effect_id(Cause::Touch, actor.as_str(), id),
+        kind: EffectKind::Given,
         author_id,
         time: at,
         topics,
@@ -88,7 +87,8 @@ pub(super) fn take_back(
     let touch = record.touches.remove(position);
     let credit = influence.credits.get(deed.event_type);
     Some(Credit {
-        id: effect_id(Cause::TouchTakenBack, actor.as_str(), id),
+        id: effect_id(Cause::Touch, actor.as_str(), id),
+        kind: EffectKind::TakenBack,
         author_id: touch.author_id,
         time: touch.time,
         topics: touch.topics,
@@ -149,6 +149,7 @@ impl Arrival<'_> {
         let advance_millionths = (share * MILLION).round() as u64;
         (advance_millionths > 0).then(|| Credit {
             id: effect_id(Cause::Advance, self.profile_id, touch.event),
+            kind: EffectKind::Given,
             author_id: touch.author_id,
             time: self.at,
             topics: touch.topics,

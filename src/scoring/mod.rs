@@ -33,7 +33,7 @@ mod timestamp;
 pub use apply::{Context, EventOutcome, Judgement, Outcome, StageChange, apply};
 pub use attributes::{AttributeMistake, AttributeValue, Attributes, check as check_attributes};
 pub use compare::{Comparison, ComparisonReport, Mover, ScoreMoves, SegmentMoves, StageFlow};
-pub use event::{Credit, Effect, Event, Share, SharedChange};
+pub use event::{Credit, Effect, EffectKind, Event, Share, SharedChange};
 pub use explain::{Detail, InfluenceQuestion, explain, influencer, interests, ranked};
 pub use identity::{IdHash, ProfileId, Subject, Tenant, is_identifier};
 pub use influence::influence_probability;

@@ -73,22 +73,27 @@ impl Judgement<'_> {
         let count = released.len();
         self.changed |= count > 0;
         for held in released {
-            let now = held.time.max(self.record.last_event_time);
-            let from = self.standing.stage_to_be(self.model, now);
-            let matches = matches_of(self.model, &self.record, &held);
-            let deed = Deed {
-                id: held.id,
-                known_by: held.known_by,
-                at: held.time,
-                event_type: &held.event_type,
-                topics: held.topics,
-                author_id: held.author_id,
-                account_id: held.account_id,
-                matches,
-            };
+            let (deed, from) = self.deed_of(&held);
             self.count(deed, from);
         }
         count
+    }
+
+    /// What a held event would do now, and the stage just before it.
+    pub(super) fn deed_of<'h>(&self, held: &'h HeldEvent) -> (Deed<'h>, Option<usize>) {
+        let now = held.time.max(self.record.last_event_time);
+        let from = self.standing.stage_to_be(self.model, now);
+        let deed = Deed {
+            id: held.id,
+            known_by: held.known_by,
+            at: held.time,
+            event_type: &held.event_type,
+            topics: held.topics.clone(),
+            author_id: held.author_id.clone(),
+            account_id: held.account_id.clone(),
+            matches: matches_of(self.model, &self.record, held),
+        };
+        (deed, from)
     }
 }
 

@@ -1,9 +1,10 @@
 //! Takes back what an event counted, or keeps one that has not come from ever counting.
 
 use super::{
-    Context, Effect, Event, HalfLife, Judgement, NamedCount, Recollection, Record, SignalCount,
-    Timestamp,
+    Context, Effect, EffectKind, Event, HalfLife, Judgement, NamedCount, Recollection, Record,
+    SignalCount, Timestamp,
     accounts::Sharing,
+    apply::Deed,
     counting::Match,
     model::Model,
     standing::{Changed, remaining},
@@ -46,18 +47,32 @@ impl Judgement<'_> {
         memory.remember(known_by, event.id, context.remembered_events);
         memory.remember(known_by, retraction, context.remembered_events);
         if !is_known {
+            let (observed, from) = self.foresee(event, context);
+            self.withhold(observed.deed, from);
             return RetractionOutcome::Forestalled;
         }
         let mut held = self.record.quarantine.iter();
         match held.position(|held| held.id == event.id && held.known_by == known_by) {
             Some(position) => {
-                self.record.quarantine.remove(position);
+                let held = self.record.quarantine.remove(position);
                 let changed = Changed::default();
                 self.standing.refresh(self.model, &self.record, changed);
+                let (deed, from) = self.deed_of(&held);
+                self.withhold(deed, from);
             }
             None => self.take_back(event, context),
         }
         RetractionOutcome::Retracted
+    }
+
+    /// Keeps others from counting an event that has not counted here, and will not. Who began to
+    /// count it may have come as far as its effects, and then have failed or be at it still.
+    fn withhold(&mut self, deed: Deed<'_>, from: Option<usize>) {
+        let mut imagined = self.clone();
+        imagined.effects.clear();
+        imagined.count(deed, from);
+        let effects = imagined.effects.into_iter();
+        self.effects.extend(effects.filter_map(Effect::withheld));
     }
 
     /// Takes back an event that counted, as the model sees it now.
@@ -83,7 +98,7 @@ impl Judgement<'_> {
             counts: true,
         };
         self.record.event_count = self.record.event_count.saturating_sub(1);
-        self.share(&deed, sharing, true);
+        self.share(&deed, sharing, EffectKind::TakenBack);
         let credit = super::influence::take_back(model, &mut self.record, &self.profile_id, &deed);
         self.effects.extend(credit.map(Effect::Credit));
         self.standing.refresh(model, &self.record, changed);

@@ -435,6 +435,14 @@ impl Record {
     pub(crate) fn is_counted(&self) -> bool {
         self.event_count > 0 || !self.attributes.is_empty() || !self.influence.is_empty()
     }
+
+    /// Whether anything was ever done, stated or earned, or retracted in advance. A record of
+    /// effects that were only kept from being given is of nobody yet.
+    pub(crate) fn is_known(&self) -> bool {
+        let is_remembered = !self.memory.remembered.is_empty() || self.memory.horizon.is_some();
+        let times = [self.last_event_time, self.influence_time];
+        self.is_counted() || is_remembered || times.iter().any(|time| *time != Timestamp::EPOCH)
+    }
 }
 
 /// What is left of 1 after the time from `from` to `to`; all of it without half-life.

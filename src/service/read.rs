@@ -78,6 +78,7 @@ impl<S: Store> Service<S> {
             .load(tenant, std::slice::from_ref(profile_id))
             .await;
         let stored = loaded.pop().unwrap_or(Ok(None))?;
+        let stored = stored.filter(|stored| stored.record.is_known());
         let stored = stored.ok_or_else(|| ServiceError::unknown(profile_id))?;
         let at = self.instant_for(&stored, as_of)?;
         let record = &stored.record;
@@ -103,13 +104,13 @@ impl<S: Store> Service<S> {
         let mut missing = Vec::new();
         for (profile_id, stored) in profile_ids.iter().zip(loaded) {
             match stored? {
-                Some(stored) => {
+                Some(stored) if stored.record.is_known() => {
                     let at = self.instant_for(&stored, as_of)?;
                     let record = &stored.record;
                     let model = lineup.model();
                     profiles.push(explain(model, profile_id, record, at, Detail::Points));
                 }
-                None => missing.push(profile_id.clone()),
+                _ => missing.push(profile_id.clone()),
             }
         }
         Ok((profiles, missing))

@@ -275,7 +275,7 @@ impl<S: Store> Shell<S> {
                         Retracted { profile, outcome }
                     }))
                 }
-                Task::Release { selection, .. } if expected.is_some() => {
+                Task::Release { selection, .. } if judgement.record().is_known() => {
                     let count = judgement.release(selection, self.most_folded());
                     let profile = profile(&judgement);
                     Answer::Released(Ok(Released { profile, count }))

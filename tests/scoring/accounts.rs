@@ -90,3 +90,36 @@ fn an_account_stands_in_ranks_of_its_own_and_at_no_stage() {
         assert!(model.rank_names().contains(rank), "{rank}");
     }
 }
+
+#[test]
+fn an_account_that_has_not_counted_an_event_loses_nothing_when_it_is_taken_back() {
+    let model = model(MODEL);
+    let of = |person: &str| Event {
+        profile_id: ProfileId::new(person).unwrap(),
+        ..event(person, "visit")
+    };
+    let company = |name: &str| {
+        let name = AttributeValue::String(name.to_owned());
+        [("company".to_owned(), name)].into()
+    };
+    let shares = |outcome: &Outcome| outcome.effects.clone();
+    let zed = change(&model, Record::default(), |judgement| {
+        judgement.update(company("home"));
+        judgement.apply(&of("zed"), &context(at(0)));
+    });
+    let eve = change(&model, Record::default(), |judgement| {
+        judgement.update(company("acme"));
+        judgement.apply(&of("eve"), &context(at(0)));
+        judgement.update(company("home"));
+        judgement.retract(&of("eve"), &context(at(0)));
+    });
+    let [given, taken] = shares(&eve).try_into().unwrap();
+    assert_eq!((given.subject_id().name(), taken.subject_id().name()), ("acme", "home"));
+
+    let home = ProfileId::of_account("home").unwrap();
+    let mut home = Judgement::new_profile(&model, home);
+    assert!(home.take(&shares(&zed)[0]));
+    assert!(home.take(&taken));
+    assert_eq!(home.record().event_count, 1);
+    assert_eq!(home.record().counts.len(), 2);
+}

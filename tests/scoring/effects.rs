@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 
 use bellwether::scoring::{
-    Effect, Event, Judgement, Model, ProfileId, Record, Selection, Timestamp,
+    Effect, Event, Judgement, Model, Outcome, ProfileId, Record, Selection, Timestamp,
 };
 use proptest::prelude::*;
 
 use crate::{
     DAY, context, model,
-    order_free::{LATEST, ORDER_FREE, any_event, shuffle},
+    order_free::{LATEST, ORDER_FREE, any_event_within, shuffle},
 };
 
 /// What beside it asks for the order of events.
@@ -39,40 +39,46 @@ once = true
 points = { ever = 3 }
 "#;
 
-const QUARANTINE: &str = r#"
+pub const QUARANTINE: &str = r#"
 [[quarantine]]
 name = "robots"
 when = 'event.attributes.amount < 20'
 "#;
 
 #[derive(Clone, Debug)]
-struct Sent {
-    time: Timestamp,
-    event: Event,
-    is_retracted: bool,
+pub struct Sent {
+    pub time: Timestamp,
+    pub event: Event,
+    pub is_retracted: bool,
 }
 
 /// An event of one of three people, two of whom are of one account.
-fn any_sent(people: u8) -> impl Strategy<Value = Sent> {
+fn any_sent(people: u8, hours: i64) -> impl Strategy<Value = Sent> {
     let is_retracted = prop::bool::weighted(0.4);
-    (any_event(1_000), 0..people, is_retracted).prop_map(|((time, event), person, is_retracted)| {
-        let event = Event {
-            profile_id: ProfileId::new(["ann", "bob", "cid"][usize::from(person)]).unwrap(),
-            account_id: ProfileId::of_account(["acme", "acme", "home"][usize::from(person)]),
-            author_id: ProfileId::new("dan"),
-            ..event
-        };
-        Sent {
-            time,
-            event,
-            is_retracted,
-        }
-    })
+    (any_event_within(1_000, hours), 0..people, is_retracted).prop_map(
+        |((time, event), person, is_retracted)| {
+            let event = Event {
+                profile_id: ProfileId::new(["ann", "bob", "cid"][usize::from(person)]).unwrap(),
+                account_id: ProfileId::of_account(["acme", "acme", "home"][usize::from(person)]),
+                author_id: ProfileId::new("dan"),
+                ..event
+            };
+            Sent {
+                time,
+                event,
+                is_retracted,
+            }
+        },
+    )
+}
+
+fn events(people: u8) -> impl Strategy<Value = Vec<Sent>> {
+    events_within(60 * 24, people)
 }
 
 /// Fewer than the touches that a record remembers.
-fn events(people: u8) -> impl Strategy<Value = Vec<Sent>> {
-    prop::collection::vec(any_sent(people), 1..30).prop_map(|mut events| {
+pub fn events_within(hours: i64, people: u8) -> impl Strategy<Value = Vec<Sent>> {
+    prop::collection::vec(any_sent(people, hours), 1..30).prop_map(|mut events| {
         let mut known = std::collections::BTreeSet::new();
         events.retain(|sent| {
             let event = &sent.event;
@@ -84,23 +90,33 @@ fn events(people: u8) -> impl Strategy<Value = Vec<Sent>> {
 
 /// The records of everybody, whose effects follow at once, twice.
 #[derive(Default)]
-struct World {
-    records: BTreeMap<ProfileId, Record>,
+pub struct World {
+    pub records: BTreeMap<ProfileId, Record>,
 }
 
 impl World {
-    fn change(
-        &mut self,
+    /// What a change would come to.
+    pub fn judge(
+        &self,
         model: &Model,
         id: &ProfileId,
         change: &mut dyn FnMut(&mut Judgement<'_>),
-    ) {
+    ) -> Outcome {
         let mut judgement = match self.records.get(id) {
             Some(record) => Judgement::new(model, id.clone(), record.clone()),
             None => Judgement::new_profile(model, id.clone()),
         };
         change(&mut judgement);
-        let outcome = judgement.finish();
+        judgement.finish()
+    }
+
+    pub fn change(
+        &mut self,
+        model: &Model,
+        id: &ProfileId,
+        change: &mut dyn FnMut(&mut Judgement<'_>),
+    ) {
+        let outcome = self.judge(model, id, change);
         self.records.insert(id.clone(), outcome.record);
         for effect in outcome.effects {
             self.change(model, effect.subject_id(), &mut |judgement| {
@@ -110,13 +126,13 @@ impl World {
         }
     }
 
-    fn apply(&mut self, model: &Model, sent: &Sent) {
+    pub fn apply(&mut self, model: &Model, sent: &Sent) {
         self.change(model, &sent.event.profile_id, &mut |judgement| {
             judgement.apply(&sent.event, &context(sent.time));
         });
     }
 
-    fn retract(&mut self, model: &Model, sent: &Sent) {
+    pub fn retract(&mut self, model: &Model, sent: &Sent) {
         self.change(model, &sent.event.profile_id, &mut |judgement| {
             judgement.retract(&sent.event, &context(sent.time));
         });
@@ -162,7 +178,7 @@ fn assert_same_counts(found: &Counts, expected: &Counts) {
 }
 
 /// What must be the same of everybody, with and without the events that came to nothing.
-fn assert_same_worlds(found: &World, expected: &World) {
+pub fn assert_same_worlds(found: &World, expected: &World) {
     let nobody = Record::default();
     for id in found.records.keys().chain(expected.records.keys()) {
         let record = |world: &World| world.records.get(id).unwrap_or(&nobody).clone();
@@ -208,7 +224,7 @@ fn assert_same_worlds(found: &World, expected: &World) {
 }
 
 /// Every event and retraction once, and some twice, in an order of its own.
-fn steps(events: &[Sent], seed: u64) -> Vec<(&Sent, bool)> {
+pub fn steps(events: &[Sent], seed: u64) -> Vec<(&Sent, bool)> {
     let mut steps: Vec<(&Sent, bool)> = Vec::new();
     for (position, sent) in events.iter().enumerate() {
         steps.push((sent, false));

@@ -1,8 +1,8 @@
 //! Who gets credit, for what, and how often.
 
 use bellwether::scoring::{
-    Credit, Effect, Event, IdHash, InfluenceCell, InfluenceQuestion, Judgement, Model, ProfileId,
-    Record, influence_probability, influencer, limits::REMEMBERED_TOUCHES,
+    Credit, Effect, EffectKind, Event, IdHash, InfluenceCell, InfluenceQuestion, Judgement, Model,
+    ProfileId, Record, influence_probability, influencer, limits::REMEMBERED_TOUCHES,
 };
 
 use crate::{DAY, at, context, event, model};
@@ -160,6 +160,7 @@ fn a_credit_counts_once_and_fades() {
     let bob = ProfileId::new("bob").unwrap();
     let credit = Credit {
         id: IdHash(7),
+        kind: EffectKind::Given,
         author_id: bob.clone(),
         time: at(0),
         topics: vec!["price".to_owned()],

@@ -9,6 +9,7 @@ mod corrections;
 mod counting;
 mod effects;
 mod explanation;
+mod failing;
 mod influence;
 mod keys;
 mod models;

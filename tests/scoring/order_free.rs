@@ -68,11 +68,22 @@ points = { fast = 0.5, ever = -0.125 }
 
 /// An event within 60 days, and so many of each that are alike in all but their ids.
 pub fn any_event(numbers: u32) -> impl Strategy<Value = (Timestamp, Event)> {
+    any_event_within(numbers, 60 * 24)
+}
+
+/// The same within so many hours.
+pub fn any_event_within(numbers: u32, hours: i64) -> impl Strategy<Value = (Timestamp, Event)> {
     let types = vec!["visit", "view", "purchase", "complaint", "reply", "other"];
     let types = prop::sample::select(types);
     let tags = prop::sample::subsequence(vec!["price", "coverage", "a", "b"], 0..3);
-    (0..numbers, types, 0..60 * DAY / SECOND, 1..50_u32, tags).prop_map(
-        |(number, kind, seconds, amount, tags)| {
+    (
+        0..numbers,
+        types,
+        0..hours * DAY / 24 / SECOND,
+        1..50_u32,
+        tags,
+    )
+        .prop_map(|(number, kind, seconds, amount, tags)| {
             let time = at(seconds * SECOND);
             // Whatever has the same id is the same event.
             let id = format!("{number} {kind} {seconds} {amount} {tags:?}");
@@ -89,8 +100,7 @@ pub fn any_event(numbers: u32) -> impl Strategy<Value = (Timestamp, Event)> {
                 ..event(&id, kind)
             };
             (time, event)
-        },
-    )
+        })
 }
 
 /// Puts things in an order that follows from a number.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use bellwether::scoring::{
-    AttributeValue, Credit, Effect, Event, EventOutcome, IdHash, Judgement, Model, ProfileId,
-    RankKey, RankName, Record, Timestamp, index,
+    AttributeValue, Credit, Effect, EffectKind, Event, EventOutcome, IdHash, Judgement, Model,
+    ProfileId, RankKey, RankName, Record, Timestamp, index,
 };
 use proptest::prelude::*;
 
@@ -233,6 +233,7 @@ proptest! {
         let bob = ProfileId::new("bob").unwrap();
         let credits: Vec<Credit> = times.iter().enumerate().map(|(id, time)| Credit {
             id: IdHash(id as u64),
+            kind: EffectKind::Given,
             author_id: bob.clone(),
             time: at(*time),
             topics: vec!["price".to_owned()],

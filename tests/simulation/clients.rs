@@ -7,8 +7,8 @@ use std::{
 };
 
 use bellwether::{
-    scoring::{EventOutcome, Fingerprint, IdHash, ProfileId},
-    service::{InfluencerQuery, Paging, SegmentQuery, ServiceError, View},
+    scoring::{Event, EventOutcome, Fingerprint, IdHash, ProfileId, RetractionOutcome},
+    service::{InfluencerQuery, Paging, Scored, SegmentQuery, ServiceError, View},
     store::{Edition, StoreError},
 };
 use tokio::time::{Duration, Instant, sleep, timeout};
@@ -16,7 +16,7 @@ use tokio::time::{Duration, Instant, sleep, timeout};
 use crate::{
     dice::Dice,
     network::Shared,
-    people::{self, Action, EVERYONE, TOPICS, taste, tenant},
+    people::{self, Action, COMPANIES, EVERYONE, TOPICS, taste, tenant},
     servers::{Server, Simulated},
     store::READ,
 };
@@ -26,8 +26,18 @@ use crate::{
 pub struct Run {
     pub world: Shared,
     pub servers: Arc<Vec<Server>>,
-    /// How often each event was answered as applied.
-    pub applied: Arc<Mutex<BTreeMap<(ProfileId, IdHash), u64>>>,
+    /// What was answered about each event.
+    pub told: Arc<Mutex<BTreeMap<(ProfileId, IdHash), Told>>>,
+    /// Whether a retraction may come too late.
+    pub forgets: bool,
+}
+
+/// How often an event, or its retraction, was answered in which way.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Told {
+    pub applied: u64,
+    pub retracted: u64,
+    pub forestalled: u64,
 }
 
 impl Run {
@@ -48,7 +58,28 @@ impl Run {
             };
             let (now, later) = left.split_at(count);
             left = later;
-            self.until_done(&mut dice, now).await;
+            if let [Action::Regretted(event)] = now {
+                self.once(&mut dice, event).await;
+                let retraction = Action::Retraction(event.clone());
+                self.until_done(&mut dice, &[retraction]).await;
+            } else {
+                self.until_done(&mut dice, now).await;
+            }
+        }
+    }
+
+    /// Sends an event, and does not mind what becomes of it.
+    async fn once(&self, dice: &mut Dice, event: &Event) {
+        let Some(service) = dice.pick(&self.servers).service() else {
+            return;
+        };
+        let patience = Duration::from_millis(dice.between(1, 2_000));
+        let tenant = tenant();
+        let asked = service.score_event(&tenant, event.clone());
+        match timeout(patience, asked).await {
+            Ok(Ok(scored)) => self.note_scored(event, &scored),
+            Ok(Err(error)) => self.check_error(&error),
+            Err(_) => {}
         }
     }
 
@@ -85,9 +116,19 @@ impl Run {
             }
             return again;
         }
+        if let [Action::Retraction(event)] = actions {
+            match service.retract_event(&tenant(), event.clone()).await {
+                Ok(retracted) => self.note_retracted(event, retracted.outcome),
+                Err(error) => {
+                    self.check_error(&error);
+                    again = actions.to_vec();
+                }
+            }
+            return again;
+        }
         let events = actions.iter().filter_map(|action| match action {
             Action::Event(event) => Some(event.clone()),
-            Action::Update(_) => None,
+            _ => None,
         });
         let events: Vec<_> = events.collect();
         let results = match events.as_slice() {
@@ -103,20 +144,8 @@ impl Run {
             }
         };
         for (event, result) in events.into_iter().zip(results) {
-            match result.map(|scored| scored.outcome) {
-                Ok(EventOutcome::Applied { .. }) => {
-                    let known = (event.profile_id.clone(), event.id);
-                    let mut applied = self.applied.lock().unwrap();
-                    *applied.entry(known).or_default() += 1;
-                }
-                Ok(EventOutcome::Duplicate) => {}
-                Ok(EventOutcome::Quarantined { rule }) => {
-                    self.violate(format!("no model has a rule {rule}"));
-                }
-                Ok(EventOutcome::TooOld) => {
-                    let id = event.profile_id.clone();
-                    self.violate(format!("an event of {id} came too late to count"));
-                }
+            match result {
+                Ok(scored) => self.note_scored(&event, &scored),
                 Err(error) => {
                     self.check_error(&error);
                     again.push(Action::Event(event));
@@ -124,6 +153,37 @@ impl Run {
             }
         }
         again
+    }
+
+    fn note(&self, event: &Event, note: impl FnOnce(&mut Told)) {
+        let known = (event.profile_id.clone(), event.id);
+        note(self.told.lock().unwrap().entry(known).or_default());
+    }
+
+    fn note_scored(&self, event: &Event, scored: &Scored) {
+        match &scored.outcome {
+            EventOutcome::Applied { .. } => self.note(event, |told| told.applied += 1),
+            EventOutcome::Duplicate => {}
+            EventOutcome::Quarantined { rule } => {
+                self.violate(format!("no model has a rule {rule}"));
+            }
+            EventOutcome::TooOld => {
+                let id = event.profile_id.clone();
+                self.violate(format!("an event of {id} came too late to count"));
+            }
+        }
+    }
+
+    fn note_retracted(&self, event: &Event, outcome: RetractionOutcome) {
+        match outcome {
+            RetractionOutcome::Retracted => self.note(event, |told| told.retracted += 1),
+            RetractionOutcome::Forestalled => self.note(event, |told| told.forestalled += 1),
+            RetractionOutcome::TooOld if !self.forgets => {
+                let id = event.profile_id.clone();
+                self.violate(format!("an event of {id} was taken back too late"));
+            }
+            RetractionOutcome::Duplicate | RetractionOutcome::TooOld => {}
+        }
     }
 
     /// Only failures that a retry mends may be.
@@ -160,7 +220,9 @@ impl Run {
             0 => {
                 let view = *dice.pick(&[View::Basic, View::Full]);
                 let page_size = dice.between(1, 6) as usize;
-                self.segment(service, view, page_size).await.map(drop)
+                let segment = *dice.pick(&[EVERYONE, EVERYONE, COMPANIES]);
+                let asked = self.segment(service, segment, view, page_size);
+                asked.await.map(drop)
             }
             1 => self.funnel(service).await.map(drop),
             2 => self.profile(service, dice).await,
@@ -169,22 +231,28 @@ impl Run {
         match asked {
             // A page after the first one, when the model has changed; somebody who has done
             // nothing yet.
-            Err(ServiceError::ModelChanged | ServiceError::UnknownProfile(_)) | Ok(()) => {}
+            Err(
+                ServiceError::ModelChanged
+                | ServiceError::UnknownProfile(_)
+                | ServiceError::UnknownAccount(_),
+            )
+            | Ok(()) => {}
             Err(error) => self.check_error(&error),
         }
     }
 
-    /// Goes through all pages of the segment of everyone. Returns how many members there
-    /// were, and by which model.
+    /// Goes through all pages of a segment. Returns how many members there were, and by which
+    /// model.
     pub async fn segment(
         &self,
         service: &Simulated,
+        segment: &str,
         view: View,
         page_size: usize,
     ) -> Result<(usize, Fingerprint), ServiceError> {
         let mut members = 0;
         let mut query = SegmentQuery {
-            segment: EVERYONE.to_owned(),
+            segment: segment.to_owned(),
             stages: Vec::new(),
             share: None,
             view,
@@ -220,19 +288,23 @@ impl Run {
 
     /// Counts the funnel, which is everybody. Returns how many there were.
     pub async fn funnel(&self, service: &Simulated) -> Result<u64, ServiceError> {
-        let before = self.people();
+        let watched = self.world.lock().unwrap().crowd.watch();
         let (funnel, _) = watch(service.funnel(&tenant(), None)).await;
         let funnel = funnel?;
         let count = funnel.unstaged + funnel.stages.iter().map(|(_, count)| count).sum::<u64>();
-        let after = self.people();
-        if count < before || count > after {
-            self.violate(format!("the funnel has {count} of {before} to {after}"));
+        let (least, most) = self.world.lock().unwrap().crowd.since(&watched);
+        if count < least || count > most {
+            self.violate(format!("the funnel has {count} of {least} to {most}"));
         }
         Ok(count)
     }
 
     async fn profile(&self, service: &Simulated, dice: &mut Dice) -> Result<(), ServiceError> {
-        let (tenant, id) = (tenant(), people::person(dice.roll(6)));
+        let id = match dice.roll(4) {
+            0 => people::company(dice.roll(2)),
+            _ => people::person(dice.roll(6)),
+        };
+        let tenant = tenant();
         let asked = service.profile(&tenant, &id, View::Full, None);
         let (profile, read) = watch(asked).await;
         let scores = profile?.scores;
@@ -263,15 +335,6 @@ impl Run {
             self.check_scores(page.model, &names);
         }
         Ok(())
-    }
-
-    fn people(&self) -> u64 {
-        let world = self.world.lock().unwrap();
-        world
-            .partitions
-            .iter()
-            .map(|partition| partition.records.len() as u64)
-            .sum()
     }
 
     /// The last ranks that were read must all be of one edition, that of the page's model.

@@ -1,6 +1,11 @@
 //! A simulator: several services on one store whose network loses, delays and repeats
-//! messages, in a time of its own, from one seed. After each run every event counts once,
-//! and everything that the store keeps equals a recount.
+//! messages, in a time of its own, from one seed. After each run every event counts once, for its
+//! person and for its account, or not at all when it was taken back, and everything that the store
+//! keeps equals a recount.
+//!
+//! Where clients do one thing after the other, an event is acknowledged before it is taken back, or
+//! is taken back before it is sent. Where nothing depends on order, events and their retractions race,
+//! and some events are sent once and taken back whatever has become of them.
 //!
 //! `SIMULATION_SEED=123 cargo test --test simulation` runs one seed again, with
 //! `SIMULATION_TRACE=1` and `-- --nocapture` step by step; `SIMULATION_RUNS=100000` runs more;
@@ -9,7 +14,9 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 mod clients;
+mod crowd;
 mod dice;
+mod differences;
 mod network;
 mod people;
 mod recount;
@@ -22,7 +29,7 @@ use run::run;
 use state::Flaw;
 
 /// Runs of each of the two halves, unless the environment says otherwise.
-const RUNS: u64 = 1_500;
+const RUNS: u64 = 1_000;
 
 fn setting(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;

@@ -22,6 +22,7 @@ use tokio::{
 };
 
 use crate::{
+    crowd::Crowd,
     dice::Dice,
     state::{Common, Flaw, Partition},
 };
@@ -72,6 +73,7 @@ pub struct World {
     /// Failovers lose what was last set for the tenant.
     pub loses: bool,
     pub partitions: Vec<Partition>,
+    pub crowd: Crowd,
     pub common: Common,
     pub flaw: Option<Flaw>,
     pub weather: Weather,
@@ -105,6 +107,7 @@ impl World {
         Self {
             loses: false,
             partitions: (0..partitions).map(|_| Partition::default()).collect(),
+            crowd: Crowd::default(),
             common: Common::default(),
             flaw: None,
             weather: Weather::default(),

@@ -5,16 +5,28 @@
 use std::sync::{Arc, LazyLock};
 
 use bellwether::{
-    scoring::{AttributeValue, Attributes, Event, IdHash, Model, ProfileId, Tenant, Timestamp},
+    scoring::{
+        AttributeValue, Attributes, Event, HalfLife, IdHash, Model, ProfileId, Tenant, Timestamp,
+    },
     service::ProfileUpdate,
 };
 
 use crate::dice::Dice;
 
+/// As every model has it, unless it says otherwise, as none does.
+pub static INTERESTS_HALF_LIFE: LazyLock<HalfLife> = LazyLock::new(|| days(30));
+/// As every model has it.
+pub static INFLUENCE_HALF_LIFE: LazyLock<HalfLife> = LazyLock::new(|| days(10));
+/// Accounts that people work for.
+const COMPANY_COUNT: u64 = 2;
 const SECOND: i64 = 1_000_000_000;
 const DAY: i64 = 86_400 * SECOND;
 /// When a run begins, by the clock of its servers.
 const START: i64 = 1_767_268_800 * SECOND;
+
+fn days(count: i64) -> HalfLife {
+    HalfLife::from_nanos(count * DAY).unwrap()
+}
 
 pub fn tenant() -> Tenant {
     Tenant::new("").unwrap()
@@ -39,8 +51,11 @@ pub fn taste(model: usize) -> String {
     format!("taste_{model}")
 }
 
-/// A segment that every model has.
+/// Segments that every model has.
 pub const EVERYONE: &str = "everyone";
+pub const COMPANIES: &str = "companies";
+/// Where everybody stands who is known.
+pub const FIRST_STAGE: &str = "awareness";
 pub const TOPICS: [&str; 2] = ["price", "quality"];
 
 /// The models of every run of an order; the one of the highest number is the newest.
@@ -75,6 +90,22 @@ when = 'seen("purchase")'
 name = "advocate"
 when = 'seen("purchase")'
 min = { path = 20 }
+[[signals]]
+name = "asked"
+on = ["visit", "reply"]
+limit = 3
+points = { path = 1 }
+[[signals]]
+name = "grumbled"
+on = ["complaint", "reply"]
+cooldown = "1d"
+points = { path = 0.5 }
+[[signals]]
+name = "last_length"
+on = ["reply", "purchase"]
+value = 'event.attributes.length'
+keep = "latest"
+points = { path = 0.25 }
 "#
         }
     };
@@ -104,10 +135,14 @@ name = "in_retail"
 when = 'profile.attributes.industry == "retail"'
 points = {{ fit = {visit} }}
 [[stages]]
-name = "awareness"
+name = "{FIRST_STAGE}"
 {stages}
 [[segments]]
 name = "{EVERYONE}"
+rank_by = "{taste}"
+[[segments]]
+name = "{COMPANIES}"
+of = "accounts"
 rank_by = "{taste}"
 [[segments]]
 name = "strangers"
@@ -122,6 +157,8 @@ name = "price"
 keywords = ["price"]
 [[topics]]
 name = "quality"
+[accounts]
+attribute = "company"
 [influence]
 event_types = {{ reply = 2, visit = 1 }}
 half_life = "10d"
@@ -137,13 +174,19 @@ advance = 4
 #[derive(Clone, Debug)]
 pub enum Action {
     Event(Event),
+    /// Takes back an event.
+    Retraction(Event),
+    /// An event that is sent once, and taken back whatever has become of it.
+    Regretted(Event),
     Update(ProfileUpdate),
 }
 
 impl Action {
     pub fn profile_id(&self) -> &ProfileId {
         match self {
-            Self::Event(event) => &event.profile_id,
+            Self::Event(event) | Self::Retraction(event) | Self::Regretted(event) => {
+                &event.profile_id
+            }
             Self::Update(update) => &update.profile_id,
         }
     }
@@ -155,6 +198,8 @@ pub struct Plan {
     pub order: Order,
     /// How many events a record remembers.
     pub remembered_events: usize,
+    /// Whether that is fewer than there are.
+    pub forgets: bool,
     /// Those of one profile in their order.
     pub actions: Vec<Action>,
 }
@@ -165,11 +210,16 @@ impl Plan {
         let order = *dice.pick(&[Order::Kept, Order::Free]);
         let people = dice.between(2, 12);
         let count = dice.between(10, 45);
+        let jobs = (0..people).map(|_| match order {
+            Order::Free => Job::Any,
+            Order::Kept => *dice.pick(&[Job::None, Job::Sent, Job::Stated]),
+        });
+        let jobs: Vec<Job> = jobs.collect();
         // A short memory is enough when times rise and one event follows the other.
         let short = order == Order::Kept && dice.once_in(3);
         let mut actions: Vec<Action> = Vec::new();
         for number in 0..count {
-            actions.push(Action::Event(event(&mut dice, number, people)));
+            actions.push(Action::Event(event(&mut dice, number, &jobs)));
         }
         if !short {
             for _ in 0..dice.roll(count) {
@@ -178,14 +228,26 @@ impl Plan {
                 actions.swap(one, other);
             }
         }
+        if dice.once_in(2) {
+            let retracted = actions.clone().into_iter().filter(|_| dice.once_in(4));
+            for action in retracted.collect::<Vec<_>>() {
+                retract(&mut dice, &mut actions, action, order, short);
+            }
+        }
         for number in 0..dice.roll(8) {
             let place = dice.roll(actions.len() as u64 + 1) as usize;
             let update = update(&mut dice, number, people);
             actions.insert(place, Action::Update(update));
         }
+        for (number, job) in (0..).zip(&jobs) {
+            if *job == Job::Stated {
+                actions.insert(0, Action::Update(employment(number)));
+            }
+        }
         Self {
             order,
             remembered_events: if short { 8 } else { 256 },
+            forgets: short,
             actions,
         }
     }
@@ -195,12 +257,82 @@ pub fn person(number: u64) -> ProfileId {
     ProfileId::new(&format!("person-{number}")).unwrap()
 }
 
-fn event(dice: &mut Dice, number: u64, people: u64) -> Event {
+/// The account that a person of this number works for, if for one.
+pub fn company(number: u64) -> ProfileId {
+    ProfileId::of_account(&company_name(number)).unwrap()
+}
+
+fn company_name(number: u64) -> String {
+    format!("company-{}", number % COMPANY_COUNT)
+}
+
+/// Where the events of a person count as well. What asks for order takes from an account what the
+/// same person gave it only while all events of a person are for one account.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Job {
+    None,
+    /// Every event says the account.
+    Sent,
+    /// The person states the account before anything else, and some events say it.
+    Stated,
+    /// Every event is for any account or for none.
+    Any,
+}
+
+fn employment(number: u64) -> ProfileUpdate {
+    let company = AttributeValue::String(company_name(number));
+    ProfileUpdate {
+        profile_id: person(number),
+        attributes: Attributes::from([("company".to_owned(), company)]),
+        mask: Vec::new(),
+    }
+}
+
+/// Has an event taken back: when one thing is done after the other after it, soon or late, or
+/// before it; and otherwise whenever that comes about, perhaps when nobody knows whether it counted.
+fn retract(dice: &mut Dice, actions: &mut Vec<Action>, action: Action, order: Order, short: bool) {
+    let Action::Event(event) = action else { return };
+    let is_it = |action: &Action| matches!(action, Action::Event(other) if other.id == event.id);
+    let Some(sent) = actions.iter().position(is_it) else {
+        return;
+    };
+    if order == Order::Free && dice.once_in(3) {
+        actions[sent] = Action::Regretted(event);
+        return;
+    }
+    let later = |dice: &mut Dice, actions: &[Action]| {
+        dice.between(sent as u64 + 1, actions.len() as u64) as usize
+    };
+    let place = match dice.roll(4) {
+        // What a short memory is to remember must not come before its time.
+        0 if !short => dice.roll(sent as u64 + 1) as usize,
+        1 => later(dice, actions),
+        _ => sent + 1,
+    };
+    if dice.once_in(3) {
+        let place = later(dice, actions);
+        actions.insert(place, Action::Retraction(event.clone()));
+    }
+    actions.insert(place, Action::Retraction(event.clone()));
+    if !short && dice.once_in(3) {
+        actions.push(Action::Event(event));
+    }
+}
+
+fn event(dice: &mut Dice, number: u64, jobs: &[Job]) -> Event {
+    let people = jobs.len() as u64;
+    let who = dice.roll(people);
+    let account_id = match jobs[who as usize] {
+        Job::None => None,
+        Job::Sent => Some(company(who)),
+        Job::Stated => dice.once_in(2).then(|| company(who)),
+        Job::Any => dice.once_in(2).then(|| company(dice.roll(COMPANY_COUNT))),
+    };
     let kinds = ["visit", "visit", "reply", "reply", "complaint", "purchase"];
     let length = AttributeValue::Number(dice.roll(10) as f64);
     Event {
         id: IdHash::of_event(&format!("event-{number}")),
-        profile_id: person(dice.roll(people)),
+        profile_id: person(who),
         event_type: (*dice.pick(&kinds)).to_owned(),
         time: Some(at((number as i64 - 100) * DAY / 8)),
         channel: String::new(),
@@ -215,13 +347,16 @@ fn event(dice: &mut Dice, number: u64, people: u64) -> Event {
         // Few authors, who are people of their own too.
         author_id: (!dice.once_in(4)).then(|| person(dice.roll(people / 2 + 1))),
         content_id: String::new(),
-        account_id: None,
+        account_id,
     }
 }
 
 /// Every update states something of its own, so that any order of them gives the same.
 fn update(dice: &mut Dice, number: u64, people: u64) -> ProfileUpdate {
-    let profile_id = person(dice.roll(people));
+    let profile_id = match dice.roll(4) {
+        0 => company(dice.roll(COMPANY_COUNT)),
+        _ => person(dice.roll(people)),
+    };
     let (name, value) = match dice.roll(3) {
         0 => (
             "industry".to_owned(),

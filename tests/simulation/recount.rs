@@ -5,49 +5,116 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bellwether::{
     scoring::{
-        Context, Effect, Judgement, Model, NamedCount, Outcome, ProfileId, Record, SignalCount,
-        Timestamp,
+        Context, Effect, Event, IdHash, Judgement, Model, Outcome, ProfileId, Record, Timestamp,
     },
     store::TopicTotals,
 };
 
 use crate::{
+    clients::Told,
+    differences::{Doubt, differences},
     network::World,
     people::{Action, Order, Plan, TOPICS},
 };
 
-/// The records that a plan leads to.
-pub fn records(plan: &Plan, model: &Model) -> BTreeMap<ProfileId, Record> {
-    let mut records: BTreeMap<ProfileId, Record> = BTreeMap::new();
-    let mut effects: Vec<Effect> = Vec::new();
-    for action in &plan.actions {
-        let outcome = judge(
-            model,
-            &mut records,
-            action.profile_id(),
-            |judgement| match action {
-                Action::Event(event) => {
-                    let context = Context::at(
-                        event.time.unwrap_or(Timestamp::EPOCH),
-                        plan.remembered_events,
-                    );
-                    judgement.apply(event, &context);
+/// What a plan leads to.
+#[derive(Default)]
+struct Recount {
+    records: BTreeMap<ProfileId, Record>,
+    /// What nobody can tell of them.
+    doubts: BTreeMap<ProfileId, Doubt>,
+}
+
+impl Recount {
+    /// One action after the other, as they were acknowledged. Effects follow at the end, because
+    /// they cause nothing.
+    fn in_order(plan: &Plan, model: &Model) -> Self {
+        let mut recount = Self::default();
+        let mut effects: Vec<Effect> = Vec::new();
+        for action in &plan.actions {
+            effects.extend(recount.act(plan, model, action));
+        }
+        recount.take(model, &effects);
+        recount
+    }
+
+    /// What was taken back has never been, but that some of it may have moved the instants of
+    /// those who saw it: whoever was told so knows of the person, and nobody of others.
+    fn in_any_order(
+        plan: &Plan,
+        told: &BTreeMap<(ProfileId, IdHash), Told>,
+        model: &Model,
+    ) -> Self {
+        let mut recount = Self::default();
+        let mut effects: Vec<Effect> = Vec::new();
+        let is_retraction =
+            |action: &&Action| matches!(action, Action::Retraction(_) | Action::Regretted(_));
+        for action in plan.actions.iter().filter(is_retraction) {
+            let (Action::Retraction(event) | Action::Regretted(event)) = action else {
+                continue;
+            };
+            let retraction = Action::Retraction(event.clone());
+            effects.extend(recount.act(plan, model, &retraction));
+            let known = (event.profile_id.clone(), event.id);
+            let told = told.get(&known).copied().unwrap_or_default();
+            recount.doubt(plan, model, event, told);
+        }
+        // Whose retraction came first, counts nothing now.
+        for action in plan.actions.iter().filter(|action| !is_retraction(action)) {
+            effects.extend(recount.act(plan, model, action));
+        }
+        recount.take(model, &effects);
+        recount
+    }
+
+    fn doubt(&mut self, plan: &Plan, model: &Model, event: &Event, told: Told) {
+        let time = event.time.unwrap_or(Timestamp::EPOCH);
+        let person = self.doubts.entry(event.profile_id.clone()).or_default();
+        if told.applied + told.retracted > 0 {
+            person.counted.insert(time);
+        } else if told.forestalled == 0 {
+            person.perhaps_counted.insert(time);
+        }
+        let mut alone = Self::default();
+        for effect in alone.act(plan, model, &Action::Event(event.clone())) {
+            let other = self.doubts.entry(effect.subject_id().clone()).or_default();
+            other.perhaps_taken.insert(effect.id());
+            match effect {
+                Effect::Share(share) => other.perhaps_counted.insert(share.time),
+                Effect::Credit(credit) => other.perhaps_credited.insert(credit.time),
+            };
+        }
+    }
+
+    fn act(&mut self, plan: &Plan, model: &Model, action: &Action) -> Vec<Effect> {
+        let records = &mut self.records;
+        let outcome = judge(model, records, action.profile_id(), |judgement| {
+            let context = |event: &Event| {
+                let at = event.time.unwrap_or(Timestamp::EPOCH);
+                Context::at(at, plan.remembered_events)
+            };
+            match action {
+                Action::Event(event) => drop(judgement.apply(event, &context(event))),
+                Action::Retraction(event) | Action::Regretted(event) => {
+                    judgement.retract(event, &context(event));
                 }
                 Action::Update(update) => {
                     let record = judgement.record();
                     let stated = record.attributes_after(&update.attributes, &update.mask);
                     judgement.update(stated);
                 }
-            },
-        );
-        effects.extend(outcome.effects);
-    }
-    for effect in &effects {
-        judge(model, &mut records, effect.subject_id(), |judgement| {
-            judgement.take(effect);
+            }
         });
+        outcome.effects
     }
-    records
+
+    fn take(&mut self, model: &Model, effects: &[Effect]) {
+        for effect in effects {
+            judge(model, &mut self.records, effect.subject_id(), |judgement| {
+                judgement.take(effect);
+            });
+        }
+    }
 }
 
 fn judge(
@@ -67,8 +134,17 @@ fn judge(
 }
 
 /// Compares everything that a store keeps with what a plan leads to.
-pub fn compare(world: &mut World, plan: &Plan, model: &Model) {
-    let expected = records(plan, model);
+pub fn compare(
+    world: &mut World,
+    plan: &Plan,
+    told: &BTreeMap<(ProfileId, IdHash), Told>,
+    model: &Model,
+) {
+    let recount = match plan.order {
+        Order::Kept => Recount::in_order(plan, model),
+        Order::Free => Recount::in_any_order(plan, told, model),
+    };
+    let (expected, certain) = (recount.records, Doubt::default());
     let mut found: BTreeMap<ProfileId, Record> = BTreeMap::new();
     for (position, partition) in world.partitions.iter().enumerate() {
         for (profile_id, stored) in &partition.records {
@@ -81,7 +157,8 @@ pub fn compare(world: &mut World, plan: &Plan, model: &Model) {
     for profile_id in everybody {
         match (expected.get(profile_id), found.get(profile_id)) {
             (Some(expected), Some(found)) => {
-                for difference in differences(expected, found, plan.order) {
+                let doubt = recount.doubts.get(profile_id).unwrap_or(&certain);
+                for difference in differences(expected, found, doubt) {
                     wrong.push(format!("{profile_id}: {difference}"));
                 }
             }
@@ -164,103 +241,4 @@ fn wrong_ranks(world: &mut World) -> Vec<String> {
         }
     }
     wrong
-}
-
-/// What differs between two records, where only sums of fractions may, by their last digits,
-/// and lists whose order is that of arrival.
-fn differences(expected: &Record, found: &Record, order: Order) -> Vec<String> {
-    let mut differences = Vec::new();
-    let mut compare = |what: &str, same: bool, expected: String, found: String| {
-        if !same {
-            differences.push(format!("{what} is {found}, expected {expected}"));
-        }
-    };
-    macro_rules! same {
-        ($($field:ident),*) => {
-            $(compare(
-                stringify!($field),
-                expected.$field == found.$field,
-                format!("{:?}", expected.$field),
-                format!("{:?}", found.$field),
-            );)*
-        };
-    }
-    same!(
-        attributes,
-        event_count,
-        first_seen_time,
-        last_event_time,
-        last_counted,
-        seen_types,
-        memory,
-        touches,
-        reached_stages,
-        influence_time
-    );
-    let groups = expected.counts.len() == found.counts.len()
-        && expected
-            .counts
-            .iter()
-            .zip(&found.counts)
-            .all(|(expected, found)| {
-                expected.half_life == found.half_life
-                    && signal_counts_agree(&expected.counts, &found.counts)
-            });
-    let (one, other) = (
-        format!("{:?}", expected.counts),
-        format!("{:?}", found.counts),
-    );
-    compare("counts", groups, one, other);
-    let interests = counts_agree(&expected.interests, &found.interests);
-    let (one, other) = (
-        format!("{:?}", expected.interests),
-        format!("{:?}", found.interests),
-    );
-    compare("interests", interests, one, other);
-    let effects: [BTreeSet<_>; 2] = [expected, found].map(|record| record.effects.iter().collect());
-    let same = effects[0] == effects[1] && found.effects.len() == effects[1].len();
-    compare(
-        "effects",
-        same,
-        format!("{:?}", effects[0]),
-        format!("{:?}", found.effects),
-    );
-    let influence = expected.influence.len() == found.influence.len()
-        && expected
-            .influence
-            .iter()
-            .zip(&found.influence)
-            .all(|(expected, found)| {
-                (&expected.topic, &expected.stage) == (&found.topic, &found.stage)
-                    && (expected.touches, expected.advance_millionths)
-                        == (found.touches, found.advance_millionths)
-                    && agree(expected.credit, found.credit)
-            });
-    let (one, other) = (
-        format!("{:?}", expected.influence),
-        format!("{:?}", found.influence),
-    );
-    compare(&format!("influence ({order:?})"), influence, one, other);
-    differences
-}
-
-fn counts_agree(expected: &[NamedCount], found: &[NamedCount]) -> bool {
-    expected.len() == found.len()
-        && expected.iter().zip(found).all(|(expected, found)| {
-            expected.name == found.name && agree(expected.value, found.value)
-        })
-}
-
-fn signal_counts_agree(expected: &[SignalCount], found: &[SignalCount]) -> bool {
-    expected.len() == found.len()
-        && expected.iter().zip(found).all(|(expected, found)| {
-            expected.signal == found.signal
-                && agree(expected.value, found.value)
-                && agree(expected.capped, found.capped)
-                && counts_agree(&expected.keys, &found.keys)
-        })
-}
-
-fn agree(one: f64, other: f64) -> bool {
-    (one - other).abs() <= 1e-9 * one.abs().max(other.abs())
 }

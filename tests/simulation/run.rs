@@ -10,10 +10,10 @@ use bellwether::service::View;
 use tokio::time::{Duration, Instant, sleep, timeout};
 
 use crate::{
-    clients::{Run, settles},
+    clients::{Run, Told, settles},
     dice::Dice,
     network::{Place, Weather, World},
-    people::{self, Order, Plan},
+    people::{self, EVERYONE, Order, Plan},
     recount,
     servers::{Command, Setup},
     state::Flaw,
@@ -71,7 +71,8 @@ async fn simulate(seed: u64, flaw: Option<Flaw>) -> Report {
     let run = Run {
         world: Arc::clone(&world),
         servers: Arc::new(servers),
-        applied: Arc::default(),
+        told: Arc::default(),
+        forgets: plan.forgets,
     };
 
     let last = *dice.pick(&[0, 1, 1, 1, 2, 2]);
@@ -136,7 +137,7 @@ async fn simulate(seed: u64, flaw: Option<Flaw>) -> Report {
             violate(format!("{} is not up", server.name));
             continue;
         };
-        match run.segment(&service, View::Full, 3).await {
+        match run.segment(&service, EVERYONE, View::Full, 3).await {
             Ok((_, model)) if model == wanted => {}
             other => violate(format!(
                 "{} ends with {other:?} instead of {wanted}",
@@ -156,15 +157,19 @@ async fn simulate(seed: u64, flaw: Option<Flaw>) -> Report {
     {
         violate("messages do not end".to_owned());
     }
-    for ((profile_id, _), times) in run.applied.lock().unwrap().iter() {
-        if *times > 1 {
-            violate(format!(
-                "an event of {profile_id} was applied {times} times"
-            ));
+    let told = run.told.lock().unwrap();
+    for ((profile_id, _), told) in told.iter() {
+        let Told {
+            applied,
+            retracted,
+            forestalled,
+        } = *told;
+        if applied > 1 || retracted + forestalled > 1 || forestalled + applied > 1 {
+            violate(format!("of an event of {profile_id} it was said: {told:?}"));
         }
     }
     let mut world = world.lock().unwrap();
-    recount::compare(&mut world, &plan, &models[last]);
+    recount::compare(&mut world, &plan, &told, &models[last]);
     Report {
         violations: std::mem::take(&mut world.violations),
         history: world.history(),

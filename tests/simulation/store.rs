@@ -469,6 +469,8 @@ fn commit(
     let results = world.partitions[partition].commit(commits, flaw);
     for (commit, result) in commits.iter().zip(&results) {
         let id = &commit.profile_id;
+        let stored = world.partitions[partition].records.get(id);
+        world.crowd.note(id, stored.map(|stored| &stored.record));
         world.note(&format!(
             "{server} commits {id} to {partition} at {epoch}: {result:?}"
         ));

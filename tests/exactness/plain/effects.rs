@@ -158,6 +158,8 @@ impl World {
         let signals = self.model.signals.clone();
         let account = self.person(account);
         account.note_event(event, topics);
+        let pair = (event.known_by(), IdHash::of_event(&event.id).0);
+        account.shared.insert((event.person, pair));
         let last = account.last_event_time;
         for change in changes {
             let Change { slot, key, change } = change;
@@ -234,7 +236,11 @@ impl World {
         let topics = self.topics_of(event);
         let now = self.people[event.person].last_event_time;
         let matches = self.matches(&self.moment(event, &topics, now));
+        let pair = (event.known_by(), IdHash::of_event(&event.id).0);
+        // An account that has not counted the event has nothing to lose.
         let account = self.account_of(event);
+        let account =
+            account.filter(|account| self.person(account).shared.remove(&(event.person, pair)));
         let mut changes = Vec::new();
         for matched in &matches {
             changes.extend(self.uncount(event, matched, now));

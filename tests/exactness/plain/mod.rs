@@ -67,6 +67,8 @@ pub struct Person {
     highest_stage: Option<usize>,
     earned: BTreeMap<Cell, Earned>,
     held: Vec<Held>,
+    /// Whose events an account has counted, by what they are known by.
+    shared: BTreeSet<(&'static str, (i64, u64))>,
 }
 
 impl Person {
