@@ -2,7 +2,7 @@
 
 use super::{
     failure::printable,
-    output::{Column, points, table},
+    output::{Column, given, points, table},
 };
 use crate::proto::v1::{Breadth, Contribution, ContributionKind, Score, StageRequirement};
 
@@ -73,7 +73,7 @@ fn terms(score: &Score) -> Vec<[String; 6]> {
             printable(&term.signal),
             from.to_owned(),
             format!("{:.2}", term.count),
-            points(term.weight),
+            given(term.weight),
             points(term.points),
             limit(term),
         ]);
@@ -99,8 +99,8 @@ fn terms(score: &Score) -> Vec<[String; 6]> {
 fn limit(term: &Contribution) -> String {
     match (term.limit, term.is_capped) {
         (None, _) => String::new(),
-        (Some(limit), false) => points(limit),
-        (Some(limit), true) => format!("{} reached", points(limit)),
+        (Some(limit), false) => given(limit),
+        (Some(limit), true) => format!("{} reached", given(limit)),
     }
 }
 
@@ -120,7 +120,7 @@ pub(super) fn of_stage(requirement: &StageRequirement) -> String {
             "{} {} of at least {}",
             requirement.score,
             points(requirement.points),
-            points(requirement.min)
+            given(requirement.min)
         );
         parts.push(if requirement.missing_points > 0.0 {
             format!("{bound}, {} missing", points(requirement.missing_points))
@@ -245,5 +245,17 @@ mod tests {
         };
         assert_eq!(of_stage(&held), "interest 41.0 of at least 40.0");
         assert_eq!(of_stage(&StageRequirement::default()), "asks for nothing");
+    }
+
+    #[test]
+    fn numbers_of_the_model_are_shown_as_they_stand_there() {
+        let mut score = score();
+        score.contributions[0].weight = 0.25;
+        score.contributions[0].limit = Some(0.125);
+        let text = of_score(&score);
+        assert!(
+            text.contains(" 0.25 ") && text.contains("0.125 reached"),
+            "{text}"
+        );
     }
 }
