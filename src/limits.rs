@@ -41,7 +41,7 @@ pub const MAX_FIELD_VIOLATIONS: usize = 16;
 /// Characters of a wrong value that an answer repeats.
 pub const MAX_SHOWN_CHARACTERS: usize = 32;
 /// Bytes in a header of a mistake of a model that an answer repeats: it may quote the model.
-pub const MAX_MISTAKE_BYTES: usize = 480;
+pub const MAX_MISTAKE_BYTES: usize = 640;
 
 /// When a caller should try again after the store was unavailable.
 pub const RETRY_UNAVAILABLE_AFTER: Duration = Duration::from_millis(500);

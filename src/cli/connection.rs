@@ -166,3 +166,14 @@ pub fn is_unreachable(status: &Status) -> bool {
         .is_some_and(|source| source.is::<tonic::transport::Error>())
         && status.code() == tonic::Code::Unavailable
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timeout_is_a_duration_as_everywhere() {
+        assert_eq!(timeout("5m"), Ok(Duration::from_secs(300)));
+        assert!(timeout("5M").unwrap_err().contains("such as 500ms"));
+    }
+}

@@ -224,7 +224,8 @@ impl<S: Store> Shell<S> {
             let text = match &source.text {
                 Ok(text) => text,
                 Err(error) => {
-                    let complaint = format!("a model file changes nothing: {error}");
+                    let complaint =
+                        format!("a model file cannot be read, and changes nothing: {error}");
                     files.complaints.add(&source.path, complaint, is_told);
                     continue;
                 }
