@@ -16,7 +16,7 @@ use tracing::level_filters::LevelFilter;
 pub use values::{LogFormat, Secret};
 
 use crate::store::redis::{MAX_PARTITIONS, RedisSettings};
-use file::File;
+use file::{File, Kind};
 
 /// How the server runs.
 #[derive(Clone, Debug)]
@@ -102,6 +102,19 @@ struct Setting {
 
 const fn setting(key: &'static str, default: &'static str, help: &'static str) -> Setting {
     Setting { key, default, help }
+}
+
+impl Setting {
+    /// What the file may say without quotes, told by what the default is.
+    fn kind(&self) -> Kind {
+        if self.default.parse::<bool>().is_ok() {
+            Kind::Boolean
+        } else if self.default.parse::<u64>().is_ok() {
+            Kind::Number
+        } else {
+            Kind::Text
+        }
+    }
 }
 
 /// Every setting. What is shown by `--help`, what a file may hold and what the defaults
@@ -213,7 +226,7 @@ const SETTINGS: [Setting; 21] = [
 /// The settings as `--help` shows them.
 pub fn help() -> String {
     let mut text = String::from(
-        "Settings, by flag, then environment (BELLWETHER_ and the key in upper case), then the\nTOML file of --config or BELLWETHER_CONFIG, then default. Durations are a number and a\nunit: 500ms, 30s, 5m, 12h, 7d.\n\n",
+        "Settings, by flag, then environment (BELLWETHER_ and the key in upper case), then the\nTOML file of --config or BELLWETHER_CONFIG, then default. Durations are a number and a\nunit: 500ms, 30s, 5m, 12h, 7d, 2w.\n\n",
     );
     for Setting { key, default, help } in &SETTINGS {
         let default = if default.is_empty() { "unset" } else { default };
@@ -236,7 +249,10 @@ impl Config {
         let path = flags.config.clone();
         let path = path.or_else(|| variable("BELLWETHER_CONFIG").map(PathBuf::from));
         let mut file = match path {
-            Some(path) => File::read(&path, &SETTINGS.map(|setting| setting.key))?,
+            Some(path) => File::read(
+                &path,
+                &SETTINGS.map(|setting| (setting.key, setting.kind())),
+            )?,
             None => File::default(),
         };
         Reader {
@@ -498,12 +514,35 @@ mod tests {
             "BELLWETHER_MAX_SKEW: \"5 parsecs\"",
             "bellwether.toml:2: remembered_events: \"0\"",
             "bellwether.toml:3: log_level: \"loud\"",
-            "bellwether.toml:4: log_format: \"3\"",
-            "bellwether.toml:5: drain_timeout: is a float",
+            "bellwether.toml:4: log_format: is an integer; write a text in quotes",
+            "bellwether.toml:5: drain_timeout: is a float; write a text in quotes",
             "bellwether.toml:6: model_service: \"maybe\" is neither true nor false",
         ] {
             assert!(text.contains(part), "{part} in {text}");
         }
+    }
+
+    #[test]
+    fn a_path_is_a_text_and_nothing_else() {
+        for (line, mistake) in [
+            ("store = 5", "store: is an integer; write a text in quotes"),
+            (
+                "store = true",
+                "store: is a boolean; write a text in quotes",
+            ),
+            ("model = 5", "model: is an integer"),
+            ("redis_ca = false", "redis_ca: is a boolean"),
+            (
+                "remembered_events = true",
+                "is a boolean; write a whole number",
+            ),
+            ("model_service = 1", "is an integer; write true or false"),
+        ] {
+            let text = mistakes(&[], Some(line));
+            assert!(text.contains(mistake), "{line}: {text}");
+        }
+        let quoted = load(&Flags::default(), &[], Some("remembered_events = '7'"));
+        assert_eq!(quoted.unwrap().remembered_events, 7);
     }
 
     #[test]

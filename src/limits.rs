@@ -29,15 +29,19 @@ pub const MAX_MOVERS: usize = 100;
 /// Characters of a page token: a profile id of the greatest length and the fixed fields.
 pub const MAX_PAGE_TOKEN_BYTES: usize = 512;
 
-/// Wrong fields that one answer names: error details travel in a header, and many clients
-/// take no more than 8 KiB of headers.
+/// Bytes of an error in headers, message and details together: many clients take no more than
+/// 8 KiB of headers, others 16 KiB.
+pub const MAX_STATUS_BYTES: usize = 6 * 1024;
+/// Bytes of the message of an error in a header, where a character takes 1 to 12 of them.
+pub const MAX_MESSAGE_BYTES: usize = 1_600;
+/// Bytes in a header of what an answer lists or repeats: it leaves room for the sentence.
+pub const MAX_REPEATED_BYTES: usize = 1_000;
+/// Wrong fields that one answer names, when there is room.
 pub const MAX_FIELD_VIOLATIONS: usize = 16;
 /// Characters of a wrong value that an answer repeats.
 pub const MAX_SHOWN_CHARACTERS: usize = 32;
-/// Characters of a mistake of a model that an answer repeats: it may quote the model.
-pub const MAX_MISTAKE_CHARACTERS: usize = 240;
-/// Known names that an answer lists.
-pub const MAX_LISTED_NAMES: usize = 64;
+/// Bytes in a header of a mistake of a model that an answer repeats: it may quote the model.
+pub const MAX_MISTAKE_BYTES: usize = 640;
 
 /// When a caller should try again after the store was unavailable.
 pub const RETRY_UNAVAILABLE_AFTER: Duration = Duration::from_millis(500);

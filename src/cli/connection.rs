@@ -8,8 +8,11 @@ use tonic::{
 };
 
 use super::failure::Failure;
-use crate::proto::v1::{
-    model_service_client::ModelServiceClient, scoring_service_client::ScoringServiceClient,
+use crate::{
+    proto::v1::{
+        model_service_client::ModelServiceClient, scoring_service_client::ScoringServiceClient,
+    },
+    scoring::parse_duration,
 };
 
 /// A client of a server.
@@ -79,11 +82,18 @@ pub struct Asking {
     #[command(flatten)]
     pub(super) target: Target,
     /// How long to wait for each answer.
-    #[arg(long, default_value = "10s", value_parser = humantime::parse_duration, value_name = "DURATION")]
+    #[arg(long, default_value = "10s", value_parser = timeout, value_name = "DURATION")]
     pub(super) timeout: Duration,
     /// Print the response as JSON, in the proto's JSON form.
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// How long to wait.
+fn timeout(text: &str) -> Result<Duration, String> {
+    parse_duration(text).ok_or_else(|| {
+        "write a number and a unit (ms, s, m, h, d or w), such as 500ms, 30s or 5m".to_owned()
+    })
 }
 
 impl Asking {
@@ -155,4 +165,15 @@ pub fn is_unreachable(status: &Status) -> bool {
         .source()
         .is_some_and(|source| source.is::<tonic::transport::Error>())
         && status.code() == tonic::Code::Unavailable
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timeout_is_a_duration_as_everywhere() {
+        assert_eq!(timeout("5m"), Ok(Duration::from_secs(300)));
+        assert!(timeout("5M").unwrap_err().contains("such as 500ms"));
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     failure::printable,
-    output::{Column, decimals_of, points, points_to, table},
+    output::{Column, counted, decimals_of, given, points, points_to, table},
 };
 use crate::proto::v1::{Breadth, Contribution, ContributionKind, Score, StageRequirement};
 
@@ -79,7 +79,7 @@ fn terms(score: &Score, decimals: usize) -> Vec<[String; 6]> {
             printable(&term.signal),
             from.to_owned(),
             format!("{:.2}", term.count),
-            points(term.weight),
+            given(term.weight),
             shown(term.points),
             limit(term),
         ]);
@@ -107,9 +107,9 @@ fn limit(term: &Contribution) -> String {
         return String::new();
     };
     if term.capped_count > 0.0 {
-        format!("{}, {:.2} cut off", points(limit), term.capped_count)
+        format!("{}, {:.2} cut off", given(limit), term.capped_count)
     } else {
-        points(limit)
+        given(limit)
     }
 }
 
@@ -129,19 +129,14 @@ pub(super) fn of_stage(requirement: &StageRequirement) -> String {
             "{} {} of at least {}",
             requirement.score,
             points(requirement.points),
-            points(requirement.min)
+            given(requirement.min)
         );
         let mut missing = Vec::new();
         if requirement.missing_points > 0.0 {
             missing.push(points(requirement.missing_points));
         }
         if requirement.missing_signals > 0 {
-            let ending = if requirement.missing_signals == 1 {
-                ""
-            } else {
-                "s"
-            };
-            missing.push(format!("{} signal{ending}", requirement.missing_signals));
+            missing.push(counted(requirement.missing_signals.into(), "signal"));
         }
         parts.push(match missing.is_empty() {
             true => bound,
@@ -269,5 +264,17 @@ mod tests {
         };
         assert_eq!(of_stage(&held), "interest 41.0 of at least 40.0");
         assert_eq!(of_stage(&StageRequirement::default()), "asks for nothing");
+    }
+
+    #[test]
+    fn numbers_of_the_model_are_shown_as_they_stand_there() {
+        let mut score = score();
+        score.contributions[0].weight = 0.25;
+        score.contributions[0].limit = Some(0.125);
+        let text = of_score(&score);
+        assert!(
+            text.contains(" 0.25 ") && text.contains("0.125 reached"),
+            "{text}"
+        );
     }
 }

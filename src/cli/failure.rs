@@ -50,6 +50,13 @@ pub fn describe(status: &Status) -> String {
         .map_or(&[][..], |request| &request.field_violations)
     {
         let (field, description) = (&violation.field, &violation.description);
+        // The message begins with the first one.
+        if status
+            .message()
+            .starts_with(&format!("{field} {description}"))
+        {
+            continue;
+        }
         text += &format!("; {}: {}", printable(field), printable(description));
     }
     if let Some(delay) = details.retry_info().and_then(|info| info.retry_delay) {
@@ -97,6 +104,20 @@ mod tests {
         assert_eq!(
             describe(&status),
             "INVALID_ARGUMENT: the event is malformed; event.time: is before 1970; try again in 2s"
+        );
+    }
+
+    #[test]
+    fn what_the_message_says_already_is_not_said_again() {
+        let mut details = ErrorDetails::new();
+        details
+            .add_bad_request_violation("profile_id", "is required")
+            .add_bad_request_violation("view", "is unknown");
+        let message = "profile_id is required (and 1 more)";
+        let status = Status::with_error_details(Code::InvalidArgument, message, details);
+        assert_eq!(
+            describe(&status),
+            "INVALID_ARGUMENT: profile_id is required (and 1 more); view: is unknown"
         );
     }
 

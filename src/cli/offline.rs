@@ -17,14 +17,11 @@ use crate::{
     grpc::convert::{self, EventPath},
     proto::v1,
     scoring::{
-        Attributes, Comparison, Context, Event, Judgement, Model, Outcome, ProfileId, Record,
-        Timestamp,
+        AttributeMistake, Attributes, Comparison, Context, Event, Judgement, Model, Outcome,
+        ProfileId, Record, Timestamp, check_attributes, limits::DEFAULT_REMEMBERED_EVENTS,
     },
     service::ProfileUpdate,
 };
-
-/// Events that a profile remembers, as a server does unless configured.
-const REMEMBERED_EVENTS: usize = 256;
 
 /// What a file came to.
 pub(super) struct Compared {
@@ -76,7 +73,8 @@ impl Side {
         let context = Context {
             author: author.as_ref(),
             account: account.as_ref(),
-            ..Context::at(at, REMEMBERED_EVENTS)
+            // As a server does unless configured.
+            ..Context::at(at, DEFAULT_REMEMBERED_EVENTS)
         };
         let outcome = self.judge(&event.profile_id, |judgement| {
             judgement.apply(event, &context);
@@ -84,13 +82,18 @@ impl Side {
         self.take_effect(outcome);
     }
 
-    fn update(&mut self, update: &ProfileUpdate) {
+    /// Updates what a profile states, unless that would be too much.
+    fn update(&mut self, update: &ProfileUpdate) -> Result<(), AttributeMistake> {
+        let known = self.records.get(&update.profile_id);
+        let stated = known
+            .unwrap_or(&Record::default())
+            .attributes_after(&update.attributes, &update.mask);
+        check_attributes(&stated)?;
         let outcome = self.judge(&update.profile_id, |judgement| {
-            let record = judgement.record();
-            let stated = record.attributes_after(&update.attributes, &update.mask);
             judgement.update(stated);
         });
         self.take_effect(outcome);
+        Ok(())
     }
 
     fn take_effect(&mut self, outcome: Outcome) {
@@ -162,7 +165,7 @@ fn count(entry: Entry, sides: &mut [Side; 2]) -> Option<Timestamp> {
         Entry::Update(update) => {
             let (_, update) = convert::update_profile(update).ok()?;
             for side in sides {
-                side.update(&update);
+                side.update(&update).ok()?;
             }
             Some(Timestamp::EPOCH)
         }
@@ -193,6 +196,20 @@ min = { interest = 1 }
         compare(&file, model(OLD), model(new), None, 10)
             .await
             .unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_update_that_a_server_refuses_is_refused_here_too() {
+        let update = |from: usize| {
+            let stated: Vec<String> = (from..from + 40).map(|n| format!("\"a{n}\":1")).collect();
+            format!(
+                r#"{{"updateProfile":{{"profileId":"ann","attributes":{{{}}}}}}}"#,
+                stated.join(",")
+            )
+        };
+        // Each is allowed, and both together are too many.
+        let compared = report(&format!("{}\n{}\n", update(0), update(40)), OLD).await;
+        assert_eq!(compared.refused, 1);
     }
 
     #[tokio::test]

@@ -4,6 +4,7 @@ use std::io::{ErrorKind, Write as _};
 
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 use serde::Serialize;
+use serde_json::Value;
 
 use super::failure::Failure;
 
@@ -27,9 +28,38 @@ pub fn print(text: &str) -> Result<(), Failure> {
 /// The message in the proto's JSON form over several lines, keys in alphabetical order.
 pub fn json<T: Serialize>(message: &T) -> Result<String, Failure> {
     serde_json::to_value(message)
+        .map(|mut value| {
+            write_times_in_utc(&mut value);
+            value
+        })
         .and_then(|value| serde_json::to_string_pretty(&value))
         .map(|text| text + "\n")
         .map_err(|error| Failure::new(format!("the response has no JSON form: {error}")))
+}
+
+/// Fields of the API that are instants.
+const TIMES: [&str; 4] = ["asOf", "time", "firstSeenTime", "lastEventTime"];
+
+/// Writes `Z` where the library writes `+00:00`, as the proto's JSON form has it.
+fn write_times_in_utc(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                match field {
+                    Value::String(text) if TIMES.contains(&name.as_str()) => {
+                        if let Some(instant) = text.strip_suffix("+00:00") {
+                            *text = format!("{instant}Z");
+                        }
+                    }
+                    // What callers state is theirs.
+                    _ if name == "attributes" => {}
+                    _ => write_times_in_utc(field),
+                }
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(write_times_in_utc),
+        _ => {}
+    }
 }
 
 /// Which way a column of a table leans.
@@ -127,6 +157,17 @@ pub fn decimals_of(terms: &[f64]) -> usize {
     (1..=MAX_DECIMALS).find(add_up).unwrap_or(1)
 }
 
+/// A number that the model gives, as it is written there.
+pub fn given(value: f64) -> String {
+    format!("{value:?}")
+}
+
+/// Such as `1 member` and `1,234 members`.
+pub fn counted(count: i64, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{} {what}{plural}", signed_count(count))
+}
+
 /// A whole number with a comma between thousands.
 pub fn count(value: u64) -> String {
     let digits = value.to_string();
@@ -165,6 +206,31 @@ mod tests {
             ["0", "999", "1,000", "1,234,567"]
         );
         assert_eq!(signed_count(-1_000), "-1,000");
+    }
+
+    #[test]
+    fn one_is_no_plural() {
+        assert_eq!(
+            [0, 1, 1_234].map(|count| counted(count, "member")),
+            ["0 members", "1 member", "1,234 members"]
+        );
+    }
+
+    #[test]
+    fn times_are_written_in_the_form_of_the_proto_and_attributes_as_they_are() {
+        let value = serde_json::json!({
+            "profiles": [{
+                "asOf": "2026-01-01T00:00:00.500+00:00",
+                "attributes": { "time": "2026-01-01T00:00:00+00:00" },
+                "profileId": "2026-01-01T00:00:00+00:00",
+            }],
+        });
+        let text = json(&value).unwrap();
+        assert!(
+            text.contains("\"asOf\": \"2026-01-01T00:00:00.500Z\""),
+            "{text}"
+        );
+        assert_eq!(text.matches("+00:00").count(), 2, "{text}");
     }
 
     #[test]

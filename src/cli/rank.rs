@@ -8,7 +8,7 @@ use super::{
     failure::{Failure, printable},
     get::view,
     instant,
-    output::{self, Column, decimals_of, points, points_to, signed_count, table},
+    output::{self, Column, counted, decimals_of, points, points_to, signed_count, table},
     pages,
 };
 use crate::proto::v1::{Profile, RankSegmentRequest, RankSegmentResponse};
@@ -104,8 +104,8 @@ fn describe(segment: &str, response: &RankSegmentResponse, full: bool) -> String
     let profiles = response.profiles.iter();
     let Some(first) = profiles.clone().find_map(|ranked| ranked.profile.as_ref()) else {
         return format!(
-            "nobody to list; {segment} has {} members\n",
-            signed_count(response.total_size)
+            "nobody to list; {segment} has {}\n",
+            counted(response.total_size, "member")
         );
     };
     let is_calibrated = profiles.clone().any(|ranked| ranked.probability.is_some());
@@ -149,9 +149,9 @@ fn describe(segment: &str, response: &RankSegmentResponse, full: bool) -> String
 
 fn shown(segment: &str, response: &RankSegmentResponse) -> String {
     format!(
-        "{} shown; {segment} has {} members\n",
+        "{} shown; {segment} has {}\n",
         output::count(response.profiles.len() as u64),
-        signed_count(response.total_size)
+        counted(response.total_size, "member")
     )
 }
 

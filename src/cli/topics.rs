@@ -48,9 +48,9 @@ impl Topics {
 /// The topics for people.
 fn describe(segment: &str, response: &GetSegmentTopicsResponse) -> String {
     let over = format!(
-        "over the {} highest of {} members of {segment}\n",
+        "over the {} highest of {} of {segment}\n",
         output::signed_count(response.members.into()),
-        signed_count(response.total_size)
+        output::counted(response.total_size, "member")
     );
     if response.topics.is_empty() {
         return format!("nobody cares about a topic, {over}");

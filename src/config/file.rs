@@ -7,6 +7,17 @@ use toml::de::{DeTable, DeValue};
 use super::{ConfigError, cannot_read};
 use crate::limits::MAX_CONFIG_BYTES;
 
+/// What a value may be beside a text in quotes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Nothing else: a number would be a name that nobody means.
+    Text,
+    /// A whole number.
+    Number,
+    /// `true` or `false`.
+    Boolean,
+}
+
 /// Values as text by key, each with where it stands.
 #[derive(Debug, Default)]
 pub struct File {
@@ -20,7 +31,7 @@ impl File {
     ///
     /// # Errors
     /// When it cannot be read or is no TOML.
-    pub fn read(path: &Path, known: &[&str]) -> Result<Self, ConfigError> {
+    pub fn read(path: &Path, known: &[(&str, Kind)]) -> Result<Self, ConfigError> {
         let mut text = String::new();
         fs::File::open(path)
             .and_then(|file| file.take(MAX_CONFIG_BYTES).read_to_string(&mut text))
@@ -35,21 +46,17 @@ impl File {
         for (key, value) in table.get_ref() {
             let line = line_of(&text, Some(key.span()));
             let origin = format!("{name}:{line}: {}", key.get_ref());
-            if !known.contains(&key.get_ref().as_ref()) {
-                mistakes.push(format!(
-                    "{origin}: is no setting{}",
-                    nearest(key.get_ref(), known)
-                ));
+            let Some((_, kind)) = known.iter().find(|(known, _)| known == key.get_ref()) else {
+                let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
+                let hint = nearest(key.get_ref(), &names);
+                mistakes.push(format!("{origin}: is no setting{hint}"));
                 continue;
-            }
-            match text_of(value.get_ref()) {
-                Some(value) => {
+            };
+            match text_of(value.get_ref(), *kind) {
+                Ok(value) => {
                     values.insert(key.get_ref().to_string(), (value, origin));
                 }
-                None => mistakes.push(format!(
-                    "{origin}: is a {}; write a string, a whole number, true or false",
-                    value.get_ref().type_str()
-                )),
+                Err(mistake) => mistakes.push(format!("{origin}: {mistake}")),
             }
         }
         Ok(Self { values, mistakes })
@@ -62,15 +69,28 @@ impl File {
     }
 }
 
-fn text_of(value: &DeValue<'_>) -> Option<String> {
-    match value {
-        DeValue::String(text) => Some(text.to_string()),
-        DeValue::Integer(number) => Some(
-            i64::from_str_radix(number.as_str(), number.radix())
-                .map_or_else(|_| number.as_str().to_owned(), |number| number.to_string()),
-        ),
-        DeValue::Boolean(boolean) => Some(boolean.to_string()),
-        _ => None,
+fn text_of(value: &DeValue<'_>, kind: Kind) -> Result<String, String> {
+    match (value, kind) {
+        (DeValue::String(text), _) => Ok(text.to_string()),
+        (DeValue::Integer(number), Kind::Number) => {
+            Ok(i64::from_str_radix(number.as_str(), number.radix())
+                .map_or_else(|_| number.as_str().to_owned(), |number| number.to_string()))
+        }
+        (DeValue::Boolean(boolean), Kind::Boolean) => Ok(boolean.to_string()),
+        _ => {
+            let found = value.type_str();
+            let article = if found.starts_with(['a', 'i']) {
+                "an"
+            } else {
+                "a"
+            };
+            let meant = match kind {
+                Kind::Text => "a text in quotes",
+                Kind::Number => "a whole number",
+                Kind::Boolean => "true or false",
+            };
+            Err(format!("is {article} {found}; write {meant}"))
+        }
     }
 }
 

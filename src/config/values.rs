@@ -10,7 +10,7 @@ use std::{
 
 use tracing::level_filters::LevelFilter;
 
-use crate::store::redis::RedisAddress;
+use crate::{scoring::parse_duration, store::redis::RedisAddress};
 
 /// How logs are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,11 +124,11 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 /// A duration of at most a year.
 pub fn duration_or_zero(text: &str) -> Result<Duration, String> {
     const MAX: Duration = Duration::from_secs(366 * 24 * 3_600);
-    match humantime::parse_duration(text) {
-        Ok(duration) if duration <= MAX => Ok(duration),
-        Ok(_) => Err(format!("{text:?} is longer than a year")),
-        Err(_) => Err(format!(
-            "{text:?} is no duration; write a number and a unit, such as 500ms, 30s or 5m"
+    match parse_duration(text) {
+        Some(duration) if duration <= MAX => Ok(duration),
+        Some(_) => Err(format!("{text:?} is longer than a year")),
+        None => Err(format!(
+            "{text:?} is no duration; write a number and a unit (ms, s, m, h, d or w), such as 500ms, 30s or 5m"
         )),
     }
 }
@@ -205,6 +205,8 @@ mod tests {
         assert_eq!(duration_or_zero("0s"), Ok(Duration::ZERO));
         assert!(duration("0s").is_err());
         assert!(duration("10").is_err());
+        assert_eq!(duration("5m"), Ok(Duration::from_secs(300)));
+        assert!(duration("5M").is_err(), "no months");
         assert!(duration("400d").is_err());
     }
 }

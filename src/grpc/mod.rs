@@ -10,3 +10,4 @@ pub mod model_handlers;
 pub mod page_token;
 pub mod server;
 pub mod status;
+mod status_size;

@@ -8,11 +8,14 @@ use std::{
 
 use prost::Message as _;
 use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, StatusExt as _};
+use tonic_types::ErrorDetails;
 
-use super::convert::Shown;
+use super::{
+    convert::Shown,
+    status_size::{listed, within_bounds},
+};
 use crate::{
-    limits::{MAX_LISTED_NAMES, RETRY_CONTENDED_AFTER, RETRY_UNAVAILABLE_AFTER},
+    limits::{MAX_REPEATED_BYTES, RETRY_CONTENDED_AFTER, RETRY_UNAVAILABLE_AFTER},
     proto::google::rpc,
     scoring::Timestamp,
     service::ServiceError,
@@ -164,12 +167,9 @@ fn not_found(error: &ServiceError, reason: &str) -> Status {
 }
 
 fn unknown_name(kind: &str, name: &str, known: &[String]) -> Status {
-    let listed = known[..known.len().min(MAX_LISTED_NAMES)].join(", ");
-    let more = known.len().saturating_sub(MAX_LISTED_NAMES);
-    let known = match (known.is_empty(), more) {
-        (true, _) => "none".to_owned(),
-        (false, 0) => listed,
-        (false, more) => format!("{listed} and {more} more"),
+    let known = match known {
+        [] => "none".to_owned(),
+        known => listed(known, MAX_REPEATED_BYTES),
     };
     with_reason(
         Code::NotFound,
@@ -264,10 +264,10 @@ pub fn of_decoder(status: Status) -> Status {
     }
 }
 
-/// A status with a stable reason beside its other details.
+/// A status with a stable reason beside its other details, no larger than clients take.
 pub fn with_reason(code: Code, message: String, reason: &str, mut details: ErrorDetails) -> Status {
     details.set_error_info(reason, ERROR_DOMAIN, HashMap::new());
-    Status::with_error_details(code, message, details)
+    within_bounds(code, &message, details)
 }
 
 /// The status as a message, details and all, for one event of a stream.
@@ -289,6 +289,8 @@ fn rfc3339(instant: Timestamp) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tonic_types::StatusExt as _;
+
     use super::*;
     use crate::scoring::AttributeMistake;
 
@@ -429,12 +431,30 @@ mod tests {
         let error = ServiceError::UnknownName {
             kind: "segment",
             name: "x\n".repeat(500),
-            known: (0..70).map(|number| format!("segment_{number}")).collect(),
+            known: (0..120).map(|number| format!("segment_{number}")).collect(),
         };
         let status = of_service(&error, "");
         assert_eq!(reason(&status), "UNKNOWN_SEGMENT");
-        assert!(status.message().contains("segment_63 and 6 more"));
+        let (listed, more) = status.message().split_once(" and ").unwrap();
+        let listed = listed.matches("segment_").count();
+        assert!(listed > 50, "{status}");
+        assert_eq!(more, format!("{} more", 120 - listed));
         assert!(status.message().len() < 1_200, "{}", status.message());
+    }
+
+    #[test]
+    fn an_unknown_name_among_many_long_ones_is_told_within_what_clients_take() {
+        let error = ServiceError::UnknownName {
+            kind: "topic",
+            name: "x".to_owned(),
+            known: vec!["ü".repeat(128); 64],
+        };
+        let status = of_service(&error, "");
+        let mut headers = http::HeaderMap::new();
+        status.add_header(&mut headers).unwrap();
+        let sent: usize = headers.values().map(http::HeaderValue::len).sum();
+        assert!(sent <= crate::limits::MAX_STATUS_BYTES, "{sent} bytes");
+        assert!(status.message().ends_with("and 63 more"), "{status}");
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub enum ServiceError {
     /// The model declares no such name.
     #[error("there is no {kind} {name:?}; the model has: {}", known.join(", "))]
     UnknownName {
-        /// `segment`, `stage` or `topic`.
+        /// `segment`, `stage`, `topic` or `quarantine rule`.
         kind: &'static str,
         /// The name asked for.
         name: String,

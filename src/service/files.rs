@@ -12,8 +12,8 @@ use tokio::sync::Notify;
 
 use super::{
     Models, ModelsError, Service, ServiceError, Shell,
-    latest::SHARED,
-    models::{files_in, parse, read},
+    latest::{SHARED, named},
+    models::{Found, files_in, parse, read},
 };
 use crate::{
     limits::{FILES_INTERVAL, FILES_SPREAD},
@@ -28,29 +28,61 @@ pub struct ModelFiles {
     is_directory: bool,
     /// By scope.
     seen: BTreeMap<String, Seen>,
-    /// What was last said of the path as a whole, so that it is said once.
-    complaint: Option<String>,
+    complaints: Complaints,
 }
 
 /// A file as it was last read.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Seen {
-    text: String,
+    /// `None` before the first read.
+    text: Option<String>,
+    /// Whether the text was taken in or refused: not yet when it was read only once, because it
+    /// may be in the middle of being written.
+    is_settled: bool,
     /// The last model that it said without a mistake.
-    model: Fingerprint,
-    is_missing: bool,
+    model: Option<Fingerprint>,
+    /// Why the text is refused.
+    refusal: Option<String>,
+}
+
+/// What is wrong with each path: said once, and again when the operator has it read.
+#[derive(Debug, Default)]
+struct Complaints {
+    said: BTreeMap<PathBuf, String>,
+    /// Those of the look that is going on.
+    current: BTreeMap<PathBuf, String>,
+}
+
+impl Complaints {
+    fn add(&mut self, path: &Path, complaint: String, is_told: bool) {
+        if is_told || self.said.get(path) != Some(&complaint) {
+            tracing::error!(path = %path.display(), "{complaint}");
+        }
+        self.current.insert(path.to_owned(), complaint);
+    }
+
+    /// Ends a look. Returns whether nothing is wrong.
+    fn finish(&mut self) -> bool {
+        self.said = std::mem::take(&mut self.current);
+        self.said.is_empty()
+    }
 }
 
 /// What was read of one scope.
-type Source = (String, PathBuf, Result<String, ModelsError>);
+struct Source {
+    scope: String,
+    path: PathBuf,
+    text: Result<String, ModelsError>,
+}
 
 impl ModelFiles {
     /// The files at a path that these models were loaded from.
     pub fn new(path: &Path, models: &Models) -> Self {
         let seen = |model: &Model| Seen {
-            text: model.source().to_owned(),
-            model: model.fingerprint(),
-            is_missing: false,
+            text: Some(model.source().to_owned()),
+            is_settled: true,
+            model: Some(model.fingerprint()),
+            refusal: None,
         };
         let (is_directory, seen) = match models {
             Models::Shared(model) => (false, BTreeMap::from([(SHARED.to_owned(), seen(model))])),
@@ -64,23 +96,72 @@ impl ModelFiles {
             path: path.to_owned(),
             is_directory,
             seen,
-            complaint: None,
+            complaints: Complaints::default(),
+        }
+    }
+
+    /// Complains of files that are gone, and forgets those that never said a model.
+    fn check_gone(&mut self, sources: &[Source], is_told: bool) {
+        let is_there = |scope: &String| sources.iter().any(|source| source.scope == *scope);
+        self.seen
+            .retain(|scope, seen| seen.model.is_some() || is_there(scope));
+        for scope in self.seen.keys().filter(|scope| !is_there(scope)) {
+            let path = self.path.join(format!("{scope}.toml"));
+            let complaint = "the model file is gone; its last model keeps serving".to_owned();
+            self.complaints.add(&path, complaint, is_told);
+        }
+    }
+
+    /// Whether a file says what was not taken in or refused yet, and says it for certain: when
+    /// two looks have found the same, or when the operator says so.
+    fn is_news(&mut self, source: &Source, text: &str, is_told: bool) -> bool {
+        let seen = self.seen.entry(source.scope.clone()).or_default();
+        if seen.text.as_deref() != Some(text) {
+            seen.text = Some(text.to_owned());
+            seen.is_settled = false;
+            seen.refusal = None;
+            return is_told;
+        }
+        if let Some(refusal) = &seen.refusal {
+            self.complaints.add(&source.path, refusal.clone(), is_told);
+        }
+        !seen.is_settled
+    }
+
+    /// Notes what became of a text: the model of it, or why it is refused.
+    fn settle(&mut self, source: &Source, outcome: Result<Fingerprint, String>, is_told: bool) {
+        let seen = self.seen.entry(source.scope.clone()).or_default();
+        seen.is_settled = true;
+        match outcome {
+            Ok(model) => seen.model = Some(model),
+            Err(refusal) => {
+                seen.refusal = Some(refusal.clone());
+                self.complaints.add(&source.path, refusal, is_told);
+            }
         }
     }
 }
 
-/// Reads every file at a path.
-fn sources(path: &Path, is_directory: bool) -> Result<Vec<Source>, ModelsError> {
+/// Reads every file at a path. Returns what is named like no tenant beside.
+fn sources(
+    path: &Path,
+    is_directory: bool,
+) -> Result<(Vec<Source>, Vec<ModelsError>), ModelsError> {
     if !is_directory {
-        let text = read(path)?;
-        return Ok(vec![(SHARED.to_owned(), path.to_owned(), Ok(text))]);
+        let source = Source {
+            scope: SHARED.to_owned(),
+            path: path.to_owned(),
+            text: read(path),
+        };
+        return Ok((vec![source], Vec::new()));
     }
-    let files = files_in(path)?.into_iter();
-    let sources = files.map(|(tenant, file)| {
-        let text = read(&file);
-        (tenant.as_str().to_owned(), file, text)
+    let Found { files, misnamed } = files_in(path)?;
+    let sources = files.into_iter().map(|(tenant, path)| Source {
+        scope: tenant.as_str().to_owned(),
+        text: read(&path),
+        path,
     });
-    Ok(sources.collect())
+    Ok((sources.collect(), misnamed))
 }
 
 impl<S: Store> Service<S> {
@@ -108,102 +189,126 @@ impl<S: Store> Shell<S> {
     async fn look_at_files(&self, files: &mut ModelFiles, is_told: bool) {
         let (path, is_directory) = (files.path.clone(), files.is_directory);
         let read = tokio::task::spawn_blocking(move || sources(&path, is_directory)).await;
-        let sources = match read {
-            Ok(Ok(sources)) => sources,
-            Ok(Err(error)) => return complain(files, error.to_string(), is_told),
-            Err(error) => return complain(files, error.to_string(), is_told),
-        };
-        files.complaint = None;
-        for (scope, seen) in &mut files.seen {
-            let is_missing = !sources.iter().any(|(found, ..)| found == scope);
-            if is_missing && !seen.is_missing {
-                tracing::warn!(%scope, path = %files.path.display(), "the model file is gone; its last model keeps serving");
+        let unreadable = match read {
+            Ok(Ok((sources, misnamed))) => {
+                return self
+                    .look_at_sources(files, sources, misnamed, is_told)
+                    .await;
             }
-            seen.is_missing = is_missing;
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
+        };
+        let complaint =
+            format!("the model files cannot be read; the last models keep serving: {unreadable}");
+        let path = files.path.clone();
+        files.complaints.add(&path, complaint, is_told);
+        files.complaints.finish();
+    }
+
+    async fn look_at_sources(
+        &self,
+        files: &mut ModelFiles,
+        sources: Vec<Source>,
+        misnamed: Vec<ModelsError>,
+        is_told: bool,
+    ) {
+        files.check_gone(&sources, is_told);
+        for error in misnamed {
+            let complaint = format!("{error}; the other files are followed");
+            if let ModelsError::Misnamed(path) = error {
+                files.complaints.add(&path, complaint, is_told);
+            }
         }
         let mut changed = 0;
-        for (scope, path, text) in sources {
-            let text = match text {
+        for source in sources {
+            let text = match &source.text {
                 Ok(text) => text,
-                // Between two files when they are replaced, perhaps; the next look finds out.
                 Err(error) => {
-                    tracing::warn!(%scope, %error, "a model file cannot be read; its last model keeps serving");
+                    let complaint =
+                        format!("a model file cannot be read, and changes nothing: {error}");
+                    files.complaints.add(&source.path, complaint, is_told);
                     continue;
                 }
             };
-            let is_news = files.seen.get(&scope).is_none_or(|seen| seen.text != text);
-            if !is_news {
+            if !files.is_news(&source, text, is_told) {
                 continue;
             }
             changed += 1;
-            match self.take_in(files, &scope, &path, text).await {
-                Ok(()) => {}
+            let before = files.seen.get(&source.scope).and_then(|seen| seen.model);
+            match self.take_in(&source, text, before).await {
+                Ok(outcome) => files.settle(&source, outcome, is_told),
                 Err(error) => {
-                    tracing::warn!(%scope, %error, "a changed model cannot be applied now; it is tried again");
+                    tracing::warn!(scope = %named(&source.scope), %error, "a changed model cannot be applied now; it is tried again");
                 }
             }
         }
-        if is_told && changed == 0 {
+        let is_well = files.complaints.finish();
+        if is_told && changed == 0 && is_well {
             tracing::info!(path = %files.path.display(), "read again: no model file has changed");
         }
     }
 
-    /// Applies what a file says now. An error is one of the store, and worth another try.
+    /// Applies what a file says now, where it said another model before. Returns the model, or
+    /// why it is refused. An error is one of the store, and worth another try.
     async fn take_in(
         &self,
-        files: &mut ModelFiles,
-        scope: &str,
-        path: &Path,
-        text: String,
-    ) -> Result<(), ServiceError> {
-        let (owned, source) = (path.to_owned(), text.clone());
-        let parsed = tokio::task::spawn_blocking(move || parse(&owned, &source)).await;
+        source: &Source,
+        text: &str,
+        before: Option<Fingerprint>,
+    ) -> Result<Result<Fingerprint, String>, ServiceError> {
+        let scope = &source.scope;
+        let (path, text) = (source.path.clone(), text.to_owned());
+        let parsed = tokio::task::spawn_blocking(move || parse(&path, &text)).await;
         let model = match parsed {
             Ok(Ok(model)) => model,
             refused => {
+                crate::telemetry::count_refused_model();
                 let reasons = match refused {
                     Ok(Err(error)) => error.to_string(),
                     _ => "it cannot be read".to_owned(),
                 };
-                tracing::error!(%scope, "a changed model file is refused, and the model of before keeps serving:\n{reasons}");
-                crate::telemetry::count_refused_model();
-                if let Some(seen) = files.seen.get_mut(scope) {
-                    seen.text = text;
-                }
-                return Ok(());
+                let refusal = match self.latest.of_scope(scope) {
+                    Some(_) => {
+                        "a changed model file is refused, and the model of before keeps serving"
+                    }
+                    None => "a new model file is refused, and its tenant is not served until then",
+                };
+                return Ok(Err(format!("{refusal}:\n{reasons}")));
             }
         };
         let fingerprint = model.fingerprint();
-        match files.seen.get(scope).map(|seen| seen.model) {
+        let scope_name = named(scope);
+        match before {
             None => {
-                tracing::info!(%scope, "a new model file");
+                tracing::info!(scope = %scope_name, "a new model file");
                 self.publish_configured(scope, &model).await?;
             }
             Some(before) if before == fingerprint => {}
             Some(before) if self.was_taken_in(scope, before, fingerprint).await? => {
-                tracing::info!(%scope, model = %fingerprint, "another server has applied the changed model file");
+                tracing::warn!(scope = %scope_name, model = %fingerprint, "the model of the changed file was applied already, in the last ten minutes: what was applied since stays; `bellwether apply` goes back to the file's");
             }
             Some(_) => {
-                self.publish(scope, model).await?;
+                let published = self.publish(scope, model).await?;
+                if !published.is_new {
+                    tracing::info!(scope = %scope_name, model = %fingerprint, "the model of the changed file is the latest already");
+                }
             }
         }
-        let seen = Seen {
-            text,
-            model: fingerprint,
-            is_missing: false,
-        };
-        files.seen.insert(scope.to_owned(), seen);
-        Ok(())
+        Ok(Ok(fingerprint))
     }
 
-    /// Whether another server has seen the same change of the file sooner: then whatever was
-    /// applied since is later, and must stay.
+    /// Whether another server may have seen the same change of the file sooner: then whatever
+    /// was applied since is later, and must stay.
     async fn was_taken_in(
         &self,
         scope: &str,
         before: Fingerprint,
         now: Fingerprint,
     ) -> Result<bool, ServiceError> {
+        let latest = self.publication(scope).await?;
+        if self.announce().await? == 0 || latest.is_some_and(|latest| latest.model == now) {
+            return Ok(false);
+        }
         let Some(applied) = self.store.revision(scope, now).await? else {
             return Ok(false);
         };
@@ -214,10 +319,6 @@ impl<S: Store> Shell<S> {
     }
 }
 
-/// Says once what is wrong with the path as a whole, and again when told to read it.
-fn complain(files: &mut ModelFiles, complaint: String, is_told: bool) {
-    if is_told || files.complaint.as_ref() != Some(&complaint) {
-        tracing::warn!(error = %complaint, "the model files cannot be read; the last models keep serving");
-        files.complaint = Some(complaint);
-    }
-}
+#[cfg(test)]
+#[path = "files_tests.rs"]
+mod tests;

@@ -18,6 +18,15 @@ use crate::{
 /// The scope of tenants that share one model.
 pub(super) const SHARED: &str = "";
 
+/// How logs call a scope. No tenant is called so.
+pub(super) fn named(scope: &str) -> &str {
+    if scope == SHARED {
+        "(all tenants)"
+    } else {
+        scope
+    }
+}
+
 /// A model, and when it became the latest.
 #[derive(Clone, Debug)]
 pub(super) struct Known {
@@ -144,21 +153,21 @@ impl Latest {
         self.has_changed.store(true, Ordering::Release);
     }
 
-    /// The one copy of a model: one of the same fingerprint that is in use already, or what
-    /// `read` gives.
-    pub(super) fn share<E>(
-        &self,
-        fingerprint: Fingerprint,
-        read: impl FnOnce() -> Result<Arc<Model>, E>,
-    ) -> Result<Arc<Model>, E> {
+    /// A model that is in use already.
+    pub(super) fn in_use(&self, fingerprint: Fingerprint) -> Option<Arc<Model>> {
+        let in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
+        in_use.get(&fingerprint).and_then(Weak::upgrade)
+    }
+
+    /// The one copy of a model: one of the same fingerprint that is in use already, or this one.
+    pub(super) fn share(&self, model: Arc<Model>) -> Arc<Model> {
         let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(model) = in_use.get(&fingerprint).and_then(Weak::upgrade) {
-            return Ok(model);
+        if let Some(known) = in_use.get(&model.fingerprint()).and_then(Weak::upgrade) {
+            return known;
         }
-        let model = read()?;
         in_use.retain(|_, model| model.strong_count() > 0);
-        in_use.insert(fingerprint, Arc::downgrade(&model));
-        Ok(model)
+        in_use.insert(model.fingerprint(), Arc::downgrade(&model));
+        model
     }
 }
 

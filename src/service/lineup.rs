@@ -6,6 +6,8 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
+use tokio::runtime::{Handle, RuntimeFlavor};
+
 use super::{ServiceError, Shell};
 use crate::{
     scoring::{Fingerprint, Model, ProfileId, RankChange, Record, Tenant, moves},
@@ -202,7 +204,7 @@ impl<S: Store> Shell<S> {
         if latest.fingerprint() == fingerprint {
             return Ok(latest);
         }
-        if let Ok(model) = self.latest.share(fingerprint, || Err(())) {
+        if let Some(model) = self.latest.in_use(fingerprint) {
             return Ok(model);
         }
         let saved = self.store.model(tenant, fingerprint).await?;
@@ -211,12 +213,28 @@ impl<S: Store> Shell<S> {
                 "the model {fingerprint} of tenant {tenant} is missing; a server that was started with it saves it again"
             ))
         })?;
-        let read = || match Model::parse(&saved.source) {
-            Ok(model) if model.fingerprint() == fingerprint => Ok(Arc::new(model)),
-            _ => Err(StoreError::Misconfigured(format!(
+        let read = self.read_model(fingerprint, saved.source).await;
+        Ok(read.ok_or_else(|| {
+            StoreError::Misconfigured(format!(
                 "the model {fingerprint} of tenant {tenant} is of another version of Bellwether; run one version"
-            ))),
+            ))
+        })?)
+    }
+
+    /// The model of a source in the store; `None` when this version reads another one in it, or
+    /// none at all. On a thread of its own, because a large one takes as long as hundreds of
+    /// calls.
+    pub(super) async fn read_model(
+        &self,
+        fingerprint: Fingerprint,
+        source: String,
+    ) -> Option<Arc<Model>> {
+        let read = move || Model::parse(&source).ok();
+        let model = match Handle::current().runtime_flavor() {
+            // A simulated run, which another thread would make another one each time.
+            RuntimeFlavor::CurrentThread => read()?,
+            _ => tokio::task::spawn_blocking(read).await.ok()??,
         };
-        Ok(self.latest.share(fingerprint, read)?)
+        (model.fingerprint() == fingerprint).then(|| self.latest.share(Arc::new(model)))
     }
 }

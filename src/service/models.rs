@@ -67,7 +67,11 @@ impl Models {
             return Ok(Self::Shared(parse(path, &read(path)?)?));
         }
         let mut models = HashMap::new();
-        for (tenant, file) in files_in(path)? {
+        let Found { files, misnamed } = files_in(path)?;
+        if let Some(error) = misnamed.into_iter().next() {
+            return Err(error);
+        }
+        for (tenant, file) in files {
             models.insert(tenant, parse(&file, &read(&file)?)?);
         }
         if models.is_empty() {
@@ -77,9 +81,18 @@ impl Models {
     }
 }
 
-/// The model files of a directory, with whose they are, in the order of tenants.
-pub(super) fn files_in(path: &Path) -> Result<Vec<(Tenant, PathBuf)>, ModelsError> {
+/// What a directory of models has.
+pub(super) struct Found {
+    /// The model files with whose they are, in the order of tenants.
+    pub files: Vec<(Tenant, PathBuf)>,
+    /// [`ModelsError::Misnamed`] for each file that is no tenant's.
+    pub misnamed: Vec<ModelsError>,
+}
+
+/// The model files of a directory.
+pub(super) fn files_in(path: &Path) -> Result<Found, ModelsError> {
     let mut files = Vec::new();
+    let mut misnamed = Vec::new();
     let entries = fs::read_dir(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     for entry in entries.map_err(unreadable(path))? {
         let file = entry.path();
@@ -87,12 +100,13 @@ pub(super) fn files_in(path: &Path) -> Result<Vec<(Tenant, PathBuf)>, ModelsErro
             continue;
         }
         let name = file.file_stem().and_then(|stem| stem.to_str());
-        let tenant = name.and_then(Tenant::new);
-        let tenant = tenant.ok_or_else(|| ModelsError::Misnamed(file.clone()))?;
-        files.push((tenant, file));
+        match name.and_then(Tenant::new) {
+            Some(tenant) => files.push((tenant, file)),
+            None => misnamed.push(ModelsError::Misnamed(file)),
+        }
     }
     files.sort();
-    Ok(files)
+    Ok(Found { files, misnamed })
 }
 
 fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> ModelsError {

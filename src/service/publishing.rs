@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{
     Service, ServiceError, Shell,
-    latest::{Known, SHARED},
+    latest::{Known, SHARED, named},
 };
 use crate::{
     scoring::{Fingerprint, KeyRange, Model, Tenant},
@@ -14,6 +14,15 @@ use crate::{
 
 /// How often a publication is tried again because others publish at the same time.
 const MAX_ATTEMPTS: usize = 8;
+
+/// What became of a model that was published.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Published {
+    /// When it became the latest of its scope, in milliseconds since 1970.
+    revision: u64,
+    /// Whether it was not before.
+    pub is_new: bool,
+}
 
 /// What became of a model that was applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,9 +69,12 @@ impl<S: Store> Service<S> {
     ) -> Result<Applied, ServiceError> {
         let scope = self.shell.scope_of(tenant)?;
         let fingerprint = model.fingerprint();
-        let mut applied = self.shell.publish(&scope, model).await?;
-        applied.waiting_tenants = self.shell.waiting_tenants(&scope, fingerprint).await?;
-        Ok(applied)
+        let Published { revision, is_new } = self.shell.publish(&scope, model).await?;
+        Ok(Applied {
+            revision,
+            is_new,
+            waiting_tenants: self.shell.waiting_tenants(&scope, fingerprint).await?,
+        })
     }
 
     /// Which models a tenant has, and how far its ranks are.
@@ -90,6 +102,12 @@ impl<S: Store> Service<S> {
             waiting_tenants,
         })
     }
+}
+
+/// Others have published at every attempt.
+fn unsettled(scope: &str) -> ServiceError {
+    let message = format!("the models of {} change all the time", named(scope));
+    StoreError::Unavailable(message).into()
 }
 
 /// Whether a tenant is answered by a model, and is not about to leave it.
@@ -128,7 +146,7 @@ impl<S: Store> Shell<S> {
         model: &Arc<Model>,
     ) -> Result<(), ServiceError> {
         let fingerprint = model.fingerprint();
-        loop {
+        for _ in 0..MAX_ATTEMPTS {
             let latest = self.publication(scope).await?;
             if let Some(latest) = latest {
                 if latest.model == fingerprint {
@@ -137,7 +155,7 @@ impl<S: Store> Shell<S> {
                     return Ok(());
                 }
                 if let Some(revision) = self.store.revision(scope, fingerprint).await? {
-                    tracing::warn!(%scope, configured = %fingerprint, latest = %latest.model, "the model of the file is older than the latest, which is served; `bellwether apply` goes back to it");
+                    tracing::warn!(scope = %named(scope), configured = %fingerprint, latest = %latest.model, "the model of the file is older than the latest, which is served; `bellwether apply` goes back to it");
                     let own = Known {
                         model: Arc::clone(model),
                         revision: revision.min(latest.revision - 1),
@@ -153,6 +171,7 @@ impl<S: Store> Shell<S> {
                 return Ok(());
             }
         }
+        Err(unsettled(scope))
     }
 
     /// Makes a model the latest of a scope, unless it is already.
@@ -160,31 +179,28 @@ impl<S: Store> Shell<S> {
         &self,
         scope: &str,
         model: Arc<Model>,
-    ) -> Result<Applied, ServiceError> {
+    ) -> Result<Published, ServiceError> {
         let fingerprint = model.fingerprint();
         for _ in 0..MAX_ATTEMPTS {
             let latest = self.publication(scope).await?;
             if let Some(latest) = latest.filter(|latest| latest.model == fingerprint) {
                 self.latest.set(scope, Known::new(model, latest));
-                return Ok(Applied {
+                return Ok(Published {
                     revision: latest.revision,
                     is_new: false,
-                    waiting_tenants: 0,
                 });
             }
             let next = Publication::following(latest, fingerprint, self.now().millis());
             if self.store.publish(scope, &next, model.source()).await? {
-                tracing::info!(%scope, model = %fingerprint, revision = next.revision, "model applied");
+                tracing::info!(scope = %named(scope), model = %fingerprint, revision = next.revision, "model applied");
                 self.latest.set(scope, Known::new(model, next));
-                return Ok(Applied {
+                return Ok(Published {
                     revision: next.revision,
                     is_new: true,
-                    waiting_tenants: 0,
                 });
             }
         }
-        let message = format!("the models of scope {scope:?} change all the time");
-        Err(StoreError::Unavailable(message).into())
+        Err(unsettled(scope))
     }
 
     /// Follows what other servers have published.
@@ -218,29 +234,31 @@ impl<S: Store> Shell<S> {
 
     /// Takes the latest model of a scope from the store.
     async fn take_over(&self, scope: &str, latest: Publication) -> Result<(), ServiceError> {
-        let Some(source) = self.store.published_source(scope).await? else {
-            return Ok(());
+        let source = self.store.published_source(scope).await?;
+        let flaw = match source {
+            None => "is missing in the store; apply another one, and then this one again",
+            Some(source) => match self.model_from(latest.model, source).await {
+                Some(model) => {
+                    tracing::info!(scope = %named(scope), model = %latest.model, revision = latest.revision, "following the latest model");
+                    self.latest.set(scope, Known::new(model, latest));
+                    return Ok(());
+                }
+                None => "is of another version of Bellwether; run one version",
+            },
         };
-        let read = self.latest.share(latest.model, || {
-            let model = Model::parse(&source).map_err(drop)?;
-            (model.fingerprint() == latest.model)
-                .then(|| Arc::new(model))
-                .ok_or(())
-        });
-        match read {
-            Ok(model) => {
-                tracing::info!(%scope, model = %latest.model, revision = latest.revision, "following the latest model");
-                self.latest.set(scope, Known::new(model, latest));
-            }
-            // Either it was replaced between the two reads, which the next look finds out, or
-            // it is of another version.
-            Err(()) if self.publication(scope).await? == Some(latest) => {
-                tracing::error!(%scope, model = %latest.model, "the latest model is of another version of Bellwether; run one version");
-                self.latest.set_unreadable(scope, latest.revision);
-            }
-            Err(()) => {}
+        // Unless it was replaced between the two reads, which the next look finds out.
+        if self.publication(scope).await? == Some(latest) {
+            tracing::error!(scope = %named(scope), model = %latest.model, "the latest model {flaw}");
+            self.latest.set_unreadable(scope, latest.revision);
         }
         Ok(())
+    }
+
+    async fn model_from(&self, fingerprint: Fingerprint, source: String) -> Option<Arc<Model>> {
+        match self.latest.in_use(fingerprint) {
+            Some(model) => Some(model),
+            None => self.read_model(fingerprint, source).await,
+        }
     }
 
     /// How many tenants of a scope are not answered by a model yet.
@@ -255,7 +273,8 @@ impl<S: Store> Shell<S> {
         Ok(waiting)
     }
 
-    async fn publication(&self, scope: &str) -> Result<Option<Publication>, StoreError> {
+    /// The latest model of a scope, as the store says.
+    pub(super) async fn publication(&self, scope: &str) -> Result<Option<Publication>, StoreError> {
         let mut latest = self.store.publications(&[scope.to_owned()]).await?;
         Ok(latest.pop().flatten())
     }

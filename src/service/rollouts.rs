@@ -226,7 +226,8 @@ impl<S: Store> Shell<S> {
         self.store.lease(tenant, self.server, LEASE_PERIOD).await
     }
 
-    async fn announce(&self) -> Result<u64, StoreError> {
+    /// Says that this server serves. Returns how many others do.
+    pub(super) async fn announce(&self) -> Result<u64, StoreError> {
         self.store.announce(self.server, ANNOUNCED_FOR).await
     }
 

@@ -13,7 +13,7 @@ const ROOMS: [(&str, &[&str]); 10] = [
     ("limits", &["scoring"]),
     ("proto", &["scoring"]),
     ("store", &["scoring", "proto"]),
-    ("config", &["limits", "store"]),
+    ("config", &["scoring", "limits", "store"]),
     ("telemetry", &["config", "limits"]),
     ("service", &["scoring", "limits", "store", "telemetry"]),
     (

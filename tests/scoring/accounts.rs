@@ -114,7 +114,10 @@ fn an_account_that_has_not_counted_an_event_loses_nothing_when_it_is_taken_back(
         judgement.retract(&of("eve"), &context(at(0)));
     });
     let [given, taken] = shares(&eve).try_into().unwrap();
-    assert_eq!((given.subject_id().name(), taken.subject_id().name()), ("acme", "home"));
+    assert_eq!(
+        (given.subject_id().name(), taken.subject_id().name()),
+        ("acme", "home")
+    );
 
     let home = ProfileId::of_account("home").unwrap();
     let mut home = Judgement::new_profile(&model, home);

@@ -15,7 +15,10 @@ fn check(source: &str, expected: &[(&str, &str)]) {
     assert_eq!(found.len(), expected.len(), "{found:#?}");
     for (found, (place, words)) in found.iter().zip(expected) {
         assert!(
-            found.starts_with(&format!("{place}: ")),
+            // Where a line alone is expected, any column of it.
+            found.starts_with(&format!("{place}: "))
+                || place.is_empty()
+                || (place.ends_with(':') && found.starts_with(place)),
             "{found:?} is not at {place}"
         );
         assert!(found.contains(words), "{found:?} does not say {words:?}");
@@ -114,12 +117,143 @@ half_life = "7d"
 base = 3
 "#,
         &[
-            ("8:9", "bound a score with min and max instead"),
+            ("8:9", "read it in the `when` or the `value` of a signal"),
             ("13:12", "score without half_life"),
             ("17:12", "use a score with a half-life"),
             ("17:17", "reads the time of the event"),
             ("21:8", "a fading score starts from 0"),
         ],
+    );
+}
+
+#[test]
+fn whatever_asks_for_the_clock_is_told_why_not_and_what_to_use() {
+    for call in [
+        "now() > 1",
+        "timestamp(\"2026-01-01T00:00:00Z\") > 1",
+        "duration(\"1h\") > 1",
+        "event.text.getHours() > 8",
+        "event.text.getDayOfWeek() == 1",
+        "now > 1",
+    ] {
+        let signal = format!(
+            "[[signals]]\nname = \"a\"\non = \"visit\"\nwhen = '{call}'\npoints = {{ interest = 1 }}\n"
+        );
+        check(
+            &signal,
+            &[(
+                "9:",
+                "no expression reads the clock, or what it says of a person would change",
+            )],
+        );
+        check(&signal, &[("9:", "event.seconds_since_last")]);
+    }
+}
+
+#[test]
+fn a_formula_in_rank_by_is_refused_with_the_reason_and_what_to_write() {
+    let segment = |formula: &str| format!("[[segments]]\nname = \"s\"\nrank_by = \"{formula}\"\n");
+    for formula in [
+        "interest + fit",
+        "interest+fit",
+        "interest * fit",
+        "-interest",
+    ] {
+        let source = segment(formula);
+        check(
+            &source,
+            &[("8:11", "changes its order while nothing happens")],
+        );
+        check(&source, &[("8:11", "rank_by = [\"interest\", \"fit\"]")]);
+    }
+}
+
+#[test]
+fn each_place_between_events_is_told_what_it_can_write_instead() {
+    let standing = "profile.attributes, seen(), completeness() and identity.confidence";
+    for (table, path, words) in [
+        (
+            "[[segments]]\nrank_by = \"interest\"",
+            "scores.interest > 1",
+            "bound the score with min or max beside it",
+        ),
+        (
+            "[[segments]]\nrank_by = \"interest\"",
+            "stage == \"x\"",
+            "its min beside it",
+        ),
+        (
+            "[[segments]]\nrank_by = \"interest\"",
+            "account.scores.interest > 1",
+            "of = \"accounts\"",
+        ),
+        (
+            "[[stages]]",
+            "scores.interest > 1",
+            "bound the score with min or max beside it",
+        ),
+        (
+            "[[attributes]]\npoints = { fit = 1 }",
+            "scores.interest > 1",
+            "the `value` of a signal",
+        ),
+        (
+            "[[attributes]]\npoints = { fit = 1 }",
+            "account.scores.interest > 1",
+            "the `value` of a signal",
+        ),
+        (
+            "[[identity]]\nconfidence = 0.5",
+            "scores.interest > 1",
+            "what is stated or was seen",
+        ),
+    ] {
+        let head = table.replacen("\n", "\nname = \"n\"\n", 1);
+        let head = if table.contains('\n') {
+            head
+        } else {
+            format!("{table}\nname = \"n\"")
+        };
+        let source = format!("{head}\nwhen = '{path}'\n");
+        check(&source, &[("", words)]);
+        let can_be_read = if table.contains("identity") {
+            "here only profile.attributes, seen() and completeness() can"
+        } else {
+            standing
+        };
+        check(&source, &[("", can_be_read)]);
+    }
+}
+
+#[test]
+fn parts_of_scores_and_stages_are_told_how_to_be_read() {
+    check(
+        "[[signals]]\nname = \"a\"\non = \"visit\"\nwhen = 'scores[\"interest\"] > 1 || stage.name == \"x\"'\npoints = { interest = 1 }\n",
+        &[
+            ("9:9", "write scores.NAME"),
+            ("9:35", "write stage == \"NAME\""),
+        ],
+    );
+}
+
+#[test]
+fn text_outside_quotes_is_one_mistake_however_long_it_is() {
+    let signal = |when: &str| {
+        format!(
+            "[[signals]]\nname = \"a\"\non = \"visit\"\nwhen = '{when}'\npoints = {{ interest = 1 }}\n"
+        )
+    };
+    check(
+        &signal(&"ü".repeat(200)),
+        &[("9:9", "is no CEL expression")],
+    );
+    let nested = format!("{}true{}", "(".repeat(300), ")".repeat(300));
+    check(
+        &signal(&nested),
+        &[(
+            "9:9",
+            "is nested deeper than 64; split it into simpler rules",
+        )],
     );
 }
 
@@ -313,7 +447,7 @@ fn a_breadth_is_a_whole_number_that_somebody_can_reach() {
             ("11:17", "write how many there must be, such as breadth = 3"),
             (
                 "13:11",
-                "only 1 signals and attribute rules give points to \"d\"",
+                "only 1 signal or attribute rule gives points to \"d\"",
             ),
             ("14:17", "above 0 and at most 1"),
         ],
@@ -462,7 +596,7 @@ on = "visit"
             ("10:57", "from 1m"),
             ("11:8", "author.attributes.NAME"),
             ("11:32", "did you mean \"interest\"?"),
-            ("15:14", "bound that with min and max"),
+            ("15:14", "read it in the `when` or the `value` of a signal"),
             ("15:39", "reads the event"),
             ("15:72", "reads what fades"),
             ("15:103", "identity.confidence"),

@@ -20,6 +20,22 @@ use bellwether::{
 pub struct Failing {
     pub store: Embedded,
     pub commits_left: Arc<AtomicUsize>,
+    /// Servers that seem to be there beside the one that asks.
+    pub others: u64,
+    /// Whether somebody else always publishes first.
+    pub refuses_publications: bool,
+}
+
+impl Failing {
+    /// A store on which nothing fails.
+    pub fn well(store: Embedded) -> Self {
+        Self {
+            store,
+            commits_left: Arc::new(AtomicUsize::new(usize::MAX)),
+            others: 0,
+            refuses_publications: false,
+        }
+    }
 }
 
 impl Store for Failing {
@@ -108,6 +124,9 @@ impl Store for Failing {
         publication: &Publication,
         source: &str,
     ) -> Result<bool, StoreError> {
+        if self.refuses_publications {
+            return Ok(false);
+        }
         self.store.publish(scope, publication, source).await
     }
 
@@ -171,7 +190,7 @@ impl Store for Failing {
     }
 
     async fn announce(&self, server: u64, period: Duration) -> Result<u64, StoreError> {
-        self.store.announce(server, period).await
+        Ok(self.store.announce(server, period).await? + self.others)
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -35,8 +35,8 @@ async fn liveness_stays_while_readiness_follows_the_store() {
     let directory = tempfile::tempdir().unwrap();
     let commits_left = Arc::new(AtomicUsize::new(usize::MAX));
     let service = serve(Failing {
-        store: Embedded::open(directory.path()).unwrap(),
         commits_left: Arc::clone(&commits_left),
+        ..Failing::well(Embedded::open(directory.path()).unwrap())
     })
     .await;
     let config = Config::load(&Flags::default(), |_| None).unwrap();

@@ -391,8 +391,8 @@ async fn credits_count_once_wherever_the_store_stops_between_them_and_their_caus
         let directory = tempfile::tempdir().unwrap();
         let commits_left = Arc::new(AtomicUsize::new(commits));
         let store = Failing {
-            store: Embedded::open(directory.path()).unwrap(),
             commits_left: Arc::clone(&commits_left),
+            ..Failing::well(Embedded::open(directory.path()).unwrap())
         };
         let service = serve(store).await;
         let touch = |number: u64| Event {

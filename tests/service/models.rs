@@ -5,14 +5,14 @@ use std::{collections::BTreeMap, future::Future, time::Duration};
 use bellwether::{
     scoring::{Event, Model, Profile, Tenant},
     service::{ModelComparison, ModelFiles, Models, Service, ServiceError, View},
-    store::embedded::Embedded,
+    store::{Store, StoreError, embedded::Embedded},
 };
-use tempfile::TempDir;
 use tokio::sync::mpsc;
 
 use super::{
     everybody,
-    world::{DAY, Dice, MODEL, at, event, model, open, serve_with, stream, tenant},
+    failing::Failing,
+    world::{DAY, Dice, MODEL, at, event, model, open, open_with, serve_with, stream, tenant},
 };
 
 /// Waits until something holds.
@@ -248,10 +248,9 @@ async fn a_comparison_foretells_what_the_model_changes_and_changes_nothing() {
 }
 
 /// A service that follows a model file.
-async fn following(file: &std::path::Path, directory: &TempDir) -> (Service<Embedded>, Reload) {
+async fn following<S: Store>(file: &std::path::Path, store: S) -> (Service<S>, Reload) {
     let models = Models::load(Some(file)).unwrap();
     let files = ModelFiles::new(file, &models);
-    let store = Embedded::open(directory.path()).unwrap();
     let service = serve_with(store, models).await;
     let reload = Reload::default();
     service.follow_files(files, reload.clone());
@@ -270,7 +269,8 @@ async fn a_changed_file_is_applied_and_a_wrong_one_refused() {
     let file = directory.path().join("model.toml");
     std::fs::write(&file, MODEL).unwrap();
     let data = tempfile::tempdir().unwrap();
-    let (service, reload) = following(&file, &data).await;
+    let store = Embedded::open(data.path()).unwrap();
+    let (service, reload) = following(&file, store).await;
     let is_latest = async |source: &str| {
         let models = service.models(&tenant()).await.unwrap();
         latest(&models).fingerprint() == model(source).fingerprint()
@@ -312,7 +312,11 @@ async fn a_file_that_another_server_has_taken_in_takes_nothing_back() {
     }
     // Two followers of two copies, as two servers see one ConfigMap at different times.
     let data = tempfile::tempdir().unwrap();
-    let (service, of_early) = following(early, &data).await;
+    let store = Failing {
+        others: 1,
+        ..Failing::well(Embedded::open(data.path()).unwrap())
+    };
+    let (service, of_early) = following(early, store).await;
     let models = Models::load(Some(late)).unwrap();
     let of_late = Reload::default();
     service.follow_files(ModelFiles::new(late, &models), of_late.clone());
@@ -340,4 +344,19 @@ async fn a_file_that_another_server_has_taken_in_takes_nothing_back() {
     of_late.notify_one();
     until("the next change is applied", || is_latest(&fourth)).await;
     service.finish().await;
+}
+
+#[tokio::test]
+async fn a_start_gives_up_when_others_publish_without_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Failing {
+        refuses_publications: true,
+        ..Failing::well(Embedded::open(directory.path()).unwrap())
+    };
+    let opened = open_with(store, Models::Shared(model(MODEL))).await;
+    let error = opened.err();
+    assert!(
+        matches!(error, Some(ServiceError::Store(StoreError::Unavailable(_)))),
+        "{error:?}"
+    );
 }

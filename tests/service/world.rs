@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use bellwether::{
     scoring::{AttributeValue, Attributes, Event, IdHash, Model, ProfileId, Tenant, Timestamp},
-    service::{Models, Service, Settings},
+    service::{Models, Service, ServiceError, Settings},
     store::{Store, embedded::Embedded},
 };
 use tempfile::TempDir;
@@ -116,6 +116,10 @@ pub fn model(source: &str) -> Arc<Model> {
 }
 
 pub async fn serve_with<S: Store>(store: S, models: Models) -> Service<S> {
+    open_with(store, models).await.unwrap()
+}
+
+pub async fn open_with<S: Store>(store: S, models: Models) -> Result<Service<S>, ServiceError> {
     let settings = Settings {
         server: None,
         max_skew: Duration::from_secs(300),
@@ -125,7 +129,7 @@ pub async fn serve_with<S: Store>(store: S, models: Models) -> Service<S> {
         rebuild_rate: 20_000,
     };
     let clock = Arc::new(|| at(100 * DAY));
-    Service::open(store, models, settings, clock).await.unwrap()
+    Service::open(store, models, settings, clock).await
 }
 
 /// A small generator of pseudo-random numbers: the same seed, the same events.

@@ -3,7 +3,10 @@
 use pbjson_types::Struct;
 
 use super::violations::Violations;
-use crate::{proto::attributes::from_struct, scoring::Attributes};
+use crate::{
+    proto::attributes::from_struct,
+    scoring::{AttributeMistake, Attributes},
+};
 
 /// The attributes sent in `field`; what is wrong with them goes to `violations`.
 pub fn read(
@@ -17,7 +20,16 @@ pub fn read(
     match from_struct(sent) {
         Ok(attributes) => Some(attributes),
         Err(mistake) => {
-            violations.add(field, format_args!("{mistake}; send fewer or simpler ones"));
+            let instead = match mistake {
+                AttributeMistake::NotFinite(_) => "send a finite number, or leave it out",
+                AttributeMistake::NoValue(_) => "send a value, or leave it out",
+                AttributeMistake::EmptyName => "name it, or leave it out",
+                AttributeMistake::TooMany(_)
+                | AttributeMistake::TooDeep
+                | AttributeMistake::TooManyValues(_)
+                | AttributeMistake::TooLarge(_) => "send fewer or simpler ones",
+            };
+            violations.add(field, format_args!("{mistake}; {instead}"));
             None
         }
     }
@@ -93,7 +105,8 @@ mod tests {
 
     #[test]
     fn what_is_not_finite_has_no_value_or_is_too_large_is_refused() {
-        assert!(refused(one(f64::NAN)).contains("not finite under \"plan\""));
+        let not_finite = refused(one(f64::NAN));
+        assert!(not_finite.contains("not finite under \"plan\"; send a finite number"));
         assert!(refused(one(f64::NEG_INFINITY)).contains("not finite"));
         assert!(refused(one(vec![Value::from(f64::INFINITY)])).contains("not finite"));
         assert!(refused(one(Value { kind: None })).contains("without a value under \"plan\""));

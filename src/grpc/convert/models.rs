@@ -6,11 +6,12 @@ use tonic::Status;
 
 use super::{
     requests::{instant, tenant},
-    responses::timestamp,
+    responses::{signed, timestamp},
     violations::Violations,
 };
 use crate::{
-    limits::{DEFAULT_MOVERS, MAX_MISTAKE_CHARACTERS, MAX_MOVERS},
+    grpc::status_size::shortened,
+    limits::{DEFAULT_MOVERS, MAX_MISTAKE_BYTES, MAX_MOVERS},
     proto::v1,
     scoring::{ActsOn, ComparisonReport, Model, ModelChange, Tenant},
     service::{Applied, Comparing, ModelComparison, TenantModels},
@@ -86,9 +87,7 @@ fn model(field: &str, source: &str, violations: &mut Violations) -> Option<Arc<M
         Ok(model) => Some(Arc::new(model)),
         Err(mistakes) => {
             for mistake in mistakes {
-                let text = mistake.to_string();
-                let end = text.char_indices().nth(MAX_MISTAKE_CHARACTERS);
-                let shown = end.map_or(text.as_str(), |(end, _)| &text[..end]);
+                let shown = shortened(&mistake.to_string(), MAX_MISTAKE_BYTES);
                 violations.add(field, format_args!("has a mistake at {shown}"));
             }
             None
@@ -206,6 +205,27 @@ fn change(change: ModelChange) -> v1::ModelChange {
     }
 }
 
-fn signed(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::MAX_STATUS_BYTES;
+
+    #[test]
+    fn a_model_full_of_mistakes_is_refused_within_what_clients_take() {
+        let line = |number| format!("\"{}{number}\" = 1\n", "語".repeat(60));
+        let request = v1::ApplyModelRequest {
+            source: (0..100).map(line).collect(),
+            ..Default::default()
+        };
+        let status = apply_model(&request).unwrap_err();
+        let mut headers = http::HeaderMap::new();
+        status.add_header(&mut headers).unwrap();
+        let sent: usize = headers.values().map(http::HeaderValue::len).sum();
+        assert!(sent <= MAX_STATUS_BYTES, "{sent} bytes");
+        let message = status.message();
+        assert!(
+            message.contains("語") && message.ends_with(" more)"),
+            "{message}"
+        );
+    }
 }

@@ -6,12 +6,12 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation};
 
 use crate::{
-    grpc::status::with_reason,
-    limits::{MAX_FIELD_VIOLATIONS, MAX_SHOWN_CHARACTERS},
+    grpc::{status::with_reason, status_size::shortened},
+    limits::{MAX_FIELD_VIOLATIONS, MAX_REPEATED_BYTES, MAX_SHOWN_CHARACTERS},
 };
 
 /// The violations of one request, in the order of its fields; at most
-/// [`MAX_FIELD_VIOLATIONS`] are named, all are counted.
+/// [`MAX_FIELD_VIOLATIONS`] are named, fewer when they are long; all are counted.
 #[derive(Debug, Default)]
 pub struct Violations {
     named: Vec<FieldViolation>,
@@ -42,14 +42,14 @@ impl Violations {
     }
 
     fn into_status(self) -> Status {
-        let more = self.count.saturating_sub(1);
-        let message = match (self.named.first(), more) {
-            (None, _) => "the request is malformed".to_owned(),
-            (Some(only), 0) => format!("{} {}", only.field, only.description),
-            (Some(first), more) => {
-                format!("{} {} (and {more} more)", first.field, first.description)
-            }
-        };
+        let first = self.named.first();
+        let mut message = first.map_or("the request is malformed".to_owned(), |first| {
+            let text = format!("{} {}", first.field, first.description);
+            shortened(&text, MAX_REPEATED_BYTES)
+        });
+        if self.count > 1 {
+            message += &format!(" (and {} more)", self.count - 1);
+        }
         with_reason(
             Code::InvalidArgument,
             message,

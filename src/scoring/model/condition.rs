@@ -21,6 +21,8 @@ pub(super) enum Scope {
     /// Only what no clock can change: what the profile states and has been seen to do, and how
     /// sure it is who it is.
     Standing,
+    /// The same for who is in a segment or at a stage, beside which bounds of scores stand.
+    Members,
     /// What the confidence of identity is made of: as `Standing`, without that confidence.
     Identity,
 }
@@ -266,18 +268,23 @@ pub(super) fn compile(
     asked: &mut Vec<Slot>,
 ) -> Result<Expression, Vec<ExpressionMistake>> {
     let program = Program::compile(source).map_err(|errors| {
-        let mistakes = errors.errors.iter().map(|error| {
+        if errors
+            .errors
+            .iter()
+            .any(|error| error.msg.contains(PARSER_DEPTH))
+        {
+            return vec![too_deep(source)];
+        }
+        // What follows the first one mostly follows from it.
+        let first = errors.errors.first().map(|error| {
             let offset = offset_of(source, error.pos);
-            (
-                offset..source.len(),
-                format!("is no CEL expression: {}", error.msg),
-            )
+            let message = format!("is no CEL expression: {}", error.msg);
+            (offset..source.len(), message)
         });
-        mistakes.collect::<Vec<_>>()
+        first.into_iter().collect::<Vec<_>>()
     })?;
     if depth(program.expression()) > MAX_DEPTH {
-        let message = format!("is nested deeper than {MAX_DEPTH}; split it into simpler rules");
-        return Err(vec![(0..source.len(), message)]);
+        return Err(vec![too_deep(source)]);
     }
     let mut resolved = program.expression().clone();
     let mut names = Names::new(scope, declared, asked, program.source_info());
@@ -292,6 +299,14 @@ pub(super) fn compile(
     } else {
         Err(names.mistakes)
     }
+}
+
+/// What the parser says, among other things, of nesting that is too deep for it.
+const PARSER_DEPTH: &str = "Recursion limit";
+
+fn too_deep(source: &str) -> ExpressionMistake {
+    let message = format!("is nested deeper than {MAX_DEPTH}; split it into simpler rules");
+    (0..source.len(), message)
 }
 
 fn offset_of(source: &str, (line, column): (isize, isize)) -> usize {

@@ -1,9 +1,10 @@
-//! Durations as they are written: a number and a unit.
+//! Durations of a model file, and what they may be.
 
 use super::table::{Placed, Table};
 use crate::scoring::{
     HalfLife,
     limits::{MAX_HALF_LIFE, MIN_HALF_LIFE},
+    parse_duration,
 };
 
 impl Table<'_, '_, '_> {
@@ -47,7 +48,7 @@ impl Table<'_, '_, '_> {
             }
             None => {
                 let message = format!(
-                    "{key:?} must be a number and a unit (s, m, h, d or w) in quotes, such as \"7d\""
+                    "{key:?} must be a number and a unit (ms, s, m, h, d or w) in quotes, such as \"7d\""
                 );
                 self.mistake(value.span(), message);
                 None
@@ -68,21 +69,5 @@ pub(super) fn half_life_of(text: &str) -> Option<HalfLife> {
 
 /// `7d` and the like, in nanoseconds.
 fn duration_nanos(text: &str) -> Option<i64> {
-    let unit_at = text.len().checked_sub(1)?;
-    let (number, unit) = (text.get(..unit_at)?, text.get(unit_at..)?);
-    let seconds: i64 = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3_600,
-        "d" => 86_400,
-        "w" => 7 * 86_400,
-        _ => return None,
-    };
-    let number: f64 = number
-        .bytes()
-        .all(|byte| byte.is_ascii_digit() || byte == b'.')
-        .then(|| number.parse().ok())
-        .flatten()?;
-    let nanos = number * seconds as f64 * 1e9;
-    (nanos.is_finite() && nanos < i64::MAX as f64).then_some(nanos as i64)
+    i64::try_from(parse_duration(text)?.as_nanos()).ok()
 }

@@ -13,7 +13,7 @@ use super::{
     Slot,
     condition::{ExpressionMistake, Scope},
     mistake::suggestion,
-    variable::{Declared, Variable},
+    variable::{Declared, NO_CLOCK, Variable},
 };
 
 /// How deep the terms of an expression may nest, because the evaluator recurses: `a + b + c`
@@ -70,6 +70,23 @@ const FUNCTIONS: [&str; 12] = [
 
 /// Functions that are resolved to what they read.
 const READERS: [&str; 4] = ["seen", "count", "rate", "completeness"];
+
+/// Functions of CEL, and others that people try, that work with instants.
+const OF_THE_CLOCK: [&str; 13] = [
+    "now",
+    "today",
+    "timestamp",
+    "duration",
+    "getFullYear",
+    "getMonth",
+    "getDate",
+    "getDayOfMonth",
+    "getDayOfWeek",
+    "getDayOfYear",
+    "getHours",
+    "getMinutes",
+    "getSeconds",
+];
 
 /// What the parser makes of operators and macros.
 const OPERATORS: [&str; 18] = [
@@ -204,8 +221,8 @@ impl<'a> Names<'a> {
             || FUNCTIONS.contains(&call.func_name.as_str())
             || call.func_name.starts_with('@');
         if !known {
-            let message = if call.func_name == "now" {
-                "reads the clock; use a score with a half-life, which fades by itself".to_owned()
+            let message = if OF_THE_CLOCK.contains(&call.func_name.as_str()) {
+                format!("calls {}(): {NO_CLOCK}", call.func_name)
             } else {
                 let hint = suggestion(&call.func_name, FUNCTIONS.into_iter().chain(READERS));
                 format!("has no function {:?}; {hint}", call.func_name)

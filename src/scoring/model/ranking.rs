@@ -28,7 +28,7 @@ impl Compiler<'_> {
             };
             let mut factors: Vec<usize> = Vec::new();
             for name in &table.rank_by {
-                if let Some(score) = self.score(name) {
+                if let Some(score) = self.factor(name) {
                     if factors.contains(&score) {
                         let message =
                             format!("{:?} stands twice; name each score once", name.value);
@@ -75,11 +75,25 @@ impl Compiler<'_> {
         segments
     }
 
+    /// A score that a segment is ranked by.
+    fn factor(&mut self, name: &Placed<String>) -> Option<usize> {
+        let is_formula = |character: char| "+-*/() ".contains(character);
+        if name.value.contains(is_formula) {
+            let message = format!(
+                "{:?} is a formula: a sum of scores that fade at different speeds changes its order while nothing happens, so it cannot be ranked; write a list for the product, rank_by = [\"interest\", \"fit\"], or one score, to which the signals of both give points",
+                name.value
+            );
+            self.mistakes.add(name.place.clone(), message);
+            return None;
+        }
+        self.score(name)
+    }
+
     /// What the members of a segment must meet beside its bounds.
     fn segment_conditions(&mut self, file: &ModelFile, table: &SegmentTable) -> Option<Vec<usize>> {
         let mut conditions = Vec::new();
         if let Some(text) = &table.when {
-            conditions.push(self.condition(text, Scope::Standing)?);
+            conditions.push(self.condition(text, Scope::Members)?);
         }
         if let Some(least) = &table.min_confidence {
             if file.identity.is_empty() {
@@ -90,7 +104,7 @@ impl Compiler<'_> {
                 value: format!("identity.confidence >= {:?}", least.value),
                 place: least.place.clone(),
             };
-            conditions.push(self.condition(&condition, Scope::Standing)?);
+            conditions.push(self.condition(&condition, Scope::Members)?);
         }
         conditions.sort_unstable();
         conditions.dedup();
@@ -117,7 +131,7 @@ impl Compiler<'_> {
             let bit = match &table.when {
                 None => None,
                 Some(text) => {
-                    let Some(condition) = self.condition(text, Scope::Standing) else {
+                    let Some(condition) = self.condition(text, Scope::Members) else {
                         continue;
                     };
                     let known = stage_conditions

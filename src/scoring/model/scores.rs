@@ -73,8 +73,22 @@ impl Compiler<'_> {
             let rules = score.rule_points.iter().filter(|(_, points)| *points > 0.0);
             let giving = signals + rules.count();
             if (giving as f64) < required.value {
+                let (who, instead) = match giving {
+                    0 => (
+                        "no signal or attribute rule gives",
+                        "leave \"breadth\" out".to_owned(),
+                    ),
+                    1 => (
+                        "only 1 signal or attribute rule gives",
+                        "leave \"breadth\" out".to_owned(),
+                    ),
+                    _ => (
+                        "only so many signals and attribute rules give",
+                        format!("ask for at most {giving}"),
+                    ),
+                };
                 let message = format!(
-                    "only {giving} signals and attribute rules give points to {:?}, so nobody would ever have any; ask for at most {giving}, or give it points from more",
+                    "{who} points to {:?}, so nobody would ever have any; {instead}, or give it points from more",
                     score.name
                 );
                 self.mistakes.add(required.place.clone(), message);

@@ -57,7 +57,7 @@ const EVENT_FIELDS: [(&str, Variable); 9] = [
 ];
 
 /// The roots of paths, and what begins like one.
-const ROOTS: [&str; 10] = [
+const ROOTS: [&str; 11] = [
     "event",
     "profile.attributes",
     "author.attributes",
@@ -68,9 +68,38 @@ const ROOTS: [&str; 10] = [
     "seen(\"type\")",
     "count(\"signal\", \"7d\")",
     "rate(\"signal\", \"7d\")",
+    "completeness([\"name\"])",
 ];
 
-const FADES: &str = "here only profile.attributes, seen() and identity.confidence can be read";
+/// Why nothing reads the clock, and what to write instead.
+pub(super) const NO_CLOCK: &str = "no expression reads the clock, or what it says of a person would change while nothing happens; use a score with a half-life for what fades, and event.seconds_since_last for the time between events";
+
+/// What can be read between events.
+fn readable(scope: Scope) -> &'static str {
+    if scope == Scope::Identity {
+        "here only profile.attributes, seen() and completeness() can be read"
+    } else {
+        "here only profile.attributes, seen(), completeness() and identity.confidence can be read"
+    }
+}
+
+/// What to write instead of something that fades, between events.
+fn instead(root: &str, scope: Scope) -> &'static str {
+    match (scope, root) {
+        (Scope::Members, "stage") => "repeat its `when` here and its min beside it",
+        (Scope::Members, "account") => {
+            "list the accounts themselves in a segment with of = \"accounts\""
+        }
+        (Scope::Members, "scores") => "bound the score with min or max beside it",
+        (Scope::Members, _) => {
+            "give points for the signal to a score and bound that with min or max"
+        }
+        (Scope::Identity, _) => "let the evidence rest on what is stated or was seen",
+        (Scope::Standing | Scope::Event, _) => {
+            "read it in the `when` or the `value` of a signal, which gives its points when the event arrives, or rank by the product of two scores"
+        }
+    }
+}
 
 /// What a model declares.
 #[derive(Clone, Copy, Debug, Default)]
@@ -104,12 +133,15 @@ impl Variable {
         let (variable, taken) = match *names {
             ["event" | "author", ..] if is_standing => {
                 return Err(format!(
-                    "reads the event; {FADES}, because the condition must hold between events"
+                    "reads the event; {}, because it must hold between events",
+                    readable(scope)
                 ));
             }
-            ["scores" | "stage" | "account", ..] if is_standing => {
+            [root @ ("scores" | "stage" | "account"), ..] if is_standing => {
                 return Err(format!(
-                    "reads what fades with time; {FADES}: bound a score with min and max instead"
+                    "reads what fades with time; {}: {}",
+                    readable(scope),
+                    instead(root, scope)
                 ));
             }
             ["event", "attributes"] => (Self::EventAttributes, 2),
@@ -136,7 +168,7 @@ impl Variable {
             ["account", "scores", name] => (Self::AccountScore(score(name)?), 3),
             ["identity", "confidence"] if scope == Scope::Identity => {
                 return Err(
-                    "reads the confidence that it is a part of; read profile.attributes and seen() here"
+                    "reads the confidence that it is a part of; read profile.attributes, seen() and completeness() here"
                         .to_owned(),
                 );
             }
@@ -145,6 +177,20 @@ impl Variable {
             }
             ["identity", "confidence"] => (Self::IdentityConfidence, 2),
             ["stage"] => (Self::Stage, 1),
+            ["scores", ..] => {
+                return Err(
+                    "reads scores otherwise than one by its name; write scores.NAME".to_owned(),
+                );
+            }
+            ["stage", ..] => {
+                return Err(
+                    "reads a part of the stage, which is a text; write stage == \"NAME\""
+                        .to_owned(),
+                );
+            }
+            ["now" | "today" | "time" | "date", ..] => {
+                return Err(format!("has no {:?}: {NO_CLOCK}", names[0]));
+            }
             ["profile" | "event" | "author" | "account" | "identity", ..] => {
                 return Err(format!(
                     "has no {}; write profile.attributes.NAME, event.FIELD, author.attributes.NAME, account.scores.NAME or identity.confidence",
@@ -186,7 +232,9 @@ impl Variable {
                     .to_owned(),
             ),
             ("count" | "rate", _) if scope != Scope::Event => Err(format!(
-                "reads what fades with time; {FADES}: give points for the signal to a score and bound that with min and max"
+                "reads what fades with time; {}: {}",
+                readable(scope),
+                instead(function, scope)
             )),
             ("count" | "rate", Some([signal, half_life @ ..])) if half_life.len() < 2 => {
                 asked_for(signal, half_life.first().copied(), declared).map(|slot| {
