@@ -7,8 +7,8 @@ use std::{fmt::Write as _, hint::black_box, time::Duration};
 
 use bellwether::{
     scoring::{
-        AttributeValue, Attributes, Context, Event, EventMemory, IdHash, InfluenceCell, Judgement,
-        Model, ProfileId, Record, Timestamp, Touch, apply,
+        AttributeValue, Attributes, Context, Event, IdHash, InfluenceCell, Judgement, Model,
+        ProfileId, Record, Timestamp, Touch, apply,
     },
     store::codec,
 };
@@ -421,17 +421,19 @@ fn hot_record() -> Record {
 
 fn print_record_size() {
     let record = typical_record();
-    let without_memory = Record {
-        memory: EventMemory::default(),
-        ..record.clone()
+    let ids = Record {
+        memory: record.memory.clone(),
+        first_seen_time: record.first_seen_time,
+        last_event_time: record.last_event_time,
+        ..Record::default()
     };
     let counts: usize = record.counts.iter().map(|group| group.counts.len()).sum();
+    let bytes = codec::encode(&record).len();
     println!(
-        "a typical record ({} events, {counts} counts, {} touches) takes {} bytes, {} without the remembered ids",
+        "a typical record ({} events, {counts} counts, {} touches) takes {bytes} bytes, {} beside the remembered ids",
         record.event_count,
         record.touches.len(),
-        codec::encode(&record).len(),
-        codec::encode(&without_memory).len(),
+        bytes - codec::encode(&ids).len(),
     );
 }
 

@@ -393,7 +393,7 @@ impl<'m> Judgement<'m> {
             }),
         };
         let rule = model.rule_against(&event.event_type, &facts, &mut self.failed_rules);
-        let mut matches = Vec::new();
+        let mut matches = Vec::with_capacity(candidates.len());
         for position in candidates {
             let signal = &model.signals[*position];
             match signal.match_event(model, &facts, &mentioned) {

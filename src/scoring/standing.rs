@@ -25,8 +25,8 @@ pub(crate) struct Standing {
     /// By position in `Model::scores`: points at the reference instant, before the floor at 0;
     /// 0 for a score that lacks breadth.
     pub points: Vec<f64>,
-    /// By position in `Model::scores`: the key by this score; `None` at zero points.
-    keys: Vec<Option<RankKey>>,
+    /// By position in `Model::scores`.
+    keys: Vec<ScoreKey>,
     /// The instant of `counts` and `points`.
     pub at: Timestamp,
     pub subject: Subject,
@@ -34,6 +34,15 @@ pub(crate) struct Standing {
     pub is_counted: bool,
     /// By position in `Model::quarantine`: how many events the rule holds.
     held: Vec<u32>,
+}
+
+/// The key of a score.
+#[derive(Clone, Copy, Debug)]
+struct ScoreKey {
+    /// However few the points are; `None` without any.
+    exact: Option<RankKey>,
+    /// `None` below the noise floor.
+    shown: Option<RankKey>,
 }
 
 /// A count at the reference instant.
@@ -116,8 +125,12 @@ impl Standing {
             .iter()
             .zip(&self.points)
             .map(|(score, points)| {
-                let key = score.slope.key(*points, self.at);
-                key.filter(|key| *key >= score.slope.line(NOISE_FLOOR, self.at))
+                let exact = score.slope.key(*points, self.at);
+                let floor = score.slope.line(NOISE_FLOOR, self.at);
+                ScoreKey {
+                    exact,
+                    shown: exact.filter(|key| *key >= floor),
+                }
             });
         self.keys.clear();
         self.keys.extend(keys);
@@ -203,6 +216,8 @@ impl Standing {
     /// half-lives. Both sides are in one order.
     fn collect(&mut self, model: &Model, record: &Record) {
         self.counts.clear();
+        let lengths = record.counts.iter().map(|group| group.counts.len());
+        self.counts.reserve_exact(lengths.sum());
         let mut orphans = Vec::new();
         for (group, counts) in record.counts.iter().enumerate() {
             for (position, count) in counts.counts.iter().enumerate() {
@@ -230,7 +245,7 @@ impl Standing {
 
     /// The points of a score at an instant, as callers see them.
     pub(crate) fn points_at(&self, model: &Model, score: usize, at: Timestamp) -> f64 {
-        match self.keys[score] {
+        match self.keys[score].shown {
             Some(key) if key >= model.scores[score].slope.line(NOISE_FLOOR, at) => {
                 self.points[score] * remaining(model.scores[score].half_life, self.at, at)
             }
@@ -240,7 +255,9 @@ impl Standing {
 
     /// Whether a score has at least that many points at an instant.
     pub(crate) fn reaches(&self, model: &Model, score: usize, min: f64, at: Timestamp) -> bool {
-        self.keys[score].is_some_and(|key| key >= model.scores[score].slope.line(min, at))
+        self.keys[score]
+            .shown
+            .is_some_and(|key| key >= model.scores[score].slope.line(min, at))
     }
 
     /// The product that a rank is the order of, at an instant.
@@ -267,12 +284,11 @@ impl Standing {
             return None;
         }
         if let [score] = rank.scores.as_slice() {
-            return self.keys[*score];
+            return self.keys[*score].shown;
         }
         let mut product = 0.0;
         for score in &rank.scores {
-            let slope = &model.scores[*score].slope;
-            product += slope.key(self.points[*score], self.at)?.value();
+            product += self.keys[*score].exact?.value();
         }
         let floor = rank.slope.line(NOISE_FLOOR, self.at);
         RankKey::new(product).filter(|key| *key >= floor)
@@ -285,7 +301,7 @@ impl Standing {
             combination |= usize::from(self.stated.conditions[*condition]) << bit;
         }
         let ladder = &model.ladders[combination];
-        let key = ladder.score.and_then(|score| self.keys[score]);
+        let key = ladder.score.and_then(|score| self.keys[score].shown);
         (ladder, key.unwrap_or(RankKey::NO_POINTS))
     }
 

@@ -20,7 +20,8 @@ pub(super) fn remembered(
         )));
     }
     let mut previous = 0_i64;
-    let mut pairs = Vec::with_capacity(times.len());
+    // With room for the event that the record is mostly read for.
+    let mut pairs = Vec::with_capacity(times.len() + 1);
     for (&difference, &hash) in times.iter().zip(hashes) {
         previous = previous
             .checked_add(difference)
