@@ -12,7 +12,8 @@ use super::{
     influence::{Arrival, InfluencePlace},
     limits::REMEMBERED_EFFECTS,
     model::{Facts, Happening},
-    standing::{Changed, Places, Standing},
+    places::Places,
+    standing::{Changed, Standing},
 };
 
 /// What the shell looked up for an event.

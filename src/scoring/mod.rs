@@ -19,6 +19,7 @@ mod identity;
 mod influence;
 pub mod limits;
 mod model;
+mod places;
 mod profile;
 mod quarantine;
 mod ranges;
@@ -40,6 +41,7 @@ pub use explain::{Detail, InfluenceQuestion, explain, influencer, interests, ran
 pub use identity::{IdHash, ProfileId, Subject, Tenant, is_identifier};
 pub use influence::influence_probability;
 pub use model::{ActsOn, Fingerprint, Mistake, Model, ModelChange, model_changes};
+pub use places::{index, moves};
 pub use profile::{
     Breadth, Contribution, ContributionKind, Influencer, KeyContribution, Probability, Profile,
     Ranked, Score, StageExplanation, StageRequirement, TopicInterest,
@@ -51,5 +53,5 @@ pub use record::{
     SeenType, SignalCount, Touch,
 };
 pub use retraction::RetractionOutcome;
-pub use standing::{TopicShare, index, moves};
+pub use standing::TopicShare;
 pub use timestamp::{HalfLife, Timestamp};
