@@ -327,6 +327,11 @@ impl<'m> Judgement<'m> {
         super::explain::profile(model, profile_id, record, standing, at, Detail::Points)
     }
 
+    /// The effects on others so far, in the order in which they came.
+    pub fn effects(&self) -> &[Effect] {
+        &self.effects
+    }
+
     /// The record as it stands now.
     pub fn record(&self) -> &Record {
         &self.record
@@ -429,23 +434,5 @@ impl<'m> Judgement<'m> {
         };
         let credits = arrival.note(self.model, &mut self.record).into_iter();
         self.effects.extend(credits.map(Effect::Credit));
-    }
-}
-
-impl Record {
-    /// What the profile states after an update. `mask` names the attributes to set, or to
-    /// remove when they are absent; an empty mask merges.
-    pub fn attributes_after(&self, attributes: &Attributes, mask: &[String]) -> Attributes {
-        let mut stated = self.attributes.clone();
-        if mask.is_empty() {
-            stated.extend(attributes.clone());
-        }
-        for name in mask {
-            match attributes.get(name) {
-                Some(value) => stated.insert(name.clone(), value.clone()),
-                None => stated.remove(name),
-            };
-        }
-        stated
     }
 }

@@ -52,6 +52,22 @@ impl Record {
         Some(&counts[found.ok()?])
     }
 
+    /// What the profile states after an update. `mask` names the attributes to set, or to
+    /// remove when they are absent; an empty mask merges.
+    pub fn attributes_after(&self, attributes: &Attributes, mask: &[String]) -> Attributes {
+        let mut stated = self.attributes.clone();
+        if mask.is_empty() {
+            stated.extend(attributes.clone());
+        }
+        for name in mask {
+            match attributes.get(name) {
+                Some(value) => stated.insert(name.clone(), value.clone()),
+                None => stated.remove(name),
+            };
+        }
+        stated
+    }
+
     /// Notes that one more event has counted, at an instant.
     pub(super) fn note_event(&mut self, at: Timestamp) {
         // What was taken back has been seen all the same.

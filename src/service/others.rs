@@ -10,13 +10,15 @@ use super::{
     write::{Task, Work},
 };
 use crate::{
-    scoring::{Attributes, Context, Event, Model, ProfileId, Record, Tenant, Timestamp},
+    scoring::{
+        Attributes, Context, Effect, Event, Judgement, Model, ProfileId, Record, Tenant, Timestamp,
+    },
     store::{Store, StoreError, Stored},
 };
 
 /// The records of others, by id.
 #[derive(Default)]
-pub(super) struct Others(BTreeMap<ProfileId, Result<Option<Stored>, StoreError>>);
+pub(super) struct Others(BTreeMap<ProfileId, Result<Option<Record>, StoreError>>);
 
 impl Others {
     /// What was looked up for an event of a profile with this record.
@@ -37,13 +39,33 @@ impl Others {
         })
     }
 
+    /// Has the accounts that were looked up count what the events before did to them, which is
+    /// written only when all of the round is counted.
+    pub(super) fn follow(&mut self, model: &Model, effects: &[Effect]) {
+        let shares = effects
+            .iter()
+            .filter(|effect| matches!(effect, Effect::Share(_)));
+        for share in shares {
+            if let Some(Ok(record)) = self.0.get_mut(share.subject_id()) {
+                let before = record.take().unwrap_or_default();
+                let mut account = Judgement::new(model, share.subject_id().clone(), before);
+                account.take(share);
+                *record = Some(account.finish().record);
+            }
+        }
+    }
+
     fn record(&self, id: &ProfileId) -> Result<Option<&Record>, StoreError> {
         match self.0.get(id) {
-            Some(Ok(stored)) => Ok(stored.as_ref().map(|stored| &stored.record)),
+            Some(Ok(record)) => Ok(record.as_ref()),
             Some(Err(error)) => Err(error.clone()),
             None => Ok(None),
         }
     }
+}
+
+fn record_of(stored: Result<Option<Stored>, StoreError>) -> Result<Option<Record>, StoreError> {
+    stored.map(|stored| stored.map(|stored| stored.record))
 }
 
 /// The author whom counting an event asks what they state.
@@ -87,6 +109,7 @@ impl<S: Store> Shell<S> {
         ids.extend(wanted.iter().cloned());
         let mut loaded = self.store.load(tenant, &ids).await;
         let found = loaded.split_off(round.len());
+        let found = found.into_iter().map(record_of);
         let mut others = Others(wanted.into_iter().zip(found).collect());
 
         // Which account it is may be stated in the record alone, or by an update before it.
@@ -111,6 +134,7 @@ impl<S: Store> Shell<S> {
         stated.dedup();
         if !stated.is_empty() {
             let found = self.store.load(tenant, &stated).await;
+            let found = found.into_iter().map(record_of);
             others.0.extend(stated.into_iter().zip(found));
         }
         (loaded, others)

@@ -147,13 +147,13 @@ impl<S: Store> Shell<S> {
 
     /// Loads every profile's record and applies all its work.
     async fn drafts(&self, tenant: &Tenant, lineup: &Lineup, round: Round<Work>) -> Drafts {
-        let (loaded, others) = self.load_with_others(tenant, lineup.model(), &round).await;
+        let (loaded, mut others) = self.load_with_others(tenant, lineup.model(), &round).await;
         let now = self.now();
         let mut drafts = Vec::with_capacity(round.len());
         for ((profile_id, work), loaded) in round.into_iter().zip(loaded) {
             match loaded {
                 Ok(stored) => {
-                    drafts.push(self.draft(lineup, profile_id, stored, &others, work, now));
+                    drafts.push(self.draft(lineup, profile_id, stored, &mut others, work, now));
                 }
                 Err(error) => refuse(work, &error.into()),
             }
@@ -243,7 +243,7 @@ impl<S: Store> Shell<S> {
         lineup: &Lineup,
         profile_id: ProfileId,
         stored: Option<Stored>,
-        others: &Others,
+        others: &mut Others,
         work: Vec<Work>,
         now: Timestamp,
     ) -> (Draft<Work>, Vec<Answer>) {
@@ -255,6 +255,7 @@ impl<S: Store> Shell<S> {
             judgement.profile(now.max(judgement.record().last_event_time))
         };
         let mut answers = Vec::with_capacity(work.len());
+        let mut followed = 0;
         for Work { task, .. } in &work {
             answers.push(match task {
                 Task::Event { event, at, .. } => {
@@ -283,6 +284,8 @@ impl<S: Store> Shell<S> {
                 Task::Release { .. } => Answer::Released(Err(ServiceError::unknown(&profile_id))),
                 Task::Update { update, .. } => Answer::Updated(change(&mut judgement, update, now)),
             });
+            others.follow(model, &judgement.effects()[followed..]);
+            followed = judgement.effects().len();
         }
         let draft = Draft {
             profile_id,

@@ -67,3 +67,36 @@ async fn an_event_reads_what_its_author_states_and_what_its_account_scores() {
     let own = meeting(99, id(7), Some(7), "");
     assert_eq!(matched(&service, own).await, [author]);
 }
+
+#[tokio::test]
+async fn events_of_one_message_read_what_those_before_them_did_to_the_account() {
+    let directory = tempfile::tempdir().unwrap();
+    let service = open(&directory).await;
+    let visit = |second, person| Event {
+        event_type: "visit".to_owned(),
+        ..meeting(second, id(person), None, "shop")
+    };
+    let events = vec![
+        meeting(0, id(1), None, "shop"),
+        visit(1, 50),
+        meeting(2, id(2), None, "shop"),
+    ];
+    let pending = service.submit_events(&tenant(), events).await;
+    let answers = pending.results().await;
+    let matched = answers
+        .into_iter()
+        .map(|answer| match answer.unwrap().outcome {
+            EventOutcome::Applied {
+                matched_signals, ..
+            } => matched_signals.len(),
+            outcome => panic!("{outcome:?}"),
+        });
+    assert_eq!(
+        matched.skip(2).collect::<Vec<_>>(),
+        [1],
+        "warm by the visit"
+    );
+    // Nobody of the account had come before the first.
+    let first = meeting(3, id(3), None, "other");
+    assert!(self::matched(&service, first).await.is_empty());
+}
