@@ -96,6 +96,9 @@ pub const DEFAULT_KEYS: usize = 16;
 pub const MAX_KEYS: usize = 64;
 /// Events of one profile that quarantine rules hold.
 pub const MAX_HELD_EVENTS: usize = 64;
+/// Bytes of names and keys in the events that are held, unless the latest alone takes more: each
+/// can have every key of many signals, and all of them are written with each further event.
+pub const MAX_HELD_BYTES: usize = 64 * 1024;
 /// Event types that a record remembers as seen beside those that the model names.
 pub const MAX_SEEN_TYPES: usize = 64;
 /// Topics and stages on which a record remembers influence.

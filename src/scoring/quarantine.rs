@@ -5,7 +5,7 @@ use super::{
     HeldEvent, HeldMatch, IdHash, Judgement, Record,
     apply::Deed,
     counting::Match,
-    limits::MAX_HELD_EVENTS,
+    limits::{MAX_HELD_BYTES, MAX_HELD_EVENTS},
     model::{Facts, Model},
     standing::Changed,
 };
@@ -27,7 +27,7 @@ impl Selection {
 }
 
 impl Judgement<'_> {
-    /// Keeps an event apart, and drops the one that came first beyond the capacity.
+    /// Keeps an event apart, and drops those that came first beyond the capacity.
     pub(super) fn hold(&mut self, rule: usize, deed: Deed<'_>, remembered_events: usize) {
         let (model, record) = (self.model, &mut self.record);
         let matches = deed.matches.into_iter().map(|matched| HeldMatch {
@@ -46,8 +46,7 @@ impl Judgement<'_> {
             author_id: deed.author_id,
             account_id: deed.account_id,
         });
-        if record.quarantine.len() > MAX_HELD_EVENTS {
-            let dropped = record.quarantine.remove(0);
+        for dropped in record.quarantine.drain(..excess(&record.quarantine)) {
             // It has never counted, so that there is nothing to take back.
             let retraction = dropped.id.of_retraction();
             let memory = &mut record.memory;
@@ -94,6 +93,30 @@ impl Judgement<'_> {
             matches: matches_of(self.model, &self.record, held),
         };
         (deed, from)
+    }
+}
+
+/// How many of the first events are beyond the capacity.
+fn excess(held: &[HeldEvent]) -> usize {
+    let mut bytes = 0;
+    let latest_first = held.iter().rev().enumerate();
+    let kept = latest_first.take_while(|(position, event)| {
+        let is_kept = *position == 0 || bytes + event.bytes() <= MAX_HELD_BYTES;
+        bytes += event.bytes();
+        is_kept && *position < MAX_HELD_EVENTS
+    });
+    held.len() - kept.count()
+}
+
+impl HeldEvent {
+    /// Bytes of its names and keys, which are nearly all that it takes.
+    fn bytes(&self) -> usize {
+        let matches = self.matches.iter().map(|matched| {
+            let keys = matched.keys.iter().map(String::len);
+            matched.signal.len() + keys.sum::<usize>()
+        });
+        let topics = self.topics.iter().map(String::len);
+        self.event_type.len() + matches.sum::<usize>() + topics.sum::<usize>()
     }
 }
 

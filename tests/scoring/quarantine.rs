@@ -2,7 +2,8 @@
 
 use bellwether::scoring::{
     Detail, EventOutcome, IdHash, Judgement, Model, Record, RetractionOutcome, Selection,
-    Timestamp, explain, index, limits::MAX_HELD_EVENTS,
+    Timestamp, explain, index,
+    limits::{MAX_HELD_BYTES, MAX_HELD_EVENTS},
 };
 
 use crate::{
@@ -76,6 +77,26 @@ fn the_oldest_held_event_is_dropped_for_good_beyond_the_capacity() {
         assert_eq!(dropped, RetractionOutcome::Duplicate);
     });
     assert_eq!(outcome.record.event_count, 1);
+}
+
+#[test]
+fn events_with_many_long_keys_are_held_up_to_so_many_bytes_but_always_the_latest() {
+    let by_tag = "[[signals]]\nname = \"read\"\non = \"visit\"\nper = 'event.tags'\npoints = { total = 1 }\n";
+    let model = model(&format!("{MODEL}{by_tag}"));
+    let outcome = change(&model, Record::default(), |judgement| {
+        for id in 0..20 {
+            let mut visit = by_robot(&id.to_string(), "visit");
+            let tags = (0..64).map(|tag| format!("{tag:0>128}"));
+            visit.tags = tags.collect();
+            judgement.apply(&visit, &context(at(id)));
+        }
+    });
+    // Each has 8 KiB of keys, and its names.
+    let held = outcome.record.quarantine.iter().map(|held| held.id);
+    let latest = (13..20).map(|id| IdHash::of_event(&id.to_string()));
+    assert_eq!(held.collect::<Vec<_>>(), latest.collect::<Vec<_>>());
+    assert_eq!(outcome.dropped_events, 13);
+    const { assert!(MAX_HELD_BYTES == 64 * 1024) };
 }
 
 #[test]
