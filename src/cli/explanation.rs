@@ -273,7 +273,7 @@ mod tests {
         score.contributions[0].limit = Some(0.125);
         let text = of_score(&score);
         assert!(
-            text.contains(" 0.25 ") && text.contains("0.125 reached"),
+            text.contains(" 0.25 ") && text.contains("0.125, 1.25 cut off"),
             "{text}"
         );
     }

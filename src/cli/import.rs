@@ -21,7 +21,7 @@ use crate::{
     store::{Commit, Committed, Rollout, Store, StoreError, TotalsChange, Version, codec},
 };
 
-/// Bytes of a line: a record with every list at its limit is smaller.
+/// Bytes of a line, twice those of the greatest record that is stored.
 const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
 /// Bad lines that are named in full.
 const NAMED_MISTAKES: usize = 20;

@@ -83,6 +83,8 @@ struct Summary {
     retracted: u64,
     duplicate: u64,
     forestalled: u64,
+    /// What a newer server says.
+    unknown: u64,
     /// The lines of events that are too old.
     too_old: Vec<u64>,
 }
@@ -90,7 +92,8 @@ struct Summary {
 impl Summary {
     fn note(&mut self, line: u64, outcome: RetractionOutcome) {
         match outcome {
-            RetractionOutcome::Retracted | RetractionOutcome::Unspecified => self.retracted += 1,
+            RetractionOutcome::Retracted => self.retracted += 1,
+            RetractionOutcome::Unspecified => self.unknown += 1,
             RetractionOutcome::Duplicate => self.duplicate += 1,
             RetractionOutcome::Forestalled => self.forestalled += 1,
             RetractionOutcome::TooOld => self.too_old.push(line),
@@ -105,6 +108,7 @@ impl Summary {
             ("retracted before", self.duplicate),
             ("not come, and will not count", self.forestalled),
             ("too old, nothing changed", self.too_old.len() as u64),
+            ("an answer unknown here", self.unknown),
         ];
         let rows = rows.map(|(outcome, count)| [outcome.to_owned(), output::count(count)]);
         let mut text = table(&columns, rows);

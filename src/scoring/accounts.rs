@@ -75,7 +75,7 @@ impl Judgement<'_> {
         let (model, record) = (self.model, &mut self.record);
         if share.kind != EffectKind::Given {
             for change in &share.changes {
-                record.take_shared(change, share.time);
+                record.add_shared(change, share.time);
             }
             for topic in &share.topics {
                 record.uncount_interest(model, topic, share.time);
@@ -97,12 +97,14 @@ impl Judgement<'_> {
 }
 
 impl Record {
+    /// Follows a change, of which nothing falls below 0. It may be below 0 where an event counts,
+    /// and above where it is taken back: the latest value of a signal may be a smaller one.
     fn add_shared(&mut self, change: &SharedChange, at: Timestamp) {
-        // The latest value of a signal may be smaller than the one before it.
-        if change.amount < 0.0 {
-            return self.take_shared(change, at);
-        }
         let added = change.amount * remaining(change.half_life, at, self.last_event_time);
+        if added < 0.0 {
+            self.take(change.half_life, &change.signal, &change.key, -added);
+            return;
+        }
         let count = self.count_of(change.half_life, &change.signal);
         *count.of_key(&change.key) += added;
     }
@@ -121,11 +123,6 @@ impl Record {
             let count = self.count_of(change.half_life, &change.signal);
             count.keep_greatest(model.signals[*position].max_keys, has_counted);
         }
-    }
-
-    fn take_shared(&mut self, change: &SharedChange, at: Timestamp) {
-        let taken = change.amount.abs() * remaining(change.half_life, at, self.last_event_time);
-        self.take(change.half_life, &change.signal, &change.key, taken);
     }
 }
 

@@ -79,6 +79,9 @@ impl Record {
                 self.begin(slot.half_life, &slot.signal, place)
             });
             let counts = &mut self.counts[place.group].counts[place.position];
+            if signal.per.is_none() {
+                counts.keep_greatest(0, |_| false);
+            }
             let mut capped = counts.capped;
             let mut count = |key: &str| {
                 let count = counts.of_key(key);

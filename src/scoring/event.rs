@@ -83,10 +83,13 @@ impl Effect {
     /// stays whatever becomes of the events that led to it.
     pub(super) fn withheld(self) -> Option<Self> {
         match self {
-            Self::Share(share) => Some(Self::Share(Share {
-                kind: EffectKind::Withheld,
-                ..share
-            })),
+            Self::Share(mut share) => {
+                share.kind = EffectKind::Withheld;
+                for change in &mut share.changes {
+                    change.amount = -change.amount;
+                }
+                Some(Self::Share(share))
+            }
             Self::Credit(credit) => (credit.touches > 0).then(|| {
                 Self::Credit(Credit {
                     kind: EffectKind::Withheld,

@@ -214,11 +214,11 @@ impl Record {
         cell.credit = without(cell.credit, -added).unwrap_or(0.0);
         let before = cell.touches;
         cell.touches = before.saturating_add_signed(credit.touches);
-        let taken = cell.touches as i64 - before as i64;
+        let taken = before.abs_diff(cell.touches).try_into().unwrap_or(i64::MAX);
         if cell.touches == 0 && cell.advance_millionths == 0 && cell.credit == 0.0 {
             self.influence.remove(position);
         }
-        Some(taken)
+        Some(-taken)
     }
 
     /// The cell of a topic and a stage, made when it is missing; `None` when there are too

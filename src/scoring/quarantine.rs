@@ -46,11 +46,15 @@ impl Judgement<'_> {
             author_id: deed.author_id,
             account_id: deed.account_id,
         });
-        for dropped in record.quarantine.drain(..excess(&record.quarantine)) {
-            // It has never counted, so that there is nothing to take back.
+        let excess = excess(&record.quarantine);
+        let dropped: Vec<HeldEvent> = record.quarantine.drain(..excess).collect();
+        for dropped in dropped {
             let retraction = dropped.id.of_retraction();
-            let memory = &mut record.memory;
+            let memory = &mut self.record.memory;
             memory.remember(dropped.known_by, retraction, remembered_events);
+            // Who began to release it may have come as far as its effects.
+            let (deed, from) = self.deed_of(&dropped);
+            self.withhold(deed, from);
             self.dropped_events += 1;
         }
         self.held_by.push(model.quarantine[rule].name.clone());

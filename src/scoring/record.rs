@@ -19,7 +19,7 @@ pub struct Record {
     pub last_event_time: Timestamp,
     /// Faded counts of signals, ascending by half-life; `None` (does not fade) comes first.
     pub counts: Vec<CountGroup>,
-    /// When each signal with a cooldown last counted.
+    /// When each signal that has a cooldown, or keeps the latest value, last counted.
     pub last_counted: BTreeMap<String, Timestamp>,
     /// The event types that have ever counted, ascending by name.
     pub seen_types: Vec<SeenType>,

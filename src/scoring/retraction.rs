@@ -67,7 +67,7 @@ impl Judgement<'_> {
 
     /// Keeps others from counting an event that has not counted here, and will not. Who began to
     /// count it may have come as far as its effects, and then have failed or be at it still.
-    fn withhold(&mut self, deed: Deed<'_>, from: Option<usize>) {
+    pub(super) fn withhold(&mut self, deed: Deed<'_>, from: Option<usize>) {
         let mut imagined = self.clone();
         imagined.effects.clear();
         imagined.count(deed, from);
@@ -126,6 +126,11 @@ impl Record {
         }
         for half_life in self.half_lives_of(&signal.name) {
             let value = matched.value * remaining(half_life, at, self.last_event_time);
+            if signal.per.is_none() {
+                // Keys of a model before.
+                let count = self.count_of(half_life, &signal.name);
+                count.keep_greatest(0, |_| false);
+            }
             let mut uncount = |key: &str| {
                 let taken = self.take(half_life, &signal.name, key, value);
                 shared.note(half_life, &signal.name, key, -taken);
@@ -150,9 +155,14 @@ impl Record {
         let latest = matched.value.min(signal.limit.unwrap_or(f64::INFINITY));
         let is_replaced = signal.slots.iter().any(|slot| {
             let half_life = model.slots[*slot].half_life;
-            let value = latest * remaining(half_life, at, self.last_event_time);
+            let left = remaining(half_life, at, self.last_event_time);
             let kept = self.signal_count(half_life, &signal.name);
-            kept.is_some_and(|kept| without(kept.value, value).is_some())
+            kept.is_some_and(|kept| {
+                // A limit that was lowered has not lowered what is kept.
+                let is_above = without(kept.value, latest * left).is_some();
+                let own = if is_above { matched.value } else { latest };
+                without(kept.value, own * left).is_some()
+            })
         });
         if is_replaced {
             return;
@@ -192,8 +202,12 @@ impl Record {
         if key.is_empty() || missing > value * ROUNDING {
             taken += take_value(count, missing);
         }
-        if count.value == 0.0 && count.keys.is_empty() {
-            counts.remove(place.position);
+        // A count that another half-life has as well stays at 0, lest that one is taken over.
+        let mut counts = self.counts.iter().flat_map(|group| &group.counts);
+        if counts.all(|count| count.signal != signal || count.total() == 0.0) {
+            for group in &mut self.counts {
+                group.counts.retain(|count| count.signal != signal);
+            }
         }
         self.counts.retain(|group| !group.counts.is_empty());
         taken

@@ -85,7 +85,7 @@ impl Standing {
         if changed.facts {
             self.stated = Stated::of(model, record);
         }
-        if changed.counts {
+        if changed.counts || !self.takeovers.is_empty() {
             self.collect(model, record);
         } else {
             self.follow(record);

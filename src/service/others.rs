@@ -57,7 +57,8 @@ impl Others {
 
     fn record(&self, id: &ProfileId) -> Result<Option<&Record>, StoreError> {
         match self.0.get(id) {
-            Some(Ok(record)) => Ok(record.as_ref()),
+            // Who has only marks of what is withheld is as good as unknown.
+            Some(Ok(record)) => Ok(record.as_ref().filter(|record| record.is_known())),
             Some(Err(error)) => Err(error.clone()),
             None => Ok(None),
         }

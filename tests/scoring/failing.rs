@@ -1,14 +1,16 @@
 //! What is left of events and retractions that came as far as their effects and no further, or whose
 //! effects come when all is over: nothing, once each has been sent again.
 
-use bellwether::scoring::{Effect, Event, Model, Outcome, ProfileId, Selection};
+use bellwether::scoring::{
+    AttributeValue, Effect, Event, IdHash, Model, Outcome, ProfileId, Selection,
+};
 use proptest::prelude::*;
 
 use crate::{
     at, context,
     effects::{QUARANTINE, Sent, World, assert_same_worlds, events_within, steps},
     event, model,
-    order_free::ORDER_FREE,
+    order_free::{LATEST, ORDER_FREE},
 };
 
 /// How far a writer comes.
@@ -158,4 +160,36 @@ fn what_was_never_given_is_not_taken_and_never_given() {
     assert_eq!(counted(&world), (1, 1));
     take(&mut world, &model, begun.effects);
     assert_eq!(counted(&world), (1, 1));
+}
+
+#[test]
+fn a_smaller_latest_value_that_was_given_is_taken_back_by_its_difference() {
+    let model = model(&format!("{ORDER_FREE}{LATEST}"));
+    let bought = |id: &str, amount: f64| {
+        let time = at(id.len() as i64);
+        let amount = AttributeValue::Number(amount);
+        let event = Event {
+            event_type: "purchase".to_owned(),
+            id: IdHash::of_event(id),
+            attributes: [("amount".to_owned(), amount)].into(),
+            time: Some(time),
+            ..reply("ann").event
+        };
+        Sent {
+            time,
+            event,
+            is_retracted: true,
+        }
+    };
+    let latest = |world: &World| {
+        let acme = &world.records[&ProfileId::of_account("acme").unwrap()];
+        acme.signal_count(None, "last_amount").unwrap().value
+    };
+    let mut world = World::default();
+    world.apply(&model, &bought("a", 10.0));
+    let begun = judge(&world, &model, &bought("bb", 7.0), false);
+    take(&mut world, &model, begun.effects);
+    assert_eq!(latest(&world), 7.0);
+    world.retract(&model, &bought("bb", 7.0));
+    assert_eq!(latest(&world), 10.0);
 }

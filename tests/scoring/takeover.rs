@@ -112,6 +112,39 @@ fn what_is_taken_back_is_gone_with_the_half_lives_that_took_nothing_over_too() {
 }
 
 #[test]
+fn a_count_that_is_taken_back_leaves_what_no_model_asks_for_alone() {
+    let visits: Vec<_> = (0..500)
+        .map(|number| (at(0), event(&number.to_string(), "visit")))
+        .collect();
+    let (record, _) = replay(&fading(&["", "7d"]), &visits);
+    let weekly = fading(&["7d"]);
+    let late = at(365 * DAY);
+    let ann = ProfileId::new("ann").unwrap();
+    let mut judgement = Judgement::new(&weekly, ann.clone(), record);
+    judgement.apply(&event("late", "visit"), &context(late));
+    judgement.retract(&event("late", "visit"), &context(late));
+    let outcome = judgement.finish();
+    assert!(points(&weekly, &outcome.record, late, "s0") < 1e-9);
+    let moved = index(&weekly, &ann, &outcome.record);
+    assert!(moved.iter().all(|(_, key)| key.value() < 0.0), "{moved:?}");
+}
+
+#[test]
+fn a_signal_that_is_counted_by_key_no_more_is_taken_back_all_the_same() {
+    let by_key = fading(&["7d"]);
+    let record = visited(&by_key);
+    let source = by_key.source();
+    let per = source.lines().find(|line| line.starts_with("per")).unwrap();
+    let plain = model(&source.replace(per, ""));
+    let ann = ProfileId::new("ann").unwrap();
+    let mut judgement = Judgement::new(&plain, ann, record);
+    judgement.retract(&event("1", "visit"), &context(at(0)));
+    assert_eq!(points(&plain, judgement.record(), at(0), "s0"), 1.0);
+    judgement.apply(&event("3", "visit"), &context(at(0)));
+    assert_eq!(points(&plain, judgement.record(), at(0), "s0"), 2.0);
+}
+
+#[test]
 fn a_half_life_that_the_model_still_has_is_not_taken_over() {
     let record = visited(&fading(&["7d"]));
     let more = fading(&["7d", "14d"]);

@@ -303,7 +303,7 @@ impl Model {
         self.ranks.len() + 1
     }
 
-    /// The ranks of stages: every stored profile stands in exactly one of them.
+    /// The ranks of stages: everybody who counts stands in exactly one of them, and no account.
     pub fn stage_ranks(&self) -> impl ExactSizeIterator<Item = RankName> {
         self.ladders.iter().map(|ladder| ladder.rank.clone())
     }

@@ -77,8 +77,15 @@ impl Compiler<'_> {
 
     /// A score that a segment is ranked by.
     fn factor(&mut self, name: &Placed<String>) -> Option<usize> {
-        let is_formula = |character: char| "+-*/() ".contains(character);
-        if name.value.contains(is_formula) {
+        let is_operator = |character: char| "+-*/() ".contains(character);
+        let mut parts = name
+            .value
+            .split(is_operator)
+            .filter(|part| !part.is_empty());
+        let is_operand = |part: &str| {
+            part.parse::<f64>().is_ok() || self.score_names.iter().any(|score| score == part)
+        };
+        if name.value.contains(is_operator) && parts.all(is_operand) {
             let message = format!(
                 "{:?} is a formula: a sum of scores that fade at different speeds changes its order while nothing happens, so it cannot be ranked; write a list for the product, rank_by = [\"interest\", \"fit\"], or one score, to which the signals of both give points",
                 name.value

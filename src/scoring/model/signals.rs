@@ -40,11 +40,13 @@ impl Compiler<'_> {
             phrases: (!table.phrases.is_empty()).then_some(phrases),
             when: when?,
             value: value?,
+            max_keys: match (&table.keys, &table.per) {
+                // Keys of a model before go to the rest.
+                (_, None) => 0,
+                (None, Some(_)) => DEFAULT_KEYS,
+                (Some(keys), Some(_)) => keys.value as usize,
+            },
             per: per?,
-            max_keys: table
-                .keys
-                .as_ref()
-                .map_or(DEFAULT_KEYS, |keys| keys.value as usize),
             limit: table.limit,
             cooldown_nanos: if is_once(table) {
                 Some(i64::MAX)

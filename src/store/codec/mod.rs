@@ -20,8 +20,8 @@ use crate::{
 
 /// The format that is written, packed. Formats 1 and 2 are read.
 pub const FORMAT: u32 = 3;
-/// Bytes of an encoded record: several times the largest that the bounds of scoring
-/// allow, so that damaged bytes cannot claim all memory.
+/// Bytes of an encoded record: more than any but a model of a thousand signals by long keys comes
+/// to, whose writes are refused then, so that damaged bytes cannot claim all memory.
 pub const MAX_RECORD_BYTES: usize = 8 * 1024 * 1024;
 
 /// What a packed record begins with: the number of its format, in its first field.
@@ -392,6 +392,8 @@ mod tests {
         refused(|message| message.name_bytes.push(1));
         refused(|message| message.name_bytes[0] = 99);
         refused(|message| message.names.push('c'));
+        refused(|message| message.name_bytes.push(0));
+        refused(|message| message.reached_stages = vec![0; 2_000_000]);
         refused(|message| message.seen_types[0] = 4);
         refused(|message| message.seen_counts.clear());
         refused(|message| message.interests.push(0));

@@ -1,8 +1,10 @@
 //! The names of a packed record, each of them once.
 
+use std::cell::Cell;
+
 use rustc_hash::FxHashMap;
 
-use super::bounds::corrupt;
+use super::{MAX_RECORD_BYTES, bounds::corrupt};
 use crate::store::StoreError;
 
 /// Names by their position, while a record is packed.
@@ -40,24 +42,35 @@ impl<'r> NamesWritten<'r> {
     }
 }
 
+/// What the names that a record refers to may take in memory together: what refers to one takes
+/// a byte, and the name many.
+const MAX_REFERRED_BYTES: usize = 4 * MAX_RECORD_BYTES;
+
 /// Names by their position, while a packed record is read.
 #[derive(Debug)]
-pub(super) struct NamesRead<'r>(Vec<&'r str>);
+pub(super) struct NamesRead<'r> {
+    names: Vec<&'r str>,
+    referred_bytes: Cell<usize>,
+}
 
 impl<'r> NamesRead<'r> {
     /// The names that stand one after the other, of so many bytes each.
     pub fn new(names: &'r str, bytes: &[u32]) -> Result<Self, StoreError> {
         let mut rest = names;
-        let mut found = Vec::with_capacity(bytes.len());
+        let mut found = Vec::with_capacity(bytes.len().min(names.len()));
         for length in bytes {
             let (name, others) = rest
                 .split_at_checked(*length as usize)
+                .filter(|(name, _)| !name.is_empty())
                 .ok_or_else(|| corrupt(format!("it has no name of {length} bytes")))?;
             found.push(name);
             rest = others;
         }
         if rest.is_empty() {
-            Ok(Self(found))
+            Ok(Self {
+                names: found,
+                referred_bytes: Cell::new(0),
+            })
         } else {
             Err(corrupt("its names have no end"))
         }
@@ -65,9 +78,16 @@ impl<'r> NamesRead<'r> {
 
     /// The name at a position.
     pub fn at(&self, position: u32) -> Result<String, StoreError> {
-        let name = self.0.get(position as usize);
-        name.map(|name| (*name).to_owned())
-            .ok_or_else(|| corrupt(format!("it refers to name {position} of {}", self.0.len())))
+        let count = self.names.len();
+        let name = self.names.get(position as usize);
+        let name =
+            name.ok_or_else(|| corrupt(format!("it refers to name {position} of {count}")))?;
+        let bytes = self.referred_bytes.get() + size_of::<String>() + name.len();
+        self.referred_bytes.set(bytes);
+        if bytes > MAX_REFERRED_BYTES {
+            return Err(corrupt("it refers to more names than any record has"));
+        }
+        Ok((*name).to_owned())
     }
 
     /// The name at one less than a position; the empty one at 0.

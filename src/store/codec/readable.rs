@@ -104,9 +104,10 @@ pub fn to_proto(record: &Record) -> proto::Record {
 pub fn from_proto(message: proto::Record) -> Result<Record, StoreError> {
     if !FORMATS.contains(&message.format) {
         return Err(corrupt(format!(
-            "its format is {}; this version reads formats {} to {FORMAT}",
+            "its format is {}; this version reads formats {} to {} in this form, and {FORMAT} packed",
             message.format,
-            FORMATS.start()
+            FORMATS.start(),
+            FORMATS.end()
         )));
     }
     let (influence_time, influence) = match message.influence {
