@@ -30,7 +30,7 @@ fn events_in_quarantine_are_listed_and_released_and_events_are_taken_back() {
     assert_eq!(field(&listed, "/profiles/0/profileId"), "ann");
     assert_eq!(
         field(&listed, "/profiles/0/events/1/time"),
-        "2026-01-01T02:00:00+00:00"
+        "2026-01-01T02:00:00Z"
     );
     let told = text(&server.ask(&["quarantine", "judged_a_robot"]));
     assert!(
