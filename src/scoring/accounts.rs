@@ -73,19 +73,19 @@ impl Judgement<'_> {
     /// Counts a share. Returns whether what conditions read has changed.
     pub(super) fn take_share(&mut self, share: &Share) -> bool {
         let (model, record) = (self.model, &mut self.record);
-        if share.kind != EffectKind::Given {
-            for change in &share.changes {
-                record.add_shared(change, share.time);
-            }
+        let is_given = share.kind == EffectKind::Given;
+        if is_given {
+            record.advance_to(model, share.time.max(record.last_event_time));
+        }
+        for change in &share.changes {
+            record.add_shared(change, share.time);
+        }
+        if !is_given {
             for topic in &share.topics {
                 record.uncount_interest(model, topic, share.time);
             }
             record.event_count = record.event_count.saturating_sub(1);
             return record.unsee(&share.event_type);
-        }
-        record.advance_to(model, share.time.max(record.last_event_time));
-        for change in &share.changes {
-            record.add_shared(change, share.time);
         }
         record.keep_shared(model, &share.changes);
         for topic in &share.topics {

@@ -20,6 +20,17 @@ pub(crate) struct Match {
     pub keys: Vec<String>,
 }
 
+impl Match {
+    /// What the signal counts under: the empty key when it is not kept by key.
+    pub fn counted_keys(&self, signal: &Signal) -> impl Iterator<Item = &str> {
+        let (alone, keys) = match signal.per {
+            None => (Some(""), &[][..]),
+            Some(_) => (None, self.keys.as_slice()),
+        };
+        alone.into_iter().chain(keys.iter().map(String::as_str))
+    }
+}
+
 /// Where a record keeps a count: a position in `Record::counts`, and one in that group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CountPlace {
@@ -80,35 +91,26 @@ impl Record {
             });
             let counts = &mut self.counts[place.group].counts[place.position];
             if signal.per.is_none() {
-                counts.keep_greatest(0, |_| false);
+                counts.drop_keys();
             }
             let mut capped = counts.capped;
-            let mut count = |key: &str| {
+            for key in matched.counted_keys(signal) {
                 let count = counts.of_key(key);
                 let before = *count;
-                if signal.keeps_latest {
-                    let latest = matched.value.min(limit) * faded;
-                    if replaces || latest > before {
-                        *count = latest;
-                        capped = (matched.value - limit).max(0.0) * faded;
-                    }
-                } else {
-                    let added = matched.value * faded;
+                let added = matched.value * faded;
+                if !signal.keeps_latest {
                     // What an earlier model let grow beyond the limit stays.
                     *count = (before + added).min(limit).max(before);
                     capped += (before + added - *count).max(0.0);
-                    if *count == before + added {
-                        // Not what rounding leaves of a difference: what two keys gain from one
-                        // event must be equal for an account, which keeps the first in the
-                        // alphabet of equals.
-                        return shared.note(slot.half_life, &slot.signal, key, added);
-                    }
+                } else if replaces || matched.value.min(limit) * faded > before {
+                    *count = matched.value.min(limit) * faded;
+                    capped = (matched.value - limit).max(0.0) * faded;
                 }
-                shared.note(slot.half_life, &slot.signal, key, *count - before);
-            };
-            match signal.per {
-                None => count(""),
-                Some(_) => matched.keys.iter().for_each(|key| count(key)),
+                // Not what rounding leaves of a difference: what two keys gain from one event must
+                // be equal for an account, which keeps the first in the alphabet of equals.
+                let is_whole = !signal.keeps_latest && *count == before + added;
+                let change = if is_whole { added } else { *count - before };
+                shared.note(slot.half_life, &slot.signal, key, change);
             }
             counts.capped = capped.min(MAX_COUNT);
             counts.keep_greatest(signal.max_keys, |key| {
@@ -202,6 +204,17 @@ impl Record {
         let place = place.unwrap_or_else(|place| self.begin(half_life, signal, place));
         &mut self.counts[place.group].counts[place.position]
     }
+
+    /// The count at a place.
+    pub(super) fn count_at(&self, place: CountPlace) -> &SignalCount {
+        &self.counts[place.group].counts[place.position]
+    }
+
+    /// What is counted of a signal with a half-life.
+    pub fn signal_count(&self, half_life: Option<HalfLife>, signal: &str) -> Option<&SignalCount> {
+        let place = self.find(half_life, signal).ok()?;
+        Some(self.count_at(place))
+    }
 }
 
 impl SignalCount {
@@ -218,6 +231,11 @@ impl SignalCount {
             position
         });
         &mut keys[position].value
+    }
+
+    /// Drops all keys: those of a model before, when the signal is kept by key no more.
+    pub(super) fn drop_keys(&mut self) {
+        self.keep_greatest(0, |_| false);
     }
 
     /// Drops the smallest keys beyond `most`, the greatest text first of equals, and those that

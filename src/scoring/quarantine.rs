@@ -127,8 +127,7 @@ impl HeldEvent {
 /// What a held event matched, without the signals that there are no more, or that cool down.
 fn matches_of(model: &Model, record: &Record, held: &HeldEvent) -> Vec<Match> {
     let matches = held.matches.iter().filter_map(|matched| {
-        let mut signals = model.signals.iter();
-        let signal = signals.position(|signal| signal.name == matched.signal)?;
+        let signal = *model.signals_by_name.get(&matched.signal)?;
         let is_kept = !record.cools_down(&model.signals[signal], held.time);
         is_kept.then(|| Match {
             signal,

@@ -43,15 +43,6 @@ pub struct Record {
 }
 
 impl Record {
-    /// What is counted of a signal with a half-life.
-    pub fn signal_count(&self, half_life: Option<HalfLife>, signal: &str) -> Option<&SignalCount> {
-        let mut groups = self.counts.iter();
-        let group = groups.find(|group| group.half_life == half_life)?;
-        let counts = &group.counts;
-        let found = counts.binary_search_by(|count| count.signal.as_str().cmp(signal));
-        Some(&counts[found.ok()?])
-    }
-
     /// What the profile states after an update. `mask` names the attributes to set, or to
     /// remove when they are absent; an empty mask merges.
     pub fn attributes_after(&self, attributes: &Attributes, mask: &[String]) -> Attributes {

@@ -127,17 +127,11 @@ impl Record {
         for half_life in self.half_lives_of(&signal.name) {
             let value = matched.value * remaining(half_life, at, self.last_event_time);
             if signal.per.is_none() {
-                // Keys of a model before.
-                let count = self.count_of(half_life, &signal.name);
-                count.keep_greatest(0, |_| false);
+                self.count_of(half_life, &signal.name).drop_keys();
             }
-            let mut uncount = |key: &str| {
+            for key in matched.counted_keys(signal) {
                 let taken = self.take(half_life, &signal.name, key, value);
                 shared.note(half_life, &signal.name, key, -taken);
-            };
-            match signal.per {
-                None => uncount(""),
-                Some(_) => matched.keys.iter().for_each(|key| uncount(key)),
             }
         }
     }

@@ -166,14 +166,12 @@ impl Standing {
         record: &'r Record,
         slot: usize,
     ) -> Option<&'r SignalCount> {
-        let mut takeovers = self.takeovers.iter();
-        match takeovers.find(|takeover| takeover.slot == slot) {
-            Some(takeover) => takeover.count(model, record),
-            None => {
-                let slot = &model.slots[slot];
-                record.signal_count(slot.half_life, &slot.signal)
-            }
+        if let Some(place) = self.slot_count(slot)?.place {
+            return Some(record.count_at(place));
         }
+        let mut takeovers = self.takeovers.iter();
+        let takeover = takeovers.find(|takeover| takeover.slot == slot)?;
+        takeover.count(model, record)
     }
 
     /// How many signals and rules give the share of the greatest one that the breadth of a
@@ -204,7 +202,7 @@ impl Standing {
     fn follow(&mut self, record: &Record) {
         for count in &mut self.counts {
             if let Some(place) = count.place {
-                count.value = record.counts[place.group].counts[place.position].total();
+                count.value = record.count_at(place).total();
             }
         }
     }

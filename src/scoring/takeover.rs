@@ -77,8 +77,6 @@ impl Record {
             let taken = self.counts[place.group].counts.remove(place.position);
             *self.count_of(slot.half_life, &slot.signal) = taken;
         }
-        if !takeovers.is_empty() {
-            self.counts.retain(|group| !group.counts.is_empty());
-        }
+        self.counts.retain(|group| !group.counts.is_empty());
     }
 }

@@ -1,35 +1,45 @@
 //! What a stored record may say: whatever else is refused.
 
+use pbjson_types::Struct;
+
 use crate::{
+    proto::attributes::from_struct,
     scoring::{
-        IdHash, Timestamp,
+        Attributes, HalfLife, ProfileId, Timestamp, Touch,
         limits::{MAX_COUNT, MAX_KEY_BYTES, MAX_NAME_BYTES, MAX_TAG_BYTES, MAX_TYPE_BYTES},
     },
     store::StoreError,
 };
 
-pub(super) fn remembered(
-    times: &[i64],
-    hashes: &[u64],
-) -> Result<Vec<(Timestamp, IdHash)>, StoreError> {
-    if times.len() != hashes.len() {
-        return Err(corrupt(format!(
-            "it remembers {} times for {} events",
-            times.len(),
-            hashes.len()
-        )));
+pub(super) fn attributes(stated: Option<Struct>) -> Result<Attributes, StoreError> {
+    match stated {
+        None => Ok(Attributes::new()),
+        Some(stated) => {
+            from_struct(stated).map_err(|mistake| corrupt(format!("its attributes: {mistake}")))
+        }
     }
-    let mut previous = 0_i64;
-    // With room for the event that the record is mostly read for.
-    let mut pairs = Vec::with_capacity(times.len() + 1);
-    for (&difference, &hash) in times.iter().zip(hashes) {
-        previous = previous
-            .checked_add(difference)
-            .ok_or_else(|| corrupt("it remembers an event beyond the end of time"))?;
-        pairs.push((time(previous)?, IdHash(hash)));
+}
+
+/// Zero is of counts that do not fade.
+pub(super) fn half_life(nanos: i64) -> Result<Option<HalfLife>, StoreError> {
+    match nanos {
+        0 => Ok(None),
+        nanos => HalfLife::from_nanos(nanos)
+            .map(Some)
+            .ok_or_else(|| corrupt(format!("{nanos} ns is no half-life"))),
     }
-    check_ascending(&pairs, |pair| *pair)?;
-    Ok(pairs)
+}
+
+pub(super) fn check_touches(touches: &[Touch]) -> Result<(), StoreError> {
+    if touches.is_sorted_by_key(|touch| touch.time) {
+        Ok(())
+    } else {
+        Err(corrupt("its touches are not in order"))
+    }
+}
+
+pub(super) fn author(id: &str) -> Result<ProfileId, StoreError> {
+    ProfileId::new(id).ok_or_else(|| corrupt("it was touched by a malformed profile id"))
 }
 
 pub(super) fn check_ascending<'a, T, K: PartialOrd>(

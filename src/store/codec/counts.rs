@@ -1,9 +1,9 @@
 //! Counts, and the event types that have counted.
 
-use super::bounds::{amount, check_ascending, corrupt, event_type, key, name};
+use super::bounds::{amount, check_ascending, check_lengths, event_type, half_life, key, name};
 use crate::{
     proto::record as proto,
-    scoring::{CountGroup, HalfLife, NamedCount, SeenType, SignalCount},
+    scoring::{CountGroup, NamedCount, SeenType, SignalCount},
     store::StoreError,
 };
 
@@ -32,13 +32,7 @@ pub(super) fn named_counts_to_proto(counts: &[NamedCount]) -> Vec<proto::NamedCo
 pub(super) fn count_groups(groups: Vec<proto::CountGroup>) -> Result<Vec<CountGroup>, StoreError> {
     let mut decoded: Vec<CountGroup> = Vec::with_capacity(groups.len());
     for group in groups {
-        let half_life = match group.half_life {
-            0 => None,
-            nanos => Some(
-                HalfLife::from_nanos(nanos)
-                    .ok_or_else(|| corrupt(format!("{nanos} ns is no half-life")))?,
-            ),
-        };
+        let half_life = half_life(group.half_life)?;
         let counts = signal_counts(group.counts)?;
         decoded.push(CountGroup { half_life, counts });
     }
@@ -87,12 +81,8 @@ fn signal_counts(counts: Vec<proto::SignalCount>) -> Result<Vec<SignalCount>, St
 
 /// Counts are missing before format 2: how often is not known then.
 pub(super) fn seen_types(names: Vec<String>, counts: &[u32]) -> Result<Vec<SeenType>, StoreError> {
-    if !counts.is_empty() && counts.len() != names.len() {
-        return Err(corrupt(format!(
-            "it has seen {} event types and counts {}",
-            names.len(),
-            counts.len()
-        )));
+    if !counts.is_empty() {
+        check_lengths("event types", names.len(), counts.len())?;
     }
     let counts = counts.iter().copied().chain(std::iter::repeat(0));
     names

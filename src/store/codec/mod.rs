@@ -4,6 +4,7 @@
 mod bounds;
 mod counts;
 mod held;
+mod memory;
 mod names;
 mod packed;
 mod readable;

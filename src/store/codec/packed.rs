@@ -4,17 +4,18 @@
 use super::{
     FORMAT,
     bounds::{
-        amount, check_ascending, check_lengths, corrupt, event_type, key, name, name_or_empty,
-        paired, remembered, time, topic,
+        amount, attributes, author, check_ascending, check_lengths, check_touches, corrupt,
+        event_type, half_life, key, name, name_or_empty, paired, time, topic,
     },
     held::{held_event, held_to_proto},
+    memory::{event_hashes, event_times, horizon_to_proto, memory},
     names::{NamesRead, NamesWritten},
 };
 use crate::{
-    proto::{attributes::from_struct, record as proto},
+    proto::record as proto,
     scoring::{
-        CountGroup, EventMemory, HalfLife, IdHash, InfluenceCell, NamedCount, ProfileId, Record,
-        SeenType, SignalCount, Timestamp, Touch,
+        CountGroup, EventMemory, HalfLife, IdHash, InfluenceCell, NamedCount, Record, SeenType,
+        SignalCount, Timestamp, Touch,
     },
     store::StoreError,
 };
@@ -22,21 +23,16 @@ use crate::{
 /// A record without its attributes, packed.
 pub(super) fn pack(record: &Record) -> proto::PackedRecord {
     let mut names = NamesWritten::default();
-    let memory = &record.memory.remembered;
-    let mut previous = 0;
     let counts = record.counts.iter();
     let last = record.last_event_time;
     let packed = proto::PackedRecord {
         format: FORMAT,
         attributes: None,
         event_count: record.event_count,
-        first_seen_time: since(earliest(memory), record.first_seen_time),
-        last_event_time: since(latest(memory), last),
-        event_times: memory
-            .iter()
-            .map(|(time, _)| time.nanos() - std::mem::replace(&mut previous, time.nanos()))
-            .collect(),
-        event_hashes: memory.iter().map(|(_, id)| id.0).collect(),
+        first_seen_time: since(earliest(&record.memory), record.first_seen_time),
+        last_event_time: since(latest(&record.memory), last),
+        event_times: event_times(&record.memory),
+        event_hashes: event_hashes(&record.memory),
         counts: counts.map(|group| pack_counts(group, &mut names)).collect(),
         seen_types: names.positions(record.seen_types.iter().map(|seen| seen.name.as_str())),
         seen_counts: record.seen_types.iter().map(|seen| seen.count).collect(),
@@ -58,13 +54,7 @@ pub(super) fn pack(record: &Record) -> proto::PackedRecord {
             .values()
             .map(|time| since(last, *time))
             .collect(),
-        horizon: record
-            .memory
-            .horizon
-            .map(|(time, id)| proto::RememberedEvent {
-                time: time.nanos(),
-                hash: id.0,
-            }),
+        horizon: horizon_to_proto(&record.memory),
         effect_hashes: record.effects.iter().map(|id| id.0).collect(),
         influence: pack_influence(record, &mut names),
         quarantine: record.quarantine.iter().map(held_to_proto).collect(),
@@ -81,7 +71,7 @@ pub(super) fn pack(record: &Record) -> proto::PackedRecord {
 /// The record that was packed; [`StoreError::Corrupt`] when it is not one.
 pub(super) fn unpack(packed: proto::PackedRecord) -> Result<Record, StoreError> {
     let names = NamesRead::new(&packed.names, &packed.name_bytes)?;
-    let memory = remembered(&packed.event_times, &packed.event_hashes)?;
+    let memory = memory(&packed.event_times, &packed.event_hashes, packed.horizon)?;
     let first_seen_time = after(earliest(&memory), packed.first_seen_time)?;
     let last = after(latest(&memory), packed.last_event_time)?;
     if first_seen_time > last {
@@ -100,11 +90,8 @@ pub(super) fn unpack(packed: proto::PackedRecord) -> Result<Record, StoreError> 
         });
     let seen_types: Vec<SeenType> = seen.collect::<Result<_, StoreError>>()?;
     let interests = paired("topics", &packed.interests, &packed.interest_values)?;
-    let interests = interests.map(|(position, value)| {
-        let name = topic(names.at(*position)?)?;
-        let value = amount(*value)?;
-        Ok(NamedCount { name, value })
-    });
+    let interests =
+        interests.map(|(position, value)| named_count(topic(names.at(*position)?)?, *value));
     let interests: Vec<NamedCount> = interests.collect::<Result<_, StoreError>>()?;
     let counted = paired("signals", &packed.last_counted, &packed.last_counted_times)?
         .map(|(position, time)| Ok((name(names.at(*position)?)?, after(last, *time)?)));
@@ -112,9 +99,7 @@ pub(super) fn unpack(packed: proto::PackedRecord) -> Result<Record, StoreError> 
     let touches = packed.touches.into_iter();
     let touches = touches.map(|touch| unpack_touch(touch, &memory, last, &names));
     let touches: Vec<Touch> = touches.collect::<Result<_, _>>()?;
-    if !touches.is_sorted_by_key(|touch| touch.time) {
-        return Err(corrupt("its touches are not in order"));
-    }
+    check_touches(&touches)?;
     check_ascending(&counts, |group| group.half_life)?;
     check_ascending(&counted, |(signal, _)| signal.as_str())?;
     check_ascending(&seen_types, |seen| seen.name.as_str())?;
@@ -125,11 +110,7 @@ pub(super) fn unpack(packed: proto::PackedRecord) -> Result<Record, StoreError> 
         Some(influence) => unpack_influence(&influence, last, &names)?,
     };
     Ok(Record {
-        attributes: match packed.attributes {
-            None => Default::default(),
-            Some(attributes) => from_struct(attributes)
-                .map_err(|mistake| corrupt(format!("its attributes: {mistake}")))?,
-        },
+        attributes: attributes(packed.attributes)?,
         event_count: packed.event_count,
         first_seen_time,
         last_event_time: last,
@@ -137,13 +118,7 @@ pub(super) fn unpack(packed: proto::PackedRecord) -> Result<Record, StoreError> 
         last_counted: counted.into_iter().collect(),
         seen_types,
         interests,
-        memory: EventMemory {
-            remembered: memory,
-            horizon: packed
-                .horizon
-                .map(|event| Ok::<_, StoreError>((time(event.time)?, IdHash(event.hash))))
-                .transpose()?,
-        },
+        memory,
         effects: packed.effect_hashes.into_iter().map(IdHash).collect(),
         touches,
         reached_stages: stages
@@ -157,6 +132,11 @@ pub(super) fn unpack(packed: proto::PackedRecord) -> Result<Record, StoreError> 
             .map(held_event)
             .collect::<Result<_, _>>()?,
     })
+}
+
+fn named_count(name: String, value: f64) -> Result<NamedCount, StoreError> {
+    let value = amount(value)?;
+    Ok(NamedCount { name, value })
 }
 
 fn pack_counts<'r>(group: &'r CountGroup, names: &mut NamesWritten<'r>) -> proto::PackedCounts {
@@ -181,13 +161,7 @@ fn unpack_counts(
     group: &proto::PackedCounts,
     names: &NamesRead<'_>,
 ) -> Result<CountGroup, StoreError> {
-    let half_life = match group.half_life {
-        0 => None,
-        nanos => Some(
-            HalfLife::from_nanos(nanos)
-                .ok_or_else(|| corrupt(format!("{nanos} ns is no half-life")))?,
-        ),
-    };
+    let half_life = half_life(group.half_life)?;
     let mut keys = paired("keys", &group.keys, &group.key_values)?;
     if !group.key_counts.is_empty() {
         check_lengths("signals", group.signals.len(), group.key_counts.len())?;
@@ -200,11 +174,8 @@ fn unpack_counts(
     let mut counts = Vec::with_capacity(group.signals.len());
     for (position, value) in paired("signals", &group.signals, &group.values)? {
         let key_count = key_counts.next().map_or(0, |count| *count as usize);
-        let own = keys.by_ref().take(key_count).map(|(position, value)| {
-            let name = key(names.at(*position)?)?;
-            let value = amount(*value)?;
-            Ok(NamedCount { name, value })
-        });
+        let own = keys.by_ref().take(key_count);
+        let own = own.map(|(position, value)| named_count(key(names.at(*position)?)?, *value));
         let own: Vec<NamedCount> = own.collect::<Result<_, StoreError>>()?;
         check_ascending(&own, |key| key.name.as_str())?;
         if own.len() < key_count || own.iter().any(|key| key.name.is_empty()) {
@@ -258,15 +229,15 @@ fn pack_touch<'r>(
 
 fn unpack_touch(
     touch: proto::PackedTouch,
-    memory: &[(Timestamp, IdHash)],
+    memory: &EventMemory,
     last: Timestamp,
     names: &NamesRead<'_>,
 ) -> Result<Touch, StoreError> {
     let (time, event) = match touch.remembered.checked_sub(1) {
         None => (after(last, touch.time)?, IdHash(touch.event_hash)),
         Some(position) => {
-            let (time, id) = memory
-                .get(position as usize)
+            let remembered = memory.remembered.get(position as usize);
+            let (time, id) = remembered
                 .ok_or_else(|| corrupt("it was touched by an event that it does not remember"))?;
             (*time, id.at(*time))
         }
@@ -275,8 +246,7 @@ fn unpack_touch(
     Ok(Touch {
         event,
         time,
-        author_id: ProfileId::new(&touch.author_id)
-            .ok_or_else(|| corrupt("it was touched by a malformed profile id"))?,
+        author_id: author(&touch.author_id)?,
         topics: topics
             .map(|position| topic(names.at(position)?))
             .collect::<Result<_, _>>()?,
@@ -331,12 +301,14 @@ fn unpack_influence(
     Ok((after(last, influence.time)?, cells))
 }
 
-fn earliest(memory: &[(Timestamp, IdHash)]) -> Timestamp {
-    memory.first().map_or(Timestamp::EPOCH, |(time, _)| *time)
+fn earliest(memory: &EventMemory) -> Timestamp {
+    let first = memory.remembered.first();
+    first.map_or(Timestamp::EPOCH, |(time, _)| *time)
 }
 
-fn latest(memory: &[(Timestamp, IdHash)]) -> Timestamp {
-    memory.last().map_or(Timestamp::EPOCH, |(time, _)| *time)
+fn latest(memory: &EventMemory) -> Timestamp {
+    let last = memory.remembered.last();
+    last.map_or(Timestamp::EPOCH, |(time, _)| *time)
 }
 
 fn since(from: Timestamp, time: Timestamp) -> i64 {

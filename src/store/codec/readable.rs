@@ -5,18 +5,19 @@ use std::ops::RangeInclusive;
 
 use super::{
     FORMAT,
-    bounds::{amount, check_ascending, corrupt, name, name_or_empty, remembered, time, topic},
+    bounds::{
+        amount, attributes, author, check_ascending, check_touches, corrupt, name, name_or_empty,
+        time, topic,
+    },
     counts::{
         count_groups, named_counts, named_counts_to_proto, seen_types, signal_counts_to_proto,
     },
     held::{held_event, held_to_proto},
+    memory::{event_hashes, event_times, horizon_to_proto, memory},
 };
 use crate::{
-    proto::{
-        attributes::{from_struct, to_struct},
-        record as proto,
-    },
-    scoring::{EventMemory, HalfLife, IdHash, InfluenceCell, ProfileId, Record, Timestamp, Touch},
+    proto::{attributes::to_struct, record as proto},
+    scoring::{HalfLife, IdHash, InfluenceCell, Record, Timestamp, Touch},
     store::StoreError,
 };
 
@@ -25,7 +26,6 @@ const FORMATS: RangeInclusive<u32> = 1..=2;
 
 /// The form of a record that can be read, for an export.
 pub fn to_proto(record: &Record) -> proto::Record {
-    let mut previous = 0;
     proto::Record {
         format: *FORMATS.end(),
         attributes: (!record.attributes.is_empty()).then(|| to_struct(record.attributes.clone())),
@@ -59,25 +59,9 @@ pub fn to_proto(record: &Record) -> proto::Record {
             .collect(),
         seen_counts: record.seen_types.iter().map(|seen| seen.count).collect(),
         interests: named_counts_to_proto(&record.interests),
-        event_times: record
-            .memory
-            .remembered
-            .iter()
-            .map(|(time, _)| time.nanos() - std::mem::replace(&mut previous, time.nanos()))
-            .collect(),
-        event_hashes: record
-            .memory
-            .remembered
-            .iter()
-            .map(|(_, id)| id.0)
-            .collect(),
-        horizon: record
-            .memory
-            .horizon
-            .map(|(time, id)| proto::RememberedEvent {
-                time: time.nanos(),
-                hash: id.0,
-            }),
+        event_times: event_times(&record.memory),
+        event_hashes: event_hashes(&record.memory),
+        horizon: horizon_to_proto(&record.memory),
         credit_hashes: record.effects.iter().map(|id| id.0).collect(),
         touches: record
             .touches
@@ -120,11 +104,7 @@ pub fn from_proto(message: proto::Record) -> Result<Record, StoreError> {
     check_ascending(&message.last_counted, |counted| counted.signal.as_str())?;
     check_ascending(&message.seen_types, String::as_str)?;
     Ok(Record {
-        attributes: match message.attributes {
-            None => Default::default(),
-            Some(attributes) => from_struct(attributes)
-                .map_err(|mistake| corrupt(format!("its attributes: {mistake}")))?,
-        },
+        attributes: attributes(message.attributes)?,
         event_count: message.event_count,
         first_seen_time: time(message.first_seen_time)?,
         last_event_time: time(message.last_event_time)?,
@@ -136,13 +116,7 @@ pub fn from_proto(message: proto::Record) -> Result<Record, StoreError> {
             .collect::<Result<_, StoreError>>()?,
         seen_types: seen_types(message.seen_types, &message.seen_counts)?,
         interests: named_counts(message.interests, topic)?,
-        memory: EventMemory {
-            remembered: remembered(&message.event_times, &message.event_hashes)?,
-            horizon: message
-                .horizon
-                .map(|event| Ok::<_, StoreError>((time(event.time)?, IdHash(event.hash))))
-                .transpose()?,
-        },
+        memory: memory(&message.event_times, &message.event_hashes, message.horizon)?,
         effects: message.credit_hashes.into_iter().map(IdHash).collect(),
         touches: touches(message.touches)?,
         reached_stages: message
@@ -177,8 +151,7 @@ fn touches(touches: Vec<proto::Touch>) -> Result<Vec<Touch>, StoreError> {
             Ok(Touch {
                 event: IdHash(touch.event_hash),
                 time: time(touch.time)?,
-                author_id: ProfileId::new(&touch.author_id)
-                    .ok_or_else(|| corrupt("it was touched by a malformed profile id"))?,
+                author_id: author(&touch.author_id)?,
                 topics: touch
                     .topics
                     .into_iter()
@@ -188,9 +161,7 @@ fn touches(touches: Vec<proto::Touch>) -> Result<Vec<Touch>, StoreError> {
             })
         })
         .collect::<Result<Vec<_>, StoreError>>()?;
-    if !decoded.is_sorted_by_key(|touch| touch.time) {
-        return Err(corrupt("its touches are not in order"));
-    }
+    check_touches(&decoded)?;
     Ok(decoded)
 }
 
