@@ -16,6 +16,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 START_SECONDS = 30
 STOP_SECONDS = 60
+# For tests of what is answered, not of how fast: on a busy machine everybody may pause for seconds.
+PATIENT = {"BELLWETHER_REDIS_TIMEOUT": "60s", "BELLWETHER_DEFAULT_DEADLINE": "60s"}
 # In both formats of logs.
 LISTENING = re.compile(r"listening.*address\W+(127\.0\.0\.1:\d+)")
 SERVICE = "bellwether.v1.ScoringService"
@@ -47,7 +49,7 @@ class Server:
             command += ["--model", str(model)]
         self.process = subprocess.Popen(
             [*command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            text=True, encoding="utf-8", errors="replace", env=environment())
+            text=True, encoding="utf-8", errors="replace", env=environment() | PATIENT)
         self.lines = []
         self._addresses = queue.Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)
