@@ -52,6 +52,15 @@ impl Expression {
         &self.text
     }
 
+    fn named<'a, 'f>(&'f self, evaluator: &'f Evaluator, facts: &'f Facts<'a>) -> Named<'a, 'f> {
+        Named {
+            evaluator,
+            facts,
+            variables: &self.variables,
+            element: None,
+        }
+    }
+
     /// What the interpreter says, whatever is plain.
     #[cfg(test)]
     pub(super) fn holds_by_cel(
@@ -59,11 +68,7 @@ impl Expression {
         evaluator: &Evaluator,
         facts: &Facts<'_>,
     ) -> Result<bool, Failed> {
-        let named = Named {
-            facts,
-            variables: &self.variables,
-        };
-        evaluator.holds_by_cel(&self.resolved, &named)
+        evaluator.holds_by_cel(&self.resolved, &self.named(evaluator, facts))
     }
 
     #[cfg(test)]
@@ -113,11 +118,7 @@ impl Evaluator {
 
     /// Whether the condition holds.
     pub(crate) fn holds(&self, condition: &Expression, facts: &Facts<'_>) -> Result<bool, Failed> {
-        let named = Named {
-            facts,
-            variables: &condition.variables,
-        };
-        condition.plain.holds(self, &named)
+        condition.plain.holds(&condition.named(self, facts))
     }
 
     /// What the interpreter says.
@@ -134,13 +135,10 @@ impl Evaluator {
 
     /// The number that the expression stands for.
     pub(crate) fn number(&self, value: &Expression, facts: &Facts<'_>) -> Result<f64, Failed> {
+        let named = value.named(self, facts);
         if let Plain::Value(operand) = &value.plain {
-            return operand.number(facts);
+            return operand.number(&named);
         }
-        let named = Named {
-            facts,
-            variables: &value.variables,
-        };
         match self.evaluate(&value.resolved, &named) {
             Ok(Value::Float(number)) => Ok(number),
             Ok(Value::Int(number)) => Ok(number as f64),
@@ -152,8 +150,9 @@ impl Evaluator {
     /// The keys that the expression stands for: a text, a number, or a list of these.
     pub(crate) fn keys(&self, per: &Expression, facts: &Facts<'_>) -> Result<Vec<String>, Failed> {
         let mut keys = Vec::new();
+        let named = per.named(self, facts);
         if let Plain::Value(operand) = &per.plain {
-            match operand.read(facts)? {
+            match operand.read(&named)? {
                 Fact::Texts(texts) => {
                     let texts = texts.iter().take(MAX_KEYS);
                     texts.for_each(|text| add_key(text, &mut keys));
@@ -167,10 +166,6 @@ impl Evaluator {
             }
             return Ok(keys);
         }
-        let named = Named {
-            facts,
-            variables: &per.variables,
-        };
         match self.evaluate(&per.resolved, &named) {
             Ok(Value::List(values)) => {
                 for value in values.iter().take(MAX_KEYS) {

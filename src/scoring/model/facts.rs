@@ -12,7 +12,7 @@ use cel::{
     objects::{Key, Map},
 };
 
-use super::{Model, names::variable_of, variable::Variable};
+use super::{Model, condition::Evaluator, names::variable_of, variable::Variable};
 use crate::scoring::{
     AttributeValue, Attributes, Event, Record, SeenType, Timestamp,
     seen::has_seen,
@@ -60,7 +60,7 @@ pub(crate) struct Happening<'a> {
 }
 
 /// What a variable stands for.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(super) enum Fact<'a> {
     Null,
     Bool(bool),
@@ -69,6 +69,25 @@ pub(super) enum Fact<'a> {
     List(&'a [AttributeValue]),
     Texts(&'a [String]),
     Map(&'a Attributes),
+}
+
+impl PartialEq for Fact<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Null, Self::Null) => true,
+            (Self::Bool(one), Self::Bool(other)) => one == other,
+            (Self::Number(one), Self::Number(other)) => one == other,
+            (Self::Text(one), Self::Text(other)) => one == other,
+            (Self::List(one), Self::List(other)) => one == other,
+            (Self::Texts(one), Self::Texts(other)) => one == other,
+            (Self::Map(one), Self::Map(other)) => one == other,
+            (Self::Texts(texts), Self::List(values)) | (Self::List(values), Self::Texts(texts)) => {
+                let values = values.iter().map(Fact::from);
+                values.eq(texts.iter().map(|text| Fact::text(text)))
+            }
+            _ => false,
+        }
+    }
 }
 
 impl<'a> From<&'a AttributeValue> for Fact<'a> {
@@ -90,16 +109,22 @@ impl<'a> Fact<'a> {
     }
 }
 
-/// Facts by the names of one expression.
+/// Facts by the names of the expression that is evaluated.
 pub(super) struct Named<'a, 'f> {
+    pub evaluator: &'f Evaluator,
     pub facts: &'f Facts<'a>,
     pub variables: &'f [Variable],
+    /// What the loop around is at.
+    pub element: Option<Fact<'a>>,
 }
 
 impl VariableResolver for Named<'_, '_> {
     fn resolve<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
-        let variable = variable_of(self.variables, name)?;
-        match self.facts.fact(variable)? {
+        let fact = match variable_of(self.variables, name) {
+            Some(variable) => self.facts.fact(variable),
+            None => self.element.clone(),
+        };
+        match fact? {
             Fact::Null => owned(Value::Null),
             Fact::Bool(value) => Some(CowVal::owned(CelBool::from(value))),
             Fact::Number(value) => Some(CowVal::owned(CelDouble::from(value))),

@@ -11,8 +11,9 @@ use cel::{
 
 use super::{
     condition::{Failed, domain},
-    facts::{Fact, Facts},
+    facts::{Fact, Named},
     names::variable_of,
+    plain::Plain,
     variable::Variable,
 };
 use crate::scoring::AttributeValue;
@@ -21,7 +22,11 @@ use crate::scoring::AttributeValue;
 #[derive(Debug)]
 pub(super) enum Operand {
     Literal(AttributeValue),
+    /// Of literals.
+    List(Vec<AttributeValue>),
     Variable(Variable),
+    /// What the loop around is at.
+    Element,
     Calculation(Box<Operand>, Calculation, Box<Operand>),
     Negative(Box<Operand>),
     /// `number()`.
@@ -30,8 +35,10 @@ pub(super) enum Operand {
     Size(Box<Operand>),
     Lower(Box<Operand>),
     Domain(Box<Operand>),
-    /// `get()` of a map, a name and a default.
-    Get(Box<Operand>, String, Box<Operand>),
+    /// What a map has by a name, and what `get()` says when it has not.
+    Get(Box<Operand>, String, Option<Box<Operand>>),
+    /// `condition ? a : b`.
+    Choice(Box<(Plain, Operand, Operand)>),
 }
 
 /// How a number is made of two.
@@ -51,7 +58,22 @@ impl Operand {
             return Some(Self::Literal(literal));
         }
         match &node.expr {
-            Expr::Ident(name) => variable_of(variables, name).cloned().map(Self::Variable),
+            Expr::Ident(name) => {
+                let variable = variable_of(variables, name).cloned();
+                Some(variable.map_or(Self::Element, Self::Variable))
+            }
+            Expr::List(list) if list.optional_indices.is_empty() => {
+                let literals: Option<_> = list.elements.iter().map(literal).collect();
+                literals.map(Self::List)
+            }
+            Expr::Select(select) if !select.test => {
+                let map = Box::new(Self::of(&select.operand, variables)?);
+                Some(Self::Get(map, select.field.clone(), None))
+            }
+            Expr::Call(call) if call.func_name == "_?_:_" => match Plain::of(node, variables) {
+                Plain::Value(operand) => Some(operand),
+                _ => None,
+            },
             Expr::Call(call) if call.target.is_none() => Self::of_call(call, variables),
             _ => None,
         }
@@ -65,7 +87,11 @@ impl Operand {
             ("lower", [text]) => Some(Self::Lower(of(text)?)),
             ("domain", [text]) => Some(Self::Domain(of(text)?)),
             ("get", [map, name, default]) => match literal(name)? {
-                AttributeValue::String(name) => Some(Self::Get(of(map)?, name, of(default)?)),
+                AttributeValue::String(name) => Some(Self::Get(of(map)?, name, Some(of(default)?))),
+                _ => None,
+            },
+            ("_[_]", [map, name]) => match literal(name)? {
+                AttributeValue::String(name) => Some(Self::Get(of(map)?, name, None)),
                 _ => None,
             },
             ("double", [size]) => match &size.expr {
@@ -90,35 +116,39 @@ impl Operand {
         }
     }
 
-    /// Whether no list or map stands for it.
-    pub(super) fn is_scalar(&self) -> bool {
-        match self {
-            Self::Variable(variable) => variable.is_scalar(),
-            Self::Get(..) => false,
-            _ => true,
-        }
-    }
-
     /// Whether it is a number, unless it fails.
     fn is_number(&self) -> bool {
         match self {
             Self::Literal(literal) => matches!(literal, AttributeValue::Number(_)),
             Self::Variable(variable) => variable.is_number(),
             Self::Calculation(..) | Self::Negative(_) | Self::Number(_) | Self::Size(_) => true,
-            Self::Lower(_) | Self::Domain(_) | Self::Get(..) => false,
+            Self::Choice(choice) => choice.1.is_number() && choice.2.is_number(),
+            Self::List(_) | Self::Element | Self::Lower(_) | Self::Domain(_) | Self::Get(..) => {
+                false
+            }
         }
     }
 
-    pub(super) fn read<'a>(&'a self, facts: &Facts<'a>) -> Result<Fact<'a>, Failed> {
+    pub(super) fn read<'a>(&'a self, named: &Named<'a, '_>) -> Result<Fact<'a>, Failed> {
         match self {
             Self::Literal(value) => Ok(value.into()),
-            Self::Variable(variable) => facts.fact(variable).ok_or(Failed),
+            Self::List(values) => Ok(Fact::List(values)),
+            Self::Variable(variable) => named.facts.fact(variable).ok_or(Failed),
+            Self::Element => named.element.clone().ok_or(Failed),
+            Self::Choice(choice) => {
+                let (condition, a, b) = &**choice;
+                if condition.holds(named)? {
+                    a.read(named)
+                } else {
+                    b.read(named)
+                }
+            }
             Self::Calculation(a, calculation, b) => {
-                let (a, b) = (a.number(facts)?, b.number(facts)?);
+                let (a, b) = (a.number(named)?, b.number(named)?);
                 Ok(Fact::Number(calculation.of_numbers(a, b)))
             }
-            Self::Negative(number) => number.number(facts).map(|number| Fact::Number(-number)),
-            Self::Number(value) => match value.read(facts)? {
+            Self::Negative(number) => number.number(named).map(|number| Fact::Number(-number)),
+            Self::Number(value) => match value.read(named)? {
                 Fact::Number(number) => Ok(Fact::Number(number)),
                 Fact::Bool(yes) => Ok(Fact::Number(f64::from(u8::from(yes)))),
                 Fact::Text(text) => {
@@ -128,7 +158,7 @@ impl Operand {
                 _ => Err(Failed),
             },
             Self::Size(value) => {
-                let size = match value.read(facts)? {
+                let size = match value.read(named)? {
                     Fact::Text(text) => text.chars().count(),
                     Fact::List(values) => values.len(),
                     Fact::Texts(texts) => texts.len(),
@@ -137,22 +167,25 @@ impl Operand {
                 };
                 Ok(Fact::Number(size as f64))
             }
-            Self::Lower(text) => text.text(facts, |text| text.to_lowercase()),
-            Self::Domain(text) => text.text(facts, domain),
+            Self::Lower(text) => text.text(named, |text| text.to_lowercase()),
+            Self::Domain(text) => text.text(named, domain),
             Self::Get(map, name, default) => {
                 // CEL reads all arguments before it calls a function.
-                let (map, default) = (map.read(facts)?, default.read(facts)?);
-                match map {
-                    Fact::Map(values) => Ok(values.get(name).map_or(default, Fact::from)),
-                    _ => Ok(default),
-                }
+                let map = map.read(named)?;
+                let default = default.as_ref().map(|default| default.read(named));
+                let default = default.transpose()?;
+                let found = match map {
+                    Fact::Map(values) => values.get(name).map(Fact::from),
+                    _ => None,
+                };
+                found.or(default).ok_or(Failed)
             }
         }
     }
 
     /// The number that it stands for.
-    pub(super) fn number(&self, facts: &Facts<'_>) -> Result<f64, Failed> {
-        match self.read(facts)? {
+    pub(super) fn number(&self, named: &Named<'_, '_>) -> Result<f64, Failed> {
+        match self.read(named)? {
             Fact::Number(number) => Ok(number),
             _ => Err(Failed),
         }
@@ -160,10 +193,10 @@ impl Operand {
 
     fn text<'a>(
         &'a self,
-        facts: &Facts<'a>,
+        named: &Named<'a, '_>,
         change: impl FnOnce(&str) -> String,
     ) -> Result<Fact<'a>, Failed> {
-        match self.read(facts)? {
+        match self.read(named)? {
             Fact::Text(text) => Ok(Fact::Text(Cow::Owned(change(&text)))),
             _ => Err(Failed),
         }

@@ -1,22 +1,22 @@
 //! Plain conditions without the interpreter, which takes microseconds where these take
-//! nanoseconds: comparisons of what `operand` reads, `in`, `has`, `seen`, and what `&&`, `||` and
-//! `!` make of them. Any other part of a condition is left to CEL. Both give the same answer,
-//! errors included.
+//! nanoseconds: comparisons of what `operand` reads, `in`, `has`, `seen`, what `&&`, `||`, `!` and
+//! `?:` make of them, and whether they hold for `all` or any of a list. Any other part of a
+//! condition is left to CEL. Both give the same answer, errors included.
 
 use std::cmp::Ordering;
 
 use cel::{
     IdedExpr,
-    common::ast::{CallExpr, Expr},
+    common::ast::{CallExpr, ComprehensionExpr, Expr, LiteralValue},
 };
 
 use super::{
-    condition::{Evaluator, Failed},
+    condition::Failed,
     facts::{Fact, Named},
-    operand::{Operand, literal},
+    names::ORDERED,
+    operand::Operand,
     variable::Variable,
 };
-use crate::scoring::AttributeValue;
 
 /// A condition, as far as it is plain.
 #[derive(Debug)]
@@ -24,12 +24,22 @@ pub(super) enum Plain {
     And(Box<[Plain; 2]>),
     Or(Box<[Plain; 2]>),
     Not(Box<Plain>),
+    If(Box<[Plain; 3]>),
+    Loop(Box<Loop>),
     Compare(Operand, Comparison, Operand),
-    IsOneOf(Operand, Vec<AttributeValue>),
     IsAmong(Operand, Operand),
     Text(TextTest, Operand, Operand),
     Value(Operand),
     Cel(IdedExpr),
+}
+
+/// `exists` (decided by true) and `all` (decided by false).
+#[derive(Debug)]
+pub(super) struct Loop {
+    /// The names of a map in order, or the elements of a list.
+    over: Operand,
+    each: Plain,
+    decided_by: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +65,9 @@ impl Plain {
     pub(super) fn of(node: &IdedExpr, variables: &[Variable]) -> Self {
         let plain = match &node.expr {
             Expr::Call(call) => Self::of_call(call, variables),
+            Expr::Comprehension(comprehension) => {
+                Loop::of(comprehension, variables).map(|inner| Self::Loop(Box::new(inner)))
+            }
             _ => None,
         };
         plain
@@ -79,46 +92,36 @@ impl Plain {
             ("_&&_", [a, b]) => Some(Self::And(Box::new([of(a), of(b)]))),
             ("_||_", [a, b]) => Some(Self::Or(Box::new([of(a), of(b)]))),
             ("!_", [inner]) => Some(Self::Not(Box::new(of(inner)))),
-            ("@in", [element, list]) => Self::of_membership(operand(element)?, list, variables),
+            ("_?_:_", [condition, a, b]) => Some(match [of(condition), of(a), of(b)] {
+                [condition, Self::Value(a), Self::Value(b)] => {
+                    Self::Value(Operand::Choice(Box::new((condition, a, b))))
+                }
+                parts => Self::If(Box::new(parts)),
+            }),
+            ("@in", [element, list]) => Some(Self::IsAmong(operand(element)?, operand(list)?)),
             (operator, [a, b]) => {
                 let comparison = Comparison::of(operator)?;
-                let (a, b) = (operand(a)?, operand(b)?);
-                // Two lists may be equal; no list equals a scalar.
-                (a.is_scalar() || b.is_scalar()).then_some(Self::Compare(a, comparison, b))
+                Some(Self::Compare(operand(a)?, comparison, operand(b)?))
             }
             _ => None,
         }
     }
 
-    fn of_membership(element: Operand, list: &IdedExpr, variables: &[Variable]) -> Option<Self> {
-        if let Expr::List(list) = &list.expr {
-            let literals: Option<_> = list.elements.iter().map(literal).collect();
-            let literals = literals.filter(|_| list.optional_indices.is_empty());
-            return Some(Self::IsOneOf(element, literals?));
-        }
-        let list = Operand::of(list, variables)?;
-        element.is_scalar().then_some(Self::IsAmong(element, list))
-    }
-
     /// Whether the condition holds; it fails where CEL fails.
-    pub(super) fn holds(
-        &self,
-        evaluator: &Evaluator,
-        named: &Named<'_, '_>,
-    ) -> Result<bool, Failed> {
-        let facts = named.facts;
+    pub(super) fn holds(&self, named: &Named<'_, '_>) -> Result<bool, Failed> {
         match self {
-            Self::And(parts) => decided(false, parts, evaluator, named),
-            Self::Or(parts) => decided(true, parts, evaluator, named),
-            Self::Not(inner) => inner.holds(evaluator, named).map(|holds| !holds),
-            Self::Compare(a, comparison, b) => comparison.holds(&a.read(facts)?, &b.read(facts)?),
-            Self::IsOneOf(element, list) => {
-                let element = element.read(facts)?;
-                Ok(list.iter().any(|literal| Fact::from(literal) == element))
+            Self::And(parts) => decided(false, parts.iter().map(|part| part.holds(named))),
+            Self::Or(parts) => decided(true, parts.iter().map(|part| part.holds(named))),
+            Self::Not(inner) => inner.holds(named).map(|holds| !holds),
+            Self::If(parts) => {
+                let [condition, a, b] = &**parts;
+                if condition.holds(named)? { a } else { b }.holds(named)
             }
+            Self::Loop(inner) => inner.holds(named),
+            Self::Compare(a, comparison, b) => comparison.holds(&a.read(named)?, &b.read(named)?),
             Self::IsAmong(element, list) => {
-                let element = element.read(facts)?;
-                match (list.read(facts)?, &element) {
+                let element = element.read(named)?;
+                match (list.read(named)?, &element) {
                     (Fact::List(values), _) => {
                         Ok(values.iter().any(|value| Fact::from(value) == element))
                     }
@@ -131,7 +134,7 @@ impl Plain {
                     _ => Err(Failed),
                 }
             }
-            Self::Text(test, text, part) => match (text.read(facts)?, part.read(facts)?) {
+            Self::Text(test, text, part) => match (text.read(named)?, part.read(named)?) {
                 (Fact::Text(text), Fact::Text(part)) => Ok(match test {
                     TextTest::Contains => text.contains(part.as_ref()),
                     TextTest::StartsWith => text.starts_with(part.as_ref()),
@@ -139,29 +142,74 @@ impl Plain {
                 }),
                 _ => Err(Failed),
             },
-            Self::Value(operand) => match operand.read(facts)? {
+            Self::Value(operand) => match operand.read(named)? {
                 Fact::Bool(holds) => Ok(holds),
                 _ => Err(Failed),
             },
-            Self::Cel(expression) => evaluator.holds_by_cel(expression, named),
+            Self::Cel(expression) => named.evaluator.holds_by_cel(expression, named),
         }
     }
 }
 
-/// `&&` (decided by false) and `||` (decided by true): a part that decides makes up for the
-/// failure of the other.
-fn decided(
-    by: bool,
-    [a, b]: &[Plain; 2],
-    evaluator: &Evaluator,
-    named: &Named<'_, '_>,
-) -> Result<bool, Failed> {
-    let first = a.holds(evaluator, named);
-    if first == Ok(by) {
-        return first;
+impl Loop {
+    /// What the parser makes of `list.exists(name, condition)` and `list.all(name, condition)`.
+    fn of(comprehension: &ComprehensionExpr, variables: &[Variable]) -> Option<Self> {
+        let Expr::Literal(LiteralValue::Boolean(start)) = &comprehension.accu_init.expr else {
+            return None;
+        };
+        let decided_by = !**start;
+        let (Expr::Call(range), Expr::Call(step)) = (
+            &comprehension.iter_range.expr,
+            &comprehension.loop_step.expr,
+        ) else {
+            return None;
+        };
+        let operator = if decided_by { "_||_" } else { "_&&_" };
+        match (range.args.as_slice(), step.args.as_slice()) {
+            ([over], [_, each]) if range.func_name == ORDERED && step.func_name == operator => {
+                Some(Self {
+                    over: Operand::of(over, variables)?,
+                    each: Plain::of(each, variables),
+                    decided_by,
+                })
+            }
+            _ => None,
+        }
     }
-    let second = b.holds(evaluator, named)?;
-    if second == by { Ok(by) } else { first }
+
+    fn holds(&self, named: &Named<'_, '_>) -> Result<bool, Failed> {
+        let at = |element| {
+            self.each.holds(&Named {
+                element: Some(element),
+                ..*named
+            })
+        };
+        match self.over.read(named)? {
+            Fact::List(values) => decided(self.decided_by, values.iter().map(Fact::from).map(at)),
+            Fact::Texts(texts) => {
+                let texts = texts.iter().map(|text| Fact::text(text));
+                decided(self.decided_by, texts.map(at))
+            }
+            Fact::Map(values) => {
+                let names = values.keys().map(|name| Fact::text(name));
+                decided(self.decided_by, names.map(at))
+            }
+            _ => Err(Failed),
+        }
+    }
+}
+
+/// `&&` and `all` (decided by false), `||` and `exists` (decided by true): a part that decides
+/// makes up for the failure of others.
+fn decided(by: bool, parts: impl Iterator<Item = Result<bool, Failed>>) -> Result<bool, Failed> {
+    let mut so_far = Ok(!by);
+    for part in parts {
+        if part == Ok(by) {
+            return part;
+        }
+        so_far = so_far.and(part);
+    }
+    so_far
 }
 
 impl Comparison {
@@ -202,13 +250,10 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::{
-        super::{Facts, Happening, Model},
-        *,
-    };
+    use super::super::{Facts, Happening, Model};
     use crate::scoring::{
-        Attributes, CountGroup, Event, IdHash, ProfileId, Record, SeenType, SignalCount, Timestamp,
-        standing::Standing,
+        AttributeValue, Attributes, CountGroup, Event, IdHash, ProfileId, Record, SeenType,
+        SignalCount, Timestamp, standing::Standing,
     };
 
     fn any_value() -> impl Strategy<Value = AttributeValue> {
@@ -281,6 +326,11 @@ mod tests {
             "has(event.sentiment)",
             "size(event.topics)",
             "-event.attributes.a",
+            "event.attributes[\"a\"]",
+            "event.attributes.k[\"k\"]",
+            "(seen(\"x\") ? event.attributes.a : 2)",
+            "[1, \"x\", null]",
+            "[]",
         ];
         prop_oneof![
             prop::sample::select(variables.to_vec()).prop_map(str::to_owned),
@@ -298,6 +348,42 @@ mod tests {
             1 => (functions, any_operand(), any_operand())
                 .prop_map(|(function, a, b)| format!("{function}({a}, {b})")),
         ]
+    }
+
+    /// A condition on `t`.
+    fn any_condition_on_an_element() -> impl Strategy<Value = String> {
+        let conditions = [
+            "t",
+            "t == \"x\"",
+            "t != 1",
+            "t > 0.5",
+            "t.k",
+            "has(t.k)",
+            "t[0] == 1",
+            "t[\"k\"]",
+            "t in [\"x\", 1]",
+            "t in event.topics",
+            "\"k\" in t",
+            "t.startsWith(\"x\")",
+            "event.type.contains(t)",
+            "lower(t) == event.type",
+            "t == event.attributes.a",
+            "size(t) == 1",
+            "get(t, \"k\", false)",
+            "t ? true : t",
+            "string(t) == \"x\"",
+            "number(t) + 1 > 2",
+            "event.attributes.b",
+            "1 / 0 > 1",
+        ];
+        let leaf = prop::sample::select(conditions.to_vec()).prop_map(str::to_owned);
+        leaf.prop_recursive(2, 4, 2, |inner| {
+            prop_oneof![
+                (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a}) && ({b})")),
+                (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a}) || ({b})")),
+                inner.prop_map(|inner| format!("!({inner})")),
+            ]
+        })
     }
 
     fn any_condition() -> impl Strategy<Value = String> {
@@ -319,14 +405,15 @@ mod tests {
             any_operand(),
         )
             .prop_map(|(text, test, part)| format!("{text}.{test}({part})"));
-        let exists =
-            any_literal().prop_map(|literal| format!("event.topics.exists(t, t == {literal})"));
+        let quantifiers = prop::sample::select(vec!["exists", "all"]);
+        let quantified = (any_operand(), quantifiers, any_condition_on_an_element())
+            .prop_map(|(list, quantifier, each)| format!("{list}.{quantifier}(t, {each})"));
         let leaf = prop_oneof![
             4 => comparison,
             2 => membership,
             1 => topic,
             1 => text,
-            1 => exists,
+            2 => quantified,
             2 => any_operand(),
         ];
         leaf.prop_recursive(4, 12, 2, |inner| {
@@ -450,6 +537,10 @@ name = "y"
             "get(author.attributes, \"role\", \"\") in [\"manager\"]",
             "event.attributes.url.startsWith(\"/jobs\") && size(event.tags) > 2",
             "completeness([\"a\"]) * identity.confidence > 0.5",
+            "event.tags.exists(tag, tag.startsWith(\"x\") && tag != event.attributes.a)",
+            "[\"x\", \"y\"].all(word, !event.text.contains(word))",
+            "event.attributes[\"utm source\"] == (stage == \"x\" ? \"web\" : \"mail\")",
+            "has(event.attributes.a) ? seen(\"x\") : profile.attributes.address.city == \"y\"",
         ] {
             let model = model_of(condition);
             let expression = model.signals[1].when.as_ref().unwrap();

@@ -258,21 +258,6 @@ impl Variable {
         Some(found)
     }
 
-    /// Whether no list or map stands for it.
-    pub(super) fn is_scalar(&self) -> bool {
-        !matches!(
-            self,
-            Self::EventTopics
-                | Self::EventTags
-                | Self::EventAttributes
-                | Self::EventAttribute(_)
-                | Self::ProfileAttributes
-                | Self::ProfileAttribute(_)
-                | Self::AuthorAttributes
-                | Self::AuthorAttribute(_)
-        )
-    }
-
     /// Whether it is a number whenever it is there.
     pub(super) fn is_number(&self) -> bool {
         matches!(
