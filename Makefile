@@ -1,12 +1,12 @@
 # `make help` lists the targets. `make check` only reads; `make fix` writes.
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
-BINARY := $(TARGET)/release/bellwether
+# The build that reads the example models and that the tests in Python start.
+PROFILE ?= dev
+BINARY := $(TARGET)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/bellwether
 BUF := @bufbuild/buf@1.75.0
 SECONDS ?= 600
 FUZZ_TARGETS := $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
-# The build that reads the example models.
-PROFILE ?= dev
 
 .PHONY: help test check fix binary python test-clients test-data check-manifests bench fuzz
 
@@ -57,7 +57,7 @@ fuzz: cargo ## Fuzz each target for SECONDS (600); needs cargo-fuzz and a C++ co
 	done
 
 binary: cargo
-	cargo build --locked --release --bin bellwether
+	cargo build --locked --profile $(PROFILE) --bin bellwether
 
 python:
 	sh tests/python/setup.sh
