@@ -478,6 +478,12 @@ class World:
             within = not self.meets(product, segment["max"])
         return within
 
+    @remembered
+    def segments(self, party, at, of=None):
+        """The names of the segments that a person is in, or an account."""
+        return [segment["name"] for segment in self.model.segments
+                if segment.get("of") == of and self.is_member(party, segment, at)]
+
     def members(self, segment, at):
         """id -> product, of everybody in a segment: of people, or of accounts."""
         return {

@@ -25,7 +25,13 @@ import pytest
 import snapshot
 from bellwether.v1 import scoring_pb2 as api
 from recompute import NEAR_SHARE, NOISE_FLOOR, SLACK, Model, World, nanos_of_instant
-from replay import read_lines, replay, stream_events, update_profiles
+from replay import (
+    read_lines,
+    requests_of,
+    stream_events,
+    stream_requests,
+    update_profiles,
+)
 from server import REPOSITORY, Server, run
 from stores import STORES, store_of
 
@@ -87,6 +93,8 @@ class Replayed:
     dataset: Dataset
     path: Path
     lines: list
+    # What sends the events of the lines.
+    requests: list
     # store -> server
     servers: dict
     world: World
@@ -119,6 +127,12 @@ class Replayed:
         if store not in self.snapshots:
             self.snapshots[store] = self.snapshot(self.servers[store].stub, self.last)
         return self.snapshots[store]
+
+    def each_profile(self, store, at):
+        """Everybody's profile at an instant, in the order of the people of the world."""
+        if at == self.last:
+            return self.snapshot_of(store)["profiles"].values()
+        return snapshot.each_profile(self.servers[store].stub, list(self.world.people), at)
 
 
 def import_data(dataset, target):
@@ -163,14 +177,15 @@ def replayed(request, tmp_path_factory):
         }
         for server in servers.values():
             update_profiles(server.stub, lines)
-        streams = [stream_events(server.stub, lines) for server in servers.values()]
+        requests = list(requests_of(lines))
+        streams = [stream_requests(server.stub, requests) for server in servers.values()]
         differences = {store: [] for store in servers}
         for number, (line, *results) in enumerate(zip(events, *streams, strict=True)):
             expected = world.apply(line)
             for store, result in zip(servers, results, strict=True):
                 differences[store] += (
                     (number, what) for what in differing_answer(world, line, expected, result))
-        yield Replayed(dataset, path, lines, servers, world, differences, last)
+        yield Replayed(dataset, path, lines, requests, servers, world, differences, last)
 
 
 @pytest.fixture(params=STORES)
@@ -231,18 +246,22 @@ def test_the_answer_to_every_event_is_as_recomputed(replayed, store):
 
 
 def test_every_line_is_far_enough_from_every_value_to_be_judged(replayed):
+    world = replayed.world
     for offset in INSTANTS.values():
-        replayed.world.funnel(replayed.last + offset)
-        for segment in replayed.world.model.segments:
-            replayed.world.members(segment, replayed.last + offset)
-        for topic in replayed.world.model.topic_names:
-            replayed.world.influencers(topic, None, replayed.last + offset)
-    assert replayed.world.closest_to_bound > MIN_DISTANCE
+        at = replayed.last + offset
+        world.funnel(at)
+        for person in world.people.values():
+            world.segments(person, at)
+        for account in world.accounts().values():
+            world.segments(account, at, "accounts")
+        for topic in world.model.topic_names:
+            world.influencers(topic, None, at)
+    assert world.closest_to_bound > MIN_DISTANCE
     # Below the noise floor a score is zero; the slack of bounds does not matter to it.
-    assert replayed.world.closest_to_noise > 2 * SLACK
+    assert world.closest_to_noise > 2 * SLACK
     # A term that far below its share still counts.
-    assert replayed.world.closest_to_share > 2 * NEAR_SHARE
-    assert replayed.world.simultaneous_touches == 0
+    assert world.closest_to_share > 2 * NEAR_SHARE
+    assert world.simultaneous_touches == 0
 
 
 class Ranked:
@@ -264,12 +283,10 @@ class Ranked:
 def differing_profile(world, ranked, person, profile, at):
     """Yields in what a person in the full view differs from the recomputation."""
     yield from differing_party(world, ranked, person, profile, at)
-    model = world.model
     stage = world.stage(person, at)
     if profile.stage != stage:
         yield f"stage {profile.stage!r}, not {stage!r}"
-    segments = [segment["name"] for segment in model.segments
-                if "of" not in segment and world.is_member(person, segment, at)]
+    segments = world.segments(person, at)
     if list(profile.segments) != segments:
         yield f"segments {list(profile.segments)}, not {segments}"
 
@@ -347,12 +364,11 @@ def differing_interests(world, person, profile, at):
             yield f"interest in {topic} {given.get(topic)}, not {expected.get(topic)}"
 
 
-def test_every_profile_is_as_recomputed(replayed, stub, instant):
+def test_every_profile_is_as_recomputed(replayed, store, instant):
     world = replayed.world
     ranked = {
         score: Ranked(world, world.people, score, instant) for score in world.model.half_lives}
-    profiles = snapshot.each_profile(stub, list(world.people), instant)
-    pairs = zip(world.people.values(), profiles, strict=True)
+    pairs = zip(world.people.values(), replayed.each_profile(store, instant), strict=True)
     differences = [
         (number, what)
         for number, (person, profile) in enumerate(pairs)
@@ -372,8 +388,7 @@ def test_every_account_is_as_recomputed(replayed, stub, instant):
             as_of=snapshot.timestamp(instant))).profile
         differences += (
             (number, what) for what in differing_party(world, ranked, account, profile, instant))
-        segments = [segment["name"] for segment in world.model.segments
-                    if "of" in segment and world.is_member(account, segment, instant)]
+        segments = world.segments(account, instant, "accounts")
         if (profile.account_id, profile.stage, list(profile.segments)) != (name, "", segments):
             differences.append((number, f"segments {list(profile.segments)}, not {segments}"))
     assert not differences, first_few(differences)
@@ -478,7 +493,8 @@ def test_every_influencer_is_as_recomputed(replayed, stub, instant):
 def test_a_second_run_changes_nothing(replayed, store, stub):
     before = replayed.snapshot_of(store)
     outcomes = defaultdict(int)
-    for result in replay(stub, replayed.lines):
+    update_profiles(stub, replayed.lines)
+    for result in stream_requests(stub, replayed.requests):
         assert result.WhichOneof("result") == "response"
         outcomes[result.response.outcome, result.response.ignored_reason] += 1
     allowed = {
