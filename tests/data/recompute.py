@@ -2,13 +2,15 @@
 
 Everything is a sum over all events, as docs/model.md defines it: no faded state is kept, no
 rank keys, no code of the crate. Only what the definitions make depend on the order of
-arrival (limits, cooldowns, histories, stages and advances) is followed in that order.
+arrival (limits, cooldowns, histories, stages and advances) is followed in that order. What is
+asked again before anything else came in is not added up again.
 
 Weights, half-lives and bounds come from the model file. Conditions and values do not: each
 is written again by hand, as a Python function, in a module `*_rules.py`.
 """
 
 import bisect
+import functools
 import math
 import tomllib
 from collections import defaultdict
@@ -152,7 +154,7 @@ class Event:
     attributes: dict
 
 
-@dataclass
+@dataclass(eq=False)  # each is the same as itself only, whatever came in
 class Person:
     """Everything that came in about one person."""
 
@@ -210,12 +212,26 @@ class Moment:
         return self.world.identity(self.person)
 
 
+def remembered(question):
+    """A method of the world whose answers hold until anything comes in."""
+    @functools.wraps(question)
+    def answer(world, *about):
+        key = (question, *about)
+        if key not in world.answers:
+            world.answers[key] = question(world, *about)
+        return world.answers[key]
+
+    return answer
+
+
 class World:
     """All people, and what the model makes of them at any instant."""
 
     def __init__(self, model):
         self.model = model
         self.people = defaultdict(Person)
+        # What was asked since something came in; see `remembered`.
+        self.answers = {}
         # How close any value came to a bound, and to the noise floor of scores, in log2.
         self.closest_to_bound = math.inf
         self.closest_to_noise = math.inf
@@ -227,6 +243,7 @@ class World:
 
     def update_profile(self, profile_id, attributes):
         self.people[profile_id].attributes.update(attributes)
+        self.answers.clear()
 
     def apply(self, line):
         """Takes an event in the proto's JSON form."""
@@ -252,12 +269,14 @@ class World:
             self.count(person, signal, time, value, at)
         for topic in event.topics:
             person.interests[topic].append((time, 1.0))
+        self.answers.clear()
 
         after = self.stage_index(person, at)
         if after > person.highest_stage:
             person.highest_stage = after
             self.advance(person, at)
         self.touch(line["profileId"], person, event, self.stage_name(before))
+        self.answers.clear()
         return Answer(APPLIED, [signal["name"] for signal, _ in matched],
                       self.stage_name(before), self.stage_name(after))
 
@@ -329,6 +348,7 @@ class World:
                     (at, self.model.influence.get("advance", 0.0) * millionths / 1e6))
         person.touches.clear()
 
+    @remembered
     def accounts(self):
         """account -> everything that came in about its people, as if they were one.
 
@@ -350,6 +370,7 @@ class World:
 
     # What it means.
 
+    @remembered
     def identity(self, person):
         """How sure it is who somebody is, from all evidence that holds."""
         doubt = 1.0
@@ -360,6 +381,7 @@ class World:
             doubt *= 1.0 - min(max(float(given), 0.0), 1.0)
         return round(1.0 - doubt, 12)
 
+    @remembered
     def breadth(self, person, score):
         """How many terms give the share of the greatest one that a score asks for."""
         # Whenever: all terms of a score fade alike. At the last event none has faded away.
@@ -371,6 +393,7 @@ class World:
             self.closest_to_share = min(self.closest_to_share, distance)
         return sum(points >= least * (1 - NEAR_SHARE) for points in giving)
 
+    @remembered
     def contributions(self, person, score, at):
         """The terms of a score: name -> (count, weight)."""
         half_life = self.model.half_lives[score]
@@ -390,6 +413,7 @@ class World:
         except (KeyError, TypeError):
             return False
 
+    @remembered
     def points(self, person, score, at):
         sum_of_terms = math.fsum(
             count * weight for count, weight in self.contributions(person, score, at).values())
@@ -419,6 +443,7 @@ class World:
         return handwritten[item["name"]](
             person.attributes, lambda event_type: event_type in person.seen_types)
 
+    @remembered
     def stage_index(self, person, at):
         """The highest stage that holds, -1 for none."""
         for index in reversed(range(len(self.model.stages))):
@@ -453,6 +478,12 @@ class World:
             within = not self.meets(product, segment["max"])
         return within
 
+    @remembered
+    def segments(self, party, at, of=None):
+        """The names of the segments that a person is in, or an account."""
+        return [segment["name"] for segment in self.model.segments
+                if segment.get("of") == of and self.is_member(party, segment, at)]
+
     def members(self, segment, at):
         """id -> product, of everybody in a segment: of people, or of accounts."""
         return {
@@ -472,25 +503,28 @@ class World:
             counts[self.stage(person, at)] += 1
         return counts
 
+    @remembered
     def interests(self, person, at):
         return {
             topic: faded_sum(terms, self.model.interest_half_life, at)
             for topic, terms in person.interests.items()
         }
 
+    @remembered
     def influencers(self, topic, stage, at):
         """profile id -> (influence, touches, advances, probability); all stages for `None`."""
         def matches(cell):
             return cell[0] == topic and stage in (None, cell[1])
 
+        authors = self.authors(topic)
         touches = advances = 0
-        for person in self.people.values():
+        for person in authors.values():
             touches += sum(n for cell, n in person.touch_counts.items() if cell[0] == topic)
             advances += sum(n for cell, n in person.advance_millionths.items() if cell[0] == topic)
         mean = advances / 1e6 / touches if touches else 0.0
 
         found = {}
-        for profile_id, person in self.people.items():
+        for profile_id, person in authors.items():
             credits = [term for cell, terms in person.credits.items() if matches(cell)
                        for term in terms]
             influence = faded_sum(credits, self.model.credit_half_life, at)
@@ -502,3 +536,12 @@ class World:
             probability = (own_advances + PRIOR_TOUCHES * mean) / (own_touches + PRIOR_TOUCHES)
             found[profile_id] = (influence, own_touches, own_advances, probability)
         return found
+
+    @remembered
+    def authors(self, topic):
+        """profile id -> person, of everybody who was credited with anything on a topic."""
+        return {
+            profile_id: person for profile_id, person in self.people.items()
+            if any(cell[0] == topic for cells in (
+                person.credits, person.touch_counts, person.advance_millionths) for cell in cells)
+        }

@@ -104,21 +104,30 @@ def instant_of(row):
     return int(moment.timestamp()) * 10**9
 
 
+@pytest.fixture(scope="module")
+def customers():
+    """The recount."""
+    return recount()
+
+
+@pytest.fixture(scope="module")
+def tweets(tmp_path_factory):
+    return import_data(DATASETS["airlines"], tmp_path_factory.mktemp("tweets") / "events.jsonl")
+
+
 @pytest.fixture(scope="module", params=STORES)
-def heard(request, tmp_path_factory):
-    """A server that has heard every tweet, and the recount."""
+def stub(request, tweets, tmp_path_factory):
+    """A server that has heard every tweet."""
     directory = tmp_path_factory.mktemp("switchers")
-    lines = import_data(DATASETS["airlines"], directory / "events.jsonl")
     model = REPOSITORY / "models" / "switchers.toml"
     with store_of(request.param, directory) as store, Server(store, model) as server:
-        for result in replay(server.stub, lines):
+        for result in replay(server.stub, tweets):
             assert result.WhichOneof("result") == "response"
-        yield server.stub, recount()
+        yield server.stub
 
 
 @pytest.fixture(params=INSTANTS)
-def instant(request, heard):
-    _, customers = heard
+def instant(request, customers):
     return max(customer.last for customer in customers.values()) + INSTANTS[request.param]
 
 
@@ -131,8 +140,7 @@ SEGMENTS = {"switchers": in_region, "switchers_elsewhere": lambda who: not in_re
 
 @pytest.mark.parametrize("segment", SEGMENTS)
 def test_the_people_are_those_of_the_recount_most_recent_and_credible_first(
-        heard, instant, segment):
-    stub, customers = heard
+        stub, customers, instant, segment):
     members, totals = snapshot.segment(stub, segment, instant)
     ids = [member.profile.profile_id for member in members]
     assert len(ids) == len(set(ids)), "somebody is listed twice"
@@ -152,12 +160,11 @@ def test_the_people_are_those_of_the_recount_most_recent_and_credible_first(
     assert_descending([(expected[name], name) for name in ids], identical, segment)
 
 
-def test_what_each_of_them_is_ranked_by_is_explained(heard, instant):
-    stub, customers = heard
+def test_what_each_of_them_is_ranked_by_is_explained(stub, customers, instant):
     names = [name for name, customer in customers.items() if customer.complaints]
-    profiles = snapshot.profiles(stub, names, instant)
-    for number, name in enumerate(names):
-        customer, profile = customers[name], profiles[name]
+    profiles = snapshot.each_profile(stub, names, instant)
+    for number, (name, profile) in enumerate(zip(names, profiles, strict=True)):
+        customer = customers[name]
         complaint, credibility = profile.scores
         assert close(complaint.points, customer.complaint(instant)), number
         assert close(credibility.points, customer.credibility()), number
@@ -171,24 +178,21 @@ def test_what_each_of_them_is_ranked_by_is_explained(heard, instant):
         assert profile.stage == customer.stage(instant), number
 
 
-def test_the_funnel_is_as_recounted(heard, instant):
-    stub, customers = heard
+def test_the_funnel_is_as_recounted(stub, customers, instant):
     expected = {"heard": 0, "unhappy": 0, "may_switch": 0, "": 0}
     for customer in customers.values():
         expected[customer.stage(instant)] += 1
     assert snapshot.funnel(stub, instant) == expected
 
 
-def test_they_are_people_and_not_mentions(heard):
-    stub, customers = heard
+def test_they_are_people_and_not_mentions(stub, customers):
     last = max(customer.last for customer in customers.values())
     members, _ = snapshot.segment(stub, "switchers", last)
     mentions = sum(len(customers[member.profile.profile_id].complaints) for member in members)
     assert 100 < len(members) < mentions
 
 
-def test_no_value_is_so_close_to_a_line_that_rounding_decides(heard):
-    _, customers = heard
+def test_no_value_is_so_close_to_a_line_that_rounding_decides(customers):
     last = max(customer.last for customer in customers.values())
     for offset, customer in itertools.product(INSTANTS.values(), customers.values()):
         at = last + offset

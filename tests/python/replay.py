@@ -41,13 +41,22 @@ def update_profiles(stub, lines, tenant=""):
     return len(updates)
 
 
-def stream_events(stub, lines, tenant="", size=EVENTS_PER_REQUEST):
-    """Sends every event through one `ScoreEvents` stream and yields a result for each."""
-    requests = (
+def requests_of(lines, tenant="", size=EVENTS_PER_REQUEST):
+    """The requests of a `ScoreEvents` stream that sends every event."""
+    return (
         api.ScoreEventsRequest(tenant=tenant, events=[event_of(line) for line in batch])
         for batch in batches((line for line in lines if "updateProfile" not in line), size)
     )
-    for response in stub.ScoreEvents(requests):
+
+
+def stream_events(stub, lines, tenant="", size=EVENTS_PER_REQUEST):
+    """Sends every event through one `ScoreEvents` stream and yields a result for each."""
+    return stream_requests(stub, requests_of(lines, tenant, size))
+
+
+def stream_requests(stub, requests):
+    """Sends requests through one `ScoreEvents` stream and yields a result for each event."""
+    for response in stub.ScoreEvents(iter(requests)):
         yield from response.results
 
 

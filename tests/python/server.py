@@ -41,15 +41,19 @@ def environment():
 
 
 class Server:
-    """A running `bellwether serve`. Use it in a `with` block."""
+    """A running `bellwether serve`. Use it in a `with` block.
 
-    def __init__(self, store, model=None, wait=True, arguments=()):
+    `settings` are variables of its environment, for what no argument sets.
+    """
+
+    def __init__(self, store, model=None, wait=True, arguments=(), settings=None):
         command = [binary(), "serve", "--store", str(store), "--listen", "127.0.0.1:0"]
         if model is not None:
             command += ["--model", str(model)]
         self.process = subprocess.Popen(
             [*command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            text=True, encoding="utf-8", errors="replace", env=environment() | PATIENT)
+            text=True, encoding="utf-8", errors="replace",
+            env=environment() | PATIENT | (settings or {}))
         self.lines = []
         self._addresses = queue.Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)

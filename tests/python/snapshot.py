@@ -26,17 +26,27 @@ def id_of(profile):
     return profile.profile_id or profile.account_id
 
 
-def profiles(stub, profile_ids, at, view=api.PROFILE_VIEW_FULL, tenant=""):
-    """profile id -> profile, many calls at a time."""
-    found = {}
+def each_profile(stub, profile_ids, at, view=api.PROFILE_VIEW_FULL, tenant=""):
+    """Yields each profile, in the order asked for. While the caller looks at some of them, the
+    server reads the next ones."""
+    received = []
     for batch in batches(profile_ids, CALLS_IN_FLIGHT):
         calls = [
             stub.GetProfile.future(api.GetProfileRequest(
                 tenant=tenant, profile_id=profile_id, view=view, as_of=timestamp(at)))
             for profile_id in batch
         ]
-        found.update((call.result().profile.profile_id, call.result().profile) for call in calls)
-    return found
+        yield from received
+        received = [call.result().profile for call in calls]
+        if [profile.profile_id for profile in received] != batch:
+            raise AssertionError("other profiles were answered than asked for")
+    yield from received
+
+
+def profiles(stub, profile_ids, at, view=api.PROFILE_VIEW_FULL, tenant=""):
+    """profile id -> profile."""
+    return {profile.profile_id: profile
+            for profile in each_profile(stub, profile_ids, at, view, tenant)}
 
 
 def funnel(stub, at, tenant=""):
