@@ -293,7 +293,7 @@ fn an_expression_that_does_not_parse_is_told_with_its_place() {
 }
 
 #[test]
-fn loops_within_loops_are_refused_and_loops_after_loops_are_not() {
+fn loops_within_loops_and_dotted_names_are_refused_and_loops_after_loops_are_not() {
     let signal = |when: &str| {
         format!(
             "[[signals]]\nname = \"a\"\non = \"visit\"\nwhen = '{when}'\npoints = {{ interest = 1 }}\n"
@@ -302,6 +302,10 @@ fn loops_within_loops_are_refused_and_loops_after_loops_are_not() {
     check(
         &signal("event.topics.exists(t, event.topics.exists(u, u == t))"),
         &[("9:51", "has a loop within a loop")],
+    );
+    check(
+        &signal("event.tags.exists(.t, .t == \"red\")"),
+        &[("9:26", "write it without the dot")],
     );
     let sound = "event.topics.filter(t, t != \"a\").exists(t, t in event.topics)";
     Model::parse(&format!("{GOOD}{}", signal(sound))).unwrap();

@@ -114,15 +114,19 @@ pub(super) struct Named<'a, 'f> {
     pub evaluator: &'f Evaluator,
     pub facts: &'f Facts<'a>,
     pub variables: &'f [Variable],
-    /// What the loop around is at.
-    pub element: Option<Fact<'a>>,
+    /// The variable of the loop around, and what it is at.
+    pub element: Option<(&'f str, Fact<'a>)>,
 }
 
 impl VariableResolver for Named<'_, '_> {
     fn resolve<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
         let fact = match variable_of(self.variables, name) {
             Some(variable) => self.facts.fact(variable),
-            None => self.element.clone(),
+            // CEL asks for `t.k` as one name before it asks for `t`.
+            None => match &self.element {
+                Some((variable, element)) if *variable == name => Some(element.clone()),
+                _ => None,
+            },
         };
         match fact? {
             Fact::Null => owned(Value::Null),

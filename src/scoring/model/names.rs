@@ -180,6 +180,11 @@ impl<'a> Names<'a> {
                 let message = "has a loop with two variables; loop over the names with one, and read the values with get()";
                 self.mistake(node.id, message.to_owned());
             }
+            Expr::Comprehension(comprehension) if comprehension.iter_var.starts_with('.') => {
+                let message =
+                    "has a loop over a name with a dot before it; write it without the dot";
+                self.mistake(node.id, message.to_owned());
+            }
             Expr::Comprehension(comprehension) => {
                 self.resolve(&mut comprehension.iter_range);
                 // The names of a map have no order by themselves, and a condition must give one

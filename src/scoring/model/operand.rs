@@ -134,7 +134,10 @@ impl Operand {
             Self::Literal(value) => Ok(value.into()),
             Self::List(values) => Ok(Fact::List(values)),
             Self::Variable(variable) => named.facts.fact(variable).ok_or(Failed),
-            Self::Element => named.element.clone().ok_or(Failed),
+            Self::Element => {
+                let element = named.element.as_ref();
+                element.map(|(_, element)| element.clone()).ok_or(Failed)
+            }
             Self::Choice(choice) => {
                 let (condition, a, b) = &**choice;
                 if condition.holds(named)? {

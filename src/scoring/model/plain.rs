@@ -36,6 +36,7 @@ pub(super) enum Plain {
 /// `exists` (decided by true) and `all` (decided by false).
 #[derive(Debug)]
 pub(super) struct Loop {
+    variable: String,
     /// The names of a map in order, or the elements of a list.
     over: Operand,
     each: Plain,
@@ -168,6 +169,7 @@ impl Loop {
         match (range.args.as_slice(), step.args.as_slice()) {
             ([over], [_, each]) if range.func_name == ORDERED && step.func_name == operator => {
                 Some(Self {
+                    variable: comprehension.iter_var.clone(),
                     over: Operand::of(over, variables)?,
                     each: Plain::of(each, variables),
                     decided_by,
@@ -180,7 +182,7 @@ impl Loop {
     fn holds(&self, named: &Named<'_, '_>) -> Result<bool, Failed> {
         let at = |element| {
             self.each.holds(&Named {
-                element: Some(element),
+                element: Some((&self.variable, element)),
                 ..*named
             })
         };
@@ -258,7 +260,9 @@ mod tests {
 
     fn any_value() -> impl Strategy<Value = AttributeValue> {
         let list = vec![AttributeValue::Number(1.0)];
-        let map = BTreeMap::from([("k".to_owned(), AttributeValue::Bool(true))]);
+        let map_of = |value| AttributeValue::Map(BTreeMap::from([("k".to_owned(), value)]));
+        let map = map_of(AttributeValue::Bool(true));
+        let named = map_of(AttributeValue::String("x".to_owned()));
         prop::sample::select(vec![
             AttributeValue::Null,
             AttributeValue::Bool(true),
@@ -271,7 +275,10 @@ mod tests {
             AttributeValue::String("Y@É.X".to_owned()),
             AttributeValue::String(" 2.5".to_owned()),
             AttributeValue::List(list),
-            AttributeValue::Map(map),
+            AttributeValue::List(vec![named.clone(), map_of(named.clone())]),
+            map_of(map.clone()),
+            named,
+            map,
         ])
     }
 
@@ -372,6 +379,10 @@ mod tests {
             "get(t, \"k\", false)",
             "t ? true : t",
             "string(t) == \"x\"",
+            "string(t.k) == \"x\"",
+            "has(t.k.k)",
+            "t.k + t.k == \"xx\"",
+            "string(event.attributes.k.k) == string(t)",
             "number(t) + 1 > 2",
             "event.attributes.b",
             "1 / 0 > 1",
