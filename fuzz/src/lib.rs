@@ -56,7 +56,7 @@ impl<'m> Person<'m> {
         }
         let outcome = judgement.finish();
         assert_eq!(outcome.changed, changes);
-        check_profile(&scored.profile);
+        check_profile(&scored.profile, self.record.last_event_time);
         serialises(&convert::scored(scored));
         self.store(outcome)
     }
@@ -122,7 +122,7 @@ impl<'m> Person<'m> {
                 at,
                 Detail::Contributions,
             );
-            check_profile(&profile);
+            check_profile(&profile, last);
             for (topic, stage) in self.model.topic_names().zip([None, Some("warm")]) {
                 let question = InfluenceQuestion {
                     topic,
@@ -198,7 +198,7 @@ pub fn survives(record: &Record) {
     assert_eq!(codec::encode(&decoded), bytes);
 }
 
-fn check_profile(profile: &Profile) {
+fn check_profile(profile: &Profile, last: Timestamp) {
     for score in &profile.scores {
         assert!(score.points.is_finite() && score.points >= 0.0, "{score:?}");
         let parts = score.contributions.iter();
@@ -215,7 +215,7 @@ fn check_profile(profile: &Profile) {
         // What is below the noise floor is zero; the basic view has no parts; and before the
         // last event parts are greater than they ever were.
         let near = (score.points - total.max(0.0)).abs() <= 1e-6 + scale * 1e-9;
-        let is_past = profile.last_event_time > Some(profile.as_of);
+        let is_past = profile.as_of < last;
         assert!(
             near || is_past || score.contributions.is_empty(),
             "{score:?}"
