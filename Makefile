@@ -8,10 +8,10 @@ BUF := @bufbuild/buf@1.75.0
 SECONDS ?= 600
 FUZZ_TARGETS := $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 
-.PHONY: help test check fix binary python test-clients test-data check-manifests bench fuzz
+.PHONY: help test check fix binary python test-clients test-data check-manifests bench bench-check bench-compare fuzz
 
 help: ## Say what each target does
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 19
 
 test: cargo redis ## Run every test of this repository; installs Redis, whose servers they start
 	cargo test --locked
@@ -41,8 +41,17 @@ check-manifests: binary python kubectl ## Render and check the deployment of k8s
 	.venv/bin/hadolint Dockerfile
 	BELLWETHER_BINARY=$(BINARY) .venv/bin/python -m pytest tests/manifests
 
-bench: cargo ## Measure the core and the wire
+bench: cargo redis ## Measure the core and the wire
 	cargo bench --locked
+
+bench-check: cargo redis ## Run each bench for a second in the build of the tests: no figures, but every answer
+	cargo bench --locked --profile $(PROFILE) --bench core -- --test
+	cargo bench --locked --profile $(PROFILE) --bench wire -- --seconds 1 --events-per-profile 1
+
+bench-compare: cargo redis ## Measure two revisions in turns: BASE=revision, ARGUMENTS="--store redis"
+	@test -n "$(BASE)" || { \
+		echo "say what to compare with: make bench-compare BASE=revision"; exit 1; } >&2
+	python3 benches/compare.py $(BASE) $(ARGUMENTS)
 
 fuzz: cargo ## Fuzz each target for SECONDS (600); needs cargo-fuzz and a C++ compiler
 	@cargo fuzz --version >/dev/null 2>&1 || { \

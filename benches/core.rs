@@ -7,8 +7,8 @@ use std::{fmt::Write as _, hint::black_box, time::Duration};
 
 use bellwether::{
     scoring::{
-        AttributeValue, Attributes, Context, Event, IdHash, InfluenceCell, Judgement, Model,
-        ProfileId, Record, Timestamp, Touch, apply,
+        AttributeValue, Attributes, Context, Event, EventOutcome, IdHash, InfluenceCell, Judgement,
+        Model, Outcome, ProfileId, Record, Timestamp, Touch, apply,
     },
     store::codec,
 };
@@ -40,7 +40,9 @@ fn main() {
         .measurement_time(Duration::from_secs(1))
         .configure_from_args();
     print_record_size();
-    print_ratios();
+    // With `--test` every case runs once, to see that it works.
+    let is_test = std::env::args().any(|argument| argument == "--test");
+    print_ratios(if is_test { 1 } else { 500 });
     count_events(&mut criterion);
     evaluate_conditions(&mut criterion);
     read_models(&mut criterion);
@@ -199,6 +201,17 @@ fn conditional_signals(conditions: &[(&str, &str)]) -> String {
     source
 }
 
+/// Counts an event, which must match a signal: whatever was not counted would be quick.
+fn count(model: &Model, record: Record, event: &Event, context: &Context<'_>) -> Outcome {
+    let (outcome, counted) = apply(model, record, event, context);
+    match outcome {
+        EventOutcome::Applied {
+            matched_signals, ..
+        } if !matched_signals.is_empty() => counted,
+        other => panic!("the event was not counted: {other:?}"),
+    }
+}
+
 fn bench_apply(criterion: &mut Criterion, name: &str, model: &Model, types: usize) {
     let record = record_after_40_events(model, types);
     let event = event(40, "type_0");
@@ -206,7 +219,7 @@ fn bench_apply(criterion: &mut Criterion, name: &str, model: &Model, types: usiz
     criterion.bench_function(name, |bencher| {
         bencher.iter_batched(
             || record.clone(),
-            |record| apply(model, record, &event, &context),
+            |record| count(model, record, &event, &context),
             BatchSize::SmallInput,
         );
     });
@@ -276,7 +289,7 @@ fn by_key(keyed: bool) -> Model {
 
 /// What an event costs in one case for each unit of another, measured in turns, so that whatever
 /// else the machine does falls on both.
-fn print_ratios() {
+fn print_ratios(turns: usize) {
     let plain = || model(&signals(50, |number| number % 10));
     let five = conditional_signals(&CONDITIONS[..5]);
     let conditional = model(&(signals(50, |number| number % 10) + &five));
@@ -310,13 +323,13 @@ fn print_ratios() {
         ];
         let event = event(40, "type_0");
         let mut best = [f64::INFINITY; 2];
-        for _ in 0..500 {
+        for _ in 0..turns {
             for (position, model) in [&one, &other].into_iter().enumerate() {
                 let clones: Vec<Record> = vec![records[position].clone(); 200];
                 let start = std::time::Instant::now();
                 let counted = clones
                     .into_iter()
-                    .map(|record| apply(model, record, &event, &context(40)));
+                    .map(|record| count(model, record, &event, &context(40)));
                 let counted: Vec<_> = counted.collect();
                 let each = start.elapsed().as_secs_f64() / 200.0;
                 drop(black_box(counted));
@@ -371,7 +384,8 @@ fn fold(criterion: &mut Criterion) {
             |record| {
                 let mut judgement = Judgement::new(&model, ann.clone(), record);
                 for (number, event) in events.iter().enumerate() {
-                    judgement.apply(event, &context(40 + number));
+                    let outcome = judgement.apply(event, &context(40 + number));
+                    assert!(matches!(outcome, EventOutcome::Applied { .. }));
                 }
                 judgement.finish()
             },
@@ -383,7 +397,7 @@ fn fold(criterion: &mut Criterion) {
             || record.clone(),
             |mut record| {
                 for (number, event) in events.iter().enumerate() {
-                    record = apply(&model, record, event, &context(40 + number)).1.record;
+                    record = count(&model, record, event, &context(40 + number)).record;
                 }
                 record
             },
@@ -465,13 +479,15 @@ fn find_topics(criterion: &mut Criterion) {
     let influence = FORUM.find("# Who moves others along.").unwrap();
     let source = "[scores.engagement]\nhalf_life = \"4w\"\n".to_owned() + &FORUM[topics..influence];
     let model = Model::parse(&source).unwrap();
-    for (case, text) in [
-        ("no text", ""),
-        ("no keyword", QUIET_TEXT),
-        ("2 keywords", TOPICAL_TEXT),
+    for (case, text, topics) in [
+        ("no text", "", 0),
+        ("no keyword", QUIET_TEXT, 0),
+        ("2 keywords", TOPICAL_TEXT, 2),
     ] {
         let mut event = event(0, "comment");
         event.text = text.to_owned();
+        let counted = apply(&model, Record::default(), &event, &context(0)).1;
+        assert_eq!(counted.record.interests.len(), topics);
         criterion.bench_function(&format!("topics/{case}"), |bencher| {
             bencher.iter_with_large_drop(|| apply(&model, Record::default(), &event, &context(0)));
         });

@@ -1,12 +1,16 @@
 //! `--seconds S` for each side of a comparison (4), `--store embedded|redis` (both),
-//! `--memory` for the memory of a Redis instead.
+//! `--events-per-profile N` that are there before anything is measured (10), `--memory` for the
+//! memory of a Redis instead.
 
 use std::time::Duration;
+
+use crate::events::EVENTS_PER_PROFILE;
 
 pub struct Arguments {
     pub time: Duration,
     pub embedded: bool,
     pub redis: bool,
+    pub events_per_profile: u64,
     pub memory: bool,
 }
 
@@ -16,15 +20,14 @@ impl Arguments {
             time: Duration::from_secs(4),
             embedded: true,
             redis: true,
+            events_per_profile: EVENTS_PER_PROFILE,
             memory: false,
         };
         let mut arguments = std::env::args().skip(1);
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--seconds" => {
-                    let seconds = arguments.next().and_then(|seconds| seconds.parse().ok());
-                    let seconds = seconds.unwrap_or_else(|| panic!("--seconds takes a number"));
-                    read.time = Duration::from_secs_f64(seconds);
+                    read.time = Duration::from_secs_f64(number(&argument, arguments.next()));
                 }
                 "--store" => {
                     let store = arguments.next().unwrap_or_default();
@@ -33,12 +36,22 @@ impl Arguments {
                     let is_known = read.embedded || read.redis;
                     assert!(is_known, "--store takes embedded or redis");
                 }
+                "--events-per-profile" => {
+                    read.events_per_profile = number(&argument, arguments.next());
+                }
                 "--memory" => read.memory = true,
                 // What cargo says to every bench.
                 "--bench" => {}
-                unknown => panic!("{unknown} is not known: --seconds, --store or --memory"),
+                unknown => panic!(
+                    "{unknown} is not known: --seconds, --store, --events-per-profile or --memory"
+                ),
             }
         }
         read
     }
+}
+
+fn number<T: std::str::FromStr>(flag: &str, value: Option<String>) -> T {
+    let number = value.and_then(|value| value.parse().ok());
+    number.unwrap_or_else(|| panic!("{flag} takes a number"))
 }

@@ -3,12 +3,12 @@
 //! versions that a commit expects and writes.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use futures_util::future::join_all;
@@ -20,7 +20,7 @@ use tokio::{
 
 use crate::{
     clients::{BATCHES_IN_FLIGHT, Clients, Method},
-    events::Events,
+    events::{EVENTS_PER_BATCH, Events},
     phases::{Call, Latencies, Side, Stream},
     redis_server::RedisServer,
 };
@@ -30,12 +30,16 @@ const SERVED: &[u8] = b"{default:";
 const COPY: &[u8] = b"{bare:";
 const END_OF_CALL: &str = "end-of-call";
 const VERSION_BYTES: usize = 8;
+/// Keys of a script call before those of its records.
+const FIRST_RECORD: usize = 3;
 /// Where a commit's arguments begin among those of a script call, after its keys.
-const FIRST_COMMIT: usize = 3;
+const FIRST_COMMIT: usize = 4;
 
-/// Calls that are overheard: enough for two in flight to meet on a profile rarely.
-const HEARD_CALLS: usize = 2_000;
-const HEARD_BATCHES: usize = 100;
+/// Calls that are overheard for each second that they are sent again: so many that two in flight
+/// meet on a profile rarely.
+const HEARD_CALLS_PER_SECOND: f64 = 500.0;
+/// As many events as calls.
+const HEARD_BATCHES_PER_SECOND: f64 = HEARD_CALLS_PER_SECOND / EVENTS_PER_BATCH as f64;
 
 type Command = Vec<Vec<u8>>;
 
@@ -91,12 +95,21 @@ impl Ear {
     }
 
     /// What the store is sent for a method, to be sent again.
-    pub async fn hear(&mut self, clients: &Clients, method: Method, events: &Arc<Events>) -> Side {
-        let (calls, order) = match method {
-            Method::ScoreEvent => (HEARD_CALLS, Order::OneByOne),
-            Method::GetProfile | Method::RankSegment { .. } => (HEARD_CALLS, Order::Together),
-            Method::ScoreEvents => (HEARD_BATCHES, Order::Together),
+    pub async fn hear(
+        &mut self,
+        clients: &Clients,
+        method: Method,
+        events: &Arc<Events>,
+        time: Duration,
+    ) -> Side {
+        let (per_second, order) = match method {
+            Method::ScoreEvent => (HEARD_CALLS_PER_SECOND, Order::OneByOne),
+            Method::GetProfile | Method::RankSegment { .. } => {
+                (HEARD_CALLS_PER_SECOND, Order::Together)
+            }
+            Method::ScoreEvents => (HEARD_BATCHES_PER_SECOND, Order::Together),
         };
+        let calls = (time.as_secs_f64() * per_second).ceil() as usize;
         let call = clients.call(method, events);
         let mut heard = Vec::with_capacity(calls);
         for _ in 0..calls {
@@ -107,6 +120,7 @@ impl Ear {
             connection: self.connection.clone(),
             calls: heard,
             next: AtomicUsize::new(0),
+            sent: AtomicUsize::new(0),
         };
         match method {
             Method::ScoreEvents => Side::Streams(replay.streams()),
@@ -186,6 +200,8 @@ struct Replay {
     connection: MultiplexedConnection,
     calls: Vec<Vec<Vec<Command>>>,
     next: AtomicUsize,
+    /// How often calls were sent, for versions that nobody wrote before.
+    sent: AtomicUsize,
 }
 
 impl Replay {
@@ -224,10 +240,19 @@ impl Replay {
         sum
     }
 
+    /// Sends the commands of the next call, again where another call was faster with a record.
     async fn send_next(&self) {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
+        while !self.send(&self.calls[number % self.calls.len()]).await {}
+    }
+
+    /// Sends the commands of a call. Returns whether every record of its commits was written.
+    async fn send(&self, call: &[Vec<Command>]) -> bool {
+        let number = self.sent.fetch_add(1, Ordering::Relaxed);
         let mut versions = HashMap::new();
-        for step in &self.calls[number % self.calls.len()] {
+        // A record may be committed twice in a call, where the first time came to nothing.
+        let mut unwritten = HashSet::new();
+        for step in call {
             let sent = step.iter().enumerate().map(|(place, command)| {
                 let version = (((number as u64) << 16) | place as u64).to_be_bytes();
                 let packed = packed(command, &versions, &version);
@@ -236,10 +261,63 @@ impl Replay {
             });
             let answers = join_all(sent).await;
             for (command, answer) in step.iter().zip(answers) {
-                note_versions(command, answer, &mut versions);
+                match Script::of(command) {
+                    Some(commit) if commit.is_commit() => commit.note(answer, &mut unwritten),
+                    _ => note_versions(command, answer, &mut versions),
+                }
             }
         }
+        unwritten.is_empty()
     }
+}
+
+/// A call of a script: `EVALSHA hash number-of-keys keys arguments`.
+struct Script<'a> {
+    keys: &'a [Vec<u8>],
+    arguments: &'a [Vec<u8>],
+}
+
+impl<'a> Script<'a> {
+    fn of(command: &'a Command) -> Option<Self> {
+        let [name, _, keys, rest @ ..] = command.as_slice() else {
+            return None;
+        };
+        (name == b"EVALSHA").then(|| {
+            let (keys, arguments) = rest.split_at(number(keys));
+            Self { keys, arguments }
+        })
+    }
+
+    /// Of all scripts that the calls run only that of commits is given the ids of a partition.
+    fn is_commit(&self) -> bool {
+        self.keys.get(1).is_some_and(|key| key.ends_with(b":ids"))
+    }
+
+    /// The records of a commit.
+    fn records(&self) -> &'a [Vec<u8>] {
+        let count = number(&self.arguments[FIRST_COMMIT - 1]);
+        &self.keys[FIRST_RECORD..FIRST_RECORD + count]
+    }
+
+    /// Notes which records of a commit are still to be written: another call was faster with them.
+    fn note(&self, answer: Value, unwritten: &mut HashSet<&'a [u8]>) {
+        let Value::Array(results) = answer else {
+            panic!("{answer:?} to a commit");
+        };
+        let records = self.records();
+        assert_eq!(results.len(), records.len());
+        for (record, result) in records.iter().zip(results) {
+            match result {
+                Value::Int(1) => unwritten.remove(record.as_slice()),
+                Value::Int(0) => unwritten.insert(record),
+                other => panic!("{other:?} to a commit"),
+            };
+        }
+    }
+}
+
+fn number(text: &[u8]) -> usize {
+    std::str::from_utf8(text).unwrap().parse().unwrap()
 }
 
 type Versions<'a> = HashMap<&'a [u8], Vec<u8>>;
@@ -260,29 +338,19 @@ fn note_versions<'a>(command: &'a Command, answer: Value, versions: &mut Version
 }
 
 fn packed(command: &Command, versions: &Versions<'_>, new: &[u8; VERSION_BYTES]) -> Cmd {
-    let number = |text: &[u8]| -> usize { std::str::from_utf8(text).unwrap().parse().unwrap() };
     let mut packed = Cmd::with_capacity(command.len(), command.iter().map(Vec::len).sum());
-    let is_commit =
-        command[0] == b"EVALSHA" && command.get(4).is_some_and(|key| key.ends_with(b":ids"));
-    if !is_commit {
+    let Some(commit) = Script::of(command).filter(Script::is_commit) else {
         for argument in command {
             packed.arg(argument);
         }
         return packed;
-    }
+    };
 
-    let (keys, arguments) = command[3..].split_at(number(&command[2]));
-    for argument in &command[..3] {
+    let (head, mut commits) = commit.arguments.split_at(FIRST_COMMIT);
+    for argument in command[..3].iter().chain(commit.keys).chain(head) {
         packed.arg(argument);
     }
-    for key in keys {
-        packed.arg(key);
-    }
-    let (head, mut commits) = arguments.split_at(FIRST_COMMIT);
-    for argument in head {
-        packed.arg(argument);
-    }
-    for record in &keys[FIRST_COMMIT..FIRST_COMMIT + number(&head[2])] {
+    for record in commit.records() {
         let [_expected, _version, value, id, changes, ..] = commits else {
             panic!("a commit is cut off");
         };
@@ -301,5 +369,6 @@ fn packed(command: &Command, versions: &Versions<'_>, new: &[u8; VERSION_BYTES])
         }
         commits = &commits[end..];
     }
+    assert!(commits.is_empty(), "a commit has another form");
     packed
 }

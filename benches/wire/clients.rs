@@ -17,7 +17,10 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::{
-    events::{EVENTS_PER_BATCH, Events, assert_all_scored, page_request, profile_request},
+    events::{
+        EVENTS_PER_BATCH, Events, assert_all_applied, assert_applied, assert_full, assert_scored,
+        page_request, profile_request,
+    },
     phases::{Call, Latencies, Side, Stream},
 };
 
@@ -99,7 +102,8 @@ impl Clients {
             let mut client = clients.of(caller);
             let request = profile_request(next.fetch_add(1, Ordering::Relaxed));
             Box::pin(async move {
-                client.get_profile(request).await.unwrap();
+                let answer = client.get_profile(request).await.unwrap();
+                assert_scored(answer.get_ref());
             })
         })
     }
@@ -110,7 +114,8 @@ impl Clients {
             let mut client = clients.of(caller);
             let request = events.request();
             Box::pin(async move {
-                client.score_event(request).await.unwrap();
+                let answer = client.score_event(request).await.unwrap();
+                assert_applied(answer.get_ref());
             })
         })
     }
@@ -120,7 +125,8 @@ impl Clients {
         Arc::new(move |caller| {
             let mut client = clients.of(caller);
             Box::pin(async move {
-                client.rank_segment(page_request(page_size)).await.unwrap();
+                let answer = client.rank_segment(page_request(page_size)).await.unwrap();
+                assert_full(answer.get_ref(), page_size);
             })
         })
     }
@@ -132,7 +138,7 @@ impl Clients {
             let batch = futures_util::stream::iter([events.batch()]);
             Box::pin(async move {
                 let mut answers = client.score_events(batch).await.unwrap().into_inner();
-                assert_all_scored(&answers.next().await.unwrap().unwrap());
+                assert_all_applied(&answers.next().await.unwrap().unwrap());
             })
         })
     }
@@ -162,7 +168,7 @@ async fn run_stream(mut client: Client, events: Arc<Events>, end: Instant) -> La
             return latencies;
         };
         let answer = answers.next().await.unwrap().unwrap();
-        assert_eq!(answer.results.len() as u64, EVENTS_PER_BATCH);
         latencies.record(called);
+        assert_all_applied(&answer);
     }
 }

@@ -16,29 +16,30 @@ use pbjson_types::{Struct, Timestamp};
 use crate::clients::Client;
 
 pub const PROFILES: u64 = 10_000;
+/// Unless the arguments say otherwise.
 pub const EVENTS_PER_PROFILE: u64 = 10;
 pub const EVENTS_PER_BATCH: u64 = 100;
 const SEGMENT: &str = "unknown_place";
-/// Events begin this long ago and come one every two seconds.
+/// Events begin this long ago.
 const PAST: Duration = Duration::from_secs(30 * 24 * 3600);
-const BETWEEN_EVENTS: Duration = Duration::from_secs(2);
+/// The time between two events: the events of one profile lie farther apart than any cooldown of
+/// the model, and 26 million events find room in the past.
+const BETWEEN_EVENTS: Duration = Duration::from_millis(100);
 
 /// Events of the forum, each new, on profiles in no particular order. One in four engages
 /// with another member on a topic, so that it also earns credit for its author.
 pub struct Events {
     next: AtomicU64,
-    /// In seconds since 1970.
-    first_time: i64,
+    first_time: SystemTime,
 }
 
 impl Events {
     pub fn new() -> Self {
         #[expect(clippy::disallowed_methods, reason = "a client stamps its own events")]
         let first_time = SystemTime::now() - PAST;
-        let since_epoch = first_time.duration_since(UNIX_EPOCH).unwrap();
         Self {
             next: AtomicU64::new(0),
-            first_time: since_epoch.as_secs() as i64,
+            first_time,
         }
     }
 
@@ -55,14 +56,18 @@ impl Events {
             ("badge".to_owned(), "Supporter".into()),
             ("grade".to_owned(), "bronze".into()),
         ]);
-        let time = self.first_time + BETWEEN_EVENTS.as_secs() as i64 * number as i64;
+        // An event of the future would be refused, and the bench would measure refusals.
+        let since_first = BETWEEN_EVENTS * u32::try_from(number).unwrap();
+        assert!(since_first < PAST, "the past has no room for more events");
+        let since_epoch = (self.first_time + since_first).duration_since(UNIX_EPOCH);
+        let since_epoch = since_epoch.unwrap();
         v1::Event {
             event_id: format!("event-{number}"),
             profile_id: profile_id(number),
             r#type: kind.to_owned(),
             time: Some(Timestamp {
-                seconds: time,
-                nanos: 0,
+                seconds: since_epoch.as_secs() as i64,
+                nanos: since_epoch.subsec_nanos() as i32,
             }),
             channel: "forum".to_owned(),
             attributes: Some(Struct { fields: attributes }),
@@ -87,26 +92,45 @@ impl Events {
     }
 
     /// Scores the first events of every profile.
-    pub async fn preload(self: &Arc<Self>, client: &Client) {
-        let batches = PROFILES * EVENTS_PER_PROFILE / EVENTS_PER_BATCH;
+    pub async fn preload(self: &Arc<Self>, client: &Client, events_per_profile: u64) {
+        let batches = PROFILES * events_per_profile / EVENTS_PER_BATCH;
         let events = Arc::clone(self);
         let requests = futures_util::stream::iter(0..batches).map(move |_| events.batch());
         let answers = client.clone().score_events(requests).await.unwrap();
         let mut answers = answers.into_inner();
         while let Some(answer) = answers.next().await {
-            assert_all_scored(&answer.unwrap());
+            assert_all_applied(&answer.unwrap());
         }
     }
 }
 
-pub fn assert_all_scored(answer: &v1::ScoreEventsResponse) {
+/// Every event of a batch has counted: a refused one is work that was not done.
+pub fn assert_all_applied(answer: &v1::ScoreEventsResponse) {
+    assert_eq!(answer.results.len() as u64, EVENTS_PER_BATCH);
     for result in &answer.results {
-        let result = result.result.as_ref();
-        assert!(matches!(
-            result,
-            Some(v1::score_events_result::Result::Response(_))
-        ));
+        match &result.result {
+            Some(v1::score_events_result::Result::Response(scored)) => assert_applied(scored),
+            other => panic!("an event was not counted: {other:?}"),
+        }
     }
+}
+
+/// The event has counted.
+pub fn assert_applied(scored: &v1::ScoreEventResponse) {
+    assert_eq!(scored.outcome(), v1::EventOutcome::Applied, "{scored:?}");
+    assert!(!scored.profile.as_ref().unwrap().scores.is_empty());
+}
+
+/// A page is full: the segment has more members than any page has entries.
+pub fn assert_full(page: &v1::RankSegmentResponse, page_size: i32) {
+    assert_eq!(page.profiles.len(), page_size as usize);
+}
+
+/// The profile that was asked for, or for the service that does nothing any other, with scores.
+pub fn assert_scored(answer: &v1::GetProfileResponse) {
+    let profile = answer.profile.as_ref().unwrap();
+    assert!(profile.event_count > 0, "{profile:?}");
+    assert!(!profile.scores.is_empty());
 }
 
 /// A profile; numbers that follow each other lie far apart.

@@ -29,7 +29,7 @@ use self::{
     bare::Ear,
     bellwether::Bellwether,
     clients::{CONNECTIONS, Clients, Method},
-    events::{EVENTS_PER_PROFILE, Events, PROFILES},
+    events::{Events, PROFILES},
     noop::Noop,
     phases::{CALLS_IN_FLIGHT, Side, compare},
     redis_server::RedisServer,
@@ -63,47 +63,51 @@ async fn main() {
         arguments.time.as_secs_f64()
     );
     if arguments.embedded {
-        measure_embedded(arguments.time).await;
+        measure_embedded(&arguments).await;
     }
     if arguments.redis {
-        measure_redis(arguments.time).await;
+        measure_redis(&arguments).await;
     }
 }
 
-async fn measure_embedded(time: Duration) {
+async fn measure_embedded(arguments: &Arguments) {
     let directory = tempfile::tempdir().unwrap();
     let syncs = syncs_per_second(directory.path());
     println!("\nEmbedded: this disk syncs {syncs:.0} times/s one after the other");
     let store = directory.path().join("store");
-    let sides = Sides::begin(store.display().to_string()).await;
+    let sides = Sides::begin(store.display().to_string(), arguments).await;
     print_heading("embedded", false);
     for method in METHODS {
         let [noop, real] = sides.of(method);
-        let [noop, real] = compare(time, None, [noop, real]).await;
+        let [noop, real] = compare(arguments.time, None, [noop, real]).await;
         print_line(method, &noop, &real, None);
     }
     sides.bellwether.stop().await;
 }
 
-async fn measure_redis(time: Duration) {
+async fn measure_redis(arguments: &Arguments) {
     let redis = RedisServer::start();
     println!(
         "\nRedis {}: without persistence, without eviction",
         redis.info("redis_version").await
     );
-    let sides = Sides::begin(redis.address()).await;
+    let sides = Sides::begin(redis.address(), arguments).await;
     bare::copy_keys(&redis).await;
     // Whoever overhears a Redis slows it down, so this is over before anything is measured.
     let mut bare = Vec::new();
     let mut ear = Ear::new(&redis).await;
     for method in METHODS {
-        bare.push(ear.hear(&sides.real, method, &sides.events).await);
+        bare.push(
+            ear.hear(&sides.real, method, &sides.events, arguments.time)
+                .await,
+        );
     }
     drop(ear);
     print_heading("redis", true);
     for (method, bare) in METHODS.into_iter().zip(bare) {
         let [noop, real] = sides.of(method);
-        let [noop, real, bare] = compare(time, Some(redis.process()), [noop, real, bare]).await;
+        let [noop, real, bare] =
+            compare(arguments.time, Some(redis.process()), [noop, real, bare]).await;
         print_line(method, &noop, &real, Some(&bare));
     }
     sides.bellwether.stop().await;
@@ -131,14 +135,15 @@ struct Sides {
 }
 
 impl Sides {
-    async fn begin(store: String) -> Self {
+    async fn begin(store: String, arguments: &Arguments) -> Self {
+        let events_per_profile = arguments.events_per_profile;
         let bellwether = Bellwether::start(store).await;
         let real = Clients::connect(bellwether.address).await;
         let events = Arc::new(Events::new());
         let loaded = Instant::now();
-        events.preload(&real.of(0)).await;
+        events.preload(&real.of(0), events_per_profile).await;
         println!(
-            "{PROFILES} profiles of {EVENTS_PER_PROFILE} events loaded in {:.1} s",
+            "{PROFILES} profiles of {events_per_profile} events loaded in {:.1} s",
             loaded.elapsed().as_secs_f64(),
         );
         let noop = Noop::like(real.of(0), &events, &PAGE_SIZES).await;

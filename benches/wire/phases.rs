@@ -13,8 +13,9 @@ use hdrhistogram::Histogram;
 use crate::clients::CONNECTIONS;
 
 pub const CALLS_IN_FLIGHT: usize = 64;
-/// How often the sides of a comparison take turns.
-const ROUNDS: u32 = 4;
+/// How often the sides of a comparison take turns: enough for a median that one disturbed turn
+/// does not move.
+const TURNS: u32 = 5;
 
 type Answered<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// One call of a caller with this number.
@@ -41,40 +42,87 @@ impl Latencies {
     }
 }
 
-/// What was measured on one side.
-pub struct Measured {
-    latencies: Latencies,
+/// What one side did in one turn.
+struct Turn {
+    calls: u64,
     taken: Duration,
     /// Of client and server, which are this process, and of Redis.
     worked: Duration,
     redis_worked: Duration,
 }
 
+/// What was measured on one side, turn by turn.
+pub struct Measured {
+    latencies: Latencies,
+    turns: Vec<Turn>,
+}
+
 impl Measured {
     fn new() -> Self {
         Self {
             latencies: Latencies::new(),
-            taken: Duration::ZERO,
-            worked: Duration::ZERO,
-            redis_worked: Duration::ZERO,
+            turns: Vec::new(),
         }
     }
 
-    /// Calls per second.
-    pub fn rate(&self) -> f64 {
-        self.latencies.0.len() as f64 / self.taken.as_secs_f64()
+    /// Calls per second in each turn.
+    pub fn rates(&self) -> Spread {
+        Spread::of(self.turns.iter().map(Turn::rate))
     }
 
     /// How much work of the processors a call is, in microseconds: of client and server, and
     /// of Redis. Less is changed by what else the machine does than calls per second are.
     pub fn work(&self) -> (f64, f64) {
-        let each = |worked: Duration| worked.as_micros() as f64 / self.latencies.0.len() as f64;
-        (each(self.worked), each(self.redis_worked))
+        let each = |worked: fn(&Turn) -> Duration| {
+            let each = |turn: &Turn| worked(turn).as_micros() as f64 / turn.calls as f64;
+            Spread::of(self.turns.iter().map(each)).median
+        };
+        (each(|turn| turn.worked), each(|turn| turn.redis_worked))
     }
 
     /// A quantile of the latencies in microseconds.
     pub fn latency(&self, quantile: f64) -> u64 {
         self.latencies.0.value_at_quantile(quantile)
+    }
+
+    /// Rates as a part of those of another side, each turn beside the other's same turn.
+    pub fn of(&self, other: &Self) -> Spread {
+        let turns = self.turns.iter().zip(&other.turns);
+        Spread::of(turns.map(|(turn, other)| turn.rate() / other.rate()))
+    }
+
+    /// Rates as a part of those that a call would have which does what two other sides do, one
+    /// after the other.
+    pub fn of_both(&self, one: &Self, other: &Self) -> Spread {
+        let others = one.turns.iter().zip(&other.turns);
+        let both = others.map(|(one, other)| 1.0 / (1.0 / one.rate() + 1.0 / other.rate()));
+        let turns = self.turns.iter().zip(both);
+        Spread::of(turns.map(|(turn, both)| turn.rate() / both))
+    }
+}
+
+impl Turn {
+    fn rate(&self) -> f64 {
+        self.calls as f64 / self.taken.as_secs_f64()
+    }
+}
+
+/// The median of some turns, with the lowest and the highest.
+pub struct Spread {
+    pub median: f64,
+    pub lowest: f64,
+    pub highest: f64,
+}
+
+impl Spread {
+    fn of(values: impl Iterator<Item = f64>) -> Self {
+        let mut values: Vec<f64> = values.collect();
+        values.sort_by(f64::total_cmp);
+        Self {
+            median: values[values.len() / 2],
+            lowest: values[0],
+            highest: values[values.len() - 1],
+        }
     }
 }
 
@@ -104,14 +152,19 @@ impl Side {
             Self::Streams(stream) => (0..CONNECTIONS).map(|caller| stream(caller, end)).collect(),
         };
         let workers: Vec<_> = workers.into_iter().map(tokio::spawn).collect();
+        let mut latencies = Latencies::new();
         for worker in workers {
-            let latencies = worker.await.unwrap();
-            measured.latencies.add(&latencies);
+            latencies.add(&worker.await.unwrap());
         }
-        measured.taken += started.elapsed();
+        let taken = started.elapsed();
         let (works, redis_works) = work();
-        measured.worked += works - worked;
-        measured.redis_worked += redis_works.unwrap_or_default() - redis_worked.unwrap_or_default();
+        measured.turns.push(Turn {
+            calls: latencies.0.len(),
+            taken,
+            worked: works - worked,
+            redis_worked: redis_works.unwrap_or_default() - redis_worked.unwrap_or_default(),
+        });
+        measured.latencies.add(&latencies);
     }
 }
 
@@ -141,15 +194,15 @@ pub async fn compare<const SIDES: usize>(
     redis: Option<u32>,
     sides: [Side; SIDES],
 ) -> [Measured; SIDES] {
-    let slice = time / ROUNDS;
-    // The first slices warm up and do not count.
+    let turn = time / TURNS;
+    // The first turns warm up and do not count.
     for side in &sides {
-        side.run(slice / 2, redis, &mut Measured::new()).await;
+        side.run(turn / 2, redis, &mut Measured::new()).await;
     }
     let mut measured = std::array::from_fn(|_| Measured::new());
-    for _ in 0..ROUNDS {
+    for _ in 0..TURNS {
         for (side, measured) in sides.iter().zip(&mut measured) {
-            side.run(slice, redis, measured).await;
+            side.run(turn, redis, measured).await;
         }
     }
     measured

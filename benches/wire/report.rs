@@ -1,6 +1,10 @@
-//! What is printed: one line for each call, with the sides beside each other.
+//! What is printed: one line for each call, with the sides beside each other. Rates are medians
+//! of the turns; a ratio stands with its lowest and highest turn.
 
-use crate::{clients::Method, phases::Measured};
+use crate::{
+    clients::Method,
+    phases::{Measured, Spread},
+};
 
 /// The line of names over a table.
 pub fn print_heading(store: &str, has_bare: bool) {
@@ -11,17 +15,17 @@ pub fn print_heading(store: &str, has_bare: bool) {
     if has_bare {
         print!(" {:>7} {:>7}", "bare/s", "p50 us");
     }
-    print!(" {:>8}", "of no-op");
+    print!("  {:<16}", "of no-op");
     if has_bare {
-        print!(" {:>8} {:>8}", "of bare", "of both");
+        print!("  {:<16}  {:<16}", "of bare", "of both");
     }
-    println!("   processor us per call (+ Redis)");
+    println!("  processor us per call (+ Redis)");
 }
 
 /// A line. The last of its ratios compares with a call that costs what the no-op call and the
 /// bare commands do, one after the other: what is missing to 1 is our own work.
 pub fn print_line(method: Method, noop: &Measured, real: &Measured, bare: Option<&Measured>) {
-    let rate = |measured: &Measured| measured.rate() * method.events() as f64;
+    let rate = |measured: &Measured| measured.rates().median * method.events() as f64;
     print!(
         "{:<23} {:>8.0} {:>7.0} {:>7} {:>7}",
         method.name(),
@@ -33,20 +37,25 @@ pub fn print_line(method: Method, noop: &Measured, real: &Measured, bare: Option
     if let Some(bare) = bare {
         print!(" {:>7.0} {:>7}", rate(bare), bare.latency(0.5));
     }
-    print!(" {:>8.2}", real.rate() / noop.rate());
+    print!("  {}", ratio(&real.of(noop)));
     if let Some(bare) = bare {
-        let both = 1.0 / (1.0 / noop.rate() + 1.0 / bare.rate());
-        print!(
-            " {:>8.2} {:>8.2}",
-            real.rate() / bare.rate(),
-            real.rate() / both
-        );
+        let both = real.of_both(noop, bare);
+        print!("  {}  {}", ratio(&real.of(bare)), ratio(&both));
     }
-    print!("   no-op {:.0}, real {}", noop.work().0, work_of(real));
+    print!("  no-op {:.0}, real {}", noop.work().0, work_of(real));
     if let Some(bare) = bare {
         print!(", bare {}", work_of(bare));
     }
     println!();
+}
+
+fn ratio(spread: &Spread) -> String {
+    let Spread {
+        median,
+        lowest,
+        highest,
+    } = spread;
+    format!("{median:.2} ({lowest:.2}-{highest:.2})")
 }
 
 fn work_of(measured: &Measured) -> String {
