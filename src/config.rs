@@ -25,7 +25,7 @@ pub struct Config {
     pub store: StoreSettings,
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// A model file, or a directory of `<tenant>.toml`; `None` for the built-in model.
+    /// A model file, or a directory of `<tenant>.toml`; `None` when nobody has named one.
     pub model: Option<PathBuf>,
     /// Whether callers may change models.
     pub model_service: bool,
@@ -153,7 +153,7 @@ const SETTINGS: [Setting; 21] = [
     setting(
         "model",
         "",
-        "model file, or directory of <tenant>.toml; the built-in forum model unless set (also --model)",
+        "model file, or directory of <tenant>.toml; unless set the latest of the store, or the built-in forum model where there is none (also --model)",
     ),
     setting(
         "model_service",

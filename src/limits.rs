@@ -67,6 +67,12 @@ pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 pub const HEALTH_INTERVAL: Duration = Duration::from_secs(2);
 /// How long the store may take to answer that.
 pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long every write must have failed before a server says that it does not serve: what is
+/// shorter, such as a failover, callers get over by sending again.
+pub const WRITES_FAILING_AFTER: Duration = Duration::from_secs(4);
+/// When failed writes are forgotten because no further one came: nobody sends any to a server
+/// that does not serve, and only one that is tried again can show that it does.
+pub const WRITES_FORGOTTEN_AFTER: Duration = Duration::from_secs(10);
 /// Records that are indexed at a time when ranks are built.
 pub const INDEX_BATCH: usize = 500;
 /// How often the rollouts of models are looked at.

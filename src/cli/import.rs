@@ -15,6 +15,7 @@ use super::{
     transfer::{BATCH_PROFILES, End, FORMAT, Header, Opened, Place},
 };
 use crate::{
+    limits::ANNOUNCED_FOR,
     proto::record::ExportedProfile,
     scoring::{ProfileId, Record, Tenant},
     service::system_clock,
@@ -70,6 +71,7 @@ impl Import {
         tenant: &Tenant,
         file: &mut File,
     ) -> Result<Counts, Failure> {
+        refuse_servers(store).await?;
         let check = Mode::Check {
             replace: self.replace,
         };
@@ -78,6 +80,22 @@ impl Import {
         file.rewind().await.map_err(failure)?;
         visit(store, tenant, file, Mode::Write).await
     }
+}
+
+/// Refuses a store that servers serve from: their writes would mix with those of the import.
+async fn refuse_servers(store: &impl Store) -> Result<(), Failure> {
+    let (count, are) = match store.servers().await? {
+        0 => return Ok(()),
+        1 => ("a server".to_owned(), "serves"),
+        count => (format!("{count} servers"), "serve"),
+    };
+    Err(Failure::new(format!(
+        "nothing was written: {count} {are} from this store. An import needs the store for itself: stop \
+         every server, import, and start them again, which builds the ranks. To move data while servers \
+         run, import into an empty store, start servers there, and have callers use those. A server that \
+         was killed counts for {} seconds more",
+        ANNOUNCED_FOR.as_secs()
+    )))
 }
 
 /// Standard input as a file, because it is read twice.
@@ -156,6 +174,8 @@ pub(super) async fn visit<S: Store, R: AsyncRead + Unpin>(
 
 /// Has the store forget the tenant's ranks, so that the next server builds them anew.
 async fn without_ranks(store: &impl Store, tenant: &Tenant) -> Result<Rollout, Failure> {
+    // The check of a large file takes long enough for somebody to start one.
+    refuse_servers(store).await?;
     let rollout = store
         .rollout(tenant)
         .await?

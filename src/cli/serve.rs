@@ -28,7 +28,7 @@ pub struct Serve {
     /// Address and port; port 0 takes a free one [env: BELLWETHER_LISTEN] [default: 127.0.0.1:50051]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
-    /// Model file, or directory of <tenant>.toml [env: BELLWETHER_MODEL] [default: the built-in forum model]
+    /// Model file, or directory of <tenant>.toml [env: BELLWETHER_MODEL] [default: the latest of the store, else the built-in forum model]
     #[arg(long, value_name = "PATH")]
     model: Option<String>,
 }

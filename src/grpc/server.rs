@@ -175,12 +175,19 @@ impl Health {
 
     /// Asks the service, and reports what is new.
     async fn check<S: Store>(&mut self, service: &Service<S>) {
-        let status = match tokio::time::timeout(HEALTH_TIMEOUT, service.ping()).await {
-            Ok(Ok(())) => ServingStatus::Serving,
-            Ok(Err(_)) | Err(_) => ServingStatus::NotServing,
+        let (status, reason) = match tokio::time::timeout(HEALTH_TIMEOUT, service.ping()).await {
+            Ok(Ok(())) => (ServingStatus::Serving, None),
+            Ok(Err(error)) => (ServingStatus::NotServing, Some(error.to_string())),
+            Err(_) => (
+                ServingStatus::NotServing,
+                Some("the store does not answer in time".to_owned()),
+            ),
         };
         if self.reported.replace(status) != Some(status) {
-            tracing::info!(%status, "health");
+            match reason {
+                Some(reason) => tracing::error!(%status, %reason, "health"),
+                None => tracing::info!(%status, "health"),
+            }
             self.report::<S>(status).await;
         }
     }

@@ -103,20 +103,37 @@ pub fn of_service(error: &ServiceError, time_field: &str) -> Status {
             "CONTENDED",
             ErrorDetails::with_retry_info(Some(RETRY_CONTENDED_AFTER)),
         ),
+        ServiceError::RanksBuilding { .. } => not_now(error, "RANKS_BUILDING"),
+        ServiceError::ModelsChanging(_) => not_now(error, "MODELS_CHANGING"),
         ServiceError::ModelChanged => model_changed(),
         ServiceError::Overloaded { retry_after } => overloaded(*retry_after),
         ServiceError::Store(error) => of_store(error),
     }
 }
 
+/// Something passes by itself, and the message says what; nothing was written.
+fn not_now(error: &ServiceError, reason: &str) -> Status {
+    with_reason(
+        Code::Unavailable,
+        format!("{error}; nothing was written, try again"),
+        reason,
+        ErrorDetails::with_retry_info(Some(RETRY_UNAVAILABLE_AFTER)),
+    )
+}
+
 fn of_store(error: &StoreError) -> Status {
+    let unavailable;
     let (code, reason, advice, retry_after) = match error {
-        StoreError::Unavailable(_) => (
-            Code::Unavailable,
-            "STORE_UNAVAILABLE",
-            "the store is unavailable; nothing was written, try again",
-            Some(RETRY_UNAVAILABLE_AFTER),
-        ),
+        StoreError::Unavailable(_) => {
+            // Whoever waits must know for what: a failover passes, a full memory does not.
+            unavailable = format!("{error}; nothing was written, try again");
+            (
+                Code::Unavailable,
+                "STORE_UNAVAILABLE",
+                unavailable.as_str(),
+                Some(RETRY_UNAVAILABLE_AFTER),
+            )
+        }
         StoreError::Superseded => (
             Code::Unavailable,
             "MODELS_CHANGING",
@@ -366,6 +383,18 @@ mod tests {
                 false,
             ),
             (
+                ServiceError::RanksBuilding { tenant: "x".into() },
+                Code::Unavailable,
+                "RANKS_BUILDING",
+                true,
+            ),
+            (
+                ServiceError::ModelsChanging("tenant x".into()),
+                Code::Unavailable,
+                "MODELS_CHANGING",
+                true,
+            ),
+            (
                 StoreError::Superseded.into(),
                 Code::Unavailable,
                 "MODELS_CHANGING",
@@ -419,10 +448,9 @@ mod tests {
                 retried,
                 "{error}"
             );
-            assert!(
-                !status.message().contains("10.0.0.1"),
-                "the cause is for the operator"
-            );
+            // Whoever may come back is told what it waits for; else the cause is for the operator.
+            let tells = matches!(error, ServiceError::Store(StoreError::Unavailable(_)));
+            assert_eq!(status.message().contains("10.0.0.1"), tells, "{status}");
         }
     }
 

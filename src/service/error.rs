@@ -63,6 +63,17 @@ pub enum ServiceError {
     /// After the update the profile would state more than is allowed.
     #[error("what the profile would state after the update {0}")]
     Attributes(AttributeMistake),
+    /// Nobody can be answered before the tenant's first ranks are there.
+    #[error(
+        "the ranks of tenant {tenant:?} are being built, as after an import or a failover that lost a step"
+    )]
+    RanksBuilding {
+        /// Whose.
+        tenant: String,
+    },
+    /// Others were faster at every attempt.
+    #[error("the models of {0} change all the time")]
+    ModelsChanging(String),
     /// The page before was by a model that does not answer any more.
     #[error("the model changed between two pages; start again from the first page")]
     ModelChanged,

@@ -85,7 +85,9 @@ impl ModelFiles {
             refusal: None,
         };
         let (is_directory, seen) = match models {
-            Models::Shared(model) => (false, BTreeMap::from([(SHARED.to_owned(), seen(model))])),
+            Models::BuiltIn(model) | Models::Shared(model) => {
+                (false, BTreeMap::from([(SHARED.to_owned(), seen(model))]))
+            }
             Models::ByTenant(models) => {
                 let all = models.iter();
                 let all = all.map(|(tenant, model)| (tenant.as_str().to_owned(), seen(model)));

@@ -52,6 +52,8 @@ impl Known {
 #[derive(Debug)]
 pub(super) struct Latest {
     is_shared: bool,
+    /// Whether somebody has named the models that the server was started with.
+    is_named: bool,
     scopes: RwLock<BTreeMap<String, Known>>,
     /// Whether tenants that nobody asks for here may have to follow.
     has_changed: AtomicBool,
@@ -67,8 +69,11 @@ impl Latest {
             revision: 0,
             unreadable: None,
         };
+        let is_named = !matches!(models, Models::BuiltIn(_));
         let (is_shared, scopes) = match models {
-            Models::Shared(model) => (true, vec![(SHARED.to_owned(), unknown(model))]),
+            Models::BuiltIn(model) | Models::Shared(model) => {
+                (true, vec![(SHARED.to_owned(), unknown(model))])
+            }
             Models::ByTenant(models) => {
                 let scopes = models
                     .into_iter()
@@ -81,6 +86,7 @@ impl Latest {
             .map(|(_, known): &(String, Known)| in_use(&known.model));
         Self {
             is_shared,
+            is_named,
             has_changed: AtomicBool::new(false),
             in_use: Mutex::new(in_use.collect()),
             scopes: RwLock::new(scopes.into_iter().collect()),
@@ -90,6 +96,11 @@ impl Latest {
     /// Whether all tenants share one model.
     pub(super) fn is_shared(&self) -> bool {
         self.is_shared
+    }
+
+    /// Whether somebody has named the models that the server was started with.
+    pub(super) fn is_named(&self) -> bool {
+        self.is_named
     }
 
     /// The scope that a tenant's model is published in.

@@ -138,9 +138,9 @@ impl<S: Store> Shell<S> {
                 candidate: None,
             }));
         }
-        let active = rollout.active.ok_or_else(|| {
-            let message = format!("the ranks of tenant {tenant} are being built");
-            StoreError::Unavailable(message)
+        let active = rollout.active;
+        let active = active.ok_or_else(|| ServiceError::RanksBuilding {
+            tenant: tenant.to_string(),
         })?;
         let candidate = match rollout.candidate {
             Some(edition) => Some(self.ranked(tenant, edition).await?),
@@ -172,8 +172,7 @@ impl<S: Store> Shell<S> {
                 .of_revision(latest.revision);
             self.store.set_rollout(tenant, &rollout).await?;
         }
-        let message = format!("the first model of tenant {tenant} does not settle");
-        Err(StoreError::Unavailable(message).into())
+        Err(ServiceError::ModelsChanging(format!("tenant {tenant}")))
     }
 
     pub(super) async fn save_model(

@@ -5,6 +5,7 @@ mod comparing;
 mod effects;
 mod error;
 mod files;
+mod health;
 mod lanes;
 mod latest;
 mod lineup;
@@ -106,6 +107,7 @@ struct Shell<S> {
     store: S,
     latest: latest::Latest,
     lineups: lineup::Lineups,
+    writes: health::Writes,
     settings: Settings,
     clock: Clock,
     /// What this server is known by among those on one store.
@@ -148,6 +150,7 @@ impl<S: Store> Service<S> {
             store,
             latest: latest::Latest::new(models),
             lineups: lineup::Lineups::default(),
+            writes: health::Writes::default(),
             clock,
             server,
             events: lanes::Lanes::new(),
@@ -173,11 +176,18 @@ impl<S: Store> Service<S> {
         self.shell.stopping.cancel();
         self.shell.tasks.close();
         self.shell.tasks.wait().await;
+        // So that nobody waits for it, and an import knows that it is gone.
+        let told = self.shell.store.announce(self.shell.server, Duration::ZERO);
+        if let Err(error) = told.await {
+            tracing::warn!(%error, "the store could not be told that this server has ended");
+        }
     }
 
-    /// Whether the service can answer now.
+    /// Whether the service can answer and count now: what the store says of itself, and what
+    /// the latest writes came to.
     pub async fn ping(&self) -> Result<(), ServiceError> {
-        Ok(self.shell.store.ping().await?)
+        self.shell.store.ping().await?;
+        Ok(self.shell.writes.check()?)
     }
 }
 

@@ -12,6 +12,8 @@ use crate::scoring::{Mistake, Model, Tenant, limits::MAX_MODEL_BYTES};
 /// Models by tenant.
 #[derive(Clone, Debug)]
 pub enum Models {
+    /// Nobody has named a model: this one serves every tenant of a store that has none yet.
+    BuiltIn(Arc<Model>),
     /// One model serves every tenant.
     Shared(Arc<Model>),
     /// Each tenant has its own; other tenants do not exist.
@@ -61,7 +63,7 @@ impl Models {
     pub fn load(path: Option<&Path>) -> Result<Self, ModelsError> {
         let Some(path) = path else {
             let built_in = parse(Path::new("models/forum.toml"), Self::BUILT_IN)?;
-            return Ok(Self::Shared(built_in));
+            return Ok(Self::BuiltIn(built_in));
         };
         if !path.is_dir() {
             return Ok(Self::Shared(parse(path, &read(path)?)?));

@@ -106,8 +106,7 @@ impl<S: Store> Service<S> {
 
 /// Others have published at every attempt.
 fn unsettled(scope: &str) -> ServiceError {
-    let message = format!("the models of {} change all the time", named(scope));
-    StoreError::Unavailable(message).into()
+    ServiceError::ModelsChanging(named(scope).to_owned())
 }
 
 /// Whether a tenant is answered by a model, and is not about to leave it.
@@ -129,9 +128,7 @@ impl<S: Store> Shell<S> {
         }
     }
 
-    /// Has the store know the models that this server was started with. One that servers were
-    /// started with before, or that was applied before, is no news: who starts late with an old
-    /// file follows the latest model.
+    /// Has the store know the models that this server was started with.
     pub(super) async fn publish_started(&self) -> Result<(), ServiceError> {
         for (scope, known) in self.latest.all() {
             self.publish_configured(&scope, &known.model).await?;
@@ -139,7 +136,43 @@ impl<S: Store> Shell<S> {
         Ok(())
     }
 
-    /// Has the store know a model of a file as [`Shell::publish_started`] does.
+    /// Whether the latest model of the store comes before the one that this server was started
+    /// with: when nobody has named one, and when other servers may serve from the store, which
+    /// have had this one before. Then it is old, and who starts late would take back what was
+    /// applied since.
+    async fn is_overruled(
+        &self,
+        scope: &str,
+        configured: Fingerprint,
+    ) -> Result<bool, ServiceError> {
+        if !self.latest.is_named() {
+            return Ok(true);
+        }
+        let is_shared = self.store.is_shared();
+        Ok(is_shared && self.store.revision(scope, configured).await?.is_some())
+    }
+
+    /// Says at the end of a start which model files are not what is served.
+    pub(super) fn tell_overruled(&self, configured: &[(String, Known)]) {
+        for (scope, configured) in configured {
+            let configured = configured.model.fingerprint();
+            let Some(known) = self.latest.of_scope(scope) else {
+                continue;
+            };
+            let (scope, serving) = (named(scope), known.model.fingerprint());
+            if serving == configured {
+                continue;
+            }
+            if self.latest.is_named() {
+                tracing::error!(%scope, file = %configured, %serving, "THE MODEL FILE OF THIS START IS NOT SERVED: servers share this store, the file's model was served before, and another one was applied since, which all of them serve. `bellwether apply FILE` goes back to the file");
+            } else {
+                tracing::info!(%scope, %serving, "no model was named; serving the latest of the store");
+            }
+        }
+    }
+
+    /// Has the store know a model of a file: as the latest one, unless that of the store comes
+    /// before it.
     pub(super) async fn publish_configured(
         &self,
         scope: &str,
@@ -154,11 +187,10 @@ impl<S: Store> Shell<S> {
                         .set(scope, Known::new(Arc::clone(model), latest));
                     return Ok(());
                 }
-                if let Some(revision) = self.store.revision(scope, fingerprint).await? {
-                    tracing::warn!(scope = %named(scope), configured = %fingerprint, latest = %latest.model, "the model of the file is older than the latest, which is served; `bellwether apply` goes back to it");
+                if self.is_overruled(scope, fingerprint).await? {
                     let own = Known {
                         model: Arc::clone(model),
-                        revision: revision.min(latest.revision - 1),
+                        revision: latest.revision - 1,
                         unreadable: None,
                     };
                     self.latest.set(scope, own);
@@ -167,6 +199,9 @@ impl<S: Store> Shell<S> {
             }
             let next = Publication::following(latest, fingerprint, self.now().millis());
             if self.store.publish(scope, &next, model.source()).await? {
+                if let Some(latest) = latest {
+                    tracing::warn!(scope = %named(scope), file = %fingerprint, before = %latest.model, "the model of the file takes the place of the one that was served before; `bellwether apply` goes back to that");
+                }
                 self.latest.set(scope, Known::new(Arc::clone(model), next));
                 return Ok(());
             }

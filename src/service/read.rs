@@ -46,8 +46,7 @@ impl<S: Store> Service<S> {
                 answered => return answered,
             }
         }
-        let message = format!("the models of tenant {tenant} change all the time");
-        Err(StoreError::Unavailable(message).into())
+        Err(ServiceError::ModelsChanging(format!("tenant {tenant}")))
     }
 
     /// Reads one profile.

@@ -31,6 +31,7 @@ impl<S: Store> Shell<S> {
     /// them, or where no other server is there to answer.
     pub(super) async fn prepare(&self) -> Result<(), ServiceError> {
         self.announce().await?;
+        let configured = self.latest.all();
         self.publish_started().await?;
         for tenant in self.store.tenants().await? {
             if self.latest.of(&tenant).is_none() {
@@ -52,6 +53,7 @@ impl<S: Store> Shell<S> {
                 }
             }
         }
+        self.tell_overruled(&configured);
         Ok(())
     }
 

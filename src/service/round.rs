@@ -148,6 +148,9 @@ impl<S: Store> Shell<S> {
     /// Loads every profile's record and applies all its work.
     async fn drafts(&self, tenant: &Tenant, lineup: &Lineup, round: Round<Work>) -> Drafts {
         let (loaded, mut others) = self.load_with_others(tenant, lineup.model(), &round).await;
+        if loaded.iter().all(Result::is_err) {
+            self.writes.note(&loaded);
+        }
         let now = self.now();
         let mut drafts = Vec::with_capacity(round.len());
         for ((profile_id, work), loaded) in round.into_iter().zip(loaded) {
@@ -373,6 +376,7 @@ impl<S: Store> Shell<S> {
         commits: Vec<Commit>,
     ) -> Vec<Result<Committed, StoreError>> {
         let results = self.store.commit(tenant, &lineup.rollout, commits).await;
+        self.writes.note(&results);
         if results.contains(&Err(StoreError::Superseded)) {
             let cleared = self.clear_up(tenant, &lineup.rollout).await;
             if let Err(error) = cleared {

@@ -320,7 +320,14 @@ pub trait Store: Send + Sync + 'static {
         period: Duration,
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
-    /// Makes known that `server` serves, for that long. Returns how many others do.
+    /// Whether servers on other machines may serve from the same data.
+    fn is_shared(&self) -> bool;
+
+    /// How many servers have made known that they serve.
+    fn servers(&self) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
+    /// Makes known that `server` serves, for that long, or that it has ended. Returns how many
+    /// others do.
     fn announce(
         &self,
         server: u64,

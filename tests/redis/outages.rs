@@ -88,13 +88,53 @@ async fn a_full_redis_refuses_writes_clearly_and_still_answers_reads() {
     let status = score(&server, 2).await.unwrap_err();
     assert_eq!(status.code(), Code::Unavailable, "{status:?}");
     assert_eq!(reason(&status), "STORE_UNAVAILABLE");
+    assert!(status.message().contains("raise maxmemory"), "{status:?}");
     assert_eq!(read(&server).await.unwrap().event_count, 1);
-    server.until_serving(true).await;
+    server.until_serving(false).await;
+    assert_eq!(read(&server).await.unwrap().event_count, 1);
     set(&redis, "maxmemory", "0").await;
+    server.until_serving(true).await;
     assert_eq!(
         score(&server, 2).await.unwrap().outcome(),
         v1::EventOutcome::Applied
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn health_follows_what_writes_come_to() {
+    let redis = RedisServer::start().await;
+    let server = Bellwether::start(&redis.url(), &SETTINGS).await;
+    score(&server, 1).await.unwrap();
+    for (parameter, bad, good) in [
+        ("min-replicas-to-write", "1", "0"),
+        ("maxmemory-policy", "allkeys-lru", "noeviction"),
+    ] {
+        set(&redis, parameter, bad).await;
+        server.until_serving(false).await;
+        set(&redis, parameter, good).await;
+        server.until_serving(true).await;
+        until_scored(&server, 2).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writes_that_no_replica_confirms_are_no_good_health() {
+    let redis = RedisServer::start().await;
+    let settings = [SETTINGS[0], ("redis_wait_replicas", "1")];
+    let server = Bellwether::start(&redis.url(), &settings).await;
+    server.until_serving(true).await;
+    let failing = async {
+        for number in 0.. {
+            let status = score(&server, number).await.unwrap_err();
+            assert_eq!(status.code(), Code::Unknown, "{status:?}");
+        }
+    };
+    tokio::select! {
+        () = failing => {}
+        () = server.until_serving(false) => {}
+    }
+    // Whoever sends nothing any more has it tried again.
+    server.until_serving(true).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -13,7 +13,7 @@ use redis::cmd;
 use super::{
     old_redis::OldRedis,
     redis_servers::{Certificate, Options, RedisCluster, RedisServer},
-    world::{Bellwether, open, settings},
+    world::{Bellwether, open, profile_request, settings},
 };
 
 /// The message of a store that does not open because of how Redis is set up.
@@ -192,6 +192,53 @@ async fn a_cluster_may_have_a_password_and_tls() {
     let authority = certificate.authority().display().to_string();
     let server = Bellwether::start(&cluster.url(), &[("redis_ca", &authority)]).await;
     server.until_serving(true).await;
+}
+
+/// `bellwether import` of a file with one profile.
+fn import(store: &str) -> std::process::Output {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("backup.jsonl");
+    let lines = [
+        r#"{"format":1,"tenant":"shop"}"#,
+        r#"{"profileId":"anna","record":{"format":2,"eventCount":"1"}}"#,
+        r#"{"profiles":1}"#,
+    ];
+    std::fs::write(&file, lines.join("\n") + "\n").unwrap();
+    std::process::Command::new(env!("CARGO_BIN_EXE_bellwether"))
+        .args(["import", "--tenant", "shop", "--store", store])
+        .arg(&file)
+        .output()
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_import_beside_servers_is_refused_with_what_to_do_instead() {
+    let redis = RedisServer::start().await;
+    let server = Bellwether::start(&redis.url(), &[]).await;
+    let refused = import(&redis.url());
+    assert_eq!(refused.status.code(), Some(1));
+    let told = String::from_utf8(refused.stderr).unwrap();
+    assert_says(
+        &told,
+        &[
+            "nothing was written: a server serves",
+            "stop",
+            "into an empty store",
+        ],
+    );
+    let keys = cmd("KEYS").arg("{shop*").take();
+    let keys: Vec<String> = keys
+        .query_async(&mut redis.connection().await)
+        .await
+        .unwrap();
+    assert!(keys.is_empty(), "{keys:?}");
+    // One that has stopped in order is gone at once.
+    server.stop().await;
+    let imported = import(&redis.url());
+    assert!(imported.status.success(), "{imported:?}");
+    let server = Bellwether::start(&redis.url(), &[]).await;
+    let request = profile_request("shop", "anna");
+    server.client().get_profile(request).await.unwrap();
 }
 
 /// Once through everything that lies between an operator and the store.

@@ -189,6 +189,14 @@ impl Store for Failing {
         self.store.lease(tenant, server, period).await
     }
 
+    fn is_shared(&self) -> bool {
+        self.others > 0
+    }
+
+    async fn servers(&self) -> Result<u64, StoreError> {
+        Ok(self.store.servers().await? + self.others)
+    }
+
     async fn announce(&self, server: u64, period: Duration) -> Result<u64, StoreError> {
         Ok(self.store.announce(server, period).await? + self.others)
     }

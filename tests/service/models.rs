@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, future::Future, time::Duration};
 use bellwether::{
     scoring::{Event, Model, Profile, Tenant},
     service::{ModelComparison, ModelFiles, Models, Service, ServiceError, View},
-    store::{Store, StoreError, embedded::Embedded},
+    store::{Store, embedded::Embedded},
 };
 use tokio::sync::mpsc;
 
@@ -117,18 +117,40 @@ async fn going_back_is_applying_the_old_model_at_once_too() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_applied_stays_after_a_restart_with_the_old_file() {
+async fn a_start_on_a_store_of_its_own_serves_the_model_that_it_names() {
     let directory = tempfile::tempdir().unwrap();
     let service = open(&directory).await;
     stream(&service, &events(3)).await;
     apply(&service, &next()).await;
     service.finish().await;
     drop(service);
+    // The file of before, which the store has seen another model after.
     let service = open(&directory).await;
+    assert!(is_answered_by(&service, MODEL).await);
+    assert!(apply(&service, &next()).await);
+    settled(&service, &next()).await;
+    service.finish().await;
+    drop(service);
+    // Nobody names one: what was applied last stays.
+    let store = Embedded::open(directory.path()).unwrap();
+    let service = serve_with(store, Models::load(None).unwrap()).await;
     assert!(is_answered_by(&service, &next()).await);
-    // And back, in spite of the restart.
-    assert!(apply(&service, MODEL).await);
-    settled(&service, MODEL).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_on_a_shared_store_with_an_old_file_takes_nothing_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let shared = || Failing {
+        others: 1,
+        ..Failing::well(Embedded::open(directory.path()).unwrap())
+    };
+    for source in [MODEL, &next()] {
+        let service = serve_with(shared(), Models::Shared(model(source))).await;
+        service.finish().await;
+    }
+    let service = serve_with(shared(), Models::Shared(model(MODEL))).await;
+    let models = service.models(&tenant()).await.unwrap();
+    assert_eq!(latest(&models).fingerprint(), model(&next()).fingerprint());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -356,7 +378,7 @@ async fn a_start_gives_up_when_others_publish_without_end() {
     let opened = open_with(store, Models::Shared(model(MODEL))).await;
     let error = opened.err();
     assert!(
-        matches!(error, Some(ServiceError::Store(StoreError::Unavailable(_)))),
+        matches!(error, Some(ServiceError::ModelsChanging(_))),
         "{error:?}"
     );
 }

@@ -298,10 +298,16 @@ impl Common {
     }
 
     pub fn announce(&mut self, server: u64, period: Duration) -> u64 {
+        self.servers.remove(&server);
+        let others = self.serving();
+        self.servers.insert(server, Instant::now() + period);
+        others
+    }
+
+    pub fn serving(&mut self) -> u64 {
         let now = Instant::now();
-        self.servers.insert(server, now + period);
         self.servers.retain(|_, until| *until > now);
-        self.servers.len() as u64 - 1
+        self.servers.len() as u64
     }
 }
 

@@ -436,6 +436,15 @@ impl Store for Connection {
         self.ask(Place::Common, Kind::Write, take).await
     }
 
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    async fn servers(&self) -> Result<u64, StoreError> {
+        let count = |world: &mut World| world.common.serving();
+        self.ask(Place::Common, Kind::Read, count).await
+    }
+
     async fn announce(&self, server: u64, period: Duration) -> Result<u64, StoreError> {
         let announce = move |world: &mut World| world.common.announce(server, period);
         self.ask(Place::Common, Kind::Write, announce).await

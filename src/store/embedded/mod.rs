@@ -309,6 +309,15 @@ impl Store for Embedded {
         Ok(true)
     }
 
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// None beside the one that asks.
+    async fn servers(&self) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+
     async fn announce(&self, _server: u64, _period: Duration) -> Result<u64, StoreError> {
         Ok(0)
     }

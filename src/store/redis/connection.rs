@@ -19,6 +19,7 @@ use redis::{
 
 use super::{
     super::StoreError,
+    RedisSettings,
     connector::Connector,
     failure::{self, Failure},
     scripts::Script,
@@ -101,6 +102,11 @@ impl Connection {
         let renewed = renewed.map_err(|error| failure::of_connecting(&error))?;
         *self.links.write().unwrap_or_else(PoisonError::into_inner) = renewed;
         Ok(())
+    }
+
+    /// What the store was opened with.
+    pub fn settings(&self) -> &RedisSettings {
+        &self.connector.settings
     }
 
     /// Whether one call may not touch keys of several partitions.

@@ -95,6 +95,25 @@ impl Redis {
         })
     }
 
+    /// Whether every primary answers, if need be over connections that are made anew.
+    async fn reach_primaries(&self) -> Result<(), StoreError> {
+        let checked = tokio::time::timeout(PING_TIMEOUT, async {
+            opening::check_primaries(&self.connection).await
+        });
+        let error = match checked.await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) => error,
+            Err(_) => StoreError::Unavailable("Redis did not answer a ping in time".to_owned()),
+        };
+        // In a task of its own, because whoever asks may give up sooner.
+        let connection = Arc::clone(&self.connection);
+        let renewed = tokio::spawn(async move { connection.renew().await }).await;
+        if !matches!(renewed, Ok(Ok(()))) {
+            return Err(error);
+        }
+        opening::check_primaries(&self.connection).await
+    }
+
     /// The keys of every partition.
     fn partitions_of(&self, tenant: &Tenant) -> impl Iterator<Item = PartitionKeys> {
         (0..self.partitions).map(move |partition| PartitionKeys::new(tenant, partition))
@@ -261,26 +280,21 @@ impl Store for Redis {
         self.take_lease(tenant, server, period).await
     }
 
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    async fn servers(&self) -> Result<u64, StoreError> {
+        self.count_servers().await
+    }
+
     async fn announce(&self, server: u64, period: Duration) -> Result<u64, StoreError> {
         self.make_known(server, period).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        let checked = tokio::time::timeout(PING_TIMEOUT, async {
-            opening::check_primaries(&self.connection).await
-        });
-        let error = match checked.await {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(error)) => error,
-            Err(_) => StoreError::Unavailable("Redis did not answer a ping in time".to_owned()),
-        };
-        // In a task of its own, because whoever asks may give up sooner.
-        let connection = Arc::clone(&self.connection);
-        let renewed = tokio::spawn(async move { connection.renew().await }).await;
-        if !matches!(renewed, Ok(Ok(()))) {
-            return Err(error);
-        }
-        opening::check_primaries(&self.connection).await
+        self.reach_primaries().await?;
+        opening::check_ground(&self.connection).await
     }
 }
 

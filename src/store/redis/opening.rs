@@ -11,7 +11,7 @@ use super::{
     failure::{Failure, of_connecting, unexpected},
     keys::MARKER,
     list,
-    scripts::MARK,
+    scripts::{MARK, WRITABLE},
     text,
 };
 
@@ -100,6 +100,19 @@ async fn missing_primaries(connection: &Connection) -> Result<Option<String>, St
         }
     }
     Ok((answering == 0).then(|| "no primary of the cluster answers".to_owned()))
+}
+
+/// Whether every primary takes writes, and still never evicts.
+pub async fn check_ground(connection: &Connection) -> Result<(), StoreError> {
+    let mut command = redis::cmd("INFO");
+    command.arg("memory");
+    for answer in ask_all(connection, &command).await? {
+        let facts = Facts(text(answer)?.ok_or_else(unexpected)?);
+        check_eviction(connection.settings(), &facts)?;
+    }
+    // Redis refuses a script that may write as it refuses a write, and this one writes nothing.
+    let probe = WRITABLE.whole(&WRITABLE.call(0, 0, 0));
+    ask_all(connection, &probe).await.map(drop)
 }
 
 async fn ask_all(connection: &Connection, command: &Cmd) -> Result<Vec<Value>, StoreError> {

@@ -13,7 +13,7 @@ use super::{
     count,
     failure::unexpected,
     keys, list, profile_id,
-    scripts::{ANNOUNCE, FENCE, LEASE, ROLLOUT, Script, TENANT},
+    scripts::{ANNOUNCE, FENCE, LEASE, ROLLOUT, SERVERS, Script, TENANT},
     text,
 };
 use crate::scoring::{Fingerprint, ProfileId, RankName, Tenant};
@@ -187,6 +187,13 @@ impl Redis {
             .arg(server)
             .arg(milliseconds(period));
         self.decide(&ANNOUNCE, &call, keys::SERVERS).await
+    }
+
+    pub(super) async fn count_servers(&self) -> Result<u64, StoreError> {
+        let mut call = SERVERS.call(1, 0, 64);
+        call.arg(keys::SERVERS);
+        let answer = self.connection.run(&SERVERS, &call, keys::SERVERS).await;
+        count(&answer.map_err(|failure| failure.of_read())?.value)
     }
 
     pub(super) async fn read(&self, command: &Cmd, home: &str) -> Result<Value, StoreError> {

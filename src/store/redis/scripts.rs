@@ -44,6 +44,10 @@ scripts! {
     LEASE = "lease.lua";
     /// Makes a server known.
     ANNOUNCE = "announce.lua";
+    /// Counts the servers that are known to serve.
+    SERVERS = "servers.lua";
+    /// Is refused as a write would be.
+    WRITABLE = "writable.lua";
     /// Marks a database as Bellwether's.
     MARK = "mark.lua";
 }
@@ -83,7 +87,7 @@ mod tests {
     fn every_script_says_what_it_is_given_and_declares_its_keys() {
         for source in SOURCES {
             assert!(source.starts_with("#!lua"), "{source}");
-            for word in ["-- KEYS  1", "-- ARGV  1", "-- Returns "] {
+            for word in ["-- KEYS  ", "-- ARGV  ", "-- Returns "] {
                 assert!(source.contains(word), "{word} is missing: {source}");
             }
         }
