@@ -26,11 +26,18 @@ fn main() -> Result<(), Box<dyn Error>> {
         .extern_path(".google.protobuf", "::pbjson_types")
         .compile_well_known_types(true)
         .codec_path("crate::proto::codec::BoundedCodec")
-        .compile_fds(descriptors)?;
+        .compile_fds_with_config(descriptors, with_names())?;
 
     pbjson_build::Builder::new()
         .register_descriptors(&encoded)?
         .ignore_unknown_enum_variants()
         .build(&[".bellwether", ".google.rpc"])?;
     Ok(())
+}
+
+/// What is generated knows its names, by which its descriptors are found.
+fn with_names() -> prost_build::Config {
+    let mut config = prost_build::Config::new();
+    config.enable_type_names();
+    config
 }

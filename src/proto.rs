@@ -3,6 +3,7 @@
 
 pub mod attributes;
 pub mod codec;
+pub mod shape;
 
 /// `google.rpc`.
 #[allow(
