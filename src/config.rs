@@ -2,10 +2,11 @@
 //! here reads the environment by itself: `main` hands in a lookup, and so do tests.
 
 mod file;
+mod settings;
 mod values;
 
 use std::{
-    fmt::{self, Write as _},
+    fmt,
     net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
@@ -13,10 +14,12 @@ use std::{
 
 use tracing::level_filters::LevelFilter;
 
+pub use settings::help;
 pub use values::{LogFormat, Secret};
 
 use crate::store::redis::{MAX_PARTITIONS, RedisSettings};
-use file::{File, Kind};
+use file::File;
+use settings::SETTINGS;
 
 /// How the server runs.
 #[derive(Clone, Debug)]
@@ -43,6 +46,18 @@ pub struct Config {
     pub max_calls_in_flight: usize,
     /// Calls and streams of one connection at a time.
     pub max_concurrent_streams: u32,
+    /// Streams open at a time, of all connections.
+    pub max_streams: usize,
+    /// Connections at a time.
+    pub max_connections: usize,
+    /// How long a connection may be without a call.
+    pub idle_timeout: Duration,
+    /// How long a caller may leave a message unfinished or an answer unread.
+    pub stall_timeout: Duration,
+    /// Bytes of messages that have not arrived whole, of all connections.
+    pub max_request_memory_bytes: usize,
+    /// Bytes of answers that are being made or not read, of all connections.
+    pub max_answer_memory_bytes: usize,
     /// How long a unary call may take when its caller does not say.
     pub default_deadline: Duration,
     /// How long a unary call may take at most.
@@ -92,149 +107,6 @@ pub struct Flags {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
 pub struct ConfigError(pub Vec<String>);
-
-/// Something that can be set: a key of the file, also `BELLWETHER_<KEY>` in upper case.
-struct Setting {
-    key: &'static str,
-    default: &'static str,
-    help: &'static str,
-}
-
-const fn setting(key: &'static str, default: &'static str, help: &'static str) -> Setting {
-    Setting { key, default, help }
-}
-
-impl Setting {
-    /// What the file may say without quotes, told by what the default is.
-    fn kind(&self) -> Kind {
-        if self.default.parse::<bool>().is_ok() {
-            Kind::Boolean
-        } else if self.default.parse::<u64>().is_ok() {
-            Kind::Number
-        } else {
-            Kind::Text
-        }
-    }
-}
-
-/// Every setting. What is shown by `--help`, what a file may hold and what the defaults
-/// are is this table.
-const SETTINGS: [Setting; 21] = [
-    setting(
-        "store",
-        "./bellwether-data",
-        "directory of the embedded store, or redis://, rediss:// (TLS), redis-cluster:// or rediss-cluster:// with [user:password@]host[:port] (also --store)",
-    ),
-    setting(
-        "redis_ca",
-        "",
-        "file of certificates (PEM) that a Redis with TLS is trusted by; those of the system unless set",
-    ),
-    setting(
-        "redis_partitions",
-        "16",
-        "parts that a tenant's profiles are spread over in Redis; fixed by the first start",
-    ),
-    setting(
-        "redis_timeout",
-        "1s",
-        "how long Redis may take to answer, and to connect",
-    ),
-    setting(
-        "redis_wait_replicas",
-        "0",
-        "replicas of Redis that must have a write before it is answered; 0 waits for none",
-    ),
-    setting(
-        "listen",
-        "127.0.0.1:50051",
-        "address and port; port 0 takes a free one (also --listen)",
-    ),
-    setting(
-        "model",
-        "",
-        "model file, or directory of <tenant>.toml; unless set the latest of the store, or the built-in forum model where there is none (also --model)",
-    ),
-    setting(
-        "model_service",
-        "true",
-        "whether callers may apply and compare models, without authentication: true or false",
-    ),
-    setting(
-        "max_message_bytes",
-        "4194304",
-        "largest request message, in bytes",
-    ),
-    setting(
-        "max_skew",
-        "5m",
-        "how far ahead of the server's clock an event may be",
-    ),
-    setting(
-        "remembered_events",
-        "256",
-        "events that a profile remembers to count none twice",
-    ),
-    setting(
-        "max_events_in_flight",
-        "10000",
-        "events in work beyond which single ones are turned away and streams wait",
-    ),
-    setting(
-        "rebuild_rate",
-        "20000",
-        "records per second whose ranks are built for another model beside the calls",
-    ),
-    setting(
-        "max_calls_in_flight",
-        "4096",
-        "calls in work, of all connections, beyond which more are turned away",
-    ),
-    setting(
-        "max_concurrent_streams",
-        "256",
-        "calls and streams of one connection at a time",
-    ),
-    setting(
-        "default_deadline",
-        "10s",
-        "how long a unary call may take when its caller does not say",
-    ),
-    setting(
-        "max_deadline",
-        "60s",
-        "how long a unary call may take at most",
-    ),
-    setting(
-        "drain_timeout",
-        "20s",
-        "how long a stop waits for what is in work",
-    ),
-    setting(
-        "otlp_endpoint",
-        "",
-        "where traces and metrics go (OTLP over gRPC), such as http://localhost:4317; nowhere unless set; also OTEL_EXPORTER_OTLP_ENDPOINT",
-    ),
-    setting(
-        "log_level",
-        "info",
-        "off, error, warn, info, debug or trace",
-    ),
-    setting("log_format", "text", "text or json"),
-];
-
-/// The settings as `--help` shows them.
-pub fn help() -> String {
-    let mut text = String::from(
-        "Settings, by flag, then environment (BELLWETHER_ and the key in upper case), then the\nTOML file of --config or BELLWETHER_CONFIG, then default. Durations are a number and a\nunit: 500ms, 30s, 5m, 12h, 7d, 2w.\n\n",
-    );
-    for Setting { key, default, help } in &SETTINGS {
-        let default = if default.is_empty() { "unset" } else { default };
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "  {key:<23} {help} [default: {default}]");
-    }
-    text
-}
 
 impl Config {
     /// Reads the configuration: from the flags, else from `variable` (the environment),
@@ -309,6 +181,13 @@ impl<Lookup: Fn(&str) -> Option<String>> Reader<'_, Lookup> {
         let max_concurrent_streams = self.get("max_concurrent_streams", |text| {
             values::number::<u32>(text, 1, 1 << 16)
         });
+        let max_streams = self.get("max_streams", |text| values::number(text, 1, 1 << 20));
+        let max_connections = self.get("max_connections", |text| values::number(text, 1, 1 << 20));
+        let idle_timeout = self.get("idle_timeout", values::duration);
+        let stall_timeout = self.get("stall_timeout", values::duration);
+        let memory = |text: &str| values::number(text, 1 << 20, 1 << 40);
+        let max_request_memory_bytes = self.get("max_request_memory_bytes", memory);
+        let max_answer_memory_bytes = self.get("max_answer_memory_bytes", memory);
         let default_deadline = self.get("default_deadline", values::duration);
         let max_deadline = self.get("max_deadline", values::duration);
         let drain_timeout = self.get("drain_timeout", values::duration_or_zero);
@@ -332,6 +211,12 @@ impl<Lookup: Fn(&str) -> Option<String>> Reader<'_, Lookup> {
             rebuild_rate: rebuild_rate?,
             max_calls_in_flight: max_calls_in_flight?,
             max_concurrent_streams: max_concurrent_streams?,
+            max_streams: max_streams?,
+            max_connections: max_connections?,
+            idle_timeout: idle_timeout?,
+            stall_timeout: stall_timeout?,
+            max_request_memory_bytes: max_request_memory_bytes?,
+            max_answer_memory_bytes: max_answer_memory_bytes?,
             default_deadline: default_deadline?,
             max_deadline: max_deadline?,
             drain_timeout: drain_timeout?,

@@ -59,6 +59,36 @@ pub const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
 /// events that waits for the store would do so. With this, one stream of 30-byte requests
 /// takes a quarter of it. An adaptive window is the same for both, so it cannot be used.
 pub const CONNECTION_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
+/// Bytes of answers that h2 holds for one stream on their way to the socket: enough to keep a
+/// socket busy, few enough that a caller with many streams who reads nothing costs little.
+pub const MAX_SEND_BUFFER_BYTES: usize = 32 * 1024;
+/// Bytes of an answer that are handed to HTTP/2 at once: a frame of the usual size.
+pub const SENT_AT_ONCE_BYTES: usize = 16 * 1024;
+/// Bytes kept free for each profile of a page before it is made: what its attributes may take.
+pub const ANSWER_ENTRY_BYTES: usize = crate::scoring::limits::MAX_ATTRIBUTE_BYTES;
+/// How long a call waits for others to make room for its answer: pages take milliseconds.
+pub const ANSWER_ROOM_WAIT: Duration = Duration::from_secs(1);
+/// What a caller who sends a message slowly must send each second once it has begun.
+pub const MIN_UPLOAD_BYTES_PER_SECOND: u64 = 16 * 1024;
+/// How many times larger a message may become when it is decompressed: a thousand events that
+/// differ in their ids become some thirty times as large.
+pub const MAX_INFLATION: usize = 200;
+/// Bytes that any message may become when it is decompressed.
+pub const INFLATED_FREELY_BYTES: usize = 64 * 1024;
+/// Bytes that are decompressed before other calls have their turn: a fraction of a millisecond.
+pub const INFLATED_AT_ONCE_BYTES: usize = 128 * 1024;
+/// How long decompressing a message may take in all; a megabyte takes some milliseconds.
+pub const MAX_INFLATION_TIME: Duration = Duration::from_secs(1);
+/// How long the first bytes of a connection may take: a round trip or two, even to the other
+/// side of the world and with a packet lost.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a caller who is told to use another connection may take to leave this one.
+pub const GOODBYE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long no connection is taken in after the system could give none: it is out of
+/// descriptors or memory, and asking again at once would only burn a core.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Descriptors that connections leave to the store, the models and the log.
+pub const DESCRIPTORS_KEPT_BACK: usize = 256;
 /// How often an idle connection is asked whether it still lives.
 pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(60);
 /// How long it may take to answer that.

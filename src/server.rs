@@ -7,7 +7,10 @@ use tokio::{net::TcpListener, sync::Notify};
 
 use crate::{
     config::{Config, StoreSettings},
-    grpc::server::{ServeError, serve},
+    grpc::{
+        server::{ServeError, serve},
+        transport::descriptors,
+    },
     scoring::limits::REMEMBERED_EFFECTS,
     service::{ModelFiles, Models, ModelsError, Service, ServiceError, Settings, system_clock},
     store::{Store, StoreError, embedded::Embedded, redis::Redis},
@@ -82,6 +85,7 @@ pub async fn open(
     listener: TcpListener,
     telemetry: Telemetry,
 ) -> Result<BoundServer, ServerError> {
+    descriptors::raise_limit();
     let local_address = listener.local_addr().map_err(|error| ServerError::Listen {
         address: config.listen,
         error,

@@ -24,6 +24,7 @@ use tracing::Span;
 use super::{
     deadline::{Deadlines, sent_timeout},
     status,
+    transport::{Guard, Sending},
 };
 use crate::{limits::RETRY_UNAVAILABLE_AFTER, telemetry::Telemetry};
 
@@ -36,15 +37,22 @@ pub struct StreamDeadline(pub Instant);
 pub struct CallsLayer {
     deadlines: Deadlines,
     in_flight: Arc<Semaphore>,
+    guard: Guard,
     telemetry: Telemetry,
 }
 
 impl CallsLayer {
     /// A layer for all connections of a server together.
-    pub fn new(deadlines: Deadlines, max_calls_in_flight: usize, telemetry: Telemetry) -> Self {
+    pub fn new(
+        deadlines: Deadlines,
+        max_calls_in_flight: usize,
+        guard: Guard,
+        telemetry: Telemetry,
+    ) -> Self {
         Self {
             deadlines,
             in_flight: Arc::new(Semaphore::new(max_calls_in_flight)),
+            guard,
             telemetry,
         }
     }
@@ -80,11 +88,17 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
         let started = Instant::now();
         let method = Method::of(request.uri().path());
         let span = self.settings.telemetry.span(method.name, request.headers());
-        let admitted = self.admit(method, started, request.headers());
+        let admitted =
+            self.admit(method, started, request.headers())
+                .and_then(|(permit, deadline)| {
+                    let guard = &self.settings.guard;
+                    let (request, sending) = guard.take_in(request, method.is_stream, deadline)?;
+                    Ok((permit, deadline, request, sending))
+                });
         let (state, deadline) = match admitted {
             Err(status) => (
                 CallState::Refused {
@@ -92,7 +106,7 @@ where
                 },
                 None,
             ),
-            Ok((permit, deadline)) => {
+            Ok((permit, deadline, mut request, sending)) => {
                 if method.is_stream
                     && let Some(deadline) = deadline
                 {
@@ -100,6 +114,7 @@ where
                 }
                 let state = CallState::Running {
                     inner: span.in_scope(|| self.inner.call(request)),
+                    sending: Some(sending),
                     _permit: permit,
                 };
                 (state, deadline)
@@ -171,6 +186,7 @@ pin_project! {
         Running {
             #[pin]
             inner: F,
+            sending: Option<Sending>,
             _permit: Option<OwnedSemaphorePermit>,
         },
     }
@@ -191,8 +207,14 @@ where
                 .take()
                 .unwrap_or_else(status::deadline_exceeded)
                 .into_http(),
-            CallStateProjection::Running { inner, .. } => match inner.poll(context) {
-                Poll::Ready(response) => corrected(response?),
+            CallStateProjection::Running { inner, sending, .. } => match inner.poll(context) {
+                Poll::Ready(response) => {
+                    let response = corrected(response?);
+                    match sending.take() {
+                        Some(sending) => sending.of(response),
+                        None => response,
+                    }
+                }
                 Poll::Pending => {
                     let Some(mut sleep) = call.sleep.as_mut().as_pin_mut() else {
                         return Poll::Pending;
@@ -225,15 +247,13 @@ fn code_of(headers: &HeaderMap) -> Code {
         .map_or(Code::Ok, |value| Code::from_bytes(value.as_bytes()))
 }
 
-/// The response, with a better status when the message could not be read. Every status of
-/// our own carries details, so one without them is tonic's.
+/// The response, with a better status when the message could not be read.
 fn corrected(response: Response<Body>) -> Response<Body> {
     let headers = response.headers();
     if matches!(
         code_of(headers),
         Code::Internal | Code::OutOfRange | Code::ResourceExhausted
     ) && let Some(tonic_status) = Status::from_header_map(headers)
-        && tonic_status.details().is_empty()
     {
         return status::of_decoder(tonic_status).into_http();
     }
@@ -334,7 +354,9 @@ mod tests {
             default: Duration::from_secs(10),
             maximum: Duration::from_secs(60),
         };
-        CallsLayer::new(deadlines, max_calls_in_flight, Telemetry::disabled())
+        let config = crate::config::Config::load(&Default::default(), |_| None).unwrap();
+        let guard = Guard::from(&config);
+        CallsLayer::new(deadlines, max_calls_in_flight, guard, Telemetry::disabled())
     }
 
     fn request(path: &str, timeout: Option<&str>) -> Request<Body> {

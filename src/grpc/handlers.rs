@@ -8,6 +8,7 @@ use super::{
     convert,
     event_stream::{self, ResponseStream},
     status::of_service,
+    transport::{Reserved, reserve},
 };
 use crate::{
     proto::v1::{self, scoring_service_server::ScoringService},
@@ -36,6 +37,15 @@ impl<S: Store> Handlers<S> {
             telemetry,
         }
     }
+}
+
+/// An answer that keeps its room until it is known how large it is.
+fn within<T>(room: Option<Reserved>, answer: T) -> Response<T> {
+    let mut response = Response::new(answer);
+    if let Some(room) = room {
+        response.extensions_mut().insert(room);
+    }
+    response
 }
 
 fn failed(error: ServiceError) -> Status {
@@ -89,8 +99,9 @@ impl<S: Store> ScoringService for Handlers<S> {
         request: Request<v1::BatchGetProfilesRequest>,
     ) -> Result<Response<v1::BatchGetProfilesResponse>, Status> {
         let (tenant, ids, as_of) = convert::batch_get_profiles(request.get_ref())?;
+        let room = reserve(request.extensions(), ids.len()).await?;
         let profiles = self.service.profiles(&tenant, &ids, as_of).await;
-        Ok(Response::new(convert::profiles(profiles.map_err(failed)?)))
+        Ok(within(room, convert::profiles(profiles.map_err(failed)?)))
     }
 
     async fn update_profile(
@@ -108,10 +119,12 @@ impl<S: Store> ScoringService for Handlers<S> {
         &self,
         request: Request<v1::RankSegmentRequest>,
     ) -> Result<Response<v1::RankSegmentResponse>, Status> {
-        let paged = convert::segment_query(request.into_inner())?;
+        let (_, extensions, request) = request.into_parts();
+        let paged = convert::segment_query(request)?;
+        let room = reserve(&extensions, paged.query.paging.page_size).await?;
         let page = self.service.rank_segment(&paged.tenant, paged.query).await;
         let page = page.map_err(failed)?;
-        Ok(Response::new(convert::segment_page(page, paged.hash)))
+        Ok(within(room, convert::segment_page(page, paged.hash)))
     }
 
     async fn get_funnel(
@@ -127,13 +140,15 @@ impl<S: Store> ScoringService for Handlers<S> {
         &self,
         request: Request<v1::TopInfluencersRequest>,
     ) -> Result<Response<v1::TopInfluencersResponse>, Status> {
-        let paged = convert::influencer_query(request.into_inner())?;
+        let (_, extensions, request) = request.into_parts();
+        let paged = convert::influencer_query(request)?;
+        let room = reserve(&extensions, paged.query.paging.page_size).await?;
         let page = self
             .service
             .top_influencers(&paged.tenant, paged.query)
             .await;
         let page = page.map_err(failed)?;
-        Ok(Response::new(convert::influencer_page(page, paged.hash)))
+        Ok(within(room, convert::influencer_page(page, paged.hash)))
     }
 
     async fn retract_event(
@@ -151,10 +166,12 @@ impl<S: Store> ScoringService for Handlers<S> {
         &self,
         request: Request<v1::ListQuarantineRequest>,
     ) -> Result<Response<v1::ListQuarantineResponse>, Status> {
-        let paged = convert::quarantine_query(request.into_inner())?;
+        let (_, extensions, request) = request.into_parts();
+        let paged = convert::quarantine_query(request)?;
+        let room = reserve(&extensions, paged.query.paging.page_size).await?;
         let page = self.service.quarantine(&paged.tenant, paged.query).await;
         let page = page.map_err(failed)?;
-        Ok(Response::new(convert::quarantine_page(page, paged.hash)))
+        Ok(within(room, convert::quarantine_page(page, paged.hash)))
     }
 
     async fn release_events(
@@ -173,7 +190,10 @@ impl<S: Store> ScoringService for Handlers<S> {
         &self,
         request: Request<v1::GetSegmentTopicsRequest>,
     ) -> Result<Response<v1::GetSegmentTopicsResponse>, Status> {
-        let (tenant, query) = convert::segment_topics_query(request.into_inner())?;
+        let (_, extensions, request) = request.into_parts();
+        let (tenant, query) = convert::segment_topics_query(request)?;
+        // The answer is small; what is read for it is not.
+        let _room = reserve(&extensions, query.members).await?;
         let topics = self.service.segment_topics(&tenant, query).await;
         Ok(Response::new(convert::segment_topics(
             topics.map_err(failed)?,

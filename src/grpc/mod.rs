@@ -11,3 +11,4 @@ pub mod page_token;
 pub mod server;
 pub mod status;
 mod status_size;
+pub mod transport;

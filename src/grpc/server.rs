@@ -9,25 +9,17 @@ use std::{
 use futures_util::future::Either;
 use http::{Request, Response};
 use tokio::{net::TcpListener, sync::watch};
-use tonic::{
-    body::Body,
-    codec::CompressionEncoding,
-    server::NamedService,
-    service::Routes,
-    transport::{Server, server::TcpIncoming},
-};
+use tonic::{body::Body, codec::CompressionEncoding, server::NamedService, service::Routes};
 use tonic_health::{ServingStatus, server::HealthReporter};
-use tower::Service as TowerService;
+use tower::{Layer as _, Service as TowerService};
 
 use super::{
     calls::CallsLayer, deadline::Deadlines, handlers::Handlers, model_handlers::ModelHandlers,
+    transport,
 };
 use crate::{
     config::Config,
-    limits::{
-        CONNECTION_WINDOW_BYTES, HEALTH_INTERVAL, HEALTH_TIMEOUT, KEEPALIVE_INTERVAL,
-        KEEPALIVE_TIMEOUT, MAX_HEADER_BYTES, STREAM_WINDOW_BYTES,
-    },
+    limits::{HEALTH_INTERVAL, HEALTH_TIMEOUT},
     proto::{
         DESCRIPTORS,
         v1::{
@@ -51,9 +43,6 @@ pub enum ServeError {
     /// The descriptors that reflection serves are damaged.
     #[error("reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
-    /// The transport failed.
-    #[error("the server failed: {0}")]
-    Transport(#[from] tonic::transport::Error),
 }
 
 /// Serves until `stop` ends, then drains: reports `NOT_SERVING`, accepts nothing more, and
@@ -94,40 +83,24 @@ pub async fn serve<S: Store>(
         default: config.default_deadline,
         maximum: config.max_deadline,
     };
-    let incoming = TcpIncoming::from(listener)
-        .with_nodelay(Some(true))
-        .with_keepalive(Some(KEEPALIVE_INTERVAL));
-    let drained = {
-        let mut is_draining = is_draining;
-        // The channel closes only when this function is over.
-        async move { drop(is_draining.wait_for(|is_draining| *is_draining).await) }
-    };
-    let server = Server::builder()
-        .max_concurrent_streams(config.max_concurrent_streams)
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
-        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-        .http2_max_header_list_size(MAX_HEADER_BYTES)
-        .layer(CallsLayer::new(
-            deadlines,
-            config.max_calls_in_flight,
-            telemetry,
-        ))
-        .serve_with_incoming_shutdown(front, incoming, drained);
+    let guard = transport::Guard::from(config);
+    let budgets = guard.budgets.clone();
+    let calls =
+        CallsLayer::new(deadlines, config.max_calls_in_flight, guard, telemetry).layer(front);
+    let server = transport::serve(listener, calls, config.into(), budgets, is_draining);
     let mut server = std::pin::pin!(server);
 
     tokio::select! {
-        result = &mut server => return Ok(result?),
+        () = &mut server => return Ok(()),
         never = health.follow::<S>(&service) => match never {},
         () = stop => {}
     }
     tracing::info!("stopping: finishing what is in work");
     health.drain::<S>().await;
     drain.send_replace(true);
-    match tokio::time::timeout(config.drain_timeout, server).await {
-        Ok(result) => result?,
-        Err(_) => tracing::warn!("the drain timeout has passed; closing connections in use"),
+    let closed = tokio::time::timeout(config.drain_timeout, server).await;
+    if closed.is_err() {
+        tracing::warn!("the drain timeout has passed; closing connections in use");
     }
     Ok(())
 }

@@ -226,6 +226,26 @@ pub fn deadline_exceeded() -> Status {
     )
 }
 
+/// The reader of an answer took nothing of it for too long.
+pub fn stalled_reader() -> Status {
+    with_reason(
+        Code::Aborted,
+        "the answer was not read for too long and is given up; what was sent before it holds, read answers as they come".to_owned(),
+        "ANSWER_NOT_READ",
+        ErrorDetails::new(),
+    )
+}
+
+/// The sender of a stream left a message unfinished for too long, or sent none at all.
+pub fn stalled_sender() -> Status {
+    with_reason(
+        Code::DeadlineExceeded,
+        "the first message, or the rest of a message, did not come in time; open a stream when there is something to send".to_owned(),
+        "MESSAGE_NOT_SENT",
+        ErrorDetails::new(),
+    )
+}
+
 /// The service answered something that cannot be.
 pub fn inconsistent() -> Status {
     with_reason(
@@ -259,9 +279,11 @@ pub fn model_changed() -> Status {
 
 /// What callers see of a message that could not be read. The decoder blames the server
 /// (`INTERNAL`) for bytes that are no message, such as invalid UTF-8 or nesting without
-/// end, and says `OUT_OF_RANGE` where gRPC elsewhere says `RESOURCE_EXHAUSTED`.
+/// end, and says `OUT_OF_RANGE` where gRPC elsewhere says `RESOURCE_EXHAUSTED`. Every status
+/// of our own carries details, and stays as it is.
 pub fn of_decoder(status: Status) -> Status {
     match status.code() {
+        _ if !status.details().is_empty() => status,
         Code::Internal => with_reason(
             Code::InvalidArgument,
             format!("the message cannot be read: {}", status.message()),
@@ -528,5 +550,7 @@ mod tests {
         let too_large = of_decoder(Status::out_of_range("found 9 bytes"));
         assert_eq!(too_large.code(), Code::ResourceExhausted);
         assert_eq!(reason(&too_large), "MESSAGE_TOO_LARGE");
+        let again = of_decoder(too_large.clone());
+        assert_eq!(again.message(), too_large.message());
     }
 }

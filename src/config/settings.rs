@@ -1,0 +1,178 @@
+//! Every setting, its default and what it is for.
+
+use std::fmt::Write as _;
+
+use super::file::Kind;
+
+/// Something that can be set: a key of the file, also `BELLWETHER_<KEY>` in upper case.
+pub struct Setting {
+    pub key: &'static str,
+    pub default: &'static str,
+    pub help: &'static str,
+}
+
+const fn setting(key: &'static str, default: &'static str, help: &'static str) -> Setting {
+    Setting { key, default, help }
+}
+
+impl Setting {
+    /// What the file may say without quotes, told by what the default is.
+    pub fn kind(&self) -> Kind {
+        if self.default.parse::<bool>().is_ok() {
+            Kind::Boolean
+        } else if self.default.parse::<u64>().is_ok() {
+            Kind::Number
+        } else {
+            Kind::Text
+        }
+    }
+}
+
+/// Every setting. What is shown by `--help`, what a file may hold and what the defaults
+/// are is this table.
+pub const SETTINGS: [Setting; 27] = [
+    setting(
+        "store",
+        "./bellwether-data",
+        "directory of the embedded store, or redis://, rediss:// (TLS), redis-cluster:// or rediss-cluster:// with [user:password@]host[:port] (also --store)",
+    ),
+    setting(
+        "redis_ca",
+        "",
+        "file of certificates (PEM) that a Redis with TLS is trusted by; those of the system unless set",
+    ),
+    setting(
+        "redis_partitions",
+        "16",
+        "parts that a tenant's profiles are spread over in Redis; fixed by the first start",
+    ),
+    setting(
+        "redis_timeout",
+        "1s",
+        "how long Redis may take to answer, and to connect",
+    ),
+    setting(
+        "redis_wait_replicas",
+        "0",
+        "replicas of Redis that must have a write before it is answered; 0 waits for none",
+    ),
+    setting(
+        "listen",
+        "127.0.0.1:50051",
+        "address and port; port 0 takes a free one (also --listen)",
+    ),
+    setting(
+        "model",
+        "",
+        "model file, or directory of <tenant>.toml; unless set the latest of the store, or the built-in forum model where there is none (also --model)",
+    ),
+    setting(
+        "model_service",
+        "true",
+        "whether callers may apply and compare models, without authentication: true or false",
+    ),
+    setting(
+        "max_message_bytes",
+        "4194304",
+        "largest request message, in bytes",
+    ),
+    setting(
+        "max_skew",
+        "5m",
+        "how far ahead of the server's clock an event may be",
+    ),
+    setting(
+        "remembered_events",
+        "256",
+        "events that a profile remembers to count none twice",
+    ),
+    setting(
+        "max_events_in_flight",
+        "10000",
+        "events in work beyond which single ones are turned away and streams wait",
+    ),
+    setting(
+        "rebuild_rate",
+        "20000",
+        "records per second whose ranks are built for another model beside the calls",
+    ),
+    setting(
+        "max_calls_in_flight",
+        "4096",
+        "calls in work, of all connections, beyond which more are turned away",
+    ),
+    setting(
+        "max_concurrent_streams",
+        "256",
+        "calls and streams of one connection at a time",
+    ),
+    setting(
+        "max_streams",
+        "1024",
+        "streams open at a time, of all connections, beyond which more are turned away",
+    ),
+    setting(
+        "max_connections",
+        "2000",
+        "connections at a time, beyond which the one without a call for longest makes room",
+    ),
+    setting(
+        "idle_timeout",
+        "10m",
+        "how long a connection may be without a call",
+    ),
+    setting(
+        "stall_timeout",
+        "20s",
+        "how long a caller may leave a message unfinished or an answer unread",
+    ),
+    setting(
+        "max_request_memory_bytes",
+        "67108864",
+        "bytes of messages that have not arrived whole, of all connections",
+    ),
+    setting(
+        "max_answer_memory_bytes",
+        "134217728",
+        "bytes of answers that are being made or not read, of all connections",
+    ),
+    setting(
+        "default_deadline",
+        "10s",
+        "how long a unary call may take when its caller does not say",
+    ),
+    setting(
+        "max_deadline",
+        "60s",
+        "how long a unary call may take at most",
+    ),
+    setting(
+        "drain_timeout",
+        "20s",
+        "how long a stop waits for what is in work",
+    ),
+    setting(
+        "otlp_endpoint",
+        "",
+        "where traces and metrics go (OTLP over gRPC), such as http://localhost:4317; nowhere unless set; also OTEL_EXPORTER_OTLP_ENDPOINT",
+    ),
+    setting(
+        "log_level",
+        "info",
+        "off, error, warn, info, debug or trace",
+    ),
+    setting("log_format", "text", "text or json"),
+];
+
+/// The settings as `--help` shows them.
+pub fn help() -> String {
+    let mut text = String::from(
+        "Settings, by flag, then environment (BELLWETHER_ and the key in upper case), then the\nTOML file of --config or BELLWETHER_CONFIG, then default. Durations are a number and a\nunit: 500ms, 30s, 5m, 12h, 7d, 2w.\n\n",
+    );
+    for Setting { key, default, help } in &SETTINGS {
+        let default = if default.is_empty() { "unset" } else { default };
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "  {key:<24} {help} [default: {default}]");
+    }
+    text
+}

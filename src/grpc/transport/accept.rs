@@ -1,0 +1,287 @@
+//! Takes connections in and lets go of those that are of no use: who says nothing, who calls
+//! no more, and, when there are too many, who has been idle for longest. Running out of
+//! descriptors pauses it.
+
+use std::{collections::HashMap, convert::Infallible, io, time::Duration};
+
+use http::{Request, Response};
+use hyper::{body::Incoming, server::conn::http2};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::JoinSet,
+    time::Instant,
+};
+use tonic::body::Body;
+use tower::Service;
+
+use super::{
+    connection::{Connection, ConnectionId},
+    descriptors,
+    exchange::Exchanges,
+    guard::Budgets,
+    socket::Socket,
+};
+use crate::{
+    config::Config,
+    limits::{
+        ACCEPT_PAUSE, CONNECTION_WINDOW_BYTES, GOODBYE_TIMEOUT, HANDSHAKE_TIMEOUT,
+        KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, MAX_HEADER_BYTES, MAX_SEND_BUFFER_BYTES,
+        STREAM_WINDOW_BYTES,
+    },
+};
+
+/// What a server lets its callers have.
+#[derive(Clone, Copy, Debug)]
+pub struct TransportSettings {
+    /// Connections at a time.
+    pub max_connections: usize,
+    /// Calls and streams of one connection at a time.
+    pub max_concurrent_streams: u32,
+    /// How long a connection may be without a call.
+    pub idle_timeout: Duration,
+    /// How long a caller may leave the server waiting in the middle of something.
+    pub stall_timeout: Duration,
+}
+
+impl From<&Config> for TransportSettings {
+    fn from(config: &Config) -> Self {
+        Self {
+            max_connections: config.max_connections,
+            max_concurrent_streams: config.max_concurrent_streams,
+            idle_timeout: config.idle_timeout,
+            stall_timeout: config.stall_timeout,
+        }
+    }
+}
+
+/// Serves calls on every connection until `is_draining`, then takes no more and ends when
+/// the last one has closed.
+pub async fn serve<S>(
+    listener: TcpListener,
+    calls: S,
+    settings: TransportSettings,
+    budgets: Budgets,
+    is_draining: watch::Receiver<bool>,
+) where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    S::Future: Send + 'static,
+{
+    let mut server = Acceptor {
+        most: descriptors::connections(settings.max_connections).max(1),
+        calls,
+        settings,
+        budgets,
+        is_draining: is_draining.clone(),
+        open: HashMap::new(),
+        running: JoinSet::new(),
+    };
+    let mut drained = std::pin::pin!(drained(is_draining));
+    loop {
+        tokio::select! {
+            () = &mut drained => break,
+            Some(closed) = server.running.join_next() => server.forget(closed),
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => server.take_in(stream),
+                Err(error) if is_of_the_caller(&error) => {}
+                Err(error) => {
+                    tracing::warn!(%error, open = server.open.len(), "no connection can be taken in");
+                    server.make_room();
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+        }
+    }
+    // Callers look for another server at once instead of waiting for this one.
+    drop(listener);
+    while let Some(closed) = server.running.join_next().await {
+        server.forget(closed);
+    }
+}
+
+/// Whether the caller went away before it was taken in.
+fn is_of_the_caller(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
+    )
+}
+
+/// Ends when the server drains.
+async fn drained(mut is_draining: watch::Receiver<bool>) {
+    // A server that is gone drains no more and no less.
+    let _ = is_draining.wait_for(|is_draining| *is_draining).await;
+}
+
+struct Acceptor<S> {
+    most: usize,
+    calls: S,
+    settings: TransportSettings,
+    budgets: Budgets,
+    is_draining: watch::Receiver<bool>,
+    open: HashMap<ConnectionId, Connection>,
+    running: JoinSet<ConnectionId>,
+}
+
+impl<S> Acceptor<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    S::Future: Send + 'static,
+{
+    fn take_in(&mut self, stream: TcpStream) {
+        if self.open.len() >= self.most && !self.make_room() {
+            // Everybody else is in the middle of a call; dropping it closes it.
+            return;
+        }
+        // Answers are small, and each is awaited.
+        if stream.set_nodelay(true).is_err() {
+            return;
+        }
+        let connection = Connection::new(&self.budgets);
+        self.open.insert(connection.id(), connection.clone());
+        let socket = Socket::new(stream, connection.clone(), self.settings.stall_timeout);
+        let http2 = self
+            .http2(Exchanges::new(connection.clone()))
+            .serve_connection(
+                TokioIo::new(socket),
+                Requests {
+                    calls: self.calls.clone(),
+                    connection: connection.clone(),
+                },
+            );
+        let settings = self.settings;
+        let is_draining = self.is_draining.clone();
+        self.running.spawn(async move {
+            attend(http2, &connection, settings, is_draining).await;
+            connection.id()
+        });
+    }
+
+    /// Closes the connection that is missed least; says whether there was one.
+    fn make_room(&mut self) -> bool {
+        let idle = self.open.values().filter_map(|connection| {
+            let idleness = connection.idleness()?;
+            Some((idleness, connection.id()))
+        });
+        let Some((_, id)) = idle.min() else {
+            return false;
+        };
+        if let Some(connection) = self.open.remove(&id) {
+            connection.give_up();
+        }
+        true
+    }
+
+    fn forget(&mut self, closed: Result<ConnectionId, tokio::task::JoinError>) {
+        match closed {
+            Ok(id) => drop(self.open.remove(&id)),
+            Err(error) => tracing::error!(%error, "a connection failed"),
+        }
+    }
+
+    fn http2(&self, exchanges: Exchanges) -> http2::Builder<Exchanges> {
+        let mut builder = http2::Builder::new(exchanges);
+        builder
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(self.settings.max_concurrent_streams)
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .max_send_buf_size(MAX_SEND_BUFFER_BYTES)
+            .keep_alive_interval(KEEPALIVE_INTERVAL)
+            .keep_alive_timeout(KEEPALIVE_TIMEOUT)
+            .max_header_list_size(MAX_HEADER_BYTES);
+        builder
+    }
+}
+
+/// Serves a connection until it closes, is of no use any more, or the server drains.
+async fn attend<S>(
+    http2: http2::Connection<TokioIo<Socket>, Requests<S>, Exchanges>,
+    connection: &Connection,
+    settings: TransportSettings,
+    is_draining: watch::Receiver<bool>,
+) where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone,
+    S::Future: Send + 'static,
+{
+    let mut http2 = std::pin::pin!(http2);
+    let mut drained = std::pin::pin!(drained(is_draining));
+    let mut is_leaving = false;
+    let accepted = Instant::now();
+    let mut look_at = accepted + HANDSHAKE_TIMEOUT.min(settings.idle_timeout);
+    loop {
+        tokio::select! {
+            ended = &mut http2 => {
+                if let Err(error) = ended {
+                    tracing::debug!(error = %error, "a connection ended");
+                }
+                return;
+            }
+            () = connection.given_up() => return,
+            () = &mut drained, if !is_leaving => {
+                if !connection.has_begun() {
+                    return;
+                }
+                is_leaving = true;
+                http2.as_mut().graceful_shutdown();
+                look_at = Instant::now() + GOODBYE_TIMEOUT;
+            }
+            () = tokio::time::sleep_until(look_at) => {
+                let now = Instant::now();
+                if !connection.has_begun() && now >= accepted + HANDSHAKE_TIMEOUT {
+                    return;
+                }
+                let idle_since = connection.idleness().map(|idleness| idleness.since);
+                match idle_since {
+                    // Who has nothing to wait for and does not say goodbye is gone.
+                    Some(_) if is_leaving => return,
+                    Some(since) if now >= since + settings.idle_timeout => {
+                        is_leaving = true;
+                        http2.as_mut().graceful_shutdown();
+                        look_at = now + GOODBYE_TIMEOUT;
+                    }
+                    Some(since) => look_at = since + settings.idle_timeout,
+                    None if is_leaving => look_at = now + GOODBYE_TIMEOUT,
+                    None => look_at = now + settings.idle_timeout,
+                }
+                if !connection.has_begun() {
+                    look_at = look_at.min(accepted + HANDSHAKE_TIMEOUT);
+                }
+            }
+        }
+    }
+}
+
+/// Hands the requests of a connection to the calls.
+struct Requests<S> {
+    calls: S,
+    connection: Connection,
+}
+
+impl<S> hyper::service::Service<Request<Incoming>> for Requests<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = S::Future;
+
+    fn call(&self, request: Request<Incoming>) -> S::Future {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(self.connection.clone());
+        // None of the services behind is ever busy.
+        self.calls.clone().call(request)
+    }
+}

@@ -1,0 +1,201 @@
+//! What is known of a connection while it is open. Each of its requests carries it, so that
+//! whoever shares something among callers can tell them apart.
+
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, AtomicUsize, Ordering},
+};
+
+use http::Extensions;
+use tokio::{sync::Notify, time::Instant};
+
+use super::{budget::Account, guard::Budgets};
+
+/// Bytes with which every HTTP/2 connection begins.
+const PREFACE_BYTES: usize = 24;
+
+/// A connection, told apart from every other one of this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnectionId(u64);
+
+impl ConnectionId {
+    fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// The connection that a request came on, by its extensions.
+    pub fn of(extensions: &Extensions) -> Option<Self> {
+        extensions.get::<Connection>().map(Connection::id)
+    }
+}
+
+/// A connection, in the extensions of each of its requests.
+#[derive(Clone, Debug)]
+pub struct Connection(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    id: ConnectionId,
+    received_bytes: AtomicUsize,
+    usage: Mutex<Usage>,
+    is_unwanted: Notify,
+    streams: Account,
+    request_bytes: Account,
+    answer_bytes: Account,
+}
+
+/// What a connection is used for.
+#[derive(Clone, Copy, Debug)]
+struct Usage {
+    open_calls: usize,
+    has_called: bool,
+    /// When it was accepted, or its last call ended.
+    idle_since: Instant,
+}
+
+/// How far a connection is from being useful: those that compare less go first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Idleness {
+    has_called: bool,
+    /// Since when it has had no call.
+    pub since: Instant,
+}
+
+impl Connection {
+    /// A connection that has just been accepted.
+    pub fn new(budgets: &Budgets) -> Self {
+        Self(Arc::new(Shared {
+            id: ConnectionId::next(),
+            received_bytes: AtomicUsize::new(0),
+            usage: Mutex::new(Usage {
+                open_calls: 0,
+                has_called: false,
+                idle_since: Instant::now(),
+            }),
+            is_unwanted: Notify::new(),
+            streams: budgets.streams.account(),
+            request_bytes: budgets.request_bytes.account(),
+            answer_bytes: budgets.answer_bytes.account(),
+        }))
+    }
+
+    /// Which one it is.
+    pub fn id(&self) -> ConnectionId {
+        self.0.id
+    }
+
+    /// The streams that it has open.
+    pub(super) fn streams(&self) -> &Account {
+        &self.0.streams
+    }
+
+    /// The bytes of its messages that are not whole.
+    pub(super) fn request_bytes(&self) -> &Account {
+        &self.0.request_bytes
+    }
+
+    /// The bytes of its answers that are being made or not read.
+    pub(super) fn answer_bytes(&self) -> &Account {
+        &self.0.answer_bytes
+    }
+
+    /// Counts what has come, until it is known to speak HTTP/2.
+    pub(super) fn received(&self, bytes: usize) {
+        if !self.has_begun() {
+            self.0.received_bytes.fetch_add(bytes, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the caller has begun to speak HTTP/2; other words end a connection at once.
+    pub(super) fn has_begun(&self) -> bool {
+        self.0.received_bytes.load(Ordering::Relaxed) >= PREFACE_BYTES
+    }
+
+    /// Counts a call until what it returns is dropped.
+    pub(super) fn call(&self) -> OpenCall {
+        let mut usage = self.usage();
+        usage.open_calls += 1;
+        usage.has_called = true;
+        OpenCall(self.clone())
+    }
+
+    /// Since when it has had no call; absent while it has one.
+    pub(super) fn idleness(&self) -> Option<Idleness> {
+        let usage = *self.usage();
+        (usage.open_calls == 0).then_some(Idleness {
+            has_called: usage.has_called,
+            since: usage.idle_since,
+        })
+    }
+
+    /// Has it closed: its place is needed for another one.
+    pub(super) fn give_up(&self) {
+        self.0.is_unwanted.notify_one();
+    }
+
+    /// Ends when the place of the connection is needed for another one.
+    pub(super) async fn given_up(&self) {
+        self.0.is_unwanted.notified().await;
+    }
+
+    fn usage(&self) -> MutexGuard<'_, Usage> {
+        // Whatever is in there is consistent: nothing panics between two changes.
+        let usage = self.0.usage.lock();
+        usage.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A call that is not over.
+#[derive(Debug)]
+pub struct OpenCall(Connection);
+
+impl Drop for OpenCall {
+    fn drop(&mut self) {
+        let mut usage = self.0.usage();
+        usage.open_calls -= 1;
+        usage.idle_since = Instant::now();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::grpc::transport::budget::Budget;
+
+    fn accepted() -> Connection {
+        let [streams, request_bytes, answer_bytes] = [1, 1, 1].map(Budget::new);
+        Connection::new(&Budgets {
+            streams,
+            request_bytes,
+            answer_bytes,
+        })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_never_called_goes_before_who_did_and_who_calls_never() {
+        let [silent, older, newer, busy] = [(); 4].map(|()| accepted());
+        for connection in [&older, &newer] {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            drop(connection.call());
+        }
+        let call = busy.call();
+        assert_eq!(busy.idleness(), None);
+        assert!(silent.idleness() < older.idleness());
+        assert!(older.idleness() < newer.idleness());
+        drop(call);
+        assert!(busy.idleness().is_some());
+    }
+
+    #[test]
+    fn a_request_knows_its_connection() {
+        let mut extensions = Extensions::new();
+        assert_eq!(ConnectionId::of(&extensions), None);
+        let connection = accepted();
+        extensions.insert(connection.clone());
+        assert_eq!(ConnectionId::of(&extensions), Some(connection.id()));
+        assert_ne!(accepted().id(), connection.id());
+    }
+}

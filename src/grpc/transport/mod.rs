@@ -1,0 +1,18 @@
+//! What stands between sockets and calls: which connections are kept and for how long, and how
+//! much is held of what callers send and do not read.
+
+mod accept;
+mod answer;
+mod arriving;
+mod budget;
+mod connection;
+pub mod descriptors;
+mod exchange;
+mod guard;
+mod inflating;
+mod socket;
+
+pub use accept::{TransportSettings, serve};
+pub use answer::{Reserved, Sending};
+pub use connection::{Connection, ConnectionId};
+pub use guard::{Guard, reserve};
