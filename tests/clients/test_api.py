@@ -208,8 +208,8 @@ def test_attributes_create_merge_and_remove(stub, tenant):
     assert points(update(stub, tenant, {"location": "Oslo", "nick": None}), "fit") == 1.5
     assert as_json(update(stub, tenant, {"joined_week": 1}))["attributes"] == {
         "location": "Oslo", "nick": None, "joined_week": 1}
-    # The mask names what to set: `ignored` is not in it, `location` is and is absent.
-    profile = update(stub, tenant, {"joined_week": 5, "ignored": 1}, ["joined_week", "location"])
+    # The mask names what to set: `location` is in it and absent, and so removed.
+    profile = update(stub, tenant, {"joined_week": 5}, ["joined_week", "location"])
     assert as_json(profile)["attributes"] == {"nick": None, "joined_week": 5}
     assert points(profile, "fit") == 1
     assert profile.event_count == 0

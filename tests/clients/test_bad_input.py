@@ -180,6 +180,10 @@ BAD_UPDATES = {
     "attributes that are too large": ("attributes", "ann", {"x": "y" * 16 * 1024}, []),
     "an attribute that is no number": ("attributes", "ann", {"x": math.nan}, []),
     "an empty name in the mask": ("update_mask", "ann", {"x": 1}, [""]),
+    "a mask of everything": ("update_mask", "ann", {"x": 1}, ["*"]),
+    "a mask of the whole field": ("update_mask", "ann", {"x": 1}, ["attributes"]),
+    "a path with its field": ("update_mask", "ann", {"x": 1}, ["attributes.x"]),
+    "an attribute outside of the mask": ("update_mask", "ann", {"x": 1, "y": 2}, ["x"]),
 }
 
 

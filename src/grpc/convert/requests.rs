@@ -13,7 +13,7 @@ use crate::{
     limits::{MAX_BATCH_PROFILES, MAX_EVENTS_PER_REQUEST, MAX_MASK_PATH_BYTES, MAX_MASK_PATHS},
     proto::v1,
     scoring::{
-        Event, IdHash, ProfileId, Tenant, Timestamp, is_identifier,
+        Attributes, Event, IdHash, ProfileId, Tenant, Timestamp, is_identifier,
         limits::{
             MAX_ID_BYTES, MAX_TAG_BYTES, MAX_TAGS, MAX_TENANT_BYTES, MAX_TEXT_BYTES, MAX_TYPE_BYTES,
         },
@@ -129,6 +129,9 @@ pub fn update_profile(
             );
         }
     }
+    if let Some(attributes) = &attributes {
+        unnamed(attributes, &mask, &mut violations);
+    }
     let read = tenant.zip(profile_id).zip(attributes);
     violations.finish(read.map(|((tenant, profile_id), attributes)| {
         let update = ProfileUpdate {
@@ -138,6 +141,23 @@ pub fn update_profile(
         };
         (tenant, update)
     }))
+}
+
+/// Refuses attributes that no path of a mask names: they would be lost in silence.
+fn unnamed(attributes: &Attributes, mask: &[String], violations: &mut Violations) {
+    if mask.is_empty() {
+        return;
+    }
+    for name in attributes.keys().filter(|name| !mask.contains(name)) {
+        violations.add(
+            "update_mask.paths",
+            format_args!(
+                "leaves out {name}, which attributes holds; write {name} as a path, which is the \
+                 name of an attribute and nothing else, or send no mask to set all that is sent",
+                name = Shown(name)
+            ),
+        );
+    }
 }
 
 /// Reads a `GetFunnel`.

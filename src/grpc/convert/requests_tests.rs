@@ -260,3 +260,33 @@ fn a_mask_names_attributes_within_bounds() {
         assert_eq!(violations(&update(wrong).unwrap_err())[0].0, field);
     }
 }
+
+#[test]
+fn an_attribute_that_no_path_names_is_refused_with_what_to_write() {
+    let update = |paths: &[&str]| {
+        update_profile(v1::UpdateProfileRequest {
+            profile_id: "ann".into(),
+            attributes: Some(
+                [("industry".to_owned(), wkt::Value::from("retail"))]
+                    .into_iter()
+                    .collect(),
+            ),
+            update_mask: Some(wkt::FieldMask {
+                paths: paths.iter().map(|path| (*path).to_owned()).collect(),
+            }),
+            ..Default::default()
+        })
+    };
+    for paths in [&[][..], &["industry"], &["city", "industry"]] {
+        assert!(update(paths).is_ok(), "{paths:?}");
+    }
+    for path in ["*", "attributes", "attributes.industry", "industri"] {
+        let found = violations(&update(&[path]).unwrap_err());
+        assert_eq!(found[0].0, "update_mask.paths", "{path}");
+        assert!(
+            found[0].1.contains("write \"industry\" as a path"),
+            "{}",
+            found[0].1
+        );
+    }
+}
