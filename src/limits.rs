@@ -123,5 +123,9 @@ pub const ANNOUNCED_FOR: Duration = Duration::from_secs(10);
 /// How long the last traces and metrics may take to leave.
 pub const TELEMETRY_FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Event types that the model does not name and that a metric or a summary tells apart: a
+/// caller may send any number of them, and a person reads a few.
+pub const MAX_UNMATCHED_TYPES: usize = 100;
+
 /// Bytes of a configuration file.
 pub const MAX_CONFIG_BYTES: u64 = 1024 * 1024;

@@ -3,8 +3,9 @@
 //! what a caller sent.
 
 use std::{
+    collections::BTreeSet,
     io::IsTerminal as _,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -29,7 +30,7 @@ use tracing_subscriber::{
 
 use crate::{
     config::{LogFormat, Secret},
-    limits::TELEMETRY_FLUSH_TIMEOUT,
+    limits::{MAX_UNMATCHED_TYPES, TELEMETRY_FLUSH_TIMEOUT},
 };
 
 /// The name of this crate in logs, traces and metrics.
@@ -277,6 +278,37 @@ pub fn count_quarantined(rule: &str) {
         .add(1, &[KeyValue::new("rule", rule.to_owned())]);
 }
 
+/// Counts an event whose type the model names nowhere, as `bellwether.events.unmatched` by
+/// type: the first [`MAX_UNMATCHED_TYPES`] by name, the rest as `other`.
+pub fn count_unmatched(event_type: &str) {
+    static UNMATCHED: OnceLock<Counter<u64>> = OnceLock::new();
+    static TYPES: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let name = {
+        let mut types = TYPES.lock().unwrap_or_else(PoisonError::into_inner);
+        bounded_name(&mut types, event_type).to_owned()
+    };
+    UNMATCHED
+        .get_or_init(|| {
+            global::meter(SCOPE)
+                .u64_counter("bellwether.events.unmatched")
+                .with_description("Events whose type the model names nowhere")
+                .build()
+        })
+        .add(1, &[KeyValue::new("type", name)]);
+}
+
+/// The name, while no more than [`MAX_UNMATCHED_TYPES`] are known.
+fn bounded_name<'a>(known: &mut BTreeSet<String>, name: &'a str) -> &'a str {
+    if known.contains(name) {
+        return name;
+    }
+    if known.len() >= MAX_UNMATCHED_TYPES {
+        return "other";
+    }
+    known.insert(name.to_owned());
+    name
+}
+
 /// Counts held events that were dropped for good because one profile has too many, as
 /// `bellwether.events.dropped`.
 pub fn count_dropped(events: u64) {
@@ -329,5 +361,21 @@ impl Extractor for Headers<'_> {
 
     fn keys(&self) -> Vec<&str> {
         self.0.keys().map(http::HeaderName::as_str).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_beyond_the_bound_are_counted_as_other() {
+        let mut known = BTreeSet::new();
+        for number in 0..MAX_UNMATCHED_TYPES {
+            let name = number.to_string();
+            assert_eq!(bounded_name(&mut known, &name), name);
+        }
+        assert_eq!(bounded_name(&mut known, "one more"), "other");
+        assert_eq!(bounded_name(&mut known, "7"), "7");
     }
 }

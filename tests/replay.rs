@@ -7,7 +7,7 @@ use std::{
     net::SocketAddr,
     pin::Pin,
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bellwether::{
@@ -488,13 +488,26 @@ async fn an_empty_source_is_done_without_a_server() {
 }
 
 #[tokio::test]
-async fn a_profile_that_waits_does_not_hold_up_the_others() {
-    let server = Scripted::with(|script| script.update_delay = Duration::from_millis(200));
-    let mut text = update("slow") + &event(0, "slow");
-    text.extend((1..200).map(|id| event(id, "fast")));
+async fn updates_go_ahead_of_events_that_wait_for_others() {
+    let server = Scripted::with(|script| script.update_delay = Duration::from_millis(20));
+    let mut text = String::new();
+    for author in 0..200 {
+        let author_id = format!("author-{author}");
+        text += &update(&author_id);
+        text += &event(author, "ann").replace(
+            "\"type\"",
+            &format!("\"authorId\":\"{author_id}\",\"type\""),
+        );
+    }
+    let started = Instant::now();
     let (summary, _) = run(&server, &text, 10).await;
     assert_eq!(summary.unwrap().applied, 200);
-    assert_eq!(server.history("slow"), ["update", "0"]);
-    let script = server.0.lock().unwrap();
-    assert_eq!(script.history["fast"].len(), 199);
+    // One after the other the updates alone would take four seconds.
+    assert!(
+        started.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        started.elapsed()
+    );
+    let ids: Vec<_> = (0..200).map(|id| id.to_string()).collect();
+    assert_eq!(server.history("ann"), ids);
 }

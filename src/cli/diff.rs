@@ -1,10 +1,12 @@
 //! `bellwether diff`: what another model would change, before anything is switched.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use pbjson_types::Timestamp;
 
-use super::{check, comparison, connection::Asking, failure::Failure, instant, offline, output};
+use super::{
+    check, comparison, connection::Asking, failure::Failure, instant, offline, output, went_through,
+};
 use crate::{
     proto::v1::{CompareModelsRequest, ComparisonReport, compare_models_response::Message},
     scoring::Model,
@@ -15,6 +17,9 @@ use crate::{
 ///
 /// Asks a running server, which judges every profile by both models and changes nothing; or,
 /// with --events, counts a file under each model here.
+///
+/// Exit code: 0 when all of the file counted; 3 when lines were refused or left unread; 1 when
+/// there is no report.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Diff {
     /// The old model file, and the new one. With one file alone: the new one, against the model
@@ -36,12 +41,13 @@ pub struct Diff {
 }
 
 impl Diff {
-    pub(super) async fn run(self) -> Result<(), Failure> {
+    pub(super) async fn run(self) -> Result<ExitCode, Failure> {
         let (old, new) = match self.models.as_slice() {
             [new] => (None, check::load(new)?),
             [old, new, ..] => (Some(check::load(old)?), check::load(new)?),
             [] => return Err(Failure::new("name the model files to compare")),
         };
+        let mut is_complete = true;
         let (report, note) = match (&self.events, old) {
             (Some(_), None) => {
                 return Err(Failure::new(
@@ -52,6 +58,10 @@ impl Diff {
                 let movers = usize::from(self.movers);
                 let compared =
                     offline::compare(events, old, Arc::clone(&new), self.as_of, movers).await?;
+                is_complete = compared.refused == 0 && compared.cut_off.is_none();
+                if let Some(cut_off) = &compared.cut_off {
+                    eprintln!("{cut_off}");
+                }
                 if compared.refused > 0 {
                     eprintln!(
                         "{} refused lines did not count; `bellwether replay` says why",
@@ -67,7 +77,8 @@ impl Diff {
         } else {
             let stages: Vec<&str> = new.stage_names().collect();
             comparison::describe(&report, &stages, note)
-        })
+        })?;
+        Ok(went_through(is_complete))
     }
 
     /// The report of a server, with its progress on standard error. The timeout is that of each

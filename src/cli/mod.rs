@@ -38,6 +38,8 @@ use crate::config;
 
 /// Exit code of a mistake in flags, environment or configuration file.
 const USAGE: u8 = 2;
+/// Exit code of a command that went through its file while something in it had no effect.
+const SOME_WITHOUT_EFFECT: u8 = 3;
 
 /// Scores people by what they do and what they state, over gRPC.
 ///
@@ -73,8 +75,8 @@ enum Command {
 }
 
 /// Runs the command. Exit code: 0 when it did what it was asked, 1 when it failed, which
-/// standard error explains, 2 for a mistake of usage, and 3 when a replay went through with
-/// refused lines.
+/// standard error explains, 2 for a mistake of usage, and 3 when a replay, a retraction or a
+/// comparison went through its file while some lines had no effect, which it explains.
 pub async fn run(cli: Cli) -> ExitCode {
     let outcome = match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(command) => return served(command.run().await),
@@ -82,7 +84,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Demo(command) => command.run().await.map(|()| ExitCode::SUCCESS),
         Command::Check(command) => command.run().map(|()| ExitCode::SUCCESS),
         Command::Apply(command) => command.run().await.map(|()| ExitCode::SUCCESS),
-        Command::Diff(command) => command.run().await.map(|()| ExitCode::SUCCESS),
+        Command::Diff(command) => command.run().await,
         Command::Get(command) => command.run().await.map(|()| ExitCode::SUCCESS),
         Command::Rank(command) => command.run().await.map(|()| ExitCode::SUCCESS),
         Command::Topics(command) => command.run().await.map(|()| ExitCode::SUCCESS),
@@ -90,7 +92,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Influencers(command) => command.run().await.map(|()| ExitCode::SUCCESS),
         Command::Quarantine(command) => command.run().await.map(|()| ExitCode::SUCCESS),
         Command::Release(command) => command.run().await.map(|()| ExitCode::SUCCESS),
-        Command::Retract(command) => command.run().await.map(|()| ExitCode::SUCCESS),
+        Command::Retract(command) => command.run().await,
         Command::Export(command) => command.run().await.map(|()| ExitCode::SUCCESS),
         Command::Import(command) => command.run().await.map(|()| ExitCode::SUCCESS),
     };
@@ -98,6 +100,15 @@ pub async fn run(cli: Cli) -> ExitCode {
         eprintln!("bellwether: {failure}");
         ExitCode::FAILURE
     })
+}
+
+/// The exit code of a command that went through its file.
+fn went_through(is_complete: bool) -> ExitCode {
+    if is_complete {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(SOME_WITHOUT_EFFECT)
+    }
 }
 
 fn served(outcome: Result<(), ServeFailure>) -> ExitCode {

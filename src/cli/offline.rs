@@ -11,7 +11,7 @@ use tokio::fs::File;
 
 use super::{
     failure::Failure,
-    replay::lines::{Entry, LineReader, Position},
+    replay::lines::{CutOff, Entry, LineReader, Position},
 };
 use crate::{
     grpc::convert::{self, EventPath},
@@ -28,6 +28,8 @@ pub(super) struct Compared {
     pub(super) report: v1::ComparisonReport,
     /// Lines that did not count.
     pub(super) refused: u64,
+    /// The last line, when it was left unread.
+    pub(super) cut_off: Option<CutOff>,
 }
 
 /// What one model makes of the file.
@@ -147,6 +149,7 @@ pub(super) async fn compare(
     Ok(Compared {
         report: convert::comparison_report(comparison.finish()),
         refused,
+        cut_off: lines.cut_off(),
     })
 }
 

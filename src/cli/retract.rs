@@ -1,6 +1,9 @@
 //! `bellwether retract`: takes events back that were sent by mistake.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use tokio::{fs::File, io::AsyncRead};
 
@@ -8,14 +11,19 @@ use super::{
     connection::Asking,
     failure::Failure,
     output::{self, Column, table},
-    replay::lines::{Entry, LineReader, Position},
+    replay::lines::{CutOff, Entry, LineReader, Position},
+    went_through,
 };
 use crate::proto::v1::{Event, RetractEventRequest, RetractEventResponse, RetractionOutcome};
 
 /// Takes back what events counted.
 ///
 /// Each line is an event in the proto's JSON form, as it was sent. A line that is refused ends
-/// the command. Nothing is taken back twice: the whole file can be given again.
+/// the command. Nothing is taken back twice: the whole file can be given again. A last line that
+/// has no newline and cannot be read is left unread: the file may still grow.
+///
+/// Exit code: 0 when no event of the file counts any more; 3 when some still may, because they
+/// are too old or were left unread; 1 when the command could not go on.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Retract {
     /// The file, or - for standard input.
@@ -25,7 +33,7 @@ pub struct Retract {
 }
 
 impl Retract {
-    pub(super) async fn run(self) -> Result<(), Failure> {
+    pub(super) async fn run(self) -> Result<ExitCode, Failure> {
         if self.file == Path::new("-") {
             return self.retract(tokio::io::stdin()).await;
         }
@@ -35,7 +43,7 @@ impl Retract {
         self.retract(file).await
     }
 
-    async fn retract<R: AsyncRead + Unpin>(&self, source: R) -> Result<(), Failure> {
+    async fn retract<R: AsyncRead + Unpin>(&self, source: R) -> Result<ExitCode, Failure> {
         let mut reader = LineReader::new(source, Position::default());
         let mut summary = Summary::default();
         while let Some(line) = reader
@@ -60,10 +68,13 @@ impl Retract {
                 output::print(&output::json(&response)?)?;
             }
         }
+        summary.cut_off = reader.cut_off();
         if self.asking.json {
-            return Ok(());
+            eprint!("{}", summary.notes());
+        } else {
+            output::print(&summary.describe())?;
         }
-        output::print(&summary.describe())
+        Ok(went_through(summary.is_complete()))
     }
 
     async fn take_back(&self, event: Event) -> Result<RetractEventResponse, Failure> {
@@ -87,6 +98,8 @@ struct Summary {
     unknown: u64,
     /// The lines of events that are too old.
     too_old: Vec<u64>,
+    /// The last line, when it was left unread.
+    cut_off: Option<CutOff>,
 }
 
 impl Summary {
@@ -100,6 +113,11 @@ impl Summary {
         }
     }
 
+    /// Whether nothing of the file counts any more.
+    fn is_complete(&self) -> bool {
+        self.unknown == 0 && self.too_old.is_empty() && self.cut_off.is_none()
+    }
+
     /// The summary for people.
     fn describe(&self) -> String {
         let columns = [Column::words("outcome"), Column::numbers("events")];
@@ -107,16 +125,26 @@ impl Summary {
             ("retracted", self.retracted),
             ("retracted before", self.duplicate),
             ("not come, and will not count", self.forestalled),
-            ("too old, nothing changed", self.too_old.len() as u64),
+            ("too old, and may still count", self.too_old.len() as u64),
             ("an answer unknown here", self.unknown),
         ];
         let rows = rows.map(|(outcome, count)| [outcome.to_owned(), output::count(count)]);
-        let mut text = table(&columns, rows);
+        table(&columns, rows) + &self.notes()
+    }
+
+    /// What was not taken back, and why.
+    fn notes(&self) -> String {
+        let mut text = String::new();
         if let Some(first) = self.too_old.first() {
             text += &format!(
-                "the first that is too old stands in line {}\n",
+                "{} events are older than what their profiles remember, so nothing was taken back \
+                 and they count if they did; the first one stands in line {}\n",
+                output::count(self.too_old.len() as u64),
                 output::count(*first)
             );
+        }
+        if let Some(cut_off) = &self.cut_off {
+            text += &format!("{cut_off}; give the file again when it is whole\n");
         }
         text
     }
@@ -133,6 +161,7 @@ mod tests {
         summary.note(2, RetractionOutcome::Retracted);
         summary.note(3, RetractionOutcome::Duplicate);
         assert!(!summary.describe().contains("stands in line"));
+        assert!(summary.is_complete());
         for line in [7, 9] {
             summary.note(line, RetractionOutcome::TooOld);
         }
@@ -147,5 +176,6 @@ mod tests {
         assert_eq!(rows[3], ["retracted", "before", "1"]);
         assert_eq!(rows[5].last().unwrap(), "2");
         assert!(text.contains("stands in line 7"), "{text}");
+        assert!(!summary.is_complete());
     }
 }

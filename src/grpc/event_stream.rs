@@ -80,7 +80,7 @@ impl Submitted {
                         })
                     },
                 );
-                convert::result_of_event(result)
+                convert::result_of_event(result, EventPath::Indexed(index))
             });
         v1::ScoreEventsResponse {
             results: results.collect(),

@@ -60,7 +60,10 @@ impl<S: Store> ScoringService for Handlers<S> {
     ) -> Result<Response<v1::ScoreEventResponse>, Status> {
         let (tenant, event) = convert::score_event(request.into_inner())?;
         let scored = self.service.score_event(&tenant, event).await;
-        Ok(Response::new(convert::scored(scored.map_err(failed)?)))
+        Ok(Response::new(convert::scored(
+            scored.map_err(failed)?,
+            convert::EventPath::Single,
+        )))
     }
 
     type ScoreEventsStream = ResponseStream;

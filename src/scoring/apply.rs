@@ -50,6 +50,9 @@ pub enum EventOutcome {
         matched_signals: Vec<String>,
         /// The move along the path to purchase, when there was one.
         stage_change: Option<StageChange>,
+        /// The event's type, when the model names it nowhere and the event is on no topic: a
+        /// slip, perhaps.
+        unmatched_type: Option<String>,
     },
     /// It had counted before.
     Duplicate,
@@ -202,10 +205,13 @@ impl<'m> Judgement<'m> {
             let rule = self.model.quarantine[rule].name.clone();
             return EventOutcome::Quarantined { rule };
         }
+        let is_unmatched = deed.topics.is_empty() && !self.model.names_type(deed.event_type);
+        let unmatched_type = is_unmatched.then(|| deed.event_type.to_owned());
         let (matched_signals, stage_change) = self.count(deed, from);
         EventOutcome::Applied {
             matched_signals,
             stage_change,
+            unmatched_type,
         }
     }
 

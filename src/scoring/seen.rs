@@ -26,14 +26,9 @@ impl Record {
             }
             Err(position) => position,
         };
-        let named = |name: &str| {
-            let names = &model.named_types;
-            names
-                .binary_search_by(|known| known.as_str().cmp(name))
-                .is_ok()
-        };
-        let others = || seen.iter().filter(|seen| !named(&seen.name)).count();
-        if !named(event_type) && others() >= MAX_SEEN_TYPES {
+        let unnamed = |seen: &&SeenType| !model.names_type(&seen.name);
+        let others = || seen.iter().filter(unnamed).count();
+        if !model.names_type(event_type) && others() >= MAX_SEEN_TYPES {
             return false;
         }
         let name = event_type.to_owned();

@@ -7,11 +7,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::{
-    ServiceError, Shell,
-    lanes::Round,
-    lineup::Lineup,
-    round::{Draft, begin},
-    write::dropped,
+    ServiceError, Shell, drafts::begin, lanes::Round, lineup::Lineup, round::Draft, write::dropped,
 };
 use crate::{
     scoring::{Effect, ProfileId, Tenant},

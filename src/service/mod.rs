@@ -2,6 +2,7 @@
 //! stamps arrivals and retries conflicts.
 
 mod comparing;
+mod drafts;
 mod effects;
 mod error;
 mod files;
@@ -21,7 +22,11 @@ mod rollouts;
 mod round;
 mod write;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -113,6 +118,8 @@ struct Shell<S> {
     /// What this server is known by among those on one store.
     server: u64,
     events: lanes::Lanes<write::Work>,
+    /// Counts the work that was taken in, which has an order by this.
+    turns: AtomicU64,
     effects: lanes::Lanes<effects::EffectWork>,
     /// Room for events of streams, which wait for it.
     streamed: Arc<Semaphore>,
@@ -154,6 +161,7 @@ impl<S: Store> Service<S> {
             clock,
             server,
             events: lanes::Lanes::new(),
+            turns: AtomicU64::new(0),
             effects: lanes::Lanes::new(),
             streamed: Arc::new(Semaphore::new(most_streamed)),
             most_streamed,

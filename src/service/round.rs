@@ -4,16 +4,16 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use super::{
-    Released, Retracted, ServiceError, Shell,
+    ServiceError, Shell,
+    drafts::{Answer, Drafts, split_off},
     lanes::Round,
     lineup::Lineup,
-    others::Others,
-    write::{ProfileUpdate, Scored, Task, Work},
+    write::{Scored, Task, Work},
 };
 use crate::{
     scoring::{
-        Effect, IdHash, Judgement, Model, Outcome, Profile, ProfileId, Record, Tenant, Timestamp,
-        check_attributes, limits::REMEMBERED_TOUCHES,
+        Effect, EventOutcome, IdHash, Outcome, ProfileId, Record, Tenant,
+        limits::REMEMBERED_TOUCHES,
     },
     store::{Commit, Committed, Store, StoreError, Stored, TotalsChange, Version},
 };
@@ -24,14 +24,6 @@ const MAX_ATTEMPTS: usize = 32;
 /// Pieces of work that one commit of a profile folds.
 const MAX_FOLDED: usize = 64;
 
-/// What one task of a round came to, told once the record is durable.
-enum Answer {
-    Scored(Result<Scored, ServiceError>),
-    Updated(Result<Profile, ServiceError>),
-    Retracted(Result<Retracted, ServiceError>),
-    Released(Result<Released, ServiceError>),
-}
-
 /// A profile's record after a round of work, not yet written.
 pub(super) struct Draft<W> {
     pub profile_id: ProfileId,
@@ -41,9 +33,6 @@ pub(super) struct Draft<W> {
     pub before: Option<Record>,
     pub outcome: Outcome,
 }
-
-/// Drafts of profiles, with what to tell about each piece of their work.
-type Drafts = Vec<(Draft<Work>, Vec<Answer>)>;
 
 /// Groups of drafts that have no more effects together than may be unsettled, or only one.
 fn by_effects(drafts: Drafts, most: usize) -> Vec<Drafts> {
@@ -113,22 +102,12 @@ impl<S: Store> Shell<S> {
     pub(super) async fn score(self: &Arc<Self>, tenant: &Tenant, mut round: Round<Work>) {
         let folded = self.most_folded();
         while !round.is_empty() {
-            let later = round.iter_mut().filter_map(|(profile_id, work)| {
-                let rest = work.split_off(work.len().min(folded));
-                (!rest.is_empty()).then(|| (profile_id.clone(), rest))
-            });
-            let later = later.collect();
-            let (lineup, drafts) = match self.lineup_for_writing(tenant).await {
-                Ok(lineup) => {
-                    let drafts = self.drafts(tenant, &lineup, round).await;
-                    (lineup, drafts)
-                }
-                Err(error) => {
-                    refuse_round(round, &error);
-                    round = later;
-                    continue;
-                }
+            let lineup = match self.lineup_for_writing(tenant).await {
+                Ok(lineup) => lineup,
+                Err(error) => return refuse_round(round, &error),
             };
+            let later = split_off(&mut round, folded, lineup.model());
+            let drafts = self.drafts(tenant, &lineup, round).await;
             for (draft, _) in &drafts {
                 for rule in &draft.outcome.failed_rules {
                     crate::telemetry::count_rule_error(rule);
@@ -143,25 +122,6 @@ impl<S: Store> Shell<S> {
             }
             round = later;
         }
-    }
-
-    /// Loads every profile's record and applies all its work.
-    async fn drafts(&self, tenant: &Tenant, lineup: &Lineup, round: Round<Work>) -> Drafts {
-        let (loaded, mut others) = self.load_with_others(tenant, lineup.model(), &round).await;
-        if loaded.iter().all(Result::is_err) {
-            self.writes.note(&loaded);
-        }
-        let now = self.now();
-        let mut drafts = Vec::with_capacity(round.len());
-        for ((profile_id, work), loaded) in round.into_iter().zip(loaded) {
-            match loaded {
-                Ok(stored) => {
-                    drafts.push(self.draft(lineup, profile_id, stored, &mut others, work, now));
-                }
-                Err(error) => refuse(work, &error.into()),
-            }
-        }
-        drafts
     }
 
     /// Commits drafts, their effects on others first; again where another writer was faster.
@@ -238,66 +198,6 @@ impl<S: Store> Shell<S> {
             .map(|(profile_id, _)| profile_id.clone())
             .collect();
         self.store.load(tenant, &ids).await
-    }
-
-    /// Applies all work for one profile.
-    fn draft(
-        &self,
-        lineup: &Lineup,
-        profile_id: ProfileId,
-        stored: Option<Stored>,
-        others: &mut Others,
-        work: Vec<Work>,
-        now: Timestamp,
-    ) -> (Draft<Work>, Vec<Answer>) {
-        let expected = stored.as_ref().map(|stored| stored.version);
-        let before = lineup.before(stored.as_ref().map(|stored| &stored.record));
-        let mut judgement = begin(lineup.model(), &profile_id, stored);
-        let model = lineup.model();
-        let profile = |judgement: &Judgement<'_>| {
-            judgement.profile(now.max(judgement.record().last_event_time))
-        };
-        let mut answers = Vec::with_capacity(work.len());
-        let mut followed = 0;
-        for Work { task, .. } in &work {
-            answers.push(match task {
-                Task::Event { event, at, .. } => {
-                    let instant = (*at, self.settings.remembered_events);
-                    let context = others.context(model, event, judgement.record(), instant);
-                    Answer::Scored(context.map_err(Into::into).map(|context| {
-                        let outcome = judgement.apply(event, &context);
-                        let profile = profile(&judgement);
-                        Scored { profile, outcome }
-                    }))
-                }
-                Task::Retraction { event, at, .. } => {
-                    let instant = (*at, self.settings.remembered_events);
-                    let context = others.context(model, event, judgement.record(), instant);
-                    Answer::Retracted(context.map_err(Into::into).map(|context| {
-                        let outcome = judgement.retract(event, &context);
-                        let profile = profile(&judgement);
-                        Retracted { profile, outcome }
-                    }))
-                }
-                Task::Release { selection, .. } if judgement.record().is_known() => {
-                    let count = judgement.release(selection, self.most_folded());
-                    let profile = profile(&judgement);
-                    Answer::Released(Ok(Released { profile, count }))
-                }
-                Task::Release { .. } => Answer::Released(Err(ServiceError::unknown(&profile_id))),
-                Task::Update { update, .. } => Answer::Updated(change(&mut judgement, update, now)),
-            });
-            others.follow(model, &judgement.effects()[followed..]);
-            followed = judgement.effects().len();
-        }
-        let draft = Draft {
-            profile_id,
-            work,
-            expected,
-            before,
-            outcome: judgement.finish(),
-        };
-        (draft, answers)
     }
 
     /// Commits the effects of drafts on others. Returns the drafts whose effects are durable, and
@@ -387,33 +287,17 @@ impl<S: Store> Shell<S> {
     }
 }
 
-pub(super) fn begin<'m>(
-    model: &'m Model,
-    profile_id: &ProfileId,
-    stored: Option<Stored>,
-) -> Judgement<'m> {
-    match stored {
-        Some(stored) => Judgement::new(model, profile_id.clone(), stored.record),
-        None => Judgement::new_profile(model, profile_id.clone()),
-    }
-}
-
-/// Updates what a profile states, unless that would be too much.
-fn change(
-    judgement: &mut Judgement<'_>,
-    update: &ProfileUpdate,
-    now: Timestamp,
-) -> Result<Profile, ServiceError> {
-    let stated = judgement
-        .record()
-        .attributes_after(&update.attributes, &update.mask);
-    check_attributes(&stated).map_err(ServiceError::Attributes)?;
-    judgement.update(stated);
-    Ok(judgement.profile(now.max(judgement.record().last_event_time)))
-}
-
 fn tell(work: Vec<Work>, answers: Vec<Answer>) {
     for (Work { task, .. }, told) in work.into_iter().zip(answers) {
+        if let Answer::Scored(Ok(Scored {
+            outcome: EventOutcome::Applied { unmatched_type, .. },
+            ..
+        })) = &told
+        {
+            unmatched_type
+                .as_deref()
+                .map(crate::telemetry::count_unmatched);
+        }
         // A caller that has left is told nothing.
         match (task, told) {
             (Task::Event { answer, .. }, Answer::Scored(result)) => drop(answer.send(result)),
@@ -427,7 +311,7 @@ fn tell(work: Vec<Work>, answers: Vec<Answer>) {
     }
 }
 
-fn refuse(work: Vec<Work>, error: &ServiceError) {
+pub(super) fn refuse(work: Vec<Work>, error: &ServiceError) {
     for Work { task, .. } in work {
         match task {
             Task::Event { answer, .. } => drop(answer.send(Err(error.clone()))),

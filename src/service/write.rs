@@ -1,7 +1,10 @@
 //! What writes: events and updates, taken in by the clock and queued in the lanes of their
 //! profiles, whose rounds answer them.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
@@ -37,6 +40,8 @@ pub struct ProfileUpdate {
 /// Work for one profile. Its permit is given back when it is done.
 pub(super) struct Work {
     pub task: Task,
+    /// Where it stands among all that was taken in.
+    pub turn: u64,
     _permit: Arc<OwnedSemaphorePermit>,
 }
 
@@ -66,7 +71,27 @@ pub(super) enum Task {
 pub struct PendingScores {
     /// Given back when the answers are taken, so that answers nobody reads are bounded too.
     _permit: Option<Arc<OwnedSemaphorePermit>>,
-    pending: Vec<Result<oneshot::Receiver<Result<Scored, ServiceError>>, ServiceError>>,
+    pending: Vec<Pending>,
+}
+
+/// The answer to an event, there already or on its way.
+#[derive(Debug)]
+enum Pending {
+    Answered(Box<Result<Scored, ServiceError>>),
+    Waiting(oneshot::Receiver<Result<Scored, ServiceError>>),
+}
+
+impl Pending {
+    fn refused(error: ServiceError) -> Self {
+        Self::Answered(Box::new(Err(error)))
+    }
+
+    async fn result(self) -> Result<Scored, ServiceError> {
+        match self {
+            Self::Answered(result) => *result,
+            Self::Waiting(receiver) => receiver.await.unwrap_or_else(|_| Err(dropped())),
+        }
+    }
 }
 
 impl PendingScores {
@@ -74,12 +99,19 @@ impl PendingScores {
     pub async fn results(self) -> Vec<Result<Scored, ServiceError>> {
         let mut results = Vec::with_capacity(self.pending.len());
         for pending in self.pending {
-            results.push(match pending {
-                Ok(receiver) => receiver.await.unwrap_or_else(|_| Err(dropped())),
-                Err(error) => Err(error),
-            });
+            results.push(pending.result().await);
         }
         results
+    }
+
+    /// Waits for every answer.
+    async fn answered(&mut self) {
+        for pending in &mut self.pending {
+            if let Pending::Waiting(receiver) = pending {
+                let result = receiver.await.unwrap_or_else(|_| Err(dropped()));
+                *pending = Pending::Answered(Box::new(result));
+            }
+        }
     }
 }
 
@@ -98,7 +130,10 @@ impl<S: Store> Service<S> {
     }
 
     /// Takes events in, waiting for room when too many are in flight. Events of one profile
-    /// count in the order taken in, across calls.
+    /// count in the order taken in, across calls. So do all where the model has events read the
+    /// scores of accounts, which any event may change: then they are answered before this
+    /// returns, so that a caller who takes in one request after the other has them read each
+    /// other in that order.
     pub async fn submit_events(&self, tenant: &Tenant, events: Vec<Event>) -> PendingScores {
         let count = events.len();
         let wanted = u32::try_from(count.clamp(1, self.shell.most_streamed)).unwrap_or(u32::MAX);
@@ -107,10 +142,25 @@ impl<S: Store> Service<S> {
             Ok(permit) => self.enter(tenant, events, permit),
             Err(_) => Err(dropped()),
         };
-        entered.unwrap_or_else(|error| PendingScores {
-            _permit: None,
-            pending: (0..count).map(|_| Err(error.clone())).collect(),
-        })
+        match entered {
+            Ok(mut scores) => {
+                if self.reads_accounts(tenant).await {
+                    scores.answered().await;
+                }
+                scores
+            }
+            Err(error) => PendingScores {
+                _permit: None,
+                pending: (0..count)
+                    .map(|_| Pending::refused(error.clone()))
+                    .collect(),
+            },
+        }
+    }
+
+    async fn reads_accounts(&self, tenant: &Tenant) -> bool {
+        let lineup = self.shell.lineup_for_writing(tenant).await;
+        lineup.is_ok_and(|lineup| lineup.model().reads_accounts())
     }
 
     /// Changes what a profile states, in its place between the profile's events.
@@ -136,6 +186,7 @@ impl<S: Store> Service<S> {
         let (answer, receiver) = oneshot::channel();
         let work = Work {
             task: task(answer),
+            turn: self.shell.next_turn(),
             _permit: permit,
         };
         self.run(tenant, vec![(profile_id, work)]);
@@ -166,7 +217,7 @@ impl<S: Store> Service<S> {
             let at = match self.shell.instant_of(&event, now) {
                 Ok(at) => at,
                 Err(error) => {
-                    pending.push(Err(error));
+                    pending.push(Pending::refused(error));
                     continue;
                 }
             };
@@ -174,8 +225,16 @@ impl<S: Store> Service<S> {
             let profile_id = event.profile_id.clone();
             let task = Task::Event { event, at, answer };
             let _permit = Arc::clone(&permit);
-            work.push((profile_id, Work { task, _permit }));
-            pending.push(Ok(receiver));
+            let turn = self.shell.next_turn();
+            work.push((
+                profile_id,
+                Work {
+                    task,
+                    turn,
+                    _permit,
+                },
+            ));
+            pending.push(Pending::Waiting(receiver));
         }
         self.run(tenant, work);
         Ok(PendingScores {
@@ -204,6 +263,10 @@ impl<S: Store> Service<S> {
 }
 
 impl<S> Shell<S> {
+    fn next_turn(&self) -> u64 {
+        self.turns.fetch_add(1, Ordering::Relaxed)
+    }
+
     /// The instant that an event counts at; refused when it comes from too far ahead.
     pub(super) fn instant_of(
         &self,

@@ -4,7 +4,7 @@ use std::{fs, io::Write as _};
 
 use serde_json::Value;
 
-use crate::{AFTER, CONLANG, Server, bellwether, field, text, write};
+use crate::{AFTER, CONLANG, Server, bellwether, field, run, text, write};
 
 #[test]
 fn the_example_data_replays_once_and_answers_survive_export_and_import() {
@@ -133,6 +133,193 @@ fn a_checkpoint_resumes_where_the_replay_stopped() {
         .find(|line| line.starts_with("applied"))
         .unwrap();
     assert!(applied.trim_end().ends_with(" 10"), "{summary}");
+    server.stop();
+}
+
+#[test]
+fn a_growing_file_is_replayed_line_by_line_whatever_part_of_a_line_is_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let line = |number: u32| {
+        format!(
+            "{{\"eventId\":\"{number}\",\"profileId\":\"ann\",\"type\":\"comment\",\"time\":\"2024-01-01T00:00:{number:02}Z\"}}\n"
+        )
+    };
+    let whole: String = (0..30).map(line).collect();
+    let file = directory.path().join("events.jsonl");
+    let checkpoint = directory.path().join("checkpoint.json");
+    let server = Server::start(&directory.path().join("store"));
+    let arguments = [
+        "replay",
+        file.to_str().unwrap(),
+        "--checkpoint",
+        checkpoint.to_str().unwrap(),
+    ];
+    let last = whole.len() - line(29).len();
+    for (end, code) in [(last + 20, 3), (last + 20, 3), (whole.len() - 1, 0)] {
+        fs::write(&file, &whole[..end]).unwrap();
+        let output = server.ask(&arguments);
+        let told = text(&output);
+        assert_eq!(output.status.code(), Some(code), "{told}");
+        assert_eq!(
+            told.contains("line 30 was left unread"),
+            code == 3,
+            "{told}"
+        );
+    }
+    fs::write(&file, whole + "not json\n").unwrap();
+    let output = server.ask(&arguments);
+    assert!(
+        text(&output).contains("line 31 refused"),
+        "{}",
+        text(&output)
+    );
+    let ann = server.json(&["get", "ann"]);
+    assert_eq!(field(&ann, "/profile/eventCount"), "30");
+    server.stop();
+}
+
+#[test]
+fn lines_without_effect_are_explained_and_end_with_exit_code_3() {
+    let directory = tempfile::tempdir().unwrap();
+    let line = |second: u32| {
+        format!(
+            r#"{{"eventId":"{second}","profileId":"ann","type":"comment","time":"2024-01-01T00:00:{second:02}Z"}}"#
+        )
+    };
+    let newest_first: Vec<String> = (0..20).rev().map(line).collect();
+    let file = write(&directory, "events.jsonl", &newest_first.join("\n"));
+    let config = write(&directory, "bellwether.toml", "remembered_events = 8\n");
+    let arguments = ["--config", config.to_str().unwrap()];
+    let server = Server::start_with(&directory.path().join("store"), &arguments);
+    for (command, without_effect) in [
+        ("replay", "11 events were ignored (TOO_OLD)"),
+        ("retract", "may still count"),
+    ] {
+        let output = server.ask(&[command, file.to_str().unwrap()]);
+        let told = text(&output);
+        assert_eq!(output.status.code(), Some(3), "{told}");
+        assert!(told.contains(without_effect), "{told}");
+    }
+    let model = write(
+        &directory,
+        "model.toml",
+        "[scores.interest]\nhalf_life = \"7d\"\n[[signals]]\nname = \"commented\"\non = \"comment\"\npoints = { interest = 1 }\n",
+    );
+    let model = model.to_str().unwrap();
+    let broken = write(&directory, "broken.jsonl", &(line(1) + "\n{\"eventId\":"));
+    let broken = broken.to_str().unwrap();
+    let output = run(&["diff", model, model, "--events", broken]);
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output));
+    assert!(
+        text(&output).contains("line 2 was left unread"),
+        "{}",
+        text(&output)
+    );
+    server.stop();
+}
+
+/// A reply reads what its author states, and a meeting what its account scores.
+const READERS: &str = r#"
+[scores.interest]
+half_life = "7d"
+[scores.told]
+half_life = "7d"
+[accounts]
+attribute = "company"
+[[signals]]
+name = "visited"
+on = "visit"
+points = { interest = 1 }
+[[signals]]
+name = "answered_somebody_verified"
+on = "reply"
+when = 'author.attributes.verified == true'
+points = { told = 1 }
+[[signals]]
+name = "met_a_warm_account"
+on = "meeting"
+when = 'account.scores.interest > 0.5'
+points = { told = 1 }
+[[segments]]
+name = "told"
+rank_by = "told"
+min = 0.5
+"#;
+
+#[test]
+fn lines_that_read_each_other_keep_the_order_of_the_file() {
+    const PAIRS: usize = 400;
+    let directory = tempfile::tempdir().unwrap();
+    let model = write(&directory, "model.toml", READERS);
+    let event = |id: usize, kind: &str, who: &str, field: &str| {
+        format!(
+            r#"{{"eventId":"{id}","profileId":"{who}-{id}","type":"{kind}","time":"2024-01-01T00:00:00Z"{field}}}"#
+        ) + "\n"
+    };
+    let update = |who: &str, attributes: &str| {
+        format!(r#"{{"updateProfile":{{"profileId":"{who}","attributes":{{{attributes}}}}}}}"#)
+            + "\n"
+    };
+    let mut authors = String::new();
+    let mut accounts = String::new();
+    for pair in 0..PAIRS {
+        // A reply that comes too early, the update, and one that comes after it.
+        let author = format!(r#","authorId":"author-{pair}""#);
+        authors += &event(pair, "reply", "early", &author);
+        authors += &update(&format!("author-{pair}"), r#""verified":true"#);
+        authors += &event(pair, "reply", "late", &author);
+        // The account is stated by an update, which no line of an event shows.
+        accounts += &update(
+            &format!("guest-{pair}"),
+            &format!(r#""company":"c-{pair}""#),
+        );
+        accounts += &event(
+            pair,
+            "meeting",
+            "early",
+            &format!(r#","accountId":"c-{pair}""#),
+        );
+        accounts += &event(
+            pair,
+            "visit",
+            "visitor",
+            &format!(r#","accountId":"c-{pair}""#),
+        );
+        accounts += &event(pair, "meeting", "guest", "");
+    }
+    for (name, lines, batch) in [
+        ("authors", &authors, "500"),
+        ("accounts", &accounts, "500"),
+        ("single", &accounts, "1"),
+    ] {
+        let file = write(&directory, name, lines);
+        let arguments = ["--model", model.to_str().unwrap()];
+        let server =
+            Server::start_with(&directory.path().join(format!("store-{name}")), &arguments);
+        let replayed = server.ask(&["replay", file.to_str().unwrap(), "--batch", batch]);
+        assert!(replayed.status.success(), "{}", text(&replayed));
+        let told = server.json(&["rank", "told", "--as-of", "2024-01-01T01:00:00Z"]);
+        assert_eq!(field(&told, "/totalSize"), PAIRS.to_string(), "{name}");
+        server.stop();
+    }
+}
+
+#[test]
+fn event_types_that_match_nothing_are_named_at_the_end_of_a_replay() {
+    let directory = tempfile::tempdir().unwrap();
+    let line = |id: usize, kind: &str| {
+        format!(
+            r#"{{"eventId":"{id}","profileId":"ann","type":"{kind}","time":"2024-01-01T00:00:00Z"}}"#
+        )
+    };
+    let lines = [line(1, "commment"), line(2, "comment"), line(3, "commment")];
+    let file = write(&directory, "events.jsonl", &lines.join("\n"));
+    let server = Server::start(&directory.path().join("store"));
+    let replayed = server.ask(&["replay", file.to_str().unwrap()]);
+    let told = text(&replayed);
+    assert!(replayed.status.success(), "{told}");
+    assert!(told.contains("commment: 2 lines match nothing"), "{told}");
+    assert!(!told.contains("comment: 1 lines"), "{told}");
     server.stop();
 }
 

@@ -178,6 +178,7 @@ fn outcome(scored: &Scored) -> String {
         EventOutcome::Applied {
             matched_signals,
             stage_change,
+            ..
         } => {
             let moved = stage_change.clone().map(|change| {
                 let (from, to) = (change.from, change.to);

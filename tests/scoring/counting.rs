@@ -109,6 +109,7 @@ fn a_condition_that_does_not_hold_or_fails_is_no_match_and_the_failure_is_told()
     let none = EventOutcome::Applied {
         matched_signals: Vec::new(),
         stage_change: None,
+        unmatched_type: None,
     };
     assert_eq!(outcomes, [none]);
     let ann = ProfileId::new("ann").unwrap();
@@ -308,4 +309,44 @@ fn a_loop_over_a_map_gives_one_answer_however_often_it_is_asked() {
     for _ in 0..50 {
         assert_eq!(points(&model, &record, at(0), "fit"), 5.0);
     }
+}
+
+#[test]
+fn a_type_that_the_model_uses_nowhere_is_told_and_no_other() {
+    let model = model(
+        r#"
+[scores.interest]
+half_life = "7d"
+[[signals]]
+name = "visited"
+on = "visit"
+when = 'seen("trial")'
+points = { interest = 1 }
+[[stages]]
+name = "customer"
+when = 'seen("purchase")'
+[[topics]]
+name = "price"
+keywords = ["price"]
+[[quarantine]]
+name = "robots"
+on = ["scan"]
+when = 'event.attributes.robot == true'
+[influence]
+event_types = { reply = 1 }
+half_life = "7d"
+attribution_half_life = "7d"
+"#,
+    );
+    let told = |event| match replay(&model, &[(at(0), event)]).1.remove(0) {
+        EventOutcome::Applied { unmatched_type, .. } => unmatched_type,
+        outcome => panic!("{outcome:?}"),
+    };
+    for known in ["visit", "trial", "purchase", "scan", "reply"] {
+        assert_eq!(told(event("1", known)), None, "{known}");
+    }
+    assert_eq!(told(event("1", "vsit")).as_deref(), Some("vsit"));
+    let mut on_a_topic = event("1", "vsit");
+    on_a_topic.text = "what is the price?".to_owned();
+    assert_eq!(told(on_a_topic), None);
 }

@@ -100,3 +100,65 @@ async fn events_of_one_message_read_what_those_before_them_did_to_the_account() 
     let first = meeting(3, id(3), None, "other");
     assert!(self::matched(&service, first).await.is_empty());
 }
+
+#[tokio::test]
+async fn requests_that_are_taken_in_one_after_the_other_read_each_other_in_that_order() {
+    let directory = tempfile::tempdir().unwrap();
+    let service = open(&directory).await;
+    let mut pending = Vec::new();
+    for pair in 0..100 {
+        let account = format!("account-{pair}");
+        let second = 10 * pair as i64;
+        let visit = Event {
+            event_type: "visit".to_owned(),
+            ..meeting(second, id(1_000 + pair), None, &account)
+        };
+        for event in [
+            meeting(second + 1, id(2_000 + pair), None, &account),
+            visit,
+            meeting(second + 2, id(3_000 + pair), None, &account),
+        ] {
+            pending.push(service.submit_events(&tenant(), vec![event]).await);
+        }
+    }
+    let mut matched = Vec::new();
+    for scores in pending {
+        match scores.results().await.remove(0).unwrap().outcome {
+            EventOutcome::Applied {
+                matched_signals, ..
+            } => matched.push(matched_signals.len()),
+            outcome => panic!("{outcome:?}"),
+        }
+    }
+    assert_eq!(matched, [0, 1, 1].repeat(100), "cold, a visit, warm");
+}
+
+#[tokio::test]
+async fn events_of_one_message_read_nothing_that_came_after_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let service = open(&directory).await;
+    let visit = Event {
+        event_type: "visit".to_owned(),
+        ..meeting(1, id(50), None, "shop")
+    };
+    let events = vec![
+        meeting(0, id(1), None, "shop"),
+        visit,
+        meeting(2, id(1), None, "shop"),
+    ];
+    let answers = service
+        .submit_events(&tenant(), events)
+        .await
+        .results()
+        .await;
+    let matched: Vec<usize> = answers
+        .into_iter()
+        .map(|answer| match answer.unwrap().outcome {
+            EventOutcome::Applied {
+                matched_signals, ..
+            } => matched_signals.len(),
+            outcome => panic!("{outcome:?}"),
+        })
+        .collect();
+    assert_eq!(matched, [0, 1, 1]);
+}

@@ -1,5 +1,5 @@
 //! Replays a source of JSON Lines into a server: many batches and updates on their way at
-//! once, each profile's lines in order, every line answered or the replay fails.
+//! once, in order where one line can read another, every line answered or the replay fails.
 
 use std::{
     collections::VecDeque,
@@ -13,8 +13,9 @@ use tonic::Status;
 
 use super::{
     answered::AnsweredLines,
-    lines::{Entry, Line, LineReader, Position},
-    order::{Answered, Order, Step},
+    lines::{CutOff, Entry, Line, LineReader, Position},
+    order::{Order, Step},
+    outcome::{Outcome, outcome},
     prepare::Preparation,
     stream::{AnsweredBatch, MAX_BATCHES_IN_FLIGHT, Patience, converse, is_temporary},
     summary::Summary,
@@ -22,12 +23,9 @@ use super::{
 use crate::{
     cli::{
         connection::Client,
-        failure::{Failure, describe, status_of},
+        failure::{Failure, describe},
     },
-    proto::v1::{
-        EventOutcome, ScoreEventsRequest, ScoreEventsResult, UpdateProfileRequest,
-        score_events_result,
-    },
+    proto::v1::{ScoreEventsRequest, UpdateProfileRequest},
 };
 
 /// Bytes of a request of events: servers take 4 MiB unless configured, and a line may
@@ -118,22 +116,27 @@ where
     }
 }
 
+/// What comes of reading on.
+enum Read {
+    Line(Box<Line>),
+    /// Nothing follows, but a line that is cut off.
+    End(Option<CutOff>),
+}
+
 /// Reads and parses ahead of the sender.
 async fn read<R: AsyncRead + Unpin>(
     mut reader: LineReader<R>,
-    lines: mpsc::Sender<Option<Line>>,
+    lines: mpsc::Sender<Read>,
 ) -> Result<(), Failure> {
-    loop {
-        let line = reader
-            .next()
-            .await
-            .map_err(|error| Failure::io("cannot read on", &error))?;
-        let ended = line.is_none();
+    let failure = |error| Failure::io("cannot read on", &error);
+    while let Some(line) = reader.next().await.map_err(failure)? {
         // The engine has gone when nothing takes the line: there is nothing left to do.
-        if lines.send(line).await.is_err() || ended {
+        if lines.send(Read::Line(Box::new(line))).await.is_err() {
             return Ok(());
         }
     }
+    let _ = lines.send(Read::End(reader.cut_off())).await;
+    Ok(())
 }
 
 /// Why the engine stops early.
@@ -154,7 +157,13 @@ struct Sent {
     tries: u32,
 }
 
-type UpdateAnswer = (u64, String, Result<(), Status>, u32);
+/// An update that was answered, or given up.
+struct UpdateAnswer {
+    line: u64,
+    update: UpdateProfileRequest,
+    result: Result<(), Status>,
+    retries: u32,
+}
 
 struct Engine<'a, W> {
     client: Client,
@@ -176,7 +185,7 @@ struct Engine<'a, W> {
 impl<W: Watcher> Engine<'_, W> {
     async fn run(
         mut self,
-        mut lines: mpsc::Receiver<Option<Line>>,
+        mut lines: mpsc::Receiver<Read>,
         requests: mpsc::Sender<ScoreEventsRequest>,
         mut answers: mpsc::Receiver<AnsweredBatch>,
     ) -> Result<Summary, Stop> {
@@ -236,9 +245,13 @@ impl<W: Watcher> Engine<'_, W> {
     }
 
     /// Takes the next line of the source; whether it was the end.
-    fn take(&mut self, line: Option<Line>) -> bool {
-        let Some(Line { end, content }) = line else {
-            return true;
+    fn take(&mut self, read: Read) -> bool {
+        let Line { end, content } = match read {
+            Read::Line(line) => *line,
+            Read::End(cut_off) => {
+                self.summary.cut_off = cut_off;
+                return true;
+            }
         };
         self.progress.read(end);
         let prepared = content.and_then(|entry| match entry {
@@ -318,8 +331,11 @@ impl<W: Watcher> Engine<'_, W> {
             sent.into_iter().zip(request.events).zip(results)
         {
             match outcome(result) {
-                Outcome::Counted(count) => {
+                Outcome::Counted(count, is_unmatched) => {
                     *count(&mut self.summary) += 1;
+                    if is_unmatched {
+                        self.summary.note_unmatched(&event.r#type);
+                    }
                     self.progress.answered(line);
                 }
                 Outcome::Refused(status) if is_temporary(&status) => {
@@ -336,7 +352,7 @@ impl<W: Watcher> Engine<'_, W> {
                     )));
                 }
             }
-            for step in self.order.answered(&event.profile_id, Answered::Event) {
+            for step in self.order.answered_event(&event) {
                 self.make_ready(step);
             }
         }
@@ -348,7 +364,12 @@ impl<W: Watcher> Engine<'_, W> {
 
     fn answer_update(
         &mut self,
-        (line, profile_id, result, retries): UpdateAnswer,
+        UpdateAnswer {
+            line,
+            update,
+            result,
+            retries,
+        }: UpdateAnswer,
     ) -> Result<(), Failure> {
         match result {
             Ok(()) => {
@@ -360,7 +381,7 @@ impl<W: Watcher> Engine<'_, W> {
             }
             Err(status) => self.refuse(line, &describe(&status)),
         }
-        for step in self.order.answered(&profile_id, Answered::Update) {
+        for step in self.order.answered_update(&update) {
             self.make_ready(step);
         }
         Ok(())
@@ -397,17 +418,16 @@ async fn sleep_until(instant: Option<Instant>) {
     }
 }
 
-/// Makes one profile update, with retries; nothing else of that profile is on its way.
+/// Makes one profile update, with retries; nothing that can read it is on its way.
 async fn update(mut client: Client, step: Step, patience: Patience) -> UpdateAnswer {
     let Step { line, entry, .. } = step;
-    let message = match entry {
-        Entry::Update(message) => message,
+    let update = match entry {
+        Entry::Update(update) => update,
         Entry::Event(_) => UpdateProfileRequest::default(),
     };
-    let profile_id = message.profile_id.clone();
     let mut retries = 0;
     loop {
-        let mut request = tonic::Request::new(message.clone());
+        let mut request = tonic::Request::new(update.clone());
         request.set_timeout(UPDATE_TIMEOUT);
         let result = client.update_profile(request).await.map(|_| ());
         let wait = match &result {
@@ -415,34 +435,14 @@ async fn update(mut client: Client, step: Step, patience: Patience) -> UpdateAns
             _ => None,
         };
         let Some(wait) = wait else {
-            return (line, profile_id, result, retries);
+            return UpdateAnswer {
+                line,
+                update,
+                result,
+                retries,
+            };
         };
         retries += 1;
         tokio::time::sleep(wait).await;
-    }
-}
-
-/// What the server said of one event.
-enum Outcome {
-    /// It was taken; which of the counters it belongs to.
-    Counted(fn(&mut Summary) -> &mut u64),
-    Refused(Status),
-    Unintelligible,
-}
-
-fn outcome(result: ScoreEventsResult) -> Outcome {
-    let response = match result.result {
-        Some(score_events_result::Result::Response(response)) => response,
-        Some(score_events_result::Result::Error(error)) => {
-            return Outcome::Refused(status_of(&error));
-        }
-        None => return Outcome::Unintelligible,
-    };
-    match response.outcome() {
-        EventOutcome::Applied => Outcome::Counted(|summary| &mut summary.applied),
-        EventOutcome::Duplicate => Outcome::Counted(|summary| &mut summary.duplicate),
-        EventOutcome::Ignored => Outcome::Counted(|summary| &mut summary.too_old),
-        EventOutcome::Quarantined => Outcome::Counted(|summary| &mut summary.quarantined),
-        EventOutcome::Unspecified => Outcome::Unintelligible,
     }
 }

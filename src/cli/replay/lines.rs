@@ -1,6 +1,6 @@
 //! JSON Lines: a bounded reader that knows where it is, and what a line may say.
 
-use std::io;
+use std::{fmt, io};
 
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncRead, BufReader};
@@ -31,6 +31,26 @@ pub struct Line {
     pub content: Result<Option<Entry>, String>,
 }
 
+/// A last line that has no newline and cannot be read: whoever writes the file may be in the
+/// middle of it, so it is left unread.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CutOff {
+    /// The number of the line.
+    pub line: u64,
+    /// Why it cannot be read.
+    pub reason: String,
+}
+
+impl fmt::Display for CutOff {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { line, reason } = self;
+        write!(
+            formatter,
+            "line {line} was left unread: it is the last one, has no newline at its end, and is {reason}"
+        )
+    }
+}
+
 /// What a line asks for.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Entry {
@@ -38,16 +58,6 @@ pub enum Entry {
     Event(Event),
     /// To change what a profile states.
     Update(UpdateProfileRequest),
-}
-
-impl Entry {
-    /// Whose profile it is about.
-    pub fn profile_id(&self) -> &str {
-        match self {
-            Self::Event(event) => &event.profile_id,
-            Self::Update(update) => &update.profile_id,
-        }
-    }
 }
 
 /// The form of a line that changes a profile.
@@ -92,6 +102,9 @@ pub struct LineReader<R> {
     source: BufReader<R>,
     position: Position,
     limit: usize,
+    /// Whether the line that was read last ends with a newline.
+    is_whole: bool,
+    cut_off: Option<CutOff>,
 }
 
 impl<R: AsyncRead + Unpin> LineReader<R> {
@@ -106,57 +119,91 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
             source: BufReader::with_capacity(READ_BYTES, source),
             position,
             limit,
+            is_whole: true,
+            cut_off: None,
         }
     }
 
     /// The text of the next line and where it ends, or why it has none; `None` at the end.
     pub async fn next_text(&mut self) -> io::Result<Option<(Position, Result<String, String>)>> {
-        let (length, bytes) = read_bounded(&mut self.source, self.limit).await?;
+        let Read {
+            length,
+            bytes,
+            is_whole,
+        } = read_bounded(&mut self.source, self.limit).await?;
         if length == 0 {
             return Ok(None);
         }
         self.position.line += 1;
         self.position.byte += length;
+        self.is_whole = is_whole;
         let text = match bytes {
             None => Err(format!(
-                "the line has {length} bytes; at most {} are allowed",
+                "too long: it has {length} bytes, and at most {} are allowed",
                 self.limit
             )),
             Some(bytes) => String::from_utf8(bytes).map_err(|error| {
                 let at = error.utf8_error().valid_up_to() + 1;
-                format!("the line is not UTF-8 at byte {at}")
+                format!("not UTF-8 at byte {at}")
             }),
         };
-        Ok(Some((self.position, text)))
+        Ok(Some((
+            self.position,
+            text.map(|text| self.without_mark(text)),
+        )))
     }
 
-    /// The next line; `None` at the end.
+    /// A byte order mark is no part of what the first line says.
+    fn without_mark(&self, text: String) -> String {
+        match text.strip_prefix('\u{feff}') {
+            Some(rest) if self.position.line == 1 => rest.to_owned(),
+            _ => text,
+        }
+    }
+
+    /// The next line; `None` at the end, and at a last line that is [cut off](Self::cut_off).
     pub async fn next(&mut self) -> io::Result<Option<Line>> {
-        Ok(self.next_text().await?.map(|(end, text)| Line {
-            end,
-            content: text.and_then(|text| {
-                // A byte order mark is no part of what the first line says.
-                match text.strip_prefix('\u{feff}') {
-                    Some(rest) if end.line == 1 => parse(rest),
-                    _ => parse(&text),
-                }
-            }),
-        }))
+        let Some((end, text)) = self.next_text().await? else {
+            return Ok(None);
+        };
+        match text.and_then(|text| parse(&text)) {
+            Err(reason) if !self.is_whole => {
+                let line = end.line;
+                self.cut_off = Some(CutOff { line, reason });
+                Ok(None)
+            }
+            content => Ok(Some(Line { end, content })),
+        }
+    }
+
+    /// The last line, when it was left unread.
+    pub fn cut_off(self) -> Option<CutOff> {
+        self.cut_off
     }
 }
 
-/// Reads up to and including the next newline: how many bytes that was, and the bytes
-/// unless they are more than `limit`.
-async fn read_bounded<R: AsyncBufRead + Unpin>(
-    source: &mut R,
-    limit: usize,
-) -> io::Result<(u64, Option<Vec<u8>>)> {
+/// What was read up to and including a newline.
+struct Read {
+    /// How many bytes that was.
+    length: u64,
+    /// The bytes, unless they are too many.
+    bytes: Option<Vec<u8>>,
+    /// Whether the newline came before the end.
+    is_whole: bool,
+}
+
+/// Reads up to and including the next newline, and keeps at most `limit` bytes.
+async fn read_bounded<R: AsyncBufRead + Unpin>(source: &mut R, limit: usize) -> io::Result<Read> {
     let mut length = 0;
     let mut bytes = Some(Vec::new());
     loop {
         let available = source.fill_buf().await?;
         if available.is_empty() {
-            return Ok((length, bytes));
+            return Ok(Read {
+                length,
+                bytes,
+                is_whole: false,
+            });
         }
         let newline = available.iter().position(|byte| *byte == b'\n');
         let taken = newline.map_or(available.len(), |index| index + 1);
@@ -169,7 +216,11 @@ async fn read_bounded<R: AsyncBufRead + Unpin>(
         source.consume(taken);
         length += taken as u64;
         if newline.is_some() {
-            return Ok((length, bytes));
+            return Ok(Read {
+                length,
+                bytes,
+                is_whole: true,
+            });
         }
     }
 }
@@ -252,6 +303,30 @@ mod tests {
     async fn a_line_that_is_not_utf8_is_refused() {
         let lines = lines(b"a\xff\n", 10).await;
         assert!(lines[0].1.as_ref().unwrap_err().contains("at byte 2"));
+    }
+
+    #[tokio::test]
+    async fn a_last_line_without_newline_is_read_when_it_can_be_and_left_unread_otherwise() {
+        let read = async |text: &str| {
+            let mut reader = LineReader::new(text.as_bytes(), Position::default());
+            let mut lines = Vec::new();
+            while let Some(line) = reader.next().await.unwrap() {
+                lines.push((line.end.line, line.content.is_ok()));
+            }
+            (lines, reader.cut_off())
+        };
+        let whole = r#"{"eventId":"e"}"#;
+        let (lines, cut_off) = read(&format!("{whole}\n{whole}")).await;
+        assert_eq!((lines, cut_off), (vec![(1, true), (2, true)], None));
+        for end in 1..whole.len() {
+            let (lines, cut_off) = read(&format!("{whole}\n{}", &whole[..end])).await;
+            assert_eq!(lines, [(1, true)], "{end}");
+            assert_eq!(cut_off.unwrap().line, 2, "{end}");
+        }
+        let (lines, cut_off) = read("{\n{").await;
+        assert_eq!(lines, [(1, false)], "with a newline it is a bad line");
+        let told = cut_off.unwrap().to_string();
+        assert!(told.contains("line 2 was left unread"), "{told}");
     }
 
     #[tokio::test]

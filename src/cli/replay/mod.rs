@@ -5,6 +5,7 @@ pub mod checkpoint;
 pub mod engine;
 pub mod lines;
 pub mod order;
+mod outcome;
 pub mod prepare;
 pub mod progress;
 pub mod stream;
@@ -18,7 +19,7 @@ use std::{
 
 use tokio::{
     fs::File,
-    io::{AsyncRead, AsyncSeekExt as _},
+    io::{AsyncRead, AsyncReadExt as _, AsyncSeekExt as _},
 };
 
 use self::{
@@ -30,10 +31,8 @@ use self::{
     stream::Patience,
     summary::{Summary, describe},
 };
-use super::{connection::Target, failure::Failure, output};
+use super::{connection::Target, failure::Failure, output, went_through};
 
-/// The exit code when every line was answered and some were refused.
-pub const SOME_REFUSED: u8 = 3;
 /// Refused lines that are printed unless all are asked for.
 const PRINTED_REFUSALS: u64 = 20;
 /// A checkpoint is written at most this often: what is replayed again after a crash is
@@ -47,8 +46,12 @@ const CHECKPOINT_INTERVAL: Duration = Duration::from_millis(200);
 /// refused is reported with its number and its reason, and the rest goes on. Nothing
 /// counts twice: replaying a file again changes nothing.
 ///
-/// Exit code: 0 when every line was taken, 3 when some were refused, 1 when the replay
-/// could not go on.
+/// A last line that has no newline and cannot be read is left unread, and a checkpoint stands
+/// before it: the file may still grow.
+///
+/// Exit code: 0 when every line had its effect, now or before; 3 when some had none, which the
+/// summary explains (refused, ignored as too old, left unread); 1 when the replay could not go
+/// on.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Replay {
     /// The file, or - for standard input.
@@ -102,7 +105,7 @@ impl Replay {
         }
 
         let (checkpoint, shift_seconds) = self.starting_point().await?;
-        let position = checkpoint
+        let mut position = checkpoint
             .as_ref()
             .map_or(Position::default(), |c| c.position);
         let mut file = open(&self.file).await?;
@@ -119,9 +122,14 @@ impl Replay {
         } else if position.line > 0 {
             eprintln!("going on after line {}", output::count(position.line));
         }
-        file.seek(std::io::SeekFrom::Start(position.byte))
+        let failure = |error| Failure::io(self.file.display(), &error);
+        if !starts_a_line(&mut file, position.byte)
             .await
-            .map_err(|error| Failure::io(self.file.display(), &error))?;
+            .map_err(failure)?
+        {
+            // The last line had no newline then: what follows belongs to it.
+            position.line = position.line.saturating_sub(1);
+        }
         let progress = Progress::new("lines", Some((position.byte, size)));
         self.finish(client, file, position, shift_seconds, progress, checkpoint)
             .await
@@ -207,11 +215,7 @@ impl Replay {
             );
         }
         output::print(&describe(&summary, started.elapsed()))?;
-        Ok(if summary.refused > 0 {
-            ExitCode::from(SOME_REFUSED)
-        } else {
-            ExitCode::SUCCESS
-        })
+        Ok(went_through(summary.is_complete()))
     }
 }
 
@@ -222,6 +226,15 @@ pub(super) fn patience(retries: u32) -> Patience {
         first_wait: Duration::from_millis(100),
         longest_wait: Duration::from_secs(10),
     }
+}
+
+/// Goes to a byte of the file; whether a line starts there.
+async fn starts_a_line(file: &mut File, byte: u64) -> std::io::Result<bool> {
+    let Some(before) = byte.checked_sub(1) else {
+        return Ok(true);
+    };
+    file.seek(std::io::SeekFrom::Start(before)).await?;
+    Ok(file.read_u8().await? == b'\n')
 }
 
 async fn open(path: &Path) -> Result<File, Failure> {

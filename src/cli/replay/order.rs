@@ -1,10 +1,18 @@
-//! The order within each profile: events may follow each other without waiting, but a
-//! profile update neither overtakes what came before it nor is overtaken. Lines of
-//! different profiles do not wait for each other.
+//! The order of lines where one can read another, whatever the model reads.
+//!
+//! - An update is read by the events of its profile and by those whose author it is; that of an
+//!   account by the events that count for it, and which account that is may be known to the
+//!   server only. So an update and an event that can read it never overtake each other.
+//! - An event can be read by any later one, through an account that both count for. So events go
+//!   in the order of the file, without waiting for each other's answers: the server keeps the
+//!   order of a stream.
+//!
+//! Updates of others, which read nothing and are read by nobody on the way, go ahead.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use super::lines::Entry;
+use crate::proto::v1::{Event, UpdateProfileRequest};
 
 /// A line on its way to the server.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,165 +25,338 @@ pub struct Step {
     pub tries: u32,
 }
 
-/// What a profile waits for.
+/// What lines have in common that may not overtake each other.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Subject {
+    Profile(String),
+    Account(String),
+    /// The accounts of the events that do not say theirs: it may be any.
+    UnstatedAccount,
+}
+
+/// What a line does to a subject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Claim {
+    /// An event reads it: any number at once.
+    Read,
+    /// An update writes it.
+    Write,
+}
+
+/// The subjects of an event.
+fn subjects_of_event(event: &Event) -> Vec<(Subject, Claim)> {
+    let mut subjects = vec![Subject::Profile(event.profile_id.clone())];
+    if !event.author_id.is_empty() && event.author_id != event.profile_id {
+        subjects.push(Subject::Profile(event.author_id.clone()));
+    }
+    subjects.push(match event.account_id.as_str() {
+        "" => Subject::UnstatedAccount,
+        id => Subject::Account(id.to_owned()),
+    });
+    let claims = subjects.into_iter().map(|subject| (subject, Claim::Read));
+    claims.collect()
+}
+
+/// The subjects of an update.
+fn subjects_of_update(update: &UpdateProfileRequest) -> Vec<(Subject, Claim)> {
+    let subjects = match update.account_id.as_str() {
+        "" => vec![Subject::Profile(update.profile_id.clone())],
+        id => vec![Subject::Account(id.to_owned()), Subject::UnstatedAccount],
+    };
+    let claims = subjects.into_iter().map(|subject| (subject, Claim::Write));
+    claims.collect()
+}
+
+/// What is on its way for a subject, and what waits.
 #[derive(Debug, Default)]
 struct Lane {
-    /// Events that may be on their way.
-    events: usize,
-    /// Whether an update may be on its way.
-    update: bool,
-    /// What may not go yet, in order.
-    waiting: VecDeque<Step>,
+    reads: usize,
+    writes: usize,
+    /// The lines that may not go yet, in order.
+    waiting: VecDeque<(u64, Claim)>,
 }
 
 impl Lane {
-    fn is_open_to(&self, entry: &Entry) -> bool {
-        match entry {
-            Entry::Event(_) => !self.update,
-            Entry::Update(_) => !self.update && self.events == 0,
+    /// Updates of different accounts do not meet, whatever the events between them read.
+    fn is_open_to(&self, subject: &Subject, claim: Claim) -> bool {
+        match claim {
+            Claim::Read => self.writes == 0,
+            Claim::Write => {
+                self.reads == 0 && (self.writes == 0 || *subject == Subject::UnstatedAccount)
+            }
         }
     }
 
-    fn occupy(&mut self, entry: &Entry) {
-        match entry {
-            Entry::Event(_) => self.events += 1,
-            Entry::Update(_) => self.update = true,
+    fn count(&mut self, claim: Claim) -> &mut usize {
+        match claim {
+            Claim::Read => &mut self.reads,
+            Claim::Write => &mut self.writes,
         }
     }
+}
+
+/// A line that may not go yet.
+#[derive(Debug)]
+struct Held {
+    step: Step,
+    /// The subjects that it waits for.
+    missing: usize,
 }
 
 /// Decides when each line may go.
 #[derive(Debug, Default)]
 pub struct Order {
-    lanes: HashMap<String, Lane>,
-}
-
-/// Which kind of line was answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answered {
-    /// An event.
-    Event,
-    /// A profile update.
-    Update,
+    lanes: HashMap<Subject, Lane>,
+    /// By line.
+    held: BTreeMap<u64, Held>,
+    /// The lines of the events among them, in order.
+    events: VecDeque<u64>,
 }
 
 impl Order {
     /// Takes the next line of the source; gives it back when it may go at once.
     pub fn admit(&mut self, step: Step) -> Option<Step> {
-        let lane = match self.lanes.get_mut(step.entry.profile_id()) {
-            Some(lane) => lane,
-            None => self
-                .lanes
-                .entry(step.entry.profile_id().to_owned())
-                .or_default(),
+        let (subjects, is_event) = match &step.entry {
+            Entry::Event(event) => (subjects_of_event(event), true),
+            Entry::Update(update) => (subjects_of_update(update), false),
         };
-        if lane.waiting.is_empty() && lane.is_open_to(&step.entry) {
-            lane.occupy(&step.entry);
+        let mut missing = 0;
+        for (subject, claim) in subjects {
+            let lane = self.lanes.entry(subject.clone()).or_default();
+            if lane.waiting.is_empty() && lane.is_open_to(&subject, claim) {
+                *lane.count(claim) += 1;
+            } else {
+                lane.waiting.push_back((step.line, claim));
+                missing += 1;
+            }
+        }
+        if missing == 0 && (!is_event || self.events.is_empty()) {
             return Some(step);
         }
-        lane.waiting.push_back(step);
+        if is_event {
+            self.events.push_back(step.line);
+        }
+        self.held.insert(step.line, Held { step, missing });
         None
     }
 
-    /// Notes that the server has answered a line of the profile; gives the lines that may
-    /// go now, in order.
-    pub fn answered(&mut self, profile_id: &str, what: Answered) -> Vec<Step> {
-        let Some(lane) = self.lanes.get_mut(profile_id) else {
-            return Vec::new();
-        };
-        match what {
-            Answered::Event => lane.events = lane.events.saturating_sub(1),
-            Answered::Update => lane.update = false,
-        }
+    /// Notes that the server has answered an event; gives the lines that may go now, in order.
+    pub fn answered_event(&mut self, event: &Event) -> Vec<Step> {
+        self.answered(subjects_of_event(event))
+    }
+
+    /// Notes that the server has answered an update; gives the lines that may go now, in order.
+    pub fn answered_update(&mut self, update: &UpdateProfileRequest) -> Vec<Step> {
+        self.answered(subjects_of_update(update))
+    }
+
+    fn answered(&mut self, subjects: Vec<(Subject, Claim)>) -> Vec<Step> {
         let mut released = Vec::new();
-        while let Some(step) = lane.waiting.pop_front() {
-            if !lane.is_open_to(&step.entry) {
-                lane.waiting.push_front(step);
-                break;
+        for (subject, claim) in subjects {
+            for line in self.leave(&subject, claim) {
+                let Some(held) = self.held.get_mut(&line) else {
+                    continue;
+                };
+                held.missing -= 1;
+                if held.missing == 0 && matches!(held.step.entry, Entry::Update(_)) {
+                    released.extend(self.held.remove(&line).map(|held| held.step));
+                }
             }
-            lane.occupy(&step.entry);
-            released.push(step);
         }
-        if lane.events == 0 && !lane.update && lane.waiting.is_empty() {
-            self.lanes.remove(profile_id);
+        while let Some(line) = self.events.front()
+            && self.held.get(line).is_some_and(|held| held.missing == 0)
+        {
+            released.extend(self.held.remove(line).map(|held| held.step));
+            self.events.pop_front();
         }
         released
+    }
+
+    /// Takes a line off its subject; the lines that wait for it no more.
+    fn leave(&mut self, subject: &Subject, claim: Claim) -> Vec<u64> {
+        let mut admitted = Vec::new();
+        let Some(lane) = self.lanes.get_mut(subject) else {
+            return admitted;
+        };
+        let count = lane.count(claim);
+        *count = count.saturating_sub(1);
+        while let Some((line, claim)) = lane.waiting.front().copied()
+            && lane.is_open_to(subject, claim)
+        {
+            lane.waiting.pop_front();
+            *lane.count(claim) += 1;
+            admitted.push(line);
+        }
+        if lane.reads == 0 && lane.writes == 0 && lane.waiting.is_empty() {
+            self.lanes.remove(subject);
+        }
+        admitted
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::v1::{Event, UpdateProfileRequest};
 
-    fn event(line: u64, profile_id: &str) -> Step {
-        let profile_id = profile_id.to_owned();
-        let entry = Entry::Event(Event {
-            profile_id,
-            ..Event::default()
-        });
+    fn step(line: u64, entry: Entry) -> Step {
         Step {
             line,
             entry,
             tries: 0,
         }
+    }
+
+    fn event(line: u64, profile_id: &str, author_id: &str, account_id: &str) -> Step {
+        let event = Event {
+            profile_id: profile_id.to_owned(),
+            author_id: author_id.to_owned(),
+            account_id: account_id.to_owned(),
+            ..Event::default()
+        };
+        step(line, Entry::Event(event))
     }
 
     fn update(line: u64, profile_id: &str) -> Step {
-        let profile_id = profile_id.to_owned();
-        let entry = Entry::Update(UpdateProfileRequest {
-            profile_id,
+        let update = UpdateProfileRequest {
+            profile_id: profile_id.to_owned(),
             ..UpdateProfileRequest::default()
-        });
-        Step {
-            line,
-            entry,
-            tries: 0,
+        };
+        step(line, Entry::Update(update))
+    }
+
+    fn account_update(line: u64, account_id: &str) -> Step {
+        let update = UpdateProfileRequest {
+            account_id: account_id.to_owned(),
+            ..UpdateProfileRequest::default()
+        };
+        step(line, Entry::Update(update))
+    }
+
+    /// The lines of a source on their way, those that were sent and not answered.
+    #[derive(Default)]
+    struct Way {
+        order: Order,
+        sent: BTreeMap<u64, Entry>,
+    }
+
+    impl Way {
+        /// Which of the lines go at once.
+        fn admit(&mut self, steps: impl IntoIterator<Item = Step>) -> Vec<u64> {
+            let mut gone = Vec::new();
+            for step in steps {
+                gone.extend(self.order.admit(step).map(|step| self.send(step)));
+            }
+            gone
+        }
+
+        /// Which lines go when this one is answered.
+        fn answer(&mut self, line: u64) -> Vec<u64> {
+            let released = match self.sent.remove(&line).unwrap() {
+                Entry::Event(event) => self.order.answered_event(&event),
+                Entry::Update(update) => self.order.answered_update(&update),
+            };
+            released.into_iter().map(|step| self.send(step)).collect()
+        }
+
+        fn send(&mut self, step: Step) -> u64 {
+            self.sent.insert(step.line, step.entry);
+            step.line
         }
     }
 
-    fn lines(steps: Vec<Step>) -> Vec<u64> {
-        steps.into_iter().map(|step| step.line).collect()
+    #[test]
+    fn events_follow_each_other_without_waiting() {
+        let mut way = Way::default();
+        let events = [
+            event(1, "a", "", ""),
+            event(2, "a", "b", ""),
+            event(3, "b", "", "x"),
+        ];
+        assert_eq!(way.admit(events), [1, 2, 3]);
     }
 
     #[test]
-    fn events_of_a_profile_follow_each_other_without_waiting() {
-        let mut order = Order::default();
-        assert!(order.admit(event(1, "a")).is_some());
-        assert!(order.admit(event(2, "a")).is_some());
-    }
-
-    #[test]
-    fn an_update_waits_for_every_earlier_event_of_its_profile() {
-        let mut order = Order::default();
-        assert!(order.admit(event(1, "a")).is_some());
-        assert!(order.admit(event(2, "a")).is_some());
-        assert!(order.admit(update(3, "a")).is_none());
-        assert!(order.admit(update(4, "b")).is_some());
-        assert!(order.answered("a", Answered::Event).is_empty());
-        assert_eq!(lines(order.answered("a", Answered::Event)), [3]);
+    fn an_update_waits_for_every_earlier_event_that_reads_it() {
+        let mut way = Way::default();
+        assert_eq!(
+            way.admit([event(1, "a", "", ""), event(2, "b", "a", "")]),
+            [1, 2]
+        );
+        assert_eq!(way.admit([update(3, "a"), update(4, "c")]), [4]);
+        assert!(way.answer(1).is_empty());
+        assert_eq!(way.answer(2), [3]);
     }
 
     #[test]
     fn nothing_of_a_profile_overtakes_a_waiting_update() {
-        let mut order = Order::default();
-        assert!(order.admit(event(1, "a")).is_some());
-        for step in [update(2, "a"), event(3, "a"), event(4, "a"), update(5, "a")] {
-            assert!(order.admit(step).is_none());
-        }
-        assert_eq!(lines(order.answered("a", Answered::Event)), [2]);
-        assert_eq!(lines(order.answered("a", Answered::Update)), [3, 4]);
-        assert!(order.answered("a", Answered::Event).is_empty());
-        assert_eq!(lines(order.answered("a", Answered::Event)), [5]);
+        let mut way = Way::default();
+        let lines = [
+            event(1, "a", "", ""),
+            update(2, "a"),
+            event(3, "a", "", ""),
+            event(4, "b", "a", ""),
+            update(5, "a"),
+        ];
+        assert_eq!(way.admit(lines), [1]);
+        assert_eq!(way.answer(1), [2]);
+        assert_eq!(way.answer(2), [3, 4]);
+        assert!(way.answer(3).is_empty());
+        assert_eq!(way.answer(4), [5]);
     }
 
     #[test]
-    fn a_profile_with_nothing_on_its_way_is_forgotten() {
-        let mut order = Order::default();
-        assert!(order.admit(update(1, "a")).is_some());
-        assert!(order.admit(event(2, "a")).is_none());
-        order.answered("a", Answered::Update);
-        order.answered("a", Answered::Event);
-        assert!(order.lanes.is_empty());
+    fn a_reply_waits_for_the_update_of_its_author_and_updates_of_others_go_ahead() {
+        let mut way = Way::default();
+        let lines = [
+            update(1, "author-1"),
+            event(2, "ann", "author-1", ""),
+            update(3, "author-2"),
+            event(4, "ben", "author-2", ""),
+            event(5, "cleo", "", ""),
+        ];
+        assert_eq!(way.admit(lines), [1, 3]);
+        assert!(
+            way.answer(3).is_empty(),
+            "an event may read the one before it"
+        );
+        assert_eq!(way.answer(1), [2, 4, 5]);
+    }
+
+    #[test]
+    fn the_update_of_an_account_keeps_its_place_among_the_events_that_may_count_for_it() {
+        let mut way = Way::default();
+        let lines = [
+            event(1, "a", "", "y"),
+            account_update(2, "x"),
+            account_update(3, "y"),
+            account_update(4, "z"),
+            event(5, "a", "", "other"),
+            event(6, "a", "", ""),
+        ];
+        assert_eq!(way.admit(lines), [1, 2, 4, 5]);
+        assert_eq!(way.answer(1), [3]);
+        assert!(way.answer(2).is_empty());
+        assert!(way.answer(4).is_empty());
+        assert_eq!(way.answer(3), [6]);
+    }
+
+    #[test]
+    fn what_is_answered_is_forgotten() {
+        let mut way = Way::default();
+        let lines = [
+            update(1, "a"),
+            event(2, "a", "b", ""),
+            account_update(3, "x"),
+        ];
+        assert_eq!(way.admit(lines), [1]);
+        assert_eq!(way.answer(1), [2]);
+        assert_eq!(way.answer(2), [3]);
+        assert!(way.answer(3).is_empty());
+        let Order {
+            lanes,
+            held,
+            events,
+        } = way.order;
+        assert!(lanes.is_empty() && held.is_empty() && events.is_empty());
     }
 }

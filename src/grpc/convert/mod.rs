@@ -22,7 +22,7 @@ pub use requests::{
     update_profile,
 };
 pub use responses::{
-    funnel, influencer_page, profile, profiles, result_of_event, scored, segment_page,
-    segment_topics,
+    UNMATCHED_TYPE, funnel, influencer_page, profile, profiles, result_of_event, scored,
+    segment_page, segment_topics,
 };
 pub use violations::{EventPath, Shown};

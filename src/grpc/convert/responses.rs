@@ -3,6 +3,7 @@
 use pbjson_types as wkt;
 use tonic::Status;
 
+use super::violations::{EventPath, Shown};
 use crate::{
     grpc::{
         page_token::{PageToken, QueryHash},
@@ -135,8 +136,22 @@ pub fn profiles(
     }
 }
 
+/// What a warning says of an event that nothing of the model looks at.
+pub const UNMATCHED_TYPE: &str = "UNMATCHED_EVENT_TYPE";
+
+fn unmatched(path: EventPath, event_type: &str) -> v1::Warning {
+    v1::Warning {
+        code: UNMATCHED_TYPE.to_owned(),
+        field: format!("{path}.type"),
+        message: format!(
+            "the model names no event type {}, so the event matches nothing; check the spelling, or name the type in the model",
+            Shown(event_type)
+        ),
+    }
+}
+
 /// The answer to a `ScoreEvent`.
-pub fn scored(scored: Scored) -> v1::ScoreEventResponse {
+pub fn scored(scored: Scored, path: EventPath) -> v1::ScoreEventResponse {
     let mut response = v1::ScoreEventResponse {
         profile: Some(profile(scored.profile)),
         ..v1::ScoreEventResponse::default()
@@ -145,8 +160,11 @@ pub fn scored(scored: Scored) -> v1::ScoreEventResponse {
         EventOutcome::Applied {
             matched_signals,
             stage_change,
+            unmatched_type,
         } => {
             response.set_outcome(v1::EventOutcome::Applied);
+            let unmatched = unmatched_type.map(|event_type| unmatched(path, &event_type));
+            response.warnings.extend(unmatched);
             response.matched_signals = matched_signals;
             response.stage_change = stage_change.map(|change| v1::StageChange {
                 from: change.from.unwrap_or_default(),
@@ -167,10 +185,10 @@ pub fn scored(scored: Scored) -> v1::ScoreEventResponse {
 }
 
 /// The answer to one event of a `ScoreEvents`.
-pub fn result_of_event(result: Result<Scored, Status>) -> v1::ScoreEventsResult {
+pub fn result_of_event(result: Result<Scored, Status>, path: EventPath) -> v1::ScoreEventsResult {
     use v1::score_events_result::Result as Answer;
     let answer = match result {
-        Ok(answer) => Answer::Response(scored(answer)),
+        Ok(answer) => Answer::Response(scored(answer, path)),
         Err(status) => Answer::Error(to_message(&status)),
     };
     v1::ScoreEventsResult {
@@ -434,10 +452,8 @@ mod tests {
     #[test]
     fn each_outcome_has_its_own_form() {
         let with = |outcome| {
-            scored(Scored {
-                profile: ann(),
-                outcome,
-            })
+            let profile = ann();
+            scored(Scored { profile, outcome }, EventPath::Single)
         };
         let applied = with(EventOutcome::Applied {
             matched_signals: vec!["replied".into()],
@@ -445,8 +461,10 @@ mod tests {
                 from: None,
                 to: Some("awareness".into()),
             }),
+            unmatched_type: None,
         });
         assert_eq!(applied.outcome(), v1::EventOutcome::Applied);
+        assert!(applied.warnings.is_empty());
         assert_eq!(applied.matched_signals, ["replied"]);
         let change = applied.stage_change.unwrap();
         assert_eq!(
@@ -458,6 +476,17 @@ mod tests {
             with(EventOutcome::Duplicate).outcome(),
             v1::EventOutcome::Duplicate
         );
+        let slip = with(EventOutcome::Applied {
+            matched_signals: Vec::new(),
+            stage_change: None,
+            unmatched_type: Some("form_submited".to_owned()),
+        });
+        let warning = &slip.warnings[0];
+        assert_eq!(
+            (warning.code.as_str(), warning.field.as_str()),
+            (UNMATCHED_TYPE, "event.type")
+        );
+        assert!(warning.message.contains("\"form_submited\""));
         let rule = "robots".to_owned();
         let held = with(EventOutcome::Quarantined { rule });
         assert_eq!(held.outcome(), v1::EventOutcome::Quarantined);
@@ -509,7 +538,7 @@ mod tests {
 
     #[test]
     fn a_failed_event_is_answered_with_its_status() {
-        let result = result_of_event(Err(Status::not_found("nobody")));
+        let result = result_of_event(Err(Status::not_found("nobody")), EventPath::Indexed(0));
         let Some(v1::score_events_result::Result::Error(error)) = result.result else {
             panic!("not an error");
         };

@@ -249,6 +249,19 @@ impl Model {
             || rules.any(|rule| rule.when.reads_account())
     }
 
+    /// Whether counting an event of any type reads the scores of the account.
+    pub fn reads_accounts(&self) -> bool {
+        let mut rules = self.quarantine.iter();
+        !self.types_reading_account.is_empty() || rules.any(|rule| rule.when.reads_account())
+    }
+
+    /// Whether the model looks at events of a type: counts them, or asks whether they were seen.
+    pub fn names_type(&self, event_type: &str) -> bool {
+        let types = &self.named_types;
+        let found = types.binary_search_by(|known| known.as_str().cmp(event_type));
+        found.is_ok()
+    }
+
     /// The position of the slot of a signal.
     pub(crate) fn slot(&self, half_life: Option<HalfLife>, signal: &str) -> Option<usize> {
         let signal = &self.signals[*self.signals_by_name.get(signal)?];

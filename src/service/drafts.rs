@@ -1,0 +1,210 @@
+//! Drafts of a round: records loaded, and all work applied to them in the order in which it was
+//! taken in, so that an event reads of others what came before it and nothing else.
+
+use super::{
+    Released, Retracted, ServiceError, Shell,
+    lanes::Round,
+    lineup::Lineup,
+    others::Others,
+    round::{Draft, refuse},
+    write::{ProfileUpdate, Scored, Task, Work},
+};
+use crate::{
+    scoring::{Judgement, Model, Profile, ProfileId, Record, Tenant, Timestamp, check_attributes},
+    store::{Store, Stored, Version},
+};
+
+/// What one task of a round came to, told once the record is durable.
+pub(super) enum Answer {
+    Scored(Result<Scored, ServiceError>),
+    Updated(Result<Profile, ServiceError>),
+    Retracted(Result<Retracted, ServiceError>),
+    Released(Result<Released, ServiceError>),
+}
+
+/// Drafts of profiles, with what to tell about each piece of their work.
+pub(super) type Drafts = Vec<(Draft<Work>, Vec<Answer>)>;
+
+/// A profile while the work of a round is applied to it.
+struct Sheet<'m> {
+    profile_id: ProfileId,
+    work: Vec<Work>,
+    answers: Vec<Answer>,
+    expected: Option<Version>,
+    before: Option<Record>,
+    judgement: Judgement<'m>,
+    /// How many of its effects the others of the round know of.
+    followed: usize,
+}
+
+impl<'m> Sheet<'m> {
+    fn new(
+        lineup: &'m Lineup,
+        profile_id: ProfileId,
+        stored: Option<Stored>,
+        work: Vec<Work>,
+    ) -> Self {
+        Self {
+            expected: stored.as_ref().map(|stored| stored.version),
+            before: lineup.before(stored.as_ref().map(|stored| &stored.record)),
+            judgement: begin(lineup.model(), &profile_id, stored),
+            answers: Vec::with_capacity(work.len()),
+            followed: 0,
+            profile_id,
+            work,
+        }
+    }
+
+    fn finish(self) -> (Draft<Work>, Vec<Answer>) {
+        let draft = Draft {
+            profile_id: self.profile_id,
+            work: self.work,
+            expected: self.expected,
+            before: self.before,
+            outcome: self.judgement.finish(),
+        };
+        (draft, self.answers)
+    }
+
+    fn profile(&self, now: Timestamp) -> Profile {
+        let at = now.max(self.judgement.record().last_event_time);
+        self.judgement.profile(at)
+    }
+}
+
+/// Takes away what one write cannot hold: more than `folded` pieces of work of a profile. Where
+/// the model reads accounts, also all that was taken in after the first of these.
+pub(super) fn split_off(round: &mut Round<Work>, folded: usize, model: &Model) -> Round<Work> {
+    let first = round.iter().filter_map(|(_, work)| work.get(folded));
+    let first = first.map(|work| work.turn).min();
+    let Some(first) = first else {
+        return Vec::new();
+    };
+    let keeps_order = model.reads_accounts();
+    let later = round.iter_mut().filter_map(|(profile_id, work)| {
+        let mut end = work.len().min(folded);
+        if keeps_order {
+            let before = work.iter().position(|work| work.turn >= first);
+            end = before.unwrap_or(end).min(end);
+        }
+        let rest = work.split_off(end);
+        (!rest.is_empty()).then(|| (profile_id.clone(), rest))
+    });
+    let later = later.collect();
+    round.retain(|(_, work)| !work.is_empty());
+    later
+}
+
+/// The positions of sheets, one for each piece of work, in the order to apply it in.
+fn turns(sheets: &[Sheet<'_>], model: &Model) -> Vec<usize> {
+    let mut turns = Vec::new();
+    for (position, sheet) in sheets.iter().enumerate() {
+        // Work of one profile is in its order already.
+        let mut last = 0;
+        for work in &sheet.work {
+            last = work.turn.max(last);
+            turns.push((last, position));
+        }
+    }
+    if model.reads_accounts() {
+        turns.sort_by_key(|(turn, _)| *turn);
+    }
+    turns.into_iter().map(|(_, position)| position).collect()
+}
+
+impl<S: Store> Shell<S> {
+    /// Loads every profile's record and applies all its work.
+    pub(super) async fn drafts(
+        &self,
+        tenant: &Tenant,
+        lineup: &Lineup,
+        round: Round<Work>,
+    ) -> Drafts {
+        let model = lineup.model();
+        let (loaded, mut others) = self.load_with_others(tenant, model, &round).await;
+        if loaded.iter().all(Result::is_err) {
+            self.writes.note(&loaded);
+        }
+        let now = self.now();
+        let mut sheets = Vec::with_capacity(round.len());
+        for ((profile_id, work), loaded) in round.into_iter().zip(loaded) {
+            match loaded {
+                Ok(stored) => sheets.push(Sheet::new(lineup, profile_id, stored, work)),
+                Err(error) => refuse(work, &error.into()),
+            }
+        }
+        for position in turns(&sheets, model) {
+            self.apply_next(model, &mut sheets[position], &mut others, now);
+        }
+        sheets.into_iter().map(Sheet::finish).collect()
+    }
+
+    /// Applies the next piece of work of a profile.
+    fn apply_next(
+        &self,
+        model: &Model,
+        sheet: &mut Sheet<'_>,
+        others: &mut Others,
+        now: Timestamp,
+    ) {
+        let Some(Work { task, .. }) = sheet.work.get(sheet.answers.len()) else {
+            return;
+        };
+        let judgement = &mut sheet.judgement;
+        let answer = match task {
+            Task::Event { event, at, .. } => {
+                let instant = (*at, self.settings.remembered_events);
+                let context = others.context(model, event, judgement.record(), instant);
+                let outcome = context.map(|context| judgement.apply(event, &context));
+                Answer::Scored(outcome.map_err(Into::into).map(|outcome| {
+                    let profile = sheet.profile(now);
+                    Scored { profile, outcome }
+                }))
+            }
+            Task::Retraction { event, at, .. } => {
+                let instant = (*at, self.settings.remembered_events);
+                let context = others.context(model, event, judgement.record(), instant);
+                let outcome = context.map(|context| judgement.retract(event, &context));
+                Answer::Retracted(outcome.map_err(Into::into).map(|outcome| {
+                    let profile = sheet.profile(now);
+                    Retracted { profile, outcome }
+                }))
+            }
+            Task::Release { selection, .. } if judgement.record().is_known() => {
+                let count = judgement.release(selection, self.most_folded());
+                let profile = sheet.profile(now);
+                Answer::Released(Ok(Released { profile, count }))
+            }
+            Task::Release { .. } => Answer::Released(Err(ServiceError::unknown(&sheet.profile_id))),
+            Task::Update { update, .. } => {
+                let changed = change(judgement, update);
+                Answer::Updated(changed.map(|()| sheet.profile(now)))
+            }
+        };
+        sheet.answers.push(answer);
+        let effects = sheet.judgement.effects();
+        others.follow(model, &effects[sheet.followed..]);
+        sheet.followed = effects.len();
+    }
+}
+
+pub(super) fn begin<'m>(
+    model: &'m Model,
+    profile_id: &ProfileId,
+    stored: Option<Stored>,
+) -> Judgement<'m> {
+    match stored {
+        Some(stored) => Judgement::new(model, profile_id.clone(), stored.record),
+        None => Judgement::new_profile(model, profile_id.clone()),
+    }
+}
+
+/// Updates what a profile states, unless that would be too much.
+fn change(judgement: &mut Judgement<'_>, update: &ProfileUpdate) -> Result<(), ServiceError> {
+    let stated = judgement
+        .record()
+        .attributes_after(&update.attributes, &update.mask);
+    check_attributes(&stated).map_err(ServiceError::Attributes)?;
+    judgement.update(stated);
+    Ok(())
+}
