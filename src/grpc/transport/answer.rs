@@ -55,6 +55,7 @@ impl Sending {
                 },
                 rest: Rest::default(),
                 offered: None,
+                room: None,
             }));
             Watch::set(&answer);
             Body::new(Sent(answer))
@@ -69,6 +70,8 @@ pub struct Answer {
     rest: Rest,
     /// Since when its reader has not taken what it was offered last.
     offered: Option<Instant>,
+    /// What a stream waits for before it makes more.
+    room: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
 enum State {
@@ -111,6 +114,7 @@ impl Answer {
         if let Some(piece) = self.next_piece() {
             return Poll::Ready(Some(Ok(piece)));
         }
+        ready!(self.poll_room(context));
         match &mut self.state {
             State::Over => Poll::Ready(None),
             State::GivenUp { why, .. } => {
@@ -144,6 +148,27 @@ impl Answer {
                 }
             }
         }
+    }
+
+    /// Has a stream make more only while its connection leaves room to others. What it waits
+    /// for is read in time, or given up.
+    fn poll_room(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if self.sending.stream.is_none() {
+            return Poll::Ready(());
+        }
+        while !self.sending.account.is_within_share() {
+            if let Some(room) = &mut self.room {
+                ready!(room.as_mut().poll(context));
+                self.room = None;
+            }
+            let freed = self.sending.account.freed();
+            // What was given back before that is seen here.
+            if !self.sending.account.is_within_share() {
+                self.room = Some(Box::pin(freed));
+            }
+        }
+        self.room = None;
+        Poll::Ready(())
     }
 
     fn next_piece(&mut self) -> Option<Frame<Bytes>> {
@@ -200,6 +225,7 @@ impl Answer {
             status::stalled_reader()
         };
         self.rest = Rest::default();
+        self.room = None;
         self.sending.stream = None;
         self.state = State::GivenUp {
             why: Some(Box::new(why)),

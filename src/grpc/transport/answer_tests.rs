@@ -38,12 +38,23 @@ impl World {
     fn new(messages: Vec<usize>, deadline: Option<Instant>) -> Self {
         let budget = Budget::new(LIMIT);
         let account = budget.account();
+        Self::with(&budget, &account, messages, deadline, None)
+    }
+
+    fn with(
+        budget: &Budget,
+        account: &Account,
+        messages: Vec<usize>,
+        deadline: Option<Instant>,
+        stream: Option<Taken>,
+    ) -> Self {
         let (sender, dropped) = oneshot::channel();
+        let is_unary = stream.is_none();
         let sending = Sending {
             account: account.clone(),
             deadline,
             stall_timeout: STALL,
-            stream: None,
+            stream,
         };
         let mut response = Response::new(Body::new(Made {
             messages: messages
@@ -52,12 +63,14 @@ impl World {
                 .collect(),
             _dropped: sender,
         }));
-        let reserved: Reserved = Arc::new(account.take(5_000_000));
-        response.extensions_mut().insert(reserved);
+        if is_unary {
+            let reserved: Reserved = Arc::new(account.take(5_000_000));
+            response.extensions_mut().insert(reserved);
+        }
         let watch = Watch::default();
         let body = watch.during(|| sending.of(response)).into_body();
         Self {
-            budget,
+            budget: budget.clone(),
             body,
             watch,
             dropped,
@@ -142,4 +155,24 @@ async fn a_slow_reader_is_waited_for_and_a_dropped_answer_is_not() {
     world.body = Body::empty();
     assert!(world.holds(0));
     assert_eq!(world.watch.judge(Instant::now() + 9 * STALL), Verdict::Fine);
+}
+
+#[tokio::test(start_paused = true)]
+async fn streams_of_a_connection_make_more_only_while_it_leaves_room_to_others() {
+    let budget = Budget::new(LIMIT);
+    let account = budget.account();
+    let streams = Budget::new(9).account();
+    let stream = || {
+        let place = streams.try_take(1);
+        World::with(&budget, &account, vec![6_000_000], None, place)
+    };
+    let (mut first, mut second) = (stream(), stream());
+    first.next().await.unwrap();
+    let waits = tokio::time::timeout(STALL, second.next()).await;
+    assert!(waits.is_err(), "6 MB are held, and 4 MB left");
+    let another = budget.account();
+    assert!(another.is_within_share());
+
+    drop(first);
+    assert!(second.next().await.is_some());
 }

@@ -10,7 +10,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::Notify, time::Instant};
+use tokio::{
+    sync::{Notify, futures::OwnedNotified},
+    time::Instant,
+};
 
 /// An amount of something that all connections share.
 #[derive(Clone, Debug)]
@@ -21,7 +24,7 @@ struct Shared {
     limit: usize,
     taken: AtomicUsize,
     waiting: AtomicUsize,
-    freed: Notify,
+    freed: Arc<Notify>,
 }
 
 impl Budget {
@@ -31,7 +34,7 @@ impl Budget {
             limit,
             taken: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
-            freed: Notify::new(),
+            freed: Arc::new(Notify::new()),
         }))
     }
 
@@ -81,9 +84,8 @@ impl Account {
             return Some(taken);
         }
         let until = Instant::now() + wait;
-        let _waiting = Waiting::new(&self.0.budget);
         loop {
-            let freed = self.0.budget.freed.notified();
+            let freed = self.freed();
             if let Some(taken) = self.try_take(amount) {
                 return Some(taken);
             }
@@ -96,6 +98,16 @@ impl Account {
         let mut taken = self.nothing();
         taken.grow(amount);
         taken
+    }
+
+    /// Ends when anybody gives something back from now on.
+    pub fn freed(&self) -> impl Future<Output = ()> + Send + 'static {
+        let waiting = Waiting::new(&self.0.budget);
+        let freed: OwnedNotified = Arc::clone(&self.0.budget.freed).notified_owned();
+        async move {
+            freed.await;
+            drop(waiting);
+        }
     }
 
     /// Whether the connection holds no more than it leaves to others.
@@ -113,16 +125,16 @@ impl Account {
 }
 
 /// Counts who waits.
-struct Waiting<'a>(&'a Shared);
+struct Waiting(Arc<Shared>);
 
-impl<'a> Waiting<'a> {
-    fn new(budget: &'a Shared) -> Self {
+impl Waiting {
+    fn new(budget: &Arc<Shared>) -> Self {
         budget.waiting.fetch_add(1, Ordering::AcqRel);
-        Self(budget)
+        Self(Arc::clone(budget))
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for Waiting {
     fn drop(&mut self) {
         self.0.waiting.fetch_sub(1, Ordering::AcqRel);
     }
