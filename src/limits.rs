@@ -57,8 +57,8 @@ pub const STREAM_WINDOW_BYTES: u32 = 128 * 1024;
 /// than for a stream: h2 ends a connection with ENHANCE_YOUR_CALM when the unread frames
 /// below 256 bytes lack more than half of this to 256 bytes each, and a stream of small
 /// events that waits for the store would do so. With this, one stream of 30-byte requests
-/// takes a tenth of it. An adaptive window is the same for both, so it cannot be used.
-pub const CONNECTION_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
+/// takes a fifth of it. An adaptive window is the same for both, so it cannot be used.
+pub const CONNECTION_WINDOW_BYTES: u32 = 8 * 1024 * 1024;
 /// Bytes of answers that h2 holds for one stream on their way to the socket: enough to keep a
 /// socket busy, few enough that a caller with many streams who reads nothing costs little.
 pub const MAX_SEND_BUFFER_BYTES: usize = 32 * 1024;

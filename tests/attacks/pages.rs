@@ -1,10 +1,16 @@
 //! Answers that nobody reads.
 
+use std::time::Duration;
+
 use bellwether::proto::v1;
 use futures_util::future::join_all;
 use tonic::Code;
 
-use crate::{raw::Connection, server::Server, with_large_profiles};
+use crate::{
+    raw::{Connection, rest},
+    server::Server,
+    with_large_profiles,
+};
 
 const MIB: usize = 1024 * 1024;
 
@@ -34,7 +40,12 @@ async fn pages_that_nobody_reads_are_few_and_end_while_others_are_answered() {
     for _ in 0..4 {
         let connection = Connection::open(server.address, 0).await;
         for _ in 0..50 {
-            calls.push(connection.send("RankSegment", &large_page()).await.unwrap());
+            calls.push(
+                connection
+                    .send("RankSegment", &[], &large_page())
+                    .await
+                    .unwrap(),
+            );
         }
     }
     let ended = tokio::spawn(join_all(calls.into_iter().map(|call| call.end())));
@@ -42,7 +53,7 @@ async fn pages_that_nobody_reads_are_few_and_end_while_others_are_answered() {
     while !ended.is_finished() {
         Server::quiet_call(&mut quiet).await;
         most = most.max(server.memory().saturating_sub(before));
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let ends = ended.await.unwrap();
     let of = |code| ends.iter().filter(|(end, _)| *end == code).count();
@@ -56,4 +67,34 @@ async fn pages_that_nobody_reads_are_few_and_end_while_others_are_answered() {
     // What they took is free again; the quiet caller is one more of the segment.
     let page = quiet.rank_segment(large_page()).await.unwrap();
     assert_eq!(page.into_inner().profiles.len(), PROFILES + 1);
+}
+
+#[tokio::test]
+async fn who_pauses_for_too_long_learns_why_the_answer_ends() {
+    let server = Server::start(&[("STALL_TIMEOUT", "2s")]).await;
+    with_large_profiles(&server, 20).await;
+    let connection = Connection::open(server.address, 1_000).await;
+    let events = (0..1_000).map(|number| v1::Event {
+        profile_id: format!("person-{}", number % 20),
+        r#type: "visit".to_owned(),
+        ..Default::default()
+    });
+    let events = v1::ScoreEventsRequest {
+        events: events.collect(),
+        ..Default::default()
+    };
+    let stream = connection.send("ScoreEvents", &[], &events).await.unwrap();
+    let in_time = [("grpc-timeout", "2S")];
+    let page = large_page();
+    let page = connection.send("RankSegment", &in_time, &page).await;
+    let page = page.unwrap().begun().await;
+    let stream = stream.begun().await;
+    // Longer than the server waits, and not as long as it waits to tell why.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    for (answer, code) in [(stream, Code::Aborted), (page, Code::DeadlineExceeded)] {
+        let (end, bytes) = rest(answer).await;
+        assert_eq!(end, code);
+        // What was on its way, of 300 KB and more.
+        assert!((1_000..100_000).contains(&bytes), "{bytes}");
+    }
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use h2::{
-    SendStream,
+    RecvStream, SendStream,
     client::{ResponseFuture, SendRequest},
 };
 use prost::Message;
@@ -59,8 +59,13 @@ impl Connection {
     }
 
     /// Calls with a message and nothing after it.
-    pub async fn send(&self, method: &str, message: &impl Message) -> Result<Call, h2::Error> {
-        let mut call = self.call(method, &[]).await?;
+    pub async fn send(
+        &self,
+        method: &str,
+        headers: &[(&str, &str)],
+        message: &impl Message,
+    ) -> Result<Call, h2::Error> {
+        let mut call = self.call(method, headers).await?;
         call.request
             .send_data(framed(0, &message.encode_to_vec()), true)?;
         Ok(call)
@@ -77,22 +82,33 @@ impl Call {
         if let Some(status) = Status::from_header_map(response.headers()) {
             return (status.code(), 0);
         }
-        let mut body = response.into_body();
-        let mut bytes = 0;
-        while let Some(chunk) = body.data().await {
-            let Ok(chunk) = chunk else {
-                return (Code::Cancelled, bytes);
-            };
-            bytes += chunk.len();
-            let _ = body.flow_control().release_capacity(chunk.len());
+        rest(response.into_body()).await
+    }
+
+    /// The beginning of an answer, of which nothing is read yet.
+    pub async fn begun(self) -> RecvStream {
+        let response = self.response.await.unwrap();
+        assert!(Status::from_header_map(response.headers()).is_none());
+        response.into_body()
+    }
+}
+
+/// Reads the rest of an answer: how it ends, and how many bytes come before.
+pub async fn rest(mut body: RecvStream) -> (Code, usize) {
+    let mut bytes = 0;
+    while let Some(chunk) = body.data().await {
+        let Ok(chunk) = chunk else {
+            return (Code::Cancelled, bytes);
+        };
+        bytes += chunk.len();
+        let _ = body.flow_control().release_capacity(chunk.len());
+    }
+    match body.trailers().await {
+        Ok(Some(trailers)) => {
+            let status = Status::from_header_map(&trailers).unwrap();
+            (status.code(), bytes)
         }
-        match body.trailers().await {
-            Ok(Some(trailers)) => {
-                let status = Status::from_header_map(&trailers).unwrap();
-                (status.code(), bytes)
-            }
-            _ => (Code::Cancelled, bytes),
-        }
+        _ => (Code::Cancelled, bytes),
     }
 }
 
