@@ -12,7 +12,6 @@ use super::{
     transfer::{BATCH_PROFILES, End, FORMAT, Header, Opened, Place},
 };
 use crate::{
-    proto::record::ExportedProfile,
     scoring::Tenant,
     store::{Store, Stored, codec},
 };
@@ -76,21 +75,14 @@ pub(super) async fn export(
         };
         last = Some(profile_id.clone());
         for stored in batch {
-            let exported = ExportedProfile {
-                profile_id: stored.profile_id.to_string(),
-                record: Some(codec::to_proto(&stored.record)),
-            };
-            // Through a value, so that the same record is always the same line.
-            let line = serde_json::to_value(&exported)
+            let line = codec::to_line(&stored.profile_id, &stored.record)
                 .map_err(|error| Failure::new(format!("{}: {error}", stored.profile_id)))?;
-            write_line(writer, &line)?;
+            writeln!(writer, "{line}").map_err(|error| unwritten(&error))?;
             profiles += 1;
         }
     }
     write_line(writer, &End { profiles })?;
-    writer
-        .flush()
-        .map_err(|error| Failure::io("cannot write the export", &error))?;
+    writer.flush().map_err(|error| unwritten(&error))?;
     Ok(profiles)
 }
 
@@ -98,5 +90,9 @@ fn write_line(writer: &mut impl Write, line: &impl serde::Serialize) -> Result<(
     serde_json::to_writer(&mut *writer, line)
         .map_err(std::io::Error::from)
         .and_then(|()| writer.write_all(b"\n"))
-        .map_err(|error| Failure::io("cannot write the export", &error))
+        .map_err(|error| unwritten(&error))
+}
+
+fn unwritten(error: &std::io::Error) -> Failure {
+    Failure::io("cannot write the export", error)
 }

@@ -16,14 +16,11 @@ use super::{
 };
 use crate::{
     limits::ANNOUNCED_FOR,
-    proto::record::ExportedProfile,
     scoring::{ProfileId, Record, Tenant},
     service::system_clock,
     store::{Commit, Committed, Rollout, Store, StoreError, TotalsChange, Version, codec},
 };
 
-/// Bytes of a line, twice those of the greatest record that is stored.
-const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
 /// Bad lines that are named in full.
 const NAMED_MISTAKES: usize = 20;
 
@@ -145,7 +142,7 @@ pub(super) async fn visit<S: Store, R: AsyncRead + Unpin>(
         mistakes: Vec::new(),
         mistake_count: 0,
     };
-    let mut reader = LineReader::with_limit(source, Position::default(), MAX_LINE_BYTES);
+    let mut reader = LineReader::with_limit(source, Position::default(), codec::MAX_LINE_BYTES);
     let mut batch = Vec::new();
     let mut file = FileSoFar::default();
     while let Some((end, text)) = reader
@@ -231,10 +228,10 @@ impl FileSoFar {
             };
         }
         self.profiles += 1;
-        let exported: ExportedProfile =
-            serde_json::from_str(text).map_err(|error| format!("not a profile: {error}"))?;
-        let profile_id = ProfileId::stored(&exported.profile_id)
-            .ok_or_else(|| format!("{:?} is no profile id", exported.profile_id))?;
+        let (profile_id, record) = codec::from_line(text).map_err(|error| match error {
+            StoreError::Corrupt(reason) => reason,
+            other => other.to_string(),
+        })?;
         if self.last.as_ref().is_some_and(|last| *last >= profile_id) {
             return Err(format!(
                 "profile {profile_id} is out of order: an export holds each profile once, in \
@@ -242,8 +239,6 @@ impl FileSoFar {
             ));
         }
         self.last = Some(profile_id.clone());
-        let record = exported.record.ok_or("the record is missing")?;
-        let record = codec::from_proto(record).map_err(|error| error.to_string())?;
         Ok(Some((profile_id, record)))
     }
 }
@@ -351,7 +346,7 @@ mod tests {
     use super::*;
     use crate::{
         cli::export::export,
-        scoring::{CountGroup, EventMemory, IdHash, SignalCount, Timestamp},
+        scoring::{AttributeValue, CountGroup, EventMemory, IdHash, SignalCount, Timestamp},
         store::embedded::Embedded,
     };
 
@@ -361,11 +356,19 @@ mod tests {
         Tenant::new("acme").unwrap()
     }
 
-    /// A record with numbers that only an exact form keeps.
+    /// A record with numbers that only an exact form keeps, and with null.
     fn record(seed: u64) -> Record {
         let value = 0.1 + 0.2 * seed as f64 + f64::EPSILON;
         let time = Timestamp::from_nanos(1_700_000_000_123_456_789 + seed as i64).unwrap();
         Record {
+            attributes: [
+                ("crm_id".to_owned(), AttributeValue::Null),
+                (
+                    "sizes".to_owned(),
+                    AttributeValue::List(vec![AttributeValue::Null]),
+                ),
+            ]
+            .into(),
             event_count: u64::MAX - seed,
             counts: vec![CountGroup {
                 half_life: None,

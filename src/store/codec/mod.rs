@@ -4,6 +4,7 @@
 mod bounds;
 mod counts;
 mod held;
+mod line;
 mod memory;
 mod names;
 mod packed;
@@ -12,7 +13,10 @@ mod readable;
 use prost::Message as _;
 
 use self::bounds::corrupt;
-pub use self::readable::{from_proto, to_proto};
+pub use self::{
+    line::{MAX_LINE_BYTES, from_line, to_line},
+    readable::{from_proto, to_proto},
+};
 use super::StoreError;
 use crate::{
     proto::{attributes::OrderedStruct, record as proto},
@@ -71,11 +75,26 @@ mod tests {
     use crate::scoring::{
         AttributeValue, Attributes, CountGroup, EventMemory, HalfLife, HeldEvent, HeldMatch,
         IdHash, InfluenceCell, NamedCount, ProfileId, SeenType, SignalCount, Timestamp, Touch,
-        limits::{MAX_COUNT, MAX_TAG_BYTES},
+        limits::{
+            MAX_ATTRIBUTES, MAX_COUNT, MAX_ID_BYTES, MAX_KEY_BYTES, MAX_KEYS, MAX_RULES,
+            MAX_TAG_BYTES,
+        },
     };
 
+    /// Up to 64 bytes of whatever a name can hold.
     fn any_name() -> impl Strategy<Value = String> {
-        "[a-zé]{1,6}"
+        prop_oneof![3 => "[a-zé]{1,6}", 1 => "(?s).{1,16}"]
+    }
+
+    fn any_id() -> impl Strategy<Value = ProfileId> {
+        let id = prop_oneof![3 => "[a-zé]{1,6}", 1 => "\\PC{1,64}"];
+        id.prop_map(|id| ProfileId::new(&id).unwrap())
+    }
+
+    /// Of a person or of an account.
+    fn any_profile_id() -> impl Strategy<Value = ProfileId> {
+        let account = |id: ProfileId| ProfileId::of_account(id.as_str()).unwrap();
+        prop_oneof![any_id(), any_id().prop_map(account)]
     }
 
     fn any_time() -> impl Strategy<Value = Timestamp> {
@@ -97,12 +116,13 @@ mod tests {
             Just(AttributeValue::Null),
             any::<bool>().prop_map(AttributeValue::Bool),
             any_number().prop_map(AttributeValue::Number),
-            "\\PC{0,8}".prop_map(AttributeValue::String),
+            "(?s).{0,8}".prop_map(AttributeValue::String),
         ];
         let value = leaf.prop_recursive(4, 16, 4, |inner| {
             prop_oneof![
                 vec(inner.clone(), 0..4).prop_map(AttributeValue::List),
-                prop::collection::btree_map(any_name(), inner, 0..4).prop_map(AttributeValue::Map),
+                prop::collection::btree_map("(?s).{0,6}", inner, 0..4)
+                    .prop_map(AttributeValue::Map),
             ]
         });
         prop::collection::btree_map(any_name(), value, 0..5)
@@ -146,7 +166,7 @@ mod tests {
             },
         );
         let names = (any_name(), any_name(), vec(any_name(), 0..3));
-        let ids = (option::of(any_name()), option::of(any_name()));
+        let ids = (option::of(any_id()), option::of(any_id()));
         let times = (any_time(), any_time());
         (names, any_hash(), times, vec(matched, 0..3), ids).prop_map(
             |((rule, event_type, topics), id, (known_by, time), matches, ids)| HeldEvent {
@@ -157,8 +177,8 @@ mod tests {
                 event_type,
                 matches,
                 topics,
-                author_id: ids.0.and_then(|id| ProfileId::new(&id)),
-                account_id: ids.1.and_then(|id| ProfileId::of_account(&id)),
+                author_id: ids.0,
+                account_id: ids.1.and_then(|id| ProfileId::of_account(id.as_str())),
             },
         )
     }
@@ -183,14 +203,14 @@ mod tests {
         let touch = (
             any_hash(),
             any_time(),
-            any_name(),
+            any_id(),
             vec(any_name(), 0..3),
             "[a-z]{0,3}",
         )
-            .prop_map(|(event, time, author, topics, stage)| Touch {
+            .prop_map(|(event, time, author_id, topics, stage)| Touch {
                 event,
                 time,
-                author_id: ProfileId::new(&author).unwrap(),
+                author_id,
                 topics,
                 stage,
             });
@@ -273,6 +293,13 @@ mod tests {
             prop_assert_eq!(&decoded, &record);
             prop_assert_eq!(encode(&decoded), bytes);
             prop_assert_eq!(from_proto(to_proto(&record)), Ok(record));
+        }
+
+        #[test]
+        fn every_record_is_read_back_from_its_line(id in any_profile_id(), record in any_record()) {
+            let line = to_line(&id, &record).unwrap();
+            prop_assert!(!line.contains('\n'));
+            prop_assert_eq!(from_line(&line), Ok((id, record)));
         }
 
         #[test]
@@ -502,6 +529,56 @@ mod tests {
             ..Record::default()
         };
         assert_eq!(decode(&encode(&record)), Ok(record));
+    }
+
+    /// Control characters take six times their room in a line, and a name that a packed record
+    /// has once stands in the line with every count.
+    #[test]
+    fn a_record_at_its_limits_is_read_back_from_its_line() {
+        let keys = (0..MAX_KEYS).map(|number| NamedCount {
+            name: format!("{}{number:02}", "\u{1}".repeat(MAX_KEY_BYTES - 2)),
+            value: 0.1 + number as f64,
+        });
+        let counts = (0..MAX_RULES / 3).map(|number| SignalCount {
+            signal: format!("{number:064}"),
+            value: f64::MIN_POSITIVE,
+            keys: keys.clone().collect(),
+            capped: MAX_COUNT,
+        });
+        let stated = (0..MAX_ATTRIBUTES).map(|number| {
+            let text = "\u{7f}\u{0}".repeat(100);
+            let values = vec![AttributeValue::Null, AttributeValue::String(text)];
+            (format!("{number}\u{1f}"), AttributeValue::List(values))
+        });
+        let record = Record {
+            attributes: stated.collect(),
+            counts: vec![CountGroup {
+                half_life: None,
+                counts: counts.collect(),
+            }],
+            ..Record::default()
+        };
+        assert!(encode(&record).len() < MAX_RECORD_BYTES);
+        let id = ProfileId::of_account(&"é".repeat(MAX_ID_BYTES / 2)).unwrap();
+        let line = to_line(&id, &record).unwrap();
+        assert!(line.len() > 2 * MAX_RECORD_BYTES, "{}", line.len());
+        assert_eq!(from_line(&line), Ok((id, record)));
+    }
+
+    #[test]
+    fn a_line_that_is_no_profile_says_why() {
+        for (line, reason) in [
+            ("{", "not a profile"),
+            ("{\"profileId\":\"a\\u0000\"}", "no profile id"),
+            ("{\"profileId\":\"a\"}", "the record is missing"),
+            (
+                "{\"profileId\":\"a\",\"record\":{\"format\":9}}",
+                "its format is 9",
+            ),
+        ] {
+            let refused = from_line(line).unwrap_err().to_string();
+            assert!(refused.contains(reason), "{line}: {refused}");
+        }
     }
 
     #[test]
