@@ -23,6 +23,7 @@ mod pages;
 mod quarantine;
 mod rank;
 mod release;
+mod repair;
 pub mod replay;
 mod retract;
 mod serve;
@@ -72,6 +73,7 @@ enum Command {
     Retract(retract::Retract),
     Export(export::Export),
     Import(import::Import),
+    Repair(repair::Repair),
 }
 
 /// Runs the command. Exit code: 0 when it did what it was asked, 1 when it failed, which
@@ -95,6 +97,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Retract(command) => command.run().await,
         Command::Export(command) => command.run().await.map(|()| ExitCode::SUCCESS),
         Command::Import(command) => command.run().await.map(|()| ExitCode::SUCCESS),
+        Command::Repair(command) => command.run().await.map(|()| ExitCode::SUCCESS),
     };
     outcome.unwrap_or_else(|failure| {
         eprintln!("bellwether: {failure}");

@@ -58,7 +58,7 @@ pub(super) enum Opened {
 }
 
 impl Place {
-    /// Opens the store; one in a directory must be there unless it may be made.
+    /// Opens the store: one that may be made to be written, else one that is there to be read.
     pub(super) async fn open(&self, may_be_made: bool) -> Result<Opened, Failure> {
         let flags = Flags {
             store: Some(self.store.clone()),
@@ -66,20 +66,20 @@ impl Place {
         };
         let config = configured(&flags).map_err(|error| Failure::new(error.to_string()))?;
         match config.store {
-            // Opening creates what is missing, which is no way to find out about a typing error.
-            StoreSettings::Embedded(directory) if !may_be_made && !directory.is_dir() => {
-                let directory = directory.display();
-                Err(Failure::new(format!("there is no store in {directory}")))
-            }
             StoreSettings::Embedded(directory) => {
-                let opened = Embedded::open(&directory).map_err(|error| {
+                // What is only read is not created either, which would hide a typing error.
+                let opened = if may_be_made {
+                    Embedded::open(&directory)
+                } else {
+                    Embedded::open_to_read(&directory)
+                };
+                Ok(Opened::Embedded(opened.map_err(|error| {
                     Failure::new(format!(
                         "cannot open the store in {}: {error}; export and import need it for \
                          themselves, so stop the server first",
                         directory.display()
                     ))
-                });
-                Ok(Opened::Embedded(opened?))
+                })?))
             }
             StoreSettings::Redis(settings) if may_be_made => {
                 Ok(Opened::Redis(Redis::open(&settings).await?))

@@ -56,6 +56,57 @@ fn what_cannot_start_says_why_and_how_to_go_on() {
 }
 
 #[test]
+fn a_damaged_journal_is_refused_with_its_place_and_repaired_with_what_is_lost() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = directory.path().join("store");
+    let mut server = Server::start(&store);
+    for name in ["ann", "bob", "cleo"] {
+        let line = format!(
+            r#"{{"eventId":"1","profileId":"{name}","type":"answer","time":"2024-01-01T00:00:00Z"}}"#
+        );
+        let replayed = server.ask(&["replay", write(&directory, "a", &line).to_str().unwrap()]);
+        assert!(replayed.status.success(), "{}", text(&replayed));
+    }
+    server.process.kill().unwrap();
+    server.process.wait().unwrap();
+    let journal = store.join("records/0.jnl");
+    let mut bytes = fs::read(&journal).unwrap();
+    let bob = bytes.windows(3).position(|name| name == b"bob").unwrap();
+    bytes[bob + 20] ^= 1;
+    fs::write(&journal, &bytes).unwrap();
+    let store_flag = ["--store", store.to_str().unwrap()];
+    for arguments in [&["serve", "--listen", "127.0.0.1:0"][..], &["export"]] {
+        let refused = run(&[arguments, &store_flag].concat());
+        assert_eq!(refused.status.code(), Some(1), "{}", text(&refused));
+        let said = text(&refused);
+        assert!(
+            said.contains("0.jnl, offset ") && said.contains("bellwether repair"),
+            "{said}"
+        );
+        assert!(
+            fs::read(&journal).unwrap() == bytes,
+            "the journal has changed"
+        );
+    }
+    let repair = ["repair", store.to_str().unwrap()];
+    let said = text(&run(&repair));
+    assert!(
+        said.contains("cut out: ") && said.contains("\"bob\""),
+        "{said}"
+    );
+    assert!(said.contains("2 profiles can be read"), "{said}");
+    assert!(fs::read(store.join("damaged-1/0.jnl")).unwrap() == bytes);
+    let said = text(&run(&repair));
+    assert!(said.contains("the journal is whole"), "{said}");
+    let server = Server::start(&store);
+    assert!(server.ask(&["get", "ann"]).status.success());
+    assert!(server.ask(&["get", "cleo"]).status.success());
+    server.stop();
+    let seal = fs::read_to_string(store.join("bellwether-seal")).unwrap();
+    assert!(seal.contains("closed"), "a clean stop seals: {seal}");
+}
+
+#[test]
 fn the_demo_answers_what_a_marketer_would_ask() {
     let output = run(&["demo", "--once", "--listen", "127.0.0.1:0"]);
     let told = text(&output);

@@ -37,20 +37,41 @@ impl Directory {
     ) -> Result<Self, StoreError> {
         let failed = |error: std::io::Error| unusable(path, &error);
         create(path).map_err(failed)?;
-        let marker_path = path.join(MARKER);
-        let marked = marker_path.try_exists().map_err(failed)?;
+        let marked = path.join(MARKER).try_exists().map_err(failed)?;
         if !marked && fs::read_dir(path).map_err(failed)?.next().is_some() {
             return Err(StoreError::Misconfigured(format!(
                 "{} holds something else than a Bellwether store; name an empty or a new directory",
                 path.display()
             )));
         }
-        let mut marker = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .open(&marker_path)
-            .map_err(failed)?;
+        let mut options = OpenOptions::new();
+        options.read(true).append(true).create(true);
+        let (mut directory, format) = Self::lock(path, &options)?;
+        if format.is_empty() {
+            directory.finish(set_up)?;
+            return Ok(directory);
+        }
+        directory.check_format(&format)?;
+        Ok(directory)
+    }
+
+    /// Takes a directory that was set up, and changes nothing in it.
+    pub fn claim_as_it_is(path: &Path) -> Result<Self, StoreError> {
+        if !path.join(MARKER).is_file() {
+            return Err(StoreError::Misconfigured(format!(
+                "there is no store in {}",
+                path.display()
+            )));
+        }
+        let (directory, format) = Self::lock(path, OpenOptions::new().read(true))?;
+        directory.check_format(&format)?;
+        Ok(directory)
+    }
+
+    /// The directory, locked, and the format that its mark names.
+    fn lock(path: &Path, options: &OpenOptions) -> Result<(Self, Vec<u8>), StoreError> {
+        let failed = |error: std::io::Error| unusable(path, &error);
+        let mut marker = options.open(path.join(MARKER)).map_err(failed)?;
         match marker.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -66,23 +87,31 @@ impl Directory {
             .take(MAX_MARKER_BYTES)
             .read_to_end(&mut format)
             .map_err(failed)?;
-        let mut directory = Self {
+        let directory = Self {
             path: path.to_owned(),
             marker,
         };
-        if format.is_empty() {
-            directory.finish(set_up)?;
-        } else if format != FORMAT.as_bytes() {
+        Ok((directory, format))
+    }
+
+    fn check_format(&self, format: &[u8]) -> Result<(), StoreError> {
+        if format != FORMAT.as_bytes() {
             return Err(StoreError::Misconfigured(format!(
                 "{} is in a format that this version does not read: {:?}; use the version that \
                  wrote it to export the data",
-                path.display(),
-                String::from_utf8_lossy(&format).trim_end()
+                self.path.display(),
+                String::from_utf8_lossy(format).trim_end()
             )));
-        } else if !directory.records().is_dir() {
-            return Err(damaged(path, "its records are missing"));
         }
-        Ok(directory)
+        if !self.records().is_dir() {
+            return Err(damaged(&self.path, "its records are missing"));
+        }
+        Ok(())
+    }
+
+    /// The file that marks it and carries the lock.
+    pub fn marker(&self) -> PathBuf {
+        self.path.join(MARKER)
     }
 
     /// Where the engine's files are.
@@ -129,17 +158,20 @@ fn create(path: &Path) -> std::io::Result<()> {
     }
 }
 
+/// Makes what was renamed in a directory survive a crash.
 #[cfg(unix)]
-fn sync_directory(path: &Path) -> std::io::Result<()> {
+pub fn sync_directory(path: &Path) -> std::io::Result<()> {
     File::open(path)?.sync_all()
 }
 
+/// Not every system can.
 #[cfg(not(unix))]
-fn sync_directory(_: &Path) -> std::io::Result<()> {
+pub fn sync_directory(_: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-fn unusable(path: &Path, error: &std::io::Error) -> StoreError {
+/// The error for files that cannot be used now.
+pub fn unusable(path: &Path, error: &std::io::Error) -> StoreError {
     StoreError::Misconfigured(format!("{} cannot be used: {error}", path.display()))
 }
 

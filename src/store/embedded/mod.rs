@@ -5,22 +5,29 @@
 //! or the machine stops. Ranks start empty: the service fills them by `index`. Rollouts are
 //! of one process, and forgotten with its ranks; which models are the latest is not.
 //!
-//! A directory that is damaged while nobody uses it is refused where that can be seen: a
-//! file that is missing, and what fails its checksum. Not seen is a journal that was cut, or
-//! overwritten so that it holds no whole batch: that is what a crash leaves of a write that
-//! was never acknowledged, and the rest before it is served. Copies are made by `export`.
+//! A directory that was damaged is refused and left as it is, see [`check`]: the journal is
+//! looked at before the engine opens it, which would cut it off at the damage. Not seen is a
+//! journal that was cut after the process was killed: that is what a crash leaves of a write
+//! that was never acknowledged, and the rest before it is served.
 
+mod check;
+mod copy;
 mod directory;
+mod engine;
+mod ground;
+mod journal;
 mod keys;
 mod publications;
 mod ranks;
 mod records;
+mod repair;
 mod rollouts;
+mod seal;
 mod writer;
 
 use std::{
     path::Path,
-    sync::{Arc, Mutex, OnceLock, PoisonError, mpsc as std_mpsc},
+    sync::{Arc, Mutex, PoisonError, mpsc as std_mpsc},
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -30,6 +37,7 @@ use tokio::{
     task,
 };
 
+pub use self::repair::{Loss, Repair, repair};
 use self::{
     publications::Publications,
     ranks::Ranks,
@@ -60,7 +68,6 @@ pub struct Embedded {
     ranks: Arc<Ranks>,
     rollouts: Rollouts,
     publications: Arc<Publications>,
-    failure: Arc<OnceLock<StoreError>>,
     /// `None` while closing.
     submissions: Option<mpsc::Sender<Submission>>,
     /// Disconnects when the writing thread has ended; the mutex makes it shareable.
@@ -76,13 +83,22 @@ impl Embedded {
     /// holds something else, or when its format is unknown; [`StoreError::Corrupt`] when
     /// its data is damaged.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let records = Arc::new(Records::open(path)?);
+        Self::on(Records::open(path)?)
+    }
+
+    /// Opens the store in a directory to read its records, which changes none of its files. It
+    /// takes no writes.
+    pub fn open_to_read(path: &Path) -> Result<Self, StoreError> {
+        Self::on(Records::open_to_read(path)?)
+    }
+
+    fn on(records: Records) -> Result<Self, StoreError> {
+        let records = Arc::new(records);
         let ranks = Arc::new(Ranks::default());
         add_up_totals(&records, &ranks)?;
-        let failure = Arc::new(OnceLock::new());
         let (submissions, queue) = mpsc::channel(MAX_QUEUED);
         let (closing, closed) = std_mpsc::channel();
-        let writer = Writer::new(records.clone(), ranks.clone(), failure.clone());
+        let writer = Writer::new(records.clone(), ranks.clone());
         let writer = thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || {
@@ -95,7 +111,6 @@ impl Embedded {
             records,
             ranks,
             rollouts: Rollouts::default(),
-            failure,
             submissions: Some(submissions),
             closed: Mutex::new(closed),
             writer: Some(writer),
@@ -323,15 +338,16 @@ impl Store for Embedded {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        if let Some(failure) = self.failure.get() {
-            return Err(failure.clone());
-        }
-        match &self.submissions {
-            Some(submissions) if !submissions.is_closed() => Ok(()),
-            _ => Err(StoreError::Unavailable(
+        if self
+            .submissions
+            .as_ref()
+            .is_none_or(|submissions| submissions.is_closed())
+        {
+            return Err(StoreError::Unavailable(
                 "the writing thread stopped".to_owned(),
-            )),
+            ));
         }
+        self.read_apart(Records::ping).await
     }
 }
 

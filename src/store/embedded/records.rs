@@ -1,75 +1,161 @@
-//! Records on disk, in fjall. Whatever the engine says or does when its files are damaged
-//! becomes a [`StoreError`] here.
+//! Records on disk: keys and values of the engine, on files that stand where they were opened.
 
 use std::{
-    fs::{self, DirEntry},
-    io::ErrorKind,
-    panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
+    sync::{Mutex, OnceLock, PoisonError, RwLock, TryLockError},
+    time::{Duration, Instant},
 };
 
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, LsmError, OwnedWriteBatch, PersistMode};
+use fjall::OwnedWriteBatch;
+use tempfile::TempDir;
 
 use super::{
     super::{StoreError, Stored, Version, codec},
-    directory::{Directory, damaged},
+    check::{Findings, examine},
+    copy::copy_to_read,
+    directory::{Directory, damaged, unusable},
+    engine::{Engine, guarded},
+    ground::Ground,
     keys,
 };
 use crate::scoring::{ProfileId, Tenant};
 
-const KEYSPACE: &str = "records";
-const MODELS: &str = "models";
-/// Where the engine keeps its tables, each in a directory with a file that names its version.
-const TABLES: &str = "keyspaces";
-const VERSION_OF_TABLE: &str = "current";
-/// Blocks of records kept in memory: enough for some ten thousand hot profiles.
-const CACHE_BYTES: u64 = 128 * 1024 * 1024;
-/// Writes kept in memory until they are sorted to disk; a few of these at a time.
-const MEMTABLE_BYTES: u64 = 32 * 1024 * 1024;
-/// Journals on disk: what a start after a crash replays at most.
-const JOURNAL_BYTES: u64 = 256 * 1024 * 1024;
-/// Threads that sort writes to disk: one stays free for flushes while the other compacts.
-const WORKER_THREADS: usize = 2;
+/// How often an engine that has given up is opened again at most.
+const REOPENING_PERIOD: Duration = Duration::from_secs(1);
 
 /// The records of every tenant. Fields drop in order: the directory is let go last.
 pub struct Records {
-    keyspace: Keyspace,
-    models: Keyspace,
-    database: Database,
+    /// Why there is none, while it cannot be opened again.
+    engine: RwLock<Result<Open, StoreError>>,
+    /// When it was last tried.
+    reopened: Mutex<Option<Instant>>,
+    /// Why nothing is written any more.
+    failure: OnceLock<StoreError>,
+    /// Where the engine works on a copy, to read.
+    copy: Option<TempDir>,
     directory: Directory,
+}
+
+/// An engine and the files that it was opened on.
+struct Open {
+    engine: Engine,
+    ground: Ground,
 }
 
 impl Records {
     /// Opens the records in a directory, creating it when it is missing.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let directory = Directory::claim(path, |records| {
-            guarded(path, || {
-                let database = open_database(records)?;
-                open_keyspace(&database)?;
-                open_models(&database).map(drop)
-            })
-        })?;
-        let records = directory.records();
-        // The engine takes the lack of either for a store that was never written.
-        if !has_journal(&records) {
-            return Err(damaged(path, "its journal is missing"));
-        }
-        // The engine would delete the rest of such a table, and go on without it.
-        if has_torn_table(&records) {
-            return Err(damaged(path, "a table is missing"));
-        }
-        let database = guarded(path, || open_database(&records))?;
-        if !database.keyspace_exists(KEYSPACE) {
-            return Err(damaged(path, "its table of records is missing"));
-        }
-        let keyspace = guarded(path, || open_keyspace(&database))?;
-        let models = guarded(path, || open_models(&database))?;
-        Ok(Self {
-            keyspace,
-            models,
-            database,
+        let set_up = |records: &Path| Engine::set_up(path, records);
+        let directory = Directory::claim(path, set_up)?;
+        let open = Open::on(&directory)?;
+        Ok(Self::new(open, directory, None))
+    }
+
+    /// Opens the records in a directory to read them, which changes none of its files.
+    pub fn open_to_read(path: &Path) -> Result<Self, StoreError> {
+        let directory = Directory::claim_as_it_is(path)?;
+        let findings = look_at(&directory)?;
+        let failed = |error: std::io::Error| {
+            let temporary = std::env::temp_dir();
+            StoreError::Misconfigured(format!(
+                "{} cannot be read: {error}; its journal is copied to {}, where TMPDIR can name \
+                 another place",
+                path.display(),
+                temporary.display()
+            ))
+        };
+        let copy = tempfile::tempdir().map_err(failed)?;
+        copy_to_read(&directory.records(), copy.path(), &findings).map_err(failed)?;
+        let engine = Engine::open(directory.path(), copy.path())?;
+        let open = Open {
+            ground: Ground::new(&directory.marker(), copy.path()).map_err(failed)?,
+            engine,
+        };
+        let records = Self::new(open, directory, Some(copy));
+        let to_read = "the store was opened to be read".to_owned();
+        let _ = records.failure.set(StoreError::Misconfigured(to_read));
+        Ok(records)
+    }
+
+    fn new(open: Open, directory: Directory, copy: Option<TempDir>) -> Self {
+        Self {
+            engine: RwLock::new(Ok(open)),
+            reopened: Mutex::default(),
+            failure: OnceLock::new(),
+            copy,
             directory,
-        })
+        }
+    }
+
+    /// Whether records can be written: nothing has failed for good, the files stand where they
+    /// were opened, and the engine is at work. One that has given up is opened again.
+    pub fn ping(&self) -> Result<(), StoreError> {
+        self.writable()?;
+        let working = self.with(|open| {
+            open.stands()?;
+            open.engine.takes_writes()
+        });
+        working.or_else(|_| self.reopen())
+    }
+
+    /// Takes no more writes, for a reason. The first one is the one to tell.
+    pub fn stop(&self, reason: impl std::fmt::Display) {
+        let refusal = format!("no more writes are taken ({reason})");
+        tracing::error!("the embedded store: {refusal}");
+        let _ = self.failure.set(StoreError::Unavailable(refusal));
+    }
+
+    /// Why nothing is written any more, when that is so.
+    pub fn writable(&self) -> Result<(), StoreError> {
+        self.failure
+            .get()
+            .map_or(Ok(()), |failure| Err(failure.clone()))
+    }
+
+    /// Opens the engine again when it has given up. What it has acknowledged is in its journal,
+    /// and it has written nothing since, so nobody notices but by the wait.
+    pub fn reopen(&self) -> Result<(), StoreError> {
+        self.writable()?;
+        let mut slot = match self.engine.try_write() {
+            Ok(slot) => slot,
+            Err(TryLockError::Poisoned(slot)) => slot.into_inner(),
+            Err(TryLockError::WouldBlock) => return Err(busy()),
+        };
+        if let Ok(open) = &*slot {
+            open.stands()?;
+            if open.engine.takes_writes().is_ok() {
+                return Ok(());
+            }
+        }
+        {
+            let mut reopened = self.reopened.lock().unwrap_or_else(PoisonError::into_inner);
+            if reopened.is_some_and(|last| last.elapsed() < REOPENING_PERIOD) {
+                return slot
+                    .as_ref()
+                    .map(drop)
+                    .map_err(Clone::clone)
+                    .and(Err(busy()));
+            }
+            *reopened = Some(Instant::now());
+        }
+        tracing::warn!("the storage engine could not sort writes to disk; opening it again");
+        // Its files are free when it has gone.
+        *slot = Err(busy());
+        *slot = Open::on(&self.directory).map_err(|error| match error {
+            // Whatever stands in the way may go.
+            StoreError::Misconfigured(reason) => StoreError::Unavailable(reason),
+            other => other,
+        });
+        slot.as_ref().map(drop).map_err(Clone::clone)
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&Open) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let slot = match self.engine.try_read() {
+            Ok(slot) => slot,
+            Err(TryLockError::Poisoned(slot)) => slot.into_inner(),
+            Err(TryLockError::WouldBlock) => return Err(busy()),
+        };
+        act(slot.as_ref().map_err(Clone::clone)?)
     }
 
     /// The record of a profile. A point read: microseconds, so no thread is spent on it.
@@ -79,15 +165,14 @@ impl Records {
         profile_id: &ProfileId,
     ) -> Result<Option<Stored>, StoreError> {
         let key = keys::key(tenant, profile_id);
-        let Some(value) = self.guarded(|| self.keyspace.get(key))? else {
-            return Ok(None);
-        };
-        self.stored(profile_id.clone(), &value).map(Some)
+        let value = self.with(|open| self.guarded(|| open.engine.records.get(key)))?;
+        let stored = value.map(|value| self.stored(profile_id.clone(), &value));
+        stored.transpose()
     }
 
     /// The version of what is stored under a key.
     pub fn version(&self, key: &[u8]) -> Result<Option<Version>, StoreError> {
-        let Some(value) = self.guarded(|| self.keyspace.get(key))? else {
+        let Some(value) = self.with(|open| self.guarded(|| open.engine.records.get(key)))? else {
             return Ok(None);
         };
         let (version, _) = keys::parse_value(&value).map_err(|error| self.damaged(error))?;
@@ -101,31 +186,35 @@ impl Records {
         after: Option<&ProfileId>,
         limit: usize,
     ) -> Result<Vec<Stored>, StoreError> {
-        let mut entries = self.keyspace.range(keys::range_after(tenant, after));
-        let mut page = Vec::new();
-        while page.len() < limit {
-            let next =
-                self.guarded(|| entries.next().map(|entry| entry.into_inner()).transpose())?;
-            let Some((key, value)) = next else { break };
-            let (_, profile_id) = keys::parse_key(&key).map_err(|error| self.damaged(error))?;
-            page.push(self.stored(profile_id, &value)?);
-        }
-        Ok(page)
+        self.with(|open| {
+            let mut entries = open.engine.records.range(keys::range_after(tenant, after));
+            let mut page = Vec::new();
+            while page.len() < limit {
+                let next =
+                    self.guarded(|| entries.next().map(|entry| entry.into_inner()).transpose())?;
+                let Some((key, value)) = next else { break };
+                let (_, profile_id) = keys::parse_key(&key).map_err(|error| self.damaged(error))?;
+                page.push(self.stored(profile_id, &value)?);
+            }
+            Ok(page)
+        })
     }
 
     /// Every tenant that has a record: one seek for each.
     pub fn tenants(&self) -> Result<Vec<Tenant>, StoreError> {
-        let mut tenants = Vec::new();
-        let mut from = Vec::new();
-        while let Some(key) = self.guarded(|| {
-            let mut entries = self.keyspace.range(from.as_slice()..);
-            entries.next().map(|entry| entry.key()).transpose()
-        })? {
-            let (tenant, _) = keys::parse_key(&key).map_err(|error| self.damaged(error))?;
-            from = keys::end_of(&tenant);
-            tenants.push(tenant);
-        }
-        Ok(tenants)
+        self.with(|open| {
+            let mut tenants = Vec::new();
+            let mut from = Vec::new();
+            while let Some(key) = self.guarded(|| {
+                let mut entries = open.engine.records.range(from.as_slice()..);
+                entries.next().map(|entry| entry.key()).transpose()
+            })? {
+                let (tenant, _) = keys::parse_key(&key).map_err(|error| self.damaged(error))?;
+                from = keys::end_of(&tenant);
+                tenants.push(tenant);
+            }
+            Ok(tenants)
+        })
     }
 
     /// Writes values under keys, or removes what is there, each key once, all or none of them,
@@ -134,19 +223,19 @@ impl Records {
         &self,
         values: impl Iterator<Item = (Vec<u8>, Option<Vec<u8>>)>,
     ) -> Result<(), StoreError> {
-        let mut batch = self.batch();
-        for (key, value) in values {
-            match value {
-                Some(value) => batch.insert(&self.keyspace, key, value),
-                None => batch.remove(&self.keyspace, key),
+        self.commit(|engine, batch| {
+            for (key, value) in values {
+                match value {
+                    Some(value) => batch.insert(&engine.records, key, value),
+                    None => batch.remove(&engine.records, key),
+                }
             }
-        }
-        commit(batch)
+        })
     }
 
     /// What is noted of models under a key.
     pub fn model_entry(&self, key: &str) -> Result<Option<String>, StoreError> {
-        let Some(value) = self.guarded(|| self.models.get(key))? else {
+        let Some(value) = self.with(|open| self.guarded(|| open.engine.models.get(key)))? else {
             return Ok(None);
         };
         let text = String::from_utf8(value.to_vec());
@@ -158,11 +247,11 @@ impl Records {
         &self,
         values: impl IntoIterator<Item = (String, String)>,
     ) -> Result<(), StoreError> {
-        let mut batch = self.batch();
-        for (key, value) in values {
-            batch.insert(&self.models, key, value);
-        }
-        commit(batch)
+        self.commit(|engine, batch| {
+            for (key, value) in values {
+                batch.insert(&engine.models, key, value);
+            }
+        })
     }
 
     /// The error for notes of models that cannot be read.
@@ -170,11 +259,29 @@ impl Records {
         damaged(self.directory.path(), "its models cannot be read")
     }
 
-    fn batch(&self) -> OwnedWriteBatch {
-        // The journal grows by appending: its new length is data to `fdatasync` too.
-        self.database
-            .batch()
-            .durability(Some(PersistMode::SyncData))
+    /// Writes a batch. When it is not known whether that happened, nothing more is written.
+    fn commit(&self, fill: impl FnOnce(&Engine, &mut OwnedWriteBatch)) -> Result<(), StoreError> {
+        self.writable()?;
+        let written = self.with(|open| {
+            open.stands()?;
+            let mut batch = open.engine.batch();
+            fill(&open.engine, &mut batch);
+            open.engine.commit(batch)?;
+            // What was written to a file that has gone meanwhile, nobody finds again.
+            open.stands()
+                .map_err(|error| StoreError::OutcomeUnknown(error.to_string()))
+        });
+        match &written {
+            Err(error @ StoreError::OutcomeUnknown(_)) => {
+                self.stop(format!(
+                    "writing failed earlier: {error}; restart to recover what was acknowledged"
+                ));
+            }
+            // The next write may find it at work again.
+            Err(_) => drop(self.reopen()),
+            Ok(()) => {}
+        }
+        written
     }
 
     fn stored(&self, profile_id: ProfileId, value: &[u8]) -> Result<Stored, StoreError> {
@@ -199,88 +306,78 @@ impl Records {
     }
 }
 
-fn commit(batch: OwnedWriteBatch) -> Result<(), StoreError> {
-    match catch_unwind(AssertUnwindSafe(|| batch.commit())) {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(fjall::Error::Poisoned)) => Err(StoreError::Unavailable(
-            "the storage engine takes no more writes after an earlier failure".to_owned(),
-        )),
-        Ok(Err(error)) => Err(StoreError::OutcomeUnknown(format!(
-            "writing the journal failed: {error}"
-        ))),
-        Err(_) => Err(StoreError::OutcomeUnknown(
-            "the storage engine stopped while writing".to_owned(),
-        )),
+impl Open {
+    /// Opens the engine on the files of a directory, after a look at them.
+    fn on(directory: &Directory) -> Result<Self, StoreError> {
+        let findings = look_at(directory)?;
+        findings.cut_torn()?;
+        let (path, records) = (directory.path(), directory.records());
+        let failed = |error| unusable(path, &error);
+        findings.seal(false).write(path).map_err(failed)?;
+        Ok(Self {
+            engine: Engine::open(path, &records)?,
+            ground: Ground::new(&directory.marker(), &records).map_err(failed)?,
+        })
     }
-}
 
-fn has_journal(records: &Path) -> bool {
-    let is_journal = |file: &DirEntry| file.path().extension().is_some_and(|name| name == "jnl");
-    fs::read_dir(records)
-        .is_ok_and(|mut files| files.any(|file| file.is_ok_and(|file| is_journal(&file))))
-}
-
-/// Replays the journal. What is torn at its end was never acknowledged, so the engine cuts it
-/// off; it cannot tell that from a journal that somebody cut later.
-fn open_database(records: &Path) -> fjall::Result<Database> {
-    Database::builder(records)
-        .cache_size(CACHE_BYTES)
-        .max_journaling_size(JOURNAL_BYTES)
-        .worker_threads(WORKER_THREADS)
-        .open()
-}
-
-fn open_keyspace(database: &Database) -> fjall::Result<Keyspace> {
-    database.keyspace(KEYSPACE, || {
-        KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES)
-    })
-}
-
-fn open_models(database: &Database) -> fjall::Result<Keyspace> {
-    database.keyspace(MODELS, KeyspaceCreateOptions::default)
-}
-
-fn has_torn_table(records: &Path) -> bool {
-    let is_torn = |table: &DirEntry| !table.path().join(VERSION_OF_TABLE).exists();
-    fs::read_dir(records.join(TABLES))
-        .is_ok_and(|mut tables| tables.any(|table| table.is_ok_and(|table| is_torn(&table))))
-}
-
-/// Runs a read of the engine, which answers some damage by an error and some by a panic.
-fn guarded<T>(path: &Path, read: impl FnOnce() -> fjall::Result<T>) -> Result<T, StoreError> {
-    match catch_unwind(AssertUnwindSafe(read)) {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(from_engine(path, &error)),
-        Err(_) => Err(damaged(path, "the storage engine stopped at it")),
-    }
-}
-
-fn from_engine(path: &Path, error: &fjall::Error) -> StoreError {
-    match error {
-        fjall::Error::Io(cause) | fjall::Error::Storage(LsmError::Io(cause))
-            if !matches!(
-                cause.kind(),
-                ErrorKind::NotFound
-                    | ErrorKind::UnexpectedEof
-                    | ErrorKind::InvalidData
-                    | ErrorKind::InvalidInput
-                    | ErrorKind::AlreadyExists
-                    | ErrorKind::Other
-            ) =>
-        {
-            StoreError::Unavailable(format!("reading {} failed: {cause}", path.display()))
+    /// Whether the files are where they were when it was opened.
+    fn stands(&self) -> Result<(), StoreError> {
+        match self.ground.lost() {
+            None => Ok(()),
+            Some(path) => Err(StoreError::Unavailable(format!(
+                "{} is no longer the file that the store was opened on: its directory was moved, \
+                 removed or replaced; move it back, or stop the server and start it on the right one",
+                path.display()
+            ))),
         }
-        fjall::Error::Locked => StoreError::Misconfigured(format!(
-            "another process is using the files in {}; stop it",
-            path.display()
-        )),
-        other => damaged(path, other),
     }
+}
+
+impl Drop for Records {
+    fn drop(&mut self) {
+        let slot = self
+            .engine
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
+        let Ok(open) = std::mem::replace(slot, Err(busy())) else {
+            return;
+        };
+        let is_sound = self.copy.is_none() && self.failure.get().is_none() && open.stands().is_ok();
+        // The engine has written all that it writes when it has gone.
+        drop(open);
+        if is_sound && let Err(error) = seal(&self.directory) {
+            tracing::warn!(%error, "the journal of the embedded store is not sealed");
+        }
+    }
+}
+
+/// Seals what the journal says.
+fn seal(directory: &Directory) -> Result<(), StoreError> {
+    let findings = look_at(directory)?;
+    let sealed = findings.seal(true).write(directory.path());
+    sealed.map_err(|error| unusable(directory.path(), &error))
+}
+
+/// What the journal of a directory says; an error when it is damaged.
+fn look_at(directory: &Directory) -> Result<Findings, StoreError> {
+    let path = directory.path();
+    let findings = examine(path, &directory.records()).map_err(|error| unusable(path, &error))?;
+    findings.refuse_damage(path)?;
+    Ok(findings)
+}
+
+fn busy() -> StoreError {
+    StoreError::Unavailable("the store is being opened again".to_owned())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+
+    /// Where the engine keeps its tables.
+    const TABLES: &str = "keyspaces";
 
     fn opened_once() -> tempfile::TempDir {
         let directory = tempfile::tempdir().unwrap();

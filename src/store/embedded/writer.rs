@@ -1,10 +1,7 @@
 //! The one thread that writes. It takes every commit that waits, checks versions, writes
 //! one batch, syncs once, moves the ranks, and only then answers.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, OnceLock},
-};
+use std::{collections::HashMap, sync::Arc};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -79,8 +76,6 @@ impl EncodedCommit {
 pub struct Writer {
     records: Arc<Records>,
     ranks: Arc<Ranks>,
-    /// Why nothing can be written any more.
-    failure: Arc<OnceLock<StoreError>>,
 }
 
 /// The values of a batch by key, `None` for a record to drop, with their versions.
@@ -97,17 +92,9 @@ enum Decision {
 }
 
 impl Writer {
-    /// A writer to these records and ranks, which says in `failure` when it has to stop.
-    pub fn new(
-        records: Arc<Records>,
-        ranks: Arc<Ranks>,
-        failure: Arc<OnceLock<StoreError>>,
-    ) -> Self {
-        Self {
-            records,
-            ranks,
-            failure,
-        }
+    /// A writer to these records and ranks.
+    pub const fn new(records: Arc<Records>, ranks: Arc<Ranks>) -> Self {
+        Self { records, ranks }
     }
 
     /// Writes what is submitted, until nobody can submit any more.
@@ -162,10 +149,8 @@ impl Writer {
 
     /// Whether a submission is of the current epoch, or of a later one, which then is current.
     fn admit(&self, submission: &Submission) -> Result<(), StoreError> {
-        match self.failure.get() {
-            Some(failure) => Err(failure.clone()),
-            None => self.ranks.raise(&submission.tenant, &submission.rollout),
-        }
+        self.records.writable()?;
+        self.ranks.raise(&submission.tenant, &submission.rollout)
     }
 
     fn decide(&self, commit: &mut EncodedCommit, batch: &mut Batch) -> Decision {
@@ -205,11 +190,7 @@ impl Writer {
             return Ok(Committed::Written);
         }
         let values = batch.into_iter().map(|(key, (_, value))| (key, value));
-        self.records.write(values).inspect_err(|error| {
-            // After a failed write or sync nobody knows what the journal holds.
-            self.stop(format!("writing failed earlier: {error}"));
-        })?;
-        Ok(Committed::Written)
+        self.records.write(values).map(|()| Committed::Written)
     }
 
     fn move_ranks(&self, tenant: &Tenant, commit: EncodedCommit) {
@@ -217,16 +198,7 @@ impl Writer {
             .ranks
             .apply(tenant, commit.profile_id, &commit.ranks, &commit.totals);
         if let Err(error) = moved {
-            self.stop(error.to_string());
+            self.records.stop(error);
         }
-    }
-
-    fn stop(&self, reason: String) {
-        tracing::error!(reason, "the embedded store takes no more writes");
-        let refusal = format!(
-            "no more writes are taken ({reason}); restart to recover what was acknowledged"
-        );
-        // The first reason is the one to tell.
-        let _ = self.failure.set(StoreError::Unavailable(refusal));
     }
 }
