@@ -73,13 +73,19 @@ impl Place {
                 } else {
                     Embedded::open_to_read(&directory)
                 };
-                Ok(Opened::Embedded(opened.map_err(|error| {
+                let opened = opened.map_err(|error| {
+                    let hint = match error {
+                        StoreError::Misconfigured(_) => {
+                            "; export and import need it for themselves, so stop the server first"
+                        }
+                        _ => "",
+                    };
+                    let directory = directory.display();
                     Failure::new(format!(
-                        "cannot open the store in {}: {error}; export and import need it for \
-                         themselves, so stop the server first",
-                        directory.display()
+                        "cannot open the store in {directory}: {error}{hint}"
                     ))
-                })?))
+                });
+                Ok(Opened::Embedded(opened?))
             }
             StoreSettings::Redis(settings) if may_be_made => {
                 Ok(Opened::Redis(Redis::open(&settings).await?))
