@@ -1,8 +1,11 @@
 //! What a server says about its health while its store fails and is back again.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    fs,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use bellwether::{
@@ -32,11 +35,12 @@ async fn next(watched: &mut Streaming<HealthCheckResponse>) -> ServingStatus {
 
 #[tokio::test]
 async fn liveness_stays_while_readiness_follows_the_store() {
-    let directory = tempfile::tempdir().unwrap();
+    let parent = tempfile::tempdir().unwrap();
+    let (directory, elsewhere) = (parent.path().join("store"), parent.path().join("moved"));
     let commits_left = Arc::new(AtomicUsize::new(usize::MAX));
     let service = serve(Failing {
         commits_left: Arc::clone(&commits_left),
-        ..Failing::well(Embedded::open(directory.path()).unwrap())
+        ..Failing::well(Embedded::open(&directory).unwrap())
     })
     .await;
     let config = Config::load(&Flags::default(), |_| None).unwrap();
@@ -67,6 +71,11 @@ async fn liveness_stays_while_readiness_follows_the_store() {
         let alive = health.check(of(server::LIVENESS)).await.unwrap();
         assert_eq!(alive.into_inner().status(), ServingStatus::Serving);
     }
+
+    fs::rename(&directory, &elsewhere).unwrap();
+    assert_eq!(next(&mut readiness).await, ServingStatus::NotServing);
+    fs::rename(&elsewhere, &directory).unwrap();
+    assert_eq!(next(&mut readiness).await, ServingStatus::Serving);
 
     stop.send(()).unwrap();
     assert_eq!(next(&mut readiness).await, ServingStatus::NotServing);

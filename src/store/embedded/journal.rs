@@ -245,3 +245,28 @@ fn take<const N: usize>(bytes: &[u8], at: &mut usize) -> Option<[u8; N]> {
     *at += N;
     Some(*taken)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+
+    proptest! {
+        /// Bytes of every kind that begin something, so that some of them do.
+        #[test]
+        fn any_bytes_are_taken_apart_without_a_gap(
+            bytes in vec(prop_oneof![0..5_u8, any::<u8>()], 0..300)
+        ) {
+            let journal = Journal { id: 0, path: PathBuf::new(), bytes };
+            let mut end = 0;
+            for part in journal.parts() {
+                let range = part.range();
+                prop_assert!(range.start == end && range.end > end);
+                end = range.end;
+                let _ = journal.profiles(range);
+            }
+            prop_assert_eq!(end, journal.bytes.len());
+        }
+    }
+}
