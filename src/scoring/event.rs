@@ -101,6 +101,22 @@ impl Effect {
         }
     }
 
+    /// The instant that it counts at.
+    pub fn time(&self) -> Timestamp {
+        match self {
+            Self::Credit(credit) => credit.time,
+            Self::Share(share) => share.time,
+        }
+    }
+
+    /// How many counts it changes.
+    pub(super) fn change_count(&self) -> usize {
+        match self {
+            Self::Credit(_) => 0,
+            Self::Share(share) => share.changes.len(),
+        }
+    }
+
     /// Whose record it changes.
     pub fn subject_id(&self) -> &ProfileId {
         match self {

@@ -44,6 +44,11 @@ pub struct Outcome {
     pub ranks: Vec<RankChange>,
     /// Effects on others, to be committed before the record.
     pub effects: Vec<Effect>,
+    /// Effects on others of events that had come before, for who has lost them; before `effects`.
+    pub again: Vec<Effect>,
+    /// Effects of events that had come before, of which nobody can tell any more whether they are
+    /// missing.
+    pub unsettled_effects: usize,
     /// What the record's new influence adds to the totals of its topics.
     pub totals: Vec<TopicShare>,
     /// The signals and quarantine rules whose expressions failed.
@@ -54,4 +59,11 @@ pub struct Outcome {
     pub dropped_events: usize,
     /// Whether anything changed; when not, there is nothing to write.
     pub changed: bool,
+}
+
+impl Outcome {
+    /// How many effects on others it has, those that are caused again included.
+    pub fn effect_count(&self) -> usize {
+        self.again.len() + self.effects.len()
+    }
 }

@@ -52,6 +52,13 @@ pub struct Partition {
     pub fence: Option<Fence>,
 }
 
+/// What a replica of a partition had when it was last heard of.
+#[derive(Clone)]
+pub struct Replica {
+    pub records: BTreeMap<ProfileId, Stored>,
+    totals: BTreeMap<String, TopicTotals>,
+}
+
 /// The latest epoch that a partition has seen, and the editions maintained at it.
 pub struct Fence {
     pub epoch: u64,
@@ -79,6 +86,20 @@ pub struct Part {
 }
 
 impl Partition {
+    /// What a replica has that lags behind from now on.
+    pub fn replica(&self) -> Replica {
+        Replica {
+            records: self.records.clone(),
+            totals: self.totals.clone(),
+        }
+    }
+
+    /// Forgets what a replica does not have.
+    pub fn fall_back_to(&mut self, replica: Replica) {
+        self.records = replica.records;
+        self.totals = replica.totals;
+    }
+
     /// Takes the epoch of a rollout for the latest, unless a later one is known. What is
     /// wrong with the rollout itself is in the error.
     pub fn raise_fence(&mut self, rollout: &Rollout) -> Result<bool, String> {
@@ -152,6 +173,15 @@ impl Partition {
         }
         self.ranks.retain(|_, entries| !entries.is_empty());
         Committed::Written
+    }
+
+    /// Makes the totals anew from the records.
+    pub fn add_up_totals(&mut self) {
+        self.totals.clear();
+        let records = self.records.values();
+        let shares = records.flat_map(|stored| stored.record.topic_shares());
+        let changes: Vec<TotalsChange> = shares.map(TotalsChange::adding).collect();
+        self.add_totals(&changes);
     }
 
     fn add_totals(&mut self, totals: &[TotalsChange]) {
