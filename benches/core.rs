@@ -417,6 +417,7 @@ fn typical_record() -> Record {
             author_id: ProfileId::new(&format!("author-{number}")).unwrap(),
             topics: vec!["coverage".to_owned()],
             stage: "awareness".to_owned(),
+            credit: 2.0,
         });
     }
     record
@@ -429,7 +430,7 @@ fn hot_record() -> Record {
     record.memory.remembered = (0..256)
         .map(|number| (context(number).at, hash(number)))
         .collect();
-    record.effects = (0..256).map(hash).collect();
+    record.effects.remembered = record.memory.remembered.clone();
     record.influence_time = context(256).at;
     record.influence = (0..30)
         .map(|number| InfluenceCell {

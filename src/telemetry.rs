@@ -326,6 +326,23 @@ pub fn count_dropped(events: u64) {
         .add(events, &[]);
 }
 
+/// Counts effects of events that had come before, of which it cannot be told whether their account
+/// or author has lost them, as `bellwether.effects.unsettled`.
+pub fn count_unsettled(effects: u64) {
+    static UNSETTLED: OnceLock<Counter<u64>> = OnceLock::new();
+    if effects == 0 {
+        return;
+    }
+    UNSETTLED
+        .get_or_init(|| {
+            global::meter(SCOPE)
+                .u64_counter("bellwether.effects.unsettled")
+                .with_description("Effects of repeated events that may be missing or not")
+                .build()
+        })
+        .add(effects, &[]);
+}
+
 /// Counts records whose ranks were built for a model, as `bellwether.ranks.indexed`.
 pub fn count_indexed(records: u64) {
     static INDEXED: OnceLock<Counter<u64>> = OnceLock::new();

@@ -3,7 +3,7 @@
 use super::{
     Effect, EffectKind, HalfLife, Judgement, ProfileId, Record, Share, SharedChange, Timestamp,
     apply::Deed,
-    influence::{Cause, effect_id},
+    effects::{Cause, effect_id},
     model::Model,
     standing::remaining,
 };
@@ -59,8 +59,8 @@ impl Judgement<'_> {
         let Some(account_id) = sharing.account_id else {
             return;
         };
-        self.effects.push(Effect::Share(Share {
-            id: effect_id(Cause::Share, self.profile_id.as_str(), deed.hash()),
+        self.cause(Effect::Share(Share {
+            id: effect_id(Cause::Share, &self.profile_id, deed.hash()),
             kind,
             account_id,
             time: deed.at,

@@ -9,8 +9,7 @@ use super::{
     accounts::Sharing,
     counting::Match,
     explain::Detail,
-    influence::{Arrival, InfluencePlace},
-    limits::REMEMBERED_EFFECTS,
+    influence::InfluencePlace,
     model::{Facts, Happening},
     places::Places,
     standing::{Changed, Standing},
@@ -83,6 +82,11 @@ pub struct Outcome {
     pub ranks: Vec<RankChange>,
     /// Effects on others, to be committed before the record.
     pub effects: Vec<Effect>,
+    /// Effects on others of events that had come before, for who has lost them; before `effects`.
+    pub again: Vec<Effect>,
+    /// Effects of events that had come before, of which nobody can tell any more whether they are
+    /// missing.
+    pub unsettled_effects: usize,
     /// What the record's new influence adds to the totals of its topics.
     pub totals: Vec<TopicShare>,
     /// The signals and quarantine rules whose expressions failed.
@@ -93,6 +97,13 @@ pub struct Outcome {
     pub dropped_events: usize,
     /// Whether anything changed; when not, there is nothing to write.
     pub changed: bool,
+}
+
+impl Outcome {
+    /// How many effects on others it has, those that are caused again included.
+    pub fn effect_count(&self) -> usize {
+        self.again.len() + self.effects.len()
+    }
 }
 
 /// Counts one event.
@@ -147,6 +158,8 @@ pub struct Judgement<'m> {
     old_places: Places<'m>,
     pub(super) old_influence_keys: Option<Vec<(InfluencePlace, RankKey)>>,
     pub(super) effects: Vec<Effect>,
+    pub(super) again: Vec<Effect>,
+    pub(super) unsettled_effects: usize,
     pub(super) totals: Vec<TopicShare>,
     failed_rules: Vec<String>,
     pub(super) held_by: Vec<String>,
@@ -171,6 +184,8 @@ impl<'m> Judgement<'m> {
             standing,
             record,
             effects: Vec::new(),
+            again: Vec::new(),
+            unsettled_effects: 0,
             totals: Vec::new(),
             failed_rules: Vec::new(),
             held_by: Vec::new(),
@@ -192,8 +207,14 @@ impl<'m> Judgement<'m> {
         // once more, when it is sent again.
         let known_by = event.time.unwrap_or(context.at);
         match self.record.memory.recall(known_by, event.id) {
-            Recollection::Known => return EventOutcome::Duplicate,
-            Recollection::TooOld => return EventOutcome::TooOld,
+            Recollection::Known => {
+                self.cause_again(event, known_by);
+                return EventOutcome::Duplicate;
+            }
+            Recollection::TooOld => {
+                self.cause_again(event, known_by);
+                return EventOutcome::TooOld;
+            }
             Recollection::New => {}
         }
         let (Observed { deed, rule }, from) = self.foresee(event, context);
@@ -259,9 +280,7 @@ impl<'m> Judgement<'m> {
         let to = self.standing.stage(model, now);
         self.arrive(to, now);
         let stage = from.map_or_else(String::new, |stage| self.stage_name(stage));
-        let credit =
-            super::influence::touch(model, &mut self.record, &self.profile_id, deed, stage);
-        self.effects.extend(credit.map(Effect::Credit));
+        self.touch(deed, stage);
         let stage_change = (from != to).then(|| StageChange {
             from: from.map(|stage| self.stage_name(stage)),
             to: to.map(|stage| self.stage_name(stage)),
@@ -282,45 +301,6 @@ impl<'m> Judgement<'m> {
         self.arrive(self.standing.stage(self.model, at), at);
     }
 
-    /// Has the record follow an effect of somebody else's event. Returns whether that changed it.
-    pub fn take(&mut self, effect: &Effect) -> bool {
-        let counts = match effect {
-            Effect::Credit(_) => self.model.influence.is_some(),
-            Effect::Share(_) => self.model.accounts.is_some(),
-        };
-        let is_known = |id: IdHash| self.record.effects.contains(&id);
-        let was_given = is_known(effect.given_id());
-        let was_taken = is_known(effect.given_id().of_retraction());
-        let is_done = was_taken || (was_given && effect.kind() == EffectKind::Given);
-        if !counts || is_done {
-            return false;
-        }
-        // Who has forgotten nothing yet knows what was never given.
-        let may_be_forgotten = self.record.effects.len() >= REMEMBERED_EFFECTS;
-        let is_mark = match effect.kind() {
-            EffectKind::Given => false,
-            EffectKind::TakenBack => !was_given && !may_be_forgotten,
-            EffectKind::Withheld => !was_given,
-        };
-        self.record.remember_effect(effect.id());
-        self.changed = true;
-        if is_mark {
-            return true;
-        }
-        let changed = match effect {
-            Effect::Credit(credit) => {
-                self.take_credit(credit);
-                Changed::default()
-            }
-            Effect::Share(share) => Changed {
-                facts: self.take_share(share),
-                counts: true,
-            },
-        };
-        self.standing.refresh(self.model, &self.record, changed);
-        true
-    }
-
     /// The profile as it stands now, at an instant not before its last event.
     pub fn profile(&self, at: Timestamp) -> Profile {
         let Self {
@@ -336,6 +316,11 @@ impl<'m> Judgement<'m> {
     /// The effects on others so far, in the order in which they came.
     pub fn effects(&self) -> &[Effect] {
         &self.effects
+    }
+
+    /// The effects on others so far of events that had come before.
+    pub fn again(&self) -> &[Effect] {
+        &self.again
     }
 
     /// The record as it stands now.
@@ -355,6 +340,8 @@ impl<'m> Judgement<'m> {
             ranks,
             record: self.record,
             effects: self.effects,
+            again: self.again,
+            unsettled_effects: self.unsettled_effects,
             totals: self.totals,
             failed_rules: self.failed_rules,
             held_by: self.held_by,
@@ -429,16 +416,5 @@ impl<'m> Judgement<'m> {
             matches,
         };
         Observed { deed, rule }
-    }
-
-    /// Notes the first arrival at a stage, and shares an advance among those who led there.
-    pub(super) fn arrive(&mut self, stage: Option<usize>, at: Timestamp) {
-        let arrival = Arrival {
-            profile_id: self.profile_id.as_str(),
-            stage,
-            at,
-        };
-        let credits = arrival.note(self.model, &mut self.record).into_iter();
-        self.effects.extend(credits.map(Effect::Credit));
     }
 }

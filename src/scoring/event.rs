@@ -101,6 +101,14 @@ impl Effect {
         }
     }
 
+    /// The instant that it counts at.
+    pub fn time(&self) -> Timestamp {
+        match self {
+            Self::Credit(credit) => credit.time,
+            Self::Share(share) => share.time,
+        }
+    }
+
     /// Whose record it changes.
     pub fn subject_id(&self) -> &ProfileId {
         match self {

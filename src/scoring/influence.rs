@@ -1,117 +1,103 @@
-//! Who influences whom: touches, and the advances that follow them.
-//!
-//! Both are credits to authors. The id of an effect derives from the event that caused it, so
-//! that whoever sends it again, it counts once.
+//! Who influences whom: touches, and the advances that follow them. Both are credits to authors.
 
 use std::collections::BTreeMap;
 
-use xxhash_rust::xxh3::xxh3_64_with_seed;
-
 use super::{
-    Credit, EffectKind, IdHash, InfluenceCell, Judgement, Model, ProfileId, RankChange, RankKey,
+    Credit, Effect, EffectKind, InfluenceCell, Judgement, Model, ProfileId, RankChange, RankKey,
     RankName, Record, Timestamp, Touch,
     apply::Deed,
-    limits::{
-        MAX_INFLUENCE_CELLS, NOISE_FLOOR, PRIOR_TOUCHES, REMEMBERED_EFFECTS, REMEMBERED_TOUCHES,
-    },
+    effects::{Cause, effect_id},
+    limits::{MAX_INFLUENCE_CELLS, NOISE_FLOOR, PRIOR_TOUCHES, REMEMBERED_TOUCHES},
     retraction::without,
 };
 
 const MILLION: f64 = 1e6;
 
-/// Distinguishes the effects of one event.
-#[derive(Clone, Copy)]
-pub(super) enum Cause {
-    Touch = 1,
-    Advance = 2,
-    Share = 3,
-}
-
-/// The id of an effect: the actor is part of it, because events are known within one profile
-/// only.
-pub(super) fn effect_id(cause: Cause, actor: &str, event: IdHash) -> IdHash {
-    IdHash(xxh3_64_with_seed(actor.as_bytes(), event.0 ^ cause as u64))
-}
-
-/// Notes that an event engages with somebody else's content; the credit for the author.
-pub(super) fn touch(
-    model: &Model,
-    record: &mut Record,
-    actor: &ProfileId,
-    deed: Deed<'_>,
-    stage: String,
-) -> Option<Credit> {
-    let influence = model.influence.as_ref()?;
-    let credit = *influence.credits.get(deed.event_type)?;
-    let id = deed.hash();
-    let (at, topics, author_id) = (deed.at, deed.topics, deed.author_id?);
-    if author_id == *actor || topics.is_empty() {
-        return None;
+impl Touch {
+    /// The credit that it gave.
+    pub(super) fn given(&self, actor: &ProfileId) -> Credit {
+        Credit {
+            id: effect_id(Cause::Touch, actor, self.event),
+            kind: EffectKind::Given,
+            author_id: self.author_id.clone(),
+            time: self.time,
+            topics: self.topics.clone(),
+            stage: self.stage.clone(),
+            credit: self.credit,
+            touches: 1,
+            advance_millionths: 0,
+        }
     }
-    let touch = Touch {
-        event: id,
-        time: at,
-        author_id: author_id.clone(),
-        topics: topics.clone(),
-        stage: stage.clone(),
-    };
-    let position = record.touches.partition_point(|other| other.time <= at);
-    record.touches.insert(position, touch);
-    if record.touches.len() > REMEMBERED_TOUCHES {
-        record.touches.remove(0);
+}
+
+impl Judgement<'_> {
+    /// Notes that an event engages with somebody else's content, and credits the author.
+    pub(super) fn touch(&mut self, deed: Deed<'_>, stage: String) {
+        let Some(influence) = &self.model.influence else {
+            return;
+        };
+        let Some(credit) = influence.credits.get(deed.event_type).copied() else {
+            return;
+        };
+        let event = deed.hash();
+        let (at, topics) = (deed.at, deed.topics);
+        let Some(author_id) = deed.author_id.filter(|author| *author != self.profile_id) else {
+            return;
+        };
+        if topics.is_empty() {
+            return;
+        }
+        let touch = Touch {
+            event,
+            time: at,
+            author_id,
+            topics,
+            stage,
+            credit,
+        };
+        self.effects
+            .push(Effect::Credit(touch.given(&self.profile_id)));
+        let touches = &mut self.record.touches;
+        let position = touches.partition_point(|other| other.time <= at);
+        touches.insert(position, touch);
+        if touches.len() > REMEMBERED_TOUCHES {
+            let first = touches.remove(0);
+            self.stops_waiting(&first);
+        }
     }
-    Some(Credit {
-        id: effect_id(Cause::Touch, actor.as_str(), id),
-        kind: EffectKind::Given,
-        author_id,
-        time: at,
-        topics,
-        stage,
-        credit,
-        touches: 1,
-        advance_millionths: 0,
-    })
-}
 
-/// Forgets a touch that is still remembered, and takes its credit back. What an advance has
-/// used stays.
-pub(super) fn take_back(
-    model: &Model,
-    record: &mut Record,
-    actor: &ProfileId,
-    deed: &Deed<'_>,
-) -> Option<Credit> {
-    let influence = model.influence.as_ref()?;
-    let id = deed.hash();
-    let position = record.touches.iter().position(|touch| touch.event == id)?;
-    let touch = record.touches.remove(position);
-    let credit = influence.credits.get(deed.event_type);
-    Some(Credit {
-        id: effect_id(Cause::Touch, actor.as_str(), id),
-        kind: EffectKind::TakenBack,
-        author_id: touch.author_id,
-        time: touch.time,
-        topics: touch.topics,
-        stage: touch.stage,
-        credit: credit.map_or(0.0, |credit| -credit),
-        touches: -1,
-        advance_millionths: 0,
-    })
-}
+    /// Remembers among all effects the credit of a touch that is to wait no more.
+    fn stops_waiting(&mut self, touch: &Touch) {
+        let given = Effect::Credit(touch.given(&self.profile_id));
+        self.record.note_caused(given);
+    }
 
-/// A profile that stands at a stage at an instant.
-pub(super) struct Arrival<'a> {
-    pub profile_id: &'a str,
-    pub stage: Option<usize>,
-    pub at: Timestamp,
-}
+    /// Forgets a touch that is still remembered, and takes its credit back. What an advance has
+    /// used stays.
+    pub(super) fn take_touch_back(&mut self, deed: &Deed<'_>) {
+        let event = deed.hash();
+        let mut touches = self.record.touches.iter();
+        let position = touches.position(|touch| touch.event == event);
+        let Some(position) = position.filter(|_| self.model.influence.is_some()) else {
+            return;
+        };
+        let touch = self.record.touches.remove(position);
+        self.stops_waiting(&touch);
+        let given = touch.given(&self.profile_id);
+        self.cause(Effect::Credit(Credit {
+            kind: EffectKind::TakenBack,
+            credit: -given.credit,
+            touches: -1,
+            ..given
+        }));
+    }
 
-impl Arrival<'_> {
-    /// Notes the stage. When it is higher than any that was reached before, shares one
-    /// advance over the remembered touches, and forgets them.
-    pub(super) fn note(&self, model: &Model, record: &mut Record) -> Vec<Credit> {
-        let Some(stage) = self.stage else {
-            return Vec::new();
+    /// Notes the stage where the profile stands at an instant. When it is higher than any that was
+    /// reached before, shares one advance over the remembered touches, and forgets them.
+    pub(super) fn arrive(&mut self, stage: Option<usize>, at: Timestamp) {
+        let (model, record) = (self.model, &mut self.record);
+        let Some(stage) = stage else {
+            return;
         };
         let reached = |position: usize, record: &Record| {
             record.reached_stages.contains(&model.stages[position].name)
@@ -120,48 +106,43 @@ impl Arrival<'_> {
         if !reached(stage, record) {
             record.reached_stages.push(model.stages[stage].name.clone());
         }
-        match &model.influence {
-            Some(_) if higher_reached => Vec::new(),
-            Some(influence) => {
-                let touches = std::mem::take(&mut record.touches);
-                let weights: Vec<f64> = touches
-                    .iter()
-                    .map(|touch| {
-                        let since = touch.time.min(self.at);
-                        influence.attribution_half_life.remaining(since, self.at)
-                    })
-                    .collect();
-                let total: f64 = weights.iter().sum();
-                let shares = touches.into_iter().zip(weights);
-                shares
-                    .filter_map(|(touch, weight)| {
-                        let share = weight / total;
-                        self.advance(touch, share, influence.advance)
-                    })
-                    .collect()
-            }
-            None => Vec::new(),
+        let Some(influence) = model.influence.as_ref().filter(|_| !higher_reached) else {
+            return;
+        };
+        let touches = std::mem::take(&mut record.touches);
+        let weights: Vec<f64> = touches
+            .iter()
+            .map(|touch| {
+                let since = touch.time.min(at);
+                influence.attribution_half_life.remaining(since, at)
+            })
+            .collect();
+        let total: f64 = weights.iter().sum();
+        for (touch, weight) in touches.into_iter().zip(weights) {
+            self.stops_waiting(&touch);
+            self.advance(touch, weight / total, at, influence.advance);
         }
     }
 
-    fn advance(&self, touch: Touch, share: f64, credit: f64) -> Option<Credit> {
+    fn advance(&mut self, touch: Touch, share: f64, at: Timestamp, credit: f64) {
         // All weights vanish when every touch is older than a thousand half-lives.
         let advance_millionths = (share * MILLION).round() as u64;
-        (advance_millionths > 0).then(|| Credit {
-            id: effect_id(Cause::Advance, self.profile_id, touch.event),
+        if advance_millionths == 0 {
+            return;
+        }
+        self.cause(Effect::Credit(Credit {
+            id: effect_id(Cause::Advance, &self.profile_id, touch.event),
             kind: EffectKind::Given,
             author_id: touch.author_id,
-            time: self.at,
+            time: at,
             topics: touch.topics,
             stage: touch.stage,
             credit: credit * advance_millionths as f64 / MILLION,
             touches: 0,
             advance_millionths,
-        })
+        }));
     }
-}
 
-impl Judgement<'_> {
     /// Gives an author what a touch or an advance earned, or takes a touch back.
     pub(super) fn take_credit(&mut self, credit: &Credit) {
         let Some(influence) = &self.model.influence else {
@@ -188,13 +169,6 @@ impl Judgement<'_> {
 }
 
 impl Record {
-    /// Remembers an effect, and forgets the one that arrived first beyond the capacity.
-    pub(super) fn remember_effect(&mut self, id: IdHash) {
-        self.effects.push(id);
-        let excess = self.effects.len().saturating_sub(REMEMBERED_EFFECTS);
-        self.effects.drain(..excess);
-    }
-
     /// Adds a credit, as of the influence instant, to the cell of a topic; what is taken leaves
     /// nothing below 0. Returns how many touches more or fewer there are.
     fn credit(&mut self, topic: &str, credit: &Credit, added: f64) -> Option<i64> {

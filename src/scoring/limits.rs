@@ -86,6 +86,9 @@ pub const DEFAULT_REMEMBERED_EVENTS: usize = 256;
 /// of an account. The service lets no more be unsettled at once, so a retry after a crash finds
 /// all that counted.
 pub const REMEMBERED_EFFECTS: usize = 256;
+/// Effects of own events on others that a record remembers, by arrival: more than a person causes
+/// within the second or so that a failover loses, and each is written with every event.
+pub const REMEMBERED_CAUSED: usize = 64;
 /// Touches that a record keeps for the next advance.
 pub const REMEMBERED_TOUCHES: usize = 32;
 /// Bytes of a key that a signal is counted by.

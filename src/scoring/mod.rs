@@ -13,6 +13,7 @@ mod attributes;
 mod compare;
 mod counting;
 mod duration;
+mod effects;
 mod event;
 mod explain;
 mod identity;
@@ -49,8 +50,8 @@ pub use profile::{
 pub use quarantine::Selection;
 pub use rank::{KeyRange, RankChange, RankKey, RankName, Slope};
 pub use record::{
-    CountGroup, EventMemory, HeldEvent, HeldMatch, InfluenceCell, NamedCount, Recollection, Record,
-    SeenType, SignalCount, Touch,
+    CountGroup, EffectMemory, EventMemory, HeldEvent, HeldMatch, InfluenceCell, NamedCount,
+    Recollection, Record, SeenType, SignalCount, Touch,
 };
 pub use retraction::RetractionOutcome;
 pub use standing::TopicShare;

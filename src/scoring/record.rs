@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Attributes, HalfLife, IdHash, ProfileId, Timestamp};
+use super::{
+    Attributes, Effect, HalfLife, IdHash, ProfileId, Timestamp, limits::REMEMBERED_EFFECTS,
+};
 
 /// The state of one profile.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -27,9 +29,12 @@ pub struct Record {
     pub interests: Vec<NamedCount>,
     /// The remembered events.
     pub memory: EventMemory,
-    /// The ids of the latest effects of others' events, in order of arrival: credits of an
-    /// author, shares of an account.
-    pub effects: Vec<IdHash>,
+    /// The latest effects of others' events: credits of an author, shares of an account.
+    pub effects: EffectMemory,
+    /// The latest effects of own events on others, in order of arrival: who has lost one takes it
+    /// again when the event is sent again. The credit of a touch stands in the touch, as long as
+    /// that waits for an advance.
+    pub caused: Vec<Effect>,
     /// The latest touches by others' content that no advance has used, ascending by time.
     pub touches: Vec<Touch>,
     /// The stages that the profile has reached, in order of arrival.
@@ -176,8 +181,39 @@ impl EventMemory {
     }
 }
 
+/// The latest effects of others' events on a record, so that none counts twice. They are kept by
+/// arrival and not by time: somebody who is touched a lot takes late ones like others.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EffectMemory {
+    /// In order of arrival.
+    pub remembered: Vec<(Timestamp, IdHash)>,
+    /// The greatest pair that was dropped. Whatever is unknown and above it has never counted.
+    pub horizon: Option<(Timestamp, IdHash)>,
+}
+
+impl EffectMemory {
+    /// Whether an effect is remembered.
+    pub fn knows(&self, id: IdHash) -> bool {
+        self.remembered.iter().any(|(_, known)| *known == id)
+    }
+
+    /// Whether an effect that is not remembered may have been, and was dropped.
+    pub fn may_have_dropped(&self, time: Timestamp, id: IdHash) -> bool {
+        self.horizon.is_some_and(|horizon| (time, id) <= horizon)
+    }
+
+    /// Remembers an effect, and drops the one that arrived first beyond the capacity.
+    pub(super) fn remember(&mut self, time: Timestamp, id: IdHash) {
+        self.remembered.push((time, id));
+        let excess = self.remembered.len().saturating_sub(REMEMBERED_EFFECTS);
+        for dropped in self.remembered.drain(..excess) {
+            self.horizon = self.horizon.max(Some(dropped));
+        }
+    }
+}
+
 /// An engagement with somebody else's content.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Touch {
     /// The event, by a hash of its id and its time as sent.
     pub event: IdHash,
@@ -189,6 +225,8 @@ pub struct Touch {
     pub topics: Vec<String>,
     /// The stage where the actor stood; empty for none.
     pub stage: String,
+    /// The credit that it gave.
+    pub credit: f64,
 }
 
 /// What an event in quarantine would count. Nothing that was written in it is kept.

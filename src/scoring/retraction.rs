@@ -37,8 +37,12 @@ impl Judgement<'_> {
             memory.recall(known_by, retraction),
             memory.recall(known_by, event.id),
         ) {
-            (Recollection::Known, _) => return RetractionOutcome::Duplicate,
+            (Recollection::Known, _) => {
+                self.cause_again(event, known_by);
+                return RetractionOutcome::Duplicate;
+            }
             (Recollection::TooOld, _) | (_, Recollection::TooOld) => {
+                self.cause_again(event, known_by);
                 return RetractionOutcome::TooOld;
             }
             (Recollection::New, event) => event == Recollection::Known,
@@ -72,7 +76,9 @@ impl Judgement<'_> {
         imagined.effects.clear();
         imagined.count(deed, from);
         let effects = imagined.effects.into_iter();
-        self.effects.extend(effects.filter_map(Effect::withheld));
+        for withheld in effects.filter_map(Effect::withheld) {
+            self.cause(withheld);
+        }
     }
 
     /// Takes back an event that counted, as the model sees it now.
@@ -99,8 +105,7 @@ impl Judgement<'_> {
         };
         self.record.event_count = self.record.event_count.saturating_sub(1);
         self.share(&deed, sharing, EffectKind::TakenBack);
-        let credit = super::influence::take_back(model, &mut self.record, &self.profile_id, &deed);
-        self.effects.extend(credit.map(Effect::Credit));
+        self.take_touch_back(&deed);
         self.standing.refresh(model, &self.record, changed);
         self.arrive(self.standing.stage(model, now), now);
     }

@@ -33,8 +33,9 @@ struct Sheet<'m> {
     expected: Option<Version>,
     before: Option<Record>,
     judgement: Judgement<'m>,
-    /// How many of its effects the others of the round know of.
-    followed: usize,
+    /// How many of its effects the others of the round know of: those that are caused again, and
+    /// the others.
+    followed: (usize, usize),
 }
 
 impl<'m> Sheet<'m> {
@@ -49,7 +50,7 @@ impl<'m> Sheet<'m> {
             before: lineup.before(stored.as_ref().map(|stored| &stored.record)),
             judgement: begin(lineup.model(), &profile_id, stored),
             answers: Vec::with_capacity(work.len()),
-            followed: 0,
+            followed: (0, 0),
             profile_id,
             work,
         }
@@ -182,9 +183,15 @@ impl<S: Store> Shell<S> {
             }
         };
         sheet.answers.push(answer);
-        let effects = sheet.judgement.effects();
-        others.follow(model, &effects[sheet.followed..]);
-        sheet.followed = effects.len();
+        let (again, effects) = (sheet.judgement.again(), sheet.judgement.effects());
+        let (followed_again, followed) = sheet.followed;
+        others.follow(model, &again[followed_again..], |account, share| {
+            account.take_again(share)
+        });
+        others.follow(model, &effects[followed..], |account, share| {
+            account.take(share)
+        });
+        sheet.followed = (again.len(), effects.len());
     }
 }
 

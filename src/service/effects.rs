@@ -10,14 +10,34 @@ use super::{
     ServiceError, Shell, drafts::begin, lanes::Round, lineup::Lineup, round::Draft, write::dropped,
 };
 use crate::{
-    scoring::{Effect, ProfileId, Tenant},
+    scoring::{Effect, Outcome, ProfileId, Tenant},
     store::{Committed, Store, StoreError, Stored},
 };
+
+/// An effect that is to be durable.
+#[derive(Clone)]
+pub(super) struct Wanted {
+    pub effect: Effect,
+    /// Whether the event that causes it had come before.
+    is_again: bool,
+}
+
+impl Wanted {
+    /// What comes of a profile's events, in the order in which it is to come about.
+    pub(super) fn of(outcome: &Outcome) -> impl Iterator<Item = Self> {
+        let again = outcome.again.iter().map(|effect| (effect, true));
+        let all = again.chain(outcome.effects.iter().map(|effect| (effect, false)));
+        all.map(|(effect, is_again)| Self {
+            effect: effect.clone(),
+            is_again,
+        })
+    }
+}
 
 /// An effect on one record. Its answer is whether it is durable now; not when another writer of
 /// the record was faster.
 pub(super) struct EffectWork {
-    effect: Effect,
+    wanted: Wanted,
     answer: oneshot::Sender<Result<bool, ServiceError>>,
 }
 
@@ -28,15 +48,16 @@ impl<S: Store> Shell<S> {
     pub(super) async fn commit_effects(
         self: &Arc<Self>,
         tenant: &Tenant,
-        groups: Vec<Vec<Effect>>,
+        groups: Vec<Vec<Wanted>>,
     ) -> Vec<Result<bool, ServiceError>> {
         let mut work = Vec::new();
         let mut pending = Vec::with_capacity(groups.len());
         for group in groups {
             let mut receivers = Vec::with_capacity(group.len());
-            for effect in group {
+            for wanted in group {
                 let (answer, receiver) = oneshot::channel();
-                work.push((effect.subject_id().clone(), EffectWork { effect, answer }));
+                let subject_id = wanted.effect.subject_id().clone();
+                work.push((subject_id, EffectWork { wanted, answer }));
                 receivers.push(receiver);
             }
             pending.push(receivers);
@@ -88,6 +109,7 @@ impl<S: Store> Shell<S> {
                     continue;
                 }
             };
+            crate::telemetry::count_unsettled(draft.outcome.unsettled_effects as u64);
             if !draft.outcome.changed {
                 tell_durable(draft.work, &Ok(true));
                 continue;
@@ -124,8 +146,12 @@ fn draft_effects(
     let expected = stored.as_ref().map(|stored| stored.version);
     let before = lineup.before(stored.as_ref().map(|stored| &stored.record));
     let mut judgement = begin(lineup.model(), profile_id, stored);
-    for EffectWork { effect, .. } in &work {
-        judgement.take(effect);
+    for EffectWork { wanted, .. } in &work {
+        if wanted.is_again {
+            judgement.take_again(&wanted.effect);
+        } else {
+            judgement.take(&wanted.effect);
+        }
     }
     Draft {
         profile_id: profile_id.clone(),

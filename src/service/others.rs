@@ -40,8 +40,13 @@ impl Others {
     }
 
     /// Has the accounts that were looked up count what the events before did to them, which is
-    /// written only when all of the round is counted.
-    pub(super) fn follow(&mut self, model: &Model, effects: &[Effect]) {
+    /// written only when all of the round is counted. `take` is how they take it.
+    pub(super) fn follow(
+        &mut self,
+        model: &Model,
+        effects: &[Effect],
+        take: impl Fn(&mut Judgement<'_>, &Effect) -> bool,
+    ) {
         let shares = effects
             .iter()
             .filter(|effect| matches!(effect, Effect::Share(_)));
@@ -49,7 +54,7 @@ impl Others {
             if let Some(Ok(record)) = self.0.get_mut(share.subject_id()) {
                 let before = record.take().unwrap_or_default();
                 let mut account = Judgement::new(model, share.subject_id().clone(), before);
-                account.take(share);
+                take(&mut account, share);
                 *record = Some(account.finish().record);
             }
         }

@@ -6,13 +6,14 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use super::{
     ServiceError, Shell,
     drafts::{Answer, Drafts, split_off},
+    effects::Wanted,
     lanes::Round,
     lineup::Lineup,
     write::{Scored, Task, Work},
 };
 use crate::{
     scoring::{
-        Effect, EventOutcome, IdHash, Outcome, ProfileId, Record, Tenant,
+        EventOutcome, IdHash, Outcome, ProfileId, Record, Tenant,
         limits::REMEMBERED_TOUCHES,
     },
     store::{Commit, Committed, Store, StoreError, Stored, TotalsChange, Version},
@@ -39,7 +40,7 @@ fn by_effects(drafts: Drafts, most: usize) -> Vec<Drafts> {
     let mut groups: Vec<Drafts> = Vec::new();
     let mut room = 0;
     for draft in drafts {
-        let effects = draft.0.outcome.effects.len();
+        let effects = draft.0.outcome.effect_count();
         match groups.last_mut() {
             Some(group) if effects <= room => {
                 room -= effects;
@@ -116,6 +117,7 @@ impl<S: Store> Shell<S> {
                     crate::telemetry::count_quarantined(rule);
                 }
                 crate::telemetry::count_dropped(draft.outcome.dropped_events as u64);
+                crate::telemetry::count_unsettled(draft.outcome.unsettled_effects as u64);
             }
             for group in by_effects(drafts, self.settings.max_unsettled_effects) {
                 self.settle(tenant, Arc::clone(&lineup), group).await;
@@ -182,7 +184,7 @@ impl<S: Store> Shell<S> {
 
     /// Room that the effects of drafts take.
     fn effects_of(&self, drafts: &Drafts) -> u32 {
-        let effects = drafts.iter().map(|(draft, _)| draft.outcome.effects.len());
+        let effects = drafts.iter().map(|(draft, _)| draft.outcome.effect_count());
         let effects: usize = effects.sum();
         let most = self.settings.max_unsettled_effects;
         u32::try_from(effects.min(most)).unwrap_or(u32::MAX)
@@ -210,19 +212,18 @@ impl<S: Store> Shell<S> {
         durable: &mut HashSet<IdHash>,
     ) -> (Drafts, Round<Work>) {
         let effects = drafts.iter().map(|(draft, _)| {
-            let all = draft.outcome.effects.iter();
-            all.filter(|effect| !durable.contains(&effect.id()))
-                .cloned()
+            let all = Wanted::of(&draft.outcome);
+            all.filter(|wanted| !durable.contains(&wanted.effect.id()))
                 .collect()
         });
-        let effects: Vec<Vec<Effect>> = effects.collect();
+        let effects: Vec<Vec<Wanted>> = effects.collect();
         let results = self.commit_effects(tenant, effects).await;
         let mut settled = Vec::with_capacity(drafts.len());
         let mut again = Vec::new();
         for ((draft, answers), result) in drafts.into_iter().zip(results) {
             match result {
                 Ok(true) => {
-                    durable.extend(draft.outcome.effects.iter().map(Effect::id));
+                    durable.extend(Wanted::of(&draft.outcome).map(|wanted| wanted.effect.id()));
                     settled.push((draft, answers));
                 }
                 Ok(false) => again.push((draft.profile_id, draft.work)),

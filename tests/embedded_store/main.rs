@@ -15,7 +15,7 @@ use std::{
 };
 
 use bellwether::{
-    scoring::{IdHash, ProfileId, Record, Tenant},
+    scoring::{EffectMemory, IdHash, ProfileId, Record, Tenant, Timestamp},
     store::{Commit, Committed, Rollout, Store, StoreError, Version, embedded::Embedded},
 };
 
@@ -53,7 +53,10 @@ fn numbered(number: u64, expected: Option<Version>, text_bytes: usize) -> Commit
 fn large(number: u64, expected: Option<Version>) -> Commit {
     Commit {
         record: Some(Record {
-            effects: vec![IdHash(0); 250_000],
+            effects: EffectMemory {
+                remembered: vec![(Timestamp::EPOCH, IdHash(0)); 250_000],
+                horizon: None,
+            },
             ..Record::default()
         }),
         ..numbered(number, expected, 0)

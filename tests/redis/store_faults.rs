@@ -12,6 +12,7 @@ use std::{
 use bellwether::{
     scoring::{
         Fingerprint, IdHash, KeyRange, ProfileId, RankChange, RankKey, RankName, Record, Tenant,
+        Timestamp,
     },
     store::{
         Commit, Committed, Edition, RankRange, Rollout, Store as _, StoreError, Stored,
@@ -356,11 +357,12 @@ async fn increment(broken: &Broken) {
         let before = until("the profile is read", load).await;
         let marks = before.as_ref().map(|before| before.record.effects.clone());
         let mut marks = marks.unwrap_or_default();
-        if marks.contains(&mark) {
+        if marks.knows(mark) {
             return;
         }
-        marks.push(mark);
-        let mut commit = broken.commit(before.as_ref(), marks.len() as u64);
+        marks.remembered.push((Timestamp::EPOCH, mark));
+        let count = marks.remembered.len() as u64;
+        let mut commit = broken.commit(before.as_ref(), count);
         commit.record.as_mut().unwrap().effects = marks;
         // On a conflict, or when it was written: looks again.
         broken.send_until_answered(&commit).await;

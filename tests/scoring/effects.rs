@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// What beside it asks for the order of events.
-const ORDERED: &str = r#"
+pub const ORDERED: &str = r#"
 [[signals]]
 name = "up_to"
 on = "purchase"

@@ -10,6 +10,7 @@ mod counting;
 mod effects;
 mod explanation;
 mod failing;
+mod failover;
 mod influence;
 mod keys;
 mod models;

@@ -6,7 +6,7 @@ use std::{
     fmt::Debug,
 };
 
-use bellwether::scoring::{HalfLife, IdHash, Record, Timestamp};
+use bellwether::scoring::{EffectMemory, HalfLife, IdHash, Record, Timestamp};
 
 use crate::people::{FIRST_STAGE, INFLUENCE_HALF_LIFE, INTERESTS_HALF_LIFE};
 
@@ -61,10 +61,12 @@ impl Doubt {
         }
     }
 
-    fn may_be_taken(&self, expected: &[IdHash], found: &[IdHash]) -> bool {
-        let (wanted, known): (BTreeSet<_>, BTreeSet<_>) =
-            (expected.iter().collect(), found.iter().collect());
-        known.len() == found.len()
+    fn may_be_taken(&self, expected: &EffectMemory, found: &EffectMemory) -> bool {
+        let ids = |memory: &EffectMemory| -> BTreeSet<IdHash> {
+            memory.remembered.iter().map(|(_, id)| *id).collect()
+        };
+        let (wanted, known) = (ids(expected), ids(found));
+        known.len() == found.remembered.len()
             && known.is_superset(&wanted)
             && known
                 .difference(&wanted)

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use bellwether::scoring::{
-    AttributeValue, CountGroup, EventMemory, HalfLife, HeldEvent, HeldMatch, IdHash, InfluenceCell,
-    NamedCount, ProfileId, Record, SeenType, SignalCount, Timestamp, Touch,
+    AttributeValue, CountGroup, Credit, Effect, EffectKind, EffectMemory, EventMemory, HalfLife,
+    HeldEvent, HeldMatch, IdHash, InfluenceCell, NamedCount, ProfileId, Record, SeenType,
+    SignalCount, Timestamp, Touch,
 };
 use bellwether::store::{Commit, Committed, Store};
 
@@ -351,13 +352,28 @@ pub fn full_record() -> Record {
             ],
             horizon: Some((time(4), IdHash(3))),
         },
-        effects: vec![IdHash(8), IdHash(1)],
+        effects: EffectMemory {
+            remembered: vec![(time(9), IdHash(8)), (time(2), IdHash(1))],
+            horizon: Some((time(4), IdHash(6))),
+        },
+        caused: vec![Effect::Credit(Credit {
+            id: IdHash(5),
+            kind: EffectKind::TakenBack,
+            author_id: id("Zoë"),
+            time: time(3),
+            topics: vec!["coverage".to_owned()],
+            stage: "customer".to_owned(),
+            credit: -2.0,
+            touches: -1,
+            advance_millionths: 0,
+        })],
         touches: vec![Touch {
             event: IdHash(77),
             time: time(3),
             author_id: id("Zoë"),
             topics: vec!["coverage".to_owned()],
             stage: String::new(),
+            credit: 2.0,
         }],
         reached_stages: vec!["customer".to_owned(), "awareness".to_owned()],
         influence_time: time(11),

@@ -100,6 +100,12 @@ pub(super) fn amount(value: f64) -> Result<f64, StoreError> {
     }
 }
 
+/// What is added to a count or a credit, or taken from it.
+pub(super) fn amount_or_below(value: f64) -> Result<f64, StoreError> {
+    amount(value.abs())?;
+    Ok(value + 0.0)
+}
+
 pub(super) fn time(nanos: i64) -> Result<Timestamp, StoreError> {
     Timestamp::from_nanos(nanos).ok_or_else(|| corrupt("it has an instant before 1970"))
 }

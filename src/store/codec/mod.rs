@@ -3,6 +3,7 @@
 
 mod bounds;
 mod counts;
+mod effects;
 mod held;
 mod line;
 mod memory;
@@ -24,7 +25,7 @@ use crate::{
 };
 
 /// The format that is written, packed. Formats 1 and 2 are read.
-pub const FORMAT: u32 = 3;
+pub const FORMAT: u32 = 4;
 /// Bytes of an encoded record: more than any but a model of a thousand signals by long keys comes
 /// to, whose writes are refused then, so that damaged bytes cannot claim all memory.
 pub const MAX_RECORD_BYTES: usize = 8 * 1024 * 1024;
@@ -73,8 +74,9 @@ mod tests {
 
     use super::*;
     use crate::scoring::{
-        AttributeValue, Attributes, CountGroup, EventMemory, HalfLife, HeldEvent, HeldMatch,
-        IdHash, InfluenceCell, NamedCount, ProfileId, SeenType, SignalCount, Timestamp, Touch,
+        AttributeValue, Attributes, CountGroup, Credit, Effect, EffectKind, EffectMemory,
+        EventMemory, HalfLife, HeldEvent, HeldMatch, IdHash, InfluenceCell, NamedCount, ProfileId,
+        SeenType, Share, SharedChange, SignalCount, Timestamp, Touch,
         limits::{
             MAX_ATTRIBUTES, MAX_COUNT, MAX_ID_BYTES, MAX_KEY_BYTES, MAX_KEYS, MAX_RULES,
             MAX_TAG_BYTES,
@@ -206,18 +208,90 @@ mod tests {
             any_id(),
             vec(any_name(), 0..3),
             "[a-z]{0,3}",
+            any_change(),
         )
-            .prop_map(|(event, time, author_id, topics, stage)| Touch {
+            .prop_map(|(event, time, author_id, topics, stage, credit)| Touch {
                 event,
                 time,
                 author_id,
                 topics,
                 stage,
+                credit,
             });
         vec(touch, 0..4).prop_map(|mut touches| {
             touches.sort_by_key(|touch| touch.time);
             touches
         })
+    }
+
+    /// What is added or taken.
+    fn any_change() -> impl Strategy<Value = f64> {
+        -MAX_COUNT..=MAX_COUNT
+    }
+
+    fn any_effect_memory() -> impl Strategy<Value = EffectMemory> {
+        let pairs = vec((any_time(), any_hash()), 0..4);
+        (pairs, option::of((any_time(), any_hash()))).prop_map(|(remembered, horizon)| {
+            EffectMemory {
+                remembered,
+                horizon,
+            }
+        })
+    }
+
+    fn any_effect() -> impl Strategy<Value = Effect> {
+        let kind = prop_oneof![
+            Just(EffectKind::Given),
+            Just(EffectKind::TakenBack),
+            Just(EffectKind::Withheld)
+        ];
+        let half_life = option::of(60_000_000_000..=i64::MAX)
+            .prop_map(|nanos| nanos.and_then(HalfLife::from_nanos));
+        let change = (half_life, any_name(), "[a-z]{0,3}", any_change()).prop_map(
+            |(half_life, signal, key, amount)| SharedChange {
+                half_life,
+                signal,
+                key,
+                amount,
+            },
+        );
+        let known = (any_hash(), kind, any_id(), any_time());
+        let names = (vec(any_name(), 0..3), any_name(), "[a-z]{0,3}");
+        let credit = (any_change(), -1..=1_i64, any::<u64>());
+        let is_share = any::<bool>();
+        (known, names, vec(change, 0..3), credit, is_share).prop_map(
+            |(
+                (id, kind, subject, time),
+                (topics, event_type, stage),
+                changes,
+                credit,
+                is_share,
+            )| {
+                if is_share {
+                    let account_id = ProfileId::of_account(subject.as_str()).unwrap();
+                    return Effect::Share(Share {
+                        id,
+                        kind,
+                        account_id,
+                        time,
+                        changes,
+                        topics,
+                        event_type,
+                    });
+                }
+                Effect::Credit(Credit {
+                    id,
+                    kind,
+                    author_id: subject,
+                    time,
+                    topics,
+                    stage,
+                    credit: credit.0,
+                    touches: credit.1,
+                    advance_millionths: credit.2,
+                })
+            },
+        )
     }
 
     fn any_influence() -> impl Strategy<Value = Vec<InfluenceCell>> {
@@ -246,7 +320,7 @@ mod tests {
             any_seen_types(),
         );
         let lists = (
-            vec(any_hash(), 0..4),
+            (any_effect_memory(), vec(any_effect(), 0..4)),
             vec(any_name(), 0..3),
             vec(any_held_event(), 0..2),
         );
@@ -273,7 +347,8 @@ mod tests {
                 influence_time: times.2,
                 last_counted: sets.0,
                 seen_types: sets.1,
-                effects: lists.0,
+                effects: lists.0.0,
+                caused: lists.0.1,
                 reached_stages: lists.1,
                 counts: parts.0,
                 interests: parts.1,
@@ -325,7 +400,10 @@ mod tests {
     fn refused(change: impl FnOnce(&mut proto::Record)) -> String {
         let mut message = to_proto(&Record::default());
         change(&mut message);
-        corrupt_reason(&message.encode_to_vec())
+        match from_proto(message) {
+            Err(StoreError::Corrupt(reason)) => reason,
+            other => panic!("should be refused: {other:?}"),
+        }
     }
 
     fn corrupt_reason(bytes: &[u8]) -> String {
@@ -337,7 +415,7 @@ mod tests {
 
     #[test]
     fn another_format_is_refused_by_its_number() {
-        assert!(refused(|message| message.format = 4).contains("format is 4"));
+        assert!(refused(|message| message.format = 3).contains("format is 3"));
         assert!(refused(|message| message.format = 0).contains("format is 0"));
         assert!(matches!(decode(b""), Err(StoreError::Corrupt(_))));
     }
@@ -369,7 +447,7 @@ mod tests {
     #[test]
     fn records_of_formats_1_and_2_are_read_and_written_in_the_present_one() {
         let mut message = to_proto(&counted(&["a", "b"]));
-        assert_eq!(message.format, 2);
+        message.format = 2;
         let read = decode(&message.encode_to_vec());
         assert_eq!(read, Ok(counted(&["a", "b"])));
         assert_eq!(encode(&counted(&["a", "b"]))[..2], PACKED);
@@ -392,6 +470,7 @@ mod tests {
             author_id: ProfileId::new("bob").unwrap(),
             topics: vec!["price".to_owned()],
             stage: "awareness".to_owned(),
+            credit: 2.0,
         };
         let record = Record {
             memory: EventMemory {
@@ -447,6 +526,21 @@ mod tests {
         refused(|message| message.counts[0].key_counts.push(0));
         refused(|message| message.counts[0].key_values[1] = -1.0);
         refused(|message| message.counts.push(message.counts[0].clone()));
+        refused(|message| message.effect_times.push(1));
+        refused(|message| {
+            message.caused.push(proto::PackedEffect {
+                subject: 99,
+                ..proto::PackedEffect::default()
+            });
+        });
+        refused(|message| {
+            message.caused.push(proto::PackedEffect {
+                signals: vec![0],
+                half_lives: vec![0],
+                amounts: vec![1.0],
+                ..proto::PackedEffect::default()
+            });
+        });
         refused(|message| {
             message.influence = Some(proto::PackedInfluence {
                 topics: vec![0],
@@ -502,6 +596,36 @@ mod tests {
             message.counts = vec![group(60_000_000_000), group(0)];
         });
         refused(|message| message.touches.push(proto::Touch::default()));
+        refused(|message| message.effect_times = vec![1]);
+        let effect = |change: fn(&mut proto::CausedEffect)| {
+            let mut effect = proto::CausedEffect {
+                subject_id: "ann".to_owned(),
+                ..proto::CausedEffect::default()
+            };
+            change(&mut effect);
+            refused(|message| message.caused.push(effect));
+        };
+        effect(|effect| effect.subject_id.clear());
+        effect(|effect| effect.kind = 3);
+        effect(|effect| effect.touches = 2);
+        effect(|effect| effect.credit = f64::NAN);
+        effect(|effect| effect.subject_id = "\u{1}acme".to_owned());
+    }
+
+    #[test]
+    fn effects_without_times_may_be_of_any_time_up_to_the_last() {
+        let time = Timestamp::from_nanos(7).unwrap();
+        let mut message = to_proto(&Record {
+            last_event_time: time,
+            ..Record::default()
+        });
+        message.format = 2;
+        message.credit_hashes = vec![5];
+        let read = from_proto(message).unwrap().effects;
+        assert!(read.knows(IdHash(5)));
+        assert!(read.may_have_dropped(time, IdHash(6)));
+        let later = Timestamp::from_nanos(8).unwrap();
+        assert!(!read.may_have_dropped(later, IdHash(6)));
     }
 
     #[test]
@@ -518,6 +642,7 @@ mod tests {
                 author_id: ProfileId::new("bob").unwrap(),
                 topics: vec![topic.clone()],
                 stage: String::new(),
+                credit: 0.0,
             }],
             influence: vec![InfluenceCell {
                 topic,

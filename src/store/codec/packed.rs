@@ -4,8 +4,11 @@
 use super::{
     FORMAT,
     bounds::{
-        amount, attributes, author, check_ascending, check_lengths, check_touches, corrupt,
-        event_type, half_life, key, name, name_or_empty, paired, time, topic,
+        amount, amount_or_below, attributes, author, check_ascending, check_lengths, check_touches,
+        corrupt, event_type, half_life, key, name, name_or_empty, paired, time, topic,
+    },
+    effects::{
+        effect_hashes, effect_horizon, effect_memory, effect_times, pack_effects, unpack_effect,
     },
     held::{held_event, held_to_proto},
     memory::{event_hashes, event_times, horizon_to_proto, memory},
@@ -14,8 +17,8 @@ use super::{
 use crate::{
     proto::record as proto,
     scoring::{
-        CountGroup, EventMemory, HalfLife, IdHash, InfluenceCell, NamedCount, Record, SeenType,
-        SignalCount, Timestamp, Touch,
+        CountGroup, Effect, EventMemory, HalfLife, IdHash, InfluenceCell, NamedCount, Record,
+        SeenType, SignalCount, Timestamp, Touch,
     },
     store::StoreError,
 };
@@ -25,6 +28,7 @@ pub(super) fn pack(record: &Record) -> proto::PackedRecord {
     let mut names = NamesWritten::default();
     let counts = record.counts.iter();
     let last = record.last_event_time;
+    let (caused, caused_half_lives) = pack_effects(record, &mut names);
     let packed = proto::PackedRecord {
         format: FORMAT,
         attributes: None,
@@ -55,9 +59,13 @@ pub(super) fn pack(record: &Record) -> proto::PackedRecord {
             .map(|time| since(last, *time))
             .collect(),
         horizon: horizon_to_proto(&record.memory),
-        effect_hashes: record.effects.iter().map(|id| id.0).collect(),
+        effect_hashes: effect_hashes(&record.effects),
         influence: pack_influence(record, &mut names),
         quarantine: record.quarantine.iter().map(held_to_proto).collect(),
+        effect_times: effect_times(&record.effects),
+        effect_horizon: effect_horizon(&record.effects),
+        caused,
+        caused_half_lives,
         names: String::new(),
         name_bytes: Vec::new(),
     };
@@ -104,6 +112,10 @@ pub(super) fn unpack(packed: proto::PackedRecord) -> Result<Record, StoreError> 
     check_ascending(&counted, |(signal, _)| signal.as_str())?;
     check_ascending(&seen_types, |seen| seen.name.as_str())?;
     check_ascending(&interests, |interest| interest.name.as_str())?;
+    let caused = packed.caused.iter();
+    let caused =
+        caused.map(|effect| unpack_effect(effect, &packed.caused_half_lives, last, &names));
+    let caused: Vec<Effect> = caused.collect::<Result<_, _>>()?;
     let stages = packed.reached_stages.into_iter();
     let (influence_time, influence) = match packed.influence {
         None => (Timestamp::EPOCH, Vec::new()),
@@ -119,7 +131,12 @@ pub(super) fn unpack(packed: proto::PackedRecord) -> Result<Record, StoreError> 
         seen_types,
         interests,
         memory,
-        effects: packed.effect_hashes.into_iter().map(IdHash).collect(),
+        effects: effect_memory(
+            &packed.effect_times,
+            &packed.effect_hashes,
+            packed.effect_horizon,
+        )?,
+        caused,
         touches,
         reached_stages: stages
             .map(|position| name(names.at(position)?))
@@ -212,6 +229,7 @@ fn pack_touch<'r>(
         author_id: touch.author_id.as_str().to_owned(),
         topics: names.positions(touch.topics.iter().map(String::as_str)),
         stage: names.optional(&touch.stage),
+        credit: touch.credit + 0.0,
         ..proto::PackedTouch::default()
     };
     match found {
@@ -251,6 +269,7 @@ fn unpack_touch(
             .map(|position| topic(names.at(position)?))
             .collect::<Result<_, _>>()?,
         stage: name_or_empty(names.optional(touch.stage)?)?,
+        credit: amount_or_below(touch.credit)?,
     })
 }
 

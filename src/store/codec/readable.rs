@@ -1,16 +1,18 @@
 //! Records in the form that can be read: what is exported and imported, and what records of
 //! formats 1 and 2 are stored as.
 
-use std::ops::RangeInclusive;
-
 use super::{
     FORMAT,
     bounds::{
-        amount, attributes, author, check_ascending, check_touches, corrupt, name, name_or_empty,
-        time, topic,
+        amount, amount_or_below, attributes, author, check_ascending, check_touches, corrupt, name,
+        name_or_empty, time, topic,
     },
     counts::{
         count_groups, named_counts, named_counts_to_proto, seen_types, signal_counts_to_proto,
+    },
+    effects::{
+        effect, effect_hashes, effect_horizon, effect_memory, effect_memory_without_times,
+        effect_times, effect_to_proto,
     },
     held::{held_event, held_to_proto},
     memory::{event_hashes, event_times, horizon_to_proto, memory},
@@ -21,13 +23,15 @@ use crate::{
     store::StoreError,
 };
 
-/// The formats that have this form.
-const FORMATS: RangeInclusive<u32> = 1..=2;
+/// The formats that have this form; the last one is written.
+const FORMATS: [u32; 3] = [1, 2, FORMAT];
+/// The latest of them that does not say when effects were.
+const WITHOUT_TIMES: u32 = 2;
 
 /// The form of a record that can be read, for an export.
 pub fn to_proto(record: &Record) -> proto::Record {
     proto::Record {
-        format: *FORMATS.end(),
+        format: FORMAT,
         attributes: (!record.attributes.is_empty()).then(|| to_struct(record.attributes.clone())),
         event_count: record.event_count,
         first_seen_time: record.first_seen_time.nanos(),
@@ -62,7 +66,10 @@ pub fn to_proto(record: &Record) -> proto::Record {
         event_times: event_times(&record.memory),
         event_hashes: event_hashes(&record.memory),
         horizon: horizon_to_proto(&record.memory),
-        credit_hashes: record.effects.iter().map(|id| id.0).collect(),
+        credit_hashes: effect_hashes(&record.effects),
+        effect_times: effect_times(&record.effects),
+        effect_horizon: effect_horizon(&record.effects),
+        caused: record.caused.iter().map(effect_to_proto).collect(),
         touches: record
             .touches
             .iter()
@@ -72,6 +79,7 @@ pub fn to_proto(record: &Record) -> proto::Record {
                 author_id: touch.author_id.as_str().to_owned(),
                 topics: touch.topics.clone(),
                 stage: touch.stage.clone(),
+                credit: touch.credit + 0.0,
             })
             .collect(),
         reached_stages: record.reached_stages.clone(),
@@ -88,10 +96,8 @@ pub fn to_proto(record: &Record) -> proto::Record {
 pub fn from_proto(message: proto::Record) -> Result<Record, StoreError> {
     if !FORMATS.contains(&message.format) {
         return Err(corrupt(format!(
-            "its format is {}; this version reads formats {} to {} in this form, and {FORMAT} packed",
+            "its format is {}; this version reads formats {FORMATS:?} in this form, and {FORMAT} packed",
             message.format,
-            FORMATS.start(),
-            FORMATS.end()
         )));
     }
     let (influence_time, influence) = match message.influence {
@@ -101,6 +107,16 @@ pub fn from_proto(message: proto::Record) -> Result<Record, StoreError> {
     if message.first_seen_time > message.last_event_time {
         return Err(corrupt("its first event is later than its last"));
     }
+    let effects = if message.format <= WITHOUT_TIMES {
+        let last = time(message.last_event_time)?.max(influence_time);
+        effect_memory_without_times(&message.credit_hashes, last)
+    } else {
+        effect_memory(
+            &message.effect_times,
+            &message.credit_hashes,
+            message.effect_horizon,
+        )?
+    };
     check_ascending(&message.last_counted, |counted| counted.signal.as_str())?;
     check_ascending(&message.seen_types, String::as_str)?;
     Ok(Record {
@@ -117,7 +133,12 @@ pub fn from_proto(message: proto::Record) -> Result<Record, StoreError> {
         seen_types: seen_types(message.seen_types, &message.seen_counts)?,
         interests: named_counts(message.interests, topic)?,
         memory: memory(&message.event_times, &message.event_hashes, message.horizon)?,
-        effects: message.credit_hashes.into_iter().map(IdHash).collect(),
+        effects,
+        caused: message
+            .caused
+            .into_iter()
+            .map(effect)
+            .collect::<Result<_, _>>()?,
         touches: touches(message.touches)?,
         reached_stages: message
             .reached_stages
@@ -158,6 +179,7 @@ fn touches(touches: Vec<proto::Touch>) -> Result<Vec<Touch>, StoreError> {
                     .map(topic)
                     .collect::<Result<_, _>>()?,
                 stage: name_or_empty(touch.stage)?,
+                credit: amount_or_below(touch.credit)?,
             })
         })
         .collect::<Result<Vec<_>, StoreError>>()?;

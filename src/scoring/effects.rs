@@ -1,0 +1,133 @@
+//! Effects of events on others: what a record takes of others' events, each once, and what it
+//! remembers of its own, so that whoever has lost an effect takes it again.
+//!
+//! The id of an effect derives from the event that caused it. So an event that is sent again finds
+//! what it has done, and what is missing since a failover that lost writes is done once more.
+
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::{
+    Effect, EffectKind, Event, IdHash, Judgement, Model, ProfileId, Record, Timestamp,
+    limits::REMEMBERED_CAUSED, standing::Changed,
+};
+
+/// Distinguishes the effects of one event.
+#[derive(Clone, Copy)]
+pub(super) enum Cause {
+    Touch = 1,
+    Advance = 2,
+    Share = 3,
+}
+
+/// The id of an effect: the actor is part of it, because events are known within one profile
+/// only.
+pub(super) fn effect_id(cause: Cause, actor: &ProfileId, event: IdHash) -> IdHash {
+    IdHash(xxh3_64_with_seed(
+        actor.as_str().as_bytes(),
+        event.0 ^ cause as u64,
+    ))
+}
+
+impl Judgement<'_> {
+    /// Has an event of the profile act on somebody else.
+    pub(super) fn cause(&mut self, effect: Effect) {
+        self.record.note_caused(effect.clone());
+        self.effects.push(effect);
+    }
+
+    /// Has an event that has come before act on others again, as far as the record knows how it
+    /// did: whoever has not lost it takes nothing.
+    pub(super) fn cause_again(&mut self, event: &Event, known_by: Timestamp) {
+        let hash = event.id.at(known_by);
+        let causes = [Cause::Share, Cause::Touch, Cause::Advance];
+        let ids = causes.map(|cause| effect_id(cause, &self.profile_id, hash));
+        let record = &self.record;
+        let caused = record.caused.iter().cloned();
+        let caused = caused.filter(|effect| ids.contains(&effect.given_id()));
+        let mut touches = record.touches.iter();
+        let touch = touches.find(|touch| touch.event == hash);
+        let touch = touch.map(|touch| Effect::Credit(touch.given(&self.profile_id)));
+        let again: Vec<Effect> = caused.chain(touch).collect();
+        let may_have_forgotten = record.caused.len() >= REMEMBERED_CAUSED;
+        if again.is_empty() && may_have_forgotten && self.model.acts_on_others(event, record) {
+            self.unsettled_effects += 1;
+        }
+        self.again.extend(again);
+    }
+
+    /// Has the record follow an effect of somebody else's event. Returns whether that changed it.
+    pub fn take(&mut self, effect: &Effect) -> bool {
+        self.settle(effect, false)
+    }
+
+    /// Has the record follow an effect of somebody else's event that had come before, if it is
+    /// certain that it does not know the effect. Returns whether that changed it.
+    pub fn take_again(&mut self, effect: &Effect) -> bool {
+        self.settle(effect, true)
+    }
+
+    fn settle(&mut self, effect: &Effect, is_again: bool) -> bool {
+        let counts = match effect {
+            Effect::Credit(_) => self.model.influence.is_some(),
+            Effect::Share(_) => self.model.accounts.is_some(),
+        };
+        let memory = &self.record.effects;
+        let given = effect.given_id();
+        let was_given = memory.knows(given);
+        let was_taken = memory.knows(given.of_retraction());
+        let is_done = was_taken || (was_given && effect.kind() == EffectKind::Given);
+        if !counts || is_done {
+            return false;
+        }
+        let may_have_dropped = |id| memory.may_have_dropped(effect.time(), id);
+        if is_again && may_have_dropped(effect.id()) {
+            self.unsettled_effects += 1;
+            return false;
+        }
+        let is_mark = match effect.kind() {
+            EffectKind::Given => false,
+            EffectKind::TakenBack => !was_given && !may_have_dropped(given),
+            EffectKind::Withheld => !was_given,
+        };
+        let memory = &mut self.record.effects;
+        memory.remember(effect.time(), effect.id());
+        self.changed = true;
+        if is_mark {
+            return true;
+        }
+        let changed = match effect {
+            Effect::Credit(credit) => {
+                self.take_credit(credit);
+                Changed::default()
+            }
+            Effect::Share(share) => Changed {
+                facts: self.take_share(share),
+                counts: true,
+            },
+        };
+        self.standing.refresh(self.model, &self.record, changed);
+        true
+    }
+}
+
+impl Record {
+    /// Remembers an effect on somebody else, and forgets the one that came first beyond the
+    /// capacity.
+    pub(super) fn note_caused(&mut self, effect: Effect) {
+        self.caused.push(effect);
+        let excess = self.caused.len().saturating_sub(REMEMBERED_CAUSED);
+        self.caused.drain(..excess);
+    }
+}
+
+impl Model {
+    /// Whether an event of a profile with this record is one that an account or an author counts.
+    fn acts_on_others(&self, event: &Event, record: &Record) -> bool {
+        let is_touch = || {
+            let influence = self.influence.as_ref();
+            influence.is_some_and(|influence| influence.credits.contains_key(&event.event_type))
+        };
+        let is_credited = event.author_id.is_some() && is_touch();
+        is_credited || self.account_of(event, &record.attributes).is_some()
+    }
+}

@@ -1,0 +1,296 @@
+//! What comes back when events are sent again after a failover that lost writes: to the person, the
+//! account or the author, whoever has lost it, and to nobody twice.
+
+use bellwether::scoring::{
+    AttributeValue, Effect, Event, EventOutcome, Judgement, Model, Outcome, ProfileId, Record,
+    limits::{REMEMBERED_CAUSED, REMEMBERED_EFFECTS},
+};
+use proptest::prelude::*;
+
+use crate::{
+    SECOND, at, context,
+    effects::{ORDERED, QUARANTINE, Sent, World, assert_same_worlds, events_within, steps},
+    event, model,
+    order_free::{LATEST, ORDER_FREE},
+};
+
+/// Everything that asks for the order of events, arrivals at stages too.
+fn ordered(quarantine: &str) -> Model {
+    let free = ORDER_FREE.replace("[influence]\n", "[influence]\nadvance = 4\n");
+    model(&format!(
+        "{free}{ORDERED}{LATEST}{quarantine}[[stages]]\nname = \"first\"\n[[stages]]\nname = \"second\"\nmin = {{ slow = 2 }}\n"
+    ))
+}
+
+fn person(name: &str) -> ProfileId {
+    ProfileId::new(name).unwrap()
+}
+
+fn account(name: &str) -> ProfileId {
+    ProfileId::of_account(name).unwrap()
+}
+
+fn everybody() -> [ProfileId; 6] {
+    let people = ["ann", "bob", "cid", "dan"].map(person);
+    let [ann, bob, cid, dan] = people;
+    [ann, bob, cid, dan, account("acme"), account("home")]
+}
+
+/// Sends an event or its retraction, as the service does: effects before the record.
+fn send(world: &mut World, model: &Model, sent: &Sent, is_retraction: bool) -> Outcome {
+    let context = context(sent.time);
+    let outcome = world.judge(model, &sent.event.profile_id, &mut |judgement| {
+        if is_retraction {
+            judgement.retract(&sent.event, &context);
+        } else {
+            judgement.apply(&sent.event, &context);
+        }
+    });
+    let mut settle = |effect: &Effect, is_again: bool| {
+        let taken = world.judge(model, effect.subject_id(), &mut |judgement| {
+            if is_again {
+                judgement.take_again(effect);
+            } else {
+                judgement.take(effect);
+            }
+        });
+        world
+            .records
+            .insert(effect.subject_id().clone(), taken.record);
+    };
+    outcome.again.iter().for_each(|effect| settle(effect, true));
+    let new = outcome.effects.iter();
+    new.for_each(|effect| settle(effect, false));
+    let id = sent.event.profile_id.clone();
+    world.records.insert(id, outcome.record.clone());
+    outcome
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_a_failover_loses_is_there_again_once_everything_was_sent_again(
+        events in events_within(10, 3),
+        seed: u64,
+        lost_from in any::<prop::sample::Index>(),
+        lost in prop::collection::vec(any::<bool>(), 6),
+        is_held: bool,
+    ) {
+        let model = ordered(if is_held { QUARANTINE } else { "" });
+        let steps = steps(&events, seed);
+        let lost_from = lost_from.index(steps.len());
+        let mut world = World::default();
+        let mut before = World::default();
+        for (step, (sent, is_retraction)) in steps.iter().enumerate() {
+            if step == lost_from {
+                before.records.clone_from(&world.records);
+            }
+            send(&mut world, &model, sent, *is_retraction);
+        }
+        let mut records = world.records.values();
+        prop_assume!(records.all(|record| record.caused.len() < REMEMBERED_CAUSED));
+        let expected = World { records: world.records.clone() };
+
+        for (id, is_lost) in everybody().into_iter().zip(lost) {
+            if !is_lost {
+                continue;
+            }
+            match before.records.remove(&id) {
+                Some(record) => world.records.insert(id, record),
+                None => world.records.remove(&id),
+            };
+        }
+        for (sent, is_retraction) in &steps {
+            send(&mut world, &model, sent, *is_retraction);
+        }
+        assert_same_worlds(&world, &expected);
+
+        // Once more it changes nothing at all.
+        let settled = world.records.clone();
+        for (sent, is_retraction) in &steps {
+            let outcome = send(&mut world, &model, sent, *is_retraction);
+            prop_assert!(!outcome.changed);
+        }
+        prop_assert_eq!(&world.records, &settled);
+    }
+}
+
+/// Somebody of acme does something with what dan has written.
+fn sent(id: &str, event_type: &str, second: i64) -> Sent {
+    let time = at(second * SECOND);
+    let event = Event {
+        account_id: Some(account("acme")),
+        author_id: Some(person("dan")),
+        time: Some(time),
+        tags: vec!["price".to_owned()],
+        ..event(id, event_type)
+    };
+    Sent {
+        time,
+        event,
+        is_retracted: false,
+    }
+}
+
+#[test]
+fn an_account_that_lost_a_share_under_a_limit_takes_what_the_person_counts() {
+    let model = ordered("");
+    let bought = |id: &str, second, amount: f64| {
+        let mut sent = sent(id, "purchase", second);
+        let amount = AttributeValue::Number(amount);
+        sent.event.attributes = [("amount".to_owned(), amount)].into();
+        sent
+    };
+    let mut world = World::default();
+    for (id, amount) in [("1", 30.0), ("2", 25.0)] {
+        send(&mut world, &model, &bought(id, 0, amount), false);
+    }
+    let up_to = |world: &World, id| world.records[&id].signal_count(None, "up_to").cloned();
+    let person_has = up_to(&world, person("ann")).unwrap().value;
+    assert_eq!(person_has, 40.0);
+    world.records.remove(&account("acme"));
+    for _ in 0..2 {
+        for (id, amount) in [("2", 25.0), ("1", 30.0)] {
+            let outcome = send(&mut world, &model, &bought(id, 0, amount), false);
+            assert!(!outcome.changed && outcome.effects.is_empty());
+        }
+        assert_eq!(up_to(&world, account("acme")).unwrap().value, 40.0);
+        assert_eq!(world.records[&account("acme")].event_count, 2);
+    }
+}
+
+#[test]
+fn an_author_that_lost_an_advance_takes_it_when_the_touch_is_sent_again() {
+    let model = ordered("");
+    let mut world = World::default();
+    let touch = sent("touch", "reply", 0);
+    send(&mut world, &model, &touch, false);
+    for (second, id) in (1..).zip(["1", "2", "3"]) {
+        send(&mut world, &model, &sent(id, "visit", second), false);
+    }
+    let expected = world.records[&person("dan")].influence.clone();
+    assert_eq!(expected[0].advance_millionths, 1_000_000);
+    assert!(world.records[&person("ann")].touches.is_empty());
+    world.records.remove(&person("dan"));
+    send(&mut world, &model, &touch, false);
+    assert_eq!(world.records[&person("dan")].influence, expected);
+}
+
+#[test]
+fn a_share_stays_with_the_account_that_the_event_counted_for() {
+    let model = ordered("");
+    let mut world = World::default();
+    let mut visit = sent("1", "visit", 0);
+    visit.event.account_id = None;
+    send(&mut world, &model, &visit, false);
+    // What is sent with another account, or to another model, is the event that it was.
+    visit.event.account_id = Some(account("home"));
+    let outcome = send(&mut world, &model, &visit, false);
+    assert_eq!((outcome.again, outcome.changed), (Vec::new(), false));
+    assert!(!world.records.contains_key(&account("home")));
+}
+
+/// Takes others' shares until nothing that was before is remembered.
+fn forget(model: &Model, record: Record, from: i64) -> Record {
+    let mut judgement = Judgement::new(model, account("acme"), record);
+    for number in 0..REMEMBERED_EFFECTS as i64 {
+        let mut other = sent(&number.to_string(), "visit", from + number);
+        other.event.profile_id = person(&format!("p{number}"));
+        let mut of_other = Judgement::new_profile(model, other.event.profile_id.clone());
+        of_other.apply(&other.event, &context(other.time));
+        for effect in of_other.finish().effects {
+            judgement.take(&effect);
+        }
+    }
+    judgement.finish().record
+}
+
+#[test]
+fn of_a_duplicate_counts_only_what_was_certainly_lost_and_of_a_new_event_everything() {
+    let model = ordered("");
+    let mut world = World::default();
+    let (early, late) = (sent("early", "visit", 0), sent("late", "visit", 5_000));
+    send(&mut world, &model, &early, false);
+    send(&mut world, &model, &late, false);
+    let ann = world.records[&person("ann")].clone();
+    let share = |sent: &Sent, outcome: Outcome| {
+        let mut shares = outcome.again.into_iter().chain(outcome.effects);
+        shares.find(|effect| effect.subject_id() == &account("acme") && effect.time() == sent.time)
+    };
+
+    // Acme has lost the late one, and has forgotten others of before and after the early one.
+    let acme = forget(&model, Record::default(), -1_000);
+    let acme = forget(&model, acme, 1_000);
+    let count = acme.event_count;
+    let mut judgement = Judgement::new(&model, account("acme"), acme);
+    let mut again = |sent: &Sent| {
+        let mut of_ann = Judgement::new(&model, person("ann"), ann.clone());
+        let outcome = of_ann.apply(&sent.event, &context(sent.time));
+        assert_eq!(outcome, EventOutcome::Duplicate);
+        share(sent, of_ann.finish()).unwrap()
+    };
+    assert!(judgement.take_again(&again(&late)));
+    assert_eq!(judgement.record().event_count, count + 1);
+    assert!(!judgement.take_again(&again(&late)));
+
+    // Whether it has lost the early one nobody knows.
+    let forgotten = forget(&model, judgement.finish().record, 10_000);
+    let count = forgotten.event_count;
+    let mut judgement = Judgement::new(&model, account("acme"), forgotten);
+    for sent in [&early, &late] {
+        assert!(!judgement.take_again(&again(sent)));
+    }
+    let skipped = judgement.clone().finish();
+    assert_eq!((skipped.unsettled_effects, skipped.changed), (2, false));
+
+    // A new event counts however old it is.
+    assert!(judgement.take(&again(&early)));
+    assert_eq!(judgement.record().event_count, count + 1);
+}
+
+#[test]
+fn an_event_too_old_to_be_known_gives_back_what_it_is_known_to_have_caused() {
+    let model = ordered("");
+    let mut world = World::default();
+    let sent: Vec<Sent> = (0..4)
+        .map(|number| sent(&number.to_string(), "visit", number))
+        .collect();
+    let short = bellwether::scoring::Context::at(sent[0].time, 2);
+    for sent in &sent {
+        world.change(&model, &person("ann"), &mut |judgement| {
+            let context = bellwether::scoring::Context {
+                at: sent.time,
+                ..short
+            };
+            judgement.apply(&sent.event, &context);
+        });
+    }
+    let expected = world.records[&account("acme")].clone();
+    world.records.remove(&account("acme"));
+    for (position, sent) in sent.iter().enumerate() {
+        let ann = world.records[&person("ann")].clone();
+        let mut judgement = Judgement::new(&model, person("ann"), ann);
+        let outcome = judgement.apply(&sent.event, &context(sent.time));
+        let is_known = position >= 2;
+        assert_eq!(outcome == EventOutcome::Duplicate, is_known, "{outcome:?}");
+        send(&mut world, &model, sent, false);
+    }
+    assert_eq!(world.records[&account("acme")], expected);
+}
+
+#[test]
+fn what_a_person_has_forgotten_to_have_caused_is_counted_as_unsettled() {
+    let model = ordered("");
+    let mut world = World::default();
+    for number in 0..=REMEMBERED_CAUSED as i64 {
+        let sent = sent(&number.to_string(), "visit", number);
+        send(&mut world, &model, &sent, false);
+    }
+    let unsettled = |world: &mut World, number: i64| {
+        let sent = sent(&number.to_string(), "visit", number);
+        send(world, &model, &sent, false).unsettled_effects
+    };
+    assert_eq!(unsettled(&mut world, 0), 1);
+    assert_eq!(unsettled(&mut world, 1), 0);
+}
