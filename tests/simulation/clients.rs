@@ -30,6 +30,8 @@ pub struct Run {
     pub told: Arc<Mutex<BTreeMap<(ProfileId, IdHash), Told>>>,
     /// Whether a retraction may come too late.
     pub forgets: bool,
+    /// Whether everything is sent for the second time, to a store that has lost writes.
+    pub sends_again: bool,
 }
 
 /// How often an event, or its retraction, was answered in which way.
@@ -156,6 +158,9 @@ impl Run {
     }
 
     fn note(&self, event: &Event, note: impl FnOnce(&mut Told)) {
+        if self.sends_again {
+            return;
+        }
         let known = (event.profile_id.clone(), event.id);
         note(self.told.lock().unwrap().entry(known).or_default());
     }
@@ -164,6 +169,7 @@ impl Run {
         match &scored.outcome {
             EventOutcome::Applied { .. } => self.note(event, |told| told.applied += 1),
             EventOutcome::Duplicate => {}
+            EventOutcome::TooOld if self.sends_again && self.forgets => {}
             EventOutcome::Quarantined { rule } => {
                 self.violate(format!("no model has a rule {rule}"));
             }

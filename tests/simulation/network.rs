@@ -24,7 +24,7 @@ use tokio::{
 use crate::{
     crowd::Crowd,
     dice::Dice,
-    state::{Common, Flaw, Partition},
+    state::{Common, Flaw, Partition, Replica},
 };
 
 /// How long a server waits for an answer of the store.
@@ -82,6 +82,10 @@ pub struct World {
     pub frozen: BTreeMap<&'static str, Instant>,
     /// What a failover may bring back: what belonged to the tenant before the latest changes.
     pub earlier: Vec<(Instant, Common)>,
+    /// Whether a partition has lost writes.
+    pub has_lost: bool,
+    /// What replicas of each partition had at some instants.
+    pub replicas: Vec<Vec<Replica>>,
     /// The server that took the right to build last.
     pub builder: Option<&'static str>,
     /// Every model that a server may have.
@@ -91,6 +95,7 @@ pub struct World {
     pub in_flight: usize,
     pub messages: u64,
     dice: Dice,
+    replica_dice: Dice,
     /// In the order of their first mention.
     editions: Vec<Edition>,
     /// Where records stand, by version and model.
@@ -114,12 +119,15 @@ impl World {
             outages: BTreeMap::new(),
             frozen: BTreeMap::new(),
             earlier: Vec::new(),
+            has_lost: false,
+            replicas: vec![Vec::new(); partitions],
             builder: None,
             models,
             violations: Vec::new(),
             in_flight: 0,
             messages: 0,
             dice: Dice::new(seed, "network"),
+            replica_dice: Dice::new(seed, "replicas"),
             editions: Vec::new(),
             places: HashMap::new(),
             history: DefaultHasher::new(),
@@ -211,6 +219,36 @@ impl World {
             );
             self.violate(found);
         }
+    }
+
+    /// Now and then a replica falls behind.
+    pub fn lag(&mut self, partition: usize) {
+        if self.replica_dice.once_in(6) {
+            let replica = self.partitions[partition].replica();
+            self.replicas[partition].push(replica);
+        }
+    }
+
+    /// A partition fails, and a replica takes its place that has not got the latest writes, with
+    /// the ranks of the edition that answers.
+    pub fn fail_over(&mut self, partition: usize, replica: Replica) {
+        self.note(&format!("a failover loses writes of {partition}"));
+        self.has_lost = true;
+        let kept = &mut self.partitions[partition];
+        let before: Vec<ProfileId> = kept.records.keys().cloned().collect();
+        kept.fall_back_to(replica);
+        let after: Vec<ProfileId> = kept.records.keys().cloned().collect();
+        for id in before.iter().chain(&after) {
+            let stored = self.partitions[partition].records.get(id);
+            self.crowd.note(id, stored.map(|stored| &stored.record));
+        }
+        let active = self.common.rollout.active;
+        let ranks = active.map(|active| (active.number, self.recount(partition, active)));
+        let ranks = ranks.into_iter().flat_map(|(number, ranks)| {
+            let ranks = ranks.into_iter();
+            ranks.map(move |(rank, entries)| ((number, rank), entries))
+        });
+        self.partitions[partition].ranks = ranks.collect();
     }
 
     fn fate(&mut self) -> Fate {

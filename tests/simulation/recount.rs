@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bellwether::{
     scoring::{
         Context, Effect, Event, IdHash, Judgement, Model, Outcome, ProfileId, Record, Timestamp,
+        limits::REMEMBERED_CAUSED,
     },
     store::TopicTotals,
 };
@@ -192,6 +193,13 @@ pub fn compare(
     for wrong in wrong {
         world.violate(wrong);
     }
+}
+
+/// Whether somebody has caused more than they remember: what of it others have lost is lost.
+pub fn has_forgotten(world: &World) -> bool {
+    let partitions = world.partitions.iter();
+    let mut stored = partitions.flat_map(|partition| partition.records.values());
+    stored.any(|stored| stored.record.caused.len() >= REMEMBERED_CAUSED)
 }
 
 fn sum_of(records: &BTreeMap<ProfileId, Record>, topic: &str) -> TopicTotals {

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use bellwether::service::View;
+use bellwether::{scoring::Model, service::View};
 use tokio::time::{Duration, Instant, sleep, timeout};
 
 use crate::{
@@ -73,6 +73,7 @@ async fn simulate(seed: u64, flaw: Option<Flaw>) -> Report {
         servers: Arc::new(servers),
         told: Arc::default(),
         forgets: plan.forgets,
+        sends_again: false,
     };
 
     let last = *dice.pick(&[0, 1, 1, 1, 2, 2]);
@@ -147,16 +148,15 @@ async fn simulate(seed: u64, flaw: Option<Flaw>) -> Report {
         if let Err(error) = run.funnel(&service).await {
             violate(format!("{} ends with {error}", server.name));
         }
+    }
+    if flaw.is_none() && dice.once_in(3) {
+        arrive(&run).await;
+        lose_writes(&run, &plan, &models[last], &mut dice).await;
+    }
+    for server in run.servers.iter() {
         server.tell(Command::Stop);
     }
-    // Whatever is still on its way arrives.
-    if !settles(Duration::from_secs(600), || {
-        world.lock().unwrap().in_flight == 0
-    })
-    .await
-    {
-        violate("messages do not end".to_owned());
-    }
+    arrive(&run).await;
     let told = run.told.lock().unwrap();
     for ((profile_id, _), told) in told.iter() {
         let Told {
@@ -169,11 +169,59 @@ async fn simulate(seed: u64, flaw: Option<Flaw>) -> Report {
         }
     }
     let mut world = world.lock().unwrap();
-    recount::compare(&mut world, &plan, &told, &models[last]);
+    let nothing = BTreeMap::new();
+    let told = if world.has_lost { &nothing } else { &*told };
+    recount::compare(&mut world, &plan, told, &models[last]);
     Report {
         violations: std::mem::take(&mut world.violations),
         history: world.history(),
         messages: world.messages,
+    }
+}
+
+/// Whatever is still on its way arrives.
+async fn arrive(run: &Run) {
+    let arrived = || run.world.lock().unwrap().in_flight == 0;
+    if !settles(Duration::from_secs(600), arrived).await {
+        let what = "messages do not end".to_owned();
+        run.world.lock().unwrap().violate(what);
+    }
+}
+
+/// One partition after the other fails over and loses writes, and everything is sent again.
+async fn lose_writes(run: &Run, plan: &Plan, model: &Model, dice: &mut Dice) {
+    let run = Run {
+        sends_again: true,
+        ..run.clone()
+    };
+    let weather = weather(dice);
+    let partitions = run.world.lock().unwrap().partitions.len();
+    for partition in 0..partitions {
+        {
+            let mut world = run.world.lock().unwrap();
+            let replicas = &world.replicas[partition];
+            if replicas.is_empty() || recount::has_forgotten(&world) {
+                continue;
+            }
+            let replica = dice.pick(replicas).clone();
+            world.fail_over(partition, replica);
+            world.weather = weather;
+        }
+        let clients = shares(plan, dice).into_iter().map(|actions| {
+            let dice = Dice::new(dice.roll(u64::MAX), "again");
+            tokio::spawn(run.clone().client(dice, actions, 100))
+        });
+        for client in clients.collect::<Vec<_>>() {
+            if timeout(AT_MOST, client).await.is_err() {
+                let what = "not everything was acknowledged again".to_owned();
+                run.world.lock().unwrap().violate(what);
+            }
+        }
+        become_calm(&run);
+        arrive(&run).await;
+        let mut world = run.world.lock().unwrap();
+        // What was told before is not known any more.
+        recount::compare(&mut world, plan, &BTreeMap::new(), model);
     }
 }
 

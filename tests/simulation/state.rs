@@ -52,6 +52,13 @@ pub struct Partition {
     pub fence: Option<Fence>,
 }
 
+/// What a replica of a partition had when it was last heard of.
+#[derive(Clone)]
+pub struct Replica {
+    records: BTreeMap<ProfileId, Stored>,
+    totals: BTreeMap<String, TopicTotals>,
+}
+
 /// The latest epoch that a partition has seen, and the editions maintained at it.
 pub struct Fence {
     pub epoch: u64,
@@ -79,6 +86,20 @@ pub struct Part {
 }
 
 impl Partition {
+    /// What a replica has that lags behind from now on.
+    pub fn replica(&self) -> Replica {
+        Replica {
+            records: self.records.clone(),
+            totals: self.totals.clone(),
+        }
+    }
+
+    /// Forgets what a replica does not have.
+    pub fn fall_back_to(&mut self, replica: Replica) {
+        self.records = replica.records;
+        self.totals = replica.totals;
+    }
+
     /// Takes the epoch of a rollout for the latest, unless a later one is known. What is
     /// wrong with the rollout itself is in the error.
     pub fn raise_fence(&mut self, rollout: &Rollout) -> Result<bool, String> {

@@ -475,6 +475,7 @@ fn commit(
         }
         Err(wrong) => world.violate(wrong),
     }
+    world.lag(partition);
     let results = world.partitions[partition].commit(commits, flaw);
     for (commit, result) in commits.iter().zip(&results) {
         let id = &commit.profile_id;
