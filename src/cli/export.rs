@@ -9,7 +9,7 @@ use std::{
 use super::{
     failure::Failure,
     output,
-    transfer::{BATCH_PROFILES, End, FORMAT, Header, Opened, Place},
+    transfer::{Access, BATCH_PROFILES, End, FORMAT, Header, Opened, Place},
 };
 use crate::{
     scoring::Tenant,
@@ -30,7 +30,7 @@ pub struct Export {
 impl Export {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let tenant = self.place.tenant()?;
-        let profiles = match self.place.open(false).await? {
+        let profiles = match self.place.open(Access::Read).await? {
             Opened::Embedded(store) => self.write(&store, &tenant).await?,
             Opened::Redis(store) => self.write(&store, &tenant).await?,
         };

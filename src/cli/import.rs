@@ -12,13 +12,12 @@ use super::{
     failure::Failure,
     output,
     replay::lines::{LineReader, Position},
-    transfer::{BATCH_PROFILES, End, FORMAT, Header, Opened, Place},
+    rewriting::{Rewriting, refuse_servers, replacing},
+    transfer::{Access, BATCH_PROFILES, End, FORMAT, Header, Opened, Place},
 };
 use crate::{
-    limits::ANNOUNCED_FOR,
     scoring::{ProfileId, Record, Tenant},
-    service::system_clock,
-    store::{Commit, Committed, Rollout, Store, StoreError, TotalsChange, Version, codec},
+    store::{Store, StoreError, codec},
 };
 
 /// Bad lines that are named in full.
@@ -48,7 +47,7 @@ impl Import {
         } else {
             File::open(&self.file).await.map_err(failure)?
         };
-        let counts = match self.place.open(true).await? {
+        let counts = match self.place.open(Access::Create).await? {
             Opened::Embedded(store) => self.check_and_write(&store, &tenant, &mut file).await?,
             Opened::Redis(store) => self.check_and_write(&store, &tenant, &mut file).await?,
         };
@@ -77,22 +76,6 @@ impl Import {
         file.rewind().await.map_err(failure)?;
         visit(store, tenant, file, Mode::Write).await
     }
-}
-
-/// Refuses a store that servers serve from: their writes would mix with those of the import.
-async fn refuse_servers(store: &impl Store) -> Result<(), Failure> {
-    let (count, are) = match store.servers().await? {
-        0 => return Ok(()),
-        1 => ("a server".to_owned(), "serves"),
-        count => (format!("{count} servers"), "serve"),
-    };
-    Err(Failure::new(format!(
-        "nothing was written: {count} {are} from this store. An import needs the store for itself: stop \
-         every server, import, and start them again, which builds the ranks. To move data while servers \
-         run, import into an empty store, start servers there, and have callers use those. A server that \
-         was killed counts for {} seconds more",
-        ANNOUNCED_FOR.as_secs()
-    )))
 }
 
 /// Standard input as a file, because it is read twice.
@@ -134,10 +117,8 @@ pub(super) async fn visit<S: Store, R: AsyncRead + Unpin>(
     mode: Mode,
 ) -> Result<Counts, Failure> {
     let mut visit = Visit {
-        store,
-        tenant,
+        rewriting: Rewriting::new(store, tenant),
         mode,
-        rollout: None,
         counts: Counts::default(),
         mistakes: Vec::new(),
         mistake_count: 0,
@@ -167,23 +148,6 @@ pub(super) async fn visit<S: Store, R: AsyncRead + Unpin>(
         visit.mistake_count += 1;
     }
     visit.finish()
-}
-
-/// Has the store forget the tenant's ranks, so that the next server builds them anew.
-async fn without_ranks(store: &impl Store, tenant: &Tenant) -> Result<Rollout, Failure> {
-    // The check of a large file takes long enough for somebody to start one.
-    refuse_servers(store).await?;
-    let rollout = store
-        .rollout(tenant)
-        .await?
-        .reset(system_clock()().millis());
-    if !store.set_rollout(tenant, &rollout).await? {
-        return Err(Failure::new(
-            "a server changes the models of the store; stop it",
-        ));
-    }
-    store.fence(tenant, &rollout).await?;
-    Ok(rollout)
 }
 
 /// What has been read of a file.
@@ -244,11 +208,8 @@ impl FileSoFar {
 }
 
 struct Visit<'a, S> {
-    store: &'a S,
-    tenant: &'a Tenant,
+    rewriting: Rewriting<'a, S>,
     mode: Mode,
-    /// The rollout without ranks, from the first write on.
-    rollout: Option<Rollout>,
     counts: Counts,
     /// The first mistakes.
     mistakes: Vec<String>,
@@ -267,9 +228,9 @@ impl<S: Store> Visit<'_, S> {
     async fn take(&mut self, batch: Vec<Numbered>) -> Result<(), Failure> {
         let ids: Vec<_> = batch.iter().map(|(_, id, _)| id.clone()).collect();
         let mut commits = Vec::new();
-        for ((line, profile_id, record), stored) in batch
-            .into_iter()
-            .zip(self.store.load(self.tenant, &ids).await)
+        let (store, tenant) = (self.rewriting.store, self.rewriting.tenant);
+        for ((line, profile_id, record), stored) in
+            batch.into_iter().zip(store.load(tenant, &ids).await)
         {
             let stored = stored?;
             if stored
@@ -283,43 +244,12 @@ impl<S: Store> Visit<'_, S> {
                     format!("the store holds profile {profile_id} with another record; --replace replaces it"),
                 );
             } else {
-                let replaced = stored
-                    .iter()
-                    .flat_map(|stored| stored.record.topic_shares());
-                let totals = replaced
-                    .map(TotalsChange::removing)
-                    .chain(record.topic_shares().map(TotalsChange::adding))
-                    .collect();
-                commits.push(Commit {
-                    profile_id,
-                    expected: stored.map(|stored| stored.version),
-                    version: Version(random()?),
-                    record: Some(record),
-                    // The next server builds them: the rollout says that there are none.
-                    ranks: Vec::new(),
-                    totals,
-                });
+                commits.push(replacing(profile_id, stored.as_ref(), Some(record))?);
             }
         }
-        if self.mode == Mode::Write && !commits.is_empty() {
-            let rollout = match self.rollout.take() {
-                Some(rollout) => rollout,
-                None => without_ranks(self.store, self.tenant).await?,
-            };
+        if self.mode == Mode::Write {
             self.counts.written += commits.len() as u64;
-            let results = self.store.commit(self.tenant, &rollout, commits).await;
-            self.rollout = Some(rollout);
-            for committed in results {
-                match committed {
-                    Ok(Committed::Written) => {}
-                    Ok(Committed::Conflict) | Err(StoreError::Superseded) => {
-                        return Err(Failure::new(
-                            "something else writes to the store; stop the servers and run the import again",
-                        ));
-                    }
-                    Err(error) => return Err(error.into()),
-                }
-            }
+            self.rewriting.write(commits).await?;
         }
         Ok(())
     }
@@ -337,17 +267,13 @@ impl<S: Store> Visit<'_, S> {
     }
 }
 
-fn random() -> Result<u64, Failure> {
-    getrandom::u64().map_err(|error| Failure::new(format!("no randomness for versions: {error}")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
         cli::export::export,
         scoring::{AttributeValue, CountGroup, EventMemory, IdHash, SignalCount, Timestamp},
-        store::embedded::Embedded,
+        store::{Commit, Rollout, Version, embedded::Embedded},
     };
 
     const CHECK: Mode = Mode::Check { replace: false };

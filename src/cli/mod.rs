@@ -22,10 +22,12 @@ mod output;
 mod pages;
 mod quarantine;
 mod rank;
+mod recount;
 mod release;
 mod repair;
 pub mod replay;
 mod retract;
+mod rewriting;
 mod serve;
 mod topics;
 mod transfer;
@@ -74,6 +76,7 @@ enum Command {
     Export(export::Export),
     Import(import::Import),
     Repair(repair::Repair),
+    Recount(recount::Recount),
 }
 
 /// Runs the command. Exit code: 0 when it did what it was asked, 1 when it failed, which
@@ -98,6 +101,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Export(command) => command.run().await.map(|()| ExitCode::SUCCESS),
         Command::Import(command) => command.run().await.map(|()| ExitCode::SUCCESS),
         Command::Repair(command) => command.run().await.map(|()| ExitCode::SUCCESS),
+        Command::Recount(command) => command.run().await.map(|()| ExitCode::SUCCESS),
     };
     outcome.unwrap_or_else(|failure| {
         eprintln!("bellwether: {failure}");

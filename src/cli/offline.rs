@@ -17,8 +17,9 @@ use crate::{
     grpc::convert::{self, EventPath},
     proto::v1,
     scoring::{
-        AttributeMistake, Attributes, Comparison, Context, Event, Judgement, Model, Outcome,
-        ProfileId, Record, Timestamp, check_attributes, limits::DEFAULT_REMEMBERED_EVENTS,
+        AttributeMistake, Attributes, Comparison, Context, Event, IdHash, Judgement, Model,
+        Outcome, ProfileId, Record, Selection, Timestamp, check_attributes,
+        limits::DEFAULT_REMEMBERED_EVENTS,
     },
     service::ProfileUpdate,
 };
@@ -33,15 +34,17 @@ pub(super) struct Compared {
 }
 
 /// What one model makes of the file.
-struct Side {
+pub(super) struct Side {
     model: Arc<Model>,
-    records: BTreeMap<ProfileId, Record>,
+    remembered_events: usize,
+    pub(super) records: BTreeMap<ProfileId, Record>,
 }
 
 impl Side {
-    fn new(model: Arc<Model>) -> Self {
+    pub(super) fn new(model: Arc<Model>, remembered_events: usize) -> Self {
         Self {
             model,
+            remembered_events,
             records: BTreeMap::new(),
         }
     }
@@ -60,7 +63,37 @@ impl Side {
     }
 
     /// Counts an event, and what follows from it for its author and its account.
-    fn count(&mut self, event: &Event, at: Timestamp) {
+    pub(super) fn count(&mut self, event: &Event, at: Timestamp) {
+        self.work(event, at, |judgement, context| {
+            judgement.apply(event, context);
+        });
+    }
+
+    /// Takes an event back, and what followed from it.
+    pub(super) fn retract(&mut self, event: &Event, at: Timestamp) {
+        self.work(event, at, |judgement, context| {
+            judgement.retract(event, context);
+        });
+    }
+
+    /// Counts an event that a quarantine rule holds.
+    pub(super) fn release(&mut self, profile_id: &ProfileId, event: IdHash) {
+        let selection = Selection {
+            rule: None,
+            event: Some(event),
+        };
+        let outcome = self.judge(profile_id, |judgement| {
+            judgement.release(&selection, usize::MAX);
+        });
+        self.take_effect(outcome);
+    }
+
+    fn work(
+        &mut self,
+        event: &Event,
+        at: Timestamp,
+        work: impl FnOnce(&mut Judgement<'_>, &Context<'_>),
+    ) {
         let record_of = |id: Option<&ProfileId>| id.and_then(|id| self.records.get(id));
         let event_type = &event.event_type;
         let author_id = event.author_id.as_ref();
@@ -75,17 +108,14 @@ impl Side {
         let context = Context {
             author: author.as_ref(),
             account: account.as_ref(),
-            // As a server does unless configured.
-            ..Context::at(at, DEFAULT_REMEMBERED_EVENTS)
+            ..Context::at(at, self.remembered_events)
         };
-        let outcome = self.judge(&event.profile_id, |judgement| {
-            judgement.apply(event, &context);
-        });
+        let outcome = self.judge(&event.profile_id, |judgement| work(judgement, &context));
         self.take_effect(outcome);
     }
 
     /// Updates what a profile states, unless that would be too much.
-    fn update(&mut self, update: &ProfileUpdate) -> Result<(), AttributeMistake> {
+    pub(super) fn update(&mut self, update: &ProfileUpdate) -> Result<(), AttributeMistake> {
         let known = self.records.get(&update.profile_id);
         let stated = known
             .unwrap_or(&Record::default())
@@ -118,7 +148,9 @@ pub(super) async fn compare(
     let failure = |error| Failure::io(file.display(), &error);
     let source = File::open(file).await.map_err(failure)?;
     let mut lines = LineReader::new(source, Position::default());
-    let mut sides = [Side::new(old), Side::new(new)];
+    // As a server does unless configured.
+    let side = |model| Side::new(model, DEFAULT_REMEMBERED_EVENTS);
+    let mut sides = [side(old), side(new)];
     let mut refused = 0;
     let mut last = Timestamp::EPOCH;
     while let Some(line) = lines.next().await.map_err(failure)? {

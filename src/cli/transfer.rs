@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{configured::configured, failure::Failure};
 use crate::{
-    config::{Flags, StoreSettings},
+    config::{Config, Flags, StoreSettings},
     scoring::Tenant,
     store::{StoreError, embedded::Embedded, redis::Redis},
 };
@@ -51,6 +51,17 @@ pub struct Place {
     tenant: String,
 }
 
+/// What a store is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    /// To read what is there, and to change nothing.
+    Read,
+    /// To change what is there.
+    Write,
+    /// To write it, and to make it where there is none.
+    Create,
+}
+
 /// A store that was opened.
 pub(super) enum Opened {
     Embedded(Embedded),
@@ -58,25 +69,25 @@ pub(super) enum Opened {
 }
 
 impl Place {
-    /// Opens the store: one that may be made to be written, else one that is there to be read.
-    pub(super) async fn open(&self, may_be_made: bool) -> Result<Opened, Failure> {
-        let flags = Flags {
-            store: Some(self.store.clone()),
-            ..Flags::default()
-        };
-        let config = configured(&flags).map_err(|error| Failure::new(error.to_string()))?;
-        match config.store {
+    /// Opens the store.
+    pub(super) async fn open(&self, access: Access) -> Result<Opened, Failure> {
+        match self.config()?.store {
+            // Opening creates what is missing, which would hide a typing error.
+            StoreSettings::Embedded(directory)
+                if access == Access::Write && !directory.is_dir() =>
+            {
+                let directory = directory.display();
+                Err(Failure::new(format!("there is no store in {directory}")))
+            }
             StoreSettings::Embedded(directory) => {
-                // What is only read is not created either, which would hide a typing error.
-                let opened = if may_be_made {
-                    Embedded::open(&directory)
-                } else {
-                    Embedded::open_to_read(&directory)
+                let opened = match access {
+                    Access::Read => Embedded::open_to_read(&directory),
+                    Access::Write | Access::Create => Embedded::open(&directory),
                 };
                 let opened = opened.map_err(|error| {
                     let hint = match error {
                         StoreError::Misconfigured(_) => {
-                            "; export and import need it for themselves, so stop the server first"
+                            "; export, import and recount need it for themselves, so stop the server first"
                         }
                         _ => "",
                     };
@@ -87,13 +98,26 @@ impl Place {
                 });
                 Ok(Opened::Embedded(opened?))
             }
-            StoreSettings::Redis(settings) if may_be_made => {
+            StoreSettings::Redis(settings) if access == Access::Create => {
                 Ok(Opened::Redis(Redis::open(&settings).await?))
             }
             StoreSettings::Redis(settings) => {
                 Ok(Opened::Redis(Redis::open_existing(&settings).await?))
             }
         }
+    }
+
+    /// How many events a profile remembers, as servers on this store are configured.
+    pub(super) fn remembered_events(&self) -> Result<usize, Failure> {
+        Ok(self.config()?.remembered_events)
+    }
+
+    fn config(&self) -> Result<Config, Failure> {
+        let flags = Flags {
+            store: Some(self.store.clone()),
+            ..Flags::default()
+        };
+        configured(&flags).map_err(|error| Failure::new(error.to_string()))
     }
 
     /// The tenant, when its name is well formed.

@@ -8,7 +8,8 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::{
     Effect, EffectKind, Event, IdHash, Judgement, Model, ProfileId, Record, Timestamp,
-    limits::REMEMBERED_CAUSED, standing::Changed,
+    limits::{MAX_CAUSED_CHANGES, REMEMBERED_CAUSED},
+    standing::Changed,
 };
 
 /// Distinguishes the effects of one event.
@@ -115,7 +116,14 @@ impl Record {
     /// capacity.
     pub(super) fn note_caused(&mut self, effect: Effect) {
         self.caused.push(effect);
-        let excess = self.caused.len().saturating_sub(REMEMBERED_CAUSED);
+        let mut changes = 0;
+        let kept = self.caused.iter().rev().enumerate();
+        let kept = kept.take_while(|(position, effect)| {
+            changes += effect.change_count();
+            let has_room = *position < REMEMBERED_CAUSED && changes <= MAX_CAUSED_CHANGES;
+            *position == 0 || has_room
+        });
+        let excess = self.caused.len() - kept.count();
         self.caused.drain(..excess);
     }
 }

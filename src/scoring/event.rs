@@ -109,6 +109,14 @@ impl Effect {
         }
     }
 
+    /// How many counts it changes.
+    pub(super) fn change_count(&self) -> usize {
+        match self {
+            Self::Credit(_) => 0,
+            Self::Share(share) => share.changes.len(),
+        }
+    }
+
     /// Whose record it changes.
     pub fn subject_id(&self) -> &ProfileId {
         match self {

@@ -89,6 +89,9 @@ pub const REMEMBERED_EFFECTS: usize = 256;
 /// Effects of own events on others that a record remembers, by arrival: more than a person causes
 /// within the second or so that a failover loses, and each is written with every event.
 pub const REMEMBERED_CAUSED: usize = 64;
+/// Changes of counts in these effects, unless the latest alone has more: each event can have every
+/// key of many signals.
+pub const MAX_CAUSED_CHANGES: usize = 1_024;
 /// Touches that a record keeps for the next advance.
 pub const REMEMBERED_TOUCHES: usize = 32;
 /// Bytes of a key that a signal is counted by.

@@ -26,6 +26,7 @@ mod quarantine;
 mod ranges;
 mod rank;
 mod record;
+mod recount;
 mod retraction;
 mod seen;
 mod standing;

@@ -13,8 +13,7 @@ use super::{
 };
 use crate::{
     scoring::{
-        EventOutcome, IdHash, Outcome, ProfileId, Record, Tenant,
-        limits::REMEMBERED_TOUCHES,
+        EventOutcome, IdHash, Outcome, ProfileId, Record, Tenant, limits::REMEMBERED_TOUCHES,
     },
     store::{Commit, Committed, Store, StoreError, Stored, TotalsChange, Version},
 };

@@ -5,6 +5,9 @@
 mod corrections;
 mod events;
 mod models;
+mod recount;
+#[path = "../redis_servers/mod.rs"]
+mod redis_servers;
 mod starting;
 
 use std::{

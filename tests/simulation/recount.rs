@@ -27,6 +27,13 @@ struct Recount {
 }
 
 impl Recount {
+    fn of(plan: &Plan, told: &BTreeMap<(ProfileId, IdHash), Told>, model: &Model) -> Self {
+        match plan.order {
+            Order::Kept => Self::in_order(plan, model),
+            Order::Free => Self::in_any_order(plan, told, model),
+        }
+    }
+
     /// One action after the other, as they were acknowledged. Effects follow at the end, because
     /// they cause nothing.
     fn in_order(plan: &Plan, model: &Model) -> Self {
@@ -141,10 +148,7 @@ pub fn compare(
     told: &BTreeMap<(ProfileId, IdHash), Told>,
     model: &Model,
 ) {
-    let recount = match plan.order {
-        Order::Kept => Recount::in_order(plan, model),
-        Order::Free => Recount::in_any_order(plan, told, model),
-    };
+    let recount = Recount::of(plan, told, model);
     let (expected, certain) = (recount.records, Doubt::default());
     let mut found: BTreeMap<ProfileId, Record> = BTreeMap::new();
     for (position, partition) in world.partitions.iter().enumerate() {
@@ -193,6 +197,29 @@ pub fn compare(
     for wrong in wrong {
         world.violate(wrong);
     }
+}
+
+/// Accounts and authors have what they had once, and then what the events come to: that must make
+/// all of it right, and touch nothing else.
+pub fn lose_and_mend(world: &mut World, plan: &Plan, model: &Model) {
+    let replicas = world
+        .replicas
+        .iter()
+        .filter_map(|replicas| replicas.first());
+    let earlier: BTreeMap<ProfileId, Record> = replicas
+        .flat_map(|replica| replica.records.values())
+        .map(|stored| (stored.profile_id.clone(), stored.record.clone()))
+        .collect();
+    let expected = Recount::of(plan, &BTreeMap::new(), model).records;
+    world.has_lost = true;
+    for had in [earlier, expected] {
+        world.note("what others' events came to is replaced");
+        world.rewrite(|id, record| {
+            let nothing = Record::default();
+            record.recounted(id.subject(), had.get(id).unwrap_or(&nothing))
+        });
+    }
+    compare(world, plan, &BTreeMap::new(), model);
 }
 
 /// Whether somebody has caused more than they remember: what of it others have lost is lost.

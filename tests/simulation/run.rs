@@ -223,6 +223,8 @@ async fn lose_writes(run: &Run, plan: &Plan, model: &Model, dice: &mut Dice) {
         // What was told before is not known any more.
         recount::compare(&mut world, plan, &BTreeMap::new(), model);
     }
+    let mut world = run.world.lock().unwrap();
+    recount::lose_and_mend(&mut world, plan, model);
 }
 
 fn weather(dice: &mut Dice) -> Weather {

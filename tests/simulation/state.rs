@@ -55,7 +55,7 @@ pub struct Partition {
 /// What a replica of a partition had when it was last heard of.
 #[derive(Clone)]
 pub struct Replica {
-    records: BTreeMap<ProfileId, Stored>,
+    pub records: BTreeMap<ProfileId, Stored>,
     totals: BTreeMap<String, TopicTotals>,
 }
 
@@ -173,6 +173,15 @@ impl Partition {
         }
         self.ranks.retain(|_, entries| !entries.is_empty());
         Committed::Written
+    }
+
+    /// Makes the totals anew from the records.
+    pub fn add_up_totals(&mut self) {
+        self.totals.clear();
+        let records = self.records.values();
+        let shares = records.flat_map(|stored| stored.record.topic_shares());
+        let changes: Vec<TotalsChange> = shares.map(TotalsChange::adding).collect();
+        self.add_totals(&changes);
     }
 
     fn add_totals(&mut self, totals: &[TotalsChange]) {

@@ -1,0 +1,285 @@
+//! `bellwether recount`: what accounts and authors count, rebuilt from the events alone. A failover
+//! that lost writes may leave them with more or less than their people's events come to.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use tokio::{
+    fs::File,
+    io::{AsyncRead, stdin},
+};
+
+use super::{
+    failure::Failure,
+    offline::Side,
+    output,
+    replay::lines::{Entry, LineReader, Position},
+    rewriting::{Rewriting, refuse_servers, replacing},
+    transfer::{Access, BATCH_PROFILES, Opened, Place},
+};
+use crate::{
+    grpc::convert::{self, EventPath},
+    scoring::{HeldEvent, Model, ProfileId, Recollection, Record, Subject, Tenant},
+    store::{Store, Stored},
+};
+
+/// Bad lines that are named in full.
+const NAMED_MISTAKES: usize = 20;
+
+/// Rebuilds what accounts count and what authors earned from a file of all events. Every server on
+/// the store must be stopped.
+///
+/// The file is what `replay` reads, every event since the first, and is judged by the model that
+/// the store serves, as a replay into an empty store would. Send all of it again before, so that
+/// people count all of it. What people did themselves, and what anybody states, stays as it is.
+/// With any bad line nothing is written, and running it again changes nothing.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Recount {
+    #[command(flatten)]
+    place: Place,
+    /// The events and profile updates, or - for standard input.
+    file: PathBuf,
+    /// The events that were taken back, as `retract` reads them.
+    #[arg(long, value_name = "FILE")]
+    retracted: Option<PathBuf>,
+}
+
+impl Recount {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let tenant = self.place.tenant()?;
+        let remembered_events = self.place.remembered_events()?;
+        let (counts, records) = match self.place.open(Access::Write).await? {
+            Opened::Embedded(store) => self.recount(&store, &tenant, remembered_events).await?,
+            Opened::Redis(store) => self.recount(&store, &tenant, remembered_events).await?,
+        };
+        eprintln!(
+            "{} of {} accounts and authors written to tenant {tenant}",
+            output::count(counts),
+            output::count(records)
+        );
+        Ok(())
+    }
+
+    /// How many accounts and authors were written, and how many there are.
+    async fn recount(
+        &self,
+        store: &impl Store,
+        tenant: &Tenant,
+        remembered_events: usize,
+    ) -> Result<(u64, u64), Failure> {
+        refuse_servers(store).await?;
+        let model = model_of(store, tenant).await?;
+        let mut recounting = Recounting::new(model, remembered_events);
+        recounting.read(&self.file, false).await?;
+        if let Some(retracted) = &self.retracted {
+            recounting.read(retracted, true).await?;
+        }
+        recounting.check()?;
+        recounting.release_as_in(store, tenant).await?;
+        recounting.write(store, tenant).await
+    }
+}
+
+/// The model that servers of the store follow for a tenant: the latest, its own or that of all.
+async fn model_of(store: &impl Store, tenant: &Tenant) -> Result<Arc<Model>, Failure> {
+    let scopes = [tenant.as_str().to_owned(), String::new()];
+    let published = store.publications(&scopes).await?;
+    let published = scopes.iter().zip(published);
+    let latest = published
+        .filter_map(|(scope, publication)| Some((publication?.revision, scope)))
+        .max();
+    let source = match latest {
+        Some((_, scope)) => store.published_source(scope).await?,
+        None => None,
+    };
+    let source = source.ok_or_else(|| {
+        Failure::new(format!(
+            "the store has no model for tenant {tenant}; start a server on it once, and stop it"
+        ))
+    })?;
+    let model = Model::parse(&source).map_err(|_| {
+        Failure::new("this version cannot read the model of the store; use the one that serves it")
+    })?;
+    Ok(Arc::new(model))
+}
+
+/// Everything that the events come to, in memory.
+struct Recounting {
+    side: Side,
+    mistakes: Vec<String>,
+    mistake_count: usize,
+}
+
+impl Recounting {
+    fn new(model: Arc<Model>, remembered_events: usize) -> Self {
+        Self {
+            side: Side::new(model, remembered_events),
+            mistakes: Vec::new(),
+            mistake_count: 0,
+        }
+    }
+
+    async fn read(&mut self, file: &Path, are_retracted: bool) -> Result<(), Failure> {
+        if file == Path::new("-") {
+            return self.read_from(stdin(), file, are_retracted).await;
+        }
+        let failure = |error| Failure::io(file.display(), &error);
+        let source = File::open(file).await.map_err(failure)?;
+        self.read_from(source, file, are_retracted).await
+    }
+
+    async fn read_from(
+        &mut self,
+        source: impl AsyncRead + Unpin,
+        file: &Path,
+        are_retracted: bool,
+    ) -> Result<(), Failure> {
+        let failure = |error| Failure::io(file.display(), &error);
+        let mut lines = LineReader::new(source, Position::default());
+        while let Some(line) = lines.next().await.map_err(failure)? {
+            let counted = match line.content {
+                Ok(None) => continue,
+                Ok(Some(entry)) => self.count(entry, are_retracted),
+                Err(reason) => Err(reason),
+            };
+            if let Err(reason) = counted {
+                self.mistake_count += 1;
+                if self.mistakes.len() < NAMED_MISTAKES {
+                    let (file, line) = (file.display(), line.end.line);
+                    self.mistakes.push(format!("{file}:{line}: {reason}"));
+                }
+            }
+        }
+        if let Some(cut_off) = lines.cut_off() {
+            let file = file.display();
+            self.mistake_count += 1;
+            self.mistakes.push(format!("{file}: {cut_off}"));
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, entry: Entry, is_retracted: bool) -> Result<(), String> {
+        let said = |status: tonic::Status| status.message().to_owned();
+        match entry {
+            Entry::Event(event) => {
+                let event = convert::event(event, EventPath::Single).map_err(said)?;
+                let at = event.time.ok_or(
+                    "the event has no time: it counted when it arrived, which the file does not say",
+                )?;
+                if is_retracted {
+                    self.side.retract(&event, at);
+                } else {
+                    self.side.count(&event, at);
+                }
+                Ok(())
+            }
+            Entry::Update(_) if is_retracted => {
+                Err("a profile update cannot be taken back".to_owned())
+            }
+            Entry::Update(update) => {
+                let (_, update) = convert::update_profile(update).map_err(said)?;
+                let updated = self.side.update(&update);
+                updated.map_err(|mistake| mistake.to_string())
+            }
+        }
+    }
+
+    fn check(&self) -> Result<(), Failure> {
+        if self.mistake_count == 0 {
+            return Ok(());
+        }
+        let mut text = self.mistakes.join("\n");
+        let unnamed = self.mistake_count - self.mistakes.len();
+        if unnamed > 0 {
+            text += &format!("\nand {unnamed} more");
+        }
+        Err(Failure::new(format!("nothing was written:\n{text}")))
+    }
+
+    /// Releases what a quarantine rule holds here and the store holds no more.
+    async fn release_as_in(&mut self, store: &impl Store, tenant: &Tenant) -> Result<(), Failure> {
+        let holders = self.side.records.iter();
+        let holders = holders.filter(|(_, record)| !record.quarantine.is_empty());
+        let holders: Vec<ProfileId> = holders.map(|(id, _)| id.clone()).collect();
+        for ids in holders.chunks(BATCH_PROFILES) {
+            let loaded = store.load(tenant, ids).await;
+            for (id, stored) in ids.iter().zip(loaded) {
+                let Some(Stored { record, .. }) = stored? else {
+                    continue;
+                };
+                let held = self.side.records[id].quarantine.clone();
+                for held in held.iter().filter(|held| was_released(&record, held)) {
+                    self.side.release(id, held.id);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives every account and author what it comes to here.
+    async fn write(mut self, store: &impl Store, tenant: &Tenant) -> Result<(u64, u64), Failure> {
+        let mut rewriting = Rewriting::new(store, tenant);
+        let (mut written, mut records) = (0, 0);
+        let mut last = None;
+        loop {
+            let batch = store.scan(tenant, last.as_ref(), BATCH_PROFILES).await?;
+            let Some(Stored { profile_id, .. }) = batch.last() else {
+                break;
+            };
+            last = Some(profile_id.clone());
+            let mut commits = Vec::new();
+            for stored in batch {
+                let id = stored.profile_id.clone();
+                let recount = self.side.records.remove(&id).unwrap_or_default();
+                let subject = id.subject();
+                let record = stored.record.recounted(subject, &recount);
+                records += u64::from(is_of_others(subject, &record));
+                if record != stored.record {
+                    let record = (record != Record::default()).then_some(record);
+                    commits.push(replacing(id, Some(&stored), record)?);
+                }
+            }
+            written += commits.len() as u64;
+            rewriting.write(commits).await?;
+        }
+        let missing = missing(std::mem::take(&mut self.side.records));
+        for batch in missing.chunks(BATCH_PROFILES) {
+            let commits = batch.iter().cloned();
+            let commits = commits.map(|(id, record)| replacing(id, None, Some(record)));
+            let commits = commits.collect::<Result<Vec<_>, _>>()?;
+            (written, records) = (
+                written + commits.len() as u64,
+                records + commits.len() as u64,
+            );
+            rewriting.write(commits).await?;
+        }
+        Ok((written, records))
+    }
+}
+
+/// Accounts and authors that the store does not have.
+fn missing(records: BTreeMap<ProfileId, Record>) -> Vec<(ProfileId, Record)> {
+    let missing = records.into_iter().map(|(id, recount)| {
+        let record = Record::default().recounted(id.subject(), &recount);
+        (id, record)
+    });
+    missing
+        .filter(|(id, record)| is_of_others(id.subject(), record))
+        .collect()
+}
+
+fn is_of_others(subject: Subject, record: &Record) -> bool {
+    subject == Subject::Account || !record.influence.is_empty()
+}
+
+/// Whether a store has counted an event that a rule held: it neither holds nor has dropped it.
+fn was_released(stored: &Record, held: &HeldEvent) -> bool {
+    let is_held = |other: &HeldEvent| (other.id, other.known_by) == (held.id, held.known_by);
+    let recall = |id| stored.memory.recall(held.known_by, id);
+    !stored.quarantine.iter().any(is_held)
+        && recall(held.id) != Recollection::New
+        && recall(held.id.of_retraction()) != Recollection::Known
+}
