@@ -7,6 +7,7 @@ mod messages;
 mod pages;
 mod raw;
 mod server;
+mod together;
 
 /// `{"crm": "…"}` on so many profiles, each as large as it may be, all of one segment.
 async fn with_large_profiles(server: &server::Server, profiles: usize) {

@@ -16,6 +16,7 @@ use tempfile::TempDir;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tonic::transport::Channel;
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+use tonic_types::StatusExt as _;
 
 const MODEL: &str = r#"
 [scores.fit]
@@ -128,7 +129,12 @@ impl Server {
             event: Some(event),
             ..Default::default()
         };
-        client.score_event(request).await.unwrap();
+        while let Err(refused) = client.score_event(request.clone()).await {
+            // Whoever is turned away comes again when it is told to, and waits as long.
+            let details = refused.get_error_details();
+            let retry = details.retry_info().and_then(|retry| retry.retry_delay);
+            tokio::time::sleep(retry.unwrap_or_else(|| panic!("{refused}"))).await;
+        }
         started.elapsed()
     }
 

@@ -1,0 +1,151 @@
+//! Every attack at once, and what must hold meanwhile.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use tokio::{net::TcpStream, task::JoinSet};
+
+use crate::{
+    pages::{PROFILES, large_page},
+    raw::{Call, Connection, USUAL_WINDOW, framed},
+    server::Server,
+    with_large_profiles,
+};
+
+const MIB: usize = 1024 * 1024;
+/// How long the attacks go on.
+const ATTACKED_FOR: Duration = Duration::from_secs(6);
+/// Calls of the quiet caller in that time: ten a second.
+const QUIET_CALLS: usize = 60;
+
+/// Memory of a server beside its records, in bytes.
+const MOST_MEMORY: usize = 512 * MIB;
+/// Without optimisation everything takes several times as long.
+const SLOWER: u32 = if cfg!(debug_assertions) { 8 } else { 1 };
+const MOST_P99: Duration = Duration::from_millis(250).saturating_mul(SLOWER);
+const MOST_LIVENESS: Duration = Duration::from_secs(1).saturating_mul(SLOWER);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quiet_caller_does_not_notice_all_attacks_together() {
+    let server = Arc::new(Server::start(&[]).await);
+    with_large_profiles(&server, PROFILES).await;
+    let mut quiet = server.scoring().await;
+    Server::quiet_call(&mut quiet).await;
+
+    let is_over = Arc::new(AtomicBool::new(false));
+    let mut attackers = JoinSet::new();
+    for _ in 0..2 {
+        attackers.spawn(announce(Arc::clone(&server), Arc::clone(&is_over)));
+        attackers.spawn(ask_for_pages(Arc::clone(&server), Arc::clone(&is_over)));
+        attackers.spawn(bomb(Arc::clone(&server), Arc::clone(&is_over)));
+        attackers.spawn(say_nothing(Arc::clone(&server), Arc::clone(&is_over)));
+    }
+
+    let mut taken = Vec::new();
+    let mut liveness = Duration::ZERO;
+    let mut most = 0;
+    let mut due = tokio::time::interval(ATTACKED_FOR / u32::try_from(QUIET_CALLS).unwrap());
+    for number in 0..QUIET_CALLS {
+        due.tick().await;
+        taken.push(Server::quiet_call(&mut quiet).await);
+        if number % 8 == 0 {
+            liveness = liveness.max(server.liveness().await);
+        }
+        most = most.max(server.memory());
+    }
+    is_over.store(true, Ordering::Relaxed);
+    attackers.shutdown().await;
+
+    taken.sort_unstable();
+    let p99 = taken[QUIET_CALLS * 99 / 100 - 1];
+    println!(
+        "memory {} MiB, p50 {:?}, p99 {p99:?}, liveness {liveness:?}",
+        most / MIB,
+        taken[QUIET_CALLS / 2],
+    );
+    assert!(most < MOST_MEMORY, "{} MiB", most / MIB);
+    assert!(p99 < MOST_P99, "{taken:?}");
+    assert!(liveness < MOST_LIVENESS, "{liveness:?}");
+}
+
+/// Calls again and again on one connection, keeping every answer unread, and begins anew when
+/// the server has had enough.
+async fn attack<F>(
+    server: Arc<Server>,
+    is_over: Arc<AtomicBool>,
+    (window, calls): (u32, usize),
+    begin: impl Fn(Connection) -> F + Send,
+) where
+    F: Future<Output = Result<Call, h2::Error>> + Send,
+{
+    while !is_over.load(Ordering::Relaxed) {
+        let connection = Connection::open(server.address, window).await;
+        let mut unread = Vec::new();
+        while !is_over.load(Ordering::Relaxed) && unread.len() < calls {
+            let Ok(call) = begin(connection.clone()).await else {
+                break;
+            };
+            unread.push(call);
+        }
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    }
+}
+
+/// Announces messages that never come.
+async fn announce(server: Arc<Server>, is_over: Arc<AtomicBool>) {
+    attack(
+        server,
+        is_over,
+        (USUAL_WINDOW, 250),
+        |connection| async move {
+            let mut call = connection.call("ScoreEvents", &[]).await?;
+            let announced = Bytes::from_static(&[0, 0, 0x40, 0, 0]);
+            call.request.send_data(announced, false)?;
+            Ok(call)
+        },
+    )
+    .await;
+}
+
+/// Asks for pages of 15 MB.
+async fn ask_for_pages(server: Arc<Server>, is_over: Arc<AtomicBool>) {
+    attack(server, is_over, (0, 60), |connection| async move {
+        connection.send("RankSegment", &[], &large_page()).await
+    })
+    .await;
+}
+
+/// Compresses a message of zeros.
+async fn bomb(server: Arc<Server>, is_over: Arc<AtomicBool>) {
+    use flate2::{Compression, write::GzEncoder};
+    use std::io::Write as _;
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(&vec![0; 4 * MIB]).unwrap();
+    let gzip = framed(1, &encoder.finish().unwrap());
+    attack(server, is_over, (USUAL_WINDOW, 20), move |connection| {
+        let gzip = gzip.clone();
+        async move {
+            let headers = [("grpc-encoding", "gzip")];
+            let mut call = connection.call("ScoreEvent", &headers).await?;
+            call.request.send_data(gzip, true)?;
+            Ok(call)
+        }
+    })
+    .await;
+}
+
+/// Connects and says nothing.
+async fn say_nothing(server: Arc<Server>, is_over: Arc<AtomicBool>) {
+    let mut silent = Vec::new();
+    while !is_over.load(Ordering::Relaxed) && silent.len() < 400 {
+        silent.extend(TcpStream::connect(server.address).await);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    tokio::time::sleep(ATTACKED_FOR).await;
+}
