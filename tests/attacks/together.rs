@@ -8,7 +8,9 @@ use std::{
     time::Duration,
 };
 
+use bellwether::proto::v1;
 use bytes::Bytes;
+use prost::Message as _;
 use tokio::{net::TcpStream, task::JoinSet};
 
 use crate::{
@@ -46,6 +48,8 @@ async fn a_quiet_caller_does_not_notice_all_attacks_together() {
         attackers.spawn(bomb(Arc::clone(&server), Arc::clone(&is_over)));
         attackers.spawn(say_nothing(Arc::clone(&server), Arc::clone(&is_over)));
     }
+
+    attackers.spawn(pause(Arc::clone(&server)));
 
     let mut taken = Vec::new();
     let mut liveness = Duration::ZERO;
@@ -119,6 +123,27 @@ async fn ask_for_pages(server: Arc<Server>, is_over: Arc<AtomicBool>) {
         connection.send("RankSegment", &[], &large_page()).await
     })
     .await;
+}
+
+/// Sends nine requests of a thousand events and reads none of the answers.
+async fn pause(server: Arc<Server>) {
+    let events = (0..1_000).map(|event| v1::Event {
+        profile_id: format!("paused-{event}"),
+        r#type: "visit".to_owned(),
+        ..Default::default()
+    });
+    let request = v1::ScoreEventsRequest {
+        events: events.collect(),
+        ..Default::default()
+    };
+    let request = framed(0, &request.encode_to_vec());
+    let connection = Connection::open(server.address, 0).await;
+    let mut call = connection.call("ScoreEvents", &[]).await.unwrap();
+    for _ in 0..9 {
+        call.request.send_data(request.clone(), false).unwrap();
+    }
+    // Longer than the attacks go on.
+    tokio::time::sleep(10 * ATTACKED_FOR).await;
 }
 
 /// Compresses a message of zeros.
