@@ -9,7 +9,7 @@
 //!                      ▲
 //!                    store     records, ranks and models, embedded or in Redis; interprets nothing
 //!                      ▲
-//!           config   telemetry
+//!           config   telemetry   admission    who may enter when there is too much to do
 //!                      ▲
 //!                   service    load, apply, commit; stamps arrivals
 //!                      ▲
@@ -23,6 +23,7 @@
 //! ARCHITECTURE.md tells the rest; `tests/architecture` holds the arrows.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
+pub mod admission;
 pub mod cli;
 pub mod config;
 pub mod grpc;

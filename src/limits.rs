@@ -8,6 +8,35 @@ pub const MAX_EVENTS_PER_REQUEST: usize = 1_000;
 /// Requests of one `ScoreEvents` stream that are read and not yet answered: enough to hide a
 /// round trip and a sync, few enough to bound what a reader that does not read costs.
 pub const MAX_REQUESTS_IN_FLIGHT_PER_STREAM: usize = 16;
+/// Encoded bytes of answers of one stream that are not taken yet, from which on no further
+/// request of it is read. In memory they take about four times as much.
+pub const MAX_UNREAD_BYTES_PER_STREAM: usize = 1024 * 1024;
+/// The same of all streams together, from which on the stream whose answers have waited longest
+/// is ended.
+pub const MAX_UNREAD_BYTES: usize = 32 * 1024 * 1024;
+/// What of the events of streams in work one tenant may have: another one finds room at once.
+pub const LARGEST_SHARE_OF_A_TENANT: (usize, usize) = (3, 4);
+
+/// How long calls may wait beyond what they take alone, by the smallest delay of an interval,
+/// before some are turned away: what a caller does not notice.
+pub const QUEUE_TARGET: Duration = Duration::from_millis(5);
+/// The interval of the smallest delay: longer than a burst that is done with by itself.
+pub const ADMISSION_INTERVAL: Duration = Duration::from_millis(100);
+/// Calls that found nothing else in work, after which what they take alone is learned anew.
+pub const QUIET_LATENCY_SAMPLES: u32 = 16;
+/// Calls of one class in work that are never too many: together they wait for a few
+/// milliseconds, and fewer would leave a store idle that shares a sync among them.
+pub const LEAST_CALLS_IN_WORK: usize = 64;
+/// Calls of one class that may be in work before anything is known of how long they wait.
+pub const START_CALLS_IN_WORK: usize = 256;
+/// Events of streams in work that are left to streams when single calls wait: one part in so
+/// many of what they may have otherwise.
+pub const LEAST_SHARE_OF_STREAMED_EVENTS: usize = 8;
+/// When the first of those who were turned away should come back.
+pub const MIN_RETRY_AFTER: Duration = Duration::from_millis(100);
+/// When the last of them should.
+pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(5);
+
 /// Ids of one `BatchGetProfiles`.
 pub const MAX_BATCH_PROFILES: usize = 1_000;
 /// Paths of the mask of an `UpdateProfile`: as many as a profile has attributes.

@@ -2,6 +2,10 @@
 //! OTLP when an endpoint is configured. Logs say method, code and duration of a call, never
 //! what a caller sent.
 
+mod repeats;
+
+pub use repeats::is_new;
+
 use std::{
     collections::BTreeSet,
     io::IsTerminal as _,
@@ -99,6 +103,7 @@ pub fn start(
         .with(stderr.with_filter(logged))
         .with(traces)
         .try_init()?;
+    tokio::spawn(repeats::follow());
     let call_duration = exporters.metrics.clone().map(|provider| {
         global::set_meter_provider(provider);
         let duration = global::meter(SCOPE)
@@ -199,7 +204,8 @@ impl Telemetry {
 
 /// A failure of the server is a warning, a mistake of a caller is worth knowing; what is
 /// part of normal life (success, a profile that is not known, a caller that went away) is
-/// seen at debug only, because there are tens of thousands a second.
+/// seen at debug only, because there are tens of thousands a second. So many may be refused
+/// or fail, too: the first is written, the others are counted.
 fn log_call(method: &'static str, code: Code, duration: Duration) {
     let name = code_name(code);
     let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
@@ -215,7 +221,10 @@ fn log_call(method: &'static str, code: Code, duration: Duration) {
         | Code::OutOfRange
         | Code::ResourceExhausted
         | Code::Unimplemented => {
-            tracing::info!(method, code = name, duration_us = micros, "call refused");
+            let line = "call refused";
+            if is_new([line, method, name]) {
+                tracing::info!(method, code = name, duration_us = micros, "{line}");
+            }
         }
         Code::Unknown
         | Code::DeadlineExceeded
@@ -223,7 +232,10 @@ fn log_call(method: &'static str, code: Code, duration: Duration) {
         | Code::Internal
         | Code::Unavailable
         | Code::DataLoss => {
-            tracing::warn!(method, code = name, duration_us = micros, "call failed");
+            let line = "call failed";
+            if is_new([line, method, name]) {
+                tracing::warn!(method, code = name, duration_us = micros, "{line}");
+            }
         }
     }
 }

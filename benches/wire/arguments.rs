@@ -1,6 +1,6 @@
 //! `--seconds S` for each side of a comparison (4), `--store embedded|redis` (both),
 //! `--events-per-profile N` that are there before anything is measured (10), `--memory` for the
-//! memory of a Redis instead.
+//! memory of a Redis instead, `--overload` for more calls than can be done.
 
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ pub struct Arguments {
     pub redis: bool,
     pub events_per_profile: u64,
     pub memory: bool,
+    pub overload: bool,
 }
 
 impl Arguments {
@@ -22,6 +23,7 @@ impl Arguments {
             redis: true,
             events_per_profile: EVENTS_PER_PROFILE,
             memory: false,
+            overload: false,
         };
         let mut arguments = std::env::args().skip(1);
         while let Some(argument) = arguments.next() {
@@ -40,10 +42,11 @@ impl Arguments {
                     read.events_per_profile = number(&argument, arguments.next());
                 }
                 "--memory" => read.memory = true,
+                "--overload" => read.overload = true,
                 // What cargo says to every bench.
                 "--bench" => {}
                 unknown => panic!(
-                    "{unknown} is not known: --seconds, --store, --events-per-profile or --memory"
+                    "{unknown} is not known: --seconds, --store, --events-per-profile, --memory or --overload"
                 ),
             }
         }

@@ -3,7 +3,7 @@
 //! client. The server is the real one, on a fresh store; server, client and Redis share the
 //! cores, and the phases alternate so that drift of the machine cancels:
 //! `cargo bench --bench wire -- --seconds 4 --store redis`. With `--memory` instead: what a
-//! profile takes of a Redis.
+//! profile takes of a Redis. With `--overload`: what becomes of calls when there are too many.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 mod arguments;
@@ -13,6 +13,7 @@ mod clients;
 mod events;
 mod memory;
 mod noop;
+mod overload;
 mod phases;
 mod redis_server;
 mod report;
@@ -54,7 +55,14 @@ const METHODS: [Method; 5] = [
 
 #[tokio::main(worker_threads = 2)]
 async fn main() {
+    let mut others = std::env::args().skip_while(|argument| argument != overload::SERVE);
+    if others.next().is_some() {
+        return overload::serve(others).await;
+    }
     let arguments = Arguments::read();
+    if arguments.overload {
+        return overload::measure(&arguments).await;
+    }
     if arguments.memory {
         return memory::measure().await;
     }

@@ -89,7 +89,7 @@ pub const SETTINGS: [Setting; 27] = [
     setting(
         "max_events_in_flight",
         "10000",
-        "events in work beyond which single ones are turned away and streams wait",
+        "events in work beyond which single ones are turned away and streams wait; fewer while calls wait",
     ),
     setting(
         "rebuild_rate",
@@ -99,7 +99,7 @@ pub const SETTINGS: [Setting; 27] = [
     setting(
         "max_calls_in_flight",
         "4096",
-        "calls in work, of all connections, beyond which more are turned away",
+        "calls in work, of all connections, beyond which more are turned away; fewer while calls wait",
     ),
     setting(
         "max_concurrent_streams",

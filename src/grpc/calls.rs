@@ -1,5 +1,5 @@
-//! The one layer in front of every call: it bounds how many are in flight and how long
-//! each takes, corrects what the decoder says, and reports what became of it. It is one
+//! The one layer in front of every call: it turns calls away when there is too much to do,
+//! before anything of them is read, bounds how long each takes, corrects what the decoder says, and reports what became of it. It is one
 //! small layer because every call pays for it.
 
 use std::{
@@ -13,10 +13,7 @@ use std::{
 
 use http::{HeaderMap, Request, Response};
 use pin_project_lite::pin_project;
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, Sleep},
-};
+use tokio::time::{Instant, Sleep};
 use tonic::{Code, Status, body::Body};
 use tower::{Layer, Service};
 use tracing::Span;
@@ -24,9 +21,12 @@ use tracing::Span;
 use super::{
     deadline::{Deadlines, sent_timeout},
     status,
-    transport::{Guard, Sending},
+    transport::{ConnectionId, Guard, Sending},
 };
-use crate::{limits::RETRY_UNAVAILABLE_AFTER, telemetry::Telemetry};
+use crate::{
+    admission::{Class, Gate, Ticket},
+    telemetry::Telemetry,
+};
 
 /// The instant at which a stream must end, for its handler; absent for none.
 #[derive(Clone, Copy, Debug)]
@@ -36,22 +36,17 @@ pub struct StreamDeadline(pub Instant);
 #[derive(Clone, Debug)]
 pub struct CallsLayer {
     deadlines: Deadlines,
-    in_flight: Arc<Semaphore>,
+    gate: Gate,
     guard: Guard,
     telemetry: Telemetry,
 }
 
 impl CallsLayer {
     /// A layer for all connections of a server together.
-    pub fn new(
-        deadlines: Deadlines,
-        max_calls_in_flight: usize,
-        guard: Guard,
-        telemetry: Telemetry,
-    ) -> Self {
+    pub const fn new(deadlines: Deadlines, gate: Gate, guard: Guard, telemetry: Telemetry) -> Self {
         Self {
             deadlines,
-            in_flight: Arc::new(Semaphore::new(max_calls_in_flight)),
+            gate,
             guard,
             telemetry,
         }
@@ -92,13 +87,13 @@ where
         let started = Instant::now();
         let method = Method::of(request.uri().path());
         let span = self.settings.telemetry.span(method.name, request.headers());
-        let admitted =
-            self.admit(method, started, request.headers())
-                .and_then(|(permit, deadline)| {
-                    let guard = &self.settings.guard;
-                    let (request, sending) = guard.take_in(request, method.is_stream, deadline)?;
-                    Ok((permit, deadline, request, sending))
-                });
+        let admitted = self
+            .admit(method, started, &request)
+            .and_then(|(ticket, deadline)| {
+                let guard = &self.settings.guard;
+                let (request, sending) = guard.take_in(request, method.is_stream, deadline)?;
+                Ok((ticket, deadline, request, sending))
+            });
         let (state, deadline) = match admitted {
             Err(status) => (
                 CallState::Refused {
@@ -106,7 +101,10 @@ where
                 },
                 None,
             ),
-            Ok((permit, deadline, mut request, sending)) => {
+            Ok((ticket, deadline, mut request, sending)) => {
+                if let Some(ticket) = &ticket {
+                    request.extensions_mut().insert(Arc::clone(ticket));
+                }
                 if method.is_stream
                     && let Some(deadline) = deadline
                 {
@@ -115,7 +113,7 @@ where
                 let state = CallState::Running {
                     inner: span.in_scope(|| self.inner.call(request)),
                     sending: Some(sending),
-                    _permit: permit,
+                    ticket,
                 };
                 (state, deadline)
             }
@@ -134,15 +132,16 @@ where
     }
 }
 
-type Admitted = (Option<OwnedSemaphorePermit>, Option<Instant>);
+type Admitted = (Option<Arc<Ticket>>, Option<Instant>);
 
 impl<S> Calls<S> {
     fn admit(
         &self,
         method: Method,
         started: Instant,
-        headers: &HeaderMap,
+        request: &Request<Body>,
     ) -> Result<Admitted, Status> {
+        let headers = request.headers();
         let timeout = if method.is_stream {
             sent_timeout(headers)
         } else {
@@ -155,14 +154,19 @@ impl<S> Calls<S> {
         }
         // Who asks for the health waits for nothing, and must not take a server that has much
         // to do for a dead one.
-        let permit = if method.is_health() {
+        let ticket = if method.is_health() {
             None
         } else {
-            let permit = Arc::clone(&self.settings.in_flight).try_acquire_owned();
-            Some(permit.map_err(|_| status::overloaded(RETRY_UNAVAILABLE_AFTER))?)
+            let connection = ConnectionId::of(request.extensions());
+            let connection = connection.map_or(0, ConnectionId::number);
+            let entered = self
+                .settings
+                .gate
+                .enter(method.class, method.name, connection);
+            Some(entered.map_err(|refused| status::overloaded(refused.retry_after))?)
         };
         Ok((
-            permit,
+            ticket,
             timeout.and_then(|timeout| started.checked_add(timeout)),
         ))
     }
@@ -187,7 +191,7 @@ pin_project! {
             #[pin]
             inner: F,
             sending: Option<Sending>,
-            _permit: Option<OwnedSemaphorePermit>,
+            ticket: Option<Arc<Ticket>>,
         },
     }
 }
@@ -202,13 +206,19 @@ where
         let mut call = self.project();
         let span = call.report.span.clone();
         let _entered = span.enter();
+        let mut ended = None;
         let response = match call.state.project() {
             CallStateProjection::Refused { status } => status
                 .take()
                 .unwrap_or_else(status::deadline_exceeded)
                 .into_http(),
-            CallStateProjection::Running { inner, sending, .. } => match inner.poll(context) {
+            CallStateProjection::Running {
+                inner,
+                sending,
+                ticket,
+            } => match inner.poll(context) {
                 Poll::Ready(response) => {
+                    ended = ticket.take();
                     let response = corrected(response?);
                     match sending.take() {
                         Some(sending) => sending.of(response),
@@ -224,11 +234,17 @@ where
                     if sleep.deadline() > Instant::now() {
                         ready!(sleep.as_mut().poll(context));
                     }
+                    ended = ticket.take();
                     status::deadline_exceeded().into_http()
                 }
             },
         };
         let code = code_of(response.headers());
+        if let Some(ticket) = ended
+            && has_done_its_work(code)
+        {
+            ticket.answered();
+        }
         if code == Code::Ok && call.report.method.is_stream {
             // It has only begun; its handler reports how it ends.
             call.report.is_done = true;
@@ -245,6 +261,15 @@ fn code_of(headers: &HeaderMap) -> Code {
     headers
         .get(Status::GRPC_STATUS)
         .map_or(Code::Ok, |value| Code::from_bytes(value.as_bytes()))
+}
+
+/// Whether a call with this end has waited for all that such a call waits for. One that was
+/// refused early says nothing about how long others wait.
+const fn has_done_its_work(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Ok | Code::NotFound | Code::DeadlineExceeded | Code::Unknown | Code::Aborted
+    )
 }
 
 /// The response, with a better status when the message could not be read.
@@ -290,44 +315,50 @@ impl Drop for Report {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Method {
     name: &'static str,
+    class: Class,
     is_stream: bool,
 }
 
 impl Method {
     fn of(path: &str) -> Self {
-        let unary = |name| Self {
+        let unary = |name, class| Self {
             name,
+            class,
             is_stream: false,
         };
+        let read = |name| unary(name, Class::Read);
+        let write = |name| unary(name, Class::Write);
+        let other = |name| unary(name, Class::Other);
         let stream = |name| Self {
             name,
+            class: Class::Other,
             is_stream: true,
         };
         let Some(method) = path.strip_prefix("/bellwether.v1.ScoringService/") else {
             return match path {
-                "/bellwether.v1.ModelService/ApplyModel" => unary("ApplyModel"),
-                "/bellwether.v1.ModelService/GetModels" => unary("GetModels"),
+                "/bellwether.v1.ModelService/ApplyModel" => other("ApplyModel"),
+                "/bellwether.v1.ModelService/GetModels" => read("GetModels"),
                 "/bellwether.v1.ModelService/CompareModels" => stream("CompareModels"),
-                "/grpc.health.v1.Health/Check" => unary("grpc.health.v1.Health/Check"),
+                "/grpc.health.v1.Health/Check" => read("grpc.health.v1.Health/Check"),
                 "/grpc.health.v1.Health/Watch" => stream("grpc.health.v1.Health/Watch"),
                 path if path.starts_with("/grpc.reflection.") => stream("grpc.reflection"),
-                _ => unary("unknown"),
+                _ => other("unknown"),
             };
         };
         match method {
-            "GetProfile" => unary("GetProfile"),
-            "ScoreEvent" => unary("ScoreEvent"),
+            "GetProfile" => read("GetProfile"),
+            "ScoreEvent" => write("ScoreEvent"),
             "ScoreEvents" => stream("ScoreEvents"),
-            "BatchGetProfiles" => unary("BatchGetProfiles"),
-            "UpdateProfile" => unary("UpdateProfile"),
-            "RankSegment" => unary("RankSegment"),
-            "GetFunnel" => unary("GetFunnel"),
-            "TopInfluencers" => unary("TopInfluencers"),
-            "RetractEvent" => unary("RetractEvent"),
-            "ListQuarantine" => unary("ListQuarantine"),
-            "ReleaseEvents" => unary("ReleaseEvents"),
-            "GetSegmentTopics" => unary("GetSegmentTopics"),
-            _ => unary("unknown"),
+            "BatchGetProfiles" => read("BatchGetProfiles"),
+            "UpdateProfile" => write("UpdateProfile"),
+            "RankSegment" => read("RankSegment"),
+            "GetFunnel" => read("GetFunnel"),
+            "TopInfluencers" => read("TopInfluencers"),
+            "RetractEvent" => write("RetractEvent"),
+            "ListQuarantine" => read("ListQuarantine"),
+            "ReleaseEvents" => write("ReleaseEvents"),
+            "GetSegmentTopics" => read("GetSegmentTopics"),
+            _ => other("unknown"),
         }
     }
 
@@ -356,7 +387,12 @@ mod tests {
         };
         let config = crate::config::Config::load(&Default::default(), |_| None).unwrap();
         let guard = Guard::from(&config);
-        CallsLayer::new(deadlines, max_calls_in_flight, guard, Telemetry::disabled())
+        CallsLayer::new(
+            deadlines,
+            Gate::new(max_calls_in_flight, 1),
+            guard,
+            Telemetry::disabled(),
+        )
     }
 
     fn request(path: &str, timeout: Option<&str>) -> Request<Body> {

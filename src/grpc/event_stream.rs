@@ -1,8 +1,8 @@
 //! `ScoreEvents`: a reader submits requests in the order they come, and the response
-//! stream answers them in that order, several in flight between the two. A caller that does
-//! not read its answers fills the queue, the reader stops, and HTTP/2 holds the caller back.
+//! stream answers them in that order, several in flight between the two. When a caller does
+//! not read its answers, the reader stops, and HTTP/2 holds the caller back.
 
-use std::pin::Pin;
+use std::{pin::Pin, sync::Arc};
 
 use futures_util::{Stream, StreamExt as _, stream};
 use tokio::{
@@ -15,6 +15,7 @@ use super::{
     calls::StreamDeadline,
     convert::{self, EventPath},
     status,
+    unread::{Puts, Takes, Unread},
 };
 use crate::{
     limits::MAX_REQUESTS_IN_FLIGHT_PER_STREAM,
@@ -36,19 +37,17 @@ pub fn answer<S: Store>(
     requests: impl Stream<Item = Result<v1::ScoreEventsRequest, Status>> + Send + Unpin + 'static,
     deadline: Option<StreamDeadline>,
     is_draining: watch::Receiver<bool>,
+    unread: &Unread,
     telemetry: Telemetry,
 ) -> ResponseStream {
-    let (sender, receiver) = mpsc::channel(MAX_REQUESTS_IN_FLIGHT_PER_STREAM);
-    tokio::spawn(read(service, requests, is_draining, sender));
+    let (puts, takes) = unread.open();
+    tokio::spawn(read(service, requests, is_draining, puts));
     let answers = Answers {
-        submitted: receiver,
+        takes,
         deadline,
-        report: StreamReport {
-            started: Instant::now(),
-            telemetry,
-            code: Code::Cancelled,
-        },
-        has_failed: false,
+        started: Instant::now(),
+        telemetry,
+        code: None,
     };
     Box::pin(stream::unfold(answers, Answers::next))
 }
@@ -92,28 +91,41 @@ async fn read<S: Store>(
     service: Service<S>,
     mut requests: impl Stream<Item = Result<v1::ScoreEventsRequest, Status>> + Send + Unpin,
     mut is_draining: watch::Receiver<bool>,
-    sender: mpsc::Sender<Result<Submitted, Status>>,
+    puts: Puts,
 ) {
-    loop {
-        // Room for the answer comes first: what could not be answered is not read.
-        let Ok(room) = sender.reserve().await else {
-            return;
-        };
+    let puts = Arc::new(puts);
+    let (sender, submitted) = mpsc::channel(MAX_REQUESTS_IN_FLIGHT_PER_STREAM);
+    tokio::spawn(collect(submitted, Arc::clone(&puts)));
+    // Room for the answer comes first: what could not be answered is not read.
+    while puts.room().await {
         let request = tokio::select! {
             biased;
-            () = sender.closed() => return,
+            () = puts.gone() => return,
             () = drained(&mut is_draining) => Some(Err(status::draining())),
             request = requests.next() => request.map(|request| request.map_err(status::of_decoder)),
         };
         let submitted = match request {
             None => return,
             Some(Err(status)) => Err(status),
-            Some(Ok(request)) => submit(&service, request).await,
+            Some(Ok(request)) => {
+                puts.expect();
+                submit(&service, request).await
+            }
         };
         let is_last = submitted.is_err();
-        room.send(submitted);
-        if is_last {
+        if sender.send(submitted).await.is_err() || is_last {
             return;
+        }
+    }
+}
+
+/// Puts the answers to what was submitted where they are taken, each once its events are
+/// counted, whether or not somebody takes it.
+async fn collect(mut submitted: mpsc::Receiver<Result<Submitted, Status>>, puts: Arc<Puts>) {
+    while let Some(submitted) = submitted.recv().await {
+        match submitted {
+            Ok(submitted) => puts.put(Ok(submitted.answer().await)),
+            Err(status) => puts.put(Err(status)),
         }
     }
 }
@@ -144,53 +156,43 @@ async fn submit<S: Store>(
 }
 
 struct Answers {
-    submitted: mpsc::Receiver<Result<Submitted, Status>>,
+    takes: Takes,
     deadline: Option<StreamDeadline>,
-    report: StreamReport,
-    has_failed: bool,
+    started: Instant,
+    telemetry: Telemetry,
+    /// How the stream has ended; absent while it goes on.
+    code: Option<Code>,
 }
 
 impl Answers {
     async fn next(mut self) -> Option<(Result<v1::ScoreEventsResponse, Status>, Self)> {
-        if self.has_failed {
+        if self.code.is_some() {
             return None;
         }
-        let deadline = self.deadline;
-        let answer = async {
-            match self.submitted.recv().await {
-                Some(Ok(submitted)) => Some(Ok(submitted.answer().await)),
-                Some(Err(status)) => Some(Err(status)),
-                None => None,
-            }
-        };
-        let answer = match deadline {
-            None => answer.await,
-            Some(StreamDeadline(deadline)) => tokio::time::timeout_at(deadline, answer)
+        let answer = match self.deadline {
+            None => self.takes.take().await,
+            Some(StreamDeadline(deadline)) => tokio::time::timeout_at(deadline, self.takes.take())
                 .await
                 .unwrap_or_else(|_| Some(Err(status::deadline_exceeded()))),
         };
         match &answer {
-            None => self.report.code = Code::Ok,
-            Some(Err(status)) => {
-                self.report.code = status.code();
-                self.has_failed = true;
-            }
+            None => self.code = Some(Code::Ok),
+            Some(Err(status)) => self.code = Some(status.code()),
             Some(Ok(_)) => {}
         }
         answer.map(|answer| (answer, self))
     }
 }
 
-/// Says how a stream ended when it is dropped; `CANCELLED` when its caller went away.
-struct StreamReport {
-    started: Instant,
-    telemetry: Telemetry,
-    code: Code,
-}
-
-impl Drop for StreamReport {
+/// Says how the stream ended. A caller that goes away when it has all its answers has got what
+/// it wanted; one that leaves some has cancelled the stream.
+impl Drop for Answers {
     fn drop(&mut self) {
+        let code = self.code.unwrap_or_else(|| match self.takes.is_even() {
+            true => Code::Ok,
+            false => Code::Cancelled,
+        });
         self.telemetry
-            .call_ended("ScoreEvents", self.code, self.started.elapsed());
+            .call_ended("ScoreEvents", code, self.started.elapsed());
     }
 }

@@ -4,11 +4,13 @@ use tokio::sync::watch;
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
 use super::{
+    caller::Caller,
     calls::StreamDeadline,
     convert,
     event_stream::{self, ResponseStream},
     status::of_service,
     transport::{Reserved, reserve},
+    unread::Unread,
 };
 use crate::{
     proto::v1::{self, scoring_service_server::ScoringService},
@@ -21,6 +23,7 @@ use crate::{
 pub struct Handlers<S> {
     service: Service<S>,
     is_draining: watch::Receiver<bool>,
+    unread: Unread,
     telemetry: Telemetry,
 }
 
@@ -34,6 +37,7 @@ impl<S: Store> Handlers<S> {
         Self {
             service,
             is_draining,
+            unread: Unread::default(),
             telemetry,
         }
     }
@@ -58,7 +62,9 @@ impl<S: Store> ScoringService for Handlers<S> {
         &self,
         request: Request<v1::ScoreEventRequest>,
     ) -> Result<Response<v1::ScoreEventResponse>, Status> {
+        let caller = Caller::of(request.extensions());
         let (tenant, event) = convert::score_event(request.into_inner())?;
+        caller.identify(&self.service, &tenant)?;
         let scored = self.service.score_event(&tenant, event).await;
         Ok(Response::new(convert::scored(
             scored.map_err(failed)?,
@@ -78,6 +84,7 @@ impl<S: Store> ScoringService for Handlers<S> {
             request.into_inner(),
             deadline,
             self.is_draining.clone(),
+            &self.unread,
             self.telemetry.clone(),
         );
         Ok(Response::new(responses))
@@ -87,7 +94,9 @@ impl<S: Store> ScoringService for Handlers<S> {
         &self,
         request: Request<v1::GetProfileRequest>,
     ) -> Result<Response<v1::GetProfileResponse>, Status> {
+        let caller = Caller::of(request.extensions());
         let (tenant, profile_id, view, as_of) = convert::get_profile(request.get_ref())?;
+        caller.identify(&self.service, &tenant)?;
         let profile = self
             .service
             .profile(&tenant, &profile_id, view, as_of)
@@ -101,7 +110,9 @@ impl<S: Store> ScoringService for Handlers<S> {
         &self,
         request: Request<v1::BatchGetProfilesRequest>,
     ) -> Result<Response<v1::BatchGetProfilesResponse>, Status> {
+        let caller = Caller::of(request.extensions());
         let (tenant, ids, as_of) = convert::batch_get_profiles(request.get_ref())?;
+        caller.identify(&self.service, &tenant)?;
         let room = reserve(request.extensions(), ids.len()).await?;
         let profiles = self.service.profiles(&tenant, &ids, as_of).await;
         Ok(within(room, convert::profiles(profiles.map_err(failed)?)))
@@ -111,7 +122,9 @@ impl<S: Store> ScoringService for Handlers<S> {
         &self,
         request: Request<v1::UpdateProfileRequest>,
     ) -> Result<Response<v1::UpdateProfileResponse>, Status> {
+        let caller = Caller::of(request.extensions());
         let (tenant, update) = convert::update_profile(request.into_inner())?;
+        caller.identify(&self.service, &tenant)?;
         let profile = self.service.update_profile(&tenant, update).await;
         Ok(Response::new(v1::UpdateProfileResponse {
             profile: Some(convert::profile(profile.map_err(failed)?)),
@@ -124,6 +137,7 @@ impl<S: Store> ScoringService for Handlers<S> {
     ) -> Result<Response<v1::RankSegmentResponse>, Status> {
         let (_, extensions, request) = request.into_parts();
         let paged = convert::segment_query(request)?;
+        Caller::of(&extensions).identify(&self.service, &paged.tenant)?;
         let room = reserve(&extensions, paged.query.paging.page_size).await?;
         let page = self.service.rank_segment(&paged.tenant, paged.query).await;
         let page = page.map_err(failed)?;
@@ -134,7 +148,9 @@ impl<S: Store> ScoringService for Handlers<S> {
         &self,
         request: Request<v1::GetFunnelRequest>,
     ) -> Result<Response<v1::GetFunnelResponse>, Status> {
+        let caller = Caller::of(request.extensions());
         let (tenant, as_of) = convert::get_funnel(request.get_ref())?;
+        caller.identify(&self.service, &tenant)?;
         let funnel = self.service.funnel(&tenant, as_of).await;
         Ok(Response::new(convert::funnel(funnel.map_err(failed)?)))
     }
@@ -145,6 +161,7 @@ impl<S: Store> ScoringService for Handlers<S> {
     ) -> Result<Response<v1::TopInfluencersResponse>, Status> {
         let (_, extensions, request) = request.into_parts();
         let paged = convert::influencer_query(request)?;
+        Caller::of(&extensions).identify(&self.service, &paged.tenant)?;
         let room = reserve(&extensions, paged.query.paging.page_size).await?;
         let page = self
             .service
@@ -158,7 +175,9 @@ impl<S: Store> ScoringService for Handlers<S> {
         &self,
         request: Request<v1::RetractEventRequest>,
     ) -> Result<Response<v1::RetractEventResponse>, Status> {
+        let caller = Caller::of(request.extensions());
         let (tenant, event) = convert::retract_event(request.into_inner())?;
+        caller.identify(&self.service, &tenant)?;
         let retracted = self.service.retract_event(&tenant, event).await;
         Ok(Response::new(convert::retracted(
             retracted.map_err(failed)?,
@@ -171,6 +190,7 @@ impl<S: Store> ScoringService for Handlers<S> {
     ) -> Result<Response<v1::ListQuarantineResponse>, Status> {
         let (_, extensions, request) = request.into_parts();
         let paged = convert::quarantine_query(request)?;
+        Caller::of(&extensions).identify(&self.service, &paged.tenant)?;
         let room = reserve(&extensions, paged.query.paging.page_size).await?;
         let page = self.service.quarantine(&paged.tenant, paged.query).await;
         let page = page.map_err(failed)?;
@@ -181,7 +201,9 @@ impl<S: Store> ScoringService for Handlers<S> {
         &self,
         request: Request<v1::ReleaseEventsRequest>,
     ) -> Result<Response<v1::ReleaseEventsResponse>, Status> {
+        let caller = Caller::of(request.extensions());
         let (tenant, profile_id, selection) = convert::release_events(request.into_inner())?;
+        caller.identify(&self.service, &tenant)?;
         let released = self
             .service
             .release_events(&tenant, &profile_id, selection)
@@ -195,6 +217,7 @@ impl<S: Store> ScoringService for Handlers<S> {
     ) -> Result<Response<v1::GetSegmentTopicsResponse>, Status> {
         let (_, extensions, request) = request.into_parts();
         let (tenant, query) = convert::segment_topics_query(request)?;
+        Caller::of(&extensions).identify(&self.service, &tenant)?;
         // The answer is small; what is read for it is not.
         let _room = reserve(&extensions, query.members).await?;
         let topics = self.service.segment_topics(&tenant, query).await;

@@ -1,6 +1,7 @@
 //! The gRPC face: messages in, calls of the service, messages out. Nothing here knows a
 //! store, and no message of the wire leaves this room.
 
+pub mod caller;
 pub mod calls;
 pub mod convert;
 pub mod deadline;
@@ -12,3 +13,4 @@ pub mod server;
 pub mod status;
 mod status_size;
 pub mod transport;
+pub mod unread;

@@ -85,8 +85,7 @@ pub async fn serve<S: Store>(
     };
     let guard = transport::Guard::from(config);
     let budgets = guard.budgets.clone();
-    let calls =
-        CallsLayer::new(deadlines, config.max_calls_in_flight, guard, telemetry).layer(front);
+    let calls = CallsLayer::new(deadlines, service.gate(), guard, telemetry).layer(front);
     let server = transport::serve(listener, calls, config.into(), budgets, is_draining);
     let mut server = std::pin::pin!(server);
 

@@ -20,6 +20,7 @@ use crate::{
     scoring::Timestamp,
     service::ServiceError,
     store::StoreError,
+    telemetry::is_new,
 };
 
 /// The domain of every `google.rpc.ErrorInfo`.
@@ -166,7 +167,10 @@ fn of_store(error: &StoreError) -> Status {
         ),
     };
     // The operator needs the cause; a caller could do nothing with it.
-    tracing::error!(%error, reason, "the store failed");
+    let line = "the store failed";
+    if is_new([line, "", reason]) {
+        tracing::error!(%error, reason, "{line}");
+    }
     let details = match retry_after {
         Some(delay) => ErrorDetails::with_retry_info(Some(delay)),
         None => ErrorDetails::new(),

@@ -19,6 +19,7 @@ use crate::{
     limits::{FILES_INTERVAL, FILES_SPREAD},
     scoring::{Fingerprint, Model},
     store::Store,
+    telemetry::is_new,
 };
 
 /// The files that a server was started with, as they were last read.
@@ -240,7 +241,10 @@ impl<S: Store> Shell<S> {
             match self.take_in(&source, text, before).await {
                 Ok(outcome) => files.settle(&source, outcome, is_told),
                 Err(error) => {
-                    tracing::warn!(scope = %named(&source.scope), %error, "a changed model cannot be applied now; it is tried again");
+                    let line = "a changed model cannot be applied now; it is tried again";
+                    if is_new([line, "", ""]) {
+                        tracing::warn!(scope = %named(&source.scope), %error, "{line}");
+                    }
                 }
             }
         }

@@ -78,6 +78,7 @@ impl Watched {
             max_skew: Duration::from_secs(300),
             remembered_events: 256,
             max_events_in_flight: 100,
+            max_calls_in_flight: 100,
             max_unsettled_effects: 256,
             rebuild_rate: 20_000,
         };

@@ -91,6 +91,12 @@ impl Lineups {
         }
     }
 
+    /// Whether the models of a tenant are remembered: it has records, or had some.
+    pub(super) fn knows(&self, tenant: &Tenant) -> bool {
+        let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
+        tenants.contains_key(tenant)
+    }
+
     /// The rollout that is remembered.
     pub(super) fn rollout(&self, tenant: &Tenant) -> Option<Rollout> {
         self.get(tenant).map(|lineup| lineup.rollout.clone())

@@ -22,6 +22,7 @@ mod retraction;
 mod rollouts;
 mod round;
 mod stretch;
+mod turns;
 mod write;
 
 use std::{
@@ -50,6 +51,7 @@ pub use retraction::Retracted;
 pub use write::{PendingScores, ProfileUpdate, Scored};
 
 use crate::{
+    admission::Gate,
     scoring::{Tenant, Timestamp},
     store::{Store, StoreError},
 };
@@ -66,6 +68,8 @@ pub struct Settings {
     /// Events in flight: a quarter for `ScoreEvent` and `UpdateProfile`, which are turned away
     /// beyond it, the rest for streams, which wait.
     pub max_events_in_flight: usize,
+    /// Calls in work, of all connections.
+    pub max_calls_in_flight: usize,
     /// Effects on others that may be durable while what caused them is not, on this server: all
     /// servers together no more than a record remembers, or a stop of all could count some twice.
     pub max_unsettled_effects: usize,
@@ -124,9 +128,10 @@ struct Shell<S> {
     /// Counts the work that was taken in, which has an order by this.
     turns: AtomicU64,
     effects: lanes::Lanes<effects::EffectWork>,
+    /// Who may enter.
+    gate: Gate,
     /// Room for events of streams, which wait for it.
-    streamed: Arc<Semaphore>,
-    most_streamed: usize,
+    streamed: Arc<turns::Room>,
     /// Room for single calls, which are turned away; a share of their own, because whoever
     /// waits takes all that is free.
     single: Arc<Semaphore>,
@@ -157,6 +162,7 @@ impl<S: Store> Service<S> {
         let server = server.map_err(|error| {
             StoreError::Unavailable(format!("no randomness for the name of a server: {error}"))
         })?;
+        let gate = Gate::new(settings.max_calls_in_flight, most_streamed);
         let shell = Arc::new(Shell {
             store,
             latest: latest::Latest::new(models),
@@ -167,8 +173,8 @@ impl<S: Store> Service<S> {
             events: lanes::Lanes::new(),
             turns: AtomicU64::new(0),
             effects: lanes::Lanes::new(),
-            streamed: Arc::new(Semaphore::new(most_streamed)),
-            most_streamed,
+            streamed: turns::Room::new(gate.clone()),
+            gate,
             single: Arc::new(Semaphore::new(most_single)),
             unsettled: Semaphore::new(settings.max_unsettled_effects),
             comparing: Arc::new(Semaphore::new(1)),
@@ -194,6 +200,11 @@ impl<S: Store> Service<S> {
         if let Err(error) = told.await {
             tracing::warn!(%error, "the store could not be told that this server has ended");
         }
+    }
+
+    /// Who may enter; whoever is in front of the service asks it.
+    pub fn gate(&self) -> Gate {
+        self.shell.gate.clone()
     }
 
     /// Whether the service can answer and count now: what the store says of itself, and what

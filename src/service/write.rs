@@ -8,8 +8,9 @@ use std::{
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::{Released, Retracted, Service, ServiceError, Shell};
+use super::{Released, Retracted, Service, ServiceError, Shell, turns::Held};
 use crate::{
+    admission::TenantKey,
     scoring::{Attributes, Event, EventOutcome, Profile, ProfileId, Selection, Tenant, Timestamp},
     store::{Store, StoreError},
 };
@@ -42,7 +43,13 @@ pub(super) struct Work {
     pub task: Task,
     /// Where it stands among all that was taken in.
     pub turn: u64,
-    _permit: Arc<OwnedSemaphorePermit>,
+    _permit: Permit,
+}
+
+/// Room for one piece of work.
+pub(super) enum Permit {
+    Single { _permit: OwnedSemaphorePermit },
+    Streamed { _held: Held },
 }
 
 pub(super) enum Task {
@@ -78,11 +85,10 @@ impl Task {
     }
 }
 
-/// Events that were submitted and not yet answered.
+/// Events that were submitted and not yet answered. Whoever holds it bounds how many answers
+/// wait to be read: work does not.
 #[derive(Debug)]
 pub struct PendingScores {
-    /// Given back when the answers are taken, so that answers nobody reads are bounded too.
-    _permit: Option<Arc<OwnedSemaphorePermit>>,
     pending: Vec<Pending>,
 }
 
@@ -136,7 +142,10 @@ impl<S: Store> Service<S> {
     /// Counts one event. Turned away when too many events are in flight.
     pub async fn score_event(&self, tenant: &Tenant, event: Event) -> Result<Scored, ServiceError> {
         let permit = self.permit_now()?;
-        let pending = self.enter(tenant, vec![event], permit)?;
+        self.shell.latest_of(tenant)?;
+        let mut permit = Some(Permit::Single { _permit: permit });
+        let pending = self.enter(tenant, vec![event], || permit.take());
+        let pending = PendingScores { pending };
         let result = pending.results().await.pop();
         result.unwrap_or_else(|| Err(dropped()))
     }
@@ -147,32 +156,45 @@ impl<S: Store> Service<S> {
     /// returns, so that a caller who takes in one request after the other has them read each
     /// other in that order.
     pub async fn submit_events(&self, tenant: &Tenant, events: Vec<Event>) -> PendingScores {
-        let count = events.len();
-        let wanted = u32::try_from(count.clamp(1, self.shell.most_streamed)).unwrap_or(u32::MAX);
-        let semaphore = Arc::clone(&self.shell.streamed);
-        let entered = match semaphore.acquire_many_owned(wanted).await {
-            Ok(permit) => self.enter(tenant, events, permit),
-            Err(_) => Err(dropped()),
-        };
-        match entered {
-            Ok(mut scores) => {
-                if self.reads_accounts(tenant).await {
-                    scores.answered().await;
-                }
-                scores
+        // Before it waits: whoever names a tenant that is none waits for nothing.
+        let held = match self.shell.latest_of(tenant) {
+            Ok(_) => {
+                let key = self.known(tenant);
+                let held = self.shell.streamed.take(key, events.len()).await;
+                held.ok_or_else(dropped)
             }
-            Err(error) => PendingScores {
-                _permit: None,
-                pending: (0..count)
-                    .map(|_| Pending::refused(error.clone()))
-                    .collect(),
-            },
+            Err(error) => Err(error),
+        };
+        let mut held = match held {
+            Ok(held) => held,
+            Err(error) => {
+                let refused = events.iter().map(|_| Pending::refused(error.clone()));
+                return PendingScores {
+                    pending: refused.collect(),
+                };
+            }
+        };
+        let one = || Some(Permit::Streamed { _held: held.one() });
+        let mut scores = PendingScores {
+            pending: self.enter(tenant, events, one),
+        };
+        // What was not needed for events that were refused.
+        drop(held);
+        if self.reads_accounts(tenant).await {
+            scores.answered().await;
         }
+        scores
     }
 
     async fn reads_accounts(&self, tenant: &Tenant) -> bool {
         let lineup = self.shell.lineup_for_writing(tenant).await;
         lineup.is_ok_and(|lineup| lineup.model().reads_accounts())
+    }
+
+    /// A tenant as those are known by who share what there is: those that nobody knows are one.
+    pub fn known(&self, tenant: &Tenant) -> TenantKey {
+        let is_known = self.shell.lineups.knows(tenant);
+        is_known.then(|| tenant.clone())
     }
 
     /// Changes what a profile states, in its place between the profile's events.
@@ -193,13 +215,13 @@ impl<S: Store> Service<S> {
         profile_id: ProfileId,
         task: impl FnOnce(oneshot::Sender<Result<T, ServiceError>>) -> Task,
     ) -> Result<T, ServiceError> {
-        let permit = Arc::new(self.permit_now()?);
+        let permit = self.permit_now()?;
         self.shell.latest_of(tenant)?;
         let (answer, receiver) = oneshot::channel();
         let work = Work {
             task: task(answer),
             turn: self.shell.next_turn(),
-            _permit: permit,
+            _permit: Permit::Single { _permit: permit },
         };
         self.run(tenant, vec![(profile_id, work)]);
         receiver.await.unwrap_or_else(|_| Err(dropped()))
@@ -213,15 +235,13 @@ impl<S: Store> Service<S> {
         })
     }
 
-    /// Queues events in their lanes.
+    /// Queues events in their lanes, each with a permit.
     fn enter(
         &self,
         tenant: &Tenant,
         events: Vec<Event>,
-        permit: OwnedSemaphorePermit,
-    ) -> Result<PendingScores, ServiceError> {
-        self.shell.latest_of(tenant)?;
-        let permit = Arc::new(permit);
+        mut permit: impl FnMut() -> Option<Permit>,
+    ) -> Vec<Pending> {
         let now = self.shell.now();
         let mut work = Vec::with_capacity(events.len());
         let mut pending = Vec::with_capacity(events.len());
@@ -233,10 +253,13 @@ impl<S: Store> Service<S> {
                     continue;
                 }
             };
+            let Some(_permit) = permit() else {
+                pending.push(Pending::refused(dropped()));
+                continue;
+            };
             let (answer, receiver) = oneshot::channel();
             let profile_id = event.profile_id.clone();
             let task = Task::Event { event, at, answer };
-            let _permit = Arc::clone(&permit);
             let turn = self.shell.next_turn();
             work.push((
                 profile_id,
@@ -249,10 +272,7 @@ impl<S: Store> Service<S> {
             pending.push(Pending::Waiting(receiver));
         }
         self.run(tenant, work);
-        Ok(PendingScores {
-            _permit: Some(permit),
-            pending,
-        })
+        pending
     }
 
     /// Does work in the background, so that a caller who leaves does not leave it half done.

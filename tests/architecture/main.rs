@@ -8,14 +8,18 @@ use source::{Name, SOURCES, Source};
 
 /// Every room with the rooms that it may name, each of which stands above it: there is no
 /// way round in a circle.
-const ROOMS: [(&str, &[&str]); 10] = [
+const ROOMS: [(&str, &[&str]); 11] = [
     ("scoring", &[]),
     ("limits", &["scoring"]),
     ("proto", &["scoring"]),
     ("store", &["scoring", "proto"]),
     ("config", &["scoring", "limits", "store"]),
     ("telemetry", &["config", "limits"]),
-    ("service", &["scoring", "limits", "store", "telemetry"]),
+    ("admission", &["scoring", "limits"]),
+    (
+        "service",
+        &["scoring", "limits", "store", "telemetry", "admission"],
+    ),
     (
         "grpc",
         &[
@@ -24,6 +28,7 @@ const ROOMS: [(&str, &[&str]); 10] = [
             "proto",
             "config",
             "telemetry",
+            "admission",
             "store",
             "service",
         ],

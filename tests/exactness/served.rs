@@ -63,6 +63,7 @@ impl<H: Home> Served<H> {
             max_skew: Duration::from_secs(300),
             remembered_events: self.remembered_events,
             max_events_in_flight: 1_000,
+            max_calls_in_flight: 1_000,
             max_unsettled_effects: 256,
             rebuild_rate: 20_000,
         };

@@ -125,6 +125,7 @@ pub async fn open_with<S: Store>(store: S, models: Models) -> Result<Service<S>,
         max_skew: Duration::from_secs(300),
         remembered_events: 256,
         max_events_in_flight: 10_000,
+        max_calls_in_flight: 4_096,
         max_unsettled_effects: 256,
         rebuild_rate: 20_000,
     };

@@ -149,6 +149,7 @@ impl Setup {
             max_skew: Duration::from_secs(300),
             remembered_events: self.remembered_events,
             max_events_in_flight: 1_000,
+            max_calls_in_flight: 1_000,
             max_unsettled_effects: 64,
             rebuild_rate: self.rebuild_rate,
         };

@@ -24,6 +24,11 @@ impl ConnectionId {
         Self(NEXT.fetch_add(1, Ordering::Relaxed))
     }
 
+    /// A number of its own.
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+
     /// The connection that a request came on, by its extensions.
     pub fn of(extensions: &Extensions) -> Option<Self> {
         extensions.get::<Connection>().map(Connection::id)

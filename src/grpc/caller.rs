@@ -1,0 +1,27 @@
+//! Whose call it is: told to the gate once the message is read.
+
+use std::sync::Arc;
+
+use tonic::{Extensions, Status};
+
+use super::status;
+use crate::{admission::Ticket, scoring::Tenant, service::Service, store::Store};
+
+/// The right of a call to be in work, until its handler is done.
+pub struct Caller(Option<Arc<Ticket>>);
+
+impl Caller {
+    /// Of a request, by its extensions.
+    pub fn of(extensions: &Extensions) -> Self {
+        Self(extensions.get::<Arc<Ticket>>().cloned())
+    }
+
+    /// Says whose call it is; an error when others have to come first.
+    pub fn identify<S: Store>(&self, service: &Service<S>, tenant: &Tenant) -> Result<(), Status> {
+        let identified = match &self.0 {
+            Some(ticket) => ticket.identify(service.known(tenant)),
+            None => Ok(()),
+        };
+        identified.map_err(|refused| status::overloaded(refused.retry_after))
+    }
+}

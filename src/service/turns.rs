@@ -1,0 +1,246 @@
+//! Room for events of streams: tenants take turns, and the streams of one tenant too, so that
+//! nobody waits for more than one turn of each other one.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    hash::Hash,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::oneshot;
+
+use crate::{
+    admission::{Gate, TenantKey},
+    limits::LARGEST_SHARE_OF_A_TENANT,
+};
+
+/// Who waits for how much, and who holds how much. Pure: the limit is handed in.
+#[derive(Debug)]
+struct Turns<K, W> {
+    in_work: usize,
+    lines: HashMap<K, Line<W>>,
+    /// The tenants that wait, the next one first.
+    order: VecDeque<K>,
+}
+
+#[derive(Debug)]
+struct Line<W> {
+    in_work: usize,
+    waiting: VecDeque<(usize, W)>,
+}
+
+impl<K: Clone + Hash + Eq, W> Turns<K, W> {
+    fn new() -> Self {
+        Self {
+            in_work: 0,
+            lines: HashMap::new(),
+            order: VecDeque::new(),
+        }
+    }
+
+    /// Waits for room; whoever has it now is returned by [`Self::grant`].
+    fn ask(&mut self, key: &K, amount: usize, waiter: W) {
+        let line = self.lines.entry(key.clone()).or_insert_with(|| Line {
+            in_work: 0,
+            waiting: VecDeque::new(),
+        });
+        if line.waiting.is_empty() {
+            self.order.push_back(key.clone());
+        }
+        line.waiting.push_back((amount, waiter));
+    }
+
+    /// Gives room back.
+    fn leave(&mut self, key: &K, amount: usize) {
+        self.in_work = self.in_work.saturating_sub(amount);
+        if let Some(line) = self.lines.get_mut(key) {
+            line.in_work = line.in_work.saturating_sub(amount);
+            if line.in_work == 0 && line.waiting.is_empty() {
+                self.lines.remove(key);
+            }
+        }
+    }
+
+    /// Whoever has room now, and how much. One tenant alone never takes all of it, so that
+    /// another one finds some; what is larger than the limit goes when nothing else is there.
+    fn grant(&mut self, limit: usize) -> Vec<(K, usize, W)> {
+        let (part, whole) = LARGEST_SHARE_OF_A_TENANT;
+        let most_of_one = limit * part / whole;
+        let mut granted = Vec::new();
+        let mut passed_over = 0;
+        while passed_over < self.order.len() {
+            let Some(key) = self.order.pop_front() else {
+                break;
+            };
+            let Some(line) = self.lines.get_mut(&key) else {
+                continue;
+            };
+            let Some((amount, _)) = line.waiting.front() else {
+                continue;
+            };
+            let amount = *amount;
+            if self.in_work > 0 && self.in_work + amount > limit {
+                // It is the next one, however much it needs.
+                self.order.push_front(key);
+                break;
+            }
+            if line.in_work > 0 && line.in_work + amount > most_of_one {
+                self.order.push_back(key);
+                passed_over += 1;
+                continue;
+            }
+            let Some((amount, waiter)) = line.waiting.pop_front() else {
+                continue;
+            };
+            self.in_work += amount;
+            line.in_work += amount;
+            if !line.waiting.is_empty() {
+                self.order.push_back(key.clone());
+            }
+            granted.push((key, amount, waiter));
+            passed_over = 0;
+        }
+        granted
+    }
+}
+
+/// Room that is shared by all streams.
+#[derive(Debug)]
+pub(super) struct Room {
+    gate: Gate,
+    turns: Mutex<Turns<TenantKey, oneshot::Sender<Held>>>,
+}
+
+/// Some room; given back when it is dropped, or one by one.
+#[derive(Debug)]
+pub(super) struct Held {
+    room: Arc<Room>,
+    key: TenantKey,
+    amount: usize,
+}
+
+impl Room {
+    pub(super) fn new(gate: Gate) -> Arc<Self> {
+        Arc::new(Self {
+            gate,
+            turns: Mutex::new(Turns::new()),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Turns<TenantKey, oneshot::Sender<Held>>> {
+        self.turns.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for room for so many events of a tenant; `None` when the room is gone.
+    pub(super) async fn take(self: &Arc<Self>, key: TenantKey, amount: usize) -> Option<Held> {
+        let (granted, held) = oneshot::channel();
+        self.lock().ask(&key, amount, granted);
+        self.grant();
+        held.await.ok()
+    }
+
+    /// Tells whoever has room now. Who has gone gives it back at once, which may be room for
+    /// others.
+    fn grant(self: &Arc<Self>) {
+        let granted = {
+            let mut turns = self.lock();
+            let limit = self.gate.streamed_limit(turns.in_work);
+            turns.grant(limit)
+        };
+        for (key, amount, waiter) in granted {
+            let room = Arc::clone(self);
+            drop(waiter.send(Held { room, key, amount }));
+        }
+    }
+}
+
+impl Held {
+    /// Takes one out of it.
+    pub(super) fn one(&mut self) -> Self {
+        self.amount = self.amount.saturating_sub(1);
+        Self {
+            room: Arc::clone(&self.room),
+            key: self.key.clone(),
+            amount: 1,
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if self.amount > 0 {
+            self.room.lock().leave(&self.key, self.amount);
+            self.room.grant();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn granted(turns: &mut Turns<&'static str, u32>, limit: usize) -> Vec<u32> {
+        let granted = turns.grant(limit).into_iter();
+        granted.map(|(_, _, waiter)| waiter).collect()
+    }
+
+    #[test]
+    fn tenants_take_turns_however_much_one_of_them_asks_for() {
+        let mut turns = Turns::new();
+        for waiter in 0..100 {
+            turns.ask(&"loud", 10, waiter);
+        }
+        turns.ask(&"quiet", 10, 900);
+        turns.ask(&"quiet", 10, 901);
+        assert_eq!(granted(&mut turns, 40), [0, 900, 1, 901]);
+        turns.leave(&"quiet", 10);
+        turns.ask(&"quiet", 10, 902);
+        assert_eq!(granted(&mut turns, 40), [2]);
+        turns.leave(&"loud", 10);
+        assert_eq!(granted(&mut turns, 40), [902]);
+    }
+
+    #[test]
+    fn one_tenant_leaves_room_for_another_one() {
+        let mut turns = Turns::new();
+        for waiter in 0..100 {
+            turns.ask(&"loud", 10, waiter);
+        }
+        assert_eq!(granted(&mut turns, 80), [0, 1, 2, 3, 4, 5]);
+        turns.ask(&"quiet", 10, 900);
+        assert_eq!(granted(&mut turns, 80), [900]);
+    }
+
+    #[test]
+    fn what_is_larger_than_the_limit_goes_alone_and_is_not_starved() {
+        let mut turns = Turns::new();
+        turns.ask(&"a", 5, 1);
+        turns.ask(&"b", 50, 2);
+        turns.ask(&"a", 5, 3);
+        assert_eq!(granted(&mut turns, 20), [1]);
+        turns.leave(&"a", 5);
+        assert_eq!(granted(&mut turns, 20), [2]);
+        assert_eq!(granted(&mut turns, 20), [0_u32; 0]);
+        turns.leave(&"b", 50);
+        assert_eq!(granted(&mut turns, 20), [3]);
+        turns.leave(&"a", 5);
+        assert!(turns.lines.is_empty() && turns.order.is_empty());
+    }
+
+    #[tokio::test]
+    async fn who_goes_away_while_waiting_keeps_no_room() {
+        let room = Room::new(Gate::new(1, 10));
+        let first = room.take(None, 10).await.unwrap();
+        let waiting = tokio::spawn({
+            let room = Arc::clone(&room);
+            async move { room.take(None, 10).await }
+        });
+        tokio::task::yield_now().await;
+        waiting.abort();
+        drop(waiting.await);
+        drop(first);
+        let mut next = room.take(None, 10).await.unwrap();
+        drop(next.one());
+        assert_eq!(room.lock().in_work, 9);
+    }
+}
