@@ -2,6 +2,8 @@
 //! OTLP when an endpoint is configured. Logs say method, code and duration of a call, never
 //! what a caller sent.
 
+mod collector;
+
 use std::{
     collections::BTreeSet,
     io::IsTerminal as _,
@@ -99,6 +101,9 @@ pub fn start(
         .with(stderr.with_filter(logged))
         .with(traces)
         .try_init()?;
+    if let Some(endpoint) = otlp_endpoint {
+        tokio::spawn(collector::ask_once(endpoint.clone()));
+    }
     let call_duration = exporters.metrics.clone().map(|provider| {
         global::set_meter_provider(provider);
         let duration = global::meter(SCOPE)
