@@ -2,6 +2,7 @@
 //! here reads the environment by itself: `main` hands in a lookup, and so do tests.
 
 mod file;
+mod names;
 mod settings;
 mod values;
 
@@ -14,12 +15,13 @@ use std::{
 
 use tracing::level_filters::LevelFilter;
 
-pub use settings::help;
+pub use names::{Flags, HELP, misspelt};
+pub use settings::{SETTINGS, Setting};
 pub use values::{LogFormat, Secret};
 
 use crate::store::redis::{MAX_PARTITIONS, RedisSettings};
 use file::File;
-use settings::SETTINGS;
+use names::variable_of;
 
 /// How the server runs.
 #[derive(Clone, Debug)]
@@ -90,19 +92,6 @@ impl fmt::Display for StoreSettings {
     }
 }
 
-/// What the command line says; it wins over everything else.
-#[derive(Clone, Debug, Default)]
-pub struct Flags {
-    /// `--config`.
-    pub config: Option<PathBuf>,
-    /// `--store`.
-    pub store: Option<String>,
-    /// `--listen`.
-    pub listen: Option<String>,
-    /// `--model`.
-    pub model: Option<String>,
-}
-
 /// Why there is no configuration: each line says where the mistake is and what to write.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
@@ -123,7 +112,10 @@ impl Config {
         let mut file = match path {
             Some(path) => File::read(
                 &path,
-                &SETTINGS.map(|setting| (setting.key, setting.kind())),
+                &SETTINGS
+                    .iter()
+                    .map(|setting| (setting.key, setting.kind()))
+                    .collect::<Vec<_>>(),
             )?,
             None => File::default(),
         };
@@ -273,20 +265,14 @@ impl<Lookup: Fn(&str) -> Option<String>> Reader<'_, Lookup> {
     }
 
     fn flag(&self, key: &str) -> Option<Found> {
-        let text = match key {
-            "store" => &self.flags.store,
-            "listen" => &self.flags.listen,
-            "model" => &self.flags.model,
-            _ => &None,
-        };
-        text.clone().map(|text| Found {
-            text,
-            origin: format!("--{key}"),
+        self.flags.get(key).map(|text| Found {
+            text: text.clone(),
+            origin: format!("--{}", key.replace('_', "-")),
         })
     }
 
     fn environment(&self, key: &str) -> Option<Found> {
-        let own = format!("BELLWETHER_{}", key.to_ascii_uppercase());
+        let own = variable_of(key);
         let names = match key {
             "otlp_endpoint" => vec![own, "OTEL_EXPORTER_OTLP_ENDPOINT".to_owned()],
             _ => vec![own],
@@ -431,6 +417,14 @@ mod tests {
     }
 
     #[test]
+    fn a_file_with_a_byte_order_mark_and_other_line_ends_is_read() {
+        let file = "\u{feff}max_message_bytes = 2048\r\n\r\nlog_level = \"warn\"\r\n";
+        let config = load(&Flags::default(), &[], Some(file)).unwrap();
+        assert_eq!(config.max_message_bytes, 2_048);
+        assert_eq!(config.log_level, LevelFilter::WARN);
+    }
+
+    #[test]
     fn models_may_be_changed_unless_a_setting_says_no() {
         let without = load(&Flags::default(), &[], None).unwrap();
         assert!(without.model_service);
@@ -489,11 +483,48 @@ mod tests {
     }
 
     #[test]
-    fn help_names_every_setting_with_its_default() {
-        let text = help();
-        for setting in &SETTINGS {
-            assert!(text.contains(setting.key));
-            assert!(text.contains(setting.default));
+    fn every_setting_has_a_flag_that_wins_and_is_named_in_mistakes() {
+        for setting in SETTINGS {
+            let mut flags = Flags::default();
+            flags.set(setting, "\u{1}://".to_owned());
+            let variables = [(setting.variable(), setting.default.to_owned())];
+            let variables: Vec<_> = variables
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.as_str()))
+                .collect();
+            match load(&flags, &variables, None) {
+                // A path may be anything.
+                Ok(_) => assert!(["model", "redis_ca"].contains(&setting.key), "{setting:?}"),
+                Err(error) => {
+                    let origin = format!("--{}: ", setting.flag());
+                    assert!(error.to_string().contains(&origin), "{error}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_nearly_a_setting_in_the_environment_is_told_with_what_is_meant() {
+        for (name, meant) in [
+            ("BELLWETHER_MAX_SKWE", "BELLWETHER_MAX_SKEW"),
+            ("BELLWEATHER_STORE", "BELLWETHER_STORE"),
+            ("bellwether_listen", "BELLWETHER_LISTEN"),
+            ("BELLWETHER_SERVR", "BELLWETHER_SERVER"),
+        ] {
+            let told = misspelt(name).unwrap();
+            assert!(told.ends_with(&format!("did you mean {meant}?")), "{told}");
+        }
+        for name in [
+            "BELLWETHER_STORE",
+            "BELLWETHER_CONFIG",
+            "BELLWETHER_SERVER",
+            // What Kubernetes says of a service of this name.
+            "BELLWETHER_SERVICE_HOST",
+            "BELLWETHER_PORT",
+            "BELLWETHER_PORT_50051_TCP_ADDR",
+            "MAX_SKWE",
+        ] {
+            assert_eq!(misspelt(name), None);
         }
     }
 }

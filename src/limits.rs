@@ -156,6 +156,9 @@ pub const FILES_SPREAD: Duration = Duration::from_secs(600);
 pub const LEASE_PERIOD: Duration = Duration::from_secs(10);
 /// How long a server counts as there when it is not heard of.
 pub const ANNOUNCED_FOR: Duration = Duration::from_secs(10);
+/// How long a collector of traces and metrics may take to answer at the start. A wrong address
+/// is said in the log within ten seconds.
+pub const COLLECTOR_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the last traces and metrics may take to leave.
 pub const TELEMETRY_FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 

@@ -1,8 +1,9 @@
 //! What `build.rs` generates from `proto/`, how messages are read,
-//! and the conversion of free-form values.
+//! the conversion of free-form values, and messages in files of JSON.
 
 pub mod attributes;
 pub mod codec;
+pub mod json;
 pub mod shape;
 
 /// `google.rpc`.

@@ -2,6 +2,7 @@
 //! OTLP when an endpoint is configured. Logs say method, code and duration of a call, never
 //! what a caller sent.
 
+mod collector;
 mod repeats;
 
 pub use repeats::is_new;
@@ -104,6 +105,9 @@ pub fn start(
         .with(traces)
         .try_init()?;
     tokio::spawn(repeats::follow());
+    if let Some(endpoint) = otlp_endpoint {
+        tokio::spawn(collector::ask_once(endpoint.clone()));
+    }
     let call_duration = exporters.metrics.clone().map(|provider| {
         global::set_meter_provider(provider);
         let duration = global::meter(SCOPE)

@@ -4,11 +4,11 @@ use std::time::{Duration, SystemTime};
 
 use pbjson_types::Timestamp;
 
+use crate::proto::json::instant;
+
 /// The instant that a person wrote, such as `2026-11-21T08:00:00Z`.
 pub fn parse(text: &str) -> Result<Timestamp, String> {
-    serde_json::from_value(serde_json::Value::String(text.to_owned())).map_err(|error| {
-        format!("{error}; write an instant with its time zone, such as 2026-11-21T08:00:00Z")
-    })
+    instant::parse(text)
 }
 
 /// The instant to the second in UTC; empty when there is none.

@@ -29,6 +29,7 @@ pub mod replay;
 mod retract;
 mod rewriting;
 mod serve;
+mod settings;
 mod topics;
 mod transfer;
 
@@ -48,7 +49,7 @@ const SOME_WITHOUT_EFFECT: u8 = 3;
 ///
 /// Without a command it serves.
 #[derive(Debug, Parser)]
-#[command(name = "bellwether", version, args_conflicts_with_subcommands = true, after_long_help = config::help())]
+#[command(name = "bellwether", version, args_conflicts_with_subcommands = true, after_help = config::HELP)]
 pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -83,7 +84,14 @@ enum Command {
 /// standard error explains, 2 for a mistake of usage, and 3 when a replay, a retraction or a
 /// comparison went through its file while some lines had no effect, which it explains.
 pub async fn run(cli: Cli) -> ExitCode {
-    let outcome = match cli.command.unwrap_or(Command::Serve(cli.serve)) {
+    let command = cli.command.unwrap_or(Command::Serve(cli.serve));
+    // The server writes a log.
+    if !matches!(command, Command::Serve(_)) {
+        for slip in configured::slips() {
+            eprintln!("bellwether: {slip}");
+        }
+    }
+    let outcome = match command {
         Command::Serve(command) => return served(command.run().await),
         Command::Replay(command) => command.run().await,
         Command::Demo(command) => command.run().await.map(|()| ExitCode::SUCCESS),
@@ -154,11 +162,15 @@ mod tests {
     fn help_shows_flags_and_settings_with_defaults() {
         for arguments in [&["--help"][..], &["serve", "--help"]] {
             let help = parsed(arguments).unwrap_err().to_string();
+            // Lines break where the terminal ends.
+            let words: Vec<&str> = help.split_whitespace().collect();
+            let help = words.join(" ");
             for part in [
                 "--model",
                 "BELLWETHER_LISTEN",
                 "127.0.0.1:50051",
-                "max_skew",
+                "--max-skew",
+                "max_skew = ",
                 "[default: 5m]",
             ] {
                 assert!(help.contains(part), "{part} in {help}");

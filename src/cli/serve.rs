@@ -1,6 +1,6 @@
 //! `serve`: the server, until it is told to stop.
 
-use std::{convert::Infallible, path::PathBuf};
+use std::convert::Infallible;
 
 use clap::Args;
 use tokio::{
@@ -8,29 +8,22 @@ use tokio::{
     sync::Notify,
 };
 
-use super::configured::configured;
+use super::{
+    configured::{configured, slips},
+    settings::SettingFlags,
+};
 use crate::{
-    config::{self, ConfigError, Flags},
+    config::{self, ConfigError},
     server::{self, ServerError},
     telemetry::{self, TelemetryError},
 };
 
 /// Runs the server until SIGTERM or SIGINT, then drains; SIGHUP reads the model files again
 #[derive(Args, Clone, Debug, Default)]
-#[command(after_long_help = config::help())]
+#[command(after_help = config::HELP)]
 pub struct Serve {
-    /// TOML file with settings [env: BELLWETHER_CONFIG]
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Directory of the embedded store, or address of Redis [env: BELLWETHER_STORE] [default: ./bellwether-data]
-    #[arg(long, value_name = "STORE")]
-    store: Option<String>,
-    /// Address and port; port 0 takes a free one [env: BELLWETHER_LISTEN] [default: 127.0.0.1:50051]
-    #[arg(long, value_name = "ADDRESS")]
-    listen: Option<String>,
-    /// Model file, or directory of <tenant>.toml [env: BELLWETHER_MODEL] [default: the latest of the store, else the built-in forum model]
-    #[arg(long, value_name = "PATH")]
-    model: Option<String>,
+    #[command(flatten)]
+    settings: SettingFlags,
 }
 
 /// Why `serve` failed.
@@ -56,13 +49,7 @@ impl Serve {
     /// # Errors
     /// [`ServeFailure`].
     pub async fn run(self) -> Result<(), ServeFailure> {
-        let flags = Flags {
-            config: self.config,
-            store: self.store,
-            listen: self.listen,
-            model: self.model,
-        };
-        let config = configured(&flags)?;
+        let config = configured(&self.settings.0)?;
         let mut stop = std::pin::pin!(stop_signal()?);
         // From now on it ends no process: that would be its default.
         let hangup = signal(SignalKind::hangup())?;
@@ -71,6 +58,9 @@ impl Serve {
             config.log_format,
             config.otlp_endpoint.as_ref(),
         )?;
+        for slip in slips() {
+            tracing::warn!("{slip}");
+        }
         // A start may build ranks for long. The next one goes on where it is left.
         let bound = tokio::select! {
             bound = server::bind(config, telemetry) => Some(bound),

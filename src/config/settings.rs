@@ -1,13 +1,16 @@
 //! Every setting, its default and what it is for.
 
-use std::fmt::Write as _;
+use super::{file::Kind, names::variable_of};
 
-use super::file::Kind;
-
-/// Something that can be set: a key of the file, also `BELLWETHER_<KEY>` in upper case.
+/// Something that can be set: a key of the file, also `BELLWETHER_<KEY>` in upper case, and a
+/// flag with dashes for underscores.
+#[derive(Debug)]
 pub struct Setting {
+    /// The key.
     pub key: &'static str,
+    /// The value when nothing is said; empty for none.
     pub default: &'static str,
+    /// What it is, for people.
     pub help: &'static str,
 }
 
@@ -16,8 +19,18 @@ const fn setting(key: &'static str, default: &'static str, help: &'static str) -
 }
 
 impl Setting {
+    /// The name of the flag, without its leading dashes.
+    pub fn flag(&self) -> String {
+        self.key.replace('_', "-")
+    }
+
+    /// The name in the environment.
+    pub fn variable(&self) -> String {
+        variable_of(self.key)
+    }
+
     /// What the file may say without quotes, told by what the default is.
-    pub fn kind(&self) -> Kind {
+    pub(super) fn kind(&self) -> Kind {
         if self.default.parse::<bool>().is_ok() {
             Kind::Boolean
         } else if self.default.parse::<u64>().is_ok() {
@@ -28,13 +41,13 @@ impl Setting {
     }
 }
 
-/// Every setting. What is shown by `--help`, what a file may hold and what the defaults
-/// are is this table.
-pub const SETTINGS: [Setting; 27] = [
+/// Every setting. What the flags are, what a file may hold and what the defaults are is this
+/// table.
+pub const SETTINGS: &[Setting] = &[
     setting(
         "store",
         "./bellwether-data",
-        "directory of the embedded store, or redis://, rediss:// (TLS), redis-cluster:// or rediss-cluster:// with [user:password@]host[:port] (also --store)",
+        "directory of the embedded store, or redis://, rediss:// (TLS), redis-cluster:// or rediss-cluster:// with [user:password@]host[:port]",
     ),
     setting(
         "redis_ca",
@@ -59,12 +72,12 @@ pub const SETTINGS: [Setting; 27] = [
     setting(
         "listen",
         "127.0.0.1:50051",
-        "address and port; port 0 takes a free one (also --listen)",
+        "address and port; port 0 takes a free one",
     ),
     setting(
         "model",
         "",
-        "model file, or directory of <tenant>.toml; unless set the latest of the store, or the built-in forum model where there is none (also --model)",
+        "model file, or directory of <tenant>.toml; unless set the latest of the store, or the built-in forum model where there is none",
     ),
     setting(
         "model_service",
@@ -163,16 +176,3 @@ pub const SETTINGS: [Setting; 27] = [
     ),
     setting("log_format", "text", "text or json"),
 ];
-
-/// The settings as `--help` shows them.
-pub fn help() -> String {
-    let mut text = String::from(
-        "Settings, by flag, then environment (BELLWETHER_ and the key in upper case), then the\nTOML file of --config or BELLWETHER_CONFIG, then default. Durations are a number and a\nunit: 500ms, 30s, 5m, 12h, 7d, 2w.\n\n",
-    );
-    for Setting { key, default, help } in &SETTINGS {
-        let default = if default.is_empty() { "unset" } else { default };
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "  {key:<24} {help} [default: {default}]");
-    }
-    text
-}

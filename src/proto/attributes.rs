@@ -24,21 +24,6 @@ pub fn from_struct(message: Struct) -> Result<Attributes, AttributeMistake> {
     Ok(attributes)
 }
 
-/// Says null where the JSON form of a `Struct` said it: the reader of that form makes a value
-/// without a kind of it, which on the wire is a mistake.
-pub fn state_nulls(message: &mut Struct) {
-    message.fields.values_mut().for_each(state_null);
-}
-
-fn state_null(value: &mut Value) {
-    match &mut value.kind {
-        None => value.kind = Some(Kind::NullValue(0)),
-        Some(Kind::StructValue(map)) => state_nulls(map),
-        Some(Kind::ListValue(list)) => list.values.iter_mut().for_each(state_null),
-        Some(_) => {}
-    }
-}
-
 /// The `Struct` of attributes.
 pub fn to_struct(attributes: Attributes) -> Struct {
     let fields = attributes.into_iter();

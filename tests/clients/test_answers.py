@@ -117,3 +117,17 @@ def test_a_segment_may_ask_how_sure_it_is_who_somebody_is(stub, tenant):
     assert [member.profile.profile_id for member in members(stub, tenant, "known_seekers")] == [
         "ann"]
     assert "known_seekers" in full(stub, tenant).segments
+
+
+def test_a_type_that_the_model_names_nowhere_is_warned_of(stub, tenant):
+    slip = score(stub, tenant, event("slip", event_type="raed"))
+    assert slip.outcome == api.EVENT_OUTCOME_APPLIED
+    [warning] = slip.warnings
+    assert (warning.code, warning.field) == ("UNMATCHED_EVENT_TYPE", "event.type")
+    assert '"raed"' in warning.message
+    assert not score(stub, tenant, event("read", event_type="read")).warnings
+    request = api.ScoreEventsRequest(tenant=tenant, events=[
+        event("read-2", event_type="read"), event("slip-2", event_type="raed")])
+    [answer] = stub.ScoreEvents(iter([request]))
+    assert not answer.results[0].response.warnings
+    assert answer.results[1].response.warnings[0].field == "events[1].type"

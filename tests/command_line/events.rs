@@ -101,6 +101,59 @@ fn a_refused_line_is_told_with_its_number_and_the_rest_goes_on() {
 }
 
 #[test]
+fn every_form_that_protobuf_gives_json_is_read_by_every_command() {
+    let directory = tempfile::tempdir().unwrap();
+    let events = [
+        r#"{"eventId":"1","profileId":"ann","type":"comment","time":"2016-12-31T23:59:60Z","text":null,"topics":null,"sentiment":"0.5"}"#,
+        "",
+        r#"{"event_id":"2","profile_id":"ann","type":"comment","time":"2017-01-01T02:30:00+02:30","attributes":{"length":null}}"#,
+    ];
+    let update = r#"{"update_profile":{"profile_id":"ann","account_id":null,"attributes":{"crm_id":null,"city":"Rome"},"update_mask":"crmId,city"}}"#;
+    let of_windows = |lines: &[&str]| format!("\u{feff}{}\r\n", lines.join("\r\n"));
+    let all = [&events[..], &[update]].concat();
+    let all = write(&directory, "all.jsonl", &of_windows(&all));
+    let events = write(&directory, "events.jsonl", &of_windows(&events));
+    let server = Server::start(&directory.path().join("store"));
+    let replayed = server.ask(&["replay", all.to_str().unwrap()]);
+    assert!(replayed.status.success(), "{}", text(&replayed));
+    let ann = server.json(&["get", "ann"]);
+    assert_eq!(field(&ann, "/profile/eventCount"), "2");
+    assert_eq!(field(&ann, "/profile/attributes/city"), "Rome");
+    assert_eq!(field(&ann, "/profile/attributes/crm_id"), Value::Null);
+    assert_eq!(
+        field(&ann, "/profile/firstSeenTime"),
+        "2016-12-31T23:59:59Z"
+    );
+    assert_eq!(
+        field(&ann, "/profile/lastEventTime"),
+        "2017-01-01T00:00:00Z"
+    );
+    let forum = concat!(env!("CARGO_MANIFEST_DIR"), "/models/forum.toml");
+    let compared = run(&["diff", forum, forum, "--events", all.to_str().unwrap()]);
+    assert!(compared.status.success(), "{}", text(&compared));
+    let retracted = server.ask(&["retract", events.to_str().unwrap()]);
+    assert!(retracted.status.success(), "{}", text(&retracted));
+    let ann = server.json(&["get", "ann"]);
+    assert_eq!(ann.pointer("/profile/eventCount"), None, "{ann}");
+    server.stop();
+
+    let wrong = r#"{"eventId":"1","profileId":"ann","type":"comment","time":"yesterday"}"#;
+    let wrong = write(&directory, "wrong.jsonl", &format!("{wrong}\n"));
+    let refused = server_less(&["retract", wrong.to_str().unwrap()]);
+    assert!(
+        refused.contains("line 1: ") && refused.contains("time: \"yesterday\""),
+        "{refused}"
+    );
+}
+
+/// What a command says that fails before it asks a server.
+fn server_less(arguments: &[&str]) -> String {
+    let output = run(arguments);
+    assert_eq!(output.status.code(), Some(1));
+    text(&output)
+}
+
+#[test]
 fn a_checkpoint_resumes_where_the_replay_stopped() {
     let directory = tempfile::tempdir().unwrap();
     let line = |number: u32| {

@@ -1,6 +1,12 @@
 //! What starts, what cannot, and what is said about it.
 
-use std::fs;
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    net::TcpListener,
+    process::Stdio,
+    time::{Duration, Instant},
+};
 
 use crate::{Server, bellwether, run, text, write};
 
@@ -104,6 +110,39 @@ fn a_damaged_journal_is_refused_with_its_place_and_repaired_with_what_is_lost() 
     server.stop();
     let seal = fs::read_to_string(store.join("bellwether-seal")).unwrap();
     assert!(seal.contains("closed"), "a clean stop seals: {seal}");
+}
+
+#[test]
+fn a_misspelt_setting_and_a_wrong_collector_are_said_in_the_log_within_ten_seconds() {
+    let directory = tempfile::tempdir().unwrap();
+    // It takes connections and never answers.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", silent.local_addr().unwrap());
+    let started = Instant::now();
+    let mut process = bellwether()
+        .args(["serve", "--listen", "127.0.0.1:0", "--log-level", "warn"])
+        .args(["--otlp-endpoint", &endpoint, "--store"])
+        .arg(directory.path().join("store"))
+        .env("BELLWETHER_MAX_SKWE", "5m")
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
+    let mut line_with = |part: &str| {
+        let mut lines = lines.by_ref().map(Result::unwrap);
+        lines.find(|line| line.contains(part)).unwrap()
+    };
+    let slip = line_with("BELLWETHER_MAX_SKWE");
+    assert!(slip.contains("did you mean BELLWETHER_MAX_SKEW?"), "{slip}");
+    let wrong = line_with("otlp_endpoint");
+    assert!(wrong.contains(&endpoint), "{wrong}");
+    assert!(
+        started.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        started.elapsed()
+    );
+    process.kill().unwrap();
+    process.wait().unwrap();
 }
 
 #[test]

@@ -26,6 +26,18 @@ fn check(source: &str, expected: &[(&str, &str)]) {
 }
 
 #[test]
+fn a_byte_order_mark_and_other_line_ends_change_nothing() {
+    let source = "[scores.interest]\nhalf_life = \"7d\"\n[[signals]]\nname = \"a\"\non = \"b\"\nwhen = '''event.channel == \"web\" ||\n  event.channel == \"shop\"'''\npoints = { interest = 1 }\n";
+    let windows = format!("\u{feff}{}", source.replace('\n', "\r\n"));
+    assert!(Model::parse(source).is_ok());
+    assert!(
+        Model::parse(&windows).is_ok(),
+        "{:?}",
+        Model::parse(&windows).unwrap_err()
+    );
+}
+
+#[test]
 fn every_shipped_model_is_valid() {
     let mut count = 0;
     for entry in std::fs::read_dir("models").unwrap() {

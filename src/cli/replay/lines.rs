@@ -5,7 +5,10 @@ use std::{fmt, io};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncRead, BufReader};
 
-use crate::proto::v1::{Event, UpdateProfileRequest};
+use crate::proto::{
+    json::{Json, message},
+    v1::{Event, UpdateProfileRequest},
+};
 
 /// Bytes of a line; a longer one is refused without being held in memory. Well above an
 /// event with every field at its limit.
@@ -60,41 +63,35 @@ pub enum Entry {
     Update(UpdateProfileRequest),
 }
 
-/// The form of a line that changes a profile.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct UpdateLine {
-    #[serde(rename = "updateProfile", alias = "update_profile")]
-    update_profile: UpdateProfileRequest,
-}
-
 /// Reads what a line says: nothing when it is blank.
 pub fn parse(text: &str) -> Result<Option<Entry>, String> {
     let text = text.trim();
     if text.is_empty() {
         return Ok(None);
     }
-    let entry = if is_update(text) {
-        serde_json::from_str(text).map(|line: UpdateLine| Entry::Update(line.update_profile))
-    } else {
-        serde_json::from_str(text).map(Entry::Event)
-    };
-    entry.map(Some).map_err(|error| {
-        // The parser sees one line, so its line number is always 1 and only confuses.
-        let message = error
-            .to_string()
-            .replace(" at line 1 column ", " at column ");
-        format!("not an event or a profile update: {message}")
-    })
+    let entry = Json::parse(text).and_then(entry_of);
+    entry
+        .map(Some)
+        .map_err(|reason| format!("not an event or a profile update: {reason}"))
 }
 
-/// An update line has one key, so looking at the first one decides without parsing twice.
-fn is_update(text: &str) -> bool {
-    text.strip_prefix('{')
-        .map(str::trim_start)
-        .is_some_and(|rest| {
-            rest.starts_with("\"updateProfile\"") || rest.starts_with("\"update_profile\"")
-        })
+/// An event, or an object with an update and nothing else.
+fn entry_of(json: Json) -> Result<Entry, String> {
+    let is_update =
+        |(name, _): &(String, Json)| name == "updateProfile" || name == "update_profile";
+    let entries = match json {
+        Json::Map(entries) if entries.iter().any(is_update) => entries,
+        event => return message("bellwether.v1.Event", event).map(Entry::Event),
+    };
+    let mut entries = entries.into_iter();
+    match (entries.next(), entries.next()) {
+        (Some((_, update)), None) => message("bellwether.v1.UpdateProfileRequest", update)
+            .map(Entry::Update)
+            .map_err(|mistake| format!("updateProfile.{mistake}")),
+        _ => Err(
+            "updateProfile: stands beside other fields; write it in a line of its own".to_owned(),
+        ),
+    }
 }
 
 /// Reads the lines of a source one by one.
@@ -273,10 +270,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_line_is_said_with_its_column() {
+    fn what_is_wrong_with_a_line_is_said_with_its_field() {
         let unknown = parse(r#"{"eventId":"e","colour":"red"}"#).unwrap_err();
-        assert!(unknown.contains("unknown field `colour`"), "{unknown}");
-        assert!(unknown.contains("at column"), "{unknown}");
+        assert!(unknown.contains("colour: is no field"), "{unknown}");
+        let nested = parse(r#"{"updateProfile":{"profileId":7}}"#).unwrap_err();
+        assert!(nested.contains("updateProfile.profileId: is 7"), "{nested}");
         let cut = parse(r#"{"eventId":"e"#).unwrap_err();
         assert!(!cut.contains("line 1"), "{cut}");
         assert!(parse(r#"{"updateProfile":{},"eventId":"e"}"#).is_err());

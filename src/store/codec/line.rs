@@ -6,7 +6,10 @@ use super::{
     readable::{from_proto, to_proto},
 };
 use crate::{
-    proto::{attributes::state_nulls, record::ExportedProfile},
+    proto::{
+        json::{Json, message},
+        record::ExportedProfile,
+    },
     scoring::{ProfileId, Record},
     store::StoreError,
 };
@@ -28,16 +31,14 @@ pub fn to_line(profile_id: &ProfileId, record: &Record) -> Result<String, StoreE
 
 /// The profile of a line; [`StoreError::Corrupt`] when it is not one.
 pub fn from_line(line: &str) -> Result<(ProfileId, Record), StoreError> {
-    let exported: ExportedProfile = serde_json::from_str(line)
-        .map_err(|error| StoreError::Corrupt(format!("not a profile: {error}")))?;
+    let exported: ExportedProfile = Json::parse(line)
+        .and_then(|json| message("bellwether.record.v1.ExportedProfile", json))
+        .map_err(|reason| StoreError::Corrupt(format!("not a profile: {reason}")))?;
     let profile_id = ProfileId::stored(&exported.profile_id).ok_or_else(|| {
         StoreError::Corrupt(format!("{:?} is no profile id", exported.profile_id))
     })?;
-    let mut record = exported
+    let record = exported
         .record
         .ok_or_else(|| StoreError::Corrupt("the record is missing".to_owned()))?;
-    if let Some(attributes) = &mut record.attributes {
-        state_nulls(attributes);
-    }
     Ok((profile_id, from_proto(record)?))
 }
