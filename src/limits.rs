@@ -97,6 +97,9 @@ pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 pub const HEALTH_INTERVAL: Duration = Duration::from_secs(2);
 /// How long the store may take to answer that.
 pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
+/// How far back a failover may reach that loses writes: a fence that is younger may have been lost
+/// alone, and when an older one is missing, so is what it stood with.
+pub const FAILOVER_LOSES: Duration = Duration::from_secs(60);
 /// How long every write must have failed before a server says that it does not serve: what is
 /// shorter, such as a failover, callers get over by sending again.
 pub const WRITES_FAILING_AFTER: Duration = Duration::from_secs(4);

@@ -124,12 +124,16 @@ fn not_now(error: &ServiceError, reason: &str) -> Status {
 fn of_store(error: &StoreError) -> Status {
     let unavailable;
     let (code, reason, advice, retry_after) = match error {
-        StoreError::Unavailable(_) => {
+        StoreError::Unavailable(_) | StoreError::Lost(_) => {
             // Whoever waits must know for what: a failover passes, a full memory does not.
             unavailable = format!("{error}; nothing was written, try again");
+            let reason = match error {
+                StoreError::Lost(_) => "STORE_EMPTIED",
+                _ => "STORE_UNAVAILABLE",
+            };
             (
                 Code::Unavailable,
-                "STORE_UNAVAILABLE",
+                reason,
                 unavailable.as_str(),
                 Some(RETRY_UNAVAILABLE_AFTER),
             )
@@ -437,6 +441,12 @@ mod tests {
                 true,
             ),
             (
+                StoreError::Lost(cause()).into(),
+                Code::Unavailable,
+                "STORE_EMPTIED",
+                true,
+            ),
+            (
                 StoreError::OutcomeUnknown(cause()).into(),
                 Code::Unknown,
                 "OUTCOME_UNKNOWN",
@@ -471,7 +481,10 @@ mod tests {
                 "{error}"
             );
             // Whoever may come back is told what it waits for; else the cause is for the operator.
-            let tells = matches!(error, ServiceError::Store(StoreError::Unavailable(_)));
+            let tells = matches!(
+                error,
+                ServiceError::Store(StoreError::Unavailable(_) | StoreError::Lost(_))
+            );
             assert_eq!(status.message().contains("10.0.0.1"), tells, "{status}");
         }
     }

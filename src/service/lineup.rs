@@ -119,11 +119,12 @@ impl<S: Store> Shell<S> {
     /// The models of a tenant, for reading. One that never had any is empty, and is answered
     /// by the latest model.
     pub(super) async fn lineup(&self, tenant: &Tenant) -> Result<Arc<Lineup>, ServiceError> {
+        self.ground.check()?;
         if let Some(lineup) = self.lineups.get(tenant) {
             return Ok(lineup);
         }
         let latest = self.latest_of(tenant)?.model;
-        let rollout = self.store.rollout(tenant).await?;
+        let rollout = self.established(tenant).await?;
         if rollout.epoch == 0 {
             let edition = Edition {
                 number: 0,
@@ -153,6 +154,22 @@ impl<S: Store> Shell<S> {
         });
         self.lineups.remember(tenant, &lineup);
         Ok(lineup)
+    }
+
+    /// The rollout of a tenant. One that was only begun is completed first: from then on a fence
+    /// that is missing tells of a loss.
+    async fn established(&self, tenant: &Tenant) -> Result<Rollout, ServiceError> {
+        for _ in 0..MAX_ATTEMPTS {
+            let rollout = self.store.rollout(tenant).await?;
+            if !rollout.is_only_begun() {
+                return Ok(rollout);
+            }
+            if self.raise_fence(tenant, &rollout).await? {
+                let established = rollout.establish(self.now().millis());
+                self.store.set_rollout(tenant, &established).await?;
+            }
+        }
+        Err(ServiceError::ModelsChanging(format!("tenant {tenant}")))
     }
 
     /// The models of a tenant, for writing. One that never had any gets the latest.

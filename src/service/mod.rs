@@ -24,7 +24,10 @@ mod write;
 
 use std::{
     fmt,
-    sync::{Arc, atomic::AtomicU64},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64},
+    },
     time::Duration,
 };
 
@@ -113,6 +116,9 @@ struct Shell<S> {
     latest: latest::Latest,
     lineups: lineup::Lineups,
     writes: health::Writes,
+    ground: health::Ground,
+    /// Whether the start is over.
+    is_ready: AtomicBool,
     settings: Settings,
     clock: Clock,
     /// What this server is known by among those on one store.
@@ -158,6 +164,8 @@ impl<S: Store> Service<S> {
             latest: latest::Latest::new(models),
             lineups: lineup::Lineups::default(),
             writes: health::Writes::default(),
+            ground: health::Ground::default(),
+            is_ready: AtomicBool::new(false),
             clock,
             server,
             events: lanes::Lanes::new(),
@@ -194,7 +202,9 @@ impl<S: Store> Service<S> {
     /// Whether the service can answer and count now: what the store says of itself, and what
     /// the latest writes came to.
     pub async fn ping(&self) -> Result<(), ServiceError> {
-        self.shell.store.ping().await?;
+        let pinged = self.shell.store.ping().await;
+        self.shell.ground.see(&pinged);
+        pinged?;
         Ok(self.shell.writes.check()?)
     }
 }

@@ -3,13 +3,16 @@
 //! step is in the store, so that any server can take the next one.
 
 use std::{
-    sync::{Arc, Weak},
+    sync::{Arc, Weak, atomic::Ordering},
     time::Duration,
 };
 
 use super::{ServiceError, Shell, latest::Known, lineup::new_edition};
 use crate::{
-    limits::{ANNOUNCED_FOR, INDEX_BATCH, LEASE_PERIOD, ROLLOUT_INTERVAL, ROLLOUT_RETRY_INTERVAL},
+    limits::{
+        ANNOUNCED_FOR, FAILOVER_LOSES, INDEX_BATCH, LEASE_PERIOD, ROLLOUT_INTERVAL,
+        ROLLOUT_RETRY_INTERVAL,
+    },
     scoring::{Tenant, index},
     store::{Edition, IndexEntry, Rollout, Store, StoreError},
 };
@@ -54,6 +57,7 @@ impl<S: Store> Shell<S> {
             }
         }
         self.tell_overruled(&configured);
+        self.is_ready.store(true, Ordering::Release);
         Ok(())
     }
 
@@ -166,9 +170,18 @@ impl<S: Store> Shell<S> {
     ///
     /// When it is, and a later one has been seen all the same, a failover has lost a step that
     /// nobody remembers: which ranks are maintained is not known then, and they are built anew.
-    async fn raise_fence(&self, tenant: &Tenant, rollout: &Rollout) -> Result<bool, ServiceError> {
+    /// So they are where a part of the store is gone, but only at a start, so that somebody
+    /// knows, or when the step is so recent that a failover may have lost it alone.
+    pub(super) async fn raise_fence(
+        &self,
+        tenant: &Tenant,
+        rollout: &Rollout,
+    ) -> Result<bool, ServiceError> {
         match self.store.fence(tenant, rollout).await {
             Err(StoreError::Superseded) => {}
+            Err(StoreError::Lost(reason)) if self.may_go_on_without(rollout) => {
+                tracing::error!(%tenant, %reason, "going on with what is left of the tenant");
+            }
             fenced => return Ok(fenced.map(|()| true)?),
         }
         if self.store.rollout(tenant).await? == *rollout {
@@ -177,6 +190,13 @@ impl<S: Store> Shell<S> {
             self.store.set_rollout(tenant, &reset).await?;
         }
         Ok(false)
+    }
+
+    /// Whether a part of a tenant that is gone may be taken for lost.
+    pub(super) fn may_go_on_without(&self, rollout: &Rollout) -> bool {
+        let lately = u64::try_from(FAILOVER_LOSES.as_millis()).unwrap_or(u64::MAX);
+        !self.is_ready.load(Ordering::Acquire)
+            || rollout.epoch.saturating_add(lately) > self.now().millis()
     }
 
     /// Indexes every record. Returns whether all are, and not another server has taken over.
@@ -250,6 +270,9 @@ impl<S: Store> Shell<S> {
 
     /// Forgets what other servers have changed.
     async fn look(&self) -> Result<(), ServiceError> {
+        if self.ground.check().is_err() {
+            return Ok(());
+        }
         self.announce().await?;
         warn_of(self.follow_publications().await);
         for tenant in self.lineups.tenants() {
@@ -261,7 +284,11 @@ impl<S: Store> Shell<S> {
     async fn look_at(&self, tenant: &Tenant) -> Result<(), ServiceError> {
         let rollout = self.store.rollout(tenant).await?;
         match self.lineups.rollout(tenant) {
-            // A failover has lost the last step; whoever knows it takes it again.
+            // A failover has lost the last step, or all; whoever knows it takes it again.
+            Some(known) if rollout.epoch == 0 => {
+                let first = Rollout { after: 0, ..known };
+                self.store.set_rollout(tenant, &first).await?;
+            }
             Some(known) if known.after == rollout.epoch => {
                 self.store.set_rollout(tenant, &known).await?;
             }
@@ -272,6 +299,9 @@ impl<S: Store> Shell<S> {
 
     /// Takes on rollouts that are unfinished.
     async fn advance(&self, tick: u64) -> Result<(), ServiceError> {
+        if self.ground.check().is_err() {
+            return Ok(());
+        }
         for tenant in self.tenants_at(tick).await? {
             if self.latest.of(&tenant).is_some() {
                 warn_of(self.advance_tenant(&tenant, tick).await);

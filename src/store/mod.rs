@@ -152,6 +152,9 @@ pub enum StoreError {
     /// Reading the rollout again and doing the work anew succeeds.
     #[error("the store has moved to another model")]
     Superseded,
+    /// What the store held is gone; nothing was written. It says what to do.
+    #[error("what the store held is gone: {0}")]
+    Lost(String),
     /// What is stored cannot be read.
     #[error("the store is damaged: {0}")]
     Corrupt(String),

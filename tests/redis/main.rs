@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 mod counting;
+mod emptied;
 mod faults;
 mod models;
 mod old_redis;

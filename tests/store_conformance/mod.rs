@@ -224,6 +224,12 @@ pub fn ranked(profile: &str, rank: &str, value: f64) -> Commit {
 /// its first one.
 pub async fn begin(store: &impl Store, tenant: &Tenant) {
     assert_eq!(store.set_rollout(tenant, &rollout()).await, Ok(true));
+    fenced(store, tenant).await;
+}
+
+/// Raises the fences that commits are made behind.
+pub async fn fenced(store: &impl Store, tenant: &Tenant) {
+    assert_eq!(store.fence(tenant, &rollout()).await, Ok(()));
 }
 
 /// Commits one write.

@@ -10,8 +10,8 @@ use bellwether::{
 };
 
 use super::{
-    EDITION, Subject, added, all, change, commit, commit_all, commit_one, id, key, load_one,
-    new_tenant, new_version, ranked, rollout, walk,
+    EDITION, Subject, added, all, change, commit, commit_all, commit_one, fenced, id, key,
+    load_one, new_tenant, new_version, ranked, rollout, walk,
 };
 
 const NEXT_MODEL: Fingerprint = Fingerprint(2);
@@ -34,12 +34,14 @@ fn saved(fingerprint: Fingerprint) -> SavedModel {
 
 pub async fn a_tenant_without_models_has_a_rollout_of_epoch_zero(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     assert_eq!(store.rollout(&tenant).await, Ok(Rollout::default()));
     assert_eq!(store.model(&tenant, NEXT_MODEL).await, Ok(None));
 }
 
 pub async fn a_rollout_replaces_only_the_one_that_it_was_made_from(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     let first = rollout();
     let second = first.propose(NEXT, 0);
     assert_eq!(store.set_rollout(&tenant, &first).await, Ok(true));
@@ -61,6 +63,7 @@ pub async fn a_rollout_replaces_only_the_one_that_it_was_made_from(subject: impl
 
 pub async fn a_rollout_set_again_is_still_the_tenants(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     for _ in 0..2 {
         assert_eq!(store.set_rollout(&tenant, &rollout()).await, Ok(true));
     }
@@ -69,6 +72,7 @@ pub async fn a_rollout_set_again_is_still_the_tenants(subject: impl Subject) {
 
 pub async fn a_saved_model_is_read_back(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     for _ in 0..2 {
         let model = saved(NEXT_MODEL);
         store.save_model(&tenant, &model).await.unwrap();
@@ -79,6 +83,7 @@ pub async fn a_saved_model_is_read_back(subject: impl Subject) {
 
 pub async fn a_commit_of_an_earlier_epoch_is_refused(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     commit_all(&*store, &tenant, vec![ranked("anna", "r", 1.0)]).await;
     let next = rollout().propose(NEXT, 0);
     store.fence(&tenant, &next).await.unwrap();
@@ -100,6 +105,7 @@ pub async fn a_commit_of_an_earlier_epoch_is_refused(subject: impl Subject) {
 
 pub async fn a_commit_of_a_later_epoch_counts_from_then_on(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     let first = commit("anna", None, 1);
     let second = commit("anna", Some(first.version), 2);
     let third = commit("anna", Some(second.version), 3);
@@ -115,6 +121,7 @@ pub async fn a_commit_of_a_later_epoch_counts_from_then_on(subject: impl Subject
 
 pub async fn an_edition_that_is_not_maintained_is_not_read(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     commit_all(&*store, &tenant, vec![ranked("anna", "r", 1.0)]).await;
     let proposed = rollout().propose(NEXT, 0);
     store.fence(&tenant, &proposed).await.unwrap();
@@ -132,8 +139,10 @@ pub async fn an_edition_that_is_not_maintained_is_not_read(subject: impl Subject
 
 pub async fn editions_of_a_rank_are_apart(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     let both = rollout().propose(NEXT, 0);
     let candidate = both.candidate.unwrap();
+    store.fence(&tenant, &both).await.unwrap();
     let moves = |value| vec![change("r", None, Some(value))];
     let commits = vec![Commit {
         ranks: vec![(EDITION, moves(1.0)), (candidate, moves(7.0))],
@@ -157,6 +166,7 @@ fn entry(stored: &Stored, value: f64) -> IndexEntry {
 
 pub async fn indexing_leaves_out_what_was_written_since(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     let commits = ["anna", "ben", "cleo"].map(|name| ranked(name, "r", 1.0));
     commit_all(&*store, &tenant, commits.to_vec()).await;
     let both = rollout().propose(NEXT, 0);
@@ -189,6 +199,7 @@ pub async fn indexing_leaves_out_what_was_written_since(subject: impl Subject) {
 
 pub async fn indexing_an_edition_that_is_not_maintained_is_refused(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     commit_all(&*store, &tenant, vec![ranked("anna", "r", 1.0)]).await;
     let abandoned = rollout().propose(NEXT, 0);
     let replaced = abandoned.propose(OTHER, 0);
@@ -202,6 +213,7 @@ pub async fn indexing_an_edition_that_is_not_maintained_is_refused(subject: impl
 
 pub async fn what_was_indexed_is_remembered(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     let commits = ["anna", "ben"].map(|name| ranked(name, "r", 1.0));
     commit_all(&*store, &tenant, commits.to_vec()).await;
     let both = rollout().propose(NEXT, 0);
@@ -224,8 +236,10 @@ pub async fn what_was_indexed_is_remembered(subject: impl Subject) {
 
 pub async fn dropped_ranks_are_gone_and_the_others_are_there(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     let both = rollout().propose(NEXT, 0);
     let candidate = both.candidate.unwrap();
+    store.fence(&tenant, &both).await.unwrap();
     let moves = vec![change("r", None, Some(1.0)), change("s", None, Some(2.0))];
     let commits = vec![Commit {
         ranks: vec![(EDITION, moves.clone()), (candidate, moves)],
@@ -243,6 +257,7 @@ pub async fn dropped_ranks_are_gone_and_the_others_are_there(subject: impl Subje
 
 pub async fn a_dropped_record_leaves_nothing(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     let written = ranked("anna", "r", 1.0);
     let other = ranked("ben", "r", 0.0);
     let dropping = Commit {
@@ -276,6 +291,7 @@ pub async fn a_dropped_record_leaves_nothing(subject: impl Subject) {
 
 pub async fn the_right_to_build_is_one_servers(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     let (first, second) = (new_version().0, new_version().0);
     let long = Duration::from_secs(60);
     assert_eq!(store.lease(&tenant, first, long).await, Ok(true));

@@ -17,6 +17,29 @@ pub const MODELS: &str = "bellwether:models";
 /// The servers that serve, by the time until which they do.
 pub const SERVERS: &str = "bellwether:servers";
 
+/// Whether a key has the form of one of ours.
+pub fn is_ours(key: &str) -> bool {
+    key.starts_with("bellwether:") || of_tenant(key).is_some()
+}
+
+/// Whether a key is one of those by which servers agree with each other, and no one's data.
+pub fn is_left_behind(key: &str) -> bool {
+    if [TENANTS, MODELS, SERVERS].contains(&key) {
+        return true;
+    }
+    of_tenant(key).is_some_and(|kind| {
+        let words = ["rollout", "builder", "fence"];
+        words.contains(&kind) || kind.starts_with("model:") || kind.starts_with("indexed:")
+    })
+}
+
+/// What follows `{tenant}:` or `{tenant:partition}:`.
+fn of_tenant(key: &str) -> Option<&str> {
+    let (tag, kind) = key.strip_prefix('{')?.split_once("}:")?;
+    let tenant = tag.split_once(':').map_or(tag, |(tenant, _)| tenant);
+    Tenant::new(tenant).map(|_| kind)
+}
+
 /// The partition of a profile, of so many.
 pub fn partition_of(profile_id: &ProfileId, partitions: u32) -> u32 {
     let partition = xxh3_64(profile_id.as_str().as_bytes()) % u64::from(partitions.max(1));
@@ -150,6 +173,39 @@ mod tests {
         assert_eq!(indexed(&tenant(), 3), "{shop-1}:indexed:3");
         let model = model(&tenant(), Fingerprint(255));
         assert_eq!(model, "{shop-1}:model:00000000000000ff");
+    }
+
+    #[test]
+    fn what_servers_leave_behind_is_told_from_data_and_from_what_is_not_ours() {
+        let mut keys = PartitionKeys::new(&tenant(), 7);
+        let agreed = [
+            SERVERS.to_owned(),
+            rollout(&tenant()),
+            builder(&tenant()),
+            indexed(&tenant(), 3),
+            model(&tenant(), Fingerprint(255)),
+            keys.fence().to_owned(),
+        ];
+        for key in agreed {
+            assert!(is_left_behind(&key) && is_ours(&key), "{key}");
+        }
+        let data = [
+            keys.record(&id("}:fence")).to_owned(),
+            keys.ids().to_owned(),
+            keys.totals().to_owned(),
+        ];
+        for key in data {
+            assert!(!is_left_behind(&key) && is_ours(&key), "{key}");
+        }
+        for key in [
+            "session:1",
+            "bellwethers",
+            "{Shop:7}:fence",
+            "{shop:fence",
+            "",
+        ] {
+            assert!(!is_left_behind(key) && !is_ours(key), "{key}");
+        }
     }
 
     #[test]

@@ -74,9 +74,10 @@ impl Redis {
     ) -> Result<(), StoreError> {
         let fence = &Fence::of(rollout);
         let raised = self.partitions_of(tenant).map(|mut keys| async move {
-            let mut call = FENCE.call(1, 3, 128);
+            let mut call = FENCE.call(1, 4, 128);
             call.arg(keys.fence());
             fence.add_to(&mut call);
+            call.arg(u8::from(rollout.may_be_first()));
             self.decide(&FENCE, &call, keys.home()).await
         });
         try_join_all(raised).await.map(|_| ())
