@@ -30,7 +30,7 @@ impl Setting {
 
 /// Every setting. What is shown by `--help`, what a file may hold and what the defaults
 /// are is this table.
-pub const SETTINGS: [Setting; 27] = [
+pub const SETTINGS: [Setting; 29] = [
     setting(
         "store",
         "./bellwether-data",
@@ -90,6 +90,16 @@ pub const SETTINGS: [Setting; 27] = [
         "max_events_in_flight",
         "10000",
         "events in work beyond which single ones are turned away and streams wait",
+    ),
+    setting(
+        "max_tenants",
+        "1000",
+        "tenants beyond which a first event makes none",
+    ),
+    setting(
+        "auto_create_tenants",
+        "true",
+        "whether a first event makes a tenant where one model serves all: true or false",
     ),
     setting(
         "rebuild_rate",

@@ -29,7 +29,15 @@ pub const ERROR_DOMAIN: &str = "bellwether";
 /// request, for an error that blames it.
 pub fn of_service(error: &ServiceError, time_field: &str) -> Status {
     match error {
-        ServiceError::UnknownTenant { .. } => not_found(error, "UNKNOWN_TENANT"),
+        ServiceError::UnknownTenant { .. } | ServiceError::TenantNotMade { .. } => {
+            not_found(error, "UNKNOWN_TENANT")
+        }
+        ServiceError::TooManyTenants { .. } => with_reason(
+            Code::ResourceExhausted,
+            format!("{error}; nothing was written"),
+            "TOO_MANY_TENANTS",
+            ErrorDetails::new(),
+        ),
         ServiceError::TenantShares => bad_field(
             "tenant",
             "has no model of its own: all tenants share one here; leave it out to change the model of all",
@@ -352,6 +360,21 @@ mod tests {
                 ServiceError::UnknownTenant { tenant: "x".into() },
                 Code::NotFound,
                 "UNKNOWN_TENANT",
+                false,
+            ),
+            (
+                ServiceError::TenantNotMade { tenant: "x".into() },
+                Code::NotFound,
+                "UNKNOWN_TENANT",
+                false,
+            ),
+            (
+                ServiceError::TooManyTenants {
+                    tenant: "x".into(),
+                    most: 7,
+                },
+                Code::ResourceExhausted,
+                "TOO_MANY_TENANTS",
                 false,
             ),
             (

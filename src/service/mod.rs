@@ -6,11 +6,13 @@ mod drafts;
 mod effects;
 mod error;
 mod files;
+mod following;
 mod health;
 mod lanes;
 mod latest;
 mod lineup;
 mod models;
+mod newcomers;
 mod others;
 mod pages;
 mod publishing;
@@ -69,6 +71,10 @@ pub struct Settings {
     /// Effects on others that may be durable while what caused them is not, on this server: all
     /// servers together no more than a record remembers, or a stop of all could count some twice.
     pub max_unsettled_effects: usize,
+    /// Tenants beyond which a first event makes none.
+    pub max_tenants: u64,
+    /// Whether a first event makes a tenant.
+    pub auto_create_tenants: bool,
     /// Records per second whose ranks are built for another model beside the calls.
     pub rebuild_rate: u32,
 }
@@ -115,6 +121,8 @@ struct Shell<S> {
     store: S,
     latest: latest::Latest,
     lineups: lineup::Lineups,
+    newcomers: newcomers::Newcomers,
+    unfinished: following::Unfinished,
     writes: health::Writes,
     ground: health::Ground,
     /// Whether the start is over.
@@ -163,6 +171,8 @@ impl<S: Store> Service<S> {
             store,
             latest: latest::Latest::new(models),
             lineups: lineup::Lineups::default(),
+            newcomers: newcomers::Newcomers::default(),
+            unfinished: following::Unfinished::default(),
             writes: health::Writes::default(),
             ground: health::Ground::default(),
             is_ready: AtomicBool::new(false),
@@ -182,8 +192,8 @@ impl<S: Store> Service<S> {
         });
         shell.prepare().await?;
         let observer = Arc::downgrade(&shell);
-        shell.tasks.spawn(rollouts::follow(observer.clone()));
-        shell.tasks.spawn(rollouts::advance(observer));
+        shell.tasks.spawn(following::follow(observer.clone()));
+        shell.tasks.spawn(following::advance(observer));
         Ok(Self { shell })
     }
 

@@ -42,8 +42,9 @@ async fn read(server: &Bellwether, visitor: u64) -> Result<v1::Profile, Status> 
 
 /// How many people the ranks hold.
 async fn counted(server: &Bellwether) -> Result<i64, Status> {
-    let funnel = server.client().get_funnel(v1::GetFunnelRequest::default());
-    let funnel = funnel.await?.into_inner();
+    let mut client = server.client();
+    let funnel = client.get_funnel(v1::GetFunnelRequest::default()).await?;
+    let funnel = funnel.into_inner();
     let staged = funnel.stages.iter().map(|stage| stage.count);
     Ok(staged.sum::<i64>() + funnel.unstaged_count)
 }

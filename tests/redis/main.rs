@@ -13,4 +13,5 @@ mod people;
 mod redis_servers;
 mod starting;
 mod store_faults;
+mod tenants;
 mod world;

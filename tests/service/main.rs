@@ -7,6 +7,7 @@ mod failing;
 mod health;
 mod models;
 mod others;
+mod tenants;
 mod world;
 
 use std::{

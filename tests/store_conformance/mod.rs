@@ -94,6 +94,8 @@ macro_rules! conformance_suite {
                 rollouts::a_rollout_replaces_only_the_one_that_it_was_made_from
                 rollouts::a_rollout_set_again_is_still_the_tenants
                 rollouts::a_saved_model_is_read_back
+                rollouts::models_that_nobody_needs_are_forgotten_and_others_stay
+                rollouts::rollouts_of_many_tenants_are_read_in_their_order
                 rollouts::a_commit_of_an_earlier_epoch_is_refused
                 rollouts::a_commit_of_a_later_epoch_counts_from_then_on
                 rollouts::an_edition_that_is_not_maintained_is_not_read

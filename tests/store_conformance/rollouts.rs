@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use bellwether::{
-    scoring::{Fingerprint, RankName},
+    scoring::{Fingerprint, RankName, Tenant},
     store::{
-        Commit, Committed, Edition, IndexEntry, Rollout, SavedModel, Store, StoreError, Stored,
+        Commit, Committed, Edition, IndexEntry, Publication, Rollout, SavedModel, Store,
+        StoreError, Stored,
     },
 };
 
@@ -32,11 +33,21 @@ fn saved(fingerprint: Fingerprint) -> SavedModel {
     }
 }
 
+/// A model that no other case uses: models are kept once for all tenants.
+fn new_model() -> SavedModel {
+    saved(Fingerprint(u64::MAX / 2 + new_version().0))
+}
+
 pub async fn a_tenant_without_models_has_a_rollout_of_epoch_zero(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
     fenced(&*store, &tenant).await;
     assert_eq!(store.rollout(&tenant).await, Ok(Rollout::default()));
-    assert_eq!(store.model(&tenant, NEXT_MODEL).await, Ok(None));
+    let model = new_model().fingerprint;
+    assert_eq!(store.model(model).await, Ok(None));
+    let several = [tenant, new_tenant()];
+    let rollouts = store.rollouts(&several).await;
+    assert_eq!(rollouts, Ok(vec![Rollout::default(); 2]));
+    assert_eq!(store.rollouts(&[]).await, Ok(Vec::new()));
 }
 
 pub async fn a_rollout_replaces_only_the_one_that_it_was_made_from(subject: impl Subject) {
@@ -71,14 +82,68 @@ pub async fn a_rollout_set_again_is_still_the_tenants(subject: impl Subject) {
 }
 
 pub async fn a_saved_model_is_read_back(subject: impl Subject) {
-    let (store, tenant) = (subject.store(), new_tenant());
-    fenced(&*store, &tenant).await;
+    let store = subject.store();
+    let model = new_model();
     for _ in 0..2 {
-        let model = saved(NEXT_MODEL);
-        store.save_model(&tenant, &model).await.unwrap();
-        assert_eq!(store.model(&tenant, NEXT_MODEL).await, Ok(Some(model)));
+        store.save_model(&model).await.unwrap();
+        let read = store.model(model.fingerprint).await;
+        assert_eq!(read, Ok(Some(model.clone())));
     }
-    assert_eq!(store.model(&tenant, EDITION.model).await, Ok(None));
+    assert_eq!(store.model(new_model().fingerprint).await, Ok(None));
+}
+
+pub async fn models_that_nobody_needs_are_forgotten_and_others_stay(subject: impl Subject) {
+    let store = subject.store();
+    let [needed, unneeded, latest] = [new_model(), new_model(), new_model()];
+    for model in [&needed, &unneeded, &latest] {
+        store.save_model(model).await.unwrap();
+    }
+    let scope = new_tenant().as_str().to_owned();
+    let publication = Publication::following(None, latest.fingerprint, 5_000);
+    let published = store.publish(&scope, &publication, &latest.source).await;
+    assert_eq!(published, Ok(true));
+    let kept = [needed.fingerprint];
+    let long = Duration::from_secs(3_600);
+    let left = store.forget_models(&kept, long).await.unwrap();
+    assert!(left >= 1, "one was just saved");
+    for model in [&needed, &unneeded, &latest] {
+        let read = store.model(model.fingerprint).await;
+        assert_eq!(read, Ok(Some(model.clone())));
+    }
+    if subject.is_shared() {
+        // Other cases need what they have just saved.
+        return;
+    }
+    assert_eq!(store.forget_models(&kept, Duration::ZERO).await, Ok(0));
+    assert_eq!(store.model(unneeded.fingerprint).await, Ok(None));
+    assert_eq!(store.model(needed.fingerprint).await, Ok(Some(needed)));
+    let source = store.published_source(&scope).await;
+    assert_eq!(source, Ok(Some(latest.source)));
+}
+
+pub async fn rollouts_of_many_tenants_are_read_in_their_order(subject: impl Subject) {
+    let store = subject.store();
+    let before = store.tenant_count().await.unwrap();
+    let tenants: Vec<Tenant> = (0..40).map(|_| new_tenant()).collect();
+    let mut expected = Vec::new();
+    for (number, tenant) in tenants.iter().enumerate() {
+        let rollout = match number % 3 {
+            0 => Rollout::default(),
+            _ => Rollout::begin(EDITION, number as u64),
+        };
+        if rollout.epoch > 0 {
+            assert_eq!(store.set_rollout(tenant, &rollout).await, Ok(true));
+            store.fence(tenant, &rollout).await.unwrap();
+        }
+        expected.push(rollout);
+    }
+    assert_eq!(store.rollouts(&tenants).await, Ok(expected.clone()));
+    let begun = expected.iter().filter(|rollout| rollout.epoch > 0).count() as u64;
+    assert!(store.tenant_count().await.unwrap() >= before + begun);
+    let losses = store.have_losses(&tenants).await.unwrap();
+    for (has_loss, rollout) in losses.iter().zip(&expected) {
+        assert!(!has_loss || rollout.epoch == 0, "{rollout:?}");
+    }
 }
 
 pub async fn a_commit_of_an_earlier_epoch_is_refused(subject: impl Subject) {

@@ -11,6 +11,7 @@ mod connector;
 mod failure;
 mod keys;
 mod merge;
+mod models;
 mod note;
 mod opening;
 mod pages;
@@ -228,6 +229,20 @@ impl Store for Redis {
         self.list_tenants().await
     }
 
+    async fn tenant_count(&self) -> Result<u64, StoreError> {
+        self.count_tenants().await
+    }
+
+    async fn have_losses(&self, tenants: &[Tenant]) -> Result<Vec<bool>, StoreError> {
+        self.find_losses(tenants).await
+    }
+
+    async fn rollouts(&self, tenants: &[Tenant]) -> Result<Vec<Rollout>, StoreError> {
+        let rollouts = self.read_rollouts(tenants).await?;
+        self.check_note().await?;
+        Ok(rollouts)
+    }
+
     async fn rollout(&self, tenant: &Tenant) -> Result<Rollout, StoreError> {
         let rollout = self.read_rollout(tenant).await?;
         self.check_note().await?;
@@ -271,17 +286,21 @@ impl Store for Redis {
         raised
     }
 
-    async fn save_model(&self, tenant: &Tenant, model: &SavedModel) -> Result<(), StoreError> {
+    async fn save_model(&self, model: &SavedModel) -> Result<(), StoreError> {
         self.check_note().await?;
-        self.write_model(tenant, model).await
+        self.write_model(model).await
     }
 
-    async fn model(
+    async fn model(&self, fingerprint: Fingerprint) -> Result<Option<SavedModel>, StoreError> {
+        self.read_model(fingerprint).await
+    }
+
+    async fn forget_models(
         &self,
-        tenant: &Tenant,
-        fingerprint: Fingerprint,
-    ) -> Result<Option<SavedModel>, StoreError> {
-        self.read_model(tenant, fingerprint).await
+        needed: &[Fingerprint],
+        unsaved_for: Duration,
+    ) -> Result<u64, StoreError> {
+        self.delete_models(needed, unsaved_for).await
     }
 
     async fn index(
