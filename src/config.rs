@@ -42,6 +42,10 @@ pub struct Config {
     pub remembered_events: usize,
     /// Events in work beyond which single events are turned away and streams wait.
     pub max_events_in_flight: usize,
+    /// Tenants beyond which a first event makes none.
+    pub max_tenants: u64,
+    /// Whether a first event makes a tenant where all share one model.
+    pub auto_create_tenants: bool,
     /// Records per second whose ranks are built for another model beside the calls.
     pub rebuild_rate: u32,
     /// Calls in work, of all connections, beyond which more are turned away.
@@ -166,6 +170,8 @@ impl<Lookup: Fn(&str) -> Option<String>> Reader<'_, Lookup> {
         let max_events_in_flight = self.get("max_events_in_flight", |text| {
             values::number(text, 1, 1 << 24)
         });
+        let max_tenants = self.get("max_tenants", |text| values::number(text, 1, 1 << 20));
+        let auto_create_tenants = self.get("auto_create_tenants", values::boolean);
         let rebuild_rate = self.get("rebuild_rate", |text| values::number(text, 100, 1 << 24));
         let max_calls_in_flight = self.get("max_calls_in_flight", |text| {
             values::number(text, 1, 1 << 20)
@@ -200,6 +206,8 @@ impl<Lookup: Fn(&str) -> Option<String>> Reader<'_, Lookup> {
             max_skew: max_skew?,
             remembered_events: remembered_events?,
             max_events_in_flight: max_events_in_flight?,
+            max_tenants: max_tenants?,
+            auto_create_tenants: auto_create_tenants?,
             rebuild_rate: rebuild_rate?,
             max_calls_in_flight: max_calls_in_flight?,
             max_concurrent_streams: max_concurrent_streams?,

@@ -133,6 +133,16 @@ pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 pub const HEALTH_INTERVAL: Duration = Duration::from_secs(2);
 /// How long the store may take to answer that.
 pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
+/// How far back a failover may reach that loses writes: a fence that is younger may have been lost
+/// alone, and when an older one is missing, so is what it stood with.
+pub const FAILOVER_LOSES: Duration = Duration::from_secs(60);
+/// Looks of a server at what others have changed, one in [`ROLLOUT_INTERVAL`], after which a tenant
+/// that nobody asks for is forgotten: ten minutes.
+pub const IDLE_LOOKS: u32 = 300;
+/// How long a model that nobody needs is kept: who has just saved it may be about to use it.
+pub const MODEL_KEPT_FOR: Duration = Duration::from_secs(600);
+/// How long a store that has no room for a further tenant is believed to have none.
+pub const TENANTS_COUNTED_FOR: Duration = Duration::from_secs(2);
 /// How long every write must have failed before a server says that it does not serve: what is
 /// shorter, such as a failover, callers get over by sending again.
 pub const WRITES_FAILING_AFTER: Duration = Duration::from_secs(4);

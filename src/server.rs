@@ -128,6 +128,8 @@ async fn open_service<S: Store>(
         remembered_events: config.remembered_events,
         max_events_in_flight: config.max_events_in_flight,
         max_calls_in_flight: config.max_calls_in_flight,
+        max_tenants: config.max_tenants,
+        auto_create_tenants: config.auto_create_tenants,
         max_unsettled_effects: REMEMBERED_EFFECTS / servers,
         rebuild_rate: config.rebuild_rate,
     };

@@ -105,6 +105,16 @@ pub const SETTINGS: &[Setting] = &[
         "events in work beyond which single ones are turned away and streams wait; fewer while calls wait",
     ),
     setting(
+        "max_tenants",
+        "1000",
+        "tenants beyond which a first event makes none",
+    ),
+    setting(
+        "auto_create_tenants",
+        "true",
+        "whether a first event makes a tenant where one model serves all: true or false",
+    ),
+    setting(
         "rebuild_rate",
         "20000",
         "records per second whose ranks are built for another model beside the calls",

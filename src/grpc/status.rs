@@ -30,7 +30,15 @@ pub const ERROR_DOMAIN: &str = "bellwether";
 /// request, for an error that blames it.
 pub fn of_service(error: &ServiceError, time_field: &str) -> Status {
     match error {
-        ServiceError::UnknownTenant { .. } => not_found(error, "UNKNOWN_TENANT"),
+        ServiceError::UnknownTenant { .. } | ServiceError::TenantNotMade { .. } => {
+            not_found(error, "UNKNOWN_TENANT")
+        }
+        ServiceError::TooManyTenants { .. } => with_reason(
+            Code::ResourceExhausted,
+            format!("{error}; nothing was written"),
+            "TOO_MANY_TENANTS",
+            ErrorDetails::new(),
+        ),
         ServiceError::TenantShares => bad_field(
             "tenant",
             "has no model of its own: all tenants share one here; leave it out to change the model of all",
@@ -125,12 +133,16 @@ fn not_now(error: &ServiceError, reason: &str) -> Status {
 fn of_store(error: &StoreError) -> Status {
     let unavailable;
     let (code, reason, advice, retry_after) = match error {
-        StoreError::Unavailable(_) => {
+        StoreError::Unavailable(_) | StoreError::Lost(_) => {
             // Whoever waits must know for what: a failover passes, a full memory does not.
             unavailable = format!("{error}; nothing was written, try again");
+            let reason = match error {
+                StoreError::Lost(_) => "STORE_EMPTIED",
+                _ => "STORE_UNAVAILABLE",
+            };
             (
                 Code::Unavailable,
-                "STORE_UNAVAILABLE",
+                reason,
                 unavailable.as_str(),
                 Some(RETRY_UNAVAILABLE_AFTER),
             )
@@ -355,6 +367,21 @@ mod tests {
                 false,
             ),
             (
+                ServiceError::TenantNotMade { tenant: "x".into() },
+                Code::NotFound,
+                "UNKNOWN_TENANT",
+                false,
+            ),
+            (
+                ServiceError::TooManyTenants {
+                    tenant: "x".into(),
+                    most: 7,
+                },
+                Code::ResourceExhausted,
+                "TOO_MANY_TENANTS",
+                false,
+            ),
+            (
                 ServiceError::TenantShares,
                 Code::InvalidArgument,
                 "TENANT_SHARES_MODEL",
@@ -441,6 +468,12 @@ mod tests {
                 true,
             ),
             (
+                StoreError::Lost(cause()).into(),
+                Code::Unavailable,
+                "STORE_EMPTIED",
+                true,
+            ),
+            (
                 StoreError::OutcomeUnknown(cause()).into(),
                 Code::Unknown,
                 "OUTCOME_UNKNOWN",
@@ -475,7 +508,10 @@ mod tests {
                 "{error}"
             );
             // Whoever may come back is told what it waits for; else the cause is for the operator.
-            let tells = matches!(error, ServiceError::Store(StoreError::Unavailable(_)));
+            let tells = matches!(
+                error,
+                ServiceError::Store(StoreError::Unavailable(_) | StoreError::Lost(_))
+            );
             assert_eq!(status.message().contains("10.0.0.1"), tells, "{status}");
         }
     }

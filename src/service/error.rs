@@ -19,6 +19,24 @@ pub enum ServiceError {
         /// The name asked for.
         tenant: String,
     },
+    /// The store does not know the tenant, and callers make none.
+    #[error(
+        "there is no tenant {tenant:?}, and a first event makes none here; correct the name, or have the operator import the tenant or set auto_create_tenants"
+    )]
+    TenantNotMade {
+        /// The name asked for.
+        tenant: String,
+    },
+    /// A first event would make a tenant too many.
+    #[error(
+        "there are {most} tenants already, so there is no room for tenant {tenant:?}; correct the name, or have the operator raise max_tenants"
+    )]
+    TooManyTenants {
+        /// The name asked for.
+        tenant: String,
+        /// How many there may be.
+        most: u64,
+    },
     /// A model was applied to a tenant that shares its model with all others.
     #[error("all tenants share one model here; leave the tenant out to change it for all")]
     TenantShares,

@@ -79,6 +79,8 @@ impl Watched {
             remembered_events: 256,
             max_events_in_flight: 100,
             max_calls_in_flight: 100,
+            max_tenants: 1_000,
+            auto_create_tenants: true,
             max_unsettled_effects: 256,
             rebuild_rate: 20_000,
         };

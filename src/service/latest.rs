@@ -133,9 +133,10 @@ impl Latest {
 
     /// Takes a model for the latest of a scope, unless a later one is known.
     pub(super) fn set(&self, scope: &str, known: Known) {
-        let mut models = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
-        models.extend([in_use(&known.model)]);
-        drop(models);
+        let known = Known {
+            model: self.share(known.model),
+            ..known
+        };
         let mut scopes = self.scopes.write().unwrap_or_else(PoisonError::into_inner);
         if scopes
             .get(scope)

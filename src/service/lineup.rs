@@ -3,7 +3,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use super::{ServiceError, Shell};
@@ -69,25 +72,51 @@ pub(super) fn new_edition(model: &Model) -> Result<Edition, StoreError> {
     })
 }
 
-/// What is remembered of the tenants' models.
+/// What is remembered of the tenants' models, as long as somebody asks for them.
 #[derive(Debug, Default)]
 pub(super) struct Lineups {
-    tenants: RwLock<HashMap<Tenant, Arc<Lineup>>>,
+    tenants: RwLock<HashMap<Tenant, Remembered>>,
+}
+
+#[derive(Debug)]
+struct Remembered {
+    lineup: Arc<Lineup>,
+    /// Whether somebody has asked for it since the last look.
+    is_used: AtomicBool,
+    /// Looks in a row at which nobody had.
+    idle_looks: u32,
 }
 
 impl Lineups {
+    fn read(&self) -> RwLockReadGuard<'_, HashMap<Tenant, Remembered>> {
+        self.tenants.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, HashMap<Tenant, Remembered>> {
+        self.tenants.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn get(&self, tenant: &Tenant) -> Option<Arc<Lineup>> {
-        let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
-        tenants.get(tenant).cloned()
+        let tenants = self.read();
+        let known = tenants.get(tenant)?;
+        if !known.is_used.load(Ordering::Relaxed) {
+            known.is_used.store(true, Ordering::Relaxed);
+        }
+        Some(Arc::clone(&known.lineup))
     }
 
     /// Remembers a lineup unless a later one is known.
     fn remember(&self, tenant: &Tenant, lineup: &Arc<Lineup>) {
-        let mut tenants = self.tenants.write().unwrap_or_else(PoisonError::into_inner);
+        let mut tenants = self.write();
         let epoch = lineup.rollout.epoch;
         let known = tenants.get(tenant);
-        if known.is_none_or(|known| known.rollout.epoch < epoch) {
-            tenants.insert(tenant.clone(), Arc::clone(lineup));
+        if known.is_none_or(|known| known.lineup.rollout.epoch < epoch) {
+            let remembered = Remembered {
+                lineup: Arc::clone(lineup),
+                is_used: AtomicBool::new(true),
+                idle_looks: 0,
+            };
+            tenants.insert(tenant.clone(), remembered);
         }
     }
 
@@ -99,22 +128,30 @@ impl Lineups {
 
     /// The rollout that is remembered.
     pub(super) fn rollout(&self, tenant: &Tenant) -> Option<Rollout> {
-        self.get(tenant).map(|lineup| lineup.rollout.clone())
+        let tenants = self.read();
+        let known = tenants.get(tenant)?;
+        Some(known.lineup.rollout.clone())
     }
 
     /// Forgets what is remembered of epochs before the given one.
     pub(super) fn forget_before(&self, tenant: &Tenant, epoch: u64) {
-        let mut tenants = self.tenants.write().unwrap_or_else(PoisonError::into_inner);
+        let mut tenants = self.write();
         if let Some(known) = tenants.get(tenant)
-            && known.rollout.epoch < epoch
+            && known.lineup.rollout.epoch < epoch
         {
             tenants.remove(tenant);
         }
     }
 
-    /// The tenants that are remembered.
-    pub(super) fn tenants(&self) -> Vec<Tenant> {
-        let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
+    /// The tenants that are remembered. One that nobody has asked for at so many looks in a row
+    /// is forgotten, so that it costs nothing.
+    pub(super) fn look(&self, most_idle_looks: u32) -> Vec<Tenant> {
+        let mut tenants = self.write();
+        tenants.retain(|_, known| {
+            let is_used = std::mem::take(known.is_used.get_mut());
+            known.idle_looks = if is_used { 0 } else { known.idle_looks + 1 };
+            known.idle_looks < most_idle_looks
+        });
         tenants.keys().cloned().collect()
     }
 }
@@ -123,12 +160,14 @@ impl<S: Store> Shell<S> {
     /// The models of a tenant, for reading. One that never had any is empty, and is answered
     /// by the latest model.
     pub(super) async fn lineup(&self, tenant: &Tenant) -> Result<Arc<Lineup>, ServiceError> {
+        self.ground.check()?;
         if let Some(lineup) = self.lineups.get(tenant) {
             return Ok(lineup);
         }
         let latest = self.latest_of(tenant)?.model;
-        let rollout = self.store.rollout(tenant).await?;
+        let rollout = self.established(tenant).await?;
         if rollout.epoch == 0 {
+            self.may_exist(tenant)?;
             let edition = Edition {
                 number: 0,
                 model: latest.fingerprint(),
@@ -159,6 +198,22 @@ impl<S: Store> Shell<S> {
         Ok(lineup)
     }
 
+    /// The rollout of a tenant. One that was only begun is completed first: from then on a fence
+    /// that is missing tells of a loss.
+    async fn established(&self, tenant: &Tenant) -> Result<Rollout, ServiceError> {
+        for _ in 0..MAX_ATTEMPTS {
+            let rollout = self.store.rollout(tenant).await?;
+            if !rollout.is_only_begun() {
+                return Ok(rollout);
+            }
+            if self.raise_fence(tenant, &rollout).await? {
+                let established = rollout.establish(self.now().millis());
+                self.store.set_rollout(tenant, &established).await?;
+            }
+        }
+        Err(ServiceError::ModelsChanging(format!("tenant {tenant}")))
+    }
+
     /// The models of a tenant, for writing. One that never had any gets the latest.
     pub(super) async fn lineup_for_writing(
         &self,
@@ -169,8 +224,11 @@ impl<S: Store> Shell<S> {
             if lineup.rollout.epoch > 0 {
                 return Ok(lineup);
             }
+            // One after the other, so that none is counted twice or not at all.
+            let _beginning = self.newcomers.begin().await;
+            self.check_newcomer(tenant).await?;
             let latest = self.latest_of(tenant)?;
-            self.save_model(tenant, &latest.model).await?;
+            self.save_model(&latest.model).await?;
             // Whether this server was the first or another one, the next look shows it.
             let rollout = Rollout::begin(new_edition(&latest.model)?, self.now().millis())
                 .of_revision(latest.revision);
@@ -179,17 +237,13 @@ impl<S: Store> Shell<S> {
         Err(ServiceError::ModelsChanging(format!("tenant {tenant}")))
     }
 
-    pub(super) async fn save_model(
-        &self,
-        tenant: &Tenant,
-        model: &Model,
-    ) -> Result<(), StoreError> {
+    pub(super) async fn save_model(&self, model: &Model) -> Result<(), StoreError> {
         let saved = SavedModel {
             fingerprint: model.fingerprint(),
             source: model.source().to_owned(),
             ranks: model.rank_names(),
         };
-        self.store.save_model(tenant, &saved).await
+        self.store.save_model(&saved).await
     }
 
     async fn ranked(&self, tenant: &Tenant, edition: Edition) -> Result<Ranked, ServiceError> {
@@ -210,7 +264,7 @@ impl<S: Store> Shell<S> {
         if let Some(model) = self.latest.in_use(fingerprint) {
             return Ok(model);
         }
-        let saved = self.store.model(tenant, fingerprint).await?;
+        let saved = self.store.model(fingerprint).await?;
         let saved = saved.ok_or_else(|| {
             StoreError::Unavailable(format!(
                 "the model {fingerprint} of tenant {tenant} is missing; a server that was started with it saves it again"

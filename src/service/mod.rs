@@ -6,11 +6,13 @@ mod drafts;
 mod effects;
 mod error;
 mod files;
+mod following;
 mod health;
 mod lanes;
 mod latest;
 mod lineup;
 mod models;
+mod newcomers;
 mod others;
 mod pages;
 mod publishing;
@@ -27,7 +29,10 @@ mod write;
 
 use std::{
     fmt,
-    sync::{Arc, atomic::AtomicU64},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64},
+    },
     time::Duration,
 };
 
@@ -73,6 +78,10 @@ pub struct Settings {
     /// Effects on others that may be durable while what caused them is not, on this server: all
     /// servers together no more than a record remembers, or a stop of all could count some twice.
     pub max_unsettled_effects: usize,
+    /// Tenants beyond which a first event makes none.
+    pub max_tenants: u64,
+    /// Whether a first event makes a tenant.
+    pub auto_create_tenants: bool,
     /// Records per second whose ranks are built for another model beside the calls.
     pub rebuild_rate: u32,
 }
@@ -119,7 +128,12 @@ struct Shell<S> {
     store: S,
     latest: latest::Latest,
     lineups: lineup::Lineups,
+    newcomers: newcomers::Newcomers,
+    unfinished: following::Unfinished,
     writes: health::Writes,
+    ground: health::Ground,
+    /// Whether the start is over.
+    is_ready: AtomicBool,
     settings: Settings,
     clock: Clock,
     /// What this server is known by among those on one store.
@@ -167,7 +181,11 @@ impl<S: Store> Service<S> {
             store,
             latest: latest::Latest::new(models),
             lineups: lineup::Lineups::default(),
+            newcomers: newcomers::Newcomers::default(),
+            unfinished: following::Unfinished::default(),
             writes: health::Writes::default(),
+            ground: health::Ground::default(),
+            is_ready: AtomicBool::new(false),
             clock,
             server,
             events: lanes::Lanes::new(),
@@ -185,8 +203,8 @@ impl<S: Store> Service<S> {
         });
         shell.prepare().await?;
         let observer = Arc::downgrade(&shell);
-        shell.tasks.spawn(rollouts::follow(observer.clone()));
-        shell.tasks.spawn(rollouts::advance(observer));
+        shell.tasks.spawn(following::follow(observer.clone()));
+        shell.tasks.spawn(following::advance(observer));
         Ok(Self { shell })
     }
 
@@ -210,7 +228,9 @@ impl<S: Store> Service<S> {
     /// Whether the service can answer and count now: what the store says of itself, and what
     /// the latest writes came to.
     pub async fn ping(&self) -> Result<(), ServiceError> {
-        self.shell.store.ping().await?;
+        let pinged = self.shell.store.ping().await;
+        self.shell.ground.see(&pinged);
+        pinged?;
         Ok(self.shell.writes.check()?)
     }
 }

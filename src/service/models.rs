@@ -73,8 +73,19 @@ impl Models {
         if let Some(error) = misnamed.into_iter().next() {
             return Err(error);
         }
+        // Tenants with one text share one model.
+        let mut by_text: HashMap<String, Arc<Model>> = HashMap::new();
         for (tenant, file) in files {
-            models.insert(tenant, parse(&file, &read(&file)?)?);
+            let text = read(&file)?;
+            let model = match by_text.get(&text) {
+                Some(model) => Arc::clone(model),
+                None => {
+                    let model = parse(&file, &text)?;
+                    by_text.insert(text, Arc::clone(&model));
+                    model
+                }
+            };
+            models.insert(tenant, model);
         }
         if models.is_empty() {
             return Err(ModelsError::Empty(path.to_owned()));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{
     Service, ServiceError, Shell,
+    following::ROLLOUTS_BATCH,
     latest::{Known, SHARED, named},
 };
 use crate::{
@@ -299,11 +300,12 @@ impl<S: Store> Shell<S> {
     /// How many tenants of a scope are not answered by a model yet.
     async fn waiting_tenants(&self, scope: &str, model: Fingerprint) -> Result<u64, ServiceError> {
         let mut waiting = 0;
-        for tenant in self.store.tenants().await? {
-            if self.latest.scope(&tenant) == scope {
-                let rollout = self.store.rollout(&tenant).await?;
-                waiting += u64::from(!is_at(&rollout, model));
-            }
+        let mut tenants = self.store.tenants().await?;
+        tenants.retain(|tenant| self.latest.scope(tenant) == scope);
+        for tenants in tenants.chunks(ROLLOUTS_BATCH) {
+            let rollouts = self.store.rollouts(tenants).await?;
+            let others = rollouts.iter().filter(|rollout| !is_at(rollout, model));
+            waiting += others.count() as u64;
         }
         Ok(waiting)
     }

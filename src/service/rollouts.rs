@@ -2,21 +2,20 @@
 //! of all records are built for it beside the ranks that answer, and then it answers. Every
 //! step is in the store, so that any server can take the next one.
 
-use std::{
-    sync::{Arc, Weak},
-    time::Duration,
-};
+use std::{sync::atomic::Ordering, time::Duration};
 
-use super::{ServiceError, Shell, latest::Known, lineup::new_edition, stretch::Stretch};
+use super::{
+    ServiceError, Shell,
+    following::{ROLLOUTS_BATCH, is_unfinished},
+    latest::Known,
+    lineup::new_edition,
+    stretch::Stretch,
+};
 use crate::{
-    limits::{ANNOUNCED_FOR, INDEX_BATCH, LEASE_PERIOD, ROLLOUT_INTERVAL, ROLLOUT_RETRY_INTERVAL},
+    limits::{ANNOUNCED_FOR, FAILOVER_LOSES, INDEX_BATCH, LEASE_PERIOD, ROLLOUT_RETRY_INTERVAL},
     scoring::{Tenant, index},
     store::{Edition, IndexEntry, Rollout, Store, StoreError},
-    telemetry::is_new,
 };
-
-/// Ticks of [`ROLLOUT_INTERVAL`] between looks at tenants that nobody has asked for here.
-const TICKS_BETWEEN_ALL: u64 = 30;
 
 /// How fast ranks are built.
 #[derive(Clone, Copy, Debug)]
@@ -34,33 +33,49 @@ impl<S: Store> Shell<S> {
         self.announce().await?;
         let configured = self.latest.all();
         self.publish_started().await?;
-        for tenant in self.store.tenants().await? {
-            if self.latest.of(&tenant).is_none() {
-                tracing::warn!(%tenant, "a stored tenant has no model and is not served");
-                continue;
-            }
-            loop {
-                let others = self.announce().await?;
-                let rollout = self.propose(&tenant).await?;
-                if !self.raise_fence(&tenant, &rollout).await? {
+        let tenants = self.store.tenants().await?;
+        for tenants in tenants.chunks(ROLLOUTS_BATCH) {
+            let rollouts = self.store.rollouts(tenants).await?;
+            let losses = self.store.have_losses(tenants).await?;
+            for ((tenant, rollout), has_loss) in tenants.iter().zip(rollouts).zip(losses) {
+                let Some(latest) = self.latest.of(tenant) else {
+                    tracing::warn!(%tenant, "a stored tenant has no model and is not served");
                     continue;
-                }
-                if rollout.active.is_some() && (others > 0 || rollout.candidate.is_none()) {
-                    break;
-                }
-                if !self.drive(&tenant, Pace::Unlimited).await? {
-                    // Another server builds, or has died building.
-                    tokio::time::sleep(ROLLOUT_RETRY_INTERVAL).await;
+                };
+                let is_ready = rollout.active.is_some()
+                    && !has_loss
+                    && !is_unfinished(&rollout)
+                    && self.following(&rollout, &latest)?.is_none();
+                if !is_ready {
+                    self.prepare_tenant(tenant).await?;
                 }
             }
         }
         self.tell_overruled(&configured);
+        self.is_ready.store(true, Ordering::Release);
         Ok(())
+    }
+
+    async fn prepare_tenant(&self, tenant: &Tenant) -> Result<(), ServiceError> {
+        loop {
+            let others = self.announce().await?;
+            let rollout = self.propose(tenant).await?;
+            if !self.raise_fence(tenant, &rollout).await? {
+                continue;
+            }
+            if rollout.active.is_some() && (others > 0 || rollout.candidate.is_none()) {
+                return Ok(());
+            }
+            if !self.drive(tenant, Pace::Unlimited).await? {
+                // Another server builds, or has died building.
+                tokio::time::sleep(ROLLOUT_RETRY_INTERVAL).await;
+            }
+        }
     }
 
     /// Makes the latest model the candidate of a tenant, unless it is that already, or a later
     /// one was followed that this server has not heard of.
-    async fn propose(&self, tenant: &Tenant) -> Result<Rollout, ServiceError> {
+    pub(super) async fn propose(&self, tenant: &Tenant) -> Result<Rollout, ServiceError> {
         loop {
             let latest = self.latest_of(tenant)?;
             let rollout = self.store.rollout(tenant).await?;
@@ -71,7 +86,7 @@ impl<S: Store> Shell<S> {
             if !self.raise_fence(tenant, &rollout).await? {
                 continue;
             }
-            self.save_model(tenant, &latest.model).await?;
+            self.save_model(&latest.model).await?;
             if self.store.set_rollout(tenant, &next).await? {
                 let model = latest.model.fingerprint();
                 tracing::info!(%tenant, %model, epoch = next.epoch, "model proposed");
@@ -81,7 +96,11 @@ impl<S: Store> Shell<S> {
     }
 
     /// The rollout that brings a tenant to a model; `None` when nothing is to be done for it.
-    fn following(&self, rollout: &Rollout, latest: &Known) -> Result<Option<Rollout>, StoreError> {
+    pub(super) fn following(
+        &self,
+        rollout: &Rollout,
+        latest: &Known,
+    ) -> Result<Option<Rollout>, StoreError> {
         let model = latest.model.fingerprint();
         let is_latest = |edition: Option<Edition>| edition.is_some_and(|of| of.model == model);
         let is_late = rollout.maintained().next().is_some() && latest.revision < rollout.revision;
@@ -102,7 +121,7 @@ impl<S: Store> Shell<S> {
     /// Takes a tenant's rollout as far as it goes: builds the candidate's ranks, has it
     /// answer, deletes what is discarded. Returns whether it did: not while another server
     /// does it, or changes the rollout.
-    async fn drive(&self, tenant: &Tenant, pace: Pace) -> Result<bool, ServiceError> {
+    pub(super) async fn drive(&self, tenant: &Tenant, pace: Pace) -> Result<bool, ServiceError> {
         let mut rollout = self.store.rollout(tenant).await?;
         if let Some(candidate) = rollout.candidate {
             // Whoever cannot read it leaves it to others.
@@ -133,7 +152,7 @@ impl<S: Store> Shell<S> {
             return Ok(true);
         }
         for edition in &rollout.discarded {
-            match self.store.model(tenant, edition.model).await? {
+            match self.store.model(edition.model).await? {
                 Some(saved) => {
                     let ranks = &saved.ranks;
                     self.store.drop_ranks(tenant, *edition, ranks).await?;
@@ -144,6 +163,7 @@ impl<S: Store> Shell<S> {
         let forgotten = rollout.forget_discarded(self.now().millis());
         if self.store.set_rollout(tenant, &forgotten).await? {
             self.lineups.forget_before(tenant, forgotten.epoch);
+            self.unfinished.note_left_models();
         }
         Ok(true)
     }
@@ -167,9 +187,18 @@ impl<S: Store> Shell<S> {
     ///
     /// When it is, and a later one has been seen all the same, a failover has lost a step that
     /// nobody remembers: which ranks are maintained is not known then, and they are built anew.
-    async fn raise_fence(&self, tenant: &Tenant, rollout: &Rollout) -> Result<bool, ServiceError> {
+    /// So they are where a part of the store is gone, but only at a start, so that somebody
+    /// knows, or when the step is so recent that a failover may have lost it alone.
+    pub(super) async fn raise_fence(
+        &self,
+        tenant: &Tenant,
+        rollout: &Rollout,
+    ) -> Result<bool, ServiceError> {
         match self.store.fence(tenant, rollout).await {
             Err(StoreError::Superseded) => {}
+            Err(StoreError::Lost(reason)) if self.may_go_on_without(rollout) => {
+                tracing::error!(%tenant, %reason, "going on with what is left of the tenant");
+            }
             fenced => return Ok(fenced.map(|()| true)?),
         }
         if self.store.rollout(tenant).await? == *rollout {
@@ -178,6 +207,13 @@ impl<S: Store> Shell<S> {
             self.store.set_rollout(tenant, &reset).await?;
         }
         Ok(false)
+    }
+
+    /// Whether a part of a tenant that is gone may be taken for lost.
+    pub(super) fn may_go_on_without(&self, rollout: &Rollout) -> bool {
+        let lately = u64::try_from(FAILOVER_LOSES.as_millis()).unwrap_or(u64::MAX);
+        !self.is_ready.load(Ordering::Acquire)
+            || rollout.epoch.saturating_add(lately) > self.now().millis()
     }
 
     /// Indexes every record. Returns whether all are, and not another server has taken over.
@@ -237,112 +273,5 @@ impl<S: Store> Shell<S> {
     /// Says that this server serves. Returns how many others do.
     pub(super) async fn announce(&self) -> Result<u64, StoreError> {
         self.store.announce(self.server, ANNOUNCED_FOR).await
-    }
-
-    /// The tenants to look at: those that calls came for; all now and then, and when there is
-    /// another model.
-    async fn tenants_at(&self, tick: u64) -> Result<Vec<Tenant>, StoreError> {
-        let has_changed = self.latest.take_changed();
-        if has_changed || tick.is_multiple_of(TICKS_BETWEEN_ALL) {
-            let tenants = self.store.tenants().await;
-            if tenants.is_err() && has_changed {
-                self.latest.mark_changed();
-            }
-            tenants
-        } else {
-            Ok(self.lineups.tenants())
-        }
-    }
-
-    /// Forgets what other servers have changed.
-    async fn look(&self) -> Result<(), ServiceError> {
-        self.announce().await?;
-        warn_of(self.follow_publications().await);
-        for tenant in self.lineups.tenants() {
-            warn_of(self.look_at(&tenant).await);
-        }
-        Ok(())
-    }
-
-    async fn look_at(&self, tenant: &Tenant) -> Result<(), ServiceError> {
-        let rollout = self.store.rollout(tenant).await?;
-        match self.lineups.rollout(tenant) {
-            // A failover has lost the last step; whoever knows it takes it again.
-            Some(known) if known.after == rollout.epoch => {
-                self.store.set_rollout(tenant, &known).await?;
-            }
-            _ => self.lineups.forget_before(tenant, rollout.epoch),
-        }
-        Ok(())
-    }
-
-    /// Takes on rollouts that are unfinished.
-    async fn advance(&self, tick: u64) -> Result<(), ServiceError> {
-        for tenant in self.tenants_at(tick).await? {
-            if self.latest.of(&tenant).is_some() {
-                warn_of(self.advance_tenant(&tenant, tick).await);
-            }
-        }
-        Ok(())
-    }
-
-    async fn advance_tenant(&self, tenant: &Tenant, tick: u64) -> Result<(), ServiceError> {
-        // Imports, failovers and servers with an old file may have left another one.
-        let rollout = self.propose(tenant).await?;
-        let is_turn_of_all = tick.is_multiple_of(TICKS_BETWEEN_ALL);
-        let model = self.latest_of(tenant)?.model;
-        let is_latest = |edition: Edition| edition.model == model.fingerprint();
-        if is_turn_of_all && rollout.maintained().any(is_latest) {
-            self.save_model(tenant, &model).await?;
-        }
-        let has_work = rollout.candidate.is_some() || !rollout.discarded.is_empty();
-        if has_work || is_turn_of_all {
-            let pace = match rollout.active {
-                Some(_) => Pace::Limited,
-                None => Pace::Unlimited,
-            };
-            self.drive(tenant, pace).await?;
-        }
-        Ok(())
-    }
-}
-
-/// Follows what other servers do, as long as the service lives.
-pub(super) async fn follow<S: Store>(shell: Weak<Shell<S>>) {
-    while let Some(shell) = next_tick(&shell).await {
-        let stopping = shell.stopping.clone();
-        match stopping.run_until_cancelled(shell.look()).await {
-            Some(looked) => warn_of(looked),
-            None => return,
-        }
-    }
-}
-
-/// Takes on unfinished rollouts, as long as the service lives.
-pub(super) async fn advance<S: Store>(shell: Weak<Shell<S>>) {
-    let mut tick = 0;
-    while let Some(shell) = next_tick(&shell).await {
-        let stopping = shell.stopping.clone();
-        match stopping.run_until_cancelled(shell.advance(tick)).await {
-            Some(advanced) => warn_of(advanced),
-            None => return,
-        }
-        tick += 1;
-    }
-}
-
-async fn next_tick<S>(shell: &Weak<Shell<S>>) -> Option<Arc<Shell<S>>> {
-    let stopping = shell.upgrade()?.stopping.clone();
-    let slept = stopping.run_until_cancelled(tokio::time::sleep(ROLLOUT_INTERVAL));
-    slept.await?;
-    shell.upgrade()
-}
-
-fn warn_of(result: Result<(), ServiceError>) {
-    let line = "the rollouts of models cannot be followed now";
-    if let Err(error) = result
-        && is_new([line, "", ""])
-    {
-        tracing::warn!(%error, "{line}");
     }
 }

@@ -280,7 +280,12 @@ impl<S: Store> Shell<S> {
     ) -> Vec<Result<Committed, StoreError>> {
         let results = self.store.commit(tenant, &lineup.rollout, commits).await;
         self.writes.note(&results);
-        if results.contains(&Err(StoreError::Superseded)) {
+        let may_go_on = |result: &Result<_, _>| match result {
+            Err(StoreError::Superseded) => true,
+            Err(StoreError::Lost(_)) => self.may_go_on_without(&lineup.rollout),
+            _ => false,
+        };
+        if results.iter().any(may_go_on) {
             let cleared = self.clear_up(tenant, &lineup.rollout).await;
             let line = "a refused rollout cannot be looked into";
             if let Err(error) = cleared

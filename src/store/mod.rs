@@ -152,6 +152,9 @@ pub enum StoreError {
     /// Reading the rollout again and doing the work anew succeeds.
     #[error("the store has moved to another model")]
     Superseded,
+    /// What the store held is gone; nothing was written. It says what to do.
+    #[error("what the store held is gone: {0}")]
+    Lost(String),
     /// What is stored cannot be read.
     #[error("the store is damaged: {0}")]
     Corrupt(String),
@@ -224,8 +227,24 @@ pub trait Store: Send + Sync + 'static {
     /// Every tenant that has a record.
     fn tenants(&self) -> impl Future<Output = Result<Vec<Tenant>, StoreError>> + Send;
 
+    /// How many tenants have records, or are about to.
+    fn tenant_count(&self) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
+    /// Of each tenant, whether a part of what it had is gone, as when one primary of several has
+    /// come back empty.
+    fn have_losses(
+        &self,
+        tenants: &[Tenant],
+    ) -> impl Future<Output = Result<Vec<bool>, StoreError>> + Send;
+
     /// The models of a tenant; of epoch 0 when it never had one.
     fn rollout(&self, tenant: &Tenant) -> impl Future<Output = Result<Rollout, StoreError>> + Send;
+
+    /// The models of tenants, in the order asked for.
+    fn rollouts(
+        &self,
+        tenants: &[Tenant],
+    ) -> impl Future<Output = Result<Vec<Rollout>, StoreError>> + Send;
 
     /// Puts a rollout in the place of the one that it was made from. Returns whether the given
     /// one is now, or was already, the tenant's.
@@ -271,19 +290,24 @@ pub trait Store: Send + Sync + 'static {
         rollout: &Rollout,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Keeps a model for every server to read.
-    fn save_model(
-        &self,
-        tenant: &Tenant,
-        model: &SavedModel,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// Keeps a model for every server to read, once for all tenants that have it.
+    fn save_model(&self, model: &SavedModel)
+    -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// A model that was saved.
     fn model(
         &self,
-        tenant: &Tenant,
         fingerprint: Fingerprint,
     ) -> impl Future<Output = Result<Option<SavedModel>, StoreError>> + Send;
+
+    /// Deletes the models that are neither among those needed nor the latest of a scope, and that
+    /// nobody has saved for that long, because somebody may be about to use what was just saved.
+    /// Returns how many are left that nobody needs.
+    fn forget_models(
+        &self,
+        needed: &[Fingerprint],
+        unsaved_for: Duration,
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
     /// Adds the entries of records, in ascending order of ids, to the ranks of an edition. A
     /// record with another version than the entry's is left out: who wrote it since the

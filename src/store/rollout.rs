@@ -84,6 +84,23 @@ impl Rollout {
         seen == self.epoch || seen <= self.after || (seen < self.epoch && !maintains)
     }
 
+    /// Whether a store may have no fence yet that this rollout raises: it is the first one, or
+    /// says that nothing of the ranks is complete. Under any other one, a fence that is missing
+    /// means that a part of the store is gone.
+    pub fn may_be_first(&self) -> bool {
+        self.after == 0 || self.maintained().next().is_none()
+    }
+
+    /// Whether the tenant has begun with a model, and its fences may not be there yet.
+    pub fn is_only_begun(&self) -> bool {
+        self.after == 0 && self.active.is_some()
+    }
+
+    /// Notes that every fence of what was begun is there.
+    pub fn establish(&self, at_millis: u64) -> Self {
+        self.next(at_millis)
+    }
+
     /// Begins to build the ranks of a model; a candidate that was not finished is discarded.
     pub fn propose(&self, edition: Edition, at_millis: u64) -> Self {
         let mut next = self.next(at_millis);
@@ -115,7 +132,8 @@ impl Rollout {
         next
     }
 
-    /// Answers by a model at once: for a tenant that has no records.
+    /// Answers by a model: for a tenant that has no records. Commits are made once it is
+    /// [established](Self::establish).
     pub fn begin(edition: Edition, at_millis: u64) -> Self {
         Self {
             active: Some(edition),
@@ -177,6 +195,19 @@ mod tests {
         assert_eq!(rollout.epoch, 1);
         assert_eq!(rollout.active, Some(edition(1, OLD)));
         assert_eq!(rollout.candidate, None);
+    }
+
+    #[test]
+    fn only_a_first_rollout_or_one_without_ranks_may_find_no_fence() {
+        let begun = Rollout::begin(edition(1, OLD), 5);
+        assert!(begun.may_be_first() && begun.is_only_begun());
+        let established = begun.establish(5);
+        assert!(!established.may_be_first() && !established.is_only_begun());
+        assert_eq!((established.epoch, established.after), (6, 5));
+        assert!(established.reset(9).may_be_first());
+        let first = Rollout::default().propose(edition(1, OLD), 5);
+        assert!(first.may_be_first() && !first.is_only_begun());
+        assert!(!first.promote(6).may_be_first());
     }
 
     #[test]

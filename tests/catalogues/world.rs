@@ -126,6 +126,8 @@ impl World {
             remembered_events: 256,
             max_events_in_flight: 10_000,
             max_calls_in_flight: 4_096,
+            max_tenants: 1_000,
+            auto_create_tenants: true,
             max_unsettled_effects: 256,
             rebuild_rate: 20_000,
         };

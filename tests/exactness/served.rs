@@ -64,6 +64,8 @@ impl<H: Home> Served<H> {
             remembered_events: self.remembered_events,
             max_events_in_flight: 1_000,
             max_calls_in_flight: 1_000,
+            max_tenants: 1_000,
+            auto_create_tenants: true,
             max_unsettled_effects: 256,
             rebuild_rate: 20_000,
         };

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 mod counting;
+mod emptied;
 mod faults;
 mod models;
 mod old_redis;
@@ -12,4 +13,5 @@ mod people;
 mod redis_servers;
 mod starting;
 mod store_faults;
+mod tenants;
 mod world;

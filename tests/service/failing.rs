@@ -103,6 +103,18 @@ impl Store for Failing {
         self.store.tenants().await
     }
 
+    async fn tenant_count(&self) -> Result<u64, StoreError> {
+        self.store.tenant_count().await
+    }
+
+    async fn have_losses(&self, tenants: &[Tenant]) -> Result<Vec<bool>, StoreError> {
+        self.store.have_losses(tenants).await
+    }
+
+    async fn rollouts(&self, tenants: &[Tenant]) -> Result<Vec<Rollout>, StoreError> {
+        self.store.rollouts(tenants).await
+    }
+
     async fn rollout(&self, tenant: &Tenant) -> Result<Rollout, StoreError> {
         self.store.rollout(tenant).await
     }
@@ -142,16 +154,20 @@ impl Store for Failing {
         self.store.fence(tenant, rollout).await
     }
 
-    async fn save_model(&self, tenant: &Tenant, model: &SavedModel) -> Result<(), StoreError> {
-        self.store.save_model(tenant, model).await
+    async fn save_model(&self, model: &SavedModel) -> Result<(), StoreError> {
+        self.store.save_model(model).await
     }
 
-    async fn model(
+    async fn model(&self, fingerprint: Fingerprint) -> Result<Option<SavedModel>, StoreError> {
+        self.store.model(fingerprint).await
+    }
+
+    async fn forget_models(
         &self,
-        tenant: &Tenant,
-        fingerprint: Fingerprint,
-    ) -> Result<Option<SavedModel>, StoreError> {
-        self.store.model(tenant, fingerprint).await
+        needed: &[Fingerprint],
+        unsaved_for: Duration,
+    ) -> Result<u64, StoreError> {
+        self.store.forget_models(needed, unsaved_for).await
     }
 
     async fn index(

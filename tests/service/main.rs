@@ -8,6 +8,7 @@ mod health;
 mod models;
 mod others;
 mod paused;
+mod tenants;
 mod world;
 
 use std::{

@@ -120,15 +120,28 @@ pub async fn serve_with<S: Store>(store: S, models: Models) -> Service<S> {
 }
 
 pub async fn open_with<S: Store>(store: S, models: Models) -> Result<Service<S>, ServiceError> {
-    let settings = Settings {
+    open_as(store, models, settings()).await
+}
+
+pub fn settings() -> Settings {
+    Settings {
         server: None,
         max_skew: Duration::from_secs(300),
         remembered_events: 256,
         max_events_in_flight: 10_000,
         max_calls_in_flight: 4_096,
+        max_tenants: 1_000,
+        auto_create_tenants: true,
         max_unsettled_effects: 256,
         rebuild_rate: 20_000,
-    };
+    }
+}
+
+pub async fn open_as<S: Store>(
+    store: S,
+    models: Models,
+    settings: Settings,
+) -> Result<Service<S>, ServiceError> {
     let clock = Arc::new(|| at(100 * DAY));
     Service::open(store, models, settings, clock).await
 }

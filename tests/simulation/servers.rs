@@ -150,6 +150,8 @@ impl Setup {
             remembered_events: self.remembered_events,
             max_events_in_flight: 1_000,
             max_calls_in_flight: 1_000,
+            max_tenants: 1_000,
+            auto_create_tenants: true,
             max_unsettled_effects: 64,
             rebuild_rate: self.rebuild_rate,
         };

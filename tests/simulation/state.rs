@@ -69,7 +69,7 @@ pub struct Fence {
 #[derive(Clone, Default)]
 pub struct Common {
     pub rollout: Rollout,
-    pub models: BTreeMap<Fingerprint, SavedModel>,
+    pub models: BTreeMap<Fingerprint, (SavedModel, Instant)>,
     pub indexed: BTreeMap<u64, ProfileId>,
     pub lease: Option<(u64, Instant)>,
     pub servers: BTreeMap<u64, Instant>,
@@ -306,6 +306,16 @@ impl Common {
                 .insert(publication.model, publication.revision);
         }
         self.publication == Some(*publication)
+    }
+
+    pub fn forget_models(&mut self, needed: &[Fingerprint], unsaved_for: Duration) -> u64 {
+        let latest = self.publication.map(|latest| latest.model);
+        let is_needed =
+            |model: &Fingerprint| needed.contains(model) || latest.as_ref() == Some(model);
+        self.models
+            .retain(|model, (_, saved)| is_needed(model) || saved.elapsed() < unsaved_for);
+        let unneeded = self.models.keys().filter(|model| !is_needed(model));
+        unneeded.count() as u64
     }
 
     pub fn note_indexed(&mut self, edition: Edition, to: &ProfileId) {

@@ -262,6 +262,22 @@ impl Store for Connection {
         Ok(known.then(crate::people::tenant).into_iter().collect())
     }
 
+    async fn tenant_count(&self) -> Result<u64, StoreError> {
+        Ok(self.tenants().await?.len() as u64)
+    }
+
+    async fn have_losses(&self, tenants: &[Tenant]) -> Result<Vec<bool>, StoreError> {
+        Ok(vec![false; tenants.len()])
+    }
+
+    async fn rollouts(&self, tenants: &[Tenant]) -> Result<Vec<Rollout>, StoreError> {
+        let mut rollouts = Vec::new();
+        for tenant in tenants {
+            rollouts.push(self.rollout(tenant).await?);
+        }
+        Ok(rollouts)
+    }
+
     async fn rollout(&self, _: &Tenant) -> Result<Rollout, StoreError> {
         let read = |world: &mut World| world.common.rollout.clone();
         self.ask(Place::Common, Kind::Read, read).await
@@ -340,21 +356,35 @@ impl Store for Connection {
         parts.await.map(drop)
     }
 
-    async fn save_model(&self, _: &Tenant, model: &SavedModel) -> Result<(), StoreError> {
+    async fn save_model(&self, model: &SavedModel) -> Result<(), StoreError> {
         let model = model.clone();
         let save = move |world: &mut World| {
-            world.common.models.insert(model.fingerprint, model.clone());
+            let saved = (model.clone(), Instant::now());
+            world.common.models.insert(model.fingerprint, saved);
         };
         self.ask(Place::Common, Kind::Write, save).await
     }
 
-    async fn model(
-        &self,
-        _: &Tenant,
-        fingerprint: Fingerprint,
-    ) -> Result<Option<SavedModel>, StoreError> {
-        let read = move |world: &mut World| world.common.models.get(&fingerprint).cloned();
+    async fn model(&self, fingerprint: Fingerprint) -> Result<Option<SavedModel>, StoreError> {
+        let read = move |world: &mut World| {
+            let saved = world.common.models.get(&fingerprint);
+            saved.map(|(model, _)| model.clone())
+        };
         self.ask(Place::Common, Kind::Read, read).await
+    }
+
+    async fn forget_models(
+        &self,
+        needed: &[Fingerprint],
+        unsaved_for: Duration,
+    ) -> Result<u64, StoreError> {
+        let needed = needed.to_vec();
+        let forget = move |world: &mut World| {
+            let left = world.common.forget_models(&needed, unsaved_for);
+            world.note(&format!("models are forgotten, {left} are left"));
+            left
+        };
+        self.ask(Place::Common, Kind::Write, forget).await
     }
 
     async fn index(

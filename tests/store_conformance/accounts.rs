@@ -3,7 +3,8 @@
 use bellwether::store::{Cursor, Store};
 
 use super::{
-    EDITION, Subject, all, commit, commit_all, id, key, load_one, new_tenant, ranked, record, walk,
+    EDITION, Subject, all, commit, commit_all, fenced, id, key, load_one, new_tenant, ranked,
+    record, walk,
 };
 
 /// In the order of stored ids.
@@ -11,6 +12,7 @@ const IDS: [&str; 5] = ["\u{1}acme", "\u{1}zoë", " ", "acme", "é"];
 
 pub async fn accounts_and_people_of_one_name_are_apart(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     let commits = vec![commit("acme", None, 1), commit("\u{1}acme", None, 2)];
     commit_all(&*store, &tenant, commits).await;
     for (name, number) in [("acme", 1), ("\u{1}acme", 2)] {
@@ -22,6 +24,7 @@ pub async fn accounts_and_people_of_one_name_are_apart(subject: impl Subject) {
 
 pub async fn a_scan_gives_accounts_in_the_order_of_ids(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     let commits = IDS.iter().rev().map(|name| commit(name, None, 1)).collect();
     commit_all(&*store, &tenant, commits).await;
     for page_size in [1, 2, 100] {
@@ -40,6 +43,7 @@ pub async fn a_scan_gives_accounts_in_the_order_of_ids(subject: impl Subject) {
 
 pub async fn ranks_hold_accounts_and_pages_go_on_after_one(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     let commits = IDS.iter().map(|name| ranked(name, "r", 2.0)).collect();
     commit_all(&*store, &tenant, commits).await;
     let expected = IDS.map(|name| (2.0, name.to_owned()));
@@ -59,6 +63,7 @@ pub async fn ranks_hold_accounts_and_pages_go_on_after_one(subject: impl Subject
 pub async fn accounts_are_there_after_reopening(subject: impl Subject) {
     let tenant = new_tenant();
     let store = subject.store();
+    fenced(&*store, &tenant).await;
     let commits = IDS.iter().map(|name| commit(name, None, 7)).collect();
     commit_all(&*store, &tenant, commits).await;
     drop(store);

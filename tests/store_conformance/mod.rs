@@ -94,6 +94,8 @@ macro_rules! conformance_suite {
                 rollouts::a_rollout_replaces_only_the_one_that_it_was_made_from
                 rollouts::a_rollout_set_again_is_still_the_tenants
                 rollouts::a_saved_model_is_read_back
+                rollouts::models_that_nobody_needs_are_forgotten_and_others_stay
+                rollouts::rollouts_of_many_tenants_are_read_in_their_order
                 rollouts::a_commit_of_an_earlier_epoch_is_refused
                 rollouts::a_commit_of_a_later_epoch_counts_from_then_on
                 rollouts::an_edition_that_is_not_maintained_is_not_read
@@ -224,6 +226,12 @@ pub fn ranked(profile: &str, rank: &str, value: f64) -> Commit {
 /// its first one.
 pub async fn begin(store: &impl Store, tenant: &Tenant) {
     assert_eq!(store.set_rollout(tenant, &rollout()).await, Ok(true));
+    fenced(store, tenant).await;
+}
+
+/// Raises the fences that commits are made behind.
+pub async fn fenced(store: &impl Store, tenant: &Tenant) {
+    assert_eq!(store.fence(tenant, &rollout()).await, Ok(()));
 }
 
 /// Commits one write.

@@ -65,9 +65,13 @@ pub async fn a_model_that_comes_back_has_a_later_revision(subject: impl Subject)
     let first = Publication::following(None, FIRST, 5_000);
     let second = Publication::following(Some(first), SECOND, 5_000);
     let back = Publication::following(Some(second), FIRST, 5_000);
-    let all = [(first, FIRST), (second, SECOND), (back, FIRST)];
-    for (publication, model) in all {
-        assert_eq!(store.publish(&scope, &publication, SOURCE).await, Ok(true));
+    let all = [
+        (first, FIRST, SOURCE),
+        (second, SECOND, "2"),
+        (back, FIRST, SOURCE),
+    ];
+    for (publication, model, source) in all {
+        assert_eq!(store.publish(&scope, &publication, source).await, Ok(true));
         let revision = store.revision(&scope, model).await;
         assert_eq!(revision, Ok(Some(publication.revision)));
     }
@@ -92,13 +96,13 @@ pub async fn the_latest_model_is_there_after_reopening(subject: impl Subject) {
     let first = Publication::following(None, FIRST, 5_000);
     let second = Publication::following(Some(first), SECOND, 6_000);
     let store = subject.store();
-    assert_eq!(store.publish(&scope, &first, "1").await, Ok(true));
-    assert_eq!(store.publish(&scope, &second, SOURCE).await, Ok(true));
+    assert_eq!(store.publish(&scope, &first, SOURCE).await, Ok(true));
+    assert_eq!(store.publish(&scope, &second, "2").await, Ok(true));
     drop(store);
     let subject = subject.reopen().await;
     let store = subject.store();
     assert_eq!(latest(&*store, &scope).await, Some(second));
     let source = store.published_source(&scope).await;
-    assert_eq!(source, Ok(Some(SOURCE.to_owned())));
+    assert_eq!(source, Ok(Some("2".to_owned())));
     assert_eq!(store.revision(&scope, FIRST).await, Ok(Some(5_000)));
 }

@@ -9,12 +9,13 @@ use bellwether::scoring::Tenant;
 use bellwether::store::{Commit, Committed, Cursor, RankPage, Store, TopicTotals, Version};
 
 use super::{
-    EDITION, Subject, added, all, change, commit, commit_all, commit_one, id, key, new_tenant,
-    range, ranked, walk,
+    EDITION, Subject, added, all, change, commit, commit_all, commit_one, fenced, id, key,
+    new_tenant, range, ranked, walk,
 };
 
 pub async fn a_rank_that_nobody_holds_is_empty(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     let page = store
         .page(&tenant, EDITION, &all("interest"), None, 10)
         .await;
@@ -27,6 +28,7 @@ pub async fn a_rank_that_nobody_holds_is_empty(subject: impl Subject) {
 
 pub async fn a_page_is_in_order_of_key_then_id(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     let commits = vec![
         ranked("low", "r", -2.5),
         ranked("b", "r", 7.0),
@@ -48,6 +50,7 @@ pub async fn a_page_is_in_order_of_key_then_id(subject: impl Subject) {
 
 pub async fn pages_join_without_gap_or_repeat(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     let commits: Vec<_> = (0..100)
         .map(|number| ranked(&format!("p{number:02}"), "r", f64::from(number % 7)))
         .collect();
@@ -70,6 +73,7 @@ pub async fn pages_join_without_gap_or_repeat(subject: impl Subject) {
 
 pub async fn a_range_includes_its_start_and_excludes_its_end(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     let commits = (0..10)
         .map(|number| ranked(&format!("p{number}"), "r", f64::from(number)))
         .collect();
@@ -100,6 +104,7 @@ pub async fn a_range_includes_its_start_and_excludes_its_end(subject: impl Subje
 
 pub async fn profiles_without_points_come_last_and_are_counted(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     let none = f64::NEG_INFINITY;
     let commits = vec![
         ranked("nobody", "r", none),
@@ -123,6 +128,7 @@ pub async fn profiles_without_points_come_last_and_are_counted(subject: impl Sub
 
 pub async fn a_page_says_what_precedes_it_and_the_total(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     let commits = (0..10)
         .map(|number| ranked(&format!("p{number}"), "r", f64::from(number)))
         .collect();
@@ -150,6 +156,7 @@ pub async fn a_page_says_what_precedes_it_and_the_total(subject: impl Subject) {
 
 pub async fn a_cursor_need_not_be_an_entry(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     let commits = (0..6)
         .map(|number| ranked(&format!("p{number}"), "r", f64::from(number)))
         .collect();
@@ -181,6 +188,7 @@ pub async fn a_cursor_need_not_be_an_entry(subject: impl Subject) {
 
 pub async fn a_conflict_moves_no_rank(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     commit_all(&*store, &tenant, vec![ranked("anna", "r", 1.0)]).await;
     let refused = Commit {
         ranks: vec![(EDITION, vec![change("r", Some(1.0), Some(2.0))])],
@@ -197,6 +205,7 @@ pub async fn a_conflict_moves_no_rank(subject: impl Subject) {
 
 pub async fn a_commit_sent_again_moves_no_rank(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     let created = Commit {
         totals: vec![added("topic", 1, 10)],
         ..ranked("anna", "r", 1.0)
@@ -211,6 +220,7 @@ pub async fn a_commit_sent_again_moves_no_rank(subject: impl Subject) {
 
 pub async fn a_record_and_its_ranks_move_together(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     let created = Commit {
         ranks: vec![(
             EDITION,
@@ -242,6 +252,7 @@ pub async fn a_record_and_its_ranks_move_together(subject: impl Subject) {
 
 pub async fn counts_of_several_ranges_are_in_their_order(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     let commits = vec![
         ranked("a", "r", 1.0),
         ranked("b", "r", 2.0),
@@ -265,6 +276,7 @@ pub async fn counts_of_several_ranges_are_in_their_order(subject: impl Subject) 
 pub async fn a_moving_profile_is_counted_once(subject: impl Subject) {
     const MOVES: u64 = 200;
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     let created = ranked("mover", "left", 1.0);
     let mut version = created.version;
     commit_all(&*store, &tenant, vec![created]).await;
@@ -315,6 +327,7 @@ async fn watch(store: &impl Store, tenant: &Tenant, moving: &AtomicBool) -> u64 
 
 pub async fn totals_add_up(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     let first = Commit {
         totals: vec![added("a", 1, 250_000), added("b", 1, 0)],
         ..commit("anna", None, 1)
@@ -340,12 +353,14 @@ pub async fn totals_add_up(subject: impl Subject) {
 
 pub async fn ranks_of_tenants_are_apart(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     let longer = Tenant::new(&format!("{tenant}-x")).unwrap();
     let commits = vec![Commit {
         totals: vec![added("topic", 1, 1)],
         version: Version(1),
         ..ranked("anna", "r", 1.0)
     }];
+    fenced(&*store, &longer).await;
     commit_all(&*store, &longer, commits).await;
     assert_eq!(walk(&*store, &tenant, &all("r"), 10).await, []);
     assert_eq!(walk(&*store, &longer, &all("r"), 10).await.len(), 1);

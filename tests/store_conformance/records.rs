@@ -10,8 +10,8 @@ use bellwether::scoring::{
 use bellwether::store::{Commit, Committed, Store};
 
 use super::{
-    Subject, begin, commit, commit_all, commit_one, id, load_one, new_tenant, new_version, record,
-    rollout,
+    Subject, begin, commit, commit_all, commit_one, fenced, id, load_one, new_tenant, new_version,
+    record, rollout,
 };
 
 pub async fn an_unknown_profile_is_not_found(subject: impl Subject) {
@@ -21,6 +21,7 @@ pub async fn an_unknown_profile_is_not_found(subject: impl Subject) {
 
 pub async fn what_was_committed_is_loaded(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     let first = commit("anna", None, 1);
     let version = first.version;
     commit_all(&*store, &tenant, vec![first]).await;
@@ -32,6 +33,7 @@ pub async fn what_was_committed_is_loaded(subject: impl Subject) {
 
 pub async fn profiles_are_loaded_in_the_order_asked_for(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     let commits = vec![commit("a", None, 1), commit("b", None, 2)];
     commit_all(&*store, &tenant, commits).await;
     let asked = [id("b"), id("missing"), id("a"), id("b")];
@@ -46,6 +48,7 @@ pub async fn profiles_are_loaded_in_the_order_asked_for(subject: impl Subject) {
 
 pub async fn a_commit_with_a_stale_version_changes_nothing(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     let first = commit("anna", None, 1);
     let stale = first.version;
     let second = commit("anna", Some(stale), 2);
@@ -60,6 +63,7 @@ pub async fn a_commit_with_a_stale_version_changes_nothing(subject: impl Subject
 
 pub async fn creating_what_exists_is_a_conflict(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     commit_all(&*store, &tenant, vec![commit("anna", None, 1)]).await;
     let result = commit_one(&*store, &tenant, commit("anna", None, 2)).await;
     assert_eq!(result, Ok(Committed::Conflict));
@@ -69,6 +73,7 @@ pub async fn creating_what_exists_is_a_conflict(subject: impl Subject) {
 
 pub async fn updating_what_does_not_exist_is_a_conflict(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     let update = commit("anna", Some(new_version()), 1);
     let result = commit_one(&*store, &tenant, update).await;
     assert_eq!(result, Ok(Committed::Conflict));
@@ -77,6 +82,7 @@ pub async fn updating_what_does_not_exist_is_a_conflict(subject: impl Subject) {
 
 pub async fn a_commit_sent_again_finds_its_own_version(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     let created = commit("anna", None, 1);
     let updated = commit("anna", Some(created.version), 2);
     for sent in [&created, &created, &updated, &updated] {
@@ -92,6 +98,7 @@ pub async fn a_commit_sent_again_finds_its_own_version(subject: impl Subject) {
 
 pub async fn a_commit_sent_again_after_another_is_a_conflict(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     let created = commit("anna", None, 1);
     let updated = commit("anna", Some(created.version), 2);
     commit_all(&*store, &tenant, vec![created.clone()]).await;
@@ -104,6 +111,7 @@ pub async fn a_commit_sent_again_after_another_is_a_conflict(subject: impl Subje
 
 pub async fn each_commit_of_a_batch_has_its_own_result(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     let known = commit("known", None, 1);
     let version = known.version;
     commit_all(&*store, &tenant, vec![known.clone()]).await;
@@ -130,12 +138,14 @@ pub async fn each_commit_of_a_batch_has_its_own_result(subject: impl Subject) {
 
 pub async fn an_empty_batch_has_no_results(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     assert_eq!(store.commit(&tenant, &rollout(), Vec::new()).await, []);
     assert_eq!(store.load(&tenant, &[]).await, []);
 }
 
 pub async fn a_scan_gives_all_records_in_the_order_of_ids(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     let mut names: Vec<String> = (0..57)
         .map(|number| format!("p{}", number * 37 % 57))
         .collect();
@@ -162,6 +172,7 @@ pub async fn a_scan_gives_all_records_in_the_order_of_ids(subject: impl Subject)
 
 pub async fn ids_may_be_in_any_script(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     let longest = "é".repeat(128);
     let mut names = vec!["Zoë", "名前", "🦀 crab", "a{b}c", "a:b", " ", "*", &longest];
     let commits = (1..)
@@ -186,6 +197,7 @@ pub async fn ids_may_be_in_any_script(subject: impl Subject) {
 
 pub async fn a_record_with_everything_survives(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     let written = Commit {
         record: Some(full_record()),
         ..commit("anna", None, 0)
@@ -197,10 +209,12 @@ pub async fn a_record_with_everything_survives(subject: impl Subject) {
 
 pub async fn tenants_are_apart(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     // One name is the beginning of the other.
     let longer = bellwether::scoring::Tenant::new(&format!("{tenant}-x")).unwrap();
     commit_all(&*store, &tenant, vec![commit("anna", None, 1)]).await;
     let commits = vec![commit("anna", None, 2), commit("bert", None, 3)];
+    fenced(&*store, &longer).await;
     commit_all(&*store, &longer, commits).await;
     let count_of = async |tenant, name| {
         let stored = load_one(&*store, tenant, name).await;
@@ -215,6 +229,7 @@ pub async fn tenants_are_apart(subject: impl Subject) {
 
 pub async fn every_tenant_with_a_record_is_listed(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     let mut expected = vec![tenant.to_string()];
     for suffix in ["-", "-a", "0", "_"] {
         expected.push(format!("{tenant}{suffix}"));
@@ -242,6 +257,7 @@ pub async fn concurrent_increments_are_all_counted(subject: impl Subject) {
     const TASKS: u64 = 8;
     const INCREMENTS: u64 = 25;
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     let tasks: Vec<_> = (0..TASKS)
         .map(|_| {
             let (store, tenant) = (store.clone(), tenant.clone());

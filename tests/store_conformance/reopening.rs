@@ -4,8 +4,8 @@ use bellwether::scoring::{InfluenceCell, RankName, Record, Tenant};
 use bellwether::store::{Commit, IndexEntry, Store, Stored, TopicTotals};
 
 use super::{
-    EDITION, Subject, added, all, begin, commit, commit_all, id, key, load_one, new_tenant, ranked,
-    records::full_record, walk,
+    EDITION, Subject, added, all, begin, commit, commit_all, fenced, id, key, load_one, new_tenant,
+    ranked, records::full_record, walk,
 };
 
 pub async fn everything_is_there_after_reopening(subject: impl Subject) {
@@ -37,6 +37,7 @@ pub async fn everything_is_there_after_reopening(subject: impl Subject) {
 pub async fn a_rebuilt_index_gives_the_same_pages(subject: impl Subject) {
     let tenant = new_tenant();
     let store = subject.store();
+    fenced(&*store, &tenant).await;
     commit_all(&*store, &tenant, sample()).await;
     let before = picture(&*store, &tenant).await;
     assert_eq!(before.0.len(), 20);
@@ -49,6 +50,7 @@ pub async fn a_rebuilt_index_gives_the_same_pages(subject: impl Subject) {
 
 pub async fn indexing_adds_nothing_that_is_there(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     commit_all(&*store, &tenant, sample()).await;
     let before = picture(&*store, &tenant).await;
     index_everything(&*store, &tenant).await;

@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use bellwether::{
-    scoring::{Fingerprint, RankName},
+    scoring::{Fingerprint, RankName, Tenant},
     store::{
-        Commit, Committed, Edition, IndexEntry, Rollout, SavedModel, Store, StoreError, Stored,
+        Commit, Committed, Edition, IndexEntry, Publication, Rollout, SavedModel, Store,
+        StoreError, Stored,
     },
 };
 
 use super::{
-    EDITION, Subject, added, all, change, commit, commit_all, commit_one, id, key, load_one,
-    new_tenant, new_version, ranked, rollout, walk,
+    EDITION, Subject, added, all, change, commit, commit_all, commit_one, fenced, id, key,
+    load_one, new_tenant, new_version, ranked, rollout, walk,
 };
 
 const NEXT_MODEL: Fingerprint = Fingerprint(2);
@@ -32,14 +33,26 @@ fn saved(fingerprint: Fingerprint) -> SavedModel {
     }
 }
 
+/// A model that no other case uses: models are kept once for all tenants.
+fn new_model() -> SavedModel {
+    saved(Fingerprint(u64::MAX / 2 + new_version().0))
+}
+
 pub async fn a_tenant_without_models_has_a_rollout_of_epoch_zero(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     assert_eq!(store.rollout(&tenant).await, Ok(Rollout::default()));
-    assert_eq!(store.model(&tenant, NEXT_MODEL).await, Ok(None));
+    let model = new_model().fingerprint;
+    assert_eq!(store.model(model).await, Ok(None));
+    let several = [tenant, new_tenant()];
+    let rollouts = store.rollouts(&several).await;
+    assert_eq!(rollouts, Ok(vec![Rollout::default(); 2]));
+    assert_eq!(store.rollouts(&[]).await, Ok(Vec::new()));
 }
 
 pub async fn a_rollout_replaces_only_the_one_that_it_was_made_from(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     let first = rollout();
     let second = first.propose(NEXT, 0);
     assert_eq!(store.set_rollout(&tenant, &first).await, Ok(true));
@@ -61,6 +74,7 @@ pub async fn a_rollout_replaces_only_the_one_that_it_was_made_from(subject: impl
 
 pub async fn a_rollout_set_again_is_still_the_tenants(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     for _ in 0..2 {
         assert_eq!(store.set_rollout(&tenant, &rollout()).await, Ok(true));
     }
@@ -68,17 +82,73 @@ pub async fn a_rollout_set_again_is_still_the_tenants(subject: impl Subject) {
 }
 
 pub async fn a_saved_model_is_read_back(subject: impl Subject) {
-    let (store, tenant) = (subject.store(), new_tenant());
+    let store = subject.store();
+    let model = new_model();
     for _ in 0..2 {
-        let model = saved(NEXT_MODEL);
-        store.save_model(&tenant, &model).await.unwrap();
-        assert_eq!(store.model(&tenant, NEXT_MODEL).await, Ok(Some(model)));
+        store.save_model(&model).await.unwrap();
+        let read = store.model(model.fingerprint).await;
+        assert_eq!(read, Ok(Some(model.clone())));
     }
-    assert_eq!(store.model(&tenant, EDITION.model).await, Ok(None));
+    assert_eq!(store.model(new_model().fingerprint).await, Ok(None));
+}
+
+pub async fn models_that_nobody_needs_are_forgotten_and_others_stay(subject: impl Subject) {
+    let store = subject.store();
+    let [needed, unneeded, latest] = [new_model(), new_model(), new_model()];
+    for model in [&needed, &unneeded, &latest] {
+        store.save_model(model).await.unwrap();
+    }
+    let scope = new_tenant().as_str().to_owned();
+    let publication = Publication::following(None, latest.fingerprint, 5_000);
+    let published = store.publish(&scope, &publication, &latest.source).await;
+    assert_eq!(published, Ok(true));
+    let kept = [needed.fingerprint];
+    let long = Duration::from_secs(3_600);
+    let left = store.forget_models(&kept, long).await.unwrap();
+    assert!(left >= 1, "one was just saved");
+    for model in [&needed, &unneeded, &latest] {
+        let read = store.model(model.fingerprint).await;
+        assert_eq!(read, Ok(Some(model.clone())));
+    }
+    if subject.is_shared() {
+        // Other cases need what they have just saved.
+        return;
+    }
+    assert_eq!(store.forget_models(&kept, Duration::ZERO).await, Ok(0));
+    assert_eq!(store.model(unneeded.fingerprint).await, Ok(None));
+    assert_eq!(store.model(needed.fingerprint).await, Ok(Some(needed)));
+    let source = store.published_source(&scope).await;
+    assert_eq!(source, Ok(Some(latest.source)));
+}
+
+pub async fn rollouts_of_many_tenants_are_read_in_their_order(subject: impl Subject) {
+    let store = subject.store();
+    let before = store.tenant_count().await.unwrap();
+    let tenants: Vec<Tenant> = (0..40).map(|_| new_tenant()).collect();
+    let mut expected = Vec::new();
+    for (number, tenant) in tenants.iter().enumerate() {
+        let rollout = match number % 3 {
+            0 => Rollout::default(),
+            _ => Rollout::begin(EDITION, number as u64),
+        };
+        if rollout.epoch > 0 {
+            assert_eq!(store.set_rollout(tenant, &rollout).await, Ok(true));
+            store.fence(tenant, &rollout).await.unwrap();
+        }
+        expected.push(rollout);
+    }
+    assert_eq!(store.rollouts(&tenants).await, Ok(expected.clone()));
+    let begun = expected.iter().filter(|rollout| rollout.epoch > 0).count() as u64;
+    assert!(store.tenant_count().await.unwrap() >= before + begun);
+    let losses = store.have_losses(&tenants).await.unwrap();
+    for (has_loss, rollout) in losses.iter().zip(&expected) {
+        assert!(!has_loss || rollout.epoch == 0, "{rollout:?}");
+    }
 }
 
 pub async fn a_commit_of_an_earlier_epoch_is_refused(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     commit_all(&*store, &tenant, vec![ranked("anna", "r", 1.0)]).await;
     let next = rollout().propose(NEXT, 0);
     store.fence(&tenant, &next).await.unwrap();
@@ -100,6 +170,7 @@ pub async fn a_commit_of_an_earlier_epoch_is_refused(subject: impl Subject) {
 
 pub async fn a_commit_of_a_later_epoch_counts_from_then_on(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     let first = commit("anna", None, 1);
     let second = commit("anna", Some(first.version), 2);
     let third = commit("anna", Some(second.version), 3);
@@ -115,6 +186,7 @@ pub async fn a_commit_of_a_later_epoch_counts_from_then_on(subject: impl Subject
 
 pub async fn an_edition_that_is_not_maintained_is_not_read(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     commit_all(&*store, &tenant, vec![ranked("anna", "r", 1.0)]).await;
     let proposed = rollout().propose(NEXT, 0);
     store.fence(&tenant, &proposed).await.unwrap();
@@ -132,8 +204,10 @@ pub async fn an_edition_that_is_not_maintained_is_not_read(subject: impl Subject
 
 pub async fn editions_of_a_rank_are_apart(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     let both = rollout().propose(NEXT, 0);
     let candidate = both.candidate.unwrap();
+    store.fence(&tenant, &both).await.unwrap();
     let moves = |value| vec![change("r", None, Some(value))];
     let commits = vec![Commit {
         ranks: vec![(EDITION, moves(1.0)), (candidate, moves(7.0))],
@@ -157,6 +231,7 @@ fn entry(stored: &Stored, value: f64) -> IndexEntry {
 
 pub async fn indexing_leaves_out_what_was_written_since(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     let commits = ["anna", "ben", "cleo"].map(|name| ranked(name, "r", 1.0));
     commit_all(&*store, &tenant, commits.to_vec()).await;
     let both = rollout().propose(NEXT, 0);
@@ -189,6 +264,7 @@ pub async fn indexing_leaves_out_what_was_written_since(subject: impl Subject) {
 
 pub async fn indexing_an_edition_that_is_not_maintained_is_refused(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     commit_all(&*store, &tenant, vec![ranked("anna", "r", 1.0)]).await;
     let abandoned = rollout().propose(NEXT, 0);
     let replaced = abandoned.propose(OTHER, 0);
@@ -202,6 +278,7 @@ pub async fn indexing_an_edition_that_is_not_maintained_is_refused(subject: impl
 
 pub async fn what_was_indexed_is_remembered(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     let commits = ["anna", "ben"].map(|name| ranked(name, "r", 1.0));
     commit_all(&*store, &tenant, commits.to_vec()).await;
     let both = rollout().propose(NEXT, 0);
@@ -224,8 +301,10 @@ pub async fn what_was_indexed_is_remembered(subject: impl Subject) {
 
 pub async fn dropped_ranks_are_gone_and_the_others_are_there(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     let both = rollout().propose(NEXT, 0);
     let candidate = both.candidate.unwrap();
+    store.fence(&tenant, &both).await.unwrap();
     let moves = vec![change("r", None, Some(1.0)), change("s", None, Some(2.0))];
     let commits = vec![Commit {
         ranks: vec![(EDITION, moves.clone()), (candidate, moves)],
@@ -243,6 +322,7 @@ pub async fn dropped_ranks_are_gone_and_the_others_are_there(subject: impl Subje
 
 pub async fn a_dropped_record_leaves_nothing(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     let written = ranked("anna", "r", 1.0);
     let other = ranked("ben", "r", 0.0);
     let dropping = Commit {
@@ -276,6 +356,7 @@ pub async fn a_dropped_record_leaves_nothing(subject: impl Subject) {
 
 pub async fn the_right_to_build_is_one_servers(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
     let (first, second) = (new_version().0, new_version().0);
     let long = Duration::from_secs(60);
     assert_eq!(store.lease(&tenant, first, long).await, Ok(true));

@@ -14,7 +14,7 @@ use proptest::{
 };
 use tokio::{runtime::Handle, task::block_in_place};
 
-use super::{EDITION, Subject, added, id, key, new_tenant, new_version, record, rollout};
+use super::{EDITION, Subject, added, fenced, id, key, new_tenant, new_version, record, rollout};
 
 const PROFILES: [&str; 5] = ["a", "aa", "b", "é", "z"];
 const RANKS: [&str; 2] = ["r", "s"];
@@ -214,6 +214,7 @@ impl Model {
 
 async fn compare(store: &impl Store, operations: &[Operation]) {
     let tenant = new_tenant();
+    fenced(store, &tenant).await;
     let mut model = Model::default();
     let mut last_written = Vec::new();
     for operation in operations {

@@ -224,8 +224,22 @@ impl Store for Embedded {
         self.read_apart(Records::tenants).await
     }
 
+    async fn tenant_count(&self) -> Result<u64, StoreError> {
+        Ok(self.rollouts.tenant_count())
+    }
+
+    /// None: what the directory holds is there as a whole, or refused.
+    async fn have_losses(&self, tenants: &[Tenant]) -> Result<Vec<bool>, StoreError> {
+        Ok(vec![false; tenants.len()])
+    }
+
     async fn rollout(&self, tenant: &Tenant) -> Result<Rollout, StoreError> {
         Ok(self.rollouts.rollout(tenant))
+    }
+
+    async fn rollouts(&self, tenants: &[Tenant]) -> Result<Vec<Rollout>, StoreError> {
+        let rollouts = tenants.iter().map(|tenant| self.rollouts.rollout(tenant));
+        Ok(rollouts.collect())
     }
 
     async fn set_rollout(&self, tenant: &Tenant, rollout: &Rollout) -> Result<bool, StoreError> {
@@ -237,9 +251,7 @@ impl Store for Embedded {
         scopes: &[String],
     ) -> Result<Vec<Option<Publication>>, StoreError> {
         let latest = scopes.iter().map(|scope| self.publications.latest(scope));
-        latest
-            .map(|latest| Ok(latest?.map(|(publication, _)| publication)))
-            .collect()
+        latest.collect()
     }
 
     async fn publish(
@@ -256,7 +268,7 @@ impl Store for Embedded {
     }
 
     async fn published_source(&self, scope: &str) -> Result<Option<String>, StoreError> {
-        Ok(self.publications.latest(scope)?.map(|(_, source)| source))
+        self.publications.source(scope)
     }
 
     async fn revision(&self, scope: &str, model: Fingerprint) -> Result<Option<u64>, StoreError> {
@@ -268,17 +280,28 @@ impl Store for Embedded {
         self.submit(tenant, rollout, Vec::new()).await.map(drop)
     }
 
-    async fn save_model(&self, tenant: &Tenant, model: &SavedModel) -> Result<(), StoreError> {
-        self.rollouts.save_model(tenant, model);
+    async fn save_model(&self, model: &SavedModel) -> Result<(), StoreError> {
+        self.rollouts.save_model(model);
         Ok(())
     }
 
-    async fn model(
+    async fn model(&self, fingerprint: Fingerprint) -> Result<Option<SavedModel>, StoreError> {
+        Ok(self.rollouts.model(fingerprint))
+    }
+
+    async fn forget_models(
         &self,
-        tenant: &Tenant,
-        fingerprint: Fingerprint,
-    ) -> Result<Option<SavedModel>, StoreError> {
-        Ok(self.rollouts.model(tenant, fingerprint))
+        needed: &[Fingerprint],
+        unsaved_for: Duration,
+    ) -> Result<u64, StoreError> {
+        let latest = self.publications.latest_models()?;
+        let needed: Vec<Fingerprint> = needed.iter().copied().chain(latest).collect();
+        let left = self.rollouts.forget_models(&needed, unsaved_for);
+        let publications = Arc::clone(&self.publications);
+        task::spawn_blocking(move || publications.forget_sources(&needed))
+            .await
+            .unwrap_or_else(|error| Err(StoreError::OutcomeUnknown(error.to_string())))?;
+        Ok(left)
     }
 
     async fn index(

@@ -25,13 +25,53 @@ impl Publications {
         }
     }
 
-    /// The latest model of a scope, with its source.
-    pub fn latest(&self, scope: &str) -> Result<Option<(Publication, String)>, StoreError> {
+    /// The latest model of a scope.
+    pub fn latest(&self, scope: &str) -> Result<Option<Publication>, StoreError> {
         let Some(text) = self.records.model_entry(&latest_key(scope))? else {
             return Ok(None);
         };
         let latest = parse(&text).ok_or_else(|| self.records.damaged_models())?;
         Ok(Some(latest))
+    }
+
+    /// The source of the latest model of a scope.
+    pub fn source(&self, scope: &str) -> Result<Option<String>, StoreError> {
+        match self.latest(scope)? {
+            Some(latest) => self.records.model_entry(&source_key(latest.model)),
+            None => Ok(None),
+        }
+    }
+
+    /// The latest models of all scopes.
+    pub fn latest_models(&self) -> Result<Vec<Fingerprint>, StoreError> {
+        let mut models = Vec::new();
+        for key in self.records.model_keys()? {
+            if let Some(scope) = key.strip_suffix(LATEST) {
+                models.extend(self.latest(scope)?.map(|latest| latest.model));
+            }
+        }
+        Ok(models)
+    }
+
+    /// Deletes the sources of models that are not needed, unless one has become the latest since.
+    pub fn forget_sources(&self, needed: &[Fingerprint]) -> Result<(), StoreError> {
+        let _publishing = self
+            .publishing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let latest = self.latest_models()?;
+        let kept: Vec<String> = needed
+            .iter()
+            .chain(&latest)
+            .map(|model| source_key(*model))
+            .collect();
+        let mut old = self.records.model_keys()?;
+        old.retain(|key| key.starts_with(SOURCE) && !kept.contains(key));
+        if old.is_empty() {
+            return Ok(());
+        }
+        self.records
+            .write_models(old.into_iter().map(|key| (key, None)))
     }
 
     /// The revision with which a model was last published in a scope.
@@ -55,7 +95,7 @@ impl Publications {
             .publishing
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let latest = self.latest(scope)?.map(|(latest, _)| latest);
+        let latest = self.latest(scope)?;
         if latest == Some(*publication) {
             return Ok(true);
         }
@@ -67,31 +107,40 @@ impl Publications {
             after,
             model,
         } = publication;
-        let text = format!("{revision} {after} {model}\n{source}");
+        let text = format!("{revision} {after} {model}");
         self.records.write_models([
-            (latest_key(scope), text),
-            (revision_key(scope, *model), revision.to_string()),
+            (latest_key(scope), Some(text)),
+            (revision_key(scope, *model), Some(revision.to_string())),
+            (source_key(*model), Some(source.to_owned())),
         ])?;
         Ok(true)
     }
 }
 
-/// A name of a scope has no `:`, and a fingerprint is not called `latest`.
+/// What ends the keys of latest models, and begins those of sources. A name of a scope has neither
+/// `:` nor `=`, and a fingerprint is not called `latest`.
+const LATEST: &str = ":latest";
+const SOURCE: &str = "=";
+
 fn latest_key(scope: &str) -> String {
-    format!("{scope}:latest")
+    format!("{scope}{LATEST}")
 }
 
 fn revision_key(scope: &str, model: Fingerprint) -> String {
     format!("{scope}:{model}")
 }
 
-fn parse(text: &str) -> Option<(Publication, String)> {
-    let (head, source) = text.split_once('\n')?;
-    let mut words = head.split(' ');
+/// One for all scopes that have the model.
+fn source_key(model: Fingerprint) -> String {
+    format!("{SOURCE}{model}")
+}
+
+fn parse(text: &str) -> Option<Publication> {
+    let mut words = text.split(' ');
     let publication = Publication {
         revision: words.next()?.parse().ok()?,
         after: words.next()?.parse().ok()?,
         model: Fingerprint(u64::from_str_radix(words.next()?, 16).ok()?),
     };
-    Some((publication, source.to_owned()))
+    words.next().is_none().then_some(publication)
 }

@@ -242,14 +242,32 @@ impl Records {
         text.map(Some).map_err(|_| self.damaged_models())
     }
 
-    /// Notes of models, all or none of them, durably.
+    /// The keys under which something is noted of models: there are few.
+    pub fn model_keys(&self) -> Result<Vec<String>, StoreError> {
+        let keys = self.with(|open| {
+            self.guarded(|| {
+                let entries = open.engine.models.iter();
+                entries
+                    .map(fjall::Guard::key)
+                    .collect::<Result<Vec<_>, _>>()
+            })
+        })?;
+        let texts = keys.into_iter().map(|key| String::from_utf8(key.to_vec()));
+        let texts = texts.collect::<Result<Vec<_>, _>>();
+        texts.map_err(|_| self.damaged_models())
+    }
+
+    /// Notes of models, all or none of them, durably; `None` takes one away.
     pub fn write_models(
         &self,
-        values: impl IntoIterator<Item = (String, String)>,
+        values: impl IntoIterator<Item = (String, Option<String>)>,
     ) -> Result<(), StoreError> {
         self.commit(|engine, batch| {
             for (key, value) in values {
-                batch.insert(&engine.models, key, value);
+                match value {
+                    Some(value) => batch.insert(&engine.models, key, value),
+                    None => batch.remove(&engine.models, key),
+                }
             }
         })
     }

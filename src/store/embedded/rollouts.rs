@@ -4,6 +4,7 @@
 use std::{
     collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use super::super::{Edition, Rollout, SavedModel};
@@ -13,12 +14,13 @@ use crate::scoring::{Fingerprint, ProfileId, Tenant};
 #[derive(Default)]
 pub struct Rollouts {
     tenants: Mutex<HashMap<Tenant, TenantRollout>>,
+    /// With the instant at which each was saved last.
+    models: Mutex<HashMap<Fingerprint, (SavedModel, Instant)>>,
 }
 
 #[derive(Default)]
 struct TenantRollout {
     rollout: Rollout,
-    models: HashMap<Fingerprint, SavedModel>,
     indexed: Option<(Edition, ProfileId)>,
 }
 
@@ -44,17 +46,38 @@ impl Rollouts {
         known.rollout == *rollout
     }
 
+    /// How many tenants have a rollout.
+    pub fn tenant_count(&self) -> u64 {
+        let tenants = self.lock();
+        let begun = tenants.values().filter(|known| known.rollout.epoch > 0);
+        begun.count() as u64
+    }
+
+    fn models(&self) -> MutexGuard<'_, HashMap<Fingerprint, (SavedModel, Instant)>> {
+        self.models.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Keeps a model.
-    pub fn save_model(&self, tenant: &Tenant, model: &SavedModel) {
-        let mut tenants = self.lock();
-        let known = tenants.entry(tenant.clone()).or_default();
-        known.models.insert(model.fingerprint, model.clone());
+    pub fn save_model(&self, model: &SavedModel) {
+        let saved = (model.clone(), Instant::now());
+        self.models().insert(model.fingerprint, saved);
     }
 
     /// A model that was saved.
-    pub fn model(&self, tenant: &Tenant, fingerprint: Fingerprint) -> Option<SavedModel> {
-        let tenants = self.lock();
-        tenants.get(tenant)?.models.get(&fingerprint).cloned()
+    pub fn model(&self, fingerprint: Fingerprint) -> Option<SavedModel> {
+        let models = self.models();
+        models.get(&fingerprint).map(|(model, _)| model.clone())
+    }
+
+    /// Deletes models that are not needed and were not saved for that long. Returns how many
+    /// others are not needed.
+    pub fn forget_models(&self, needed: &[Fingerprint], unsaved_for: Duration) -> u64 {
+        let mut models = self.models();
+        models.retain(|fingerprint, (_, saved)| {
+            needed.contains(fingerprint) || saved.elapsed() < unsaved_for
+        });
+        let unneeded = models.keys().filter(|model| !needed.contains(model));
+        unneeded.count() as u64
     }
 
     /// Notes that everything up to a profile is indexed.

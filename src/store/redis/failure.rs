@@ -76,6 +76,12 @@ fn of_code(code: &str, detail: &str) -> Class {
     let retried = |reason: &str| Class::Retried(format!("{reason} ({code})"));
     match code {
         "SUPERSEDED" => Class::Certain(StoreError::Superseded),
+        // A fence is there from the tenant's first write on.
+        "UNFENCED" => Class::Certain(StoreError::Lost(
+            "a part of the database has come back without the tenant's data; restore it from a \
+             backup of Redis, or restart the servers, which go on with what is left"
+                .to_owned(),
+        )),
         "NOAUTH" | "WRONGPASS" | "NOPERM" => Class::Certain(refused_credentials(code)),
         "OOM" => refused(
             "Redis has reached its maxmemory and refuses writes; raise maxmemory, or add nodes \

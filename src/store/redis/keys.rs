@@ -12,10 +12,35 @@ use crate::scoring::{Fingerprint, ProfileId, RankName, Tenant};
 pub const MARKER: &str = "bellwether";
 /// Every tenant.
 pub const TENANTS: &str = "bellwether:tenants";
+/// A hash: of each model its source, its ranks as a JSON list, and when it was saved last.
+pub const TEXTS: &str = "bellwether:texts";
 /// A hash: of each scope its latest model, and every one that was it with its revision.
 pub const MODELS: &str = "bellwether:models";
 /// The servers that serve, by the time until which they do.
 pub const SERVERS: &str = "bellwether:servers";
+
+/// Whether a key has the form of one of ours.
+pub fn is_ours(key: &str) -> bool {
+    key.starts_with("bellwether:") || of_tenant(key).is_some()
+}
+
+/// Whether a key is one of those by which servers agree with each other, and no one's data.
+pub fn is_left_behind(key: &str) -> bool {
+    if [TENANTS, TEXTS, MODELS, SERVERS].contains(&key) {
+        return true;
+    }
+    of_tenant(key).is_some_and(|kind| {
+        let words = ["rollout", "builder", "fence"];
+        words.contains(&kind) || kind.starts_with("indexed:")
+    })
+}
+
+/// What follows `{tenant}:` or `{tenant:partition}:`.
+fn of_tenant(key: &str) -> Option<&str> {
+    let (tag, kind) = key.strip_prefix('{')?.split_once("}:")?;
+    let tenant = tag.split_once(':').map_or(tag, |(tenant, _)| tenant);
+    Tenant::new(tenant).map(|_| kind)
+}
 
 /// The partition of a profile, of so many.
 pub fn partition_of(profile_id: &ProfileId, partitions: u32) -> u32 {
@@ -93,8 +118,8 @@ pub fn advances_field(topic: &str) -> String {
     format!("{topic}:advances")
 }
 
-/// The field of a scope for `revision`, `after`, `latest` or `source` of its latest model, or for
-/// a fingerprint, which is none of these words.
+/// The field of a scope for `revision`, `after` or `latest` of its latest model, or for a
+/// fingerprint, which is none of these words.
 pub fn published_field(scope: &str, name: impl Display) -> String {
     format!("{scope}:{name}")
 }
@@ -104,9 +129,9 @@ pub fn rollout(tenant: &Tenant) -> String {
     format!("{{{tenant}}}:rollout")
 }
 
-/// A hash: the source of a model and the names of its ranks as a JSON list.
-pub fn model(tenant: &Tenant, fingerprint: Fingerprint) -> String {
-    format!("{{{tenant}}}:model:{fingerprint}")
+/// The field of a model for `source`, `ranks` or `saved`.
+pub fn text_field(model: Fingerprint, name: &str) -> String {
+    format!("{model}:{name}")
 }
 
 /// A string: the last profile that is indexed in an edition.
@@ -148,8 +173,41 @@ mod tests {
         assert_eq!(rollout(&tenant()), "{shop-1}:rollout");
         assert_eq!(builder(&tenant()), "{shop-1}:builder");
         assert_eq!(indexed(&tenant(), 3), "{shop-1}:indexed:3");
-        let model = model(&tenant(), Fingerprint(255));
-        assert_eq!(model, "{shop-1}:model:00000000000000ff");
+        let field = text_field(Fingerprint(255), "source");
+        assert_eq!(field, "00000000000000ff:source");
+    }
+
+    #[test]
+    fn what_servers_leave_behind_is_told_from_data_and_from_what_is_not_ours() {
+        let mut keys = PartitionKeys::new(&tenant(), 7);
+        let agreed = [
+            SERVERS.to_owned(),
+            rollout(&tenant()),
+            builder(&tenant()),
+            indexed(&tenant(), 3),
+            TEXTS.to_owned(),
+            keys.fence().to_owned(),
+        ];
+        for key in agreed {
+            assert!(is_left_behind(&key) && is_ours(&key), "{key}");
+        }
+        let data = [
+            keys.record(&id("}:fence")).to_owned(),
+            keys.ids().to_owned(),
+            keys.totals().to_owned(),
+        ];
+        for key in data {
+            assert!(!is_left_behind(&key) && is_ours(&key), "{key}");
+        }
+        for key in [
+            "session:1",
+            "bellwethers",
+            "{Shop:7}:fence",
+            "{shop:fence",
+            "",
+        ] {
+            assert!(!is_left_behind(key) && !is_ours(key), "{key}");
+        }
     }
 
     #[test]

@@ -11,6 +11,8 @@ mod connector;
 mod failure;
 mod keys;
 mod merge;
+mod models;
+mod note;
 mod opening;
 mod pages;
 mod publications;
@@ -75,24 +77,44 @@ impl RedisSettings {
 pub struct Redis {
     connection: Arc<Connection>,
     partitions: u32,
+    /// What the store was known by when it was opened, and no other is.
+    identity: String,
 }
 
 impl Redis {
     /// Connects and checks that the server can serve: its version, that it never evicts, and
     /// that the database is ours and spread as configured; an empty one is made ours.
     pub async fn open(settings: &RedisSettings) -> Result<Self, StoreError> {
-        Ok(Self {
-            connection: Arc::new(opening::open(settings, true).await?),
-            partitions: settings.partitions,
-        })
+        Self::open_as(settings, true).await
     }
 
     /// The same, but an empty database is refused.
     pub async fn open_existing(settings: &RedisSettings) -> Result<Self, StoreError> {
+        Self::open_as(settings, false).await
+    }
+
+    async fn open_as(settings: &RedisSettings, may_be_made: bool) -> Result<Self, StoreError> {
+        let (connection, identity) = opening::open(settings, may_be_made).await?;
         Ok(Self {
-            connection: Arc::new(opening::open(settings, false).await?),
+            connection: Arc::new(connection),
             partitions: settings.partitions,
+            identity,
         })
+    }
+
+    /// Whether the store is still the one that was opened. Whatever servers agree on is written
+    /// only after this, and what is read of it believed only before this: an emptied database
+    /// has no note, and gets the same one never again.
+    async fn check_note(&self) -> Result<(), StoreError> {
+        note::check(&self.connection, &self.identity).await
+    }
+
+    /// Says of a loss whether all is lost.
+    async fn looked_into<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Err(StoreError::Lost(_)) = result {
+            self.check_note().await?;
+        }
+        result
     }
 
     /// Whether every primary answers, if need be over connections that are made anew.
@@ -153,7 +175,15 @@ impl Store for Redis {
         rollout: &Rollout,
         commits: Vec<Commit>,
     ) -> Vec<Result<Committed, StoreError>> {
-        self.write_commits(tenant, rollout, &commits).await
+        let mut results = self.write_commits(tenant, rollout, &commits).await;
+        let is_lost = |result: &Result<_, _>| matches!(result, Err(StoreError::Lost(_)));
+        if results.iter().any(is_lost)
+            && let Err(error) = self.check_note().await
+        {
+            let lost = results.iter_mut().filter(|result| is_lost(result));
+            lost.for_each(|result| *result = Err(error.clone()));
+        }
+        results
     }
 
     async fn page(
@@ -164,7 +194,8 @@ impl Store for Redis {
         after: Option<&Cursor>,
         limit: usize,
     ) -> Result<RankPage, StoreError> {
-        self.read_page(tenant, edition, range, after, limit).await
+        let page = self.read_page(tenant, edition, range, after, limit).await;
+        self.looked_into(page).await
     }
 
     async fn count(
@@ -173,7 +204,8 @@ impl Store for Redis {
         edition: Edition,
         ranges: &[RankRange],
     ) -> Result<Vec<u64>, StoreError> {
-        self.count_ranges(tenant, edition, ranges).await
+        let counts = self.count_ranges(tenant, edition, ranges).await;
+        self.looked_into(counts).await
     }
 
     async fn totals(
@@ -197,11 +229,28 @@ impl Store for Redis {
         self.list_tenants().await
     }
 
+    async fn tenant_count(&self) -> Result<u64, StoreError> {
+        self.count_tenants().await
+    }
+
+    async fn have_losses(&self, tenants: &[Tenant]) -> Result<Vec<bool>, StoreError> {
+        self.find_losses(tenants).await
+    }
+
+    async fn rollouts(&self, tenants: &[Tenant]) -> Result<Vec<Rollout>, StoreError> {
+        let rollouts = self.read_rollouts(tenants).await?;
+        self.check_note().await?;
+        Ok(rollouts)
+    }
+
     async fn rollout(&self, tenant: &Tenant) -> Result<Rollout, StoreError> {
-        self.read_rollout(tenant).await
+        let rollout = self.read_rollout(tenant).await?;
+        self.check_note().await?;
+        Ok(rollout)
     }
 
     async fn set_rollout(&self, tenant: &Tenant, rollout: &Rollout) -> Result<bool, StoreError> {
+        self.check_note().await?;
         self.replace_rollout(tenant, rollout).await
     }
 
@@ -218,6 +267,7 @@ impl Store for Redis {
         publication: &Publication,
         source: &str,
     ) -> Result<bool, StoreError> {
+        self.check_note().await?;
         self.replace_publication(scope, publication, source).await
     }
 
@@ -230,19 +280,27 @@ impl Store for Redis {
     }
 
     async fn fence(&self, tenant: &Tenant, rollout: &Rollout) -> Result<(), StoreError> {
-        self.raise_fences(tenant, rollout).await
+        let raised = self.raise_fences(tenant, rollout).await;
+        // A commit that finds one must find it in the store that was opened.
+        self.check_note().await?;
+        raised
     }
 
-    async fn save_model(&self, tenant: &Tenant, model: &SavedModel) -> Result<(), StoreError> {
-        self.write_model(tenant, model).await
+    async fn save_model(&self, model: &SavedModel) -> Result<(), StoreError> {
+        self.check_note().await?;
+        self.write_model(model).await
     }
 
-    async fn model(
+    async fn model(&self, fingerprint: Fingerprint) -> Result<Option<SavedModel>, StoreError> {
+        self.read_model(fingerprint).await
+    }
+
+    async fn forget_models(
         &self,
-        tenant: &Tenant,
-        fingerprint: Fingerprint,
-    ) -> Result<Option<SavedModel>, StoreError> {
-        self.read_model(tenant, fingerprint).await
+        needed: &[Fingerprint],
+        unsaved_for: Duration,
+    ) -> Result<u64, StoreError> {
+        self.delete_models(needed, unsaved_for).await
     }
 
     async fn index(
@@ -251,7 +309,8 @@ impl Store for Redis {
         edition: Edition,
         entries: Vec<IndexEntry>,
     ) -> Result<(), StoreError> {
-        self.add_entries(tenant, edition, &entries).await
+        let added = self.add_entries(tenant, edition, &entries).await;
+        self.looked_into(added).await
     }
 
     async fn indexed_to(
@@ -277,6 +336,7 @@ impl Store for Redis {
         server: u64,
         period: Duration,
     ) -> Result<bool, StoreError> {
+        self.check_note().await?;
         self.take_lease(tenant, server, period).await
     }
 
@@ -289,11 +349,13 @@ impl Store for Redis {
     }
 
     async fn announce(&self, server: u64, period: Duration) -> Result<u64, StoreError> {
+        self.check_note().await?;
         self.make_known(server, period).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
         self.reach_primaries().await?;
+        self.check_note().await?;
         opening::check_ground(&self.connection).await
     }
 }

@@ -9,19 +9,19 @@ use super::{
     connection::Connection,
     connector::Connector,
     failure::{Failure, of_connecting, unexpected},
-    keys::MARKER,
-    list,
-    scripts::{MARK, WRITABLE},
+    list, note,
+    scripts::WRITABLE,
     text,
 };
 
-/// The format of what is stored.
-const FORMAT: &str = "1";
 /// The oldest version that has what the scripts use.
 const MIN_VERSION: (u32, u32) = (7, 0);
 
-/// Connects to what can serve as it is.
-pub async fn open(settings: &RedisSettings, may_be_made: bool) -> Result<Connection, StoreError> {
+/// Connects to what can serve as it is. Returns the identity of the store, too.
+pub async fn open(
+    settings: &RedisSettings,
+    may_be_made: bool,
+) -> Result<(Connection, String), StoreError> {
     if !(1..=MAX_PARTITIONS).contains(&settings.partitions) {
         return Err(StoreError::Misconfigured(format!(
             "a store has 1 to {MAX_PARTITIONS} partitions, not {}",
@@ -41,8 +41,8 @@ pub async fn open(settings: &RedisSettings, may_be_made: bool) -> Result<Connect
         check_version(settings, &facts)?;
         check_eviction(settings, &facts)?;
     }
-    claim(settings, &connection, may_be_made).await?;
-    Ok(connection)
+    let identity = note::claim(settings, &connection, may_be_made).await?;
+    Ok((connection, identity))
 }
 
 /// Whether every primary answers and still is one.
@@ -115,7 +115,7 @@ pub async fn check_ground(connection: &Connection) -> Result<(), StoreError> {
     ask_all(connection, &probe).await.map(drop)
 }
 
-async fn ask_all(connection: &Connection, command: &Cmd) -> Result<Vec<Value>, StoreError> {
+pub async fn ask_all(connection: &Connection, command: &Cmd) -> Result<Vec<Value>, StoreError> {
     let answers = connection.send_to_primaries(command).await;
     answers.map_err(Failure::of_read)
 }
@@ -223,72 +223,4 @@ fn check_eviction(settings: &RedisSettings, facts: &Facts) -> Result<(), StoreEr
             policy.unwrap_or("unknown")
         ))),
     }
-}
-
-/// Makes an empty database ours, and refuses any other that is not.
-async fn claim(
-    settings: &RedisSettings,
-    connection: &Connection,
-    may_be_made: bool,
-) -> Result<(), StoreError> {
-    let mut marker = read_marker(connection).await?;
-    if marker.is_none() {
-        let mut keys = 0;
-        for answer in ask_all(connection, &redis::cmd("DBSIZE")).await? {
-            keys += super::count(&answer)?;
-        }
-        if keys > 0 {
-            // Another server may have made it ours after the first look.
-            marker = read_marker(connection).await?;
-            if marker.is_none() {
-                return Err(StoreError::Misconfigured(format!(
-                    "the database at {} holds {keys} keys that are not Bellwether's; name an \
-                     empty one",
-                    settings.address
-                )));
-            }
-        }
-    }
-    let (format, partitions) = match marker {
-        Some(marker) => marker,
-        None if !may_be_made => {
-            return Err(StoreError::Misconfigured(format!(
-                "there is no store in the database at {}",
-                settings.address
-            )));
-        }
-        None => {
-            let mut call = MARK.call(1, 2, 64);
-            call.arg(MARKER).arg(FORMAT).arg(settings.partitions);
-            let answer = connection.run(&MARK, &call, MARKER).await;
-            parse_marker(answer.map_err(Failure::of_read)?.value)?.ok_or_else(unexpected)?
-        }
-    };
-    if format != FORMAT {
-        return Err(StoreError::Misconfigured(format!(
-            "the database at {} is in format {format}; this version reads format {FORMAT}: use \
-             the version that wrote it to export the data",
-            settings.address
-        )));
-    }
-    if partitions != settings.partitions.to_string() {
-        return Err(StoreError::Misconfigured(format!(
-            "the database at {} has {partitions} partitions, and redis_partitions is {}; set it to \
-             {partitions}, or export the data and import it into an empty database",
-            settings.address, settings.partitions
-        )));
-    }
-    Ok(())
-}
-
-async fn read_marker(connection: &Connection) -> Result<Option<(String, String)>, StoreError> {
-    let mut command = redis::cmd("HMGET");
-    command.arg(MARKER).arg("format").arg("partitions");
-    let answer = connection.send(&command, MARKER).await;
-    parse_marker(answer.map_err(Failure::of_read)?.value)
-}
-
-fn parse_marker(value: Value) -> Result<Option<(String, String)>, StoreError> {
-    let [format, partitions] = <[Value; 2]>::try_from(list(value)?).map_err(|_| unexpected())?;
-    Ok(text(format)?.zip(text(partitions)?))
 }

@@ -45,13 +45,14 @@ impl Redis {
         publication: &Publication,
         source: &str,
     ) -> Result<bool, StoreError> {
-        let mut call = PUBLISH.call(1, 5, 256 + source.len());
+        // First, because nobody could follow a model without it.
+        self.write_text(publication.model, source, "").await?;
+        let mut call = PUBLISH.call(1, 4, 256);
         call.arg(MODELS)
             .arg(scope)
             .arg(publication.after)
             .arg(publication.revision)
-            .arg(publication.model.to_string())
-            .arg(source);
+            .arg(publication.model.to_string());
         Ok(self.decide(&PUBLISH, &call, MODELS).await? == 1)
     }
 
@@ -59,7 +60,11 @@ impl Redis {
         &self,
         scope: &str,
     ) -> Result<Option<String>, StoreError> {
-        text(self.field(published_field(scope, "source")).await?)
+        let latest = self.read_publications(&[scope.to_owned()]).await?;
+        match latest.into_iter().flatten().next() {
+            Some(latest) => self.read_source(latest.model).await,
+            None => Ok(None),
+        }
     }
 
     pub(super) async fn read_revision(

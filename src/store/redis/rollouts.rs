@@ -1,4 +1,4 @@
-//! What the servers agree on: rollouts, fences, models, who builds and who serves.
+//! What the servers agree on: rollouts, fences, who builds and who serves.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use futures_util::future::{join_all, try_join_all};
 use redis::{Cmd, Value};
 
 use super::{
-    super::{Edition, Rollout, SavedModel, StoreError},
+    super::{Edition, Rollout, StoreError},
     Redis,
     commits::Fence,
     connection::milliseconds,
@@ -16,10 +16,16 @@ use super::{
     scripts::{ANNOUNCE, FENCE, LEASE, ROLLOUT, SERVERS, Script, TENANT},
     text,
 };
-use crate::scoring::{Fingerprint, ProfileId, RankName, Tenant};
+use crate::scoring::{ProfileId, RankName, Tenant};
 
 /// Keys that one command deletes.
 const MAX_DELETED: usize = 256;
+/// Rollouts that one command reads, and keys of which one asks whether they are there: bounds how
+/// long Redis is busy with it.
+const MAX_READ: usize = 512;
+const MAX_EXISTING: usize = 4_096;
+/// Tenants of a cluster that are asked for at a time.
+const MAX_IN_FLIGHT: usize = 64;
 
 impl Redis {
     pub(super) async fn list_tenants(&self) -> Result<Vec<Tenant>, StoreError> {
@@ -42,12 +48,83 @@ impl Redis {
         let key = keys::rollout(tenant);
         let mut command = redis::cmd("GET");
         command.arg(&key);
-        match text(self.read(&command, &key).await?)? {
-            None => Ok(Rollout::default()),
-            Some(json) => serde_json::from_str(&json).map_err(|error| {
-                StoreError::Corrupt(format!("the rollout of {tenant} cannot be read: {error}"))
-            }),
+        rollout(tenant, self.read(&command, &key).await?)
+    }
+
+    pub(super) async fn read_rollouts(
+        &self,
+        tenants: &[Tenant],
+    ) -> Result<Vec<Rollout>, StoreError> {
+        if self.connection.is_cluster() {
+            let mut rollouts = Vec::with_capacity(tenants.len());
+            for tenants in tenants.chunks(MAX_IN_FLIGHT) {
+                let read = tenants.iter().map(|tenant| self.read_rollout(tenant));
+                rollouts.extend(try_join_all(read).await?);
+            }
+            return Ok(rollouts);
         }
+        let mut rollouts = Vec::with_capacity(tenants.len());
+        for tenants in tenants.chunks(MAX_READ) {
+            let mut command = redis::cmd("MGET");
+            for tenant in tenants {
+                command.arg(keys::rollout(tenant));
+            }
+            let values = list(self.read(&command, "").await?)?;
+            if values.len() != tenants.len() {
+                return Err(unexpected());
+            }
+            for (tenant, value) in tenants.iter().zip(values) {
+                rollouts.push(rollout(tenant, value)?);
+            }
+        }
+        Ok(rollouts)
+    }
+
+    pub(super) async fn count_tenants(&self) -> Result<u64, StoreError> {
+        let mut command = redis::cmd("SCARD");
+        command.arg(keys::TENANTS);
+        count(&self.read(&command, keys::TENANTS).await?)
+    }
+
+    /// A tenant has lost something when one of its fences is missing.
+    pub(super) async fn find_losses(&self, tenants: &[Tenant]) -> Result<Vec<bool>, StoreError> {
+        if self.connection.is_cluster() {
+            let mut losses = Vec::with_capacity(tenants.len());
+            for tenants in tenants.chunks(MAX_IN_FLIGHT) {
+                let found = tenants.iter().map(|tenant| self.has_loss(tenant));
+                losses.extend(try_join_all(found).await?);
+            }
+            return Ok(losses);
+        }
+        let partitions = usize::try_from(self.partitions).unwrap_or(1).max(1);
+        let mut losses = Vec::with_capacity(tenants.len());
+        for tenants in tenants.chunks((MAX_EXISTING / partitions).max(1)) {
+            let mut command = redis::cmd("EXISTS");
+            for tenant in tenants {
+                for mut keys in self.partitions_of(tenant) {
+                    command.arg(keys.fence());
+                }
+            }
+            let existing = count(&self.read(&command, "").await?)?;
+            if existing == (tenants.len() * partitions) as u64 {
+                losses.extend(tenants.iter().map(|_| false));
+                continue;
+            }
+            for tenant in tenants {
+                losses.push(self.has_loss(tenant).await?);
+            }
+        }
+        Ok(losses)
+    }
+
+    async fn has_loss(&self, tenant: &Tenant) -> Result<bool, StoreError> {
+        let existing = self.partitions_of(tenant).map(|mut keys| async move {
+            let mut command = redis::cmd("EXISTS");
+            command.arg(keys.fence());
+            count(&self.read(&command, keys.home()).await?)
+        });
+        let existing = try_join_all(existing).await?;
+        Ok(existing.contains(&0))
     }
 
     pub(super) async fn replace_rollout(
@@ -74,52 +151,13 @@ impl Redis {
     ) -> Result<(), StoreError> {
         let fence = &Fence::of(rollout);
         let raised = self.partitions_of(tenant).map(|mut keys| async move {
-            let mut call = FENCE.call(1, 3, 128);
+            let mut call = FENCE.call(1, 4, 128);
             call.arg(keys.fence());
             fence.add_to(&mut call);
+            call.arg(u8::from(rollout.may_be_first()));
             self.decide(&FENCE, &call, keys.home()).await
         });
         try_join_all(raised).await.map(|_| ())
-    }
-
-    pub(super) async fn write_model(
-        &self,
-        tenant: &Tenant,
-        model: &SavedModel,
-    ) -> Result<(), StoreError> {
-        let ranks: Vec<&str> = model.ranks.iter().map(RankName::as_str).collect();
-        let ranks = serde_json::to_string(&ranks)
-            .map_err(|error| StoreError::Corrupt(format!("ranks have no text: {error}")))?;
-        let key = keys::model(tenant, model.fingerprint);
-        let mut command = redis::cmd("HSET");
-        command.arg(&key).arg("source").arg(&model.source);
-        command.arg("ranks").arg(ranks);
-        self.write(&command, &key).await.map(|_| ())
-    }
-
-    pub(super) async fn read_model(
-        &self,
-        tenant: &Tenant,
-        fingerprint: Fingerprint,
-    ) -> Result<Option<SavedModel>, StoreError> {
-        let key = keys::model(tenant, fingerprint);
-        let mut command = redis::cmd("HMGET");
-        command.arg(&key).arg("source").arg("ranks");
-        let fields = list(self.read(&command, &key).await?)?;
-        let [source, ranks] = <[Value; 2]>::try_from(fields).map_err(|_| unexpected())?;
-        let (Some(source), Some(ranks)) = (text(source)?, text(ranks)?) else {
-            return Ok(None);
-        };
-        let ranks: Vec<String> = serde_json::from_str(&ranks).map_err(|error| {
-            StoreError::Corrupt(format!(
-                "the ranks of model {fingerprint} cannot be read: {error}"
-            ))
-        })?;
-        Ok(Some(SavedModel {
-            fingerprint,
-            source,
-            ranks: ranks.into_iter().map(RankName::new).collect(),
-        }))
     }
 
     pub(super) async fn read_indexed(
@@ -215,5 +253,15 @@ impl Redis {
     ) -> Result<u64, StoreError> {
         let answer = self.connection.run(script, call, home).await;
         count(&answer.map_err(|failure| failure.of_write())?.value)
+    }
+}
+
+/// What is stored under the key of a rollout.
+fn rollout(tenant: &Tenant, value: Value) -> Result<Rollout, StoreError> {
+    match text(value)? {
+        None => Ok(Rollout::default()),
+        Some(json) => serde_json::from_str(&json).map_err(|error| {
+            StoreError::Corrupt(format!("the rollout of {tenant} cannot be read: {error}"))
+        }),
     }
 }

@@ -38,6 +38,10 @@ scripts! {
     ROLLOUT = "rollout.lua";
     /// Makes a model the latest of a scope.
     PUBLISH = "publish.lua";
+    /// Keeps a model.
+    SAVE = "save.lua";
+    /// Deletes models.
+    FORGET = "forget.lua";
     /// Makes a tenant known.
     TENANT = "tenant.lua";
     /// Takes or keeps a right.

@@ -9,13 +9,17 @@
 --       number of totals, then for each: field, added
 -- Returns for each commit 1 (written, now or before) or 0 (conflict).
 -- Error SUPERSEDED when the partition has seen a later epoch, or one that is not among those
--- before this one; then nothing is written.
+-- before this one; UNFENCED when it has no fence, which means that its data is gone. Then
+-- nothing is written.
 --
 -- Sent twice it changes nothing more: a record that bears the new version is written already.
 local fence, count = ARGV[3], tonumber(ARGV[4])
 local seen = redis.call('GET', KEYS[1])
+if not seen then
+  return redis.error_reply('UNFENCED partition')
+end
 if seen ~= fence then
-  local last, epoch = tonumber(string.match(seen or '0', '^%d+')), tonumber(ARGV[1])
+  local last, epoch = tonumber(string.match(seen, '^%d+')), tonumber(ARGV[1])
   local maintains = string.find(fence, ' ', 1, true)
   if last > epoch or (maintains and last ~= epoch and last > tonumber(ARGV[2])) then
     return redis.error_reply('SUPERSEDED by another epoch')

@@ -4,10 +4,15 @@
 -- KEYS  1 fence, then the rank of each range
 -- ARGV  1 edition, then for each range: least score ('(' before it excludes it), greatest score
 -- Returns the count of each range.
--- Error SUPERSEDED when the partition does not maintain the edition.
+-- Edition 0 is that of a tenant without records.
+-- Error SUPERSEDED when the partition does not maintain the edition, UNFENCED when it has no
+-- fence, which means that its data is gone.
 local fence = redis.call('GET', KEYS[1])
 local counts = {}
 if not fence then
+  if ARGV[1] ~= '0' then
+    return redis.error_reply('UNFENCED partition')
+  end
   for range = 1, #KEYS - 1 do
     counts[range] = 0
   end

@@ -2,11 +2,14 @@
 -- Raises the fence of one partition; it never falls.
 --
 -- KEYS  1 fence
--- ARGV  1 epoch, 2 epoch before it, 3 fence of that epoch
+-- ARGV  1 epoch, 2 epoch before it, 3 fence of that epoch, 4 whether it may be the first: 1 or 0
 -- Returns 1.
 -- Error SUPERSEDED when the partition has seen a later epoch, or one that is not among those
--- before this one.
+-- before this one; UNFENCED when it has none where it should, which means that its data is gone.
 local fence, seen = ARGV[3], redis.call('GET', KEYS[1])
+if not seen and ARGV[4] ~= '1' then
+  return redis.error_reply('UNFENCED partition')
+end
 if seen == fence then
   return 1
 end

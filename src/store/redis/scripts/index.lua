@@ -6,9 +6,12 @@
 --       number of places, then for each: place of the rank among the ranks (from 1), score
 -- Returns 1.
 -- Error SUPERSEDED when the partition does not maintain the edition: its ranks may be deleted
--- already. A partition without a fence takes all.
+-- already; UNFENCED when it has no fence, which means that its data is gone.
 local fence, count = redis.call('GET', KEYS[1]), tonumber(ARGV[2])
-if fence and not string.find(fence .. ' ', ' ' .. ARGV[1] .. ' ', 1, true) then
+if not fence then
+  return redis.error_reply('UNFENCED partition')
+end
+if not string.find(fence .. ' ', ' ' .. ARGV[1] .. ' ', 1, true) then
   return redis.error_reply('SUPERSEDED edition')
 end
 local ranks = 1 + count

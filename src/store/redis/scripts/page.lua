@@ -7,10 +7,15 @@
 --       4 score of the cursor ('' for none), 5 profile id of the cursor, 6 limit
 -- Returns { entries of the range, entries of the range up to the cursor,
 --           { id, score, id, score, ... } }; the cursor need not be an entry.
--- Error SUPERSEDED when the partition does not maintain the edition.
+-- Edition 0 is that of a tenant without records.
+-- Error SUPERSEDED when the partition does not maintain the edition, UNFENCED when it has no
+-- fence, which means that its data is gone.
 local fence = redis.call('GET', KEYS[1])
 if not fence then
-  return { 0, 0, {} }
+  if ARGV[1] == '0' then
+    return { 0, 0, {} }
+  end
+  return redis.error_reply('UNFENCED partition')
 end
 if not string.find(fence .. ' ', ' ' .. ARGV[1] .. ' ', 1, true) then
   return redis.error_reply('SUPERSEDED edition')

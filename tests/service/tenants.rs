@@ -1,0 +1,95 @@
+//! Tenants that there never were before: who may make one, and how many there may be.
+
+use bellwether::{
+    scoring::Tenant,
+    service::{Models, Service, ServiceError, Settings, View},
+    store::embedded::Embedded,
+};
+
+use super::world::{DAY, Dice, MODEL, at, event, id, model, open_as, settings};
+
+fn named(name: &str) -> Tenant {
+    Tenant::new(name).unwrap()
+}
+
+async fn serve(directory: &tempfile::TempDir, settings: Settings) -> Service<Embedded> {
+    let store = Embedded::open(directory.path()).unwrap();
+    let models = Models::Shared(model(MODEL));
+    open_as(store, models, settings).await.unwrap()
+}
+
+async fn score(service: &Service<Embedded>, tenant: &str) -> Result<(), ServiceError> {
+    let event = event(&mut Dice(1), 1);
+    let scored = service.score_event(&named(tenant), event).await;
+    scored.map(drop)
+}
+
+async fn read(service: &Service<Embedded>, tenant: &str) -> ServiceError {
+    let (tenant, unknown) = (named(tenant), id(1_000));
+    let read = service.profile(&tenant, &unknown, View::Basic, Some(at(100 * DAY)));
+    read.await.unwrap_err()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn first_events_make_as_many_tenants_as_there_may_be() {
+    let directory = tempfile::tempdir().unwrap();
+    let few = Settings {
+        max_tenants: 3,
+        ..settings()
+    };
+    let service = serve(&directory, few.clone()).await;
+    // Reading makes none, however many names are asked for.
+    for number in 0..10 {
+        let error = read(&service, &format!("read-{number}")).await;
+        assert!(matches!(error, ServiceError::UnknownProfile(_)), "{error}");
+    }
+    let names = ["", "a", "b", "c", "d", "e"];
+    let scored = names.map(|name| score(&service, name));
+    let results = futures_util::future::join_all(scored).await;
+    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 3);
+    for (name, result) in names.iter().zip(&results) {
+        let expected = match result {
+            Ok(()) => Ok(()),
+            Err(_) => Err(ServiceError::TooManyTenants {
+                tenant: named(name).to_string(),
+                most: 3,
+            }),
+        };
+        assert_eq!(*result, expected);
+        assert_eq!(score(&service, name).await, expected);
+    }
+    service.finish().await;
+    drop(service);
+    // Those that are there are served, whatever the setting says.
+    let fewer = Settings {
+        max_tenants: 1,
+        ..few
+    };
+    let service = serve(&directory, fewer).await;
+    for (name, result) in names.iter().zip(&results) {
+        assert_eq!(score(&service, name).await.is_ok(), result.is_ok());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_callers_make_no_tenants_an_unknown_one_is_not_found() {
+    let directory = tempfile::tempdir().unwrap();
+    let service = serve(&directory, settings()).await;
+    score(&service, "shop").await.unwrap();
+    service.finish().await;
+    drop(service);
+    let closed = Settings {
+        auto_create_tenants: false,
+        ..settings()
+    };
+    let service = serve(&directory, closed).await;
+    // What is there, and the tenant of those who name none.
+    for name in ["shop", ""] {
+        score(&service, name).await.unwrap();
+    }
+    let unknown = ServiceError::TenantNotMade {
+        tenant: "club".to_owned(),
+    };
+    assert_eq!(score(&service, "club").await, Err(unknown.clone()));
+    assert_eq!(read(&service, "club").await, unknown);
+}
