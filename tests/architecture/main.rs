@@ -49,9 +49,11 @@ const ROOMS: [(&str, &[&str]); 10] = [
 ];
 
 /// What the pure core may use of other crates, `std` and `core` apart.
-const CRATES_OF_SCORING: [&str; 8] = [
+const CRATES_OF_SCORING: [&str; 10] = [
     "aho_corasick",
     "cel",
+    "icu_normalizer",
+    "icu_properties",
     "rustc_hash",
     "strsim",
     "thiserror",

@@ -120,6 +120,102 @@ fn apostrophes_are_alike_and_make_no_word_of_their_own() {
     assert_eq!(topics_of("the price\u{2019}s high", &[]), [] as [&str; 0]);
 }
 
+#[test]
+fn what_nobody_sees_neither_hides_a_word_nor_makes_one() {
+    for unseen in [
+        "\u{ad}",
+        "\u{34f}",
+        "\u{61c}",
+        "\u{180e}",
+        "\u{200b}",
+        "\u{200c}",
+        "\u{200d}",
+        "\u{200e}",
+        "\u{200f}",
+        "\u{202a}",
+        "\u{202b}",
+        "\u{202c}",
+        "\u{202d}",
+        "\u{202e}",
+        "\u{2060}",
+        "\u{2061}",
+        "\u{2066}",
+        "\u{2067}",
+        "\u{2068}",
+        "\u{2069}",
+        "\u{3164}",
+        "\u{fe00}",
+        "\u{fe0f}",
+        "\u{feff}",
+        "\u{e0001}",
+        "\u{e0067}",
+        "\u{e0100}",
+    ] {
+        for text in [
+            format!("{unseen}price"),
+            format!("price{unseen}"),
+            format!("the {unseen}price{unseen}, too"),
+            format!("pr{unseen}ice"),
+            format!("р {unseen}price{unseen}{unseen}!"),
+        ] {
+            assert_eq!(topics_of(&text, &[]), ["price"], "{text:?}");
+        }
+        assert!(is_looking(&format!("look{unseen}ing {unseen} for{unseen}")));
+        assert_eq!(topics_of(&format!("信{unseen}号"), &[]), ["coverage"]);
+        for text in [
+            format!("price{unseen}less"),
+            format!("dis{unseen}coverage"),
+            format!("looking{unseen}for"),
+        ] {
+            assert!(topics_of(&text, &[]).is_empty(), "{text:?}");
+            assert!(!is_looking(&text), "{text:?}");
+        }
+    }
+}
+
+#[test]
+fn a_keyword_with_what_nobody_sees_is_the_word_that_is_seen() {
+    let model = model(
+        "[scores.s]\n[[topics]]\nname = \"price\"\nkeywords = [\"\u{200e} pr\u{ad}ice\u{200f}\", \"caf\u{e9}\"]\n",
+    );
+    for text in [
+        "the price",
+        "PRI\u{2060}CE",
+        "cafe\u{301}",
+        "CAFE\u{301}",
+        "CAF\u{c9}",
+    ] {
+        let event = Event {
+            text: text.to_owned(),
+            ..event("1", "post")
+        };
+        assert_eq!(
+            replay(&model, &[(at(0), event)]).0.interests.len(),
+            1,
+            "{text:?}"
+        );
+    }
+    let unseen = "[scores.s]\n[[topics]]\nname = \"t\"\nkeywords = [\"\u{200b}\u{2060}\"]\n";
+    let mistakes = Model::parse(unseen).map(|_| ()).unwrap_err();
+    assert_eq!(
+        mistakes[0].to_string(),
+        "4:13: nobody sees any of this; write a word or a phrase"
+    );
+}
+
+#[test]
+fn one_phrase_may_be_looked_for_by_many() {
+    let topics: String = (0..3)
+        .map(|n| format!("[[topics]]\nname = \"t{n}\"\nkeywords = [\"Price\", \"price list\"]\n"))
+        .collect();
+    let model = model(&format!("[scores.s]\n{topics}"));
+    let event = Event {
+        text: "a price list".to_owned(),
+        ..event("1", "post")
+    };
+    assert_eq!(replay(&model, &[(at(0), event)]).0.interests.len(), 3);
+}
+
 /// A word, or something that stands between words.
 fn piece() -> impl Strategy<Value = String> {
     let words =

@@ -17,6 +17,7 @@ use super::{
     signals::{signals_by_type, types_of},
     table::{Placed, Points},
     variable::Declared,
+    words,
 };
 use crate::scoring::{
     HalfLife, Slope,
@@ -325,6 +326,12 @@ impl Compiler<'_> {
     fn words(&mut self, file: &ModelFile) -> Option<Words> {
         let keywords = file.topics.iter().map(|topic| &topic.keywords);
         let phrases = file.signals.iter().map(|signal| &signal.phrases);
+        for word in keywords.clone().chain(phrases.clone()).flatten() {
+            if !words::is_seen(&word.value) {
+                let message = "nobody sees any of this; write a word or a phrase";
+                self.mistakes.add(word.place.clone(), message);
+            }
+        }
         let owners = keywords.chain(phrases).enumerate();
         let words = owners.flat_map(|(owner, words)| {
             let words = words.iter();

@@ -1,16 +1,25 @@
 //! Finds phrases in texts: as whole words, upper and lower case alike, whatever white space
-//! stands between them. One search finds the phrases of all who have some.
+//! stands between them and whatever stands in them that nobody sees. One search finds the phrases
+//! of all who have some.
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use aho_corasick::{AhoCorasick, MatchKind};
+use icu_normalizer::ComposingNormalizerBorrowed;
+use icu_properties::{CodePointSetData, props::DefaultIgnorableCodePoint};
+use rustc_hash::FxHashSet;
 use unicode_segmentation::UnicodeSegmentation as _;
 
 /// Finds the owners of phrases.
 #[derive(Debug)]
 pub(crate) struct Words {
-    /// Matches folded phrases; absent when there are none.
+    /// Matches folded phrases, each once; absent when there are none.
     phrases: Option<AhoCorasick>,
-    /// The owner of each phrase of `phrases`.
-    owner_of_phrase: Vec<usize>,
+    /// The owners of each phrase of `phrases`.
+    owners_of_phrase: Vec<Vec<usize>>,
 }
 
 impl Words {
@@ -18,10 +27,11 @@ impl Words {
     pub(super) fn new<'a>(
         phrases: impl IntoIterator<Item = (usize, &'a str)>,
     ) -> Result<Self, String> {
-        let owned = phrases.into_iter();
-        let (owner_of_phrase, folded): (Vec<usize>, Vec<String>) = owned
-            .map(|(owner, phrase)| (owner, fold(phrase.trim())))
-            .unzip();
+        let mut owners: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        for (owner, phrase) in phrases {
+            owners.entry(folded(phrase)).or_default().push(owner);
+        }
+        let (folded, owners_of_phrase): (Vec<String>, Vec<Vec<usize>>) = owners.into_iter().unzip();
         let phrases = if folded.is_empty() {
             None
         } else {
@@ -33,24 +43,24 @@ impl Words {
         };
         Ok(Self {
             phrases,
-            owner_of_phrase,
+            owners_of_phrase,
         })
     }
 
     /// Whose phrases stand in a text, ascending.
     pub(crate) fn find(&self, text: &str) -> Vec<usize> {
-        let mut found = Vec::new();
         let Some(phrases) = self.phrases.as_ref().filter(|_| !text.is_empty()) else {
-            return found;
+            return Vec::new();
         };
         let text = fold(text);
+        let mut found = FxHashSet::default();
         // Word boundaries cost more than the search, and most texts have no phrase.
         let mut boundaries: Option<Vec<usize>> = None;
         for candidate in phrases.find_overlapping_iter(&text) {
-            let owner = self.owner_of_phrase[candidate.pattern().as_usize()];
-            if found.contains(&owner)
-                || within_a_word(&text, candidate.start())
+            let phrase = candidate.pattern().as_usize();
+            if within_a_word(&text, candidate.start())
                 || within_a_word(&text, candidate.end())
+                || found.contains(&phrase)
             {
                 continue;
             }
@@ -58,12 +68,27 @@ impl Words {
             if boundaries.binary_search(&candidate.start()).is_ok()
                 && boundaries.binary_search(&candidate.end()).is_ok()
             {
-                found.push(owner);
+                found.insert(phrase);
+                if found.len() == self.owners_of_phrase.len() {
+                    break;
+                }
             }
         }
-        found.sort_unstable();
-        found
+        let phrases = found.into_iter();
+        let owners = phrases.flat_map(|phrase| &self.owners_of_phrase[phrase]);
+        let owners: BTreeSet<usize> = owners.copied().collect();
+        owners.into_iter().collect()
     }
+}
+
+/// Whether a phrase has something that anybody sees.
+pub(super) fn is_seen(phrase: &str) -> bool {
+    !folded(phrase).is_empty()
+}
+
+/// A phrase as it is looked for.
+fn folded(phrase: &str) -> String {
+    fold(phrase).trim().to_owned()
 }
 
 /// Whether a position is within a word for certain, told by its neighbours alone: no word of
@@ -81,13 +106,15 @@ fn word_boundaries(text: &str) -> Vec<usize> {
     starts.chain([text.len()]).collect()
 }
 
-/// What is written alike for a reader made alike: upper and lower case, each run of white space
-/// and one blank, and apostrophes. To upper case first, so that letters with several lower-case
-/// forms (`ς` and `σ`) or none of their own (`ß` and `SS`) meet.
+/// What looks alike to a reader made alike: upper and lower case, each run of white space and one
+/// blank, apostrophes, and letters with their marks in one character or several; without what
+/// nobody sees. To upper case first, so that letters with several lower-case forms (`ς` and `σ`)
+/// or none of their own (`ß` and `SS`) meet.
 fn fold(text: &str) -> String {
     if is_plain(text) {
         return text.to_ascii_lowercase();
     }
+    let unseen = CodePointSetData::new::<DefaultIgnorableCodePoint>();
     let mut folded = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
@@ -98,10 +125,14 @@ fn fold(text: &str) -> String {
                 }
             }
             '\u{2019}' | '\u{2bc}' => folded.push('\''),
+            other if unseen.contains(other) => {}
             other => folded.extend(other.to_uppercase().flat_map(char::to_lowercase)),
         }
     }
-    folded
+    match ComposingNormalizerBorrowed::new_nfc().normalize(&folded) {
+        Cow::Borrowed(_) => folded,
+        Cow::Owned(composed) => composed,
+    }
 }
 
 /// Whether a text is ASCII with single blanks and no other white space, as most are. Looks at
