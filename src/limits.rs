@@ -43,6 +43,13 @@ pub const MAX_SHOWN_CHARACTERS: usize = 32;
 /// Bytes in a header of a mistake of a model that an answer repeats: it may quote the model.
 pub const MAX_MISTAKE_BYTES: usize = 640;
 
+/// Callers whose models wait to be read, which is done one at a time: each holds a file of up to
+/// 1 MiB.
+pub const MAX_MODELS_WAITING: usize = 8;
+/// Steps of expressions that a round of work takes before others get a turn on its thread: less
+/// than a millisecond. One event may take more, some milliseconds.
+pub const STEPS_PER_TURN: usize = 50_000;
+
 /// When a caller should try again after the store was unavailable.
 pub const RETRY_UNAVAILABLE_AFTER: Duration = Duration::from_millis(500);
 /// When a caller should try again after losing to concurrent writers: they take a few

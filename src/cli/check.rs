@@ -10,7 +10,8 @@ use crate::scoring::Model;
 
 /// Checks a model file, or every model file of a directory.
 ///
-/// Prints each mistake as FILE:LINE:COLUMN: MESSAGE, or a summary of the model.
+/// Prints each mistake as FILE:LINE:COLUMN: MESSAGE, or a summary of the model. What is allowed and
+/// hardly meant is a warning, and no mistake.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Check {
     /// The model file, or a directory with one <tenant>.toml for each tenant.
@@ -84,7 +85,22 @@ fn model_files(path: &Path) -> Result<Vec<PathBuf>, Failure> {
 /// What to print about a model file, and how many mistakes it has.
 fn report(file: &Path, text: &str) -> (String, usize) {
     match Model::parse(text) {
-        Ok(model) => (format!("{}: {}\n", file.display(), summary(&model)), 0),
+        Ok(model) => {
+            let warnings = model.warnings().iter();
+            let warnings = warnings.map(|warning| {
+                let (line, column) = (warning.line, warning.column);
+                format!(
+                    "{}:{line}:{column}: warning: {}\n",
+                    file.display(),
+                    warning.message
+                )
+            });
+            let warnings: String = warnings.collect();
+            (
+                format!("{warnings}{}: {}\n", file.display(), summary(&model)),
+                0,
+            )
+        }
         Err(mistakes) => {
             let lines = mistakes
                 .iter()
@@ -122,6 +138,16 @@ mod tests {
         let (text, mistakes) = report(Path::new("shop.toml"), "[scores.interest\n");
         assert!(mistakes > 0);
         assert!(text.starts_with("shop.toml:1:"), "{text}");
+    }
+
+    #[test]
+    fn a_warning_is_no_mistake() {
+        let model = "[scores.s]\n[[stages]]\nname = \"customer\"\nwhen = 'seen(\"purchse\")'\n[[signals]]\nname = \"buys\"\non = \"purchase\"\npoints = { s = 1 }\n";
+        let (text, mistakes) = report(Path::new("shop.toml"), model);
+        assert_eq!(mistakes, 0);
+        assert!(text.starts_with("shop.toml:4:15: warning: "), "{text}");
+        assert!(text.contains("did you mean \"purchase\"?"), "{text}");
+        assert!(text.contains("shop.toml: good: "), "{text}");
     }
 
     #[test]

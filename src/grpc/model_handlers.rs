@@ -1,5 +1,4 @@
-//! One handler per RPC of `ModelService`. Models are read on threads that may block: it takes
-//! milliseconds, and longer for those that somebody wrote to take long.
+//! One handler per RPC of `ModelService`.
 
 use std::{pin::Pin, sync::Arc};
 
@@ -19,7 +18,7 @@ use super::{
 use crate::{
     proto::v1::{self, model_service_server::ModelService},
     scoring::Tenant,
-    service::{ModelComparison, Service, ServiceError},
+    service::{ModelComparison, ReadModel, Service, ServiceError},
     store::Store,
     telemetry::Telemetry,
 };
@@ -53,13 +52,16 @@ fn failed(error: ServiceError) -> Status {
     of_service(&error, "")
 }
 
-/// Reads a request that has models in it.
-async fn read<T: Send + 'static>(
-    read: impl FnOnce() -> Result<T, Status> + Send + 'static,
-) -> Result<T, Status> {
-    tokio::task::spawn_blocking(read)
-        .await
-        .unwrap_or_else(|_| Err(status::inconsistent()))
+/// Reads a model of a request; `None` when it has none.
+async fn read<S: Store>(
+    service: &Service<S>,
+    source: &mut String,
+) -> Result<Option<ReadModel>, Status> {
+    if source.is_empty() {
+        return Ok(None);
+    }
+    let read = service.read_model(std::mem::take(source)).await;
+    read.map(Some).map_err(failed)
 }
 
 /// The answers to a `CompareModels`.
@@ -72,8 +74,9 @@ impl<S: Store> ModelService for ModelHandlers<S> {
         &self,
         request: Request<v1::ApplyModelRequest>,
     ) -> Result<Response<v1::ApplyModelResponse>, Status> {
-        let request = request.into_inner();
-        let (tenant, model) = read(move || convert::apply_model(&request)).await?;
+        let mut request = request.into_inner();
+        let model = read(&self.service, &mut request.source).await?;
+        let (tenant, model) = convert::apply_model(&request, model)?;
         let applied = self
             .service
             .apply_model(tenant.as_ref(), Arc::clone(&model))
@@ -99,8 +102,10 @@ impl<S: Store> ModelService for ModelHandlers<S> {
     ) -> Result<Response<ComparisonStream>, Status> {
         let started = Instant::now();
         let deadline = request.extensions().get::<StreamDeadline>().copied();
-        let request = request.into_inner();
-        let (tenant, comparison) = read(move || convert::compare_models(&request)).await?;
+        let mut request = request.into_inner();
+        let old = read(&self.service, &mut request.old_source).await?;
+        let new = read(&self.service, &mut request.new_source).await?;
+        let (tenant, comparison) = convert::compare_models(&request, (old, new))?;
         let (answers, answered) = mpsc::channel(STEPS);
         let service = self.service.clone();
         let mut is_draining = self.is_draining.clone();

@@ -4,17 +4,21 @@
 //! outcome. Whatever the shell must look up comes in the [`Context`].
 
 use super::{
-    Attributes, Effect, EffectKind, Event, IdHash, Model, Profile, ProfileId, RankChange, RankKey,
-    Recollection, Record, Subject, Timestamp, TopicShare,
+    Attributes, Effect, EffectKind, Event, EventOutcome, IdHash, Model, Outcome, Profile,
+    ProfileId, RankKey, Recollection, Record, StageChange, Subject, Timestamp, TopicShare,
     accounts::Sharing,
     counting::Match,
     explain::Detail,
     influence::{Arrival, InfluencePlace},
     limits::REMEMBERED_EFFECTS,
-    model::{Facts, Happening},
+    model::{Budget, Facts, Happening},
     places::Places,
     standing::{Changed, Standing},
 };
+
+/// What stands for the conditions on what is stated, of rules, stages and segments, among the
+/// rules that failed: they may take so many steps together.
+const STANDING_RULES: &str = "(what is stated)";
 
 /// What the shell looked up for an event.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -39,60 +43,6 @@ impl Context<'_> {
             account: None,
         }
     }
-}
-
-/// What became of an event.
-#[derive(Clone, Debug, PartialEq)]
-pub enum EventOutcome {
-    /// It counted.
-    Applied {
-        /// The signals that counted, in the order of the model.
-        matched_signals: Vec<String>,
-        /// The move along the path to purchase, when there was one.
-        stage_change: Option<StageChange>,
-        /// The event's type, when the model names it nowhere and the event is on no topic: a
-        /// slip, perhaps.
-        unmatched_type: Option<String>,
-    },
-    /// It had counted before.
-    Duplicate,
-    /// It cannot be told whether it had counted before.
-    TooOld,
-    /// A quarantine rule holds it.
-    Quarantined {
-        /// The name of the rule.
-        rule: String,
-    },
-}
-
-/// A move along the path to purchase; `None` for no stage.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StageChange {
-    /// The stage just before the event, at the event's instant.
-    pub from: Option<String>,
-    /// The stage just after it.
-    pub to: Option<String>,
-}
-
-/// What comes of counting: a record to write, and its effects.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Outcome {
-    /// The new record.
-    pub record: Record,
-    /// How the profile moves within ranks.
-    pub ranks: Vec<RankChange>,
-    /// Effects on others, to be committed before the record.
-    pub effects: Vec<Effect>,
-    /// What the record's new influence adds to the totals of its topics.
-    pub totals: Vec<TopicShare>,
-    /// The signals and quarantine rules whose expressions failed.
-    pub failed_rules: Vec<String>,
-    /// The quarantine rule of each event that was held.
-    pub held_by: Vec<String>,
-    /// How many held events were dropped for good, because there were too many.
-    pub dropped_events: usize,
-    /// Whether anything changed; when not, there is nothing to write.
-    pub changed: bool,
 }
 
 /// Counts one event.
@@ -152,6 +102,8 @@ pub struct Judgement<'m> {
     pub(super) held_by: Vec<String>,
     pub(super) dropped_events: usize,
     pub(super) changed: bool,
+    /// The steps that expressions took for events.
+    steps: usize,
 }
 
 impl<'m> Judgement<'m> {
@@ -176,6 +128,7 @@ impl<'m> Judgement<'m> {
             held_by: Vec::new(),
             dropped_events: 0,
             changed: false,
+            steps: 0,
         }
     }
 
@@ -224,9 +177,10 @@ impl<'m> Judgement<'m> {
         let now = context.at.max(self.record.last_event_time);
         let from = self.standing.stage_to_be(self.model, now);
         let mut observed = self.observe(event, from, context);
-        observed.deed.matches.retain(|matched| {
+        observed.deed.matches.retain_mut(|matched| {
             let signal = &self.model.signals[matched.signal];
             !self.record.cools_down(signal, context.at)
+                && self.record.leave_first_times(signal, &mut matched.keys)
         });
         (observed, from)
     }
@@ -338,6 +292,11 @@ impl<'m> Judgement<'m> {
         &self.effects
     }
 
+    /// The steps that expressions have taken for events so far.
+    pub fn steps(&self) -> usize {
+        self.steps
+    }
+
     /// The record as it stands now.
     pub fn record(&self) -> &Record {
         &self.record
@@ -351,12 +310,16 @@ impl<'m> Judgement<'m> {
             let new = self.influence_keys();
             ranks.extend(super::influence::changes(self.model, old, &new));
         }
+        let mut failed_rules = self.failed_rules;
+        if self.changed && self.standing.stated.is_cut_off {
+            failed_rules.push(STANDING_RULES.to_owned());
+        }
         Outcome {
             ranks,
             record: self.record,
             effects: self.effects,
             totals: self.totals,
-            failed_rules: self.failed_rules,
+            failed_rules,
             held_by: self.held_by,
             dropped_events: self.dropped_events,
             changed: self.changed,
@@ -388,7 +351,9 @@ impl<'m> Judgement<'m> {
             .account
             .filter(|_| model.reads_account(&event.event_type))
             .map(|account| Standing::of(model, Subject::Account, account));
+        let budget = Budget::new();
         let facts = Facts {
+            budget: &budget,
             attributes: &self.record.attributes,
             seen_types: &self.record.seen_types,
             identity_confidence: self.standing.stated.identity_confidence,
@@ -408,7 +373,7 @@ impl<'m> Judgement<'m> {
         let mut matches = Vec::with_capacity(candidates.len());
         for position in candidates {
             let signal = &model.signals[*position];
-            match signal.match_event(model, &facts, &mentioned) {
+            match signal.match_event(&facts, &mentioned) {
                 Ok(Some((value, keys))) => matches.push(Match {
                     signal: *position,
                     value,
@@ -418,6 +383,7 @@ impl<'m> Judgement<'m> {
                 Err(_) => self.failed_rules.push(signal.name.clone()),
             }
         }
+        self.steps += budget.taken();
         let deed = Deed {
             id: event.id,
             known_by: event.time.unwrap_or(context.at),

@@ -121,6 +121,7 @@ impl Record {
             let last = self.last_counted.entry(signal.name.clone()).or_default();
             *last = at.max(*last);
         }
+        self.note_first_times(signal, &matched.keys, at);
         has_begun
     }
 

@@ -121,6 +121,11 @@ impl IdHash {
         Self(xxhash_rust::xxh3::xxh3_64(event_id.as_bytes()))
     }
 
+    /// The hash of a key that a signal is counted by.
+    pub(crate) fn of_key(key: &str) -> Self {
+        Self(xxhash_rust::xxh3::xxh3_64(key.as_bytes()))
+    }
+
     /// What an event is known by within its profile, in one hash: its id, and its time as sent.
     pub fn at(self, time: Timestamp) -> Self {
         let time = time.nanos().to_le_bytes();

@@ -79,6 +79,20 @@ pub const MAX_KEYWORDS: usize = 1_000;
 pub const MAX_NAME_BYTES: usize = 64;
 /// Bytes of a condition.
 pub const MAX_CONDITION_BYTES: usize = 4 * 1024;
+/// Steps that the expressions of a model may take for one event, or for the standing facts of one
+/// record; a step is the reading of one part of an expression. These are some milliseconds, in
+/// which nothing else is done on the thread.
+pub const MAX_EVENT_STEPS: usize = 250_000;
+/// Steps that one expression may take on the largest event that is allowed: what would take more
+/// is refused, and what takes more than an event may is cut off. A loop over a list that looks for
+/// each element in another one takes half of them.
+pub const MAX_EXPRESSION_STEPS: usize = 2_500_000;
+/// Bytes of a text that one step looks through.
+pub const READ_BYTES_PER_STEP: usize = 64;
+/// Bytes that one step makes, of a text or a list: an event makes 4 MB at most.
+pub const MADE_BYTES_PER_STEP: usize = 16;
+/// Mistakes of a model file that are told; who has more mends these first.
+pub const MAX_MISTAKES: usize = 100;
 
 /// Events that a record remembers, unless configured.
 pub const DEFAULT_REMEMBERED_EVENTS: usize = 256;
@@ -94,6 +108,11 @@ pub const MAX_KEY_BYTES: usize = 128;
 pub const DEFAULT_KEYS: usize = 16;
 /// Keys of one signal that a record may keep.
 pub const MAX_KEYS: usize = 64;
+/// Keys that a record remembers to have counted of a signal that counts each once, unless the
+/// model says otherwise: 16 bytes each.
+pub const DEFAULT_ONCE_KEYS: usize = 256;
+/// Keys that a record may remember to have counted, of each such signal.
+pub const MAX_ONCE_KEYS: usize = 1_000;
 /// Events of one profile that quarantine rules hold.
 pub const MAX_HELD_EVENTS: usize = 64;
 /// Bytes of names and keys in the events that are held, unless the latest alone takes more: each

@@ -19,6 +19,8 @@ mod identity;
 mod influence;
 pub mod limits;
 mod model;
+mod once;
+mod outcome;
 mod places;
 mod profile;
 mod quarantine;
@@ -32,7 +34,7 @@ mod stated;
 mod takeover;
 mod timestamp;
 
-pub use apply::{Context, EventOutcome, Judgement, Outcome, StageChange, apply};
+pub use apply::{Context, Judgement, apply};
 pub use attributes::{AttributeMistake, AttributeValue, Attributes, check as check_attributes};
 pub use compare::{Comparison, ComparisonReport, Mover, ScoreMoves, SegmentMoves, StageFlow};
 pub use duration::parse_duration;
@@ -41,6 +43,8 @@ pub use explain::{Detail, InfluenceQuestion, explain, influencer, interests, ran
 pub use identity::{IdHash, ProfileId, Subject, Tenant, is_identifier};
 pub use influence::influence_probability;
 pub use model::{ActsOn, Fingerprint, Mistake, Model, ModelChange, model_changes};
+pub use once::CountedKeys;
+pub use outcome::{EventOutcome, Outcome, StageChange};
 pub use places::{index, moves};
 pub use profile::{
     Breadth, Contribution, ContributionKind, Influencer, KeyContribution, Probability, Profile,

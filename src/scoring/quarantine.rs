@@ -128,11 +128,14 @@ impl HeldEvent {
 fn matches_of(model: &Model, record: &Record, held: &HeldEvent) -> Vec<Match> {
     let matches = held.matches.iter().filter_map(|matched| {
         let signal = *model.signals_by_name.get(&matched.signal)?;
-        let is_kept = !record.cools_down(&model.signals[signal], held.time);
-        is_kept.then(|| Match {
+        let counted = &model.signals[signal];
+        let mut keys = matched.keys.clone();
+        let is_kept =
+            !record.cools_down(counted, held.time) && record.leave_first_times(counted, &mut keys);
+        is_kept.then_some(Match {
             signal,
             value: matched.value,
-            keys: matched.keys.clone(),
+            keys,
         })
     });
     matches.collect()
@@ -149,7 +152,7 @@ impl Model {
     ) -> Option<usize> {
         self.quarantine.iter().position(|rule| {
             rule.looks_at(event_type)
-                && self.evaluator.holds(&rule.when, facts).unwrap_or_else(|_| {
+                && rule.when.holds(facts).unwrap_or_else(|_| {
                     failed_rules.push(rule.name.clone());
                     false
                 })

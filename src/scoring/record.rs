@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Attributes, HalfLife, IdHash, ProfileId, Timestamp};
+use super::{Attributes, CountedKeys, HalfLife, IdHash, ProfileId, Timestamp};
 
 /// The state of one profile.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -21,6 +21,8 @@ pub struct Record {
     pub counts: Vec<CountGroup>,
     /// When each signal that has a cooldown, or keeps the latest value, last counted.
     pub last_counted: BTreeMap<String, Timestamp>,
+    /// By signal that counts each key once: the keys that have counted.
+    pub counted_keys: BTreeMap<String, CountedKeys>,
     /// The event types that have ever counted, ascending by name.
     pub seen_types: Vec<SeenType>,
     /// Faded counts of events by topic, ascending by name.

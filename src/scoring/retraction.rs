@@ -88,7 +88,8 @@ impl Judgement<'_> {
         let deed = self.observe(event, stage, &context).deed;
         let mut sharing = Sharing::of(&deed, now);
         for matched in &deed.matches {
-            self.record.uncount(model, matched, deed.at, &mut sharing);
+            self.record
+                .uncount(model, matched.clone(), deed.at, &mut sharing);
         }
         for topic in &deed.topics {
             self.record.uncount_interest(model, topic, deed.at);
@@ -109,7 +110,7 @@ impl Judgement<'_> {
 impl Record {
     /// Takes a match of an instant from the counts of its signal, none of them below 0, and tells
     /// what that changed.
-    fn uncount(&mut self, model: &Model, matched: &Match, at: Timestamp, shared: &mut Sharing) {
+    fn uncount(&mut self, model: &Model, mut matched: Match, at: Timestamp, shared: &mut Sharing) {
         let signal = &model.signals[matched.signal];
         let last = self.last_counted.get(&signal.name);
         let was_last = last == Some(&at);
@@ -119,8 +120,9 @@ impl Record {
             return;
         }
         if signal.keeps_latest {
-            return self.uncount_latest(model, matched, at, shared);
+            return self.uncount_latest(model, &matched, at, shared);
         }
+        self.forget_first_times(signal, &mut matched.keys, at);
         if signal.counts_once() {
             self.last_counted.remove(&signal.name);
         }

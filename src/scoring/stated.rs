@@ -4,7 +4,7 @@
 use super::{
     Record,
     limits::{CONFIDENCE_STEPS, MAX_VALUE},
-    model::{Facts, Model, Score},
+    model::{Budget, Expression, Facts, Model, Score},
 };
 
 /// The conditions of a model on standing facts, and what follows from them.
@@ -16,11 +16,15 @@ pub(crate) struct Stated {
     pub identity_confidence: f64,
     /// By position in `Model::rules`: how often the rule counts; 0 when it does not hold.
     pub rules: Vec<f64>,
+    /// Whether it took more steps than it may: then the last conditions and rules do not hold.
+    pub is_cut_off: bool,
 }
 
 impl Stated {
     pub(crate) fn of(model: &Model, record: &Record) -> Self {
+        let budget = Budget::new();
         let mut facts = Facts {
+            budget: &budget,
             attributes: &record.attributes,
             seen_types: &record.seen_types,
             identity_confidence: 0.0,
@@ -28,14 +32,13 @@ impl Stated {
         };
         let mut conditions = Vec::with_capacity(model.conditions.len());
         let (of_identity, others) = model.conditions.split_at(model.identity_conditions);
-        let holds =
-            |condition, facts: &Facts<'_>| model.evaluator.holds(condition, facts) == Ok(true);
+        let holds = |condition: &Expression, facts: &Facts<'_>| condition.holds(facts) == Ok(true);
         conditions.extend(of_identity.iter().map(|condition| holds(condition, &facts)));
         facts.identity_confidence = confidence(model, &conditions, &facts);
         conditions.extend(others.iter().map(|condition| holds(condition, &facts)));
         let rules = model.rules.iter().map(|rule| {
             let holds = rule.condition.is_none_or(|condition| conditions[condition]);
-            let value = holds.then(|| rule.value.read(model, &facts));
+            let value = holds.then(|| rule.value.read(&facts));
             match value {
                 Some(Ok(value)) if value > 0.0 => value.min(MAX_VALUE),
                 _ => 0.0,
@@ -44,6 +47,7 @@ impl Stated {
         Self {
             rules: rules.collect(),
             identity_confidence: facts.identity_confidence,
+            is_cut_off: budget.is_spent(),
             conditions,
         }
     }
@@ -63,7 +67,7 @@ fn confidence(model: &Model, conditions: &[bool], facts: &Facts<'_>) -> f64 {
     let evidence = model.identity.iter();
     let holding = evidence.filter(|evidence| conditions[evidence.condition]);
     let doubt: f64 = holding
-        .filter_map(|evidence| evidence.confidence.read(model, facts).ok())
+        .filter_map(|evidence| evidence.confidence.read(facts).ok())
         .filter(|confidence| !confidence.is_nan())
         .map(|confidence| 1.0 - confidence.clamp(0.0, 1.0))
         .product();

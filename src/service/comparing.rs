@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::mpsc;
 
-use super::{Service, ServiceError};
+use super::{Service, ServiceError, stretch::Stretch};
 use crate::{
     limits::{INDEX_BATCH, RETRY_UNAVAILABLE_AFTER},
     scoring::{Comparison, ComparisonReport, Model, Tenant, Timestamp},
@@ -57,6 +57,8 @@ impl<S: Store> Service<S> {
         let active = shell.tenant_model(tenant, active).await?;
         let total = active.map_or(0, |active| active.indexed);
         let at = comparison.as_of.unwrap_or_else(|| shell.now());
+        let steps = old.standing_steps() + comparison.new.standing_steps();
+        let mut stretch = Stretch::default();
         let mut compared = Comparison::new(old, comparison.new, at, comparison.movers);
         let mut judged = 0;
         let mut after = None;
@@ -69,6 +71,7 @@ impl<S: Store> Service<S> {
             after = Some(last.profile_id.clone());
             for stored in &records {
                 compared.add(&stored.profile_id, &stored.record);
+                stretch.took(steps).await;
             }
             judged += records.len() as u64;
             let total = total.max(judged);

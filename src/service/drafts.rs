@@ -7,6 +7,7 @@ use super::{
     lineup::Lineup,
     others::Others,
     round::{Draft, refuse},
+    stretch::Stretch,
     write::{ProfileUpdate, Scored, Task, Work},
 };
 use crate::{
@@ -127,14 +128,21 @@ impl<S: Store> Shell<S> {
         }
         let now = self.now();
         let mut sheets = Vec::with_capacity(round.len());
+        let mut stretch = Stretch::default();
         for ((profile_id, work), loaded) in round.into_iter().zip(loaded) {
             match loaded {
-                Ok(stored) => sheets.push(Sheet::new(lineup, profile_id, stored, work)),
+                Ok(stored) => {
+                    sheets.push(Sheet::new(lineup, profile_id, stored, work));
+                    stretch.took(model.standing_steps()).await;
+                }
                 Err(error) => refuse(work, &error.into()),
             }
         }
         for position in turns(&sheets, model) {
+            let before = sheets[position].judgement.steps();
             self.apply_next(model, &mut sheets[position], &mut others, now);
+            let steps = sheets[position].judgement.steps() - before;
+            stretch.took(steps).await;
         }
         sheets.into_iter().map(Sheet::finish).collect()
     }

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use super::{
     Models, ModelsError, Service, ServiceError, Shell,
     latest::{SHARED, named},
-    models::{Found, files_in, parse, read},
+    models::{Found, files_in, read},
 };
 use crate::{
     limits::{FILES_INTERVAL, FILES_SPREAD},
@@ -259,16 +259,12 @@ impl<S: Store> Shell<S> {
         before: Option<Fingerprint>,
     ) -> Result<Result<Fingerprint, String>, ServiceError> {
         let scope = &source.scope;
-        let (path, text) = (source.path.clone(), text.to_owned());
-        let parsed = tokio::task::spawn_blocking(move || parse(&path, &text)).await;
-        let model = match parsed {
-            Ok(Ok(model)) => model,
-            refused => {
+        let model = match self.reading.read(text.to_owned()).await? {
+            Ok(model) => model,
+            Err(mistakes) => {
                 crate::telemetry::count_refused_model();
-                let reasons = match refused {
-                    Ok(Err(error)) => error.to_string(),
-                    _ => "it cannot be read".to_owned(),
-                };
+                let path = source.path.clone();
+                let reasons = ModelsError::Mistaken { path, mistakes };
                 let refusal = match self.latest.of_scope(scope) {
                     Some(_) => {
                         "a changed model file is refused, and the model of before keeps serving"

@@ -6,8 +6,6 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use tokio::runtime::{Handle, RuntimeFlavor};
-
 use super::{ServiceError, Shell};
 use crate::{
     scoring::{Fingerprint, Model, ProfileId, RankChange, Record, Tenant, moves},
@@ -221,19 +219,13 @@ impl<S: Store> Shell<S> {
     }
 
     /// The model of a source in the store; `None` when this version reads another one in it, or
-    /// none at all. On a thread of its own, because a large one takes as long as hundreds of
-    /// calls.
+    /// none at all.
     pub(super) async fn read_model(
         &self,
         fingerprint: Fingerprint,
         source: String,
     ) -> Option<Arc<Model>> {
-        let read = move || Model::parse(&source).ok();
-        let model = match Handle::current().runtime_flavor() {
-            // A simulated run, which another thread would make another one each time.
-            RuntimeFlavor::CurrentThread => read()?,
-            _ => tokio::task::spawn_blocking(read).await.ok()??,
-        };
-        (model.fingerprint() == fingerprint).then(|| self.latest.share(Arc::new(model)))
+        let model = self.reading.read(source).await.ok()?.ok()?;
+        (model.fingerprint() == fingerprint).then(|| self.latest.share(model))
     }
 }

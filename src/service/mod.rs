@@ -17,9 +17,11 @@ mod publishing;
 mod quarantine;
 mod rankings;
 mod read;
+mod reading;
 mod retraction;
 mod rollouts;
 mod round;
+mod stretch;
 mod write;
 
 use std::{
@@ -43,6 +45,7 @@ pub use rankings::{
     SegmentTopics, SegmentTopicsQuery,
 };
 pub use read::View;
+pub use reading::ReadModel;
 pub use retraction::Retracted;
 pub use write::{PendingScores, ProfileUpdate, Scored};
 
@@ -131,6 +134,7 @@ struct Shell<S> {
     unsettled: Semaphore,
     /// One comparison of models at a time: it reads every record.
     comparing: Arc<Semaphore>,
+    reading: reading::Reading,
     tasks: TaskTracker,
     stopping: CancellationToken,
 }
@@ -168,6 +172,7 @@ impl<S: Store> Service<S> {
             single: Arc::new(Semaphore::new(most_single)),
             unsettled: Semaphore::new(settings.max_unsettled_effects),
             comparing: Arc::new(Semaphore::new(1)),
+            reading: reading::Reading::new(),
             settings,
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),

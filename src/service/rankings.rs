@@ -7,6 +7,7 @@ use super::{
     lineup::Lineup,
     pages::{Page, Paging, Share},
     read::{View, detail},
+    stretch::Stretch,
 };
 use crate::{
     scoring::{
@@ -124,6 +125,7 @@ impl<S: Store> Service<S> {
             .await?;
         let mut places = Vec::with_capacity(page.entries.len());
         let mut members = Vec::with_capacity(page.entries.len());
+        let mut stretch = Stretch::default();
         for (place, stored) in page.entries.drain(..) {
             let id = &stored.profile_id;
             let member = ranked(model, segment, id, &stored.record, at, detail(query.view));
@@ -132,6 +134,7 @@ impl<S: Store> Service<S> {
                 places.push(place);
                 members.push(member);
             }
+            stretch.took(model.standing_steps()).await;
         }
         if query.view == View::Full {
             let profiles = members.iter_mut().map(|member| &mut member.profile);

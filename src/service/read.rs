@@ -3,7 +3,7 @@
 
 use std::{future::Future, sync::Arc};
 
-use super::{Service, ServiceError, lineup::Lineup};
+use super::{Service, ServiceError, lineup::Lineup, stretch::Stretch};
 use crate::{
     scoring::{
         Detail, KeyRange, Profile, ProfileId, RankKey, RankName, Subject, Tenant, Timestamp,
@@ -101,6 +101,7 @@ impl<S: Store> Service<S> {
         let loaded = self.shell.store.load(tenant, profile_ids).await;
         let mut profiles = Vec::with_capacity(profile_ids.len());
         let mut missing = Vec::new();
+        let mut stretch = Stretch::default();
         for (profile_id, stored) in profile_ids.iter().zip(loaded) {
             match stored? {
                 Some(stored) if stored.record.is_known() => {
@@ -108,6 +109,7 @@ impl<S: Store> Service<S> {
                     let record = &stored.record;
                     let model = lineup.model();
                     profiles.push(explain(model, profile_id, record, at, Detail::Points));
+                    stretch.took(model.standing_steps()).await;
                 }
                 _ => missing.push(profile_id.clone()),
             }

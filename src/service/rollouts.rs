@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::{ServiceError, Shell, latest::Known, lineup::new_edition};
+use super::{ServiceError, Shell, latest::Known, lineup::new_edition, stretch::Stretch};
 use crate::{
     limits::{ANNOUNCED_FOR, INDEX_BATCH, LEASE_PERIOD, ROLLOUT_INTERVAL, ROLLOUT_RETRY_INTERVAL},
     scoring::{Tenant, index},
@@ -192,6 +192,7 @@ impl<S: Store> Shell<S> {
         if after.is_some() {
             tracing::info!(%tenant, model = %candidate.model, "going on with ranks that were left unfinished");
         }
+        let mut stretch = Stretch::default();
         loop {
             let records = self.store.scan(tenant, after.as_ref(), INDEX_BATCH).await?;
             let Some(last) = records.last() else {
@@ -199,12 +200,16 @@ impl<S: Store> Shell<S> {
             };
             after = Some(last.profile_id.clone());
             let count = records.len();
-            let entries = records.into_iter().map(|stored| IndexEntry {
-                ranks: index(&model, &stored.profile_id, &stored.record),
-                profile_id: stored.profile_id,
-                version: stored.version,
-            });
-            match self.store.index(tenant, candidate, entries.collect()).await {
+            let mut entries = Vec::with_capacity(count);
+            for stored in records {
+                entries.push(IndexEntry {
+                    ranks: index(&model, &stored.profile_id, &stored.record),
+                    profile_id: stored.profile_id,
+                    version: stored.version,
+                });
+                stretch.took(model.standing_steps()).await;
+            }
+            match self.store.index(tenant, candidate, entries).await {
                 Err(StoreError::Superseded) => return Ok(false),
                 indexed => indexed?,
             }

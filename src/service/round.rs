@@ -101,6 +101,7 @@ impl<S: Store> Shell<S> {
     /// Does a round of work, for each profile some pieces at a time.
     pub(super) async fn score(self: &Arc<Self>, tenant: &Tenant, mut round: Round<Work>) {
         let folded = self.most_folded();
+        drop_unwanted(&mut round);
         while !round.is_empty() {
             let lineup = match self.lineup_for_writing(tenant).await {
                 Ok(lineup) => lineup,
@@ -121,6 +122,7 @@ impl<S: Store> Shell<S> {
                 self.settle(tenant, Arc::clone(&lineup), group).await;
             }
             round = later;
+            drop_unwanted(&mut round);
         }
     }
 
@@ -309,6 +311,15 @@ fn tell(work: Vec<Work>, answers: Vec<Answer>) {
             _ => {}
         }
     }
+}
+
+/// Leaves out the work that nobody waits for any more, before any of it is begun: its caller has
+/// gone, or its deadline has passed.
+fn drop_unwanted(round: &mut Round<Work>) {
+    for (_, work) in round.iter_mut() {
+        work.retain(|work| work.task.is_wanted());
+    }
+    round.retain(|(_, work)| !work.is_empty());
 }
 
 pub(super) fn refuse(work: Vec<Work>, error: &ServiceError) {

@@ -66,6 +66,18 @@ pub(super) enum Task {
     },
 }
 
+impl Task {
+    /// Whether somebody waits for it.
+    pub(super) fn is_wanted(&self) -> bool {
+        match self {
+            Self::Event { answer, .. } => !answer.is_closed(),
+            Self::Retraction { answer, .. } => !answer.is_closed(),
+            Self::Release { answer, .. } => !answer.is_closed(),
+            Self::Update { answer, .. } => !answer.is_closed(),
+        }
+    }
+}
+
 /// Events that were submitted and not yet answered.
 #[derive(Debug)]
 pub struct PendingScores {

@@ -68,6 +68,8 @@ pub struct Signal {
     pub latest: bool,
     /// Whether only the first match counts.
     pub once: bool,
+    /// For one that counts each key once: how many keys are remembered, and whether others count.
+    pub once_keys: Option<(usize, bool)>,
     pub limit: Option<f64>,
     pub cooldown: Option<&'static str>,
     pub points: ByScore,
@@ -86,6 +88,7 @@ pub const SIGNAL: Signal = Signal {
     phrases: &[],
     latest: false,
     once: false,
+    once_keys: None,
     limit: None,
     cooldown: None,
     points: &[],
@@ -252,6 +255,13 @@ impl Model {
             file.list("phrases", signal.phrases);
             file.text("keep", signal.latest.then_some("latest"));
             file.flag("once", signal.once);
+            if let Some((most, counts_beyond)) = signal.once_keys {
+                file.number("once_keys", Some(most as f64));
+                file.text(
+                    "once_beyond",
+                    Some(if counts_beyond { "count" } else { "ignore" }),
+                );
+            }
             file.number("limit", signal.limit);
             file.text("cooldown", signal.cooldown);
             file.by_name("points", signal.points);

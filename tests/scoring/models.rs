@@ -34,8 +34,9 @@ fn every_shipped_model_is_valid() {
             continue;
         }
         let source = std::fs::read_to_string(&path).unwrap();
-        if let Err(mistakes) = Model::parse(&source) {
-            panic!("{}: {mistakes:#?}", path.display());
+        match Model::parse(&source) {
+            Ok(model) => assert_eq!(model.warnings(), [], "{}", path.display()),
+            Err(mistakes) => panic!("{}: {mistakes:#?}", path.display()),
         }
         count += 1;
     }
@@ -351,6 +352,219 @@ fn an_expression_may_have_many_alternatives() {
     Model::parse(&source).unwrap();
 }
 
+fn signal(lines: &str) -> String {
+    format!("[[signals]]\nname = \"a\"\non = \"visit\"\n{lines}\npoints = {{ interest = 1 }}\n")
+}
+
+#[test]
+fn what_can_never_be_right_is_told_with_what_to_write() {
+    for (when, words) in [
+        (
+            r#"max(1, 2, 3) > event.sentiment"#,
+            "calls max() with 3; it takes 2 values: write max(a, max(b, c)) for more",
+        ),
+        (r#"min(1) > 0"#, "write min(a, b)"),
+        (r#"lower(event.text, 1) == "x""#, "write lower(text)"),
+        (
+            r#"get(event.attributes, "a") == 1"#,
+            "write get(map, \"key\", default)",
+        ),
+        (
+            r#"event.text.lower() == "x""#,
+            "is no method; write lower(text)",
+        ),
+        (
+            r#"event.attributes.n.number() == 1"#,
+            "is no method; write number(x)",
+        ),
+        (
+            r#"event.tags.contains("x")"#,
+            "write \"element\" in list, or list.exists(x, x.contains(\"part\"))",
+        ),
+        (
+            r#"contains(event.text, "x")"#,
+            "write text.contains(\"part\")",
+        ),
+        (
+            r#"event.text.contains(5)"#,
+            "string(x) makes a text of a number",
+        ),
+        (r#"event.sentiment.startsWith("x")"#, "which is for texts"),
+        (r#""x" in event.text"#, "write text.contains(\"part\")"),
+        (r#""x" in 5"#, "write a list, such as x in [\"a\", \"b\"]"),
+        (r#"event.type in [1, 2]"#, "write its elements in quotes"),
+        (
+            r#"event.sentiment in ["1"]"#,
+            "write its elements without quotes",
+        ),
+        (
+            r#"event.type"#,
+            "stands for a text where a condition is needed",
+        ),
+        (r#"1"#, "stands for a number where a condition is needed"),
+        (
+            r#"event.tags.map(t, t == "x")"#,
+            "stands for a list where a condition is needed",
+        ),
+        (
+            r#"seen("visit") && event.sentiment"#,
+            "takes a number for a condition",
+        ),
+        (r#"!event.type"#, "takes a text for a condition"),
+        (r#"event.tags.exists(t, t)"#, "takes a text for a condition"),
+        (
+            r#"event.type == 5"#,
+            "write the number without quotes, or compare number(x)",
+        ),
+        (
+            r#"scores.interest == "5""#,
+            "write the number without quotes, or compare number(x)",
+        ),
+        (
+            r#"event.type == null"#,
+            "has(x) asks whether something is there",
+        ),
+        (r#"event.tags == "x""#, "write x in list"),
+        (r#"seen("visit") == "true""#, "which are never equal"),
+        (
+            r#"event.type > 5"#,
+            "which is never answered; compare number(x)",
+        ),
+        (
+            r#"event.tags > 5"#,
+            "which is never answered; compare size(x)",
+        ),
+        (r#"event.type - 1 > 0"#, "calculates with a text"),
+        (r#"-event.tags > 0"#, "calculates with a list"),
+        (r#"seen("visit") + 1 > 0"#, "calculates with true or false"),
+        (r#"event.type + 1 == "x1""#, "adds a text and a number"),
+        (
+            r#"event.type.name == "x""#,
+            "asks a text for a part called \"name\"",
+        ),
+        (
+            r#"event.type[0] == "x""#,
+            "asks a text for what it has at a number",
+        ),
+        (
+            r#"event.tags["x"] == "x""#,
+            "asks a list for what it has at a text",
+        ),
+        (r#"event.text.exists(c, c == "x")"#, "loops over a text"),
+        (r#"size(5) == 1"#, "only texts, lists and maps have one"),
+        (r#"size(event.tags, 1) == 1"#, "write size(x)"),
+        (r#"number(event.tags) == 1"#, "gives number() a list"),
+        (
+            r#"lower(5) == "5""#,
+            "gives lower() a number where it takes a text",
+        ),
+        (r#"event.type == b"x""#, "write the text without b"),
+        (
+            r#"{"a": event.type}["a"] == "x""#,
+            "write texts in quotes and plain values",
+        ),
+    ] {
+        check(&signal(&format!("when = '{when}'")), &[("9:", words)]);
+    }
+    for (line, words) in [
+        (
+            r#"value = 'event.type'"#,
+            "stands for a text where a number is needed; number(x)",
+        ),
+        (
+            r#"per = 'seen("visit")'"#,
+            "stands for true or false where keys are needed",
+        ),
+        (
+            r#"per = 'event.attributes'"#,
+            "write a text, a number, or a list of these",
+        ),
+    ] {
+        check(&signal(line), &[("9:", words)]);
+    }
+    for when in [
+        r#"max(1, max(2, 3)) > event.sentiment"#,
+        r#"event.attributes.n % 2 == 1"#,
+        r#""x" in event.tags || event.attributes.l.exists(x, x > 1)"#,
+        r#"event.attributes.a == event.attributes.b || event.attributes.a == null"#,
+        r#"{"gold": 3}[event.attributes.level] > 2"#,
+        r#"(seen("visit") ? event.attributes.a : 2) == "x""#,
+        r#"event.tags + ["x"] == ["x"]"#,
+        r#"size(event.text) > 3 && event.text.size() < 9"#,
+    ] {
+        Model::parse(&format!("{GOOD}{}", signal(&format!("when = '{when}'")))).unwrap();
+    }
+}
+
+#[test]
+fn a_mistake_does_not_hide_its_neighbours() {
+    check(
+        r#"[[signals]]
+name = 5
+on = "visit"
+when = 'event.tipe == 1 && max(1, 2, 3) > 2'
+value = 0
+points = { intrest = 1 }
+[[quarantine]]
+when = 'event.tags.contains("x")'
+[[stages]]
+name = "a"
+when = 'event.type == "x"'
+min = { intrest = 1 }
+[[segments]]
+name = "s"
+when = 'seen(1)'
+rank_by = "intrest"
+[[identity]]
+name = "i"
+confidence = '"x"'
+"#,
+        &[
+            ("7:8", "\"name\" must be a string"),
+            ("9:9", "has no event.tipe"),
+            ("9:", "calls max() with 3"),
+            ("10:9", "\"value\" must be a number"),
+            ("11:12", "did you mean \"interest\"?"),
+            ("12:1", "lacks \"name\""),
+            ("13:14", "asks a list with contains()"),
+            ("16:9", "reads the event"),
+            ("17:9", "did you mean \"interest\"?"),
+            ("20:13", "one event type in quotes"),
+            ("21:11", "did you mean \"interest\"?"),
+            ("22:1", "lacks \"when\""),
+            ("24:15", "where a number is needed"),
+        ],
+    );
+}
+
+#[test]
+fn a_hundred_mistakes_are_told_and_the_rest_are_counted() {
+    let lines: String = (0..5_000).map(|n| format!("x{n} = 1\n")).collect();
+    let mistakes = Model::parse(&lines).map(|_| ()).unwrap_err();
+    assert_eq!(mistakes.len(), 100);
+    let last = &mistakes[99].message;
+    assert!(
+        last.ends_with("; and at least 4901 more mistakes: mend these first"),
+        "{last}"
+    );
+}
+
+#[test]
+fn an_event_type_that_only_seen_asks_for_is_a_warning() {
+    let source = format!(
+        "{GOOD}{}[[stages]]\nname = \"customer\"\nwhen = 'true && seen(\"vist\") || seen(\"visit\")'\n",
+        signal("")
+    );
+    let model = Model::parse(&source).unwrap();
+    let warnings: Vec<String> = model.warnings().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        warnings,
+        [
+            "13:23: no signal, touch or quarantine rule is of the event type \"vist\", which is right when only seen() asks for it; did you mean \"visit\"?"
+        ]
+    );
+}
+
 #[test]
 fn stages_that_may_hold_together_are_bounded_on_one_score() {
     check(
@@ -534,9 +748,29 @@ fn terms_of_a_signal_that_do_not_go_together_are_refused_with_what_to_write() {
             "keeps one value",
         ),
         (
-            "per = 'event.type'\nonce = true",
-            "11:8",
-            "write limit = 1 instead",
+            "once_keys = 5\nonce = true",
+            "10:13",
+            "write once = true and what to count by",
+        ),
+        (
+            "once_beyond = \"count\"\nper = 'event.type'",
+            "10:15",
+            "write once = true and what to count by",
+        ),
+        (
+            "once = true\nper = 'event.type'\nonce_keys = 1001",
+            "12:13",
+            "from 1 to 1000",
+        ),
+        (
+            "once = true\nper = 'event.type'\nonce_keys = 1.5",
+            "12:13",
+            "a whole number from 1 to 1000",
+        ),
+        (
+            "once = true\nper = 'event.type'\nonce_beyond = \"drop\"",
+            "12:15",
+            "must be \"ignore\" or \"count\"",
         ),
         (
             "cooldown = \"1d\"\nonce = true",
@@ -568,8 +802,12 @@ fn terms_of_a_signal_that_do_not_go_together_are_refused_with_what_to_write() {
     for (lines, place, words) in cases {
         check(&signal(lines), &[(place, words)]);
     }
-    let sound = signal("keep = \"sum\"\nonce = false\nper = 'event.tags'\nkeys = 64");
-    Model::parse(&format!("{GOOD}{sound}")).unwrap();
+    for sound in [
+        "keep = \"sum\"\nonce = false\nper = 'event.tags'\nkeys = 64",
+        "once = true\nper = 'event.tags'\nonce_keys = 1000\nonce_beyond = \"count\"",
+    ] {
+        Model::parse(&format!("{GOOD}{}", signal(sound))).unwrap();
+    }
 }
 
 #[test]

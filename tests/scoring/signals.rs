@@ -388,3 +388,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_remainder_is_of_numbers_and_of_nothing_there_is_none() {
+    let odd = trying("when = 'event.attributes.n % 2 == 1'");
+    let events =
+        [3.0, 4.0, 5.5, -3.0, 2.0_f64.powi(40) + 1.0].map(|n| with(event("e", "try"), "n", n));
+    let tried = |event: &Event, model: &Model| {
+        matched(&replay(model, &[(at(0), event.clone())]).1, "tried") == [true]
+    };
+    assert_eq!(
+        events.map(|event| tried(&event, &odd)),
+        [true, false, false, false, true]
+    );
+    let by_nothing = trying("when = 'event.attributes.n % 0 != 1'");
+    assert!(!tried(&with(event("e", "try"), "n", 3.0), &by_nothing));
+}

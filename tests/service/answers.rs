@@ -125,6 +125,19 @@ async fn the_pages_of_a_share_add_up_to_it_whatever_their_sizes_and_however_many
 }
 
 #[tokio::test]
+async fn work_whose_caller_has_gone_before_it_began_is_not_done() {
+    let directory = tempfile::tempdir().unwrap();
+    let service = open(&directory).await;
+    // On this one thread nothing begins before somebody waits.
+    let abandoned = service
+        .submit_events(&tenant(), vec![acted(1, "visit", 1)])
+        .await;
+    drop(abandoned);
+    let scored = service.score_event(&tenant(), acted(1, "visit", 2)).await;
+    assert_eq!(scored.unwrap().profile.event_count, 1);
+}
+
+#[tokio::test]
 async fn a_share_that_is_more_than_is_left_of_the_segment_ends_with_it() {
     let directory = tempfile::tempdir().unwrap();
     let service = open(&directory).await;

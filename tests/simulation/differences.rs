@@ -92,6 +92,7 @@ pub fn differences(expected: &Record, found: &Record, doubt: &Doubt) -> Vec<Stri
         attributes,
         event_count,
         last_counted,
+        counted_keys,
         seen_types,
         memory,
         touches,

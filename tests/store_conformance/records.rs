@@ -326,6 +326,10 @@ pub fn full_record() -> Record {
             },
         ],
         last_counted: BTreeMap::from([("joined".to_owned(), time(7))]),
+        counted_keys: BTreeMap::from([(
+            "opened".to_owned(),
+            BTreeMap::from([(IdHash(3), time(6)), (IdHash(u64::MAX), time(8))]),
+        )]),
         seen_types: vec![seen("reply", 0), seen("visit", u32::MAX)],
         interests: vec![named("coverage", 0.25)],
         quarantine: vec![HeldEvent {

@@ -14,7 +14,7 @@ use crate::{
     limits::{DEFAULT_MOVERS, MAX_MISTAKE_BYTES, MAX_MOVERS},
     proto::v1,
     scoring::{ActsOn, ComparisonReport, Model, ModelChange, Tenant},
-    service::{Applied, Comparing, ModelComparison, TenantModels},
+    service::{Applied, Comparing, ModelComparison, ReadModel, TenantModels},
 };
 
 /// Reads an `ApplyModel`; no tenant when none was sent, which is not the default one here.
@@ -23,13 +23,14 @@ use crate::{
 /// `INVALID_ARGUMENT` with everything that is wrong, mistakes of models included.
 pub fn apply_model(
     request: &v1::ApplyModelRequest,
+    read: Option<ReadModel>,
 ) -> Result<(Option<Tenant>, Arc<Model>), Status> {
     let mut violations = Violations::default();
     let owner = match request.tenant.as_str() {
         "" => Some(None),
         name => tenant(name, &mut violations).map(Some),
     };
-    let model = model("source", &request.source, &mut violations);
+    let model = model("source", read, &mut violations);
     violations.finish(owner.zip(model))
 }
 
@@ -43,14 +44,15 @@ pub fn get_models(request: &v1::GetModelsRequest) -> Result<Tenant, Status> {
 /// Reads a `CompareModels`.
 pub fn compare_models(
     request: &v1::CompareModelsRequest,
+    (old, new): (Option<ReadModel>, Option<ReadModel>),
 ) -> Result<(Tenant, ModelComparison), Status> {
     let mut violations = Violations::default();
     let tenant = tenant(&request.tenant, &mut violations);
-    let old = match request.old_source.as_str() {
-        "" => Some(None),
-        source => model("old_source", source, &mut violations).map(Some),
+    let old = match old {
+        None => Some(None),
+        old => model("old_source", old, &mut violations).map(Some),
     };
-    let new = model("new_source", &request.new_source, &mut violations);
+    let new = model("new_source", new, &mut violations);
     let movers = match usize::try_from(request.movers) {
         Ok(0) => Some(DEFAULT_MOVERS),
         Ok(movers) if movers <= MAX_MOVERS => Some(movers),
@@ -78,14 +80,15 @@ pub fn compare_models(
     }))
 }
 
-fn model(field: &str, source: &str, violations: &mut Violations) -> Option<Arc<Model>> {
-    if source.is_empty() {
-        violations.add(field, "is required; send the text of a model file");
-        return None;
-    }
-    match Model::parse(source) {
-        Ok(model) => Some(Arc::new(model)),
-        Err(mistakes) => {
+/// A model that was read; `None` when none was sent.
+fn model(field: &str, read: Option<ReadModel>, violations: &mut Violations) -> Option<Arc<Model>> {
+    match read {
+        None => {
+            violations.add(field, "is required; send the text of a model file");
+            None
+        }
+        Some(Ok(model)) => Some(model),
+        Some(Err(mistakes)) => {
             for mistake in mistakes {
                 let shown = shortened(&mistake.to_string(), MAX_MISTAKE_BYTES);
                 violations.add(field, format_args!("has a mistake at {shown}"));
@@ -213,11 +216,10 @@ mod tests {
     #[test]
     fn a_model_full_of_mistakes_is_refused_within_what_clients_take() {
         let line = |number| format!("\"{}{number}\" = 1\n", "語".repeat(60));
-        let request = v1::ApplyModelRequest {
-            source: (0..100).map(line).collect(),
-            ..Default::default()
-        };
-        let status = apply_model(&request).unwrap_err();
+        let source: String = (0..100).map(line).collect();
+        let read = Model::parse(&source).map(Arc::new);
+        let request = v1::ApplyModelRequest::default();
+        let status = apply_model(&request, Some(read)).unwrap_err();
         let mut headers = http::HeaderMap::new();
         status.add_header(&mut headers).unwrap();
         let sent: usize = headers.values().map(http::HeaderValue::len).sum();

@@ -9,9 +9,8 @@ use std::{
 };
 
 use super::{
-    Accounts, Evaluator, Expression, Influence, Model, QuarantineRule, Score, Signal, Slot, Topics,
-    Words,
-    condition::{self, Scope},
+    Accounts, Expression, Influence, Model, QuarantineRule, Score, Signal, Slot, Topics, Words,
+    condition::{self, Scope, Wanted},
     file::{self, ModelFile},
     mistake::{Mistake, Mistakes, suggestion},
     signals::{signals_by_type, types_of},
@@ -34,9 +33,19 @@ const DEFAULT_INTERESTS_HALF_LIFE_NANOS: i64 = 30 * 86_400 * 1_000_000_000;
 const STACK_BYTES: usize = 64 * 1024 * 1024;
 
 pub(super) fn compile(source: &str) -> Result<Model, Vec<Mistake>> {
+    compile_as(source, false)
+}
+
+/// A model whose expressions may never be right.
+#[cfg(test)]
+pub(super) fn compile_unchecked(source: &str) -> Result<Model, Vec<Mistake>> {
+    compile_as(source, true)
+}
+
+fn compile_as(source: &str, is_unchecked: bool) -> Result<Model, Vec<Mistake>> {
     let read = thread::scope(|scope| {
         let reader = thread::Builder::new().stack_size(STACK_BYTES);
-        let reader = reader.spawn_scoped(scope, || compile_recursively(source))?;
+        let reader = reader.spawn_scoped(scope, || compile_recursively(source, is_unchecked))?;
         reader.join().map_err(|panic| panic::resume_unwind(panic))
     });
     read.unwrap_or_else(|error: io::Error| {
@@ -46,7 +55,7 @@ pub(super) fn compile(source: &str) -> Result<Model, Vec<Mistake>> {
     })
 }
 
-fn compile_recursively(source: &str) -> Result<Model, Vec<Mistake>> {
+fn compile_recursively(source: &str, is_unchecked: bool) -> Result<Model, Vec<Mistake>> {
     let mut mistakes = Mistakes::new(source);
     if source.len() > MAX_MODEL_BYTES {
         mistakes.add(0..0, format!("the file has over {MAX_MODEL_BYTES} bytes"));
@@ -72,11 +81,18 @@ fn compile_recursively(source: &str) -> Result<Model, Vec<Mistake>> {
             .iter()
             .map(|signal| signal.name.value.clone())
             .collect(),
+        warnings: Mistakes::new(source),
         mistakes,
         conditions: Vec::new(),
         asked: Vec::new(),
+        seen_types: Vec::new(),
+        topics: file.topics.len(),
+        is_unchecked,
     };
-    compiler.check_sizes(&file);
+    // What is too much by far would take too long to look through.
+    if !compiler.check_sizes(&file) {
+        return Err(compiler.mistakes.into_sorted());
+    }
     compiler.check_names(&file);
     let model = compiler.build(&file);
     if compiler.mistakes.is_empty() {
@@ -92,13 +108,20 @@ pub(super) struct Compiler<'source> {
     stage_names: Vec<String>,
     signal_names: Vec<String>,
     pub(super) mistakes: Mistakes<'source>,
-    conditions: Vec<Expression>,
+    pub(super) conditions: Vec<Expression>,
     /// The counts that expressions ask for.
     pub(super) asked: Vec<Slot>,
+    /// The event types that expressions ask `seen` for, and where.
+    pub(super) seen_types: Vec<(String, Range<usize>)>,
+    pub(super) warnings: Mistakes<'source>,
+    topics: usize,
+    is_unchecked: bool,
 }
 
 impl Compiler<'_> {
-    fn check_sizes(&mut self, file: &ModelFile) {
+    /// Whether the file has no more of anything than is allowed.
+    fn check_sizes(&mut self, file: &ModelFile) -> bool {
+        let mut is_too_large = false;
         let keywords = file.topics.iter().map(|topic| topic.keywords.len()).max();
         let phrases = file.signals.iter().map(|signal| signal.phrases.len()).max();
         let counted = [
@@ -121,12 +144,14 @@ impl Compiler<'_> {
             if count > most {
                 let message = format!("the file has {count} {what}; at most {most} are allowed");
                 self.mistakes.add(0..0, message);
+                is_too_large = true;
             }
         }
         if file.scores.is_empty() {
             let message = "the file has no score; write [scores.interest] with half_life = \"7d\"";
             self.mistakes.add(0..0, message);
         }
+        !is_too_large
     }
 
     fn check_names(&mut self, file: &ModelFile) {
@@ -150,7 +175,8 @@ impl Compiler<'_> {
     fn check_unique<'a>(&mut self, what: &str, names: impl Iterator<Item = &'a Placed<String>>) {
         let mut known = HashSet::new();
         for name in names {
-            if !known.insert(&name.value) {
+            // What has no name has been told so.
+            if !name.value.is_empty() && !known.insert(&name.value) {
                 let message = format!("there are two {what}s called {:?}; rename one", name.value);
                 self.mistakes.add(name.place.clone(), message);
             }
@@ -181,14 +207,31 @@ impl Compiler<'_> {
         position
     }
 
-    pub(super) fn expression(&mut self, text: &Placed<String>, scope: Scope) -> Option<Expression> {
+    pub(super) fn expression(
+        &mut self,
+        text: &Placed<String>,
+        scope: Scope,
+        wanted: Wanted,
+    ) -> Option<Expression> {
+        if self.mistakes.is_full() {
+            return None;
+        }
         let declared = Declared {
             scores: &self.score_names,
             stages: &self.stage_names,
             signals: &self.signal_names,
+            topics: self.topics,
+            is_unchecked: self.is_unchecked,
         };
-        match condition::compile(&text.value, scope, &declared, &mut self.asked) {
-            Ok(expression) => Some(expression),
+        match condition::compile(&text.value, scope, wanted, &declared, &mut self.asked) {
+            Ok(expression) => {
+                for event_type in expression.seen_types() {
+                    let start = text.value.find(event_type.as_str()).unwrap_or(0);
+                    let place = self.place_within(text, start..start + event_type.len());
+                    self.seen_types.push((event_type.clone(), place));
+                }
+                Some(expression)
+            }
             Err(mistakes) => {
                 for (range, message) in mistakes {
                     let place = self.place_within(text, range);
@@ -224,7 +267,7 @@ impl Compiler<'_> {
             .iter()
             .position(|known| known.text() == text.value);
         known.or_else(|| {
-            let expression = self.expression(text, scope)?;
+            let expression = self.expression(text, scope, Wanted::Condition)?;
             self.conditions.push(expression);
             Some(self.conditions.len() - 1)
         })
@@ -244,7 +287,7 @@ impl Compiler<'_> {
         self.check_breadths(file, &scores);
         let segments = self.segments(file, &scores, &mut ranks);
         let (stages, stage_conditions, ladders) = self.ladders(file);
-        let words = self.words(file)?;
+        let words = self.words(file);
         let topics = file.topics.iter().map(|topic| topic.name.value.clone());
         let topics = Topics::new(topics.collect());
         let interests_half_life = file
@@ -281,6 +324,9 @@ impl Compiler<'_> {
                 .flat_map(|expression| expression.seen_types().cloned()),
         );
         named_types.extend(quarantine.iter().flat_map(QuarantineRule::named_types));
+        self.check_events(file, &signals, &signals_by_type, &quarantine);
+        let standing_steps = self.standing_steps(&identity, &rules);
+        self.warn_of_unheard_types(file);
         for event_type in &named_types {
             if event_type.len() > MAX_TYPE_BYTES {
                 let message =
@@ -291,7 +337,6 @@ impl Compiler<'_> {
         Some(Model {
             source: self.source.to_owned(),
             fingerprint: file.fingerprint,
-            evaluator: Evaluator::new(),
             weights: weights(&scores, slots.len()),
             scores,
             slots,
@@ -311,7 +356,7 @@ impl Compiler<'_> {
             ranks,
             segments,
             topics,
-            words,
+            words: words?,
             interests_half_life,
             influence,
             accounts: file.accounts.as_ref().map(|accounts| Accounts {
@@ -319,6 +364,8 @@ impl Compiler<'_> {
             }),
             quarantine,
             named_types: named_types.into_iter().collect(),
+            standing_steps,
+            warnings: std::mem::take(&mut self.warnings).into_sorted(),
         })
     }
 

@@ -1,17 +1,23 @@
-//! Conditions and expressions in CEL, compiled once and evaluated on facts.
+//! Conditions and expressions in the language of CEL, compiled once and evaluated on facts.
 
-use std::{ops::Range, sync::Arc};
+use std::{borrow::Cow, ops::Range};
 
-use cel::{Context, Env, ExecutionError, IdedExpr, Program, Value, objects::Key};
+#[cfg(test)]
+use cel::IdedExpr;
+use cel::Program;
 
 use super::{
     Slot,
-    facts::{Fact, Facts, Named},
-    names::{MAX_DEPTH, Names, ORDERED, depth},
-    plain::Plain,
+    code::Code,
+    cost::Inputs,
+    fact::Fact,
+    facts::Facts,
+    kinds,
+    names::{MAX_DEPTH, Names, depth},
+    reading::Reading,
     variable::{Declared, Variable},
 };
-use crate::scoring::limits::{MAX_KEY_BYTES, MAX_KEYS};
+use crate::scoring::limits::{MAX_EXPRESSION_STEPS, MAX_KEY_BYTES, MAX_KEYS};
 
 /// What an expression may read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,20 +33,31 @@ pub(super) enum Scope {
     Identity,
 }
 
+/// What an expression is to stand for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// True or false.
+    Condition,
+    Number,
+    /// A text, a number, or a list of these.
+    Keys,
+}
+
 /// A compiled expression.
 #[derive(Debug)]
 pub(crate) struct Expression {
     /// As it stands in the file.
     text: String,
-    resolved: IdedExpr,
-    /// What the names in `resolved` stand for.
+    code: Code,
+    /// What it reads.
     variables: Vec<Variable>,
-    plain: Plain,
-}
-
-/// Evaluates expressions: CEL's standard functions and what marketers need beside them.
-pub(crate) struct Evaluator {
-    root: Context<'static, 'static>,
+    /// The steps that an evaluation takes on the smallest event, at most.
+    pub(super) least_steps: usize,
+    /// The same on the largest event that is allowed.
+    pub(super) most_steps: usize,
+    /// For a second opinion.
+    #[cfg(test)]
+    pub(super) resolved: IdedExpr,
 }
 
 /// An expression could not be evaluated, say for a missing attribute.
@@ -52,28 +69,46 @@ impl Expression {
         &self.text
     }
 
-    fn named<'a, 'f>(&'f self, evaluator: &'f Evaluator, facts: &'f Facts<'a>) -> Named<'a, 'f> {
-        Named {
-            evaluator,
-            facts,
-            variables: &self.variables,
-            element: None,
+    #[cfg(test)]
+    pub(super) fn variables(&self) -> &[Variable] {
+        &self.variables
+    }
+
+    /// Whether the condition holds.
+    pub(crate) fn holds(&self, facts: &Facts<'_>) -> Result<bool, Failed> {
+        match self.read(facts)? {
+            Fact::Bool(holds) => Ok(holds),
+            _ => Err(Failed),
         }
     }
 
-    /// What the interpreter says, whatever is plain.
-    #[cfg(test)]
-    pub(super) fn holds_by_cel(
-        &self,
-        evaluator: &Evaluator,
-        facts: &Facts<'_>,
-    ) -> Result<bool, Failed> {
-        evaluator.holds_by_cel(&self.resolved, &self.named(evaluator, facts))
+    /// The number that it stands for.
+    pub(crate) fn number(&self, facts: &Facts<'_>) -> Result<f64, Failed> {
+        match self.read(facts)? {
+            Fact::Number(number) => Ok(number),
+            _ => Err(Failed),
+        }
     }
 
-    #[cfg(test)]
-    pub(super) fn plain(&self) -> &Plain {
-        &self.plain
+    /// The keys that it stands for: a text, a number, or a list of these.
+    pub(crate) fn keys(&self, facts: &Facts<'_>) -> Result<Vec<String>, Failed> {
+        let mut keys = Vec::new();
+        let fact = self.read(facts)?;
+        if fact.length().is_none() {
+            add_key(&fact, &mut keys)?;
+        } else if let Some(elements) = fact.into_elements() {
+            for element in elements.take(MAX_KEYS) {
+                add_key(&element, &mut keys)?;
+            }
+        }
+        Ok(keys)
+    }
+
+    fn read<'a>(&'a self, facts: &Facts<'a>) -> Result<Fact<'a>, Failed> {
+        let element = None;
+        let read = self.code.read(&Reading { facts, element });
+        // Whatever made up for the part that was cut off.
+        read.and_then(|fact| (!facts.budget.is_spent()).then_some(fact).ok_or(Failed))
     }
 
     /// Whether it reads what the author of the event states.
@@ -96,172 +131,73 @@ impl Expression {
     }
 }
 
-impl std::fmt::Debug for Evaluator {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Evaluator")
-    }
-}
-
-impl Evaluator {
-    pub(super) fn new() -> Self {
-        let mut root = Context::with_env(Arc::new(Env::stdlib()));
-        // A name that the standard library has cannot be added; it then serves as it is.
-        let _ = root.add_function("min", |a: f64, b: f64| a.min(b));
-        let _ = root.add_function("max", |a: f64, b: f64| a.max(b));
-        let _ = root.add_function("lower", |text: Arc<String>| text.to_lowercase());
-        let _ = root.add_function("domain", |text: Arc<String>| domain(&text));
-        let _ = root.add_function(ORDERED, ordered);
-        let _ = root.add_function("get", get);
-        let _ = root.add_function("number", number);
-        Self { root }
-    }
-
-    /// Whether the condition holds.
-    pub(crate) fn holds(&self, condition: &Expression, facts: &Facts<'_>) -> Result<bool, Failed> {
-        condition.plain.holds(&condition.named(self, facts))
-    }
-
-    /// What the interpreter says.
-    pub(super) fn holds_by_cel(
-        &self,
-        condition: &IdedExpr,
-        named: &Named<'_, '_>,
-    ) -> Result<bool, Failed> {
-        match self.evaluate(condition, named) {
-            Ok(Value::Bool(holds)) => Ok(holds),
-            _ => Err(Failed),
-        }
-    }
-
-    /// The number that the expression stands for.
-    pub(crate) fn number(&self, value: &Expression, facts: &Facts<'_>) -> Result<f64, Failed> {
-        let named = value.named(self, facts);
-        if let Plain::Value(operand) = &value.plain {
-            return operand.number(&named);
-        }
-        match self.evaluate(&value.resolved, &named) {
-            Ok(Value::Float(number)) => Ok(number),
-            Ok(Value::Int(number)) => Ok(number as f64),
-            Ok(Value::UInt(number)) => Ok(number as f64),
-            _ => Err(Failed),
-        }
-    }
-
-    /// The keys that the expression stands for: a text, a number, or a list of these.
-    pub(crate) fn keys(&self, per: &Expression, facts: &Facts<'_>) -> Result<Vec<String>, Failed> {
-        let mut keys = Vec::new();
-        let named = per.named(self, facts);
-        if let Plain::Value(operand) = &per.plain {
-            match operand.read(&named)? {
-                Fact::Texts(texts) => {
-                    let texts = texts.iter().take(MAX_KEYS);
-                    texts.for_each(|text| add_key(text, &mut keys));
-                }
-                Fact::List(values) => {
-                    for value in values.iter().take(MAX_KEYS) {
-                        add_fact(&Fact::from(value), &mut keys)?;
-                    }
-                }
-                fact => add_fact(&fact, &mut keys)?,
-            }
-            return Ok(keys);
-        }
-        match self.evaluate(&per.resolved, &named) {
-            Ok(Value::List(values)) => {
-                for value in values.iter().take(MAX_KEYS) {
-                    add_value(value, &mut keys)?;
-                }
-            }
-            Ok(value) => add_value(&value, &mut keys)?,
-            Err(_) => return Err(Failed),
-        }
-        Ok(keys)
-    }
-
-    fn evaluate(
-        &self,
-        expression: &IdedExpr,
-        named: &Named<'_, '_>,
-    ) -> Result<Value, ExecutionError> {
-        let root: &Context<'_, '_> = &self.root;
-        let mut scope = root.new_inner_scope();
-        scope.set_variable_resolver(named);
-        Value::resolve(expression, &scope)
-    }
-}
-
-/// What stands behind the last `@` of an address, in lower case; empty without one.
-pub(super) fn domain(address: &str) -> String {
-    let domain = address.rsplit_once('@').map(|(_, domain)| domain);
-    domain.unwrap_or_default().to_lowercase()
-}
-
 /// Adds a key to others, unless it is there already, or empty, or too long to be kept.
-fn add_key(key: &str, keys: &mut Vec<String>) {
-    if (1..=MAX_KEY_BYTES).contains(&key.len()) && !keys.iter().any(|known| known == key) {
-        keys.push(key.to_owned());
-    }
-}
-
-fn add_fact(fact: &Fact<'_>, keys: &mut Vec<String>) -> Result<(), Failed> {
-    match fact {
-        Fact::Text(text) => add_key(text, keys),
-        Fact::Number(number) => add_key(&number.to_string(), keys),
+fn add_key(fact: &Fact<'_>, keys: &mut Vec<String>) -> Result<(), Failed> {
+    let key = match fact {
+        Fact::Text(text) => text.clone(),
+        Fact::Number(number) => Cow::Owned(number.to_string()),
         _ => return Err(Failed),
-    }
-    Ok(())
-}
-
-fn add_value(value: &Value, keys: &mut Vec<String>) -> Result<(), Failed> {
-    match value {
-        Value::String(text) => add_key(text, keys),
-        Value::Float(number) => add_key(&number.to_string(), keys),
-        _ => return Err(Failed),
-    }
-    Ok(())
-}
-
-/// The names of a map in order; a list as it is.
-fn ordered(range: Value) -> Value {
-    match range {
-        Value::Map(map) => {
-            let mut names: Vec<Key> = map.map.keys().cloned().collect();
-            names.sort();
-            Value::List(Arc::new(names.into_iter().map(Value::from).collect()))
-        }
-        other => other,
-    }
-}
-
-fn get(map: Value, key: Arc<String>, default: Value) -> Value {
-    match map {
-        Value::Map(map) => map.get(&Key::String(key)).cloned().unwrap_or(default),
-        _ => default,
-    }
-}
-
-fn number(value: Value) -> Result<f64, ExecutionError> {
-    let parsed = match &value {
-        Value::Float(number) => Some(*number),
-        Value::Int(number) => Some(*number as f64),
-        Value::UInt(number) => Some(*number as f64),
-        Value::Bool(yes) => Some(f64::from(u8::from(*yes))),
-        Value::String(text) => text.trim().parse().ok(),
-        _ => None,
     };
-    parsed.ok_or_else(|| ExecutionError::function_error("number", "not a number"))
+    if (1..=MAX_KEY_BYTES).contains(&key.len()) && !keys.iter().any(|known| *known == key) {
+        keys.push(key.into_owned());
+    }
+    Ok(())
 }
 
 /// A mistake within an expression, at a range of its text.
 pub(super) type ExpressionMistake = (Range<usize>, String);
 
-/// Compiles an expression and resolves every name in it.
+/// Compiles an expression: resolves every name in it, and tells what can never be right.
 pub(super) fn compile(
     source: &str,
     scope: Scope,
+    wanted: Wanted,
     declared: &Declared<'_>,
     asked: &mut Vec<Slot>,
 ) -> Result<Expression, Vec<ExpressionMistake>> {
+    let program = parse(source)?;
+    let mut resolved = program.expression().clone();
+    let mut names = Names::new(scope, declared, asked, program.source_info());
+    names.resolve(&mut resolved);
+    let (variables, mut mistakes) = (names.variables, names.mistakes);
+    if !declared.is_unchecked {
+        mistakes.extend(kinds::check(
+            &resolved,
+            wanted,
+            &variables,
+            program.source_info(),
+        ));
+    }
+    let code = Code::of(&resolved, &variables);
+    if !mistakes.is_empty() {
+        return Err(mistakes);
+    }
+    let not_known =
+        "has something that is no part of conditions; docs/model.md lists what they see";
+    let code = code.ok_or_else(|| vec![(0..source.len(), not_known.to_owned())])?;
+    let topics = declared.topics;
+    let most_steps = code.steps(Inputs::Greatest { topics });
+    if most_steps > MAX_EXPRESSION_STEPS {
+        return Err(vec![(0..source.len(), too_long(most_steps))]);
+    }
+    Ok(Expression {
+        text: source.to_owned(),
+        least_steps: code.steps(Inputs::Least),
+        most_steps,
+        code,
+        variables,
+        #[cfg(test)]
+        resolved,
+    })
+}
+
+fn too_long(steps: usize) -> String {
+    format!(
+        "takes up to {steps} steps for the largest event that is taken, and may take {MAX_EXPRESSION_STEPS}; put no long texts together, in a loop compare each element with what is short, and find words in the text of an event by phrases"
+    )
+}
+
+fn parse(source: &str) -> Result<Program, Vec<ExpressionMistake>> {
     let program = Program::compile(source).map_err(|errors| {
         if errors
             .errors
@@ -281,19 +217,7 @@ pub(super) fn compile(
     if depth(program.expression()) > MAX_DEPTH {
         return Err(vec![too_deep(source)]);
     }
-    let mut resolved = program.expression().clone();
-    let mut names = Names::new(scope, declared, asked, program.source_info());
-    names.resolve(&mut resolved);
-    if names.mistakes.is_empty() {
-        Ok(Expression {
-            text: source.to_owned(),
-            plain: Plain::of(&resolved, &names.variables),
-            variables: names.variables,
-            resolved,
-        })
-    } else {
-        Err(names.mistakes)
-    }
+    Ok(program)
 }
 
 /// What the parser says, among other things, of nesting that is too deep for it.

@@ -3,7 +3,7 @@
 use super::{
     Expression, Model,
     compile::Compiler,
-    condition::Scope,
+    condition::{Scope, Wanted},
     file::ModelFile,
     table::{Placed, Table},
 };
@@ -44,7 +44,7 @@ impl Compiler<'_> {
     pub(super) fn quarantine(&mut self, file: &ModelFile) -> Vec<QuarantineRule> {
         let mut rules = Vec::new();
         for table in &file.quarantine {
-            if let Some(when) = self.expression(&table.when, Scope::Event) {
+            if let Some(when) = self.expression(&table.when, Scope::Event, Wanted::Condition) {
                 rules.push(QuarantineRule {
                     name: table.name.value.clone(),
                     on: table.on.clone(),
@@ -105,7 +105,7 @@ pub(super) fn read_accounts(table: &mut Table<'_, '_, '_>) -> AccountsTable {
     }
 }
 
-pub(super) fn read_quarantine(table: &mut Table<'_, '_, '_>) -> Option<QuarantineTable> {
+pub(super) fn read_quarantine(table: &mut Table<'_, '_, '_>) -> QuarantineTable {
     let name = table.required_name();
     let on = if table.has("on") {
         table.strings("on", "the event type that this rule looks at")
@@ -119,23 +119,21 @@ pub(super) fn read_quarantine(table: &mut Table<'_, '_, '_>) -> Option<Quarantin
             "which events are kept apart, such as when = 'event.attributes.agent.contains(\"bot\")'",
         );
     }
-    Some(QuarantineTable {
-        name: name?,
+    QuarantineTable {
+        name,
         on: on.into_iter().map(|on| on.value).collect(),
-        when: when?,
-    })
+        when: when.unwrap_or_else(|| table.placeholder("true")),
+    }
 }
 
 /// Whom a segment is of: people unless it says otherwise.
-pub(super) fn read_subject(table: &mut Table<'_, '_, '_>) -> Option<Placed<Subject>> {
-    if !table.has("of") {
-        return Some(Placed {
-            value: Subject::Person,
-            place: 0..0,
-        });
-    }
-    table.choice(
+pub(super) fn read_subject(table: &mut Table<'_, '_, '_>) -> Placed<Subject> {
+    let chosen = table.choice(
         "of",
         &[("people", Subject::Person), ("accounts", Subject::Account)],
-    )
+    );
+    chosen.unwrap_or(Placed {
+        value: Subject::Person,
+        place: 0..0,
+    })
 }

@@ -1,18 +1,6 @@
 //! What conditions and expressions read: an event, and the profile just before it.
 
-use std::{borrow::Cow, collections::HashMap, sync::Arc};
-
-use cel::{
-    Value,
-    common::{
-        types::{CelBool, CelDouble, CelString},
-        value::CowVal,
-    },
-    context::VariableResolver,
-    objects::{Key, Map},
-};
-
-use super::{Model, condition::Evaluator, names::variable_of, variable::Variable};
+use super::{Model, cost::Budget, fact::Fact, variable::Variable};
 use crate::scoring::{
     AttributeValue, Attributes, Event, Record, SeenType, Timestamp,
     seen::has_seen,
@@ -35,6 +23,8 @@ pub(crate) struct Facts<'a> {
     pub seen_types: &'a [SeenType],
     /// How sure it is who the profile is, from 0 to 1.
     pub identity_confidence: f64,
+    /// What reading them may still take.
+    pub budget: &'a Budget,
     /// The event, and what was before it; `None` for what looks at the standing profile alone.
     pub happening: Option<Happening<'a>>,
 }
@@ -57,90 +47,6 @@ pub(crate) struct Happening<'a> {
     pub author: Option<&'a Attributes>,
     /// Where the account of the event stood, when there is one.
     pub account: Option<&'a Standing>,
-}
-
-/// What a variable stands for.
-#[derive(Clone, Debug)]
-pub(super) enum Fact<'a> {
-    Null,
-    Bool(bool),
-    Number(f64),
-    Text(Cow<'a, str>),
-    List(&'a [AttributeValue]),
-    Texts(&'a [String]),
-    Map(&'a Attributes),
-}
-
-impl PartialEq for Fact<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Null, Self::Null) => true,
-            (Self::Bool(one), Self::Bool(other)) => one == other,
-            (Self::Number(one), Self::Number(other)) => one == other,
-            (Self::Text(one), Self::Text(other)) => one == other,
-            (Self::List(one), Self::List(other)) => one == other,
-            (Self::Texts(one), Self::Texts(other)) => one == other,
-            (Self::Map(one), Self::Map(other)) => one == other,
-            (Self::Texts(texts), Self::List(values)) | (Self::List(values), Self::Texts(texts)) => {
-                let values = values.iter().map(Fact::from);
-                values.eq(texts.iter().map(|text| Fact::text(text)))
-            }
-            _ => false,
-        }
-    }
-}
-
-impl<'a> From<&'a AttributeValue> for Fact<'a> {
-    fn from(value: &'a AttributeValue) -> Self {
-        match value {
-            AttributeValue::Null => Self::Null,
-            AttributeValue::Bool(value) => Self::Bool(*value),
-            AttributeValue::Number(value) => Self::Number(*value),
-            AttributeValue::String(value) => Self::text(value),
-            AttributeValue::List(values) => Self::List(values),
-            AttributeValue::Map(values) => Self::Map(values),
-        }
-    }
-}
-
-impl<'a> Fact<'a> {
-    pub(super) fn text(text: &'a str) -> Self {
-        Self::Text(Cow::Borrowed(text))
-    }
-}
-
-/// Facts by the names of the expression that is evaluated.
-pub(super) struct Named<'a, 'f> {
-    pub evaluator: &'f Evaluator,
-    pub facts: &'f Facts<'a>,
-    pub variables: &'f [Variable],
-    /// The variable of the loop around, and what it is at.
-    pub element: Option<(&'f str, Fact<'a>)>,
-}
-
-impl VariableResolver for Named<'_, '_> {
-    fn resolve<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
-        let fact = match variable_of(self.variables, name) {
-            Some(variable) => self.facts.fact(variable),
-            // CEL asks for `t.k` as one name before it asks for `t`.
-            None => match &self.element {
-                Some((variable, element)) if *variable == name => Some(element.clone()),
-                _ => None,
-            },
-        };
-        match fact? {
-            Fact::Null => owned(Value::Null),
-            Fact::Bool(value) => Some(CowVal::owned(CelBool::from(value))),
-            Fact::Number(value) => Some(CowVal::owned(CelDouble::from(value))),
-            Fact::Text(Cow::Borrowed(value)) => Some(CowVal::owned(CelString::from(value))),
-            Fact::Text(Cow::Owned(value)) => owned(Value::from(value)),
-            Fact::List(values) => owned(list_value(values)),
-            Fact::Texts(values) => owned(Value::List(Arc::new(
-                values.iter().map(|text| text.as_str().into()).collect(),
-            ))),
-            Fact::Map(values) => owned(map_value(values)),
-        }
-    }
 }
 
 impl<'a> Facts<'a> {
@@ -267,31 +173,4 @@ impl<'a> Happening<'a> {
             }
         }
     }
-}
-
-fn owned<'b>(value: Value) -> Option<CowVal<'b, 'b>> {
-    value.try_into().ok().map(CowVal::Owned)
-}
-
-fn attribute_value(value: &AttributeValue) -> Value {
-    match value {
-        AttributeValue::Null => Value::Null,
-        AttributeValue::Bool(value) => Value::Bool(*value),
-        AttributeValue::Number(value) => Value::Float(*value),
-        AttributeValue::String(value) => Value::from(value.as_str()),
-        AttributeValue::List(values) => list_value(values),
-        AttributeValue::Map(values) => map_value(values),
-    }
-}
-
-fn list_value(values: &[AttributeValue]) -> Value {
-    Value::List(Arc::new(values.iter().map(attribute_value).collect()))
-}
-
-fn map_value(values: &Attributes) -> Value {
-    let map: HashMap<Key, Value> = values
-        .iter()
-        .map(|(name, value)| (Key::from(name.as_str()), attribute_value(value)))
-        .collect();
-    Value::Map(Map { map: Arc::new(map) })
 }

@@ -17,8 +17,8 @@ use super::{
 use crate::scoring::{
     HalfLife, Subject,
     limits::{
-        MAX_BREADTH, MAX_COOLDOWN, MAX_KEYS, MAX_NAME_BYTES, MAX_POINTS, MAX_TAG_BYTES, MAX_VALUE,
-        NOISE_FLOOR,
+        MAX_BREADTH, MAX_COOLDOWN, MAX_KEYS, MAX_NAME_BYTES, MAX_ONCE_KEYS, MAX_POINTS,
+        MAX_TAG_BYTES, MAX_VALUE, NOISE_FLOOR,
     },
 };
 
@@ -62,6 +62,9 @@ pub(super) struct SignalTable {
     pub cooldown: Option<Placed<i64>>,
     pub keep: Option<Placed<String>>,
     pub once: Option<Placed<bool>>,
+    pub once_keys: Option<Placed<f64>>,
+    /// Whether other keys than those that are remembered count.
+    pub once_beyond: Option<Placed<bool>>,
     /// `None` when nothing is said of points.
     pub points: Option<Points>,
 }
@@ -152,15 +155,15 @@ pub(super) fn read(source: &str, mistakes: &mut Mistakes<'_>) -> Option<ModelFil
     Some(file)
 }
 
-fn read_score(name: Placed<String>, table: &mut Table<'_, '_, '_>) -> Option<ScoreTable> {
-    Some(ScoreTable {
+fn read_score(name: Placed<String>, table: &mut Table<'_, '_, '_>) -> ScoreTable {
+    ScoreTable {
         name,
         half_life: table.half_life("half_life"),
         base: table.number("base", -MAX_POINTS, MAX_POINTS),
         breadth: table.number("breadth", 2.0, MAX_BREADTH as f64),
         breadth_share: table.number("breadth_share", f64::MIN_POSITIVE, 1.0),
         calibration: table.table("calibration", calibration::read).flatten(),
-    })
+    }
 }
 
 /// A number above 0 and at most `greatest`, or an expression.
@@ -169,26 +172,26 @@ fn number_or_expression(
     value: &Spanned<DeValue<'_>>,
     key: &str,
     greatest: f64,
-) -> Option<NumberOrExpression> {
-    if value.get_ref().is_str() {
-        table
-            .condition_text(value)
-            .map(NumberOrExpression::Expression)
+) -> NumberOrExpression {
+    let read = if value.get_ref().is_str() {
+        let text = table.condition_text(value);
+        text.map(NumberOrExpression::Expression)
     } else {
-        let number = table.number_in(value, key, f64::MIN_POSITIVE, greatest)?;
-        Some(NumberOrExpression::Number(number.value))
-    }
+        let number = table.number_in(value, key, f64::MIN_POSITIVE, greatest);
+        number.map(|number| NumberOrExpression::Number(number.value))
+    };
+    read.unwrap_or(NumberOrExpression::Number(1.0))
 }
 
 /// How much a match or a rule counts; 1 unless the file says otherwise.
-fn value(table: &mut Table<'_, '_, '_>) -> Option<NumberOrExpression> {
+fn value(table: &mut Table<'_, '_, '_>) -> NumberOrExpression {
     match table.get("value") {
-        None => Some(NumberOrExpression::Number(1.0)),
+        None => NumberOrExpression::Number(1.0),
         Some(value) => number_or_expression(table, value, "value", MAX_VALUE),
     }
 }
 
-fn read_signal(table: &mut Table<'_, '_, '_>) -> Option<SignalTable> {
+fn read_signal(table: &mut Table<'_, '_, '_>) -> SignalTable {
     let name = table.required_name();
     let on = table.strings(
         "on",
@@ -207,26 +210,33 @@ fn read_signal(table: &mut Table<'_, '_, '_>) -> Option<SignalTable> {
     let cooldown = table.duration("cooldown", 1, MAX_COOLDOWN.as_nanos() as i64);
     let keep = table.text("keep", MAX_NAME_BYTES);
     let once = table.truth("once");
+    let once_keys = table.number("once_keys", 1.0, MAX_ONCE_KEYS as f64);
+    let once_beyond = match table.has("once_beyond") {
+        true => table.choice("once_beyond", &[("ignore", false), ("count", true)]),
+        false => None,
+    };
     let has_points = table.has("points");
     let points = table.points("points");
-    Some(SignalTable {
+    SignalTable {
         place: table.place.clone(),
-        name: name?,
+        name,
         on: on.into_iter().map(|on| on.value).collect(),
         phrases,
         when,
-        value: value?,
+        value,
         per,
         keys,
         limit: limit.map(|limit| limit.value),
         cooldown,
         keep,
         once,
+        once_keys,
+        once_beyond,
         points: has_points.then_some(points),
-    })
+    }
 }
 
-fn read_rule(table: &mut Table<'_, '_, '_>) -> Option<RuleTable> {
+fn read_rule(table: &mut Table<'_, '_, '_>) -> RuleTable {
     let name = table.required_name();
     let when = table.condition("when");
     if !table.has("when") && !table.has("value") {
@@ -243,15 +253,15 @@ fn read_rule(table: &mut Table<'_, '_, '_>) -> Option<RuleTable> {
             "what the rule is worth, such as points = { fit = 20 }",
         );
     }
-    Some(RuleTable {
-        name: name?,
+    RuleTable {
+        name,
         when,
-        value: value?,
+        value,
         points,
-    })
+    }
 }
 
-fn read_identity(table: &mut Table<'_, '_, '_>) -> Option<IdentityTable> {
+fn read_identity(table: &mut Table<'_, '_, '_>) -> IdentityTable {
     let name = table.required_name();
     let when = table.condition("when");
     if !table.has("when") {
@@ -260,33 +270,31 @@ fn read_identity(table: &mut Table<'_, '_, '_>) -> Option<IdentityTable> {
             "what shows who it is, such as when = 'has(profile.attributes.crm_id)'",
         );
     }
-    let confidence = table.get("confidence");
-    if confidence.is_none() {
-        table.missing(
-            "confidence",
-            "how sure it makes by itself, above 0 and at most 1, such as confidence = 0.9",
-        );
+    let confidence = match table.get("confidence") {
+        Some(confidence) => number_or_expression(table, confidence, "confidence", 1.0),
+        None => {
+            table.missing(
+                "confidence",
+                "how sure it makes by itself, above 0 and at most 1, such as confidence = 0.9",
+            );
+            NumberOrExpression::Number(1.0)
+        }
+    };
+    IdentityTable {
+        name,
+        when: when.unwrap_or_else(|| table.placeholder("true")),
+        confidence,
     }
-    let confidence = number_or_expression(table, confidence?, "confidence", 1.0);
-    Some(IdentityTable {
-        name: name?,
-        when: when?,
-        confidence: confidence?,
-    })
 }
 
-fn read_stage(table: &mut Table<'_, '_, '_>) -> Option<StageTable> {
+fn read_stage(table: &mut Table<'_, '_, '_>) -> StageTable {
     let name = table.required_name();
     let when = table.condition("when");
     let min = table.bounds("min");
-    Some(StageTable {
-        name: name?,
-        when,
-        min,
-    })
+    StageTable { name, when, min }
 }
 
-fn read_segment(table: &mut Table<'_, '_, '_>) -> Option<SegmentTable> {
+fn read_segment(table: &mut Table<'_, '_, '_>) -> SegmentTable {
     let name = table.required_name();
     let of = read_subject(table);
     let when = table.condition("when");
@@ -298,19 +306,19 @@ fn read_segment(table: &mut Table<'_, '_, '_>) -> Option<SegmentTable> {
     let min = table.number("min", NOISE_FLOOR, f64::MAX);
     let max = table.number("max", NOISE_FLOOR, f64::MAX);
     let calibration = table.table("calibration", calibration::read).flatten();
-    Some(SegmentTable {
-        name: name?,
-        of: of?,
+    SegmentTable {
+        name,
+        of,
         when,
         min_confidence,
         rank_by,
         min: min.map(|min| min.value),
         max,
         calibration,
-    })
+    }
 }
 
-fn read_topic(table: &mut Table<'_, '_, '_>) -> Option<TopicTable> {
+fn read_topic(table: &mut Table<'_, '_, '_>) -> TopicTable {
     let name = table.text("name", MAX_TAG_BYTES);
     if !table.has("name") {
         table.missing(
@@ -323,10 +331,10 @@ fn read_topic(table: &mut Table<'_, '_, '_>) -> Option<TopicTable> {
     } else {
         Vec::new()
     };
-    Some(TopicTable {
-        name: name?,
+    TopicTable {
+        name: name.unwrap_or_else(|| table.placeholder("")),
         keywords,
-    })
+    }
 }
 
 fn read_influence(table: &mut Table<'_, '_, '_>) -> Option<InfluenceTable> {

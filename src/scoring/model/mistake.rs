@@ -1,6 +1,11 @@
 //! What is wrong with a model file, and where.
 
-use std::{fmt, ops::Range};
+use std::{fmt, iter, ops::Range};
+
+use crate::scoring::limits::{MAX_MISTAKES, MAX_TAG_BYTES};
+
+/// Names that a message lists.
+const MAX_LISTED: usize = 32;
 
 /// A mistake in a model file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,28 +32,48 @@ impl fmt::Display for Mistake {
 impl std::error::Error for Mistake {}
 
 /// The mistakes found so far in one file, so that all are told at once.
+#[derive(Default)]
 pub(super) struct Mistakes<'source> {
     source: &'source str,
+    /// Where each line begins.
+    lines: Vec<usize>,
     found: Vec<Mistake>,
+    /// How many are beyond those that are told.
+    untold: usize,
 }
 
 impl<'source> Mistakes<'source> {
     pub(super) fn new(source: &'source str) -> Self {
         Self {
             source,
+            lines: iter::once(0)
+                .chain(source.match_indices('\n').map(|(end, _)| end + 1))
+                .collect(),
             found: Vec::new(),
+            untold: 0,
         }
     }
 
     /// Notes a mistake at a place of the file.
     pub(super) fn add(&mut self, place: Range<usize>, message: impl Into<String>) {
+        if self.found.len() >= MAX_MISTAKES {
+            self.untold += 1;
+            return;
+        }
         let before = self.source.get(..place.start).unwrap_or(self.source);
-        let line_start = before.rfind('\n').map_or(0, |position| position + 1);
+        let line = self.lines.partition_point(|start| *start <= before.len());
+        let line_start = self.lines.get(line.saturating_sub(1)).copied();
+        let in_line = before.get(line_start.unwrap_or(0)..).unwrap_or_default();
         self.found.push(Mistake {
-            line: before.matches('\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
+            line,
+            column: in_line.chars().count() + 1,
             message: message.into(),
         });
+    }
+
+    /// Whether no more are told.
+    pub(super) fn is_full(&self) -> bool {
+        self.untold > 0
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -60,21 +85,34 @@ impl<'source> Mistakes<'source> {
         self.found
             .sort_by_key(|mistake| (mistake.line, mistake.column));
         self.found.dedup();
+        if let Some(last) = self.found.last_mut().filter(|_| self.untold > 0) {
+            let more = format!(
+                "; and at least {} more mistakes: mend these first",
+                self.untold
+            );
+            last.message.push_str(&more);
+        }
         self.found
     }
 }
 
 /// ` (did you mean "x"?)` when a known name is near, else the list of what is known.
 pub(super) fn suggestion<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
-    let known: Vec<&str> = known.into_iter().collect();
+    // What is no name by its length is near to nothing, and takes long to compare.
+    let of_a_name = |text: &&str| text.len() <= MAX_TAG_BYTES;
+    let known: Vec<&str> = known.into_iter().filter(of_a_name).collect();
     let near = known
         .iter()
+        .filter(|_| of_a_name(&name))
         .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
         .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 4)
         .min();
     match near {
         Some((_, candidate)) => format!("did you mean {candidate:?}?"),
         None if known.is_empty() => "none is declared".to_owned(),
+        None if known.len() > MAX_LISTED => {
+            format!("known: {} and others", known[..MAX_LISTED].join(", "))
+        }
         None => format!("known: {}", known.join(", ")),
     }
 }

@@ -1,20 +1,27 @@
 //! A model: what behaviours count, what they are worth, and what the path to purchase is.
 //! Read from a file by `file`, checked and put together by `compile`.
 
+mod budgets;
 mod calibration;
 mod changes;
+mod code;
 mod compile;
 mod condition;
+mod cost;
 mod duration;
 mod effects;
+mod fact;
 mod facts;
 mod file;
 mod fingerprint;
+mod kinds;
+mod misfits;
 mod mistake;
 mod names;
-mod operand;
-mod plain;
 mod ranking;
+mod reading;
+#[cfg(test)]
+mod reference;
 mod scores;
 mod signal;
 mod signals;
@@ -33,10 +40,11 @@ pub use fingerprint::Fingerprint;
 pub use mistake::Mistake;
 
 pub(crate) use calibration::Calibration;
-pub(crate) use condition::{Evaluator, Expression, Failed};
+pub(crate) use condition::{Expression, Failed};
+pub(crate) use cost::Budget;
 pub(crate) use effects::{Accounts, QuarantineRule};
 pub(crate) use facts::{Facts, Happening};
-pub(crate) use signal::{Signal, Value};
+pub(crate) use signal::{OncePerKey, Signal, Value};
 pub(crate) use topics::Topics;
 pub(crate) use words::Words;
 
@@ -47,7 +55,6 @@ use super::{HalfLife, RankName, Slope, Subject};
 pub struct Model {
     pub(crate) source: String,
     pub(crate) fingerprint: Fingerprint,
-    pub(crate) evaluator: Evaluator,
     pub(crate) scores: Vec<Score>,
     /// Every (half-life, signal) that a record keeps a count for, in the order of records.
     pub(crate) slots: Vec<Slot>,
@@ -89,6 +96,10 @@ pub struct Model {
     pub(crate) quarantine: Vec<QuarantineRule>,
     /// Every event type that the model names, ascending.
     pub(crate) named_types: Vec<String>,
+    /// The steps that the standing facts of a record take at most.
+    pub(crate) standing_steps: usize,
+    /// What is allowed and hardly meant, in the order of the file.
+    pub(crate) warnings: Vec<Mistake>,
 }
 
 /// A score of the model.
@@ -224,6 +235,16 @@ impl Model {
     /// Reads and checks a model file; all its mistakes at once when it has any.
     pub fn parse(source: &str) -> Result<Self, Vec<Mistake>> {
         compile::compile(source)
+    }
+
+    /// What is allowed and hardly meant, each with its place.
+    pub fn warnings(&self) -> &[Mistake] {
+        &self.warnings
+    }
+
+    /// The steps that judging a record without an event takes at most.
+    pub fn standing_steps(&self) -> usize {
+        self.standing_steps
     }
 
     /// A hash of what the model says, whatever comments and order of keys.

@@ -23,9 +23,7 @@ impl Compiler<'_> {
     ) -> Vec<Segment> {
         let mut segments = Vec::new();
         for table in &file.segments {
-            let Some(conditions) = self.segment_conditions(file, table) else {
-                continue;
-            };
+            let conditions = self.segment_conditions(file, table);
             let mut factors: Vec<usize> = Vec::new();
             for name in &table.rank_by {
                 if let Some(score) = self.factor(name) {
@@ -97,10 +95,10 @@ impl Compiler<'_> {
     }
 
     /// What the members of a segment must meet beside its bounds.
-    fn segment_conditions(&mut self, file: &ModelFile, table: &SegmentTable) -> Option<Vec<usize>> {
+    fn segment_conditions(&mut self, file: &ModelFile, table: &SegmentTable) -> Vec<usize> {
         let mut conditions = Vec::new();
         if let Some(text) = &table.when {
-            conditions.push(self.condition(text, Scope::Members)?);
+            conditions.extend(self.condition(text, Scope::Members));
         }
         if let Some(least) = &table.min_confidence {
             if file.identity.is_empty() {
@@ -111,11 +109,11 @@ impl Compiler<'_> {
                 value: format!("identity.confidence >= {:?}", least.value),
                 place: least.place.clone(),
             };
-            conditions.push(self.condition(&condition, Scope::Members)?);
+            conditions.extend(self.condition(&condition, Scope::Members));
         }
         conditions.sort_unstable();
         conditions.dedup();
-        Some(conditions)
+        conditions
     }
 
     fn check_segment_bounds(&mut self, table: &SegmentTable) {
@@ -135,6 +133,11 @@ impl Compiler<'_> {
         let mut stage_conditions = Vec::new();
         let mut needs = Vec::new();
         for table in &file.stages {
+            let bounds = self.score_points(&table.min);
+            if let Some((_, _, place)) = bounds.get(1) {
+                let message = "a stage is bounded on one score at most, or the count of a stage would not be one range; bound a second stage, or a segment with rank_by of both";
+                self.mistakes.add(place.clone(), message);
+            }
             let bit = match &table.when {
                 None => None,
                 Some(text) => {
@@ -150,11 +153,6 @@ impl Compiler<'_> {
                     }))
                 }
             };
-            let bounds = self.score_points(&table.min);
-            if let Some((_, _, place)) = bounds.get(1) {
-                let message = "a stage is bounded on one score at most, or the count of a stage would not be one range; bound a second stage, or a segment with rank_by of both";
-                self.mistakes.add(place.clone(), message);
-            }
             stages.push(Stage {
                 name: table.name.value.clone(),
                 condition: bit.map(|bit: usize| stage_conditions[bit]),

@@ -1,6 +1,6 @@
 //! A signal: which events are a behaviour that counts, and what each adds.
 
-use super::{Expression, Facts, Failed, Model};
+use super::{Expression, Facts, Failed};
 use crate::scoring::limits::MAX_VALUE;
 
 /// A behaviour that the model recognises.
@@ -18,10 +18,21 @@ pub(crate) struct Signal {
     pub limit: Option<f64>,
     /// How near two matches may be; `i64::MAX` when only the first ever counts.
     pub cooldown_nanos: Option<i64>,
+    /// For a signal that counts each of its keys once.
+    pub once_per_key: Option<OncePerKey>,
     /// Whether the count is the value of the latest match, not the sum of all.
     pub keeps_latest: bool,
     /// Positions in `Model::slots` of the counts that a match changes.
     pub slots: Vec<usize>,
+}
+
+/// How a signal counts each of its keys once.
+#[derive(Debug)]
+pub(crate) struct OncePerKey {
+    /// How many keys a record remembers to have counted.
+    pub most: usize,
+    /// Whether other keys count, however often, when there is no room for them.
+    pub counts_beyond: bool,
 }
 
 /// What a match adds to a count.
@@ -48,7 +59,6 @@ impl Signal {
     /// of the event holds phrases of `mentioned`.
     pub(crate) fn match_event(
         &self,
-        model: &Model,
         facts: &Facts<'_>,
         mentioned: &[usize],
     ) -> Result<Option<(f64, Vec<String>)>, Failed> {
@@ -58,13 +68,13 @@ impl Signal {
             return Ok(None);
         }
         if let Some(when) = &self.when
-            && !model.evaluator.holds(when, facts)?
+            && !when.holds(facts)?
         {
             return Ok(None);
         }
-        let value = self.value.read(model, facts)?;
+        let value = self.value.read(facts)?;
         let keys = match &self.per {
-            Some(per) => model.evaluator.keys(per, facts)?,
+            Some(per) => per.keys(facts)?,
             None => Vec::new(),
         };
         let counts = value > 0.0 && (self.per.is_none() || !keys.is_empty());

@@ -6,14 +6,14 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use rustc_hash::FxHashMap;
 
 use super::{
-    Expression, Score, Signal, Slot, Term,
+    Expression, OncePerKey, Score, Signal, Slot, Term,
     compile::Compiler,
-    condition::Scope,
+    condition::{Scope, Wanted},
     file::{ModelFile, SignalTable},
     mistake::suggestion,
     table::Placed,
 };
-use crate::scoring::limits::{DEFAULT_KEYS, MAX_KEYS};
+use crate::scoring::limits::{DEFAULT_KEYS, DEFAULT_ONCE_KEYS, MAX_KEYS, MAX_ONCE_KEYS};
 
 /// What a signal may keep of its matches.
 const KEPT: [&str; 2] = ["sum", "latest"];
@@ -32,8 +32,8 @@ impl Compiler<'_> {
     }
 
     fn signal(&mut self, table: &SignalTable, phrases: usize) -> Option<Signal> {
-        let when = self.optional_expression(table.when.as_ref());
-        let per = self.optional_expression(table.per.as_ref());
+        let when = self.optional_expression(table.when.as_ref(), Wanted::Condition);
+        let per = self.optional_expression(table.per.as_ref(), Wanted::Keys);
         let value = self.value(&table.value, Scope::Event);
         Some(Signal {
             name: table.name.value.clone(),
@@ -48,7 +48,17 @@ impl Compiler<'_> {
             },
             per: per?,
             limit: table.limit,
-            cooldown_nanos: if is_once(table) {
+            once_per_key: counts_each_key_once(table).then(|| OncePerKey {
+                most: table
+                    .once_keys
+                    .as_ref()
+                    .map_or(DEFAULT_ONCE_KEYS, |most| most.value as usize),
+                counts_beyond: table
+                    .once_beyond
+                    .as_ref()
+                    .is_some_and(|beyond| beyond.value),
+            }),
+            cooldown_nanos: if is_once(table) && table.per.is_none() {
                 Some(i64::MAX)
             } else {
                 table.cooldown.as_ref().map(|cooldown| cooldown.value)
@@ -59,9 +69,13 @@ impl Compiler<'_> {
     }
 
     /// `None` for an expression with mistakes.
-    fn optional_expression(&mut self, text: Option<&Placed<String>>) -> Option<Option<Expression>> {
+    fn optional_expression(
+        &mut self,
+        text: Option<&Placed<String>>,
+        wanted: Wanted,
+    ) -> Option<Option<Expression>> {
         match text {
-            Some(text) => self.expression(text, Scope::Event).map(Some),
+            Some(text) => self.expression(text, Scope::Event, wanted).map(Some),
             None => Some(None),
         }
     }
@@ -85,6 +99,14 @@ impl Compiler<'_> {
             };
             self.mistakes.add(keys.place.clone(), message);
         }
+        if let Some(most) = table
+            .once_keys
+            .as_ref()
+            .filter(|most| most.value.fract() != 0.0)
+        {
+            let message = format!("\"once_keys\" must be a whole number from 1 to {MAX_ONCE_KEYS}");
+            self.mistakes.add(most.place.clone(), message);
+        }
         let latest = table.keep.as_ref().filter(|_| keeps_latest(table));
         let once = table.once.as_ref().filter(|once| once.value);
         let pairs = [
@@ -94,9 +116,14 @@ impl Compiler<'_> {
                 "keep = \"latest\" keeps one value, and \"per\" counts each key by itself; leave one of them out",
             ),
             (
-                once.map(|once| &once.place),
-                table.per.is_some(),
-                "once = true counts the first match of all keys and no other; write limit = 1 instead, which holds for each key of \"per\"",
+                table.once_keys.as_ref().map(|keys| &keys.place),
+                !counts_each_key_once(table),
+                "\"once_keys\" is how many keys are remembered to have counted; write once = true and what to count by, such as per = 'event.tags', or leave \"once_keys\" out",
+            ),
+            (
+                table.once_beyond.as_ref().map(|beyond| &beyond.place),
+                !counts_each_key_once(table),
+                "\"once_beyond\" is what becomes of keys when so many are remembered; write once = true and what to count by, such as per = 'event.tags', or leave \"once_beyond\" out",
             ),
             (
                 once.map(|once| &once.place),
@@ -185,6 +212,11 @@ fn keeps_latest(table: &SignalTable) -> bool {
 
 fn is_once(table: &SignalTable) -> bool {
     table.once.as_ref().is_some_and(|once| once.value)
+}
+
+/// Whether each key counts once, not the first match of all.
+fn counts_each_key_once(table: &SignalTable) -> bool {
+    is_once(table) && table.per.is_some()
 }
 
 /// The positions of the signals that look at an event type, in the order of the file.

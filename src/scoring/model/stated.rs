@@ -1,9 +1,9 @@
 //! What a model makes of standing facts: attribute rules, and the evidence of identity.
 
 use super::{
-    Evidence, Expression, Facts, Failed, Model, Rule, Score, Value,
+    Evidence, Expression, Facts, Failed, Rule, Score, Value,
     compile::Compiler,
-    condition::Scope,
+    condition::{Scope, Wanted},
     file::{ModelFile, NumberOrExpression},
 };
 
@@ -57,7 +57,8 @@ impl Compiler<'_> {
         match written {
             NumberOrExpression::Number(number) => Some(Value::Number(*number)),
             NumberOrExpression::Expression(text) => {
-                self.expression(text, scope).map(Value::Expression)
+                let number = self.expression(text, scope, Wanted::Number);
+                number.map(Value::Expression)
             }
         }
     }
@@ -65,10 +66,10 @@ impl Compiler<'_> {
 
 impl Value {
     /// The number that it stands for.
-    pub(crate) fn read(&self, model: &Model, facts: &Facts<'_>) -> Result<f64, Failed> {
+    pub(crate) fn read(&self, facts: &Facts<'_>) -> Result<f64, Failed> {
         match self {
             Self::Number(number) => Ok(*number),
-            Self::Expression(expression) => model.evaluator.number(expression, facts),
+            Self::Expression(expression) => expression.number(facts),
         }
     }
 

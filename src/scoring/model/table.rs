@@ -108,7 +108,7 @@ impl<'table, 'mistakes, 'source> Table<'table, 'mistakes, 'source> {
     pub(super) fn tables<T>(
         &mut self,
         key: &'static str,
-        read: impl Fn(&mut Table<'_, '_, '_>) -> Option<T>,
+        read: impl Fn(&mut Table<'_, '_, '_>) -> T,
     ) -> Vec<T> {
         let Some(value) = self.get(key) else {
             return Vec::new();
@@ -126,7 +126,7 @@ impl<'table, 'mistakes, 'source> Table<'table, 'mistakes, 'source> {
                 continue;
             };
             let mut inner = Table::new(key, element.span(), entries, self.mistakes);
-            result.extend(read(&mut inner));
+            result.push(read(&mut inner));
             inner.finish();
         }
         result
@@ -136,7 +136,7 @@ impl<'table, 'mistakes, 'source> Table<'table, 'mistakes, 'source> {
     pub(super) fn named_tables<T>(
         &mut self,
         key: &'static str,
-        read: impl Fn(Placed<String>, &mut Table<'_, '_, '_>) -> Option<T>,
+        read: impl Fn(Placed<String>, &mut Table<'_, '_, '_>) -> T,
     ) -> Vec<T> {
         let Some(value) = self.get(key) else {
             return Vec::new();
@@ -157,15 +157,14 @@ impl<'table, 'mistakes, 'source> Table<'table, 'mistakes, 'source> {
             };
             let placed = self.checked_name(name.get_ref(), name.span());
             let mut inner = Table::new(key, value.span(), entries, self.mistakes);
-            if let Some(placed) = placed {
-                result.extend(read(placed, &mut inner));
-            }
+            result.push(read(placed, &mut inner));
             inner.finish();
         }
         result
     }
 
-    fn checked_name(&mut self, name: &str, place: Range<usize>) -> Option<Placed<String>> {
+    /// A name, whether it is a good one or not.
+    fn checked_name(&mut self, name: &str, place: Range<usize>) -> Placed<String> {
         let mut characters = name.chars();
         let valid = name.len() <= MAX_NAME_BYTES
             && characters
@@ -177,32 +176,35 @@ impl<'table, 'mistakes, 'source> Table<'table, 'mistakes, 'source> {
             let message = format!(
                 "{name:?} is no name: write a lower-case letter, then lower-case letters, digits and _, at most {MAX_NAME_BYTES} in all"
             );
-            self.mistakes.add(place, message);
-            return None;
+            self.mistakes.add(place.clone(), message);
         }
-        Some(Placed {
+        Placed {
             value: name.to_owned(),
             place,
-        })
+        }
     }
 
-    pub(super) fn required_name(&mut self) -> Option<Placed<String>> {
+    /// What stands for a text that is missing or none, so that the rest of the table is read: the
+    /// mistake is noted, and nothing will come of the file.
+    pub(super) fn placeholder(&self, value: &str) -> Placed<String> {
+        Placed {
+            value: value.to_owned(),
+            place: self.place.clone(),
+        }
+    }
+
+    pub(super) fn required_name(&mut self) -> Placed<String> {
         match self.get("name") {
-            None => {
-                self.missing(
-                    "name",
-                    "what it is called, such as name = \"visited_pricing\"",
-                );
-                None
-            }
+            None => self.missing(
+                "name",
+                "what it is called, such as name = \"visited_pricing\"",
+            ),
             Some(value) => match value.get_ref().as_str() {
-                Some(name) => self.checked_name(name, value.span()),
-                None => {
-                    self.wrong_kind(value, "name", "a string");
-                    None
-                }
+                Some(name) => return self.checked_name(name, value.span()),
+                None => self.wrong_kind(value, "name", "a string"),
             },
         }
+        self.placeholder("")
     }
 
     pub(super) fn text(&mut self, key: &'static str, max_bytes: usize) -> Option<Placed<String>> {

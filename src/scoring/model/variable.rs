@@ -107,6 +107,9 @@ pub(super) struct Declared<'a> {
     pub scores: &'a [String],
     pub stages: &'a [String],
     pub signals: &'a [String],
+    pub topics: usize,
+    /// Whether expressions that can never be right are let through, to see what becomes of them.
+    pub is_unchecked: bool,
 }
 
 impl Variable {
@@ -256,21 +259,6 @@ impl Variable {
             _ => return None,
         };
         Some(found)
-    }
-
-    /// Whether it is a number whenever it is there.
-    pub(super) fn is_number(&self) -> bool {
-        matches!(
-            self,
-            Self::EventSentiment
-                | Self::SecondsSinceLast
-                | Self::Completeness(_)
-                | Self::IdentityConfidence
-                | Self::Score(_)
-                | Self::AccountScore(_)
-                | Self::Count(_)
-                | Self::Rate(_)
-        )
     }
 
     /// Whether it is of the author of the event.

@@ -1,11 +1,25 @@
-//! Counts, and the event types that have counted.
+//! Counts, the event types that have counted, and the keys that count once.
 
-use super::bounds::{amount, check_ascending, check_lengths, event_type, half_life, key, name};
+use super::bounds::{
+    amount, check_ascending, check_lengths, event_type, half_life, key, name, paired,
+};
 use crate::{
     proto::record as proto,
-    scoring::{CountGroup, NamedCount, SeenType, SignalCount},
+    scoring::{CountGroup, CountedKeys, IdHash, NamedCount, SeenType, SignalCount, Timestamp},
     store::StoreError,
 };
+
+/// The keys that have counted, with their times as they are read by `time`.
+pub(super) fn counted_keys(
+    hashes: &[u64],
+    times: &[i64],
+    time: impl Fn(i64) -> Result<Timestamp, StoreError>,
+) -> Result<CountedKeys, StoreError> {
+    check_ascending(hashes, |hash| *hash)?;
+    let keys = paired("counted keys", hashes, times)?;
+    keys.map(|(hash, at)| Ok((IdHash(*hash), time(*at)?)))
+        .collect()
+}
 
 pub(super) fn signal_counts_to_proto(
     count: &SignalCount,

@@ -73,8 +73,9 @@ mod tests {
 
     use super::*;
     use crate::scoring::{
-        AttributeValue, Attributes, CountGroup, EventMemory, HalfLife, HeldEvent, HeldMatch,
-        IdHash, InfluenceCell, NamedCount, ProfileId, SeenType, SignalCount, Timestamp, Touch,
+        AttributeValue, Attributes, CountGroup, CountedKeys, EventMemory, HalfLife, HeldEvent,
+        HeldMatch, IdHash, InfluenceCell, NamedCount, ProfileId, SeenType, SignalCount, Timestamp,
+        Touch,
         limits::{
             MAX_ATTRIBUTES, MAX_COUNT, MAX_ID_BYTES, MAX_KEY_BYTES, MAX_KEYS, MAX_RULES,
             MAX_TAG_BYTES,
@@ -220,6 +221,10 @@ mod tests {
         })
     }
 
+    fn any_counted_keys() -> impl Strategy<Value = CountedKeys> {
+        prop::collection::btree_map(any_hash(), any_time(), 0..4)
+    }
+
     fn any_influence() -> impl Strategy<Value = Vec<InfluenceCell>> {
         let names = (any_name(), "[a-z]{0,3}");
         let numbers = (any_amount(), any::<u64>(), any::<u64>());
@@ -244,6 +249,7 @@ mod tests {
         let sets = (
             prop::collection::btree_map(any_name(), any_time(), 0..4),
             any_seen_types(),
+            prop::collection::btree_map(any_name(), any_counted_keys(), 0..3),
         );
         let lists = (
             vec(any_hash(), 0..4),
@@ -262,7 +268,7 @@ mod tests {
                 _,
                 _,
                 _,
-                (BTreeMap<_, _>, _),
+                (BTreeMap<_, _>, _, BTreeMap<_, _>),
                 _,
                 _,
             )| Record {
@@ -273,6 +279,7 @@ mod tests {
                 influence_time: times.2,
                 last_counted: sets.0,
                 seen_types: sets.1,
+                counted_keys: sets.2,
                 effects: lists.0,
                 reached_stages: lists.1,
                 counts: parts.0,
@@ -427,6 +434,19 @@ mod tests {
         refused(|message| message.interests.push(0));
         refused(|message| message.interest_values.push(1.0));
         refused(|message| message.last_counted.push(0));
+        refused(|message| {
+            message.counted_keys.push(proto::PackedKeys {
+                key_hashes: vec![2, 1],
+                times: vec![0, 0],
+                ..proto::PackedKeys::default()
+            });
+        });
+        refused(|message| {
+            message.counted_keys.push(proto::PackedKeys {
+                key_hashes: vec![1],
+                ..proto::PackedKeys::default()
+            });
+        });
         refused(|message| message.touches.push(proto::PackedTouch::default()));
         refused(|message| {
             message.touches.push(proto::PackedTouch {

@@ -7,6 +7,7 @@ use super::{
         amount, attributes, author, check_ascending, check_lengths, check_touches, corrupt,
         event_type, half_life, key, name, name_or_empty, paired, time, topic,
     },
+    counts::counted_keys,
     held::{held_event, held_to_proto},
     memory::{event_hashes, event_times, horizon_to_proto, memory},
     names::{NamesRead, NamesWritten},
@@ -14,8 +15,8 @@ use super::{
 use crate::{
     proto::record as proto,
     scoring::{
-        CountGroup, EventMemory, HalfLife, IdHash, InfluenceCell, NamedCount, Record, SeenType,
-        SignalCount, Timestamp, Touch,
+        CountGroup, CountedKeys, EventMemory, HalfLife, IdHash, InfluenceCell, NamedCount, Record,
+        SeenType, SignalCount, Timestamp, Touch,
     },
     store::StoreError,
 };
@@ -58,6 +59,15 @@ pub(super) fn pack(record: &Record) -> proto::PackedRecord {
         effect_hashes: record.effects.iter().map(|id| id.0).collect(),
         influence: pack_influence(record, &mut names),
         quarantine: record.quarantine.iter().map(held_to_proto).collect(),
+        counted_keys: record
+            .counted_keys
+            .iter()
+            .map(|(signal, keys)| proto::PackedKeys {
+                signal: names.position(signal),
+                key_hashes: keys.keys().map(|key| key.0).collect(),
+                times: keys.values().map(|time| since(last, *time)).collect(),
+            })
+            .collect(),
         names: String::new(),
         name_bytes: Vec::new(),
     };
@@ -96,6 +106,13 @@ pub(super) fn unpack(packed: proto::PackedRecord) -> Result<Record, StoreError> 
     let counted = paired("signals", &packed.last_counted, &packed.last_counted_times)?
         .map(|(position, time)| Ok((name(names.at(*position)?)?, after(last, *time)?)));
     let counted: Vec<(String, Timestamp)> = counted.collect::<Result<_, StoreError>>()?;
+    let once = packed.counted_keys.iter().map(|keys| {
+        let time = |difference| after(last, difference);
+        let counted = counted_keys(&keys.key_hashes, &keys.times, time)?;
+        Ok((name(names.at(keys.signal)?)?, counted))
+    });
+    let once: Vec<(String, CountedKeys)> = once.collect::<Result<_, StoreError>>()?;
+    check_ascending(&once, |(signal, _)| signal.as_str())?;
     let touches = packed.touches.into_iter();
     let touches = touches.map(|touch| unpack_touch(touch, &memory, last, &names));
     let touches: Vec<Touch> = touches.collect::<Result<_, _>>()?;
@@ -116,6 +133,7 @@ pub(super) fn unpack(packed: proto::PackedRecord) -> Result<Record, StoreError> 
         last_event_time: last,
         counts,
         last_counted: counted.into_iter().collect(),
+        counted_keys: once.into_iter().collect(),
         seen_types,
         interests,
         memory,

@@ -10,7 +10,8 @@ use super::{
         time, topic,
     },
     counts::{
-        count_groups, named_counts, named_counts_to_proto, seen_types, signal_counts_to_proto,
+        count_groups, counted_keys, named_counts, named_counts_to_proto, seen_types,
+        signal_counts_to_proto,
     },
     held::{held_event, held_to_proto},
     memory::{event_hashes, event_times, horizon_to_proto, memory},
@@ -81,6 +82,15 @@ pub fn to_proto(record: &Record) -> proto::Record {
                 cells: record.influence.iter().map(cell_to_proto).collect(),
             }),
         quarantine: record.quarantine.iter().map(held_to_proto).collect(),
+        counted_keys: record
+            .counted_keys
+            .iter()
+            .map(|(signal, keys)| proto::CountedKeys {
+                signal: signal.clone(),
+                key_hashes: keys.keys().map(|key| key.0).collect(),
+                times: keys.values().map(|time| time.nanos()).collect(),
+            })
+            .collect(),
     }
 }
 
@@ -103,6 +113,7 @@ pub fn from_proto(message: proto::Record) -> Result<Record, StoreError> {
     }
     check_ascending(&message.last_counted, |counted| counted.signal.as_str())?;
     check_ascending(&message.seen_types, String::as_str)?;
+    check_ascending(&message.counted_keys, |keys| keys.signal.as_str())?;
     Ok(Record {
         attributes: attributes(message.attributes)?,
         event_count: message.event_count,
@@ -113,6 +124,14 @@ pub fn from_proto(message: proto::Record) -> Result<Record, StoreError> {
             .last_counted
             .into_iter()
             .map(|counted| Ok((name(counted.signal)?, time(counted.time)?)))
+            .collect::<Result<_, StoreError>>()?,
+        counted_keys: message
+            .counted_keys
+            .into_iter()
+            .map(|keys| {
+                let counted = counted_keys(&keys.key_hashes, &keys.times, time)?;
+                Ok((name(keys.signal)?, counted))
+            })
             .collect::<Result<_, StoreError>>()?,
         seen_types: seen_types(message.seen_types, &message.seen_counts)?,
         interests: named_counts(message.interests, topic)?,

@@ -208,6 +208,10 @@ impl World {
             let mut matches = held.matches.clone();
             let person = &self.people[id];
             matches.retain(|matched| !person.cools_down(&matched.signal, held.event.time()));
+            let matches: Vec<Match> = matches
+                .into_iter()
+                .filter_map(|matched| person.first_times(matched))
+                .collect();
             self.count_event(&held.event, &held.topics, &matches, held.account);
         }
         format!("released {}", released.len())
@@ -278,6 +282,16 @@ impl World {
         if is_alone && last != Some(time) {
             return Vec::new();
         }
+        let mut keys = keys.clone();
+        if let Some((most, counts_beyond)) = signal.once_keys {
+            let known = person.counted_keys.entry(signal.name).or_default();
+            let was_full = known.len() >= most;
+            keys.retain(|key| match known.get(key) {
+                Some(counted) if *counted == time => known.remove(key).is_some(),
+                Some(_) => false,
+                None => counts_beyond && was_full,
+            });
+        }
         let mut value = *value;
         if signal.latest {
             value = value.min(signal.limit.unwrap_or(f64::INFINITY));
@@ -300,7 +314,7 @@ impl World {
         for half_life in half_lives {
             let slot = (signal.name, half_life);
             let value = value * remaining(half_life, time, now);
-            for key in keys_of(signal, keys) {
+            for key in keys_of(signal, &keys) {
                 let change = -person.counts.take(slot, key, value, now);
                 let key = key.clone();
                 changes.push(Change { slot, key, change });

@@ -61,6 +61,8 @@ pub struct Person {
     seen: BTreeMap<&'static str, usize>,
     counts: Counts,
     last_counted: BTreeMap<&'static str, i64>,
+    /// The keys that have counted of signals that count each once, and when.
+    counted_keys: BTreeMap<&'static str, BTreeMap<String, i64>>,
     interests: BTreeMap<&'static str, Vec<Term>>,
     /// Ascending by time.
     touches: Vec<Touch>,
@@ -77,8 +79,26 @@ impl Person {
         let last = self.last_counted.get(signal.name);
         last.is_some_and(|last| {
             let cooldown = signal.cooldown.map_or(0, nanos);
-            signal.once || (time - last).abs() < cooldown
+            (signal.once && signal.per.is_none()) || (time - last).abs() < cooldown
         })
+    }
+
+    /// What may still count of a match: each key once where the signal says so.
+    fn first_times(&self, mut matched: Match) -> Option<Match> {
+        let Some((most, counts_beyond)) = matched.signal.once_keys else {
+            return Some(matched);
+        };
+        let none = BTreeMap::new();
+        let known = self.counted_keys.get(matched.signal.name).unwrap_or(&none);
+        let mut new = Vec::new();
+        for key in matched.keys {
+            let has_room = known.len() + new.len() < most;
+            if !known.contains_key(&key) && (has_room || counts_beyond) {
+                new.push(key);
+            }
+        }
+        matched.keys = new;
+        (!matched.keys.is_empty()).then_some(matched)
     }
 
     fn note_event(&mut self, event: &Event, topics: &[&'static str]) {
@@ -166,6 +186,10 @@ impl World {
         let rule = self.rule_against(&moment);
         let mut matches = self.matches(&moment);
         matches.retain(|matched| !person.cools_down(&matched.signal, event.time()));
+        let matches: Vec<Match> = matches
+            .into_iter()
+            .filter_map(|matched| person.first_times(matched))
+            .collect();
         if let Some(rule) = rule {
             let held = Held {
                 rule,
@@ -244,9 +268,8 @@ impl World {
             let mut keys = signal
                 .per
                 .map_or(Some(Vec::new()), |per| (per.same)(moment))?;
-            keys.retain(|key| !key.is_empty());
-            keys.sort();
-            keys.dedup();
+            let mut seen = BTreeSet::new();
+            keys.retain(|key| !key.is_empty() && seen.insert(key.clone()));
             let counts = value > 0.0 && (signal.per.is_none() || !keys.is_empty());
             counts.then(|| Match {
                 signal: *signal,
@@ -299,6 +322,14 @@ impl World {
             }
             let counts = &mut person.counts;
             counts.keep_greatest(slot, signal.most_keys(), keys, now);
+        }
+        if let Some((most, _)) = signal.once_keys {
+            let known = person.counted_keys.entry(signal.name).or_default();
+            for key in keys {
+                if known.len() < most {
+                    known.insert(key.clone(), time);
+                }
+            }
         }
         person
             .last_counted

@@ -151,6 +151,34 @@ pub fn signals() -> Vec<Signal> {
             ..SIGNAL
         },
         Signal {
+            name: "first_read",
+            on: &["view", "post"],
+            per: Some(Said {
+                text: "event.tags",
+                same: |moment| {
+                    let tags = moment.event.tags.iter();
+                    Some(tags.map(|tag| (*tag).to_owned()).collect())
+                },
+            }),
+            once: true,
+            once_keys: Some((2, false)),
+            keys: Some(1),
+            points: &[("fast", 0.75), ("ever", 0.25)],
+            ..SIGNAL
+        },
+        Signal {
+            name: "new_sum",
+            on: &["purchase", "view"],
+            per: Some(Said {
+                text: "event.attributes.amount",
+                same: |moment| Some(vec![moment.event.number("amount")?.to_string()]),
+            }),
+            once: true,
+            once_keys: Some((2, true)),
+            points: &[("slow", 0.375), ("ever", 0.25)],
+            ..SIGNAL
+        },
+        Signal {
             name: "of_the_house",
             on: &["join"],
             when: Some(Said {

@@ -1,0 +1,57 @@
+//! What comes of events: for their callers, and for what is written.
+
+use super::{Effect, RankChange, Record, TopicShare};
+
+/// What became of an event.
+#[derive(Clone, Debug, PartialEq)]
+pub enum EventOutcome {
+    /// It counted.
+    Applied {
+        /// The signals that counted, in the order of the model.
+        matched_signals: Vec<String>,
+        /// The move along the path to purchase, when there was one.
+        stage_change: Option<StageChange>,
+        /// The event's type, when the model names it nowhere and the event is on no topic: a
+        /// slip, perhaps.
+        unmatched_type: Option<String>,
+    },
+    /// It had counted before.
+    Duplicate,
+    /// It cannot be told whether it had counted before.
+    TooOld,
+    /// A quarantine rule holds it.
+    Quarantined {
+        /// The name of the rule.
+        rule: String,
+    },
+}
+
+/// A move along the path to purchase; `None` for no stage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StageChange {
+    /// The stage just before the event, at the event's instant.
+    pub from: Option<String>,
+    /// The stage just after it.
+    pub to: Option<String>,
+}
+
+/// What comes of counting: a record to write, and its effects.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// The new record.
+    pub record: Record,
+    /// How the profile moves within ranks.
+    pub ranks: Vec<RankChange>,
+    /// Effects on others, to be committed before the record.
+    pub effects: Vec<Effect>,
+    /// What the record's new influence adds to the totals of its topics.
+    pub totals: Vec<TopicShare>,
+    /// The signals and quarantine rules whose expressions failed.
+    pub failed_rules: Vec<String>,
+    /// The quarantine rule of each event that was held.
+    pub held_by: Vec<String>,
+    /// How many held events were dropped for good, because there were too many.
+    pub dropped_events: usize,
+    /// Whether anything changed; when not, there is nothing to write.
+    pub changed: bool,
+}
