@@ -9,7 +9,7 @@ pub const MAX_EVENTS_PER_REQUEST: usize = 1_000;
 /// round trip and a sync, few enough to bound what a reader that does not read costs.
 pub const MAX_REQUESTS_IN_FLIGHT_PER_STREAM: usize = 16;
 /// Encoded bytes of answers of one stream that are not taken yet, from which on no further
-/// request of it is read. In memory they take about four times as much.
+/// request of it is read. As messages in memory they take more.
 pub const MAX_UNREAD_BYTES_PER_STREAM: usize = 1024 * 1024;
 /// The same of all streams together, from which on the stream whose answers have waited longest
 /// is ended.
