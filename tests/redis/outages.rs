@@ -199,6 +199,8 @@ async fn a_redis_that_stands_still_is_not_ready_and_is_so_again_when_it_goes_on(
 async fn a_primary_that_has_become_a_replica_refuses_writes_until_it_is_primary_again() {
     let redis = RedisServer::start().await;
     let other = RedisServer::start().await;
+    // Of one that is there and empty it would take over that it holds nothing.
+    other.stop();
     let server = Bellwether::start(&redis.url(), &SETTINGS).await;
     score(&server, 1).await.unwrap();
     let mut connection = redis.connection().await;
