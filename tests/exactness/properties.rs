@@ -200,10 +200,11 @@ fn is_order_free(name: &str) -> bool {
 
 /// Whether a number is what a signal has in one key, of which there are more than are kept.
 fn is_of_few_keys(name: &str) -> bool {
-    let of_few = ["joined_most", "paid", "tagged"];
-    of_few
+    rows::model()
+        .signals
         .iter()
-        .any(|signal| name.contains(&format!("{signal}, by ")))
+        .filter(|signal| signal.keys.is_some())
+        .any(|signal| name.contains(&format!("{}, by ", signal.name)))
 }
 
 /// An event that counted and was taken back stays the first or the last, one that was taken back
