@@ -11,6 +11,7 @@ use bellwether::{
     },
     store::embedded::Embedded,
 };
+use futures_util::FutureExt as _;
 
 use crate::{
     check_exactness, members,
@@ -128,12 +129,11 @@ async fn the_pages_of_a_share_add_up_to_it_whatever_their_sizes_and_however_many
 async fn work_whose_caller_has_gone_before_it_began_is_not_done() {
     let directory = tempfile::tempdir().unwrap();
     let service = open(&directory).await;
-    // On this one thread nothing begins before somebody waits.
-    let abandoned = service
-        .submit_events(&tenant(), vec![acted(1, "visit", 1)])
-        .await;
-    drop(abandoned);
-    let scored = service.score_event(&tenant(), acted(1, "visit", 2)).await;
+    // On this one thread nothing that is queued begins before somebody waits.
+    let tenant = tenant();
+    let abandoned = service.score_event(&tenant, acted(1, "visit", 1));
+    assert!(abandoned.now_or_never().is_none());
+    let scored = service.score_event(&tenant, acted(1, "visit", 2)).await;
     assert_eq!(scored.unwrap().profile.event_count, 1);
 }
 
