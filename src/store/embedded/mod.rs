@@ -5,7 +5,7 @@
 //! or the machine stops. Ranks start empty: the service fills them by `index`. Rollouts are
 //! of one process, and forgotten with its ranks; which models are the latest is not.
 //!
-//! A directory that was damaged is refused and left as it is, see [`check`]: the journal is
+//! A directory that was damaged is refused and left as it is, see `check.rs`: the journal is
 //! looked at before the engine opens it, which would cut it off at the damage. Not seen is a
 //! journal that was cut after the process was killed: that is what a crash leaves of a write
 //! that was never acknowledged, and the rest before it is served.
