@@ -45,6 +45,7 @@ fn main() {
     print_ratios(if is_test { 1 } else { 500 });
     count_events(&mut criterion);
     evaluate_conditions(&mut criterion);
+    take_all_steps(&mut criterion);
     read_models(&mut criterion);
     fold(&mut criterion);
     encode_records(&mut criterion);
@@ -357,6 +358,21 @@ fn evaluate_conditions(criterion: &mut Criterion) {
         let model = model_of(&conditional_signals(&[condition]));
         bench_apply(criterion, &format!("condition/{}", condition.0), &model, 1);
     }
+}
+
+/// An event whose expressions take all the steps that an event may take, and are cut off.
+fn take_all_steps(criterion: &mut Criterion) {
+    let condition = ("", "event.attributes.amounts.exists(amount, amount == -1)");
+    let model = model(&conditional_signals(&[condition; 120]));
+    let mut event = event(40, "type_0");
+    let amounts = (0..900).map(|amount| AttributeValue::Number(f64::from(amount)));
+    let amounts = AttributeValue::List(amounts.collect());
+    event.attributes.insert("amounts".to_owned(), amounts);
+    let counted = apply(&model, Record::default(), &event, &context(40)).1;
+    assert!(!counted.failed_rules.is_empty(), "nothing was cut off");
+    criterion.bench_function("apply/all steps that an event may take", |bencher| {
+        bencher.iter(|| apply(&model, Record::default(), &event, &context(40)));
+    });
 }
 
 fn read_models(criterion: &mut Criterion) {

@@ -40,9 +40,11 @@ async fn an_announced_message_takes_no_memory_and_has_a_deadline() {
     let taken = server.memory().saturating_sub(before);
     let ends = join_all(calls.into_iter().map(|call| call.end())).await;
     let of = |code| ends.iter().filter(|(end, _)| *end == code).count();
-    // The fourth connection finds fewer streams left than it asks for.
-    assert_eq!(of(Code::DeadlineExceeded), 896, "{ends:?}");
-    assert_eq!(of(Code::Unavailable), 128);
+    let (open, refused) = (of(Code::DeadlineExceeded), of(Code::Unavailable));
+    assert_eq!(open + refused, 1_024, "{ends:?}");
+    // One after the other the connections get 256, 256, 256 and 128 of the 1,024; the more they
+    // come together, the nearer they are to a fifth each.
+    assert!((4 * 1_024 / 5..=896).contains(&open), "{open}");
     // 2 GiB were taken when each stream took what it announces.
     assert!(taken < 64 * MIB, "{taken} bytes");
 }
