@@ -3,6 +3,7 @@
 import json
 from itertools import islice
 
+import grpc
 from bellwether.v1 import scoring_pb2 as api
 from google.protobuf import json_format
 
@@ -28,17 +29,29 @@ def batches(items, size):
 
 
 def update_profiles(stub, lines, tenant=""):
-    """Sends every profile update, many at a time, and returns how many there were."""
+    """Sends every profile update, many at a time, and returns how many there were. Those that
+    a busy server turns away are sent again."""
     updates = [line["updateProfile"] for line in lines if "updateProfile" in line]
     for batch in batches(updates, EVENTS_PER_REQUEST):
-        calls = [
-            stub.UpdateProfile.future(json_format.ParseDict(
-                {"tenant": tenant, **update}, api.UpdateProfileRequest()))
-            for update in batch
-        ]
-        for call in calls:
-            call.result()
+        while batch:
+            calls = [
+                (update, stub.UpdateProfile.future(json_format.ParseDict(
+                    {"tenant": tenant, **update}, api.UpdateProfileRequest())))
+                for update in batch
+            ]
+            batch = [update for update, call in calls if is_turned_away(call)]
     return len(updates)
+
+
+def is_turned_away(call):
+    """Waits for a call, and says whether nothing came of it because the server was busy."""
+    try:
+        call.result()
+    except grpc.RpcError as error:
+        if error.code() is not grpc.StatusCode.UNAVAILABLE:
+            raise
+        return True
+    return False
 
 
 def requests_of(lines, tenant="", size=EVENTS_PER_REQUEST):
