@@ -3,7 +3,6 @@
 import signal
 from pathlib import Path
 
-
 import grpc
 import pytest
 from bellwether.v1 import model_pb2 as api
