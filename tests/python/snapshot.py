@@ -8,7 +8,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from replay import batches
 
 PAGE_SIZE = 200
-CALLS_IN_FLIGHT = 200
+# As many as a server lets in however busy it is.
+CALLS_IN_FLIGHT = 64
 
 
 def timestamp(nanos):
