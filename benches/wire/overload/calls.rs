@@ -130,7 +130,8 @@ impl Connection {
 
         let mut client = self.client.clone().ready().await.unwrap();
         let (response, mut body) = client.send_request(self.head(), false).unwrap();
-        body.send_data(frame.into(), true).unwrap();
+        // A refusal may have ended the stream already; the answer says so.
+        let _ = body.send_data(frame.into(), true);
         let response = match response.await {
             Ok(response) => response,
             // The server has refused the stream before it was read.
