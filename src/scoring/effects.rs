@@ -43,17 +43,21 @@ impl Judgement<'_> {
         let causes = [Cause::Share, Cause::Touch, Cause::Advance];
         let ids = causes.map(|cause| effect_id(cause, &self.profile_id, hash));
         let record = &self.record;
-        let caused = record.caused.iter().cloned();
-        let caused = caused.filter(|effect| ids.contains(&effect.given_id()));
+        let caused = record.caused_with(&ids);
         let mut touches = record.touches.iter();
         let touch = touches.find(|touch| touch.event == hash);
         let touch = touch.map(|touch| Effect::Credit(touch.given(&self.profile_id)));
-        let again: Vec<Effect> = caused.chain(touch).collect();
+        let again: Vec<Effect> = caused.cloned().chain(touch).collect();
         let may_have_forgotten = record.caused.len() >= REMEMBERED_CAUSED;
         if again.is_empty() && may_have_forgotten && self.model.acts_on_others(event, record) {
             self.unsettled_effects += 1;
         }
-        self.again.extend(again);
+        for effect in again {
+            let is_same = |known: &Effect| known.is_same(&effect);
+            if !self.again.iter().any(is_same) {
+                self.again.push(effect);
+            }
+        }
     }
 
     /// Has the record follow an effect of somebody else's event. Returns whether that changed it.
@@ -112,6 +116,25 @@ impl Judgement<'_> {
 }
 
 impl Record {
+    /// The remembered effects of an event, by the ids of what it gives; and whatever came before
+    /// them for the same subject, once something was taken from it. What is taken back is not
+    /// always what was given, because of limits, and nothing falls below 0: so whoever lost all of
+    /// it takes it in the order in which it came about.
+    fn caused_with(&self, ids: &[IdHash]) -> impl Iterator<Item = &Effect> {
+        let is_own = |effect: &Effect| ids.contains(&effect.given_id());
+        let comes_before = move |position: usize, effect: &Effect| {
+            let is_of_subject = |other: &Effect| other.subject_id() == effect.subject_id();
+            let mut later = self.caused[position..].iter();
+            let mut all = self.caused.iter();
+            later.any(|other| is_own(other) && is_of_subject(other))
+                && all.any(|other| other.takes() && is_of_subject(other))
+        };
+        let caused = self.caused.iter().enumerate();
+        let caused = caused
+            .filter(move |(position, effect)| is_own(effect) || comes_before(*position, effect));
+        caused.map(|(_, effect)| effect)
+    }
+
     /// Remembers an effect on somebody else, and forgets the one that came first beyond the
     /// capacity.
     pub(super) fn note_caused(&mut self, effect: Effect) {

@@ -117,6 +117,22 @@ impl Effect {
         }
     }
 
+    /// Whether it takes anything from whom it changes.
+    pub(super) fn takes(&self) -> bool {
+        match self {
+            Self::Credit(credit) => credit.kind == EffectKind::TakenBack,
+            Self::Share(share) => {
+                let mut changes = share.changes.iter();
+                share.kind == EffectKind::TakenBack || changes.any(|change| change.amount < 0.0)
+            }
+        }
+    }
+
+    /// Whether both are the same effect of the same event.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        (self.id(), self.kind()) == (other.id(), other.kind())
+    }
+
     /// Whose record it changes.
     pub fn subject_id(&self) -> &ProfileId {
         match self {

@@ -161,6 +161,38 @@ fn an_account_that_lost_a_share_under_a_limit_takes_what_the_person_counts() {
 }
 
 #[test]
+fn an_account_that_lost_shares_of_which_more_was_taken_back_than_given_takes_them_in_their_order() {
+    let model = ordered("");
+    let bought = |id: &str, amount: f64| {
+        let mut sent = sent(id, "purchase", 0);
+        let amount = AttributeValue::Number(amount);
+        sent.event.attributes = [("amount".to_owned(), amount)].into();
+        sent
+    };
+    // The limit of 40 leaves 20, 20 and 0 of them, and each takes back what it came with.
+    let all = [("1", 20.0), ("2", 21.0), ("3", 20.0)].map(|(id, amount)| bought(id, amount));
+    let mut world = World::default();
+    for is_retraction in [false, true] {
+        for sent in all.iter().rev() {
+            send(&mut world, &model, sent, is_retraction);
+        }
+    }
+    let spent = |world: &World| {
+        let account = &world.records[&account("acme")];
+        let count = account.signal_count(None, "up_to");
+        (account.event_count, count.map_or(0.0, |count| count.value))
+    };
+    assert_eq!(spent(&world), (0, 0.0));
+    for order in [[0, 1, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        world.records.remove(&account("acme"));
+        for position in order {
+            send(&mut world, &model, &all[position], true);
+        }
+        assert_eq!(spent(&world), (0, 0.0), "{order:?}");
+    }
+}
+
+#[test]
 fn an_author_that_lost_an_advance_takes_it_when_the_touch_is_sent_again() {
     let model = ordered("");
     let mut world = World::default();
