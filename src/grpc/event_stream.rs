@@ -5,15 +5,13 @@
 use std::{pin::Pin, sync::Arc};
 
 use futures_util::{Stream, StreamExt as _, stream};
-use tokio::{
-    sync::{mpsc, watch},
-    time::Instant,
-};
+use tokio::{sync::mpsc, time::Instant};
 use tonic::{Code, Status};
 
 use super::{
     calls::StreamDeadline,
     convert::{self, EventPath},
+    draining::Draining,
     status,
     unread::{Puts, Takes, Unread},
 };
@@ -36,12 +34,12 @@ pub fn answer<S: Store>(
     service: Service<S>,
     requests: impl Stream<Item = Result<v1::ScoreEventsRequest, Status>> + Send + Unpin + 'static,
     deadline: Option<StreamDeadline>,
-    is_draining: watch::Receiver<bool>,
+    draining: Draining,
     unread: &Unread,
     telemetry: Telemetry,
 ) -> ResponseStream {
     let (puts, takes) = unread.open();
-    tokio::spawn(read(service, requests, is_draining, puts));
+    tokio::spawn(read(service, requests, draining, puts));
     let answers = Answers {
         takes,
         deadline,
@@ -90,7 +88,7 @@ impl Submitted {
 async fn read<S: Store>(
     service: Service<S>,
     mut requests: impl Stream<Item = Result<v1::ScoreEventsRequest, Status>> + Send + Unpin,
-    mut is_draining: watch::Receiver<bool>,
+    mut draining: Draining,
     puts: Puts,
 ) {
     let puts = Arc::new(puts);
@@ -101,7 +99,7 @@ async fn read<S: Store>(
         let request = tokio::select! {
             biased;
             () = puts.gone() => return,
-            () = drained(&mut is_draining) => Some(Err(status::draining())),
+            () = draining.begun() => Some(Err(status::draining())),
             request = requests.next() => request.map(|request| request.map_err(status::of_decoder)),
         };
         let submitted = match request {
@@ -128,11 +126,6 @@ async fn collect(mut submitted: mpsc::Receiver<Result<Submitted, Status>>, puts:
             Err(status) => puts.put(Err(status)),
         }
     }
-}
-
-async fn drained(is_draining: &mut watch::Receiver<bool>) {
-    // A server that is gone drains no more and no less.
-    let _ = is_draining.wait_for(|is_draining| *is_draining).await;
 }
 
 async fn submit<S: Store>(
@@ -182,17 +175,69 @@ impl Answers {
         }
         answer.map(|answer| (answer, self))
     }
-}
 
-/// Says how the stream ended. A caller that goes away when it has all its answers has got what
-/// it wanted; one that leaves some has cancelled the stream.
-impl Drop for Answers {
-    fn drop(&mut self) {
-        let code = self.code.unwrap_or_else(|| match self.takes.is_even() {
+    /// How the stream ends when it ends now. A caller that goes away when it has all its answers
+    /// has got what it wanted; one that leaves some has cancelled the stream.
+    fn code_at_end(&self) -> Code {
+        self.code.unwrap_or_else(|| match self.takes.is_even() {
             true => Code::Ok,
             false => Code::Cancelled,
-        });
-        self.telemetry
-            .call_ended("ScoreEvents", code, self.started.elapsed());
+        })
+    }
+}
+
+/// Counts the stream as it ended.
+impl Drop for Answers {
+    fn drop(&mut self) {
+        let (code, taken) = (self.code_at_end(), self.started.elapsed());
+        self.telemetry.call_ended("ScoreEvents", code, taken);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn begun(unread: &Unread) -> (Puts, Answers) {
+        let (puts, takes) = unread.open();
+        let answers = Answers {
+            takes,
+            deadline: None,
+            started: Instant::now(),
+            telemetry: Telemetry::disabled(),
+            code: None,
+        };
+        (puts, answers)
+    }
+
+    fn put(puts: &Puts, answer: Result<v1::ScoreEventsResponse, Status>) {
+        puts.expect();
+        puts.put(answer);
+    }
+
+    #[tokio::test]
+    async fn a_caller_that_goes_with_all_its_answers_has_not_failed() {
+        let unread = Unread::default();
+        let (puts, answers) = begun(&unread);
+        assert_eq!(answers.code_at_end(), Code::Ok, "it asked for nothing");
+        put(&puts, Ok(v1::ScoreEventsResponse::default()));
+        assert_eq!(answers.code_at_end(), Code::Cancelled, "an answer is left");
+        let (_, answers) = answers.next().await.unwrap();
+        assert_eq!(answers.code_at_end(), Code::Ok);
+    }
+
+    #[tokio::test]
+    async fn a_stream_ends_as_its_last_answer_says() {
+        let unread = Unread::default();
+        let (puts, answers) = begun(&unread);
+        put(&puts, Err(status::draining()));
+        let (_, answers) = answers.next().await.unwrap();
+        assert_eq!(answers.code_at_end(), Code::Unavailable);
+        assert!(answers.next().await.is_none());
+
+        let (_puts, mut answers) = begun(&unread);
+        answers.deadline = Some(StreamDeadline(Instant::now()));
+        let (_, answers) = answers.next().await.unwrap();
+        assert_eq!(answers.code_at_end(), Code::DeadlineExceeded);
     }
 }

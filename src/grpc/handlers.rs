@@ -1,12 +1,12 @@
 //! One handler per RPC: read the request, call the service, write the response.
 
-use tokio::sync::watch;
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
 use super::{
     caller::Caller,
     calls::StreamDeadline,
     convert,
+    draining::Draining,
     event_stream::{self, ResponseStream},
     status::of_service,
     transport::{Reserved, reserve},
@@ -22,21 +22,17 @@ use crate::{
 /// The handlers of `bellwether.v1.ScoringService`.
 pub struct Handlers<S> {
     service: Service<S>,
-    is_draining: watch::Receiver<bool>,
+    draining: Draining,
     unread: Unread,
     telemetry: Telemetry,
 }
 
 impl<S: Store> Handlers<S> {
-    /// Handlers on a service, whose streams end when `is_draining` becomes true.
-    pub fn new(
-        service: Service<S>,
-        is_draining: watch::Receiver<bool>,
-        telemetry: Telemetry,
-    ) -> Self {
+    /// Handlers on a service, whose streams end when the server drains.
+    pub fn new(service: Service<S>, draining: Draining, telemetry: Telemetry) -> Self {
         Self {
             service,
-            is_draining,
+            draining,
             unread: Unread::default(),
             telemetry,
         }
@@ -83,7 +79,7 @@ impl<S: Store> ScoringService for Handlers<S> {
             self.service.clone(),
             request.into_inner(),
             deadline,
-            self.is_draining.clone(),
+            self.draining.clone(),
             &self.unread,
             self.telemetry.clone(),
         );

@@ -5,6 +5,7 @@ pub mod caller;
 pub mod calls;
 pub mod convert;
 pub mod deadline;
+pub mod draining;
 pub mod event_stream;
 pub mod handlers;
 pub mod model_handlers;

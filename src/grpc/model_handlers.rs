@@ -3,16 +3,14 @@
 use std::{pin::Pin, sync::Arc};
 
 use futures_util::{Stream, StreamExt as _};
-use tokio::{
-    sync::{mpsc, watch},
-    time::Instant,
-};
+use tokio::{sync::mpsc, time::Instant};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Response, Status, async_trait};
 
 use super::{
     calls::StreamDeadline,
     convert,
+    draining::Draining,
     status::{self, of_service},
 };
 use crate::{
@@ -29,20 +27,16 @@ const STEPS: usize = 4;
 /// The handlers of `bellwether.v1.ModelService`.
 pub struct ModelHandlers<S> {
     service: Service<S>,
-    is_draining: watch::Receiver<bool>,
+    draining: Draining,
     telemetry: Telemetry,
 }
 
 impl<S: Store> ModelHandlers<S> {
-    /// Handlers on a service, whose streams end when `is_draining` becomes true.
-    pub fn new(
-        service: Service<S>,
-        is_draining: watch::Receiver<bool>,
-        telemetry: Telemetry,
-    ) -> Self {
+    /// Handlers on a service, whose streams end when the server drains.
+    pub fn new(service: Service<S>, draining: Draining, telemetry: Telemetry) -> Self {
         Self {
             service,
-            is_draining,
+            draining,
             telemetry,
         }
     }
@@ -108,7 +102,7 @@ impl<S: Store> ModelService for ModelHandlers<S> {
         let (tenant, comparison) = convert::compare_models(&request, (old, new))?;
         let (answers, answered) = mpsc::channel(STEPS);
         let service = self.service.clone();
-        let mut is_draining = self.is_draining.clone();
+        let mut draining = self.draining.clone();
         let telemetry = self.telemetry.clone();
         tokio::spawn(async move {
             let end = async {
@@ -120,7 +114,7 @@ impl<S: Store> ModelService for ModelHandlers<S> {
             let last = tokio::select! {
                 compared = compare(&service, &tenant, comparison, &answers) => compared,
                 () = end => Err(status::deadline_exceeded()),
-                _ = is_draining.wait_for(|is_draining| *is_draining) => Err(status::draining()),
+                () = draining.begun() => Err(status::draining()),
                 () = answers.closed() => Err(Status::cancelled("the caller has gone")),
             };
             let code = last.as_ref().map_or_else(Status::code, |_| Code::Ok);

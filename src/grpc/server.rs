@@ -14,8 +14,8 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 use tower::{Layer as _, Service as TowerService};
 
 use super::{
-    calls::CallsLayer, deadline::Deadlines, handlers::Handlers, model_handlers::ModelHandlers,
-    transport,
+    calls::CallsLayer, deadline::Deadlines, draining::Draining, handlers::Handlers,
+    model_handlers::ModelHandlers, transport,
 };
 use crate::{
     config::Config,
@@ -58,19 +58,20 @@ pub async fn serve<S: Store>(
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
     let (drain, is_draining) = watch::channel(false);
+    let draining = Draining::new(is_draining);
     let mut health = Health::new().await;
     // Whoever is let in finds the health known: a watcher of an unknown name is turned away.
     health.check::<S>(&service).await;
     let scoring = Scoring::<S>::new(Handlers::new(
         service.clone(),
-        is_draining.clone(),
+        draining.clone(),
         telemetry.clone(),
     ))
     .max_decoding_message_size(config.max_message_bytes)
     .accept_compressed(CompressionEncoding::Gzip);
     let mut others = others(&health.reporter)?;
     if config.model_service {
-        let handlers = ModelHandlers::new(service.clone(), is_draining.clone(), telemetry.clone());
+        let handlers = ModelHandlers::new(service.clone(), draining.clone(), telemetry.clone());
         others = others.add_service(
             ModelServiceServer::new(handlers)
                 .max_decoding_message_size(config.max_message_bytes)
@@ -86,7 +87,7 @@ pub async fn serve<S: Store>(
     let guard = transport::Guard::from(config);
     let budgets = guard.budgets.clone();
     let calls = CallsLayer::new(deadlines, service.gate(), guard, telemetry).layer(front);
-    let server = transport::serve(listener, calls, config.into(), budgets, is_draining);
+    let server = transport::serve(listener, calls, config.into(), budgets, draining);
     let mut server = std::pin::pin!(server);
 
     tokio::select! {

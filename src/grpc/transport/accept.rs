@@ -9,7 +9,6 @@ use hyper::{body::Incoming, server::conn::http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::watch,
     task::JoinSet,
     time::Instant,
 };
@@ -25,6 +24,7 @@ use super::{
 };
 use crate::{
     config::Config,
+    grpc::draining::Draining,
     limits::{
         ACCEPT_PAUSE, CONNECTION_WINDOW_BYTES, GOODBYE_TIMEOUT, HANDSHAKE_TIMEOUT,
         KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, MAX_HEADER_BYTES, MAX_SEND_BUFFER_BYTES,
@@ -56,35 +56,50 @@ impl From<&Config> for TransportSettings {
     }
 }
 
-/// Serves calls on every connection until `is_draining`, then takes no more and ends when
+/// What answers the calls of every connection.
+pub trait Calls:
+    Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send + 'static>
+    + Clone
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<S> Calls for S where
+    S: Service<
+            Request<Body>,
+            Response = Response<Body>,
+            Error = Infallible,
+            Future: Send + 'static,
+        > + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}
+
+/// Serves calls on every connection until the server drains, then takes no more and ends when
 /// the last one has closed.
-pub async fn serve<S>(
+pub async fn serve<S: Calls>(
     listener: TcpListener,
     calls: S,
     settings: TransportSettings,
     budgets: Budgets,
-    is_draining: watch::Receiver<bool>,
-) where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
-        + Clone
-        + Send
-        + Sync
-        + 'static,
-    S::Future: Send + 'static,
-{
+    mut draining: Draining,
+) {
     let mut server = Acceptor {
         most: descriptors::connections(settings.max_connections).max(1),
         calls,
         settings,
         budgets,
-        is_draining: is_draining.clone(),
+        draining: draining.clone(),
         open: HashMap::new(),
         running: JoinSet::new(),
     };
-    let mut drained = std::pin::pin!(drained(is_draining));
     loop {
         tokio::select! {
-            () = &mut drained => break,
+            () = draining.begun() => break,
             Some(closed) = server.running.join_next() => server.forget(closed),
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => server.take_in(stream),
@@ -115,31 +130,17 @@ fn is_of_the_caller(error: &io::Error) -> bool {
     )
 }
 
-/// Ends when the server drains.
-async fn drained(mut is_draining: watch::Receiver<bool>) {
-    // A server that is gone drains no more and no less.
-    let _ = is_draining.wait_for(|is_draining| *is_draining).await;
-}
-
 struct Acceptor<S> {
     most: usize,
     calls: S,
     settings: TransportSettings,
     budgets: Budgets,
-    is_draining: watch::Receiver<bool>,
+    draining: Draining,
     open: HashMap<ConnectionId, Connection>,
     running: JoinSet<ConnectionId>,
 }
 
-impl<S> Acceptor<S>
-where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
-        + Clone
-        + Send
-        + Sync
-        + 'static,
-    S::Future: Send + 'static,
-{
+impl<S: Calls> Acceptor<S> {
     fn take_in(&mut self, stream: TcpStream) {
         if self.open.len() >= self.most && !self.make_room() {
             // Everybody else is in the middle of a call; dropping it closes it.
@@ -162,9 +163,9 @@ where
                 },
             );
         let settings = self.settings;
-        let is_draining = self.is_draining.clone();
+        let draining = self.draining.clone();
         self.running.spawn(async move {
-            attend(http2, &connection, settings, is_draining).await;
+            attend(http2, &connection, settings, draining).await;
             connection.id()
         });
     }
@@ -207,17 +208,13 @@ where
 }
 
 /// Serves a connection until it closes, is of no use any more, or the server drains.
-async fn attend<S>(
+async fn attend<S: Calls>(
     http2: http2::Connection<TokioIo<Socket>, Requests<S>, Exchanges>,
     connection: &Connection,
     settings: TransportSettings,
-    is_draining: watch::Receiver<bool>,
-) where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone,
-    S::Future: Send + 'static,
-{
+    mut draining: Draining,
+) {
     let mut http2 = std::pin::pin!(http2);
-    let mut drained = std::pin::pin!(drained(is_draining));
     let mut is_leaving = false;
     let accepted = Instant::now();
     let mut look_at = accepted + HANDSHAKE_TIMEOUT.min(settings.idle_timeout);
@@ -230,7 +227,7 @@ async fn attend<S>(
                 return;
             }
             () = connection.given_up() => return,
-            () = &mut drained, if !is_leaving => {
+            () = draining.begun(), if !is_leaving => {
                 if !connection.has_begun() {
                     return;
                 }
@@ -270,10 +267,7 @@ struct Requests<S> {
     connection: Connection,
 }
 
-impl<S> hyper::service::Service<Request<Incoming>> for Requests<S>
-where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone,
-{
+impl<S: Calls> hyper::service::Service<Request<Incoming>> for Requests<S> {
     type Response = Response<Body>;
     type Error = Infallible;
     type Future = S::Future;
