@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     scoring::Tenant,
-    store::{Store, Stored, codec},
+    store::{Scan, Store, codec},
 };
 
 /// Writes every record of a tenant as JSON Lines. A server on the same directory must be
@@ -67,13 +67,8 @@ pub(super) async fn export(
     };
     write_line(writer, &header)?;
     let mut profiles = 0;
-    let mut last = None;
-    loop {
-        let batch = store.scan(tenant, last.as_ref(), BATCH_PROFILES).await?;
-        let Some(Stored { profile_id, .. }) = batch.last() else {
-            break;
-        };
-        last = Some(profile_id.clone());
+    let mut scan = Scan::new(store, tenant, None, BATCH_PROFILES);
+    while let Some(batch) = scan.next().await? {
         for stored in batch {
             let line = codec::to_line(&stored.profile_id, &stored.record)
                 .map_err(|error| Failure::new(format!("{}: {error}", stored.profile_id)))?;

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     grpc::convert::{self, EventPath},
     scoring::{HeldEvent, Model, ProfileId, Recollection, Record, Subject, Tenant},
-    store::{Store, Stored},
+    store::{Scan, Store, Stored},
 };
 
 /// Bad lines that are named in full.
@@ -223,13 +223,8 @@ impl Recounting {
     async fn write(mut self, store: &impl Store, tenant: &Tenant) -> Result<(u64, u64), Failure> {
         let mut rewriting = Rewriting::new(store, tenant);
         let (mut written, mut records) = (0, 0);
-        let mut last = None;
-        loop {
-            let batch = store.scan(tenant, last.as_ref(), BATCH_PROFILES).await?;
-            let Some(Stored { profile_id, .. }) = batch.last() else {
-                break;
-            };
-            last = Some(profile_id.clone());
+        let mut scan = Scan::new(store, tenant, None, BATCH_PROFILES);
+        while let Some(batch) = scan.next().await? {
             let mut commits = Vec::new();
             for stored in batch {
                 let id = stored.profile_id.clone();

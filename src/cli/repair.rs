@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{failure::Failure, output};
 use crate::store::{
-    Store,
+    Scan, Store,
     embedded::{Embedded, Loss, Repair as Repaired, repair},
 };
 
@@ -73,14 +73,9 @@ async fn readable(directory: &Path) -> Result<u64, Failure> {
     let store = Embedded::open_to_read(directory)?;
     let mut profiles = 0;
     for tenant in store.tenants().await? {
-        let mut last = None;
-        loop {
-            let page = store.scan(&tenant, last.as_ref(), BATCH).await?;
-            profiles += page.len() as u64;
-            let Some(stored) = page.into_iter().next_back() else {
-                break;
-            };
-            last = Some(stored.profile_id);
+        let mut scan = Scan::new(&store, &tenant, None, BATCH);
+        while let Some(records) = scan.next().await? {
+            profiles += records.len() as u64;
         }
     }
     Ok(profiles)

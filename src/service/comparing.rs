@@ -9,7 +9,7 @@ use super::{Service, ServiceError, stretch::Stretch};
 use crate::{
     limits::{INDEX_BATCH, RETRY_UNAVAILABLE_AFTER},
     scoring::{Comparison, ComparisonReport, Model, Tenant, Timestamp},
-    store::Store,
+    store::{Scan, Store},
 };
 
 /// Which models to compare.
@@ -61,14 +61,11 @@ impl<S: Store> Service<S> {
         let mut stretch = Stretch::default();
         let mut compared = Comparison::new(old, comparison.new, at, comparison.movers);
         let mut judged = 0;
-        let mut after = None;
+        let mut scan = Scan::new(&shell.store, tenant, None, INDEX_BATCH);
         while !progress.is_closed() {
-            let records = shell
-                .store
-                .scan(tenant, after.as_ref(), INDEX_BATCH)
-                .await?;
-            let Some(last) = records.last() else { break };
-            after = Some(last.profile_id.clone());
+            let Some(records) = scan.next().await? else {
+                break;
+            };
             for stored in &records {
                 compared.add(&stored.profile_id, &stored.record);
                 stretch.took(steps).await;

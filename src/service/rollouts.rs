@@ -14,7 +14,7 @@ use super::{
 use crate::{
     limits::{ANNOUNCED_FOR, FAILOVER_LOSES, INDEX_BATCH, LEASE_PERIOD, ROLLOUT_RETRY_INTERVAL},
     scoring::{Tenant, index},
-    store::{Edition, IndexEntry, Rollout, Store, StoreError},
+    store::{Edition, IndexEntry, Rollout, Scan, Store, StoreError},
 };
 
 /// How fast ranks are built.
@@ -224,18 +224,14 @@ impl<S: Store> Shell<S> {
         pace: Pace,
     ) -> Result<bool, ServiceError> {
         let model = self.model_of(tenant, candidate.model).await?;
-        let mut after = self.store.indexed_to(tenant, candidate).await?;
+        let indexed_to = self.store.indexed_to(tenant, candidate).await?;
         let mut indexed = 0_u64;
-        if after.is_some() {
+        if indexed_to.is_some() {
             tracing::info!(%tenant, model = %candidate.model, "going on with ranks that were left unfinished");
         }
         let mut stretch = Stretch::default();
-        loop {
-            let records = self.store.scan(tenant, after.as_ref(), INDEX_BATCH).await?;
-            let Some(last) = records.last() else {
-                break;
-            };
-            after = Some(last.profile_id.clone());
+        let mut scan = Scan::new(&self.store, tenant, indexed_to, INDEX_BATCH);
+        while let Some(records) = scan.next().await? {
             let count = records.len();
             let mut entries = Vec::with_capacity(count);
             for stored in records {

@@ -6,11 +6,13 @@ pub mod embedded;
 mod publication;
 pub mod redis;
 mod rollout;
+mod scan;
 
 use std::{future::Future, time::Duration};
 
 pub use publication::Publication;
 pub use rollout::{Edition, Rollout, SavedModel};
+pub use scan::Scan;
 
 use crate::scoring::{
     Fingerprint, KeyRange, ProfileId, RankChange, RankKey, RankName, Record, Tenant, TopicShare,
