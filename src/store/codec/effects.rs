@@ -1,72 +1,20 @@
-//! Effects on others: those that a record remembers to have taken, and those of its own events.
+//! Effects of a record's own events on others.
 
 use super::{
     bounds::{
         amount_or_below, check_lengths, corrupt, event_type, half_life, key, name, name_or_empty,
-        paired, time, topic,
+        time, topic,
     },
     names::{NamesRead, NamesWritten},
 };
 use crate::{
     proto::record as proto,
     scoring::{
-        Credit, Effect, EffectKind, EffectMemory, HalfLife, IdHash, ProfileId, Record, Share,
-        SharedChange, Subject, Timestamp,
+        Credit, Effect, EffectKind, HalfLife, IdHash, ProfileId, Record, Share, SharedChange,
+        Subject, Timestamp,
     },
     store::StoreError,
 };
-
-/// The times of the remembered effects, in order of arrival: each but the first as the difference
-/// to the one before.
-pub(super) fn effect_times(memory: &EffectMemory) -> Vec<i64> {
-    let mut previous = 0;
-    let times = memory.remembered.iter().map(|(time, _)| time.nanos());
-    times
-        .map(|time| time - std::mem::replace(&mut previous, time))
-        .collect()
-}
-
-pub(super) fn effect_hashes(memory: &EffectMemory) -> Vec<u64> {
-    memory.remembered.iter().map(|(_, id)| id.0).collect()
-}
-
-pub(super) fn effect_horizon(memory: &EffectMemory) -> Option<proto::RememberedEvent> {
-    memory.horizon.map(|(time, id)| proto::RememberedEvent {
-        time: time.nanos(),
-        hash: id.0,
-    })
-}
-
-/// The memory of what the three say.
-pub(super) fn effect_memory(
-    times: &[i64],
-    hashes: &[u64],
-    horizon: Option<proto::RememberedEvent>,
-) -> Result<EffectMemory, StoreError> {
-    let mut previous = 0_i64;
-    let pairs = paired("effects", times, hashes)?.map(|(difference, hash)| {
-        previous = previous
-            .checked_add(*difference)
-            .ok_or_else(|| corrupt("it remembers an effect beyond the end of time"))?;
-        Ok((time(previous)?, IdHash(*hash)))
-    });
-    let remembered = pairs.collect::<Result<_, StoreError>>()?;
-    let horizon = horizon.map(|effect| Ok((time(effect.time)?, IdHash(effect.hash))));
-    Ok(EffectMemory {
-        remembered,
-        horizon: horizon.transpose()?,
-    })
-}
-
-/// The memory of a format that does not say when the effects were: whatever may have been before
-/// its last instant may have been dropped.
-pub(super) fn effect_memory_without_times(hashes: &[u64], last: Timestamp) -> EffectMemory {
-    let remembered = hashes.iter().map(|hash| (last, IdHash(*hash)));
-    EffectMemory {
-        remembered: remembered.collect(),
-        horizon: (!hashes.is_empty()).then_some((last, IdHash(u64::MAX))),
-    }
-}
 
 /// An effect whose names are written out.
 pub(super) fn effect_to_proto(effect: &Effect) -> proto::CausedEffect {

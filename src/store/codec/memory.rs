@@ -1,55 +1,86 @@
-//! The remembered events, which both forms of a record say alike: times as differences, and hashes.
+//! What a record remembers of events and of effects, which both forms of a record say alike: times,
+//! each but the first as the difference to the one before, and hashes; and the pair that was
+//! dropped last.
 
 use super::bounds::{check_ascending, check_lengths, corrupt, time};
 use crate::{
     proto::record as proto,
-    scoring::{EventMemory, IdHash, Timestamp},
+    scoring::{EffectMemory, EventMemory, IdHash, Timestamp},
     store::StoreError,
 };
 
-pub(super) fn event_times(memory: &EventMemory) -> Vec<i64> {
+type Pair = (Timestamp, IdHash);
+
+pub(super) fn times_of(pairs: &[Pair]) -> Vec<i64> {
     let mut previous = 0;
-    let times = memory.remembered.iter().map(|(time, _)| time.nanos());
+    let times = pairs.iter().map(|(time, _)| time.nanos());
     times
         .map(|time| time - std::mem::replace(&mut previous, time))
         .collect()
 }
 
-pub(super) fn event_hashes(memory: &EventMemory) -> Vec<u64> {
-    memory.remembered.iter().map(|(_, id)| id.0).collect()
+pub(super) fn hashes_of(pairs: &[Pair]) -> Vec<u64> {
+    pairs.iter().map(|(_, id)| id.0).collect()
 }
 
-pub(super) fn horizon_to_proto(memory: &EventMemory) -> Option<proto::RememberedEvent> {
-    memory.horizon.map(|(time, id)| proto::RememberedEvent {
+pub(super) fn horizon_to_proto(horizon: Option<Pair>) -> Option<proto::RememberedEvent> {
+    horizon.map(|(time, id)| proto::RememberedEvent {
         time: time.nanos(),
         hash: id.0,
     })
 }
 
-/// The memory of what the three say.
-pub(super) fn memory(
+/// The memory of events that the three say.
+pub(super) fn event_memory(
     times: &[i64],
     hashes: &[u64],
     horizon: Option<proto::RememberedEvent>,
 ) -> Result<EventMemory, StoreError> {
-    let horizon = horizon.map(|event| Ok((time(event.time)?, IdHash(event.hash))));
+    let remembered = pairs("times of remembered events", times, hashes)?;
+    check_ascending(&remembered, |pair| *pair)?;
     Ok(EventMemory {
-        remembered: remembered(times, hashes)?,
-        horizon: horizon.transpose()?,
+        remembered,
+        horizon: pair(horizon)?,
     })
 }
 
-fn remembered(times: &[i64], hashes: &[u64]) -> Result<Vec<(Timestamp, IdHash)>, StoreError> {
-    check_lengths("times of remembered events", times.len(), hashes.len())?;
+/// The memory of effects that the three say, in order of arrival.
+pub(super) fn effect_memory(
+    times: &[i64],
+    hashes: &[u64],
+    horizon: Option<proto::RememberedEvent>,
+) -> Result<EffectMemory, StoreError> {
+    Ok(EffectMemory {
+        remembered: pairs("times of remembered effects", times, hashes)?,
+        horizon: pair(horizon)?,
+    })
+}
+
+/// The memory of a format that does not say when the effects were: whatever may have been before
+/// its last instant may have been dropped.
+pub(super) fn effect_memory_without_times(hashes: &[u64], last: Timestamp) -> EffectMemory {
+    let remembered = hashes.iter().map(|hash| (last, IdHash(*hash)));
+    EffectMemory {
+        remembered: remembered.collect(),
+        horizon: (!hashes.is_empty()).then_some((last, IdHash(u64::MAX))),
+    }
+}
+
+fn pairs(what: &str, times: &[i64], hashes: &[u64]) -> Result<Vec<Pair>, StoreError> {
+    check_lengths(what, times.len(), hashes.len())?;
     let mut previous = 0_i64;
-    // With room for the event that the record is mostly read for.
+    // With room for what the record is mostly read for.
     let mut pairs = Vec::with_capacity(times.len() + 1);
     for (&difference, &hash) in times.iter().zip(hashes) {
-        previous = previous
-            .checked_add(difference)
-            .ok_or_else(|| corrupt("it remembers an event beyond the end of time"))?;
+        let next = previous.checked_add(difference);
+        previous =
+            next.ok_or_else(|| corrupt(format!("of its {what} one is beyond the end of time")))?;
         pairs.push((time(previous)?, IdHash(hash)));
     }
-    check_ascending(&pairs, |pair| *pair)?;
     Ok(pairs)
+}
+
+fn pair(remembered: Option<proto::RememberedEvent>) -> Result<Option<Pair>, StoreError> {
+    let pair = remembered.map(|pair| Ok((time(pair.time)?, IdHash(pair.hash))));
+    pair.transpose()
 }

@@ -8,11 +8,9 @@ use super::{
         corrupt, event_type, half_life, key, name, name_or_empty, paired, time, topic,
     },
     counts::counted_keys,
-    effects::{
-        effect_hashes, effect_horizon, effect_memory, effect_times, pack_effects, unpack_effect,
-    },
+    effects::{pack_effects, unpack_effect},
     held::{held_event, held_to_proto},
-    memory::{event_hashes, event_times, horizon_to_proto, memory},
+    memory::{effect_memory, event_memory, hashes_of, horizon_to_proto, times_of},
     names::{NamesRead, NamesWritten},
 };
 use crate::{
@@ -36,8 +34,8 @@ pub(super) fn pack(record: &Record) -> proto::PackedRecord {
         event_count: record.event_count,
         first_seen_time: since(earliest(&record.memory), record.first_seen_time),
         last_event_time: since(latest(&record.memory), last),
-        event_times: event_times(&record.memory),
-        event_hashes: event_hashes(&record.memory),
+        event_times: times_of(&record.memory.remembered),
+        event_hashes: hashes_of(&record.memory.remembered),
         counts: counts.map(|group| pack_counts(group, &mut names)).collect(),
         seen_types: names.positions(record.seen_types.iter().map(|seen| seen.name.as_str())),
         seen_counts: record.seen_types.iter().map(|seen| seen.count).collect(),
@@ -59,8 +57,8 @@ pub(super) fn pack(record: &Record) -> proto::PackedRecord {
             .values()
             .map(|time| since(last, *time))
             .collect(),
-        horizon: horizon_to_proto(&record.memory),
-        effect_hashes: effect_hashes(&record.effects),
+        horizon: horizon_to_proto(record.memory.horizon),
+        effect_hashes: hashes_of(&record.effects.remembered),
         influence: pack_influence(record, &mut names),
         quarantine: record.quarantine.iter().map(held_to_proto).collect(),
         counted_keys: record
@@ -72,8 +70,8 @@ pub(super) fn pack(record: &Record) -> proto::PackedRecord {
                 times: keys.values().map(|time| since(last, *time)).collect(),
             })
             .collect(),
-        effect_times: effect_times(&record.effects),
-        effect_horizon: effect_horizon(&record.effects),
+        effect_times: times_of(&record.effects.remembered),
+        effect_horizon: horizon_to_proto(record.effects.horizon),
         caused,
         caused_half_lives,
         names: String::new(),
@@ -89,7 +87,7 @@ pub(super) fn pack(record: &Record) -> proto::PackedRecord {
 /// The record that was packed; [`StoreError::Corrupt`] when it is not one.
 pub(super) fn unpack(packed: proto::PackedRecord) -> Result<Record, StoreError> {
     let names = NamesRead::new(&packed.names, &packed.name_bytes)?;
-    let memory = memory(&packed.event_times, &packed.event_hashes, packed.horizon)?;
+    let memory = event_memory(&packed.event_times, &packed.event_hashes, packed.horizon)?;
     let first_seen_time = after(earliest(&memory), packed.first_seen_time)?;
     let last = after(latest(&memory), packed.last_event_time)?;
     if first_seen_time > last {

@@ -11,12 +11,12 @@ use super::{
         count_groups, counted_keys, named_counts, named_counts_to_proto, seen_types,
         signal_counts_to_proto,
     },
-    effects::{
-        effect, effect_hashes, effect_horizon, effect_memory, effect_memory_without_times,
-        effect_times, effect_to_proto,
-    },
+    effects::{effect, effect_to_proto},
     held::{held_event, held_to_proto},
-    memory::{event_hashes, event_times, horizon_to_proto, memory},
+    memory::{
+        effect_memory, effect_memory_without_times, event_memory, hashes_of, horizon_to_proto,
+        times_of,
+    },
 };
 use crate::{
     proto::{attributes::to_struct, record as proto},
@@ -64,12 +64,12 @@ pub fn to_proto(record: &Record) -> proto::Record {
             .collect(),
         seen_counts: record.seen_types.iter().map(|seen| seen.count).collect(),
         interests: named_counts_to_proto(&record.interests),
-        event_times: event_times(&record.memory),
-        event_hashes: event_hashes(&record.memory),
-        horizon: horizon_to_proto(&record.memory),
-        credit_hashes: effect_hashes(&record.effects),
-        effect_times: effect_times(&record.effects),
-        effect_horizon: effect_horizon(&record.effects),
+        event_times: times_of(&record.memory.remembered),
+        event_hashes: hashes_of(&record.memory.remembered),
+        horizon: horizon_to_proto(record.memory.horizon),
+        credit_hashes: hashes_of(&record.effects.remembered),
+        effect_times: times_of(&record.effects.remembered),
+        effect_horizon: horizon_to_proto(record.effects.horizon),
         caused: record.caused.iter().map(effect_to_proto).collect(),
         touches: record
             .touches
@@ -151,7 +151,7 @@ pub fn from_proto(message: proto::Record) -> Result<Record, StoreError> {
             .collect::<Result<_, StoreError>>()?,
         seen_types: seen_types(message.seen_types, &message.seen_counts)?,
         interests: named_counts(message.interests, topic)?,
-        memory: memory(&message.event_times, &message.event_hashes, message.horizon)?,
+        memory: event_memory(&message.event_times, &message.event_hashes, message.horizon)?,
         effects,
         caused: message
             .caused
