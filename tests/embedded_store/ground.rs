@@ -20,7 +20,11 @@ fn alone(number: u64) -> Commit {
 
 async fn refusal(store: &Embedded, number: u64) -> String {
     match commit(store, alone(number)).await {
-        Err(StoreError::Unavailable(reason)) => reason,
+        Err(StoreError::Unavailable(reason)) => {
+            // Callers are told it.
+            assert!(!reason.contains('/'), "{reason}");
+            reason
+        }
         other => panic!("should be refused: {other:?}"),
     }
 }

@@ -207,7 +207,8 @@ fn from_engine(path: &Path, error: &fjall::Error) -> StoreError {
                     | ErrorKind::Other
             ) =>
         {
-            StoreError::Unavailable(format!("reading {} failed: {cause}", path.display()))
+            // Callers are told the reason too, and a path is none of their business.
+            StoreError::Unavailable(format!("the files of the store cannot be read: {cause}"))
         }
         fjall::Error::Locked => StoreError::Misconfigured(format!(
             "another process is using the files in {}; stop it",

@@ -143,7 +143,10 @@ impl Records {
         *slot = Err(busy());
         *slot = Open::on(&self.directory).map_err(|error| match error {
             // Whatever stands in the way may go.
-            StoreError::Misconfigured(reason) => StoreError::Unavailable(reason),
+            StoreError::Misconfigured(reason) => {
+                tracing::error!(reason, "the embedded store cannot be opened again");
+                StoreError::Unavailable("the store cannot be opened again yet".to_owned())
+            }
             other => other,
         });
         slot.as_ref().map(drop).map_err(Clone::clone)
@@ -342,10 +345,11 @@ impl Open {
     fn stands(&self) -> Result<(), StoreError> {
         match self.ground.lost() {
             None => Ok(()),
+            // Callers are told the reason too, and a path is none of their business.
             Some(path) => Err(StoreError::Unavailable(format!(
-                "{} is no longer the file that the store was opened on: its directory was moved, \
+                "\"{}\" is no longer the file that the store was opened on: its directory was moved, \
                  removed or replaced; move it back, or stop the server and start it on the right one",
-                path.display()
+                path.file_name().unwrap_or_default().display()
             ))),
         }
     }
