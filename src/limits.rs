@@ -17,10 +17,13 @@ pub const MAX_UNREAD_BYTES: usize = 32 * 1024 * 1024;
 /// What of the events of streams in work one tenant may have: another one finds room at once.
 pub const LARGEST_SHARE_OF_A_TENANT: (usize, usize) = (3, 4);
 
-/// How long calls may wait beyond what they take alone, by the smallest delay of an interval,
-/// before some are turned away: what a caller does not notice.
-pub const QUEUE_TARGET: Duration = Duration::from_millis(5);
-/// The interval of the smallest delay: longer than a burst that is done with by itself.
+/// How long calls may wait beyond what they take alone before some are turned away: what a caller
+/// does not notice.
+pub const QUEUE_TARGET: Duration = Duration::from_millis(10);
+/// The part of the calls of an interval that must be in time. Calls are not served in the order
+/// in which they come, so a few are quick however long the others wait.
+pub const LEAST_PART_IN_TIME: (u64, u64) = (1, 4);
+/// The interval in which they are counted: longer than a burst that is done with by itself.
 pub const ADMISSION_INTERVAL: Duration = Duration::from_millis(100);
 /// Calls that found nothing else in work, after which what they take alone is learned anew.
 pub const QUIET_LATENCY_SAMPLES: u32 = 16;
