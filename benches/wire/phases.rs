@@ -2,6 +2,7 @@
 //! comparison take, so that drift of the machine cancels.
 
 use std::{
+    fmt,
     future::Future,
     pin::Pin,
     sync::Arc,
@@ -15,7 +16,7 @@ use crate::clients::CONNECTIONS;
 pub const CALLS_IN_FLIGHT: usize = 64;
 /// How often the sides of a comparison take turns: enough for a median that one disturbed turn
 /// does not move.
-const TURNS: u32 = 5;
+pub const TURNS: u32 = 5;
 
 type Answered<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// One call of a caller with this number.
@@ -115,7 +116,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    fn of(values: impl Iterator<Item = f64>) -> Self {
+    pub fn of(values: impl Iterator<Item = f64>) -> Self {
         let mut values: Vec<f64> = values.collect();
         values.sort_by(f64::total_cmp);
         Self {
@@ -123,6 +124,17 @@ impl Spread {
             lowest: values[0],
             highest: values[values.len() - 1],
         }
+    }
+}
+
+impl fmt::Display for Spread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            median,
+            lowest,
+            highest,
+        } = self;
+        write!(f, "{median:.2} ({lowest:.2}-{highest:.2})")
     }
 }
 

@@ -1,10 +1,7 @@
 //! What is printed: one line for each call, with the sides beside each other. Rates are medians
 //! of the turns; a ratio stands with its lowest and highest turn.
 
-use crate::{
-    clients::Method,
-    phases::{Measured, Spread},
-};
+use crate::{clients::Method, phases::Measured};
 
 /// The line of names over a table.
 pub fn print_heading(store: &str, has_bare: bool) {
@@ -37,25 +34,16 @@ pub fn print_line(method: Method, noop: &Measured, real: &Measured, bare: Option
     if let Some(bare) = bare {
         print!(" {:>7.0} {:>7}", rate(bare), bare.latency(0.5));
     }
-    print!("  {}", ratio(&real.of(noop)));
+    print!("  {}", real.of(noop));
     if let Some(bare) = bare {
         let both = real.of_both(noop, bare);
-        print!("  {}  {}", ratio(&real.of(bare)), ratio(&both));
+        print!("  {}  {}", real.of(bare), both);
     }
     print!("  no-op {:.0}, real {}", noop.work().0, work_of(real));
     if let Some(bare) = bare {
         print!(", bare {}", work_of(bare));
     }
     println!();
-}
-
-fn ratio(spread: &Spread) -> String {
-    let Spread {
-        median,
-        lowest,
-        highest,
-    } = spread;
-    format!("{median:.2} ({lowest:.2}-{highest:.2})")
 }
 
 fn work_of(measured: &Measured) -> String {

@@ -12,7 +12,10 @@ use std::{
 };
 
 use bellwether::proto::v1;
-use h2::client::SendRequest;
+use h2::{
+    SendStream,
+    client::{ResponseFuture, SendRequest},
+};
 use hdrhistogram::Histogram;
 use prost::{Message as _, bytes::Bytes};
 use tokio::{net::TcpStream, sync::mpsc};
@@ -31,12 +34,20 @@ pub struct Connection {
     events: Arc<Events>,
 }
 
+/// A call that is never sent as a whole.
+pub type Held = (ResponseFuture, SendStream<Bytes>);
+
 /// What calls came to.
 pub struct Outcomes {
     /// How many ended with each gRPC code.
     pub codes: BTreeMap<u16, u64>,
-    /// Of calls that were carried out, in microseconds since they were due.
+    /// Of calls that were carried out, in microseconds since they were sent.
     pub latencies: Histogram<u64>,
+    /// How much later than due calls were sent, in microseconds: more than a little means that
+    /// the callers could not do what was asked of them.
+    pub lateness: Histogram<u64>,
+    /// How long calls were sent for, and how long it took until the last had ended.
+    pub sending: Duration,
     pub taken: Duration,
 }
 
@@ -51,19 +62,20 @@ impl Outcomes {
         Self {
             codes: BTreeMap::new(),
             latencies: Histogram::new(3).unwrap(),
+            lateness: Histogram::new(3).unwrap(),
+            sending: Duration::ZERO,
             taken: Duration::ZERO,
         }
     }
 
-    fn record(&mut self, code: u16, due: Instant) {
+    fn record(&mut self, code: u16, taken: Duration) {
         assert!(
             code == OK || code == UNAVAILABLE || FAILED.contains(&code),
             "a call ended with code {code}"
         );
         *self.codes.entry(code).or_default() += 1;
         if code == OK {
-            let taken = due.elapsed().as_micros() as u64;
-            self.latencies.record(taken).unwrap();
+            self.latencies.record(taken.as_micros() as u64).unwrap();
         }
     }
 
@@ -83,6 +95,11 @@ impl Outcomes {
     /// The part that was not carried out.
     pub fn refused(&self) -> f64 {
         1.0 - self.done() as f64 / self.count().max(1) as f64
+    }
+
+    /// Calls a second that were sent.
+    pub fn sent_rate(&self) -> f64 {
+        self.count() as f64 / self.sending.as_secs_f64()
     }
 
     /// A quantile of the latencies in milliseconds.
@@ -159,7 +176,7 @@ impl Connection {
     }
 
     /// Takes a place among the calls of the server and keeps it, by never sending the message.
-    pub async fn hold(&self) -> impl Sized {
+    pub async fn hold(&self) -> Held {
         let mut client = self.client.clone().ready().await.unwrap();
         let held = client.send_request(self.head(), false).unwrap();
         // Whoever is answered on the same connection comes after the head of this one.
@@ -182,8 +199,8 @@ pub async fn closed_loop(connections: &[Connection], callers: usize, time: Durat
             tokio::spawn(async move {
                 let mut outcomes = Outcomes::new();
                 while Instant::now() < end {
-                    let due = Instant::now();
-                    outcomes.record(connection.call().await, due);
+                    let sent = Instant::now();
+                    outcomes.record(connection.call().await, sent.elapsed());
                 }
                 outcomes
             })
@@ -198,11 +215,13 @@ pub async fn closed_loop(connections: &[Connection], callers: usize, time: Durat
         }
     }
     all.taken = started.elapsed();
+    all.sending = all.taken;
     all
 }
 
-/// Calls that come at their own rate, whatever becomes of those before. Each is timed from when
-/// it was due, so that a caller that comes late counts as waiting.
+/// Calls that come at their own rate, whatever becomes of those before: each is a task of its own,
+/// timed from its first step. The callers share the processors with the server, so they may be
+/// late; how much is told beside.
 pub async fn open_loop(connections: Vec<Connection>, rate: f64, time: Duration) -> Outcomes {
     let started = Instant::now();
     let (ended, mut codes) = mpsc::unbounded_channel();
@@ -219,21 +238,24 @@ pub async fn open_loop(connections: Vec<Connection>, rate: f64, time: Duration) 
                 let connection = connections[number as usize % connections.len()].clone();
                 let ended = ended.clone();
                 tokio::spawn(async move {
+                    let called = Instant::now();
                     let code = connection.call().await;
-                    let _ = ended.send((code, due));
+                    let _ = ended.send((code, called.elapsed(), called - due));
                 });
                 sent.fetch_add(1, Ordering::Relaxed);
                 number += 1;
                 // So that calls begin while others are sent.
                 tokio::task::consume_budget().await;
             }
+            started.elapsed()
         }
     });
     let mut outcomes = Outcomes::new();
-    while let Some((code, due)) = codes.recv().await {
-        outcomes.record(code, due);
+    while let Some((code, taken, late)) = codes.recv().await {
+        outcomes.record(code, taken);
+        outcomes.lateness.record(late.as_micros() as u64).unwrap();
     }
-    sending.await.unwrap();
+    outcomes.sending = sending.await.unwrap();
     assert_eq!(outcomes.count(), sent.load(Ordering::Relaxed));
     outcomes.taken = started.elapsed();
     outcomes

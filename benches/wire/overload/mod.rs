@@ -1,6 +1,6 @@
 //! What becomes of calls when more is asked for than can be done: finds the peak, then offers
 //! a half, once and four times as much at a steady rate, with quiet tenants beside it; and
-//! streams of events, which wait instead.
+//! streams of events, which wait instead. All of it in turns: records grow, and machines drift.
 
 mod calls;
 mod child;
@@ -24,6 +24,7 @@ use crate::{
     arguments::Arguments,
     clients::{BATCHES_IN_FLIGHT, Client},
     events::Events,
+    phases::{Spread, TURNS},
     redis_server::RedisServer,
 };
 
@@ -31,6 +32,8 @@ const CONNECTIONS: usize = 4;
 /// Callers that keep a server busy and are never too many for it.
 const CALLERS: usize = 64;
 const OFFERED: [f64; 3] = [0.5, 1.0, 4.0];
+/// The position of the most that is offered.
+const MOST: usize = 2;
 /// Tenants with a connection each that call ten times a second.
 const QUIET_TENANTS: usize = 10;
 const QUIET_RATE: f64 = 10.0;
@@ -40,7 +43,7 @@ const STREAMS: [(usize, bool); 3] = [(1, false), (1, true), (4, true)];
 
 pub async fn measure(arguments: &Arguments) {
     println!(
-        "{CALLERS} callers over {CONNECTIONS} connections for the peak, then open loop; {QUIET_TENANTS} quiet tenants call {QUIET_RATE} times a second each; {} s each",
+        "{CALLERS} callers over {CONNECTIONS} connections for the peak, then open loop; {QUIET_TENANTS} quiet tenants call {QUIET_RATE} times a second each; {TURNS} turns, {} s of each side together",
         arguments.time.as_secs_f64()
     );
     if arguments.embedded {
@@ -72,79 +75,141 @@ fn loud() -> Vec<String> {
 
 async fn measure_store(name: &str, store: &str, refusing: &str, time: Duration) {
     let events = Arc::new(Events::new());
-    let refusals = refusals(refusing, &events, time).await;
+    let full = Full::start(refusing, &events).await;
     let server = Server::start(store, &[]);
     let loud = connect(&server, &loud(), &events).await;
     let quiet: Vec<String> = (0..QUIET_TENANTS)
         .map(|tenant| format!("quiet-{tenant}"))
         .collect();
     let quiet = connect(&server, &quiet, &events).await;
+    let turn = time / TURNS;
     // What comes first warms up, and makes the tenants known.
-    closed_loop(&quiet, QUIET_TENANTS, time / 4).await;
-    closed_loop(&loud, CALLERS, time / 2).await;
-    let peak = closed_loop(&loud, CALLERS, time).await;
-    let cost = peak.rate() / (refusals.count() as f64 / refusals.taken.as_secs_f64());
+    closed_loop(&quiet, QUIET_TENANTS, turn).await;
+    closed_loop(&loud, CALLERS, turn).await;
+    full.refusals(turn).await;
+
     println!(
-        "\n{name}: peak {:.0} calls/s, p50 {:.1} ms, p99 {:.1} ms; a refusal costs {cost:.3} of a call (rho)",
-        peak.rate(),
-        peak.latency(0.5),
-        peak.latency(0.99),
+        "\n{name:<9} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} | {:>7} {:>8} | {:>6}   codes",
+        "sent/s", "done/s", "of peak", "p50 ms", "p99 ms", "late ms", "refused", "p99 ms", "rho"
     );
-    println!(
-        "{:<8} {:>10} {:>8} {:>8} {:>8} {:>9} | {:>9} {:>9}   codes",
-        "offered", "calls/s", "done/s", "p50 ms", "p99 ms", "of peak", "refused", "p99 ms"
-    );
-    let mut half = None;
-    for offered in OFFERED {
-        let rate = peak.rate() * offered;
-        let (loud, quiet) = tokio::join!(
-            open_loop(loud.clone(), rate, time),
-            open_loop(quiet.clone(), QUIET_RATE * QUIET_TENANTS as f64, time)
-        );
-        print_line(offered, &loud, &quiet, &peak);
-        let half = half.get_or_insert_with(|| loud.latency(0.99));
-        if offered > 1.0 {
-            let possible = (1.0 - offered * cost) / (1.0 - cost);
-            let kept = loud.rate() / peak.rate();
-            println!(
-                "         kept {kept:.2} of the peak, {:.2} of the {possible:.2} that refusals leave; p99 {:.1} times that at half load",
-                kept / possible,
-                loud.latency(0.99) / *half,
+    let mut turns = Vec::new();
+    for _ in 0..TURNS {
+        let peak = closed_loop(&loud, CALLERS, turn).await;
+        let refusals = full.refusals(turn / 2).await;
+        let rate_of_refusals = refusals.count() as f64 / refusals.taken.as_secs_f64();
+        let cost = peak.rate() / rate_of_refusals;
+        print_line("peak", &peak, None, &peak, Some(cost));
+        let mut offered = Vec::new();
+        for times in OFFERED {
+            let rate = peak.rate() * times;
+            let (loud, quiet) = tokio::join!(
+                open_loop(loud.clone(), rate, turn),
+                open_loop(quiet.clone(), QUIET_RATE * QUIET_TENANTS as f64, turn)
             );
+            print_line(&times.to_string(), &loud, Some(&quiet), &peak, None);
+            offered.push((loud, quiet));
+        }
+        turns.push(Turn {
+            peak,
+            cost,
+            offered,
+        });
+    }
+    summarize(&turns);
+    measure_streams(&server, &quiet, &events, turn).await;
+}
+
+/// The phases of a turn, which follow each other at once, so that drift of the machine cancels.
+struct Turn {
+    peak: Outcomes,
+    /// What a refusal costs beside a call that is carried out.
+    cost: f64,
+    /// Loud callers and quiet ones, for each of `OFFERED`.
+    offered: Vec<(Outcomes, Outcomes)>,
+}
+
+fn summarize(turns: &[Turn]) {
+    let spread = |of: fn(&Turn) -> f64| Spread::of(turns.iter().map(of));
+    println!("median of {TURNS} turns (lowest to highest):");
+    println!("  a refusal costs, of a call: {}", spread(|turn| turn.cost));
+    let kept = |turn: &Turn| turn.offered[MOST].0.rate() / turn.peak.rate();
+    println!(
+        "  {}x offered, kept of the peak: {}",
+        OFFERED[MOST],
+        Spread::of(turns.iter().map(kept))
+    );
+    let sent = |turn: &Turn| turn.offered[MOST].0.sent_rate() / turn.peak.rate();
+    println!(
+        "  sent, times the peak: {}",
+        Spread::of(turns.iter().map(sent))
+    );
+    let of_possible = |turn: &Turn| {
+        let possible = (1.0 - sent(turn) * turn.cost) / (1.0 - turn.cost);
+        kept(turn) / possible
+    };
+    println!(
+        "  of what refusals leave, (1 - sent rho) / (1 - rho): {}",
+        Spread::of(turns.iter().map(of_possible))
+    );
+    println!(
+        "  p99 of that at half load: {}",
+        spread(|turn| turn.offered[MOST].0.latency(0.99) / turn.offered[0].0.latency(0.99))
+    );
+    let quiet = turns.iter().map(|turn| &turn.offered[MOST].1);
+    let (refused, calls) = quiet.fold((0, 0), |(refused, calls), quiet| {
+        (
+            refused + quiet.count() - quiet.done(),
+            calls + quiet.count(),
+        )
+    });
+    println!("  quiet tenants: {refused} of {calls} calls refused");
+}
+
+/// A server that has room for one call, which can be taken: then all others are refused.
+struct Full {
+    connections: Vec<Connection>,
+    _server: Server,
+}
+
+impl Full {
+    async fn start(store: &str, events: &Arc<Events>) -> Self {
+        let server = Server::start(store, &["BELLWETHER_MAX_CALLS_IN_FLIGHT=1"]);
+        Self {
+            connections: connect(&server, &loud(), events).await,
+            _server: server,
         }
     }
-    measure_streams(&server, &quiet, &events, time).await;
+
+    async fn refusals(&self, time: Duration) -> Outcomes {
+        // It is kept until its deadline, which is later.
+        let _held = self.connections[0].hold().await;
+        let refused = closed_loop(&self.connections, CALLERS, time).await;
+        assert_eq!(refused.done(), 0, "everything is refused");
+        refused
+    }
 }
 
-/// Callers of a server that has room for one call, which is taken: all others are refused.
-async fn refusals(store: &str, events: &Arc<Events>, time: Duration) -> Outcomes {
-    let full = Server::start(
-        store,
-        &[
-            "BELLWETHER_MAX_CALLS_IN_FLIGHT=1",
-            "BELLWETHER_DEFAULT_DEADLINE=10m",
-            "BELLWETHER_MAX_DEADLINE=10m",
-        ],
-    );
-    let connections = connect(&full, &loud(), events).await;
-    let held = connections[0].hold().await;
-    closed_loop(&connections, CALLERS, time / 4).await;
-    let refused = closed_loop(&connections, CALLERS, time / 2).await;
-    assert_eq!(refused.done(), 0, "everything is refused");
-    drop(held);
-    refused
-}
-
-fn print_line(offered: f64, loud: &Outcomes, quiet: &Outcomes, peak: &Outcomes) {
+fn print_line(
+    offered: &str,
+    loud: &Outcomes,
+    quiet: Option<&Outcomes>,
+    peak: &Outcomes,
+    cost: Option<f64>,
+) {
+    let number = |number: Option<f64>| number.map_or_else(String::new, |n| format!("{n:.3}"));
+    let refused = quiet.map(|quiet| quiet.refused());
+    let slowest = quiet.map(|quiet| quiet.latency(0.99));
     println!(
-        "{offered:<8} {:>10.0} {:>8.0} {:>8.1} {:>8.1} {:>9.2} | {:>8.1}% {:>9.1}   {:?}",
-        loud.count() as f64 / loud.taken.as_secs_f64(),
+        "{offered:<9} {:>8.0} {:>8.0} {:>8.2} {:>8.1} {:>8.1} {:>8.1} | {:>7} {:>8} | {:>6}   {:?}",
+        loud.sent_rate(),
         loud.rate(),
+        loud.rate() / peak.rate(),
         loud.latency(0.5),
         loud.latency(0.99),
-        loud.rate() / peak.rate(),
-        quiet.refused() * 100.0,
-        quiet.latency(0.99),
+        loud.lateness.value_at_quantile(0.5) as f64 / 1_000.0,
+        number(refused),
+        number(slowest),
+        number(cost),
         loud.codes,
     );
 }
@@ -157,46 +222,60 @@ async fn measure_streams(
     time: Duration,
 ) {
     println!("streams    events/s  of peak | refused    p99 ms");
-    let mut peak = None;
-    for (times, has_quiet) in STREAMS {
-        let mut clients = Vec::new();
-        for _ in 0..times * CONNECTIONS {
-            let endpoint = Endpoint::from_shared(format!("http://{}", server.address)).unwrap();
-            let channel = endpoint.tcp_nodelay(true).connect().await.unwrap();
-            clients.push(Client::new(channel));
-        }
-        let streams = async {
-            let end = Instant::now() + time;
-            let running: Vec<_> = clients
-                .into_iter()
-                .map(|client| tokio::spawn(keep_streaming(client, Arc::clone(events), end)))
-                .collect();
-            let mut counted = 0;
-            for stream in running {
-                counted += stream.await.unwrap();
+    let mut kept = STREAMS.map(|_| Vec::new());
+    for _ in 0..TURNS {
+        let mut peak = None;
+        for ((times, has_quiet), kept) in STREAMS.into_iter().zip(&mut kept) {
+            let streams = stream(server, times * CONNECTIONS, events, time);
+            let quiet_calls = async {
+                if !has_quiet {
+                    return None;
+                }
+                let rate = QUIET_RATE * QUIET_TENANTS as f64;
+                Some(open_loop(quiet.to_vec(), rate, time).await)
+            };
+            let (rate, quiet) = tokio::join!(streams, quiet_calls);
+            let of_peak = rate / *peak.get_or_insert(rate);
+            kept.push(of_peak);
+            print!("{:<8} {rate:>10.0} {of_peak:>8.2} |", times * CONNECTIONS);
+            if let Some(quiet) = quiet {
+                let (refused, slowest) = (quiet.refused() * 100.0, quiet.latency(0.99));
+                print!(" {refused:>6.1}% {slowest:>9.1}   {:?}", quiet.codes);
             }
-            counted as f64 / time.as_secs_f64()
-        };
-        let quiet_calls = async {
-            if !has_quiet {
-                return None;
-            }
-            let rate = QUIET_RATE * QUIET_TENANTS as f64;
-            Some(open_loop(quiet.to_vec(), rate, time).await)
-        };
-        let (rate, quiet) = tokio::join!(streams, quiet_calls);
-        let peak = peak.get_or_insert(rate);
-        print!(
-            "{:<8} {rate:>10.0} {:>8.2} |",
-            times * CONNECTIONS,
-            rate / *peak
-        );
-        if let Some(quiet) = quiet {
-            let (refused, slowest) = (quiet.refused() * 100.0, quiet.latency(0.99));
-            print!(" {refused:>6.1}% {slowest:>9.1}   {:?}", quiet.codes);
+            println!();
         }
-        println!();
     }
+    println!("median of {TURNS} turns (lowest to highest):");
+    for ((times, has_quiet), kept) in STREAMS.into_iter().zip(kept) {
+        let beside = if has_quiet {
+            ", beside quiet tenants"
+        } else {
+            ""
+        };
+        let streams = times * CONNECTIONS;
+        let kept = Spread::of(kept.into_iter());
+        println!("  {streams} streams{beside}, kept of the peak: {kept}");
+    }
+}
+
+/// Events a second that so many streams have counted.
+async fn stream(server: &Server, streams: usize, events: &Arc<Events>, time: Duration) -> f64 {
+    let mut clients = Vec::new();
+    for _ in 0..streams {
+        let endpoint = Endpoint::from_shared(format!("http://{}", server.address)).unwrap();
+        let channel = endpoint.tcp_nodelay(true).connect().await.unwrap();
+        clients.push(Client::new(channel));
+    }
+    let end = Instant::now() + time;
+    let running: Vec<_> = clients
+        .into_iter()
+        .map(|client| tokio::spawn(keep_streaming(client, Arc::clone(events), end)))
+        .collect();
+    let mut counted = 0;
+    for stream in running {
+        counted += stream.await.unwrap();
+    }
+    counted as f64 / time.as_secs_f64()
 }
 
 /// Keeps batches in flight on one stream; the events that were counted before the end.
