@@ -1,6 +1,6 @@
 //! Connections that are there for nothing.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::{io::AsyncReadExt as _, net::TcpStream, time::timeout};
 
@@ -51,6 +51,29 @@ async fn the_limit_of_descriptors_is_raised_as_far_as_it_goes() {
     }
     Server::quiet_call(&mut server.scoring().await).await;
     assert!(server.descriptors() > 200, "{}", server.descriptors());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_without_descriptors_waits_for_one_and_goes_on() {
+    let server = Arc::new(Server::start(&[]).await);
+    let busy = Connection::open(server.address, USUAL_WINDOW).await;
+    let stream = busy.call("ScoreEvents", &[]).await.unwrap();
+    // Nobody is idle, so nobody can be let go for the one who comes.
+    server.limit_descriptors(3);
+    let newcomer = {
+        let server = Arc::clone(&server);
+        tokio::spawn(async move { server.liveness().await })
+    };
+    let worked = server.worked();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let worked = server.worked() - worked;
+    // Asking again and again takes a core.
+    assert!(worked < Duration::from_millis(500), "{worked:?}");
+    assert!(!newcomer.is_finished());
+    server.limit_descriptors(1_024);
+    timeout(PATIENCE, newcomer).await.unwrap().unwrap();
+    assert!(busy.call("GetFunnel", &[]).await.is_ok());
+    drop(stream);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 
 mod connections;
 mod messages;
+mod models;
 mod pages;
 mod raw;
 mod server;

@@ -12,11 +12,20 @@ use std::{
 use bellwether::proto::v1::{
     self, ScoreEventRequest, scoring_service_client::ScoringServiceClient,
 };
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use tempfile::TempDir;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tonic::transport::Channel;
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use tonic_types::StatusExt as _;
+
+/// Without optimisation everything takes several times as long.
+const SLOWER: u32 = if cfg!(debug_assertions) { 8 } else { 1 };
+
+/// How long something may take in this build that may take so long in a release.
+pub const fn patience(time: Duration) -> Duration {
+    time.saturating_mul(SLOWER)
+}
 
 const MODEL: &str = r#"
 [scores.fit]
@@ -33,6 +42,17 @@ name = "everybody"
 rank_by = ["fit"]
 min = 1
 "#;
+
+/// Signals that take all the steps of an event, after one that takes few.
+fn costly_signals() -> String {
+    let costly = (0..240).map(|n| {
+        format!(
+            "[[signals]]\nname = \"costly_{n}\"\non = \"costly\"\nwhen = 'event.attributes.l.exists(x, x == \"w{n}\" || x.endsWith(\"q\"))'\npoints = {{ fit = 1 }}\n"
+        )
+    });
+    let all = "[[signals]]\nname = \"all\"\non = \"costly\"\npoints = { fit = 1 }\n";
+    format!("{all}{}", costly.collect::<String>())
+}
 
 /// One attack at a time: what one takes of the processor is not the other's fault.
 static TURN: LazyLock<Arc<Mutex<()>>> = LazyLock::new(Arc::default);
@@ -55,7 +75,7 @@ impl Server {
         let turn = Arc::clone(&TURN).lock_owned().await;
         let directory = tempfile::tempdir().unwrap();
         let model = directory.path().join("model.toml");
-        fs::write(&model, MODEL).unwrap();
+        fs::write(&model, format!("{MODEL}{}", costly_signals())).unwrap();
         let mut process = Command::new("sh")
             .args(["-c", &format!("{limits} exec \"$0\" \"$@\"")])
             .arg(env!("CARGO_BIN_EXE_bellwether"))
@@ -94,10 +114,45 @@ impl Server {
 
     /// Bytes of memory that the process has.
     pub fn memory(&self) -> usize {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kibibytes = resident.unwrap().trim().strip_suffix(" kB").unwrap();
+        let resident = self.status("VmRSS:");
+        let kibibytes = resident.strip_suffix(" kB").unwrap();
         kibibytes.parse::<usize>().unwrap() * 1_024
+    }
+
+    /// How many threads the process has.
+    pub fn threads(&self) -> usize {
+        self.status("Threads:").parse().unwrap()
+    }
+
+    /// How long its threads have worked.
+    pub fn worked(&self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id())).unwrap();
+        // After the name in brackets, which may hold spaces: the twelfth and thirteenth fields.
+        let fields = stat.rsplit(')').next().unwrap().split_whitespace();
+        let ticks = fields.skip(11).take(2);
+        Duration::from_millis(
+            10 * ticks
+                .map(|ticks| ticks.parse::<u64>().unwrap())
+                .sum::<u64>(),
+        )
+    }
+
+    /// Lets it open so many files at a time; what is open stays open.
+    pub fn limit_descriptors(&self, most: u64) {
+        let process = i32::try_from(self.process.id()).ok();
+        let process = process.and_then(Pid::from_raw);
+        let current = getrlimit(Resource::Nofile);
+        let limit = Rlimit {
+            current: Some(most),
+            maximum: current.maximum,
+        };
+        prlimit(process, Resource::Nofile, limit).unwrap();
+    }
+
+    fn status(&self, name: &str) -> String {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let value = status.lines().find_map(|line| line.strip_prefix(name));
+        value.unwrap().trim().to_owned()
     }
 
     /// How many descriptors it has open.
@@ -118,6 +173,14 @@ impl Server {
 
     /// How long a write of somebody who has nothing to do with the attack takes.
     pub async fn quiet_call(client: &mut ScoringServiceClient<Channel>) -> Duration {
+        Self::counted_quiet_call(client, &mut 0).await
+    }
+
+    /// The same, and how often it is turned away.
+    pub async fn counted_quiet_call(
+        client: &mut ScoringServiceClient<Channel>,
+        refusals: &mut usize,
+    ) -> Duration {
         let started = Instant::now();
         let event = v1::Event {
             profile_id: "quiet".to_owned(),
@@ -131,6 +194,7 @@ impl Server {
         };
         while let Err(refused) = client.score_event(request.clone()).await {
             // Whoever is turned away comes again when it is told to, and waits as long.
+            *refusals += 1;
             let details = refused.get_error_details();
             let retry = details.retry_info().and_then(|retry| retry.retry_delay);
             tokio::time::sleep(retry.unwrap_or_else(|| panic!("{refused}"))).await;

@@ -3,20 +3,21 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
-use bellwether::proto::v1;
+use bellwether::proto::v1::{self, model_service_client::ModelServiceClient};
 use bytes::Bytes;
 use prost::Message as _;
 use tokio::{net::TcpStream, task::JoinSet};
 
 use crate::{
+    models::{costly_event, unreadable_model},
     pages::{PROFILES, large_page},
     raw::{Call, Connection, USUAL_WINDOW, framed},
-    server::Server,
+    server::{Server, patience},
     with_large_profiles,
 };
 
@@ -28,10 +29,8 @@ const QUIET_CALLS: usize = 60;
 
 /// Memory of a server beside its records, in bytes.
 const MOST_MEMORY: usize = 512 * MIB;
-/// Without optimisation everything takes several times as long.
-const SLOWER: u32 = if cfg!(debug_assertions) { 8 } else { 1 };
-const MOST_P99: Duration = Duration::from_millis(250).saturating_mul(SLOWER);
-const MOST_LIVENESS: Duration = Duration::from_secs(1).saturating_mul(SLOWER);
+const MOST_P99: Duration = patience(Duration::from_millis(250));
+const MOST_LIVENESS: Duration = patience(Duration::from_secs(1));
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_quiet_caller_does_not_notice_all_attacks_together() {
@@ -50,14 +49,18 @@ async fn a_quiet_caller_does_not_notice_all_attacks_together() {
     }
 
     attackers.spawn(pause(Arc::clone(&server)));
+    for kind in [Flood::Scores, Flood::CostlyEvents, Flood::Tenants] {
+        attackers.spawn(flood(Arc::clone(&server), Arc::clone(&is_over), kind));
+    }
+    attackers.spawn(apply(Arc::clone(&server), Arc::clone(&is_over)));
 
-    let mut taken = Vec::new();
+    let (mut taken, mut refusals) = (Vec::new(), 0);
     let mut liveness = Duration::ZERO;
     let mut most = 0;
     let mut due = tokio::time::interval(ATTACKED_FOR / u32::try_from(QUIET_CALLS).unwrap());
     for number in 0..QUIET_CALLS {
         due.tick().await;
-        taken.push(Server::quiet_call(&mut quiet).await);
+        taken.push(Server::counted_quiet_call(&mut quiet, &mut refusals).await);
         if number % 8 == 0 {
             liveness = liveness.max(server.liveness().await);
         }
@@ -69,7 +72,7 @@ async fn a_quiet_caller_does_not_notice_all_attacks_together() {
     taken.sort_unstable();
     let p99 = taken[QUIET_CALLS * 99 / 100 - 1];
     println!(
-        "memory {} MiB, p50 {:?}, p99 {p99:?}, liveness {liveness:?}",
+        "memory {} MiB, p50 {:?}, p99 {p99:?}, {refusals} refused, liveness {liveness:?}",
         most / MIB,
         taken[QUIET_CALLS / 2],
     );
@@ -173,4 +176,74 @@ async fn say_nothing(server: Arc<Server>, is_over: Arc<AtomicBool>) {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     tokio::time::sleep(ATTACKED_FOR).await;
+}
+
+/// What a flood of single calls asks for.
+#[derive(Clone, Copy)]
+enum Flood {
+    Scores,
+    /// Events that take all their steps.
+    CostlyEvents,
+    /// Each for a tenant of its own.
+    Tenants,
+}
+
+/// Keeps many calls in flight, whatever becomes of them.
+async fn flood(server: Arc<Server>, is_over: Arc<AtomicBool>, kind: Flood) {
+    let client = server.scoring().await;
+    let in_flight = match kind {
+        Flood::Scores => 400,
+        Flood::CostlyEvents => 2,
+        Flood::Tenants => 20,
+    };
+    let numbers = Arc::new(AtomicUsize::new(0));
+    let mut callers = JoinSet::new();
+    for _ in 0..in_flight {
+        let (mut client, is_over) = (client.clone(), Arc::clone(&is_over));
+        let numbers = Arc::clone(&numbers);
+        callers.spawn(async move {
+            while !is_over.load(Ordering::Relaxed) {
+                let number = numbers.fetch_add(1, Ordering::Relaxed);
+                let event = v1::Event {
+                    event_id: number.to_string(),
+                    profile_id: format!("flood-{}", number % 1_000),
+                    r#type: "visit".to_owned(),
+                    ..Default::default()
+                };
+                let (tenant, event) = match kind {
+                    Flood::Scores => (String::new(), event),
+                    Flood::CostlyEvents => (String::new(), costly_event(number)),
+                    Flood::Tenants => (format!("tenant-{number}"), event),
+                };
+                let event = Some(event);
+                drop(
+                    client
+                        .score_event(v1::ScoreEventRequest { tenant, event })
+                        .await,
+                );
+            }
+        });
+    }
+    while callers.join_next().await.is_some() {}
+}
+
+/// Applies a model that nobody can read, again and again.
+async fn apply(server: Arc<Server>, is_over: Arc<AtomicBool>) {
+    let source = unreadable_model();
+    let client = ModelServiceClient::new(server.channel().await);
+    let mut callers = JoinSet::new();
+    for _ in 0..20 {
+        let (mut client, is_over) = (client.clone(), Arc::clone(&is_over));
+        let request = v1::ApplyModelRequest {
+            source: source.clone(),
+            ..Default::default()
+        };
+        callers.spawn(async move {
+            while !is_over.load(Ordering::Relaxed) {
+                let refused = client.apply_model(request.clone()).await;
+                assert!(refused.is_err());
+            }
+        });
+    }
+    while callers.join_next().await.is_some() {}
 }
