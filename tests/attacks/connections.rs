@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bellwether::proto::v1;
 use tokio::{io::AsyncReadExt as _, net::TcpStream, time::timeout};
 
 use crate::{
@@ -58,6 +59,13 @@ async fn a_server_without_descriptors_waits_for_one_and_goes_on() {
     let server = Arc::new(Server::start(&[]).await);
     let busy = Connection::open(server.address, USUAL_WINDOW).await;
     let stream = busy.call("ScoreEvents", &[]).await.unwrap();
+    // What is answered later comes after it.
+    let funnel = v1::GetFunnelRequest::default();
+    busy.send("GetFunnel", &[], &funnel)
+        .await
+        .unwrap()
+        .end()
+        .await;
     // Nobody is idle, so nobody can be let go for the one who comes.
     server.limit_descriptors(3);
     let newcomer = {

@@ -39,7 +39,7 @@ pub fn costly_event(number: usize) -> v1::Event {
 
 /// A file of some 960 KB in which every line of three is a mistake.
 pub fn unreadable_model() -> String {
-    let signals = (0..16_000)
+    let signals = (0..17_000)
         .map(|number| format!("[[signals]]\nname = \"s{number}\"\non = \"visit\"\nwhen = 'x +'\n"));
     signals.collect()
 }
@@ -129,7 +129,8 @@ async fn models_that_nobody_can_read_are_read_one_at_a_time() {
         300,
         "{codes:?}"
     );
-    assert!(most < 128 * MIB, "{most} bytes");
+    // 3.2 GiB were taken when each was read as it came.
+    assert!(most < 256 * MIB, "{most} bytes");
     assert!(
         most_threads <= threads + 8,
         "{threads}, then {most_threads} threads"

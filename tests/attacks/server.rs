@@ -173,11 +173,12 @@ impl Server {
 
     /// How long a write of somebody who has nothing to do with the attack takes.
     pub async fn quiet_call(client: &mut ScoringServiceClient<Channel>) -> Duration {
-        Self::counted_quiet_call(client, &mut 0).await
+        Self::quiet_call_of("", client, &mut 0).await
     }
 
-    /// The same, and how often it is turned away.
-    pub async fn counted_quiet_call(
+    /// The same for a tenant, and how often it is turned away.
+    pub async fn quiet_call_of(
+        tenant: &str,
         client: &mut ScoringServiceClient<Channel>,
         refusals: &mut usize,
     ) -> Duration {
@@ -189,8 +190,8 @@ impl Server {
             ..Default::default()
         };
         let request = ScoreEventRequest {
+            tenant: tenant.to_owned(),
             event: Some(event),
-            ..Default::default()
         };
         while let Err(refused) = client.score_event(request.clone()).await {
             // Whoever is turned away comes again when it is told to, and waits as long.
