@@ -10,6 +10,7 @@ mod cost;
 mod counting;
 mod effects;
 mod explanation;
+mod expressions;
 mod failing;
 mod failover;
 mod influence;
