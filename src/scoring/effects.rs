@@ -4,6 +4,8 @@
 //! The id of an effect derives from the event that caused it. So an event that is sent again finds
 //! what it has done, and what is missing since a failover that lost writes is done once more.
 
+use std::borrow::Cow;
+
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::{
@@ -43,20 +45,20 @@ impl Judgement<'_> {
         let causes = [Cause::Share, Cause::Touch, Cause::Advance];
         let ids = causes.map(|cause| effect_id(cause, &self.profile_id, hash));
         let record = &self.record;
-        let caused = record.caused_with(&ids);
         let mut touches = record.touches.iter();
         let touch = touches.find(|touch| touch.event == hash);
         let touch = touch.map(|touch| Effect::Credit(touch.given(&self.profile_id)));
-        let again: Vec<Effect> = caused.cloned().chain(touch).collect();
-        let may_have_forgotten = record.caused.len() >= REMEMBERED_CAUSED;
-        if again.is_empty() && may_have_forgotten && self.model.acts_on_others(event, record) {
-            self.unsettled_effects += 1;
-        }
-        for effect in again {
-            let is_same = |known: &Effect| known.is_same(&effect);
-            if !self.again.iter().any(is_same) {
-                self.again.push(effect);
+        let caused = record.caused_with(&ids).map(Cow::Borrowed);
+        let mut is_known = false;
+        for effect in caused.chain(touch.map(Cow::Owned)) {
+            is_known = true;
+            if !self.again.iter().any(|known| known.is_same(&effect)) {
+                self.again.push(effect.into_owned());
             }
+        }
+        let may_have_forgotten = record.caused.len() >= REMEMBERED_CAUSED;
+        if !is_known && may_have_forgotten && self.model.acts_on_others(event, record) {
+            self.unsettled_effects += 1;
         }
     }
 
@@ -116,22 +118,29 @@ impl Judgement<'_> {
 }
 
 impl Record {
-    /// The remembered effects of an event, by the ids of what it gives; and whatever came before
-    /// them for the same subject, once something was taken from it. What is taken back is not
-    /// always what was given, because of limits, and nothing falls below 0: so whoever lost all of
-    /// it takes it in the order in which it came about.
+    /// The remembered effects of an event, by the ids of what it gives. Once something was taken
+    /// from an account, whatever came before goes along: what is taken back is not always what was
+    /// given, because of limits, and nothing falls below 0, so who lost all of it must take it in
+    /// the order in which it came about. Credits are taken back as they were given.
     fn caused_with(&self, ids: &[IdHash]) -> impl Iterator<Item = &Effect> {
         let is_own = |effect: &Effect| ids.contains(&effect.given_id());
-        let comes_before = move |position: usize, effect: &Effect| {
-            let is_of_subject = |other: &Effect| other.subject_id() == effect.subject_id();
-            let mut later = self.caused[position..].iter();
-            let mut all = self.caused.iter();
-            later.any(|other| is_own(other) && is_of_subject(other))
-                && all.any(|other| other.takes() && is_of_subject(other))
+        let is_own_share = |effect: &Effect| matches!(effect, Effect::Share(_)) && is_own(effect);
+        let mut caused = self.caused.iter().enumerate();
+        let last = caused.rfind(|(_, effect)| is_own_share(effect));
+        let ordered = last.and_then(|(last, own)| {
+            let subject_id = own.subject_id();
+            let mut until = self.caused[..=last].iter();
+            let takes = until.any(|effect| effect.subject_id() == subject_id && effect.takes());
+            takes.then_some((last, subject_id))
+        });
+        let goes_along = move |position: usize, effect: &Effect| {
+            ordered.is_some_and(|(last, subject_id)| {
+                position <= last && effect.subject_id() == subject_id
+            })
         };
         let caused = self.caused.iter().enumerate();
         let caused = caused
-            .filter(move |(position, effect)| is_own(effect) || comes_before(*position, effect));
+            .filter(move |(position, effect)| is_own(effect) || goes_along(*position, effect));
         caused.map(|(_, effect)| effect)
     }
 

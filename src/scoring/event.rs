@@ -120,10 +120,10 @@ impl Effect {
     /// Whether it takes anything from whom it changes.
     pub(super) fn takes(&self) -> bool {
         match self {
-            Self::Credit(credit) => credit.kind == EffectKind::TakenBack,
+            Self::Credit(credit) => credit.kind != EffectKind::Given,
             Self::Share(share) => {
                 let mut changes = share.changes.iter();
-                share.kind == EffectKind::TakenBack || changes.any(|change| change.amount < 0.0)
+                share.kind != EffectKind::Given || changes.any(|change| change.amount < 0.0)
             }
         }
     }

@@ -12,7 +12,7 @@ use std::{
 use bellwether::proto::v1::{self, model_service_client::ModelServiceClient};
 use futures_util::{StreamExt as _, stream};
 use pbjson_types::{ListValue, Struct, Value, value::Kind};
-use tonic::Code;
+use tonic::{Code, Request};
 
 use crate::server::{Server, patience};
 
@@ -37,9 +37,9 @@ pub fn costly_event(number: usize) -> v1::Event {
     }
 }
 
-/// A file of some 960 KB in which every line of three is a mistake.
+/// A file of some 960 KB in which one line of four is a mistake.
 pub fn unreadable_model() -> String {
-    let signals = (0..17_000)
+    let signals = (0..18_000)
         .map(|number| format!("[[signals]]\nname = \"s{number}\"\non = \"visit\"\nwhen = 'x +'\n"));
     signals.collect()
 }
@@ -101,10 +101,12 @@ async fn models_that_nobody_can_read_are_read_one_at_a_time() {
     );
     let calls = (0..300).map(move |number| {
         let mut client = ModelServiceClient::new(channels[number % channels.len()].clone());
-        let request = v1::ApplyModelRequest {
+        let mut request = Request::new(v1::ApplyModelRequest {
             source: source.clone(),
             ..Default::default()
-        };
+        });
+        // As long as a server lets a caller wait.
+        request.set_timeout(Duration::from_secs(60));
         async move {
             let refused = client.apply_model(request).await;
             refused.map(|_| ()).unwrap_err().code()

@@ -30,15 +30,20 @@ pub struct Call {
 impl Connection {
     /// A connection whose streams take so many bytes before anything of them is read.
     pub async fn open(address: SocketAddr, window: u32) -> Self {
-        let socket = TcpStream::connect(address).await.unwrap();
+        Self::try_open(address, window).await.unwrap()
+    }
+
+    /// The same, or nothing when the server closes it at once.
+    pub async fn try_open(address: SocketAddr, window: u32) -> Option<Self> {
+        let socket = TcpStream::connect(address).await.ok()?;
         let (client, connection) = h2::client::Builder::new()
             .initial_window_size(window)
             .handshake(socket)
             .await
-            .unwrap();
+            .ok()?;
         // It ends when the server closes it, which may be what is wanted.
         tokio::spawn(async move { drop(connection.await) });
-        Self { client, address }
+        Some(Self { client, address })
     }
 
     /// Begins a call of `ScoringService`.

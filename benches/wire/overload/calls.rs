@@ -24,6 +24,8 @@ use crate::events::Events;
 
 /// How long a caller waits for an answer.
 const DEADLINE: &str = "5S";
+/// How long a place is kept.
+const HELD_FOR: &str = "1M";
 
 /// A connection that is called on.
 #[derive(Clone)]
@@ -125,11 +127,11 @@ impl Connection {
         }
     }
 
-    fn head(&self) -> http::Request<()> {
+    fn head(&self, deadline: &str) -> http::Request<()> {
         http::Request::post(self.uri.clone())
             .header("content-type", "application/grpc")
             .header("te", "trailers")
-            .header("grpc-timeout", DEADLINE)
+            .header("grpc-timeout", deadline)
             .body(())
             .unwrap()
     }
@@ -146,7 +148,7 @@ impl Connection {
         frame[1..5].copy_from_slice(&length.to_be_bytes());
 
         let mut client = self.client.clone().ready().await.unwrap();
-        let (response, mut body) = client.send_request(self.head(), false).unwrap();
+        let (response, mut body) = client.send_request(self.head(DEADLINE), false).unwrap();
         // A refusal may have ended the stream already; the answer says so.
         let _ = body.send_data(frame.into(), true);
         let response = match response.await {
@@ -178,7 +180,7 @@ impl Connection {
     /// Takes a place among the calls of the server and keeps it, by never sending the message.
     pub async fn hold(&self) -> Held {
         let mut client = self.client.clone().ready().await.unwrap();
-        let held = client.send_request(self.head(), false).unwrap();
+        let held = client.send_request(self.head(HELD_FOR), false).unwrap();
         // Whoever is answered on the same connection comes after the head of this one.
         self.call().await;
         held

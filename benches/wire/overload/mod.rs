@@ -138,7 +138,11 @@ fn summarize(turns: &[Turn]) {
         OFFERED[MOST],
         Spread::of(turns.iter().map(kept))
     );
-    let sent = |turn: &Turn| turn.offered[MOST].0.sent_rate() / turn.peak.rate();
+    // Until the last had ended, as what was carried out.
+    let sent = |turn: &Turn| {
+        let loud = &turn.offered[MOST].0;
+        loud.count() as f64 / loud.taken.as_secs_f64() / turn.peak.rate()
+    };
     println!(
         "  sent, times the peak: {}",
         Spread::of(turns.iter().map(sent))
@@ -197,7 +201,7 @@ fn print_line(
     cost: Option<f64>,
 ) {
     let number = |number: Option<f64>| number.map_or_else(String::new, |n| format!("{n:.3}"));
-    let refused = quiet.map(|quiet| quiet.refused());
+    let refused = quiet.map(|quiet| quiet.refused() * 100.0);
     let slowest = quiet.map(|quiet| quiet.latency(0.99));
     println!(
         "{offered:<9} {:>8.0} {:>8.0} {:>8.2} {:>8.1} {:>8.1} {:>8.1} | {:>7} {:>8} | {:>6}   {:?}",
@@ -266,7 +270,8 @@ async fn stream(server: &Server, streams: usize, events: &Arc<Events>, time: Dur
         let channel = endpoint.tcp_nodelay(true).connect().await.unwrap();
         clients.push(Client::new(channel));
     }
-    let end = Instant::now() + time;
+    let started = Instant::now();
+    let end = started + time;
     let running: Vec<_> = clients
         .into_iter()
         .map(|client| tokio::spawn(keep_streaming(client, Arc::clone(events), end)))
@@ -275,10 +280,10 @@ async fn stream(server: &Server, streams: usize, events: &Arc<Events>, time: Dur
     for stream in running {
         counted += stream.await.unwrap();
     }
-    counted as f64 / time.as_secs_f64()
+    counted as f64 / started.elapsed().as_secs_f64()
 }
 
-/// Keeps batches in flight on one stream; the events that were counted before the end.
+/// Keeps batches in flight on one stream until the end; the events that were counted.
 async fn keep_streaming(mut client: Client, events: Arc<Events>, end: Instant) -> u64 {
     let (sender, receiver) = mpsc::channel(BATCHES_IN_FLIGHT);
     let answers = client.score_events(ReceiverStream::new(receiver)).await;
@@ -302,8 +307,6 @@ async fn keep_streaming(mut client: Client, events: Arc<Events>, end: Instant) -
                 other => panic!("an event was not counted: {other:?}"),
             }
         }
-        if Instant::now() < end {
-            counted += answer.results.len() as u64;
-        }
+        counted += answer.results.len() as u64;
     }
 }
