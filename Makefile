@@ -47,7 +47,7 @@ bench: cargo redis ## Measure the core and the wire
 bench-check: cargo redis ## Run each bench for a second in the build of the tests: no figures, but every answer
 	cargo bench --locked --profile $(PROFILE) --bench core -- --test
 	cargo bench --locked --profile $(PROFILE) --bench wire -- --seconds 1 --events-per-profile 1
-	cargo bench --locked --profile $(PROFILE) --bench wire -- --seconds 1 --overload
+	cargo bench --locked --profile $(PROFILE) --bench wire -- --seconds 1 --overload --store embedded
 
 bench-compare: cargo redis ## Measure two revisions in turns: BASE=revision, ARGUMENTS="--store redis"
 	@test -n "$(BASE)" || { \
