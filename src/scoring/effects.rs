@@ -4,8 +4,6 @@
 //! The id of an effect derives from the event that caused it. So an event that is sent again finds
 //! what it has done, and what is missing since a failover that lost writes is done once more.
 
-use std::borrow::Cow;
-
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::{
@@ -48,14 +46,12 @@ impl Judgement<'_> {
         let mut touches = record.touches.iter();
         let touch = touches.find(|touch| touch.event == hash);
         let touch = touch.map(|touch| Effect::Credit(touch.given(&self.profile_id)));
-        let caused = record.caused_with(&ids).map(Cow::Borrowed);
-        let mut is_known = false;
-        for effect in caused.chain(touch.map(Cow::Owned)) {
-            is_known = true;
-            if !self.again.iter().any(|known| known.is_same(&effect)) {
-                self.again.push(effect.into_owned());
-            }
-        }
+        let is_new = |effect: &Effect| !self.again.iter().any(|known| known.is_same(effect));
+        let caused = record.caused_with(&ids).filter(|effect| is_new(effect));
+        let new: Vec<Effect> = caused.cloned().chain(touch.filter(is_new)).collect();
+        self.again.extend(new);
+        let mut again = self.again.iter();
+        let is_known = again.any(|effect| ids.contains(&effect.given_id()));
         let may_have_forgotten = record.caused.len() >= REMEMBERED_CAUSED;
         if !is_known && may_have_forgotten && self.model.acts_on_others(event, record) {
             self.unsettled_effects += 1;
@@ -125,23 +121,16 @@ impl Record {
     fn caused_with(&self, ids: &[IdHash]) -> impl Iterator<Item = &Effect> {
         let is_own = |effect: &Effect| ids.contains(&effect.given_id());
         let is_own_share = |effect: &Effect| matches!(effect, Effect::Share(_)) && is_own(effect);
-        let mut caused = self.caused.iter().enumerate();
-        let last = caused.rfind(|(_, effect)| is_own_share(effect));
-        let ordered = last.and_then(|(last, own)| {
-            let subject_id = own.subject_id();
-            let mut until = self.caused[..=last].iter();
-            let takes = until.any(|effect| effect.subject_id() == subject_id && effect.takes());
-            takes.then_some((last, subject_id))
-        });
-        let goes_along = move |position: usize, effect: &Effect| {
-            ordered.is_some_and(|(last, subject_id)| {
-                position <= last && effect.subject_id() == subject_id
-            })
-        };
-        let caused = self.caused.iter().enumerate();
-        let caused = caused
-            .filter(move |(position, effect)| is_own(effect) || goes_along(*position, effect));
-        caused.map(|(_, effect)| effect)
+        let last = self.caused.iter().rposition(is_own_share);
+        let account_id = last.map(|last| self.caused[last].subject_id());
+        let is_of_account = move |effect: &Effect| Some(effect.subject_id()) == account_id;
+        let (before, after) = self.caused.split_at(last.map_or(0, |last| last + 1));
+        let mut shares = before.iter().filter(|effect| is_of_account(effect));
+        let is_ordered = shares.any(Effect::takes);
+        let before = before.iter();
+        let before =
+            before.filter(move |effect| is_own(effect) || is_ordered && is_of_account(effect));
+        before.chain(after.iter().filter(move |effect| is_own(effect)))
     }
 
     /// Remembers an effect on somebody else, and forgets the one that came first beyond the

@@ -117,15 +117,13 @@ impl Effect {
         }
     }
 
-    /// Whether it takes anything from whom it changes.
+    /// Whether it takes anything from the account that it changes.
     pub(super) fn takes(&self) -> bool {
-        match self {
-            Self::Credit(credit) => credit.kind != EffectKind::Given,
-            Self::Share(share) => {
-                let mut changes = share.changes.iter();
-                share.kind != EffectKind::Given || changes.any(|change| change.amount < 0.0)
-            }
-        }
+        let Self::Share(share) = self else {
+            return false;
+        };
+        let mut changes = share.changes.iter();
+        share.kind != EffectKind::Given || changes.any(|change| change.amount < 0.0)
     }
 
     /// Whether both are the same effect of the same event.
