@@ -4,10 +4,7 @@
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -20,7 +17,7 @@ use hdrhistogram::Histogram;
 use prost::{Message as _, bytes::Bytes};
 use tokio::{net::TcpStream, sync::mpsc};
 
-use crate::events::Events;
+use crate::events::{Events, assert_applied};
 
 /// How long a caller waits for an answer.
 const DEADLINE: &str = "5S";
@@ -172,7 +169,7 @@ impl Connection {
         let code = code_of(&trailers).unwrap();
         if code == OK {
             let scored = v1::ScoreEventResponse::decode(&answer[5..]).unwrap();
-            assert_eq!(scored.outcome(), v1::EventOutcome::Applied, "{scored:?}");
+            assert_applied(&scored);
         }
         code
     }
@@ -227,38 +224,34 @@ pub async fn closed_loop(connections: &[Connection], callers: usize, time: Durat
 pub async fn open_loop(connections: Vec<Connection>, rate: f64, time: Duration) -> Outcomes {
     let started = Instant::now();
     let (ended, mut codes) = mpsc::unbounded_channel();
-    let sent = Arc::new(AtomicU64::new(0));
-    let sending = tokio::spawn({
-        let sent = Arc::clone(&sent);
-        async move {
-            let mut number = 0_u64;
-            while started.elapsed() < time {
-                let due = started + Duration::from_secs_f64(number as f64 / rate);
-                if due > Instant::now() {
-                    tokio::time::sleep_until(due.into()).await;
-                }
-                let connection = connections[number as usize % connections.len()].clone();
-                let ended = ended.clone();
-                tokio::spawn(async move {
-                    let called = Instant::now();
-                    let code = connection.call().await;
-                    let _ = ended.send((code, called.elapsed(), called - due));
-                });
-                sent.fetch_add(1, Ordering::Relaxed);
-                number += 1;
-                // So that calls begin while others are sent.
-                tokio::task::consume_budget().await;
+    let sending = tokio::spawn(async move {
+        let mut number = 0_u64;
+        while started.elapsed() < time {
+            let due = started + Duration::from_secs_f64(number as f64 / rate);
+            if due > Instant::now() {
+                tokio::time::sleep_until(due.into()).await;
             }
-            started.elapsed()
+            let connection = connections[number as usize % connections.len()].clone();
+            let ended = ended.clone();
+            tokio::spawn(async move {
+                let called = Instant::now();
+                let code = connection.call().await;
+                let _ = ended.send((code, called.elapsed(), called - due));
+            });
+            number += 1;
+            // So that calls begin while others are sent.
+            tokio::task::consume_budget().await;
         }
+        (number, started.elapsed())
     });
     let mut outcomes = Outcomes::new();
     while let Some((code, taken, late)) = codes.recv().await {
         outcomes.record(code, taken);
         outcomes.lateness.record(late.as_micros() as u64).unwrap();
     }
-    outcomes.sending = sending.await.unwrap();
-    assert_eq!(outcomes.count(), sent.load(Ordering::Relaxed));
+    let (sent, sending) = sending.await.unwrap();
+    assert_eq!(outcomes.count(), sent);
+    outcomes.sending = sending;
     outcomes.taken = started.elapsed();
     outcomes
 }

@@ -10,7 +10,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bellwether::proto::v1;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Endpoint;
@@ -23,7 +22,7 @@ use self::{
 use crate::{
     arguments::Arguments,
     clients::{BATCHES_IN_FLIGHT, Client},
-    events::Events,
+    events::{Events, assert_all_applied},
     phases::{Spread, TURNS},
     redis_server::RedisServer,
 };
@@ -33,7 +32,7 @@ const CONNECTIONS: usize = 4;
 const CALLERS: usize = 64;
 const OFFERED: [f64; 3] = [0.5, 1.0, 4.0];
 /// The position of the most that is offered.
-const MOST: usize = 2;
+const MOST: usize = OFFERED.len() - 1;
 /// Tenants with a connection each that call ten times a second.
 const QUIET_TENANTS: usize = 10;
 const QUIET_RATE: f64 = 10.0;
@@ -299,14 +298,7 @@ async fn keep_streaming(mut client: Client, events: Arc<Events>, end: Instant) -
         }
         let answer = answers.message().await.unwrap().unwrap();
         waiting -= 1;
-        for result in &answer.results {
-            match &result.result {
-                Some(v1::score_events_result::Result::Response(scored)) => {
-                    assert_eq!(scored.outcome(), v1::EventOutcome::Applied, "{scored:?}");
-                }
-                other => panic!("an event was not counted: {other:?}"),
-            }
-        }
+        assert_all_applied(&answer);
         counted += answer.results.len() as u64;
     }
 }
