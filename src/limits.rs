@@ -29,12 +29,12 @@ pub const ADMISSION_INTERVAL: Duration = Duration::from_millis(100);
 pub const QUIET_LATENCY_SAMPLES: u32 = 16;
 /// Calls of one class in work that are never too many: together they wait for a few
 /// milliseconds, and fewer would leave a store idle that shares a sync among them.
-pub const LEAST_CALLS_IN_WORK: usize = 64;
+pub const LEAST_CALLS_IN_WORK: usize = 96;
 /// Calls of one class that may be in work before anything is known of how long they wait.
 pub const START_CALLS_IN_WORK: usize = 256;
 /// Events of streams in work that are left to streams when single calls wait: one part in so
 /// many of what they may have otherwise.
-pub const LEAST_SHARE_OF_STREAMED_EVENTS: usize = 8;
+pub const LEAST_SHARE_OF_STREAMED_EVENTS: usize = 2;
 /// When the first of those who were turned away should come back.
 pub const MIN_RETRY_AFTER: Duration = Duration::from_millis(100);
 /// When the last of them should.
