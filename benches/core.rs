@@ -7,8 +7,8 @@ use std::{fmt::Write as _, hint::black_box, time::Duration};
 
 use bellwether::{
     scoring::{
-        AttributeValue, Attributes, Context, Event, EventOutcome, IdHash, InfluenceCell, Judgement,
-        Model, Outcome, ProfileId, Record, Timestamp, Touch, apply,
+        AttributeValue, Attributes, Context, Event, EventOutcome, IdHash, InfluenceCell, Model,
+        Outcome, ProfileId, Record, RecordEdit, Timestamp, Touch, apply,
     },
     store::codec,
 };
@@ -398,12 +398,12 @@ fn fold(criterion: &mut Criterion) {
         bencher.iter_batched(
             || record.clone(),
             |record| {
-                let mut judgement = Judgement::new(&model, ann.clone(), record);
+                let mut edit = RecordEdit::new(&model, ann.clone(), record);
                 for (number, event) in events.iter().enumerate() {
-                    let outcome = judgement.apply(event, &context(40 + number));
+                    let outcome = edit.apply(event, &context(40 + number));
                     assert!(matches!(outcome, EventOutcome::Applied { .. }));
                 }
-                judgement.finish()
+                edit.finish()
             },
             BatchSize::SmallInput,
         );

@@ -126,7 +126,7 @@ impl Config {
         Reader {
             flags,
             variable,
-            mistakes: std::mem::take(&mut file.mistakes),
+            errors: std::mem::take(&mut file.errors),
             file,
         }
         .read()
@@ -143,15 +143,15 @@ struct Reader<'a, Lookup> {
     flags: &'a Flags,
     variable: Lookup,
     file: File,
-    mistakes: Vec<String>,
+    errors: Vec<String>,
 }
 
 impl<Lookup: Fn(&str) -> Option<String>> Reader<'_, Lookup> {
     fn read(mut self) -> Result<Config, ConfigError> {
         let config = self.settings();
         match config {
-            Some(config) if self.mistakes.is_empty() => Ok(config),
-            _ => Err(ConfigError(self.mistakes)),
+            Some(config) if self.errors.is_empty() => Ok(config),
+            _ => Err(ConfigError(self.errors)),
         }
     }
 
@@ -193,7 +193,7 @@ impl<Lookup: Fn(&str) -> Option<String>> Reader<'_, Lookup> {
         let log_level = self.get("log_level", values::level);
         let log_format = self.get("log_format", values::format);
         if default_deadline > max_deadline {
-            self.mistakes.push(
+            self.errors.push(
                 "default_deadline is longer than max_deadline; raise max_deadline".to_owned(),
             );
         }
@@ -252,7 +252,7 @@ impl<Lookup: Fn(&str) -> Option<String>> Reader<'_, Lookup> {
         match parse(&found.text) {
             Ok(value) => Some(value),
             Err(mistake) => {
-                self.mistakes.push(format!("{}: {mistake}", found.origin));
+                self.errors.push(format!("{}: {mistake}", found.origin));
                 None
             }
         }

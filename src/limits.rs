@@ -73,7 +73,7 @@ pub const MAX_FIELD_VIOLATIONS: usize = 16;
 /// Characters of a wrong value that an answer repeats.
 pub const MAX_SHOWN_CHARACTERS: usize = 32;
 /// Bytes in a header of a mistake of a model that an answer repeats: it may quote the model.
-pub const MAX_MISTAKE_BYTES: usize = 640;
+pub const MAX_DIAGNOSTIC_BYTES: usize = 640;
 
 /// Callers whose models wait to be read, which is done one at a time: each holds a file of up to
 /// 1 MiB.

@@ -7,7 +7,7 @@ use bellwether::{
         RankChange, RankKey, RankName, Record, Tenant, Timestamp, apply,
     },
     store::{
-        Commit, Committed, Edition, Rollout, Store as _, Version, codec,
+        Commit, Committed, IndexGeneration, Rollout, Store as _, Version, codec,
         redis::{Redis, RedisAddress, RedisSettings},
     },
 };
@@ -97,11 +97,11 @@ async fn measure_with(record: &Record, ranks: usize) {
 
 async fn fill(store: &Redis, record: &Record, ranks: usize) {
     let tenant = Tenant::new("").unwrap();
-    let edition = Edition {
+    let generation = IndexGeneration {
         number: 1,
         model: Fingerprint(1),
     };
-    let rollout = Rollout::begin(edition, 0);
+    let rollout = Rollout::begin(generation, 0);
     let names: Vec<RankName> = (0..ranks)
         .map(|number| RankName::new(format!("score:rank-{number}")))
         .collect();
@@ -117,7 +117,7 @@ async fn fill(store: &Redis, record: &Record, ranks: usize) {
                 expected: None,
                 version: Version(number as u64 + 1),
                 record: Some(record.clone()),
-                ranks: vec![(edition, changes.collect())],
+                ranks: vec![(generation, changes.collect())],
                 totals: Vec::new(),
             }
         });

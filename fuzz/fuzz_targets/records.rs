@@ -50,7 +50,7 @@ fuzz_target!(|data: &[u8]| {
 fn credit(model: &Model) -> Credit {
     Credit {
         id: IdHash(1),
-        kind: EffectKind::Given,
+        kind: EffectKind::Apply,
         author_id: ProfileId::new("bob").expect("an id"),
         time: Timestamp::from_nanos(ARRIVAL).expect("an instant"),
         topics: model.topic_names().take(2).map(str::to_owned).collect(),

@@ -5,7 +5,7 @@ use bellwether::{
     grpc::convert,
     proto::v1,
     scoring::{
-        Context, Detail, Effect, Event, EventOutcome, IdHash, InfluenceQuestion, Judgement, Model,
+        Context, Detail, Effect, Event, EventOutcome, IdHash, InfluenceQuestion, RecordEdit, Model,
         Outcome, Profile, ProfileId, Record, RetractionOutcome, Selection, Timestamp, explain,
         index, influencer,
     },
@@ -37,10 +37,10 @@ impl<'m> Person<'m> {
     pub fn score(&mut self, event: &Event) -> Vec<Effect> {
         let arrival = Timestamp::from_nanos(ARRIVAL).expect("an instant");
         let context = Context::at(event.time.unwrap_or(arrival), REMEMBERED_EVENTS);
-        let mut judgement = self.judgement();
-        let outcome = judgement.apply(event, &context);
+        let mut edit = self.edit();
+        let outcome = edit.apply(event, &context);
         let scored = Scored {
-            profile: judgement.profile(self.record.last_event_time.max(context.at)),
+            profile: edit.profile(self.record.last_event_time.max(context.at)),
             outcome,
         };
         let changes = matches!(
@@ -48,13 +48,13 @@ impl<'m> Person<'m> {
             EventOutcome::Applied { .. } | EventOutcome::Quarantined { .. }
         );
         if changes {
-            let again = judgement.apply(event, &context);
+            let again = edit.apply(event, &context);
             assert_ne!(
                 std::mem::discriminant(&again),
                 std::mem::discriminant(&scored.outcome)
             );
         }
-        let outcome = judgement.finish();
+        let outcome = edit.finish();
         assert_eq!(outcome.changed, changes);
         check_profile(&scored.profile, self.record.last_event_time);
         serialises(&convert::scored(scored));
@@ -63,9 +63,9 @@ impl<'m> Person<'m> {
 
     /// Replaces what the person states.
     pub fn update(&mut self, attributes: bellwether::scoring::Attributes) -> Vec<Effect> {
-        let mut judgement = self.judgement();
-        judgement.update(attributes);
-        let outcome = judgement.finish();
+        let mut edit = self.edit();
+        edit.update(attributes);
+        let outcome = edit.finish();
         self.store(outcome)
     }
 
@@ -73,21 +73,21 @@ impl<'m> Person<'m> {
     pub fn retract(&mut self, event: &Event) -> Vec<Effect> {
         let arrival = Timestamp::from_nanos(ARRIVAL).expect("an instant");
         let context = Context::at(event.time.unwrap_or(arrival), REMEMBERED_EVENTS);
-        let mut judgement = self.judgement();
-        let retracted = judgement.retract(event, &context);
-        let again = judgement.retract(event, &context);
+        let mut edit = self.edit();
+        let retracted = edit.retract(event, &context);
+        let again = edit.retract(event, &context);
         let repeated = [RetractionOutcome::Duplicate, RetractionOutcome::TooOld];
         assert!(repeated.contains(&again), "{retracted:?}, then {again:?}");
-        let outcome = judgement.finish();
+        let outcome = edit.finish();
         self.store(outcome)
     }
 
     /// Counts what is held in quarantine.
     pub fn release(&mut self) -> Vec<Effect> {
-        let mut judgement = self.judgement();
-        judgement.release(&Selection::default(), usize::MAX);
-        assert!(judgement.record().quarantine.is_empty());
-        let outcome = judgement.finish();
+        let mut edit = self.edit();
+        edit.release(&Selection::default(), usize::MAX);
+        assert!(edit.record().quarantine.is_empty());
+        let outcome = edit.finish();
         self.store(outcome)
     }
 
@@ -96,10 +96,10 @@ impl<'m> Person<'m> {
         let subject = self.id.subject();
         let effects = effects.iter();
         for effect in effects.filter(|effect| effect.subject_id().subject() == subject) {
-            let mut judgement = self.judgement();
-            judgement.take(effect);
-            assert!(!judgement.take(effect), "an effect counted twice");
-            let outcome = judgement.finish();
+            let mut edit = self.edit();
+            edit.apply_effect(effect);
+            assert!(!edit.apply_effect(effect), "an effect counted twice");
+            let outcome = edit.finish();
             self.store(outcome);
         }
     }
@@ -145,8 +145,8 @@ impl<'m> Person<'m> {
         }
     }
 
-    fn judgement(&self) -> Judgement<'m> {
-        Judgement::new(self.model, self.id.clone(), self.record.clone())
+    fn edit(&self) -> RecordEdit<'m> {
+        RecordEdit::new(self.model, self.id.clone(), self.record.clone())
     }
 
     fn store(&mut self, outcome: Outcome) -> Vec<Effect> {
@@ -160,7 +160,7 @@ impl<'m> Person<'m> {
                     assert!((credit.credit < 0.0) <= (credit.touches < 0));
                     assert!(credit.advance_millionths <= 1_000_000);
                 }
-                Effect::Share(share) => {
+                Effect::AccountDelta(share) => {
                     let mut changes = share.changes.iter();
                     assert!(changes.all(|change| change.amount.is_finite()));
                 }

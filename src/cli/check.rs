@@ -20,17 +20,17 @@ pub struct Check {
 
 impl Check {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let mut mistakes = 0;
+        let mut diagnostics = 0;
         for file in model_files(&self.file)? {
             let text = std::fs::read_to_string(&file)
                 .map_err(|error| Failure::io(file.display(), &error))?;
             let (report, found) = report(&file, &text);
             output::print(&report)?;
-            mistakes += found;
+            diagnostics += found;
         }
-        match mistakes {
+        match diagnostics {
             0 => Ok(()),
-            mistakes => Err(failed(mistakes)),
+            diagnostics => Err(failed(diagnostics)),
         }
     }
 }
@@ -42,15 +42,15 @@ pub(super) fn load(file: &Path) -> Result<Arc<Model>, Failure> {
     match Model::parse(&text) {
         Ok(model) => Ok(Arc::new(model)),
         Err(_) => {
-            let (report, mistakes) = report(file, &text);
+            let (report, diagnostics) = report(file, &text);
             output::print(&report)?;
-            Err(failed(mistakes))
+            Err(failed(diagnostics))
         }
     }
 }
 
-fn failed(mistakes: usize) -> Failure {
-    match mistakes {
+fn failed(diagnostics: usize) -> Failure {
+    match diagnostics {
         1 => Failure::new("1 mistake"),
         more => Failure::new(format!("{more} mistakes")),
     }
@@ -101,11 +101,11 @@ fn report(file: &Path, text: &str) -> (String, usize) {
                 0,
             )
         }
-        Err(mistakes) => {
-            let lines = mistakes
+        Err(diagnostics) => {
+            let lines = diagnostics
                 .iter()
-                .map(|mistake| format!("{}:{mistake}\n", file.display()));
-            (lines.collect(), mistakes.len())
+                .map(|diagnostic| format!("{}:{diagnostic}\n", file.display()));
+            (lines.collect(), diagnostics.len())
         }
     }
 }
@@ -135,16 +135,16 @@ mod tests {
 
     #[test]
     fn each_mistake_stands_with_file_line_and_column() {
-        let (text, mistakes) = report(Path::new("shop.toml"), "[scores.interest\n");
-        assert!(mistakes > 0);
+        let (text, diagnostics) = report(Path::new("shop.toml"), "[scores.interest\n");
+        assert!(diagnostics > 0);
         assert!(text.starts_with("shop.toml:1:"), "{text}");
     }
 
     #[test]
     fn a_warning_is_no_mistake() {
         let model = "[scores.s]\n[[stages]]\nname = \"customer\"\nwhen = 'seen(\"purchse\")'\n[[signals]]\nname = \"buys\"\non = \"purchase\"\npoints = { s = 1 }\n";
-        let (text, mistakes) = report(Path::new("shop.toml"), model);
-        assert_eq!(mistakes, 0);
+        let (text, diagnostics) = report(Path::new("shop.toml"), model);
+        assert_eq!(diagnostics, 0);
         assert!(text.starts_with("shop.toml:4:15: warning: "), "{text}");
         assert!(text.contains("did you mean \"purchase\"?"), "{text}");
         assert!(text.contains("shop.toml: good: "), "{text}");

@@ -8,7 +8,7 @@ use super::{
 use crate::proto::v1::{ActsOn, ComparisonReport, ModelChange, StageFlow};
 
 /// What the numbers of a server leave out.
-pub(super) const LIVE: &str = "Judged on what was counted so far: a change that acts only on what comes after shows in none of\nthese numbers.";
+pub(super) const LIVE: &str = "Evaluated on what was counted so far: a change that acts only on what comes after shows in none of\nthese numbers.";
 /// What the numbers of a file include.
 pub(super) const OFFLINE: &str = "Each model counted the whole file from its start: a change that acts only on what comes after shows\nas if it had always held, and so does a half-life.";
 

@@ -59,9 +59,9 @@ pub struct Demo {
 
 impl Demo {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let model = Model::parse(Models::BUILT_IN).map_err(|mistakes| {
-            let mistakes: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
-            Failure::new(mistakes.join("\n"))
+        let model = Model::parse(Models::BUILT_IN).map_err(|diagnostics| {
+            let diagnostics: Vec<_> = diagnostics.iter().map(ToString::to_string).collect();
+            Failure::new(diagnostics.join("\n"))
         })?;
         // Removed when it goes out of scope, after the server has stopped.
         let directory = tempfile::Builder::new()

@@ -15,7 +15,7 @@ use crate::{
 /// Compares two models: who rises and falls, who moves between stages and segments, and which
 /// changes act on what was counted already.
 ///
-/// Asks a running server, which judges every profile by both models and changes nothing; or,
+/// Asks a running server, which evaluates every profile by both models and changes nothing; or,
 /// with --events, counts a file under each model here.
 ///
 /// Exit code: 0 when all of the file counted; 3 when lines were refused or left unread; 1 when
@@ -101,12 +101,12 @@ impl Diff {
             let step = self.asking.within(steps.message()).await?;
             match step.and_then(|step| step.message) {
                 Some(Message::Progress(progress)) => {
-                    let tenths = progress.judged_profiles * 10 / progress.total_profiles.max(1);
+                    let tenths = progress.evaluated_profiles * 10 / progress.total_profiles.max(1);
                     if tenths > told {
                         told = tenths;
                         eprintln!(
                             "{} of {} profiles",
-                            output::signed_count(progress.judged_profiles),
+                            output::signed_count(progress.evaluated_profiles),
                             output::signed_count(progress.total_profiles)
                         );
                     }

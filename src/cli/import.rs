@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Bad lines that are named in full.
-const NAMED_MISTAKES: usize = 20;
+const NAMED_ERRORS: usize = 20;
 
 /// Reads a tenant that `export` wrote into a store. Every server on it must be stopped.
 ///
@@ -120,8 +120,8 @@ pub(super) async fn visit<S: Store, R: AsyncRead + Unpin>(
         rewriting: Rewriting::new(store, tenant),
         mode,
         counts: Counts::default(),
-        mistakes: Vec::new(),
-        mistake_count: 0,
+        errors: Vec::new(),
+        error_count: 0,
     };
     let mut reader = LineReader::with_limit(source, Position::default(), codec::MAX_LINE_BYTES);
     let mut batch = Vec::new();
@@ -134,7 +134,7 @@ pub(super) async fn visit<S: Store, R: AsyncRead + Unpin>(
         match text.and_then(|text| file.read(&text)) {
             Ok(Some((profile_id, record))) => batch.push((end.line, profile_id, record)),
             Ok(None) => {}
-            Err(reason) => visit.mistake(end.line, reason),
+            Err(reason) => visit.error(end.line, reason),
         }
         if batch.len() == BATCH_PROFILES {
             visit.take(std::mem::take(&mut batch)).await?;
@@ -142,10 +142,10 @@ pub(super) async fn visit<S: Store, R: AsyncRead + Unpin>(
     }
     visit.take(batch).await?;
     if !file.has_ended {
-        visit.mistakes.push(
+        visit.errors.push(
             "the file is cut off: its last line, which counts the profiles, is missing".to_owned(),
         );
-        visit.mistake_count += 1;
+        visit.error_count += 1;
     }
     visit.finish()
 }
@@ -212,15 +212,15 @@ struct Visit<'a, S> {
     mode: Mode,
     counts: Counts,
     /// The first mistakes.
-    mistakes: Vec<String>,
-    mistake_count: usize,
+    errors: Vec<String>,
+    error_count: usize,
 }
 
 impl<S: Store> Visit<'_, S> {
-    fn mistake(&mut self, line: u64, reason: String) {
-        self.mistake_count += 1;
-        if self.mistakes.len() < NAMED_MISTAKES {
-            self.mistakes.push(format!("line {line}: {reason}"));
+    fn error(&mut self, line: u64, reason: String) {
+        self.error_count += 1;
+        if self.errors.len() < NAMED_ERRORS {
+            self.errors.push(format!("line {line}: {reason}"));
         }
     }
 
@@ -239,7 +239,7 @@ impl<S: Store> Visit<'_, S> {
             {
                 self.counts.unchanged += 1;
             } else if stored.is_some() && self.mode == (Mode::Check { replace: false }) {
-                self.mistake(
+                self.error(
                     line,
                     format!("the store holds profile {profile_id} with another record; --replace replaces it"),
                 );
@@ -255,11 +255,11 @@ impl<S: Store> Visit<'_, S> {
     }
 
     fn finish(self) -> Result<Counts, Failure> {
-        if self.mistake_count == 0 {
+        if self.error_count == 0 {
             return Ok(self.counts);
         }
-        let mut text = self.mistakes.join("\n");
-        let unnamed = self.mistake_count - self.mistakes.len();
+        let mut text = self.errors.join("\n");
+        let unnamed = self.error_count - self.errors.len();
         if unnamed > 0 {
             text += &format!("\nand {unnamed} more");
         }

@@ -17,8 +17,8 @@ use crate::{
     grpc::convert::{self, EventPath},
     proto::v1,
     scoring::{
-        AttributeMistake, Attributes, Comparison, Context, Event, IdHash, Judgement, Model,
-        Outcome, ProfileId, Record, Selection, Timestamp, check_attributes,
+        Attributes, Comparison, Context, Event, IdHash, InvalidAttributes, Model, Outcome,
+        ProfileId, Record, RecordEdit, Selection, Timestamp, check_attributes,
         limits::DEFAULT_REMEMBERED_EVENTS,
     },
     service::ProfileUpdate,
@@ -49,14 +49,18 @@ impl Side {
         }
     }
 
-    fn judge(&mut self, profile_id: &ProfileId, work: impl FnOnce(&mut Judgement<'_>)) -> Outcome {
+    fn evaluate(
+        &mut self,
+        profile_id: &ProfileId,
+        work: impl FnOnce(&mut RecordEdit<'_>),
+    ) -> Outcome {
         let stored = self.records.remove(profile_id);
-        let mut judgement = match stored {
-            Some(record) => Judgement::new(&self.model, profile_id.clone(), record),
-            None => Judgement::new_profile(&self.model, profile_id.clone()),
+        let mut edit = match stored {
+            Some(record) => RecordEdit::new(&self.model, profile_id.clone(), record),
+            None => RecordEdit::new_profile(&self.model, profile_id.clone()),
         };
-        work(&mut judgement);
-        let outcome = judgement.finish();
+        work(&mut edit);
+        let outcome = edit.finish();
         self.records
             .insert(profile_id.clone(), outcome.record.clone());
         outcome
@@ -64,15 +68,15 @@ impl Side {
 
     /// Counts an event, and what follows from it for its author and its account.
     pub(super) fn count(&mut self, event: &Event, at: Timestamp) {
-        self.work(event, at, |judgement, context| {
-            judgement.apply(event, context);
+        self.work(event, at, |edit, context| {
+            edit.apply(event, context);
         });
     }
 
     /// Takes an event back, and what followed from it.
     pub(super) fn retract(&mut self, event: &Event, at: Timestamp) {
-        self.work(event, at, |judgement, context| {
-            judgement.retract(event, context);
+        self.work(event, at, |edit, context| {
+            edit.retract(event, context);
         });
     }
 
@@ -82,8 +86,8 @@ impl Side {
             rule: None,
             event: Some(event),
         };
-        let outcome = self.judge(profile_id, |judgement| {
-            judgement.release(&selection, usize::MAX);
+        let outcome = self.evaluate(profile_id, |edit| {
+            edit.release(&selection, usize::MAX);
         });
         self.take_effect(outcome);
     }
@@ -92,7 +96,7 @@ impl Side {
         &mut self,
         event: &Event,
         at: Timestamp,
-        work: impl FnOnce(&mut Judgement<'_>, &Context<'_>),
+        work: impl FnOnce(&mut RecordEdit<'_>, &Context<'_>),
     ) {
         let record_of = |id: Option<&ProfileId>| id.and_then(|id| self.records.get(id));
         let event_type = &event.event_type;
@@ -110,19 +114,19 @@ impl Side {
             account: account.as_ref(),
             ..Context::at(at, self.remembered_events)
         };
-        let outcome = self.judge(&event.profile_id, |judgement| work(judgement, &context));
+        let outcome = self.evaluate(&event.profile_id, |edit| work(edit, &context));
         self.take_effect(outcome);
     }
 
     /// Updates what a profile states, unless that would be too much.
-    pub(super) fn update(&mut self, update: &ProfileUpdate) -> Result<(), AttributeMistake> {
+    pub(super) fn update(&mut self, update: &ProfileUpdate) -> Result<(), InvalidAttributes> {
         let known = self.records.get(&update.profile_id);
         let stated = known
             .unwrap_or(&Record::default())
             .attributes_after(&update.attributes, &update.mask);
         check_attributes(&stated)?;
-        let outcome = self.judge(&update.profile_id, |judgement| {
-            judgement.update(stated);
+        let outcome = self.evaluate(&update.profile_id, |edit| {
+            edit.update(stated);
         });
         self.take_effect(outcome);
         Ok(())
@@ -130,8 +134,8 @@ impl Side {
 
     fn take_effect(&mut self, outcome: Outcome) {
         for effect in outcome.effects {
-            self.judge(effect.subject_id(), |judgement| {
-                judgement.take(&effect);
+            self.evaluate(effect.subject_id(), |edit| {
+                edit.apply_effect(&effect);
             });
         }
     }

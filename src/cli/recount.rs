@@ -27,12 +27,12 @@ use crate::{
 };
 
 /// Bad lines that are named in full.
-const NAMED_MISTAKES: usize = 20;
+const NAMED_ERRORS: usize = 20;
 
 /// Rebuilds what accounts count and what authors earned from a file of all events. Every server on
 /// the store must be stopped.
 ///
-/// The file is what `replay` reads, every event since the first, and is judged by the model that
+/// The file is what `replay` reads, every event since the first, and is evaluated by the model that
 /// the store serves, as a replay into an empty store would. Send all of it again before, so that
 /// people count all of it. What people did themselves, and what anybody states, stays as it is.
 /// With any bad line nothing is written, and running it again changes nothing.
@@ -109,16 +109,16 @@ async fn model_of(store: &impl Store, tenant: &Tenant) -> Result<Arc<Model>, Fai
 /// Everything that the events come to, in memory.
 struct Recounting {
     side: Side,
-    mistakes: Vec<String>,
-    mistake_count: usize,
+    errors: Vec<String>,
+    error_count: usize,
 }
 
 impl Recounting {
     fn new(model: Arc<Model>, remembered_events: usize) -> Self {
         Self {
             side: Side::new(model, remembered_events),
-            mistakes: Vec::new(),
-            mistake_count: 0,
+            errors: Vec::new(),
+            error_count: 0,
         }
     }
 
@@ -146,17 +146,17 @@ impl Recounting {
                 Err(reason) => Err(reason),
             };
             if let Err(reason) = counted {
-                self.mistake_count += 1;
-                if self.mistakes.len() < NAMED_MISTAKES {
+                self.error_count += 1;
+                if self.errors.len() < NAMED_ERRORS {
                     let (file, line) = (file.display(), line.end.line);
-                    self.mistakes.push(format!("{file}:{line}: {reason}"));
+                    self.errors.push(format!("{file}:{line}: {reason}"));
                 }
             }
         }
         if let Some(cut_off) = lines.cut_off() {
             let file = file.display();
-            self.mistake_count += 1;
-            self.mistakes.push(format!("{file}: {cut_off}"));
+            self.error_count += 1;
+            self.errors.push(format!("{file}: {cut_off}"));
         }
         Ok(())
     }
@@ -182,17 +182,17 @@ impl Recounting {
             Entry::Update(update) => {
                 let (_, update) = convert::update_profile(update).map_err(said)?;
                 let updated = self.side.update(&update);
-                updated.map_err(|mistake| mistake.to_string())
+                updated.map_err(|error| error.to_string())
             }
         }
     }
 
     fn check(&self) -> Result<(), Failure> {
-        if self.mistake_count == 0 {
+        if self.error_count == 0 {
             return Ok(());
         }
-        let mut text = self.mistakes.join("\n");
-        let unnamed = self.mistake_count - self.mistakes.len();
+        let mut text = self.errors.join("\n");
+        let unnamed = self.error_count - self.errors.len();
         if unnamed > 0 {
             text += &format!("\nand {unnamed} more");
         }

@@ -93,7 +93,7 @@ impl Retract {
 struct Summary {
     retracted: u64,
     duplicate: u64,
-    forestalled: u64,
+    retracted_in_advance: u64,
     /// What a newer server says.
     unknown: u64,
     /// The lines of events that are too old.
@@ -108,7 +108,7 @@ impl Summary {
             RetractionOutcome::Retracted => self.retracted += 1,
             RetractionOutcome::Unspecified => self.unknown += 1,
             RetractionOutcome::Duplicate => self.duplicate += 1,
-            RetractionOutcome::Forestalled => self.forestalled += 1,
+            RetractionOutcome::RetractedInAdvance => self.retracted_in_advance += 1,
             RetractionOutcome::TooOld => self.too_old.push(line),
         }
     }
@@ -124,7 +124,7 @@ impl Summary {
         let rows = [
             ("retracted", self.retracted),
             ("retracted before", self.duplicate),
-            ("not come, and will not count", self.forestalled),
+            ("not come, and will not count", self.retracted_in_advance),
             ("too old, and may still count", self.too_old.len() as u64),
             ("an answer unknown here", self.unknown),
         ];

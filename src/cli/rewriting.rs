@@ -60,8 +60,8 @@ pub(super) fn replacing(
 ) -> Result<Commit, Failure> {
     let before = stored
         .iter()
-        .flat_map(|stored| stored.record.topic_shares());
-    let after = record.iter().flat_map(Record::topic_shares);
+        .flat_map(|stored| stored.record.topic_deltas());
+    let after = record.iter().flat_map(Record::topic_deltas);
     let totals = before
         .map(TotalsChange::removing)
         .chain(after.map(TotalsChange::adding));

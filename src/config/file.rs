@@ -23,7 +23,7 @@ pub enum Kind {
 pub struct File {
     values: BTreeMap<String, (String, String)>,
     /// Entries that are not settings, each with where it stands.
-    pub mistakes: Vec<String>,
+    pub errors: Vec<String>,
 }
 
 impl File {
@@ -42,24 +42,24 @@ impl File {
             ConfigError(vec![format!("{name}:{line}: {}", error.message())])
         })?;
         let mut values = BTreeMap::new();
-        let mut mistakes = Vec::new();
+        let mut errors = Vec::new();
         for (key, value) in table.get_ref() {
             let line = line_of(&text, Some(key.span()));
             let origin = format!("{name}:{line}: {}", key.get_ref());
             let Some((_, kind)) = known.iter().find(|(known, _)| known == key.get_ref()) else {
                 let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
                 let hint = nearest(key.get_ref(), &names);
-                mistakes.push(format!("{origin}: is no setting{hint}"));
+                errors.push(format!("{origin}: is no setting{hint}"));
                 continue;
             };
             match text_of(value.get_ref(), *kind) {
                 Ok(value) => {
                     values.insert(key.get_ref().to_string(), (value, origin));
                 }
-                Err(mistake) => mistakes.push(format!("{origin}: {mistake}")),
+                Err(error) => errors.push(format!("{origin}: {error}")),
             }
         }
-        Ok(Self { values, mistakes })
+        Ok(Self { values, errors })
     }
 
     /// The value of a key, and where it stands.

@@ -98,9 +98,9 @@ pub fn of_service(error: &ServiceError, time_field: &str) -> Status {
             ),
             "TOO_FAR_AHEAD",
         ),
-        ServiceError::Attributes(mistake) => bad_field(
+        ServiceError::Attributes(error) => bad_field(
             "attributes",
-            &format!("of the profile after the update: {mistake}; remove some with update_mask"),
+            &format!("of the profile after the update: {error}; remove some with update_mask"),
             "ATTRIBUTES_OUT_OF_BOUNDS",
         ),
         ServiceError::Contended(profile_id) => with_reason(
@@ -347,7 +347,7 @@ mod tests {
     use tonic_types::StatusExt as _;
 
     use super::*;
-    use crate::scoring::AttributeMistake;
+    use crate::scoring::InvalidAttributes;
 
     fn reason(status: &Status) -> String {
         let info = status.get_details_error_info().unwrap();
@@ -418,7 +418,7 @@ mod tests {
                 false,
             ),
             (
-                ServiceError::Attributes(AttributeMistake::TooDeep),
+                ServiceError::Attributes(InvalidAttributes::TooDeep),
                 Code::InvalidArgument,
                 "ATTRIBUTES_OUT_OF_BOUNDS",
                 false,

@@ -7,11 +7,11 @@ use pbjson_types::{ListValue, Struct, Value, value::Kind};
 use prost::Message;
 
 use crate::scoring::{
-    AttributeMistake, AttributeValue, Attributes, check_attributes, limits::MAX_ATTRIBUTE_DEPTH,
+    AttributeValue, Attributes, InvalidAttributes, check_attributes, limits::MAX_ATTRIBUTE_DEPTH,
 };
 
 /// The attributes of a `Struct`, within every bound.
-pub fn from_struct(message: Struct) -> Result<Attributes, AttributeMistake> {
+pub fn from_struct(message: Struct) -> Result<Attributes, InvalidAttributes> {
     let attributes = message
         .fields
         .into_iter()
@@ -19,7 +19,7 @@ pub fn from_struct(message: Struct) -> Result<Attributes, AttributeMistake> {
             let value = from_value(&name, value, 1)?;
             Ok((name, value))
         })
-        .collect::<Result<Attributes, AttributeMistake>>()?;
+        .collect::<Result<Attributes, InvalidAttributes>>()?;
     check_attributes(&attributes)?;
     Ok(attributes)
 }
@@ -35,13 +35,13 @@ pub fn to_struct(attributes: Attributes) -> Struct {
 }
 
 /// `name` is that of the attribute at the top, for the mistake.
-fn from_value(name: &str, value: Value, depth: usize) -> Result<AttributeValue, AttributeMistake> {
+fn from_value(name: &str, value: Value, depth: usize) -> Result<AttributeValue, InvalidAttributes> {
     if depth > MAX_ATTRIBUTE_DEPTH {
-        return Err(AttributeMistake::TooDeep);
+        return Err(InvalidAttributes::TooDeep);
     }
     let inner = |value| from_value(name, value, depth + 1);
     Ok(match value.kind {
-        None => return Err(AttributeMistake::NoValue(name.to_owned())),
+        None => return Err(InvalidAttributes::NoValue(name.to_owned())),
         Some(Kind::NullValue(_)) => AttributeValue::Null,
         Some(Kind::BoolValue(value)) => AttributeValue::Bool(value),
         Some(Kind::NumberValue(number)) => AttributeValue::Number(number),
@@ -55,7 +55,7 @@ fn from_value(name: &str, value: Value, depth: usize) -> Result<AttributeValue, 
         Some(Kind::StructValue(map)) => {
             let entries = map.fields.into_iter();
             let entries = entries.map(|(key, value)| Ok((key, inner(value)?)));
-            AttributeValue::Map(entries.collect::<Result<_, AttributeMistake>>()?)
+            AttributeValue::Map(entries.collect::<Result<_, InvalidAttributes>>()?)
         }
     })
 }
@@ -190,7 +190,7 @@ mod tests {
     fn nesting_is_accepted_up_to_the_bound_and_refused_beyond_it() {
         assert!(from_struct(nested(MAX_ATTRIBUTE_DEPTH)).is_ok());
         let refused = from_struct(nested(MAX_ATTRIBUTE_DEPTH + 1));
-        assert_eq!(refused, Err(AttributeMistake::TooDeep));
+        assert_eq!(refused, Err(InvalidAttributes::TooDeep));
     }
 
     #[test]
@@ -199,7 +199,7 @@ mod tests {
             fields: [("x".to_owned(), Value { kind: None })].into(),
         };
         let refused = from_struct(message);
-        assert_eq!(refused, Err(AttributeMistake::NoValue("x".to_owned())));
+        assert_eq!(refused, Err(InvalidAttributes::NoValue("x".to_owned())));
     }
 
     #[test]
@@ -214,6 +214,6 @@ mod tests {
             .into(),
         };
         let refused = from_struct(message);
-        assert_eq!(refused, Err(AttributeMistake::NotFinite("x".to_owned())));
+        assert_eq!(refused, Err(InvalidAttributes::NotFinite("x".to_owned())));
     }
 }

@@ -20,12 +20,12 @@ static POOL: LazyLock<Option<DescriptorPool>> =
 
 /// What is wrong, and in which field.
 #[derive(Debug)]
-struct Mistake {
+struct JsonError {
     path: String,
     message: String,
 }
 
-impl Mistake {
+impl JsonError {
     fn new(message: impl Into<String>) -> Self {
         Self {
             path: String::new(),
@@ -44,7 +44,7 @@ impl Mistake {
     }
 }
 
-impl fmt::Display for Mistake {
+impl fmt::Display for JsonError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.path.is_empty() {
             write!(formatter, "{}: ", self.path)?;
@@ -62,11 +62,11 @@ pub fn message<T: Message + Default>(name: &str, json: Json) -> Result<T, String
     let descriptor = pool
         .get_message_by_name(name)
         .ok_or_else(|| format!("there is no message {name}"))?;
-    let read = read_message(&descriptor, json).map_err(|mistake| mistake.to_string())?;
+    let read = read_message(&descriptor, json).map_err(|error| error.to_string())?;
     read.transcode_to().map_err(|error| error.to_string())
 }
 
-fn read_message(descriptor: &MessageDescriptor, json: Json) -> Result<DynamicMessage, Mistake> {
+fn read_message(descriptor: &MessageDescriptor, json: Json) -> Result<DynamicMessage, JsonError> {
     match descriptor.full_name() {
         "google.protobuf.Timestamp" => {
             let Json::Text(text) = json else {
@@ -75,14 +75,14 @@ fn read_message(descriptor: &MessageDescriptor, json: Json) -> Result<DynamicMes
                     &json,
                 ));
             };
-            let read = instant::parse(&text).map_err(Mistake::new)?;
+            let read = instant::parse(&text).map_err(JsonError::new)?;
             transcoded(descriptor, &read)
         }
         "google.protobuf.FieldMask" => transcoded(descriptor, &mask(json)?),
         "google.protobuf.Struct" => transcoded(descriptor, &free_map(json)?),
         "google.protobuf.ListValue" => match free_form(json)?.kind {
             Some(FreeKind::ListValue(list)) => transcoded(descriptor, &list),
-            _ => Err(Mistake::new("is no list")),
+            _ => Err(JsonError::new("is no list")),
         },
         "google.protobuf.Value" => transcoded(descriptor, &free_form(json)?),
         _ => read_fields(descriptor, json),
@@ -92,12 +92,12 @@ fn read_message(descriptor: &MessageDescriptor, json: Json) -> Result<DynamicMes
 fn transcoded(
     descriptor: &MessageDescriptor,
     message: &impl Message,
-) -> Result<DynamicMessage, Mistake> {
+) -> Result<DynamicMessage, JsonError> {
     DynamicMessage::decode(descriptor.clone(), &*message.encode_to_vec())
-        .map_err(|error| Mistake::new(error.to_string()))
+        .map_err(|error| JsonError::new(error.to_string()))
 }
 
-fn read_fields(descriptor: &MessageDescriptor, json: Json) -> Result<DynamicMessage, Mistake> {
+fn read_fields(descriptor: &MessageDescriptor, json: Json) -> Result<DynamicMessage, JsonError> {
     let Json::Map(entries) = json else {
         return Err(expected("an object in braces", &json));
     };
@@ -110,9 +110,9 @@ fn read_fields(descriptor: &MessageDescriptor, json: Json) -> Result<DynamicMess
             .or_else(|| descriptor.get_field_by_name(&name))
             .ok_or_else(|| unknown(&name, descriptor))?;
         if !read.insert(field.number()) {
-            return Err(Mistake::new("stands twice; write it once").within(&name));
+            return Err(JsonError::new("stands twice; write it once").within(&name));
         }
-        let value = read_field(&field, json).map_err(|mistake| mistake.within(&name))?;
+        let value = read_field(&field, json).map_err(|error| error.within(&name))?;
         let Some(value) = value else {
             continue;
         };
@@ -120,14 +120,14 @@ fn read_fields(descriptor: &MessageDescriptor, json: Json) -> Result<DynamicMess
             .containing_oneof()
             .map(|choice| choice.name().to_owned());
         if choice.is_some_and(|choice| !choices.insert(choice)) {
-            return Err(Mistake::new("stands beside another choice; write one").within(&name));
+            return Err(JsonError::new("stands beside another choice; write one").within(&name));
         }
         message.set_field(&field, value);
     }
     Ok(message)
 }
 
-fn unknown(name: &str, descriptor: &MessageDescriptor) -> Mistake {
+fn unknown(name: &str, descriptor: &MessageDescriptor) -> JsonError {
     let names: Vec<String> = descriptor
         .fields()
         .map(|field| field.json_name().to_owned())
@@ -141,11 +141,11 @@ fn unknown(name: &str, descriptor: &MessageDescriptor) -> Mistake {
         Some((_, known)) => format!("did you mean {known}?"),
         None => format!("the fields are {}", names.join(", ")),
     };
-    Mistake::new(format!("is no field; {hint}")).within(name)
+    JsonError::new(format!("is no field; {hint}")).within(name)
 }
 
 /// The value of a field; `None` when it is absent.
-fn read_field(field: &FieldDescriptor, json: Json) -> Result<Option<Value>, Mistake> {
+fn read_field(field: &FieldDescriptor, json: Json) -> Result<Option<Value>, JsonError> {
     if matches!(json, Json::Null) {
         let kind = field.kind();
         let takes_null = kind
@@ -157,7 +157,7 @@ fn read_field(field: &FieldDescriptor, json: Json) -> Result<Option<Value>, Mist
     }
     let kind = field.kind();
     if field.is_map() {
-        return Err(Mistake::new("is a map, which no file has"));
+        return Err(JsonError::new("is a map, which no file has"));
     }
     if !field.is_list() {
         return read_value(&kind, json).map(Some);
@@ -168,12 +168,12 @@ fn read_field(field: &FieldDescriptor, json: Json) -> Result<Option<Value>, Mist
     let mut list = Vec::with_capacity(elements.len());
     for (index, json) in elements.into_iter().enumerate() {
         let value = read_value(&kind, json);
-        list.push(value.map_err(|mistake| mistake.within(&format!("[{index}]")))?);
+        list.push(value.map_err(|error| error.within(&format!("[{index}]")))?);
     }
     Ok(Some(Value::List(list)))
 }
 
-fn read_value(kind: &Kind, json: Json) -> Result<Value, Mistake> {
+fn read_value(kind: &Kind, json: Json) -> Result<Value, JsonError> {
     Ok(match kind {
         Kind::Message(descriptor) => Value::Message(read_message(descriptor, json)?),
         Kind::Double => Value::F64(json.number()?),
@@ -193,21 +193,21 @@ fn read_value(kind: &Kind, json: Json) -> Result<Value, Mistake> {
         Kind::Enum(choices) => match json {
             Json::Text(name) => match choices.get_value_by_name(&name) {
                 Some(choice) => Value::EnumNumber(choice.number()),
-                None => return Err(Mistake::new(format!("has no choice {name:?}"))),
+                None => return Err(JsonError::new(format!("has no choice {name:?}"))),
             },
             other => Value::EnumNumber(other.integer()?),
         },
-        Kind::Bytes => return Err(Mistake::new("holds bytes, which no file has")),
+        Kind::Bytes => return Err(JsonError::new("holds bytes, which no file has")),
     })
 }
 
-fn expected(what: &str, found: &Json) -> Mistake {
-    Mistake::new(format!("is {found}; write {what}"))
+fn expected(what: &str, found: &Json) -> JsonError {
+    JsonError::new(format!("is {found}; write {what}"))
 }
 
 /// A mask: texts with commas between them, each of which names in camel case what has
 /// underscores; or `{"paths": […]}`, taken as it is.
-fn mask(json: Json) -> Result<FieldMask, Mistake> {
+fn mask(json: Json) -> Result<FieldMask, JsonError> {
     let paths = match json {
         Json::Text(text) => {
             let paths = text
@@ -252,15 +252,15 @@ fn snake_case(path: &str) -> String {
     snake
 }
 
-fn free_map(json: Json) -> Result<Struct, Mistake> {
+fn free_map(json: Json) -> Result<Struct, JsonError> {
     match free_form(json)?.kind {
         Some(FreeKind::StructValue(map)) => Ok(map),
-        _ => Err(Mistake::new("is no object; write one in braces")),
+        _ => Err(JsonError::new("is no object; write one in braces")),
     }
 }
 
 /// A free-form value, in which `null` is a value like any other.
-fn free_form(json: Json) -> Result<FreeForm, Mistake> {
+fn free_form(json: Json) -> Result<FreeForm, JsonError> {
     let kind = match json {
         Json::Null => FreeKind::NullValue(0),
         Json::Bool(value) => FreeKind::BoolValue(value),
@@ -275,9 +275,9 @@ fn free_form(json: Json) -> Result<FreeForm, Mistake> {
         Json::Map(entries) => {
             let mut map = Struct::default();
             for (name, json) in entries {
-                let value = free_form(json).map_err(|mistake| mistake.within(&name))?;
+                let value = free_form(json).map_err(|error| error.within(&name))?;
                 if map.fields.insert(name.clone(), value).is_some() {
-                    return Err(Mistake::new("stands twice; write it once").within(&name));
+                    return Err(JsonError::new("stands twice; write it once").within(&name));
                 }
             }
             FreeKind::StructValue(map)

@@ -133,8 +133,8 @@ fn a_mistake_names_its_field_and_what_to_write() {
         ("[]", "is a list; write an object"),
         ("{", "no JSON: EOF while parsing an object at column 1"),
     ] {
-        let mistake = event(text).unwrap_err();
-        assert!(mistake.starts_with(told), "{text}: {mistake}");
+        let error = event(text).unwrap_err();
+        assert!(error.starts_with(told), "{text}: {error}");
     }
     let nested = read::<ExportedProfile>(
         "bellwether.record.v1.ExportedProfile",

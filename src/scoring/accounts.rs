@@ -1,28 +1,29 @@
 //! Accounts: companies and households, which count what the events of their people counted.
 
 use super::{
-    Effect, EffectKind, HalfLife, Judgement, ProfileId, Record, Share, SharedChange, Timestamp,
-    apply::Deed,
+    AccountDelta, CountDelta, Effect, EffectKind, HalfLife, ProfileId, Record, RecordEdit,
+    Timestamp,
+    apply::MatchedEvent,
     effects::{Cause, effect_id},
+    evaluation::decay_factor,
     model::Model,
-    standing::remaining,
 };
 
 /// Collects what an event changes, for its account.
 #[derive(Debug)]
-pub(super) struct Sharing {
+pub(super) struct CountDeltas {
     account_id: Option<ProfileId>,
     at: Timestamp,
     now: Timestamp,
-    changes: Vec<SharedChange>,
+    changes: Vec<CountDelta>,
 }
 
-impl Sharing {
+impl CountDeltas {
     /// Of an event that is counted, or taken back, at the person's reference instant.
-    pub(super) fn of(deed: &Deed<'_>, now: Timestamp) -> Self {
+    pub(super) fn of(matched_event: &MatchedEvent<'_>, now: Timestamp) -> Self {
         Self {
-            account_id: deed.account_id.clone(),
-            at: deed.at,
+            account_id: matched_event.account_id.clone(),
+            at: matched_event.at,
             now,
             changes: Vec::new(),
         }
@@ -42,7 +43,7 @@ impl Sharing {
         }
         let amount = at_event(half_life, change, self.at, self.now);
         if amount != 0.0 {
-            self.changes.push(SharedChange {
+            self.changes.push(CountDelta {
                 half_life,
                 signal: signal.to_owned(),
                 key: key.to_owned(),
@@ -52,57 +53,62 @@ impl Sharing {
     }
 }
 
-impl Judgement<'_> {
+impl RecordEdit<'_> {
     /// Has the account of an event, when there is one, count what the event changed here, or
     /// lose it again.
-    pub(super) fn share(&mut self, deed: &Deed<'_>, sharing: Sharing, kind: EffectKind) {
-        let Some(account_id) = sharing.account_id else {
+    pub(super) fn cause_account_delta(
+        &mut self,
+        matched_event: &MatchedEvent<'_>,
+        deltas: CountDeltas,
+        kind: EffectKind,
+    ) {
+        let Some(account_id) = deltas.account_id else {
             return;
         };
-        self.cause(Effect::Share(Share {
-            id: effect_id(Cause::Share, &self.profile_id, deed.hash()),
+        self.cause(Effect::AccountDelta(AccountDelta {
+            id: effect_id(Cause::AccountDelta, &self.profile_id, matched_event.hash()),
             kind,
             account_id,
-            time: deed.at,
-            changes: sharing.changes,
-            topics: deed.topics.to_vec(),
-            event_type: deed.event_type.to_owned(),
+            time: matched_event.at,
+            changes: deltas.changes,
+            topics: matched_event.topics.to_vec(),
+            event_type: matched_event.event_type.to_owned(),
         }));
     }
 
     /// Counts a share. Returns whether what conditions read has changed.
-    pub(super) fn take_share(&mut self, share: &Share) -> bool {
+    pub(super) fn apply_account_delta(&mut self, delta: &AccountDelta) -> bool {
         let (model, record) = (self.model, &mut self.record);
-        let is_given = share.kind == EffectKind::Given;
-        if is_given {
-            record.advance_to(model, share.time.max(record.last_event_time));
+        let is_applied = delta.kind == EffectKind::Apply;
+        if is_applied {
+            record.advance_to(model, delta.time.max(record.last_event_time));
         }
-        for change in &share.changes {
-            record.add_shared(change, share.time);
+        for change in &delta.changes {
+            record.apply_count_delta(change, delta.time);
         }
-        if !is_given {
-            for topic in &share.topics {
-                record.uncount_interest(model, topic, share.time);
+        if !is_applied {
+            for topic in &delta.topics {
+                record.revert_interest(model, topic, delta.time);
             }
             record.event_count = record.event_count.saturating_sub(1);
-            return record.unsee(&share.event_type);
+            return record.revert_seen(&delta.event_type);
         }
-        record.keep_shared(model, &share.changes);
-        for topic in &share.topics {
-            record.count_interest(model, topic, share.time);
+        record.bound_keys(model, &delta.changes);
+        for topic in &delta.topics {
+            record.apply_interest(model, topic, delta.time);
         }
-        record.note_event(share.time);
-        record.see(model, &share.event_type)
+        record.note_event(delta.time);
+        record.apply_seen(model, &delta.event_type)
     }
 }
 
 impl Record {
     /// Follows a change, of which nothing falls below 0. It may be below 0 where an event counts,
     /// and above where it is taken back: the latest value of a signal may be a smaller one.
-    fn add_shared(&mut self, change: &SharedChange, at: Timestamp) {
-        let added = change.amount * remaining(change.half_life, at, self.last_event_time);
+    fn apply_count_delta(&mut self, change: &CountDelta, at: Timestamp) {
+        let added = change.amount * decay_factor(change.half_life, at, self.last_event_time);
         if added < 0.0 {
-            self.take(change.half_life, &change.signal, &change.key, -added);
+            self.subtract(change.half_life, &change.signal, &change.key, -added);
             return;
         }
         let count = self.count_of(change.half_life, &change.signal);
@@ -111,7 +117,7 @@ impl Record {
 
     /// Keeps as many keys as the model says, once all keys of an event are there: which of them
     /// are dropped must not depend on their order within the event.
-    fn keep_shared(&mut self, model: &Model, changes: &[SharedChange]) {
+    fn bound_keys(&mut self, model: &Model, changes: &[CountDelta]) {
         for change in changes.iter().filter(|change| !change.key.is_empty()) {
             let Some(position) = model.signals_by_name.get(&change.signal) else {
                 continue;
@@ -129,6 +135,6 @@ impl Record {
 /// A change at the person's reference instant, as of the instant of the event, which is no
 /// later.
 fn at_event(half_life: Option<HalfLife>, change: f64, at: Timestamp, now: Timestamp) -> f64 {
-    let left = remaining(half_life, at, now);
+    let left = decay_factor(half_life, at, now);
     if left.is_normal() { change / left } else { 0.0 }
 }

@@ -5,19 +5,19 @@
 
 use super::{
     Attributes, Effect, EffectKind, Event, EventOutcome, IdHash, Model, Outcome, Profile,
-    ProfileId, RankKey, Recollection, Record, StageChange, Subject, Timestamp, TopicShare,
-    accounts::Sharing,
+    ProfileId, RankKey, Recollection, Record, StageChange, Subject, Timestamp, TopicDelta,
+    accounts::CountDeltas,
     counting::Match,
+    evaluation::{Changed, Evaluation},
     explain::Detail,
-    influence::InfluencePlace,
-    model::{Budget, Facts, Happening},
-    places::Places,
-    standing::{Changed, Standing},
+    influence::InfluenceRank,
+    model::{Budget, EvalContext, EventContext},
+    rank_entries::RankEntries,
 };
 
 /// What stands for the conditions on what is stated, of rules, stages and segments, among the
 /// rules that failed: they may take so many steps together.
-const STANDING_RULES: &str = "(what is stated)";
+const CLOCK_FREE_RULES: &str = "(what is stated)";
 
 /// What the shell looked up for an event.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -51,14 +51,14 @@ pub fn apply(
     event: &Event,
     context: &Context<'_>,
 ) -> (EventOutcome, Outcome) {
-    let mut judgement = Judgement::new(model, event.profile_id.clone(), record);
-    let outcome = judgement.apply(event, context);
-    (outcome, judgement.finish())
+    let mut edit = RecordEdit::new(model, event.profile_id.clone(), record);
+    let outcome = edit.apply(event, context);
+    (outcome, edit.finish())
 }
 
 /// What an event does, as far as it counts.
 #[derive(Debug)]
-pub(super) struct Deed<'e> {
+pub(super) struct MatchedEvent<'e> {
     pub id: IdHash,
     /// The time that the event is known by.
     pub known_by: Timestamp,
@@ -72,7 +72,7 @@ pub(super) struct Deed<'e> {
     pub matches: Vec<Match>,
 }
 
-impl Deed<'_> {
+impl MatchedEvent<'_> {
     /// What the event is known by within its profile, in one hash: its id, and its time as sent.
     pub fn hash(&self) -> IdHash {
         self.id.at(self.known_by)
@@ -80,25 +80,25 @@ impl Deed<'_> {
 }
 
 /// An event, seen before it counts.
-pub(super) struct Observed<'e> {
-    pub deed: Deed<'e>,
+pub(super) struct EvaluatedEvent<'e> {
+    pub matched_event: MatchedEvent<'e>,
     /// The position of the quarantine rule that it falls under.
     pub rule: Option<usize>,
 }
 
 /// A record while events are counted on it, one after the other, for one write.
 #[derive(Clone, Debug)]
-pub struct Judgement<'m> {
+pub struct RecordEdit<'m> {
     pub(super) model: &'m Model,
     pub(super) profile_id: ProfileId,
     pub(super) record: Record,
-    pub(super) standing: Standing,
-    old_places: Places<'m>,
-    pub(super) old_influence_keys: Option<Vec<(InfluencePlace, RankKey)>>,
+    pub(super) evaluation: Evaluation,
+    old_rank_entries: RankEntries<'m>,
+    pub(super) old_influence_keys: Option<Vec<(InfluenceRank, RankKey)>>,
     pub(super) effects: Vec<Effect>,
     pub(super) again: Vec<Effect>,
     pub(super) unsettled_effects: usize,
-    pub(super) totals: Vec<TopicShare>,
+    pub(super) totals: Vec<TopicDelta>,
     failed_rules: Vec<String>,
     pub(super) held_by: Vec<String>,
     pub(super) dropped_events: usize,
@@ -107,21 +107,21 @@ pub struct Judgement<'m> {
     steps: usize,
 }
 
-impl<'m> Judgement<'m> {
+impl<'m> RecordEdit<'m> {
     /// Starts from a stored record.
     pub fn new(model: &'m Model, profile_id: ProfileId, mut record: Record) -> Self {
-        let mut standing = Standing::of(model, profile_id.subject(), &record);
-        let takeovers = std::mem::take(&mut standing.takeovers);
-        if !takeovers.is_empty() {
-            record.take_over(model, &takeovers);
-            standing = Standing::of(model, profile_id.subject(), &record);
+        let mut evaluation = Evaluation::of(model, profile_id.subject(), &record);
+        let migrations = std::mem::take(&mut evaluation.migrations);
+        if !migrations.is_empty() {
+            record.migrate_half_lives(model, &migrations);
+            evaluation = Evaluation::of(model, profile_id.subject(), &record);
         }
         Self {
-            old_places: standing.places(model),
+            old_rank_entries: evaluation.rank_entries(model),
             old_influence_keys: None,
             model,
             profile_id,
-            standing,
+            evaluation,
             record,
             effects: Vec::new(),
             again: Vec::new(),
@@ -137,9 +137,9 @@ impl<'m> Judgement<'m> {
 
     /// Starts from nothing: a profile that is not stored yet, and stands in no rank.
     pub fn new_profile(model: &'m Model, profile_id: ProfileId) -> Self {
-        let mut judgement = Self::new(model, profile_id, Record::default());
-        judgement.old_places = Places::default();
-        judgement
+        let mut edit = Self::new(model, profile_id, Record::default());
+        edit.old_rank_entries = RankEntries::default();
+        edit
     }
 
     /// Counts an event.
@@ -158,18 +158,25 @@ impl<'m> Judgement<'m> {
             }
             Recollection::New => {}
         }
-        let (Observed { deed, rule }, from) = self.foresee(event, context);
+        let (
+            EvaluatedEvent {
+                matched_event,
+                rule,
+            },
+            from,
+        ) = self.evaluate_new(event, context);
         let memory = &mut self.record.memory;
         memory.remember(known_by, event.id, context.remembered_events);
         self.changed = true;
         if let Some(rule) = rule {
-            self.hold(rule, deed, context.remembered_events);
+            self.hold(rule, matched_event, context.remembered_events);
             let rule = self.model.quarantine[rule].name.clone();
             return EventOutcome::Quarantined { rule };
         }
-        let is_unmatched = deed.topics.is_empty() && !self.model.names_type(deed.event_type);
-        let unmatched_type = is_unmatched.then(|| deed.event_type.to_owned());
-        let (matched_signals, stage_change) = self.count(deed, from);
+        let is_unmatched =
+            matched_event.topics.is_empty() && !self.model.names_type(matched_event.event_type);
+        let unmatched_type = is_unmatched.then(|| matched_event.event_type.to_owned());
+        let (matched_signals, stage_change) = self.apply_matched_event(matched_event, from);
         EventOutcome::Applied {
             matched_signals,
             stage_change,
@@ -178,51 +185,57 @@ impl<'m> Judgement<'m> {
     }
 
     /// What an event that has not counted would do now, and the stage just before it.
-    pub(super) fn foresee<'e>(
+    pub(super) fn evaluate_new<'e>(
         &mut self,
         event: &'e Event,
         context: &Context<'_>,
-    ) -> (Observed<'e>, Option<usize>) {
+    ) -> (EvaluatedEvent<'e>, Option<usize>) {
         let now = context.at.max(self.record.last_event_time);
-        let from = self.standing.stage_to_be(self.model, now);
-        let mut observed = self.observe(event, from, context);
-        observed.deed.matches.retain_mut(|matched| {
+        let from = self.evaluation.stage_to_be(self.model, now);
+        let mut evaluated = self.evaluate(event, from, context);
+        evaluated.matched_event.matches.retain_mut(|matched| {
             let signal = &self.model.signals[matched.signal];
             !self.record.cools_down(signal, context.at)
                 && self.record.leave_first_times(signal, &mut matched.keys)
         });
-        (observed, from)
+        (evaluated, from)
     }
 
     /// Counts what an event does; the profile stood at stage `from` just before it. Returns the
     /// signals that counted, and the move along the path to purchase.
-    pub(super) fn count(
+    pub(super) fn apply_matched_event(
         &mut self,
-        deed: Deed<'_>,
+        matched_event: MatchedEvent<'_>,
         from: Option<usize>,
     ) -> (Vec<String>, Option<StageChange>) {
         let (model, record) = (self.model, &mut self.record);
-        let now = deed.at.max(record.last_event_time);
+        let now = matched_event.at.max(record.last_event_time);
         record.advance_to(model, now);
-        let mut matched_signals = Vec::with_capacity(deed.matches.len());
-        let mut sharing = Sharing::of(&deed, now);
+        let mut matched_signals = Vec::with_capacity(matched_event.matches.len());
+        let mut deltas = CountDeltas::of(&matched_event, now);
         let mut changed = Changed::default();
-        for matched in &deed.matches {
-            changed.counts |= record.count(model, matched, deed.at, &self.standing, &mut sharing);
+        for matched in &matched_event.matches {
+            changed.counts |= record.apply_match(
+                model,
+                matched,
+                matched_event.at,
+                &self.evaluation,
+                &mut deltas,
+            );
             matched_signals.push(model.signals[matched.signal].name.clone());
         }
-        for topic in &deed.topics {
-            record.count_interest(model, topic, deed.at);
+        for topic in &matched_event.topics {
+            record.apply_interest(model, topic, matched_event.at);
         }
-        changed.facts = record.see(model, deed.event_type);
-        record.note_event(deed.at);
-        self.share(&deed, sharing, EffectKind::Given);
-        self.standing.refresh(model, &self.record, changed);
+        changed.clock_free = record.apply_seen(model, matched_event.event_type);
+        record.note_event(matched_event.at);
+        self.cause_account_delta(&matched_event, deltas, EffectKind::Apply);
+        self.evaluation.refresh(model, &self.record, changed);
 
-        let to = self.standing.stage(model, now);
+        let to = self.evaluation.stage(model, now);
         self.arrive(to, now);
         let stage = from.map_or_else(String::new, |stage| self.stage_name(stage));
-        self.touch(deed, stage);
+        self.touch(matched_event, stage);
         let stage_change = (from != to).then(|| StageChange {
             from: from.map(|stage| self.stage_name(stage)),
             to: to.map(|stage| self.stage_name(stage)),
@@ -235,12 +248,12 @@ impl<'m> Judgement<'m> {
         self.record.attributes = attributes;
         self.changed = true;
         let changed = Changed {
-            facts: true,
+            clock_free: true,
             counts: false,
         };
-        self.standing.refresh(self.model, &self.record, changed);
+        self.evaluation.refresh(self.model, &self.record, changed);
         let at = self.record.last_event_time;
-        self.arrive(self.standing.stage(self.model, at), at);
+        self.arrive(self.evaluation.stage(self.model, at), at);
     }
 
     /// The profile as it stands now, at an instant not before its last event.
@@ -249,10 +262,10 @@ impl<'m> Judgement<'m> {
             model,
             profile_id,
             record,
-            standing,
+            evaluation,
             ..
         } = self;
-        super::explain::profile(model, profile_id, record, standing, at, Detail::Points)
+        super::explain::profile(model, profile_id, record, evaluation, at, Detail::Points)
     }
 
     /// The effects on others so far, in the order in which they came.
@@ -277,15 +290,15 @@ impl<'m> Judgement<'m> {
 
     /// What is to be written.
     pub fn finish(self) -> Outcome {
-        let places = self.standing.places(self.model);
-        let mut ranks = self.old_places.changes_to(&places, self.model);
+        let rank_entries = self.evaluation.rank_entries(self.model);
+        let mut ranks = self.old_rank_entries.changes_to(&rank_entries, self.model);
         if let Some(old) = &self.old_influence_keys {
             let new = self.influence_keys();
             ranks.extend(super::influence::changes(self.model, old, &new));
         }
         let mut failed_rules = self.failed_rules;
-        if self.changed && self.standing.stated.is_cut_off {
-            failed_rules.push(STANDING_RULES.to_owned());
+        if self.changed && self.evaluation.clock_free.is_cut_off {
+            failed_rules.push(CLOCK_FREE_RULES.to_owned());
         }
         Outcome {
             ranks,
@@ -301,7 +314,7 @@ impl<'m> Judgement<'m> {
         }
     }
 
-    pub(super) fn influence_keys(&self) -> Vec<(InfluencePlace, RankKey)> {
+    pub(super) fn influence_keys(&self) -> Vec<(InfluenceRank, RankKey)> {
         super::influence::keys(self.model, &self.record)
     }
 
@@ -311,44 +324,44 @@ impl<'m> Judgement<'m> {
 
     /// What an event does at an instant, and whether a rule keeps it apart: by the record just
     /// before it, whatever cools down.
-    pub(super) fn observe<'e>(
+    pub(super) fn evaluate<'e>(
         &mut self,
         event: &'e Event,
         stage: Option<usize>,
         context: &Context<'_>,
-    ) -> Observed<'e> {
+    ) -> EvaluatedEvent<'e> {
         let model = self.model;
-        let mentioned = model.words.find(&event.text);
+        let mentioned = model.phrases.find(&event.text);
         let topics = model.topics.find(&event.tags, &mentioned);
         let candidates = model.signals_by_type.get(&event.event_type);
         let candidates = candidates.map_or(&[][..], Vec::as_slice);
         let account = context
             .account
             .filter(|_| model.reads_account(&event.event_type))
-            .map(|account| Standing::of(model, Subject::Account, account));
+            .map(|account| Evaluation::of(model, Subject::Account, account));
         let budget = Budget::new();
-        let facts = Facts {
+        let eval_context = EvalContext {
             budget: &budget,
             attributes: &self.record.attributes,
             seen_types: &self.record.seen_types,
-            identity_confidence: self.standing.stated.identity_confidence,
-            happening: Some(Happening {
+            identity_confidence: self.evaluation.clock_free.identity_confidence,
+            event_context: Some(EventContext {
                 model,
                 event,
                 at: context.at,
                 topics: &topics,
                 record: &self.record,
-                standing: &self.standing,
+                evaluation: &self.evaluation,
                 stage: stage.map_or("", |stage| model.stages[stage].name.as_str()),
                 author: context.author,
                 account: account.as_ref(),
             }),
         };
-        let rule = model.rule_against(&event.event_type, &facts, &mut self.failed_rules);
+        let rule = model.rule_against(&event.event_type, &eval_context, &mut self.failed_rules);
         let mut matches = Vec::with_capacity(candidates.len());
         for position in candidates {
             let signal = &model.signals[*position];
-            match signal.match_event(&facts, &mentioned) {
+            match signal.match_event(&eval_context, &mentioned) {
                 Ok(Some((value, keys))) => matches.push(Match {
                     signal: *position,
                     value,
@@ -359,7 +372,7 @@ impl<'m> Judgement<'m> {
             }
         }
         self.steps += budget.taken();
-        let deed = Deed {
+        let matched_event = MatchedEvent {
             id: event.id,
             known_by: event.time.unwrap_or(context.at),
             at: context.at,
@@ -369,6 +382,9 @@ impl<'m> Judgement<'m> {
             account_id: model.account_of(event, &self.record.attributes),
             matches,
         };
-        Observed { deed, rule }
+        EvaluatedEvent {
+            matched_event,
+            rule,
+        }
     }
 }

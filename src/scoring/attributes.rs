@@ -28,7 +28,7 @@ pub enum AttributeValue {
 
 /// Why attributes are refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AttributeMistake {
+pub enum InvalidAttributes {
     /// More than [`MAX_ATTRIBUTES`] at the top.
     #[error("has {0} entries; at most {MAX_ATTRIBUTES} are allowed")]
     TooMany(usize),
@@ -53,24 +53,24 @@ pub enum AttributeMistake {
 }
 
 /// Checks attributes against the bounds.
-pub fn check(attributes: &Attributes) -> Result<(), AttributeMistake> {
+pub fn check(attributes: &Attributes) -> Result<(), InvalidAttributes> {
     if attributes.len() > MAX_ATTRIBUTES {
-        return Err(AttributeMistake::TooMany(attributes.len()));
+        return Err(InvalidAttributes::TooMany(attributes.len()));
     }
     let mut size = Size::default();
     for (name, value) in attributes {
         if name.is_empty() {
-            return Err(AttributeMistake::EmptyName);
+            return Err(InvalidAttributes::EmptyName);
         }
         size.bytes += name.len();
         measure(name, value, 1, &mut size)?;
     }
     let Size { values, bytes } = size;
     if values > MAX_ATTRIBUTE_VALUES {
-        return Err(AttributeMistake::TooManyValues(values));
+        return Err(InvalidAttributes::TooManyValues(values));
     }
     if bytes > MAX_ATTRIBUTE_BYTES {
-        return Err(AttributeMistake::TooLarge(bytes));
+        return Err(InvalidAttributes::TooLarge(bytes));
     }
     Ok(())
 }
@@ -86,15 +86,15 @@ fn measure(
     value: &AttributeValue,
     depth: usize,
     size: &mut Size,
-) -> Result<(), AttributeMistake> {
+) -> Result<(), InvalidAttributes> {
     if depth > MAX_ATTRIBUTE_DEPTH {
-        return Err(AttributeMistake::TooDeep);
+        return Err(InvalidAttributes::TooDeep);
     }
     size.values += 1;
     match value {
         AttributeValue::Null | AttributeValue::Bool(_) => size.bytes += 1,
         AttributeValue::Number(number) if !number.is_finite() => {
-            return Err(AttributeMistake::NotFinite(name.to_owned()));
+            return Err(InvalidAttributes::NotFinite(name.to_owned()));
         }
         AttributeValue::Number(_) => size.bytes += 8,
         AttributeValue::String(text) => size.bytes += text.len(),

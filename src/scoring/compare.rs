@@ -8,14 +8,15 @@ use std::{
 };
 
 use super::{
-    Model, ModelChange, ProfileId, Record, Subject, Timestamp, model_changes, standing::Standing,
+    Model, ModelChange, ProfileId, Record, Subject, Timestamp, evaluation::Evaluation,
+    model_changes,
 };
 
 /// Two numbers of points within this share of the greater one are the same: the terms of a
 /// score may be added up in another order.
 const SAME: f64 = 1e-9;
 
-/// Records judged by two models at one instant.
+/// Records evaluated by two models at one instant.
 #[derive(Debug)]
 pub struct Comparison {
     old: Arc<Model>,
@@ -122,9 +123,9 @@ pub struct SegmentMoves {
 /// Everything that another model would change.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ComparisonReport {
-    /// The instant that profiles were judged at, or their last event where that is later.
+    /// The instant that profiles were evaluated at, or their last event where that is later.
     pub at: Timestamp,
-    /// Profiles that were judged, those left out that stand in no rank.
+    /// Profiles that were evaluated, those left out that stand in no rank.
     pub profiles: u64,
     /// The scores of the new model, then those that it has no more.
     pub scores: Vec<ScoreMoves>,
@@ -171,18 +172,18 @@ impl Comparison {
         }
     }
 
-    /// Judges one record by both models.
+    /// Evaluates one record by both models.
     pub fn add(&mut self, profile_id: &ProfileId, record: &Record) {
         self.add_each(profile_id, record, record);
     }
 
-    /// Judges what each model has counted of the same profile.
+    /// Evaluates what each model has counted of the same profile.
     pub fn add_each(&mut self, profile_id: &ProfileId, old: &Record, new: &Record) {
         let last_event = old.last_event_time.max(new.last_event_time);
         let at = self.at.max(last_event);
         let subject = profile_id.subject();
-        let by_old = Standing::of(&self.old, subject, old);
-        let by_new = Standing::of(&self.new, subject, new);
+        let by_old = Evaluation::of(&self.old, subject, old);
+        let by_new = Evaluation::of(&self.new, subject, new);
         // Who stands in no rank by either is in no answer that could differ but their own.
         if !by_old.is_counted && !by_new.is_counted {
             return;
@@ -191,8 +192,8 @@ impl Comparison {
         if subject == Subject::Person {
             self.profiles += 1;
             for tally in &mut self.scores {
-                let points = |standing: &Standing, model: &Model, score: Option<usize>| {
-                    score.map_or(0.0, |score| standing.points_at(model, score, at))
+                let points = |evaluation: &Evaluation, model: &Model, score: Option<usize>| {
+                    score.map_or(0.0, |score| evaluation.points_at(model, score, at))
                 };
                 let before = points(&by_old, &self.old, tally.old);
                 let after = points(&by_new, &self.new, tally.new);

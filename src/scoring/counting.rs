@@ -3,10 +3,10 @@
 
 use super::{
     CountGroup, HalfLife, Model, NamedCount, Record, SignalCount, Timestamp,
-    accounts::Sharing,
+    accounts::CountDeltas,
+    evaluation::{Evaluation, decay_factor},
     limits::MAX_COUNT,
     model::{Signal, Slot},
-    standing::{Standing, remaining},
 };
 
 /// An event that is a behaviour that counts.
@@ -33,7 +33,7 @@ impl Match {
 
 /// Where a record keeps a count: a position in `Record::counts`, and one in that group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct CountPlace {
+pub(crate) struct CountIndex {
     pub group: usize,
     pub position: usize,
 }
@@ -46,7 +46,7 @@ impl Record {
             return;
         }
         for group in &mut self.counts {
-            let factor = remaining(group.half_life, last, now);
+            let factor = decay_factor(group.half_life, last, now);
             for count in &mut group.counts {
                 count.value *= factor;
                 count.capped *= factor;
@@ -55,7 +55,7 @@ impl Record {
                 }
             }
         }
-        let factor = model.interests_half_life.remaining(last, now);
+        let factor = model.interests_half_life.decay_factor(last, now);
         for interest in &mut self.interests {
             interest.value *= factor;
         }
@@ -64,13 +64,13 @@ impl Record {
 
     /// Adds a match of an instant to the counts of its signal, and tells what that changed.
     /// Returns whether the record has a count that it had not.
-    pub(super) fn count(
+    pub(super) fn apply_match(
         &mut self,
         model: &Model,
         matched: &Match,
         at: Timestamp,
-        standing: &Standing,
-        shared: &mut Sharing,
+        evaluation: &Evaluation,
+        deltas: &mut CountDeltas,
     ) -> bool {
         let now = self.last_event_time;
         let signal = &model.signals[matched.signal];
@@ -83,8 +83,8 @@ impl Record {
         let mut has_begun = false;
         for position in &signal.slots {
             let slot = &model.slots[*position];
-            let faded = remaining(slot.half_life, at, now);
-            let place = self.place(slot, standing.place(*position));
+            let faded = decay_factor(slot.half_life, at, now);
+            let place = self.place(slot, evaluation.place(*position));
             let place = place.unwrap_or_else(|place| {
                 has_begun = true;
                 self.begin(slot.half_life, &slot.signal, place)
@@ -110,7 +110,7 @@ impl Record {
                 // be equal for an account, which keeps the first in the alphabet of equals.
                 let is_whole = !signal.keeps_latest && *count == before + added;
                 let change = if is_whole { added } else { *count - before };
-                shared.note(slot.half_life, &slot.signal, key, change);
+                deltas.note(slot.half_life, &slot.signal, key, change);
             }
             counts.capped = capped.min(MAX_COUNT);
             counts.keep_greatest(signal.max_keys, |key| {
@@ -136,8 +136,8 @@ impl Record {
     }
 
     /// Where the count of a slot stands, which is mostly where it stood; or would stand.
-    fn place(&self, slot: &Slot, before: Option<CountPlace>) -> Result<CountPlace, CountPlace> {
-        let stands = |place: &CountPlace| {
+    fn place(&self, slot: &Slot, before: Option<CountIndex>) -> Result<CountIndex, CountIndex> {
+        let stands = |place: &CountIndex| {
             let group = self.counts.get(place.group);
             group.is_some_and(|group| {
                 let count = group.counts.get(place.position);
@@ -156,15 +156,15 @@ impl Record {
         &self,
         half_life: Option<HalfLife>,
         signal: &str,
-    ) -> Result<CountPlace, CountPlace> {
+    ) -> Result<CountIndex, CountIndex> {
         let mut groups = self.counts.iter();
         let group = groups.position(|group| group.half_life >= half_life);
         let group = group.unwrap_or(self.counts.len());
         let own = self.counts.get(group);
         let Some(own) = own.filter(|own| own.half_life == half_life) else {
-            return Err(CountPlace { group, position: 0 });
+            return Err(CountIndex { group, position: 0 });
         };
-        let place = |position| CountPlace { group, position };
+        let place = |position| CountIndex { group, position };
         let found = own
             .counts
             .binary_search_by(|count| count.signal.as_str().cmp(signal));
@@ -176,8 +176,8 @@ impl Record {
         &mut self,
         half_life: Option<HalfLife>,
         signal: &str,
-        place: CountPlace,
-    ) -> CountPlace {
+        place: CountIndex,
+    ) -> CountIndex {
         let group = self.counts.get(place.group);
         if group.is_none_or(|group| group.half_life != half_life) {
             let counts = Vec::new();
@@ -207,7 +207,7 @@ impl Record {
     }
 
     /// The count at a place.
-    pub(super) fn count_at(&self, place: CountPlace) -> &SignalCount {
+    pub(super) fn count_at(&self, place: CountIndex) -> &SignalCount {
         &self.counts[place.group].counts[place.position]
     }
 

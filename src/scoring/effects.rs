@@ -7,9 +7,9 @@
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::{
-    Effect, EffectKind, Event, IdHash, Judgement, Model, ProfileId, Record, Timestamp,
+    Effect, EffectKind, Event, IdHash, Model, ProfileId, Record, RecordEdit, Timestamp,
+    evaluation::Changed,
     limits::{MAX_CAUSED_CHANGES, REMEMBERED_CAUSED},
-    standing::Changed,
 };
 
 /// Distinguishes the effects of one event.
@@ -17,7 +17,7 @@ use super::{
 pub(super) enum Cause {
     Touch = 1,
     Advance = 2,
-    Share = 3,
+    AccountDelta = 3,
 }
 
 /// The id of an effect: the actor is part of it, because events are known within one profile
@@ -29,7 +29,7 @@ pub(super) fn effect_id(cause: Cause, actor: &ProfileId, event: IdHash) -> IdHas
     ))
 }
 
-impl Judgement<'_> {
+impl RecordEdit<'_> {
     /// Has an event of the profile act on somebody else.
     pub(super) fn cause(&mut self, effect: Effect) {
         self.record.note_caused(effect.clone());
@@ -40,18 +40,18 @@ impl Judgement<'_> {
     /// did: whoever has not lost it takes nothing.
     pub(super) fn cause_again(&mut self, event: &Event, known_by: Timestamp) {
         let hash = event.id.at(known_by);
-        let causes = [Cause::Share, Cause::Touch, Cause::Advance];
+        let causes = [Cause::AccountDelta, Cause::Touch, Cause::Advance];
         let ids = causes.map(|cause| effect_id(cause, &self.profile_id, hash));
         let record = &self.record;
         let mut touches = record.touches.iter();
         let touch = touches.find(|touch| touch.event == hash);
-        let touch = touch.map(|touch| Effect::Credit(touch.given(&self.profile_id)));
+        let touch = touch.map(|touch| Effect::Credit(touch.applied(&self.profile_id)));
         let is_new = |effect: &Effect| !self.again.iter().any(|known| known.is_same(effect));
         let caused = record.caused_with(&ids).filter(|effect| is_new(effect));
         let new: Vec<Effect> = caused.cloned().chain(touch.filter(is_new)).collect();
         self.again.extend(new);
         let mut again = self.again.iter();
-        let is_known = again.any(|effect| ids.contains(&effect.given_id()));
+        let is_known = again.any(|effect| ids.contains(&effect.applied_id()));
         let may_have_forgotten = record.caused.len() >= REMEMBERED_CAUSED;
         if !is_known && may_have_forgotten && self.model.acts_on_others(event, record) {
             self.unsettled_effects += 1;
@@ -59,26 +59,26 @@ impl Judgement<'_> {
     }
 
     /// Has the record follow an effect of somebody else's event. Returns whether that changed it.
-    pub fn take(&mut self, effect: &Effect) -> bool {
+    pub fn apply_effect(&mut self, effect: &Effect) -> bool {
         self.settle(effect, false)
     }
 
     /// Has the record follow an effect of somebody else's event that had come before, if it is
     /// certain that it does not know the effect. Returns whether that changed it.
-    pub fn take_again(&mut self, effect: &Effect) -> bool {
+    pub fn apply_effect_again(&mut self, effect: &Effect) -> bool {
         self.settle(effect, true)
     }
 
     fn settle(&mut self, effect: &Effect, is_again: bool) -> bool {
         let counts = match effect {
             Effect::Credit(_) => self.model.influence.is_some(),
-            Effect::Share(_) => self.model.accounts.is_some(),
+            Effect::AccountDelta(_) => self.model.accounts.is_some(),
         };
         let memory = &self.record.effects;
-        let given = effect.given_id();
-        let was_given = memory.knows(given);
-        let was_taken = memory.knows(given.of_retraction());
-        let is_done = was_taken || (was_given && effect.kind() == EffectKind::Given);
+        let applied = effect.applied_id();
+        let was_applied = memory.knows(applied);
+        let was_reverted = memory.knows(applied.of_retraction());
+        let is_done = was_reverted || (was_applied && effect.kind() == EffectKind::Apply);
         if !counts || is_done {
             return false;
         }
@@ -88,9 +88,9 @@ impl Judgement<'_> {
             return false;
         }
         let is_mark = match effect.kind() {
-            EffectKind::Given => false,
-            EffectKind::TakenBack => !was_given && !may_have_dropped(given),
-            EffectKind::Withheld => !was_given,
+            EffectKind::Apply => false,
+            EffectKind::Revert => !was_applied && !may_have_dropped(applied),
+            EffectKind::Withhold => !was_applied,
         };
         let memory = &mut self.record.effects;
         memory.remember(effect.time(), effect.id());
@@ -100,15 +100,15 @@ impl Judgement<'_> {
         }
         let changed = match effect {
             Effect::Credit(credit) => {
-                self.take_credit(credit);
+                self.apply_credit(credit);
                 Changed::default()
             }
-            Effect::Share(share) => Changed {
-                facts: self.take_share(share),
+            Effect::AccountDelta(delta) => Changed {
+                clock_free: self.apply_account_delta(delta),
                 counts: true,
             },
         };
-        self.standing.refresh(self.model, &self.record, changed);
+        self.evaluation.refresh(self.model, &self.record, changed);
         true
     }
 }
@@ -119,14 +119,15 @@ impl Record {
     /// given, because of limits, and nothing falls below 0, so who lost all of it must take it in
     /// the order in which it came about. Credits are taken back as they were given.
     fn caused_with(&self, ids: &[IdHash]) -> impl Iterator<Item = &Effect> {
-        let is_own = |effect: &Effect| ids.contains(&effect.given_id());
-        let is_own_share = |effect: &Effect| matches!(effect, Effect::Share(_)) && is_own(effect);
-        let last = self.caused.iter().rposition(is_own_share);
+        let is_own = |effect: &Effect| ids.contains(&effect.applied_id());
+        let is_own_delta =
+            |effect: &Effect| matches!(effect, Effect::AccountDelta(_)) && is_own(effect);
+        let last = self.caused.iter().rposition(is_own_delta);
         let account_id = last.map(|last| self.caused[last].subject_id());
         let is_of_account = move |effect: &Effect| Some(effect.subject_id()) == account_id;
         let (before, after) = self.caused.split_at(last.map_or(0, |last| last + 1));
-        let mut shares = before.iter().filter(|effect| is_of_account(effect));
-        let is_ordered = shares.any(Effect::takes);
+        let mut deltas = before.iter().filter(|effect| is_of_account(effect));
+        let is_ordered = deltas.any(Effect::takes);
         let before = before.iter();
         let before =
             before.filter(move |effect| is_own(effect) || is_ordered && is_of_account(effect));

@@ -38,19 +38,19 @@ pub enum Effect {
     /// What an author earned, or what is taken from it.
     Credit(Credit),
     /// What an account counts for one of its people, or what is taken from it.
-    Share(Share),
+    AccountDelta(AccountDelta),
 }
 
 /// What is to become of an effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EffectKind {
     /// It is given: the event counts.
-    Given,
+    Apply,
     /// It is taken back: the event had counted.
-    TakenBack,
+    Revert,
     /// It is kept from being given, and taken back when it has been: the event has not counted
     /// and never will, but somebody may have begun to count it.
-    Withheld,
+    Withhold,
 }
 
 impl Effect {
@@ -58,16 +58,16 @@ impl Effect {
     /// never counts twice. Taking it back is remembered by itself.
     pub fn id(&self) -> IdHash {
         match self.kind() {
-            EffectKind::Given => self.given_id(),
-            EffectKind::TakenBack | EffectKind::Withheld => self.given_id().of_retraction(),
+            EffectKind::Apply => self.applied_id(),
+            EffectKind::Revert | EffectKind::Withhold => self.applied_id().of_retraction(),
         }
     }
 
     /// The id of the effect when it is given.
-    pub(super) fn given_id(&self) -> IdHash {
+    pub(super) fn applied_id(&self) -> IdHash {
         match self {
             Self::Credit(credit) => credit.id,
-            Self::Share(share) => share.id,
+            Self::AccountDelta(delta) => delta.id,
         }
     }
 
@@ -75,7 +75,7 @@ impl Effect {
     pub fn kind(&self) -> EffectKind {
         match self {
             Self::Credit(credit) => credit.kind,
-            Self::Share(share) => share.kind,
+            Self::AccountDelta(delta) => delta.kind,
         }
     }
 
@@ -83,16 +83,16 @@ impl Effect {
     /// stays whatever becomes of the events that led to it.
     pub(super) fn withheld(self) -> Option<Self> {
         match self {
-            Self::Share(mut share) => {
-                share.kind = EffectKind::Withheld;
-                for change in &mut share.changes {
+            Self::AccountDelta(mut delta) => {
+                delta.kind = EffectKind::Withhold;
+                for change in &mut delta.changes {
                     change.amount = -change.amount;
                 }
-                Some(Self::Share(share))
+                Some(Self::AccountDelta(delta))
             }
             Self::Credit(credit) => (credit.touches > 0).then(|| {
                 Self::Credit(Credit {
-                    kind: EffectKind::Withheld,
+                    kind: EffectKind::Withhold,
                     credit: -credit.credit,
                     touches: -credit.touches,
                     ..credit
@@ -105,7 +105,7 @@ impl Effect {
     pub fn time(&self) -> Timestamp {
         match self {
             Self::Credit(credit) => credit.time,
-            Self::Share(share) => share.time,
+            Self::AccountDelta(delta) => delta.time,
         }
     }
 
@@ -113,17 +113,17 @@ impl Effect {
     pub(super) fn change_count(&self) -> usize {
         match self {
             Self::Credit(_) => 0,
-            Self::Share(share) => share.changes.len(),
+            Self::AccountDelta(delta) => delta.changes.len(),
         }
     }
 
     /// Whether it takes anything from the account that it changes.
     pub(super) fn takes(&self) -> bool {
-        let Self::Share(share) = self else {
+        let Self::AccountDelta(delta) = self else {
             return false;
         };
-        let mut changes = share.changes.iter();
-        share.kind != EffectKind::Given || changes.any(|change| change.amount < 0.0)
+        let mut changes = delta.changes.iter();
+        delta.kind != EffectKind::Apply || changes.any(|change| change.amount < 0.0)
     }
 
     /// Whether both are the same effect of the same event.
@@ -135,7 +135,7 @@ impl Effect {
     pub fn subject_id(&self) -> &ProfileId {
         match self {
             Self::Credit(credit) => &credit.author_id,
-            Self::Share(share) => &share.account_id,
+            Self::AccountDelta(delta) => &delta.account_id,
         }
     }
 }
@@ -165,7 +165,7 @@ pub struct Credit {
 
 /// What an account counts for an event of one of its people.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Share {
+pub struct AccountDelta {
     /// Derived from the event; what takes it back has the same.
     pub id: IdHash,
     /// Whether it is given or taken.
@@ -175,7 +175,7 @@ pub struct Share {
     /// The instant of the event.
     pub time: Timestamp,
     /// What the event changed of the counts of the person.
-    pub changes: Vec<SharedChange>,
+    pub changes: Vec<CountDelta>,
     /// The declared topics of the event.
     pub topics: Vec<String>,
     /// What was done.
@@ -184,7 +184,7 @@ pub struct Share {
 
 /// What an event changed of one count of a person.
 #[derive(Clone, Debug, PartialEq)]
-pub struct SharedChange {
+pub struct CountDelta {
     /// How the count fades.
     pub half_life: Option<HalfLife>,
     /// The signal.

@@ -5,9 +5,9 @@ use super::{
     Breadth, Contribution, ContributionKind, Influencer, KeyContribution, Model, Profile,
     ProfileId, RankKey, Ranked, Record, Score, SignalCount, StageExplanation, StageRequirement,
     Subject, Timestamp, TopicInterest,
+    evaluation::{Evaluation, decay_factor},
     influence::{influence_probability, on_topic},
     limits::NOISE_FLOOR,
-    standing::{Standing, remaining},
 };
 
 /// How much of a profile to compute.
@@ -27,8 +27,8 @@ pub fn explain(
     at: Timestamp,
     detail: Detail,
 ) -> Profile {
-    let standing = Standing::of(model, profile_id.subject(), record);
-    profile(model, profile_id, record, &standing, at, detail)
+    let evaluation = Evaluation::of(model, profile_id.subject(), record);
+    profile(model, profile_id, record, &evaluation, at, detail)
 }
 
 /// A profile in the order of a segment, which is at that position in the model.
@@ -40,12 +40,12 @@ pub fn ranked(
     at: Timestamp,
     detail: Detail,
 ) -> Ranked {
-    let standing = Standing::of(model, profile_id.subject(), record);
+    let evaluation = Evaluation::of(model, profile_id.subject(), record);
     let segment = &model.segments[segment];
-    let points = standing.rank_points(model, segment.rank, at);
+    let points = evaluation.rank_points(model, segment.rank, at);
     let calibration = segment.calibration.as_ref();
     Ranked {
-        profile: profile(model, profile_id, record, &standing, at, detail),
+        profile: profile(model, profile_id, record, &evaluation, at, detail),
         points,
         probability: calibration.map(|calibration| calibration.probability(points)),
     }
@@ -55,7 +55,7 @@ pub(super) fn profile(
     model: &Model,
     profile_id: &ProfileId,
     record: &Record,
-    standing: &Standing,
+    evaluation: &Evaluation,
     at: Timestamp,
     detail: Detail,
 ) -> Profile {
@@ -63,7 +63,7 @@ pub(super) fn profile(
     let is_person = profile_id.subject() == Subject::Person;
     let scores = (0..model.scores.len()).map(|position| {
         let score = &model.scores[position];
-        let points = standing.points_at(model, position, at);
+        let points = evaluation.points_at(model, position, at);
         let calibration = score.calibration.as_ref();
         let breadth = score.breadth.as_ref().filter(|_| is_explained);
         Score {
@@ -72,19 +72,19 @@ pub(super) fn profile(
             base: if is_explained { score.base } else { 0.0 },
             percentile: None,
             contributions: if is_explained {
-                contributions(model, record, standing, position, at)
+                contributions(model, record, evaluation, position, at)
             } else {
                 Vec::new()
             },
             probability: calibration.map(|calibration| calibration.probability(points)),
             breadth: breadth.map(|breadth| Breadth {
-                present: standing.breadth(model, position),
+                present: evaluation.breadth(model, position),
                 required: breadth.required,
             }),
         }
     });
-    let stage = standing.stage(model, at);
-    let segments = standing.segments(model, at).into_iter();
+    let stage = evaluation.stage(model, at);
+    let segments = evaluation.segments(model, at).into_iter();
     let has_events = record.event_count > 0;
     Profile {
         profile_id: profile_id.clone(),
@@ -95,14 +95,14 @@ pub(super) fn profile(
             .collect(),
         topics: interests(model, record, at),
         attributes: record.attributes.clone(),
-        is_counted: standing.is_counted,
+        is_counted: evaluation.is_counted,
         event_count: record.event_count,
         first_seen_time: has_events.then_some(record.first_seen_time),
         last_event_time: has_events.then_some(record.last_event_time),
         identity_confidence: (!model.identity.is_empty())
-            .then_some(standing.stated.identity_confidence),
+            .then_some(evaluation.clock_free.identity_confidence),
         stage_explanation: (is_explained && !model.stages.is_empty() && is_person)
-            .then(|| explain_stage(model, standing, stage, at)),
+            .then(|| explain_stage(model, evaluation, stage, at)),
         quarantined: record.quarantined(model),
         as_of: at,
     }
@@ -112,18 +112,18 @@ pub(super) fn profile(
 fn contributions(
     model: &Model,
     record: &Record,
-    standing: &Standing,
+    evaluation: &Evaluation,
     position: usize,
     at: Timestamp,
 ) -> Vec<Contribution> {
     let score = &model.scores[position];
-    let factor = remaining(score.half_life, standing.at, at);
+    let factor = decay_factor(score.half_life, evaluation.at, at);
     // What is shared with an account has been limited already, person by person.
-    let is_person = standing.subject == Subject::Person;
+    let is_person = evaluation.subject == Subject::Person;
     let terms = score.terms.iter().map(|term| {
         let signal = &model.signals[term.signal];
-        let count = standing.count(term.slot) * factor;
-        let parts = standing.parts(model, record, term.slot);
+        let count = evaluation.count(term.slot) * factor;
+        let parts = evaluation.parts(model, record, term.slot);
         let by_key = parts.filter(|parts| signal.per.is_some() || !parts.keys.is_empty());
         Contribution {
             signal: signal.name.clone(),
@@ -137,7 +137,7 @@ fn contributions(
         }
     });
     let rules = score.rule_points.iter().map(|(rule, points)| {
-        let count = standing.stated.rules[*rule];
+        let count = evaluation.clock_free.rules[*rule];
         Contribution {
             signal: model.rules[*rule].name.clone(),
             kind: ContributionKind::AttributeRule,
@@ -171,7 +171,7 @@ fn keys_of(parts: &SignalCount, factor: f64, weight: f64) -> Vec<KeyContribution
 
 fn explain_stage(
     model: &Model,
-    standing: &Standing,
+    evaluation: &Evaluation,
     held: Option<usize>,
     at: Timestamp,
 ) -> StageExplanation {
@@ -181,16 +181,16 @@ fn explain_stage(
         let (score, min) = stage
             .bound
             .map_or((None, 0.0), |(score, min)| (Some(score), min));
-        let points = score.map_or(0.0, |score| standing.points_at(model, score, at));
-        let is_met = score.is_none_or(|score| standing.reaches(model, score, min, at));
+        let points = score.map_or(0.0, |score| evaluation.points_at(model, score, at));
+        let is_met = score.is_none_or(|score| evaluation.reaches(model, score, min, at));
         let missing = score.filter(|_| !is_met);
         let missing_points = missing.map(|score| {
-            let factor = remaining(model.scores[score].half_life, standing.at, at);
-            min - standing.sum(model, score) * factor
+            let factor = decay_factor(model.scores[score].half_life, evaluation.at, at);
+            min - evaluation.sum(model, score) * factor
         });
         let missing_signals = missing.and_then(|score| {
             let required = model.scores[score].breadth.as_ref()?.required;
-            Some(required.saturating_sub(standing.breadth(model, score)))
+            Some(required.saturating_sub(evaluation.breadth(model, score)))
         });
         StageRequirement {
             stage: stage.name.clone(),
@@ -199,7 +199,7 @@ fn explain_stage(
             }),
             when_holds: stage
                 .condition
-                .is_none_or(|condition| standing.stated.conditions[condition]),
+                .is_none_or(|condition| evaluation.clock_free.conditions[condition]),
             score: score.map_or_else(String::new, |score| model.scores[score].name.clone()),
             min,
             points,
@@ -217,7 +217,7 @@ fn explain_stage(
 pub fn interests(model: &Model, record: &Record, at: Timestamp) -> Vec<TopicInterest> {
     let factor = model
         .interests_half_life
-        .remaining(record.last_event_time, at);
+        .decay_factor(record.last_event_time, at);
     let mut interests: Vec<TopicInterest> = record
         .interests
         .iter()
@@ -266,7 +266,7 @@ pub fn influencer(
     });
     Influencer {
         profile: explain(model, profile_id, record, question.at, Detail::Points),
-        influence: own.credit * remaining(half_life, record.influence_time, question.at),
+        influence: own.credit * decay_factor(half_life, record.influence_time, question.at),
         reach: stated.unwrap_or(0.0),
         touches: own.touches,
         advances: own.advance_millionths as f64 / 1e6,
@@ -281,6 +281,6 @@ impl Model {
     /// The lowest key of somebody with influence at an instant.
     pub(crate) fn influence_floor(&self, at: Timestamp) -> Option<RankKey> {
         let influence = self.influence.as_ref()?;
-        Some(influence.slope.line(NOISE_FLOOR, at))
+        Some(influence.slope.threshold_key(NOISE_FLOOR, at))
     }
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Credit, Effect, EffectKind, InfluenceCell, Judgement, Model, ProfileId, RankChange, RankKey,
-    RankName, Record, Timestamp, Touch,
-    apply::Deed,
+    Credit, Effect, EffectKind, InfluenceCell, Model, ProfileId, RankChange, RankKey, RankName,
+    Record, RecordEdit, Timestamp, Touch,
+    apply::MatchedEvent,
     effects::{Cause, effect_id},
     limits::{MAX_INFLUENCE_CELLS, NOISE_FLOOR, PRIOR_TOUCHES, REMEMBERED_TOUCHES},
     retraction::without,
@@ -15,10 +15,10 @@ const MILLION: f64 = 1e6;
 
 impl Touch {
     /// The credit that it gave.
-    pub(super) fn given(&self, actor: &ProfileId) -> Credit {
+    pub(super) fn applied(&self, actor: &ProfileId) -> Credit {
         Credit {
             id: effect_id(Cause::Touch, actor, self.event),
-            kind: EffectKind::Given,
+            kind: EffectKind::Apply,
             author_id: self.author_id.clone(),
             time: self.time,
             topics: self.topics.clone(),
@@ -30,18 +30,21 @@ impl Touch {
     }
 }
 
-impl Judgement<'_> {
+impl RecordEdit<'_> {
     /// Notes that an event engages with somebody else's content, and credits the author.
-    pub(super) fn touch(&mut self, deed: Deed<'_>, stage: String) {
+    pub(super) fn touch(&mut self, matched_event: MatchedEvent<'_>, stage: String) {
         let Some(influence) = &self.model.influence else {
             return;
         };
-        let Some(credit) = influence.credits.get(deed.event_type).copied() else {
+        let Some(credit) = influence.credits.get(matched_event.event_type).copied() else {
             return;
         };
-        let event = deed.hash();
-        let (at, topics) = (deed.at, deed.topics);
-        let Some(author_id) = deed.author_id.filter(|author| *author != self.profile_id) else {
+        let event = matched_event.hash();
+        let (at, topics) = (matched_event.at, matched_event.topics);
+        let Some(author_id) = matched_event
+            .author_id
+            .filter(|author| *author != self.profile_id)
+        else {
             return;
         };
         if topics.is_empty() {
@@ -56,7 +59,7 @@ impl Judgement<'_> {
             credit,
         };
         self.effects
-            .push(Effect::Credit(touch.given(&self.profile_id)));
+            .push(Effect::Credit(touch.applied(&self.profile_id)));
         let touches = &mut self.record.touches;
         let position = touches.partition_point(|other| other.time <= at);
         touches.insert(position, touch);
@@ -68,14 +71,14 @@ impl Judgement<'_> {
 
     /// Remembers among all effects the credit of a touch that is to wait no more.
     fn stops_waiting(&mut self, touch: &Touch) {
-        let given = Effect::Credit(touch.given(&self.profile_id));
-        self.record.note_caused(given);
+        let applied = Effect::Credit(touch.applied(&self.profile_id));
+        self.record.note_caused(applied);
     }
 
     /// Forgets a touch that is still remembered, and takes its credit back. What an advance has
     /// used stays.
-    pub(super) fn take_touch_back(&mut self, deed: &Deed<'_>) {
-        let event = deed.hash();
+    pub(super) fn revert_touch(&mut self, matched_event: &MatchedEvent<'_>) {
+        let event = matched_event.hash();
         let mut touches = self.record.touches.iter();
         let position = touches.position(|touch| touch.event == event);
         let Some(position) = position.filter(|_| self.model.influence.is_some()) else {
@@ -83,12 +86,12 @@ impl Judgement<'_> {
         };
         let touch = self.record.touches.remove(position);
         self.stops_waiting(&touch);
-        let given = touch.given(&self.profile_id);
+        let applied = touch.applied(&self.profile_id);
         self.cause(Effect::Credit(Credit {
-            kind: EffectKind::TakenBack,
-            credit: -given.credit,
+            kind: EffectKind::Revert,
+            credit: -applied.credit,
             touches: -1,
-            ..given
+            ..applied
         }));
     }
 
@@ -114,7 +117,7 @@ impl Judgement<'_> {
             .iter()
             .map(|touch| {
                 let since = touch.time.min(at);
-                influence.attribution_half_life.remaining(since, at)
+                influence.attribution_half_life.decay_factor(since, at)
             })
             .collect();
         let total: f64 = weights.iter().sum();
@@ -132,7 +135,7 @@ impl Judgement<'_> {
         }
         self.cause(Effect::Credit(Credit {
             id: effect_id(Cause::Advance, &self.profile_id, touch.event),
-            kind: EffectKind::Given,
+            kind: EffectKind::Apply,
             author_id: touch.author_id,
             time: at,
             topics: touch.topics,
@@ -144,7 +147,7 @@ impl Judgement<'_> {
     }
 
     /// Gives an author what a touch or an advance earned, or takes a touch back.
-    pub(super) fn take_credit(&mut self, credit: &Credit) {
+    pub(super) fn apply_credit(&mut self, credit: &Credit) {
         let Some(influence) = &self.model.influence else {
             return;
         };
@@ -153,12 +156,12 @@ impl Judgement<'_> {
         }
         let record = &mut self.record;
         let now = credit.time.max(record.influence_time);
-        let fading = influence.half_life.remaining(record.influence_time, now);
+        let fading = influence.half_life.decay_factor(record.influence_time, now);
         for cell in &mut record.influence {
             cell.credit *= fading;
         }
         record.influence_time = now;
-        let added = credit.credit * influence.half_life.remaining(credit.time, now);
+        let added = credit.credit * influence.half_life.decay_factor(credit.time, now);
         for topic in &credit.topics {
             if let Some(touches) = record.credit(topic, credit, added) {
                 let advances = i64::try_from(credit.advance_millionths).unwrap_or(i64::MAX);
@@ -251,17 +254,19 @@ pub(super) fn on_topic(record: &Record, topic: &str, stage: Option<&str>) -> Top
 }
 
 /// A rank of influence by positions in the model: a topic, and a stage or all of them.
-pub(super) type InfluencePlace = (usize, Option<usize>);
+pub(super) type InfluenceRank = (usize, Option<usize>);
 
 /// The keys of an author in the ranks of influence: each topic over all stages, and at
 /// each stage. A topic or stage that the model does not have holds no rank.
-pub(super) fn keys(model: &Model, record: &Record) -> Vec<(InfluencePlace, RankKey)> {
+pub(super) fn keys(model: &Model, record: &Record) -> Vec<(InfluenceRank, RankKey)> {
     let Some(influence) = &model.influence else {
         return Vec::new();
     };
-    let floor = influence.slope.line(NOISE_FLOOR, record.influence_time);
+    let floor = influence
+        .slope
+        .threshold_key(NOISE_FLOOR, record.influence_time);
     let mut keys = Vec::new();
-    let mut add = |place: InfluencePlace, credit: f64| {
+    let mut add = |place: InfluenceRank, credit: f64| {
         let key = influence.slope.key(credit, record.influence_time);
         keys.extend(key.filter(|key| *key >= floor).map(|key| (place, key)));
     };
@@ -283,10 +288,10 @@ pub(super) fn keys(model: &Model, record: &Record) -> Vec<(InfluencePlace, RankK
 /// The moves from old keys to new ones.
 pub(super) fn changes(
     model: &Model,
-    old: &[(InfluencePlace, RankKey)],
-    new: &[(InfluencePlace, RankKey)],
+    old: &[(InfluenceRank, RankKey)],
+    new: &[(InfluenceRank, RankKey)],
 ) -> Vec<RankChange> {
-    let mut moves: BTreeMap<InfluencePlace, (Option<RankKey>, Option<RankKey>)> = BTreeMap::new();
+    let mut moves: BTreeMap<InfluenceRank, (Option<RankKey>, Option<RankKey>)> = BTreeMap::new();
     for (place, key) in old {
         moves.entry(*place).or_default().0 = Some(*key);
     }
@@ -303,7 +308,7 @@ pub(super) fn changes(
 }
 
 /// The rank of a place.
-pub(super) fn rank_at(model: &Model, (topic, stage): InfluencePlace) -> RankName {
+pub(super) fn rank_at(model: &Model, (topic, stage): InfluenceRank) -> RankName {
     let stage = stage.map(|stage| model.stages[stage].name.as_str());
     Model::influence_rank(&model.topics.names()[topic], stage)
 }
@@ -311,13 +316,13 @@ pub(super) fn rank_at(model: &Model, (topic, stage): InfluencePlace) -> RankName
 /// Every rank of influence that an author may stand in.
 pub(super) fn rank_names(model: &Model) -> impl Iterator<Item = RankName> {
     let topics = 0..model.topics.names().len();
-    let places = topics.flat_map(|topic| {
+    let rank_entries = topics.flat_map(|topic| {
         let stages = (0..model.stages.len()).map(Some);
         std::iter::once(None)
             .chain(stages)
             .map(move |stage| (topic, stage))
     });
-    places
+    rank_entries
         .filter(|_| model.influence.is_some())
         .map(|place| rank_at(model, place))
 }

@@ -79,7 +79,7 @@ pub const MAX_KEYWORDS: usize = 1_000;
 pub const MAX_NAME_BYTES: usize = 64;
 /// Bytes of a condition.
 pub const MAX_CONDITION_BYTES: usize = 4 * 1024;
-/// Steps that the expressions of a model may take for one event, or for the standing facts of one
+/// Steps that the expressions of a model may take for one event, or for what no clock changes in one
 /// record; a step is the reading of one part of an expression. These are some milliseconds, in
 /// which nothing else is done on the thread.
 pub const MAX_EVENT_STEPS: usize = 250_000;
@@ -92,7 +92,7 @@ pub const READ_BYTES_PER_STEP: usize = 64;
 /// Bytes that one step makes, of a text or a list: an event makes 4 MB at most.
 pub const MADE_BYTES_PER_STEP: usize = 16;
 /// Mistakes of a model file that are told; who has more mends these first.
-pub const MAX_MISTAKES: usize = 100;
+pub const MAX_DIAGNOSTICS: usize = 100;
 
 /// Events that a record remembers, unless configured.
 pub const DEFAULT_REMEMBERED_EVENTS: usize = 256;

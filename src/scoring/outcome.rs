@@ -1,6 +1,6 @@
 //! What comes of events: for their callers, and for what is written.
 
-use super::{Effect, RankChange, Record, TopicShare};
+use super::{Effect, RankChange, Record, TopicDelta};
 
 /// What became of an event.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,7 +50,7 @@ pub struct Outcome {
     /// missing.
     pub unsettled_effects: usize,
     /// What the record's new influence adds to the totals of its topics.
-    pub totals: Vec<TopicShare>,
+    pub totals: Vec<TopicDelta>,
     /// The signals and quarantine rules whose expressions failed.
     pub failed_rules: Vec<String>,
     /// The quarantine rule of each event that was held.

@@ -2,12 +2,12 @@
 //! counts them when they are released.
 
 use super::{
-    HeldEvent, HeldMatch, IdHash, Judgement, Record,
-    apply::Deed,
+    HeldEvent, HeldMatch, IdHash, Record, RecordEdit,
+    apply::MatchedEvent,
     counting::Match,
+    evaluation::Changed,
     limits::{MAX_HELD_BYTES, MAX_HELD_EVENTS},
-    model::{Facts, Model},
-    standing::Changed,
+    model::{EvalContext, Model},
 };
 
 /// Which held events to release.
@@ -26,25 +26,30 @@ impl Selection {
     }
 }
 
-impl Judgement<'_> {
+impl RecordEdit<'_> {
     /// Keeps an event apart, and drops those that came first beyond the capacity.
-    pub(super) fn hold(&mut self, rule: usize, deed: Deed<'_>, remembered_events: usize) {
+    pub(super) fn hold(
+        &mut self,
+        rule: usize,
+        matched_event: MatchedEvent<'_>,
+        remembered_events: usize,
+    ) {
         let (model, record) = (self.model, &mut self.record);
-        let matches = deed.matches.into_iter().map(|matched| HeldMatch {
+        let matches = matched_event.matches.into_iter().map(|matched| HeldMatch {
             signal: model.signals[matched.signal].name.clone(),
             value: matched.value,
             keys: matched.keys,
         });
         record.quarantine.push(HeldEvent {
             rule: model.quarantine[rule].name.clone(),
-            id: deed.id,
-            known_by: deed.known_by,
-            time: deed.at,
-            event_type: deed.event_type.to_owned(),
+            id: matched_event.id,
+            known_by: matched_event.known_by,
+            time: matched_event.at,
+            event_type: matched_event.event_type.to_owned(),
             matches: matches.collect(),
-            topics: deed.topics,
-            author_id: deed.author_id,
-            account_id: deed.account_id,
+            topics: matched_event.topics,
+            author_id: matched_event.author_id,
+            account_id: matched_event.account_id,
         });
         let excess = excess(&record.quarantine);
         let dropped: Vec<HeldEvent> = record.quarantine.drain(..excess).collect();
@@ -53,13 +58,13 @@ impl Judgement<'_> {
             let memory = &mut self.record.memory;
             memory.remember(dropped.known_by, retraction, remembered_events);
             // Who began to release it may have come as far as its effects.
-            let (deed, from) = self.deed_of(&dropped);
-            self.withhold(deed, from);
+            let (matched_event, from) = self.matched_event_of(&dropped);
+            self.withhold(matched_event, from);
             self.dropped_events += 1;
         }
         self.held_by.push(model.quarantine[rule].name.clone());
         let changed = Changed::default();
-        self.standing.refresh(model, &self.record, changed);
+        self.evaluation.refresh(model, &self.record, changed);
     }
 
     /// Counts up to `most` of the held events that are selected, in the order in which they
@@ -76,17 +81,20 @@ impl Judgement<'_> {
         let count = released.len();
         self.changed |= count > 0;
         for held in released {
-            let (deed, from) = self.deed_of(&held);
-            self.count(deed, from);
+            let (matched_event, from) = self.matched_event_of(&held);
+            self.apply_matched_event(matched_event, from);
         }
         count
     }
 
     /// What a held event would do now, and the stage just before it.
-    pub(super) fn deed_of<'h>(&self, held: &'h HeldEvent) -> (Deed<'h>, Option<usize>) {
+    pub(super) fn matched_event_of<'h>(
+        &self,
+        held: &'h HeldEvent,
+    ) -> (MatchedEvent<'h>, Option<usize>) {
         let now = held.time.max(self.record.last_event_time);
-        let from = self.standing.stage_to_be(self.model, now);
-        let deed = Deed {
+        let from = self.evaluation.stage_to_be(self.model, now);
+        let matched_event = MatchedEvent {
             id: held.id,
             known_by: held.known_by,
             at: held.time,
@@ -96,7 +104,7 @@ impl Judgement<'_> {
             account_id: held.account_id.clone(),
             matches: matches_of(self.model, &self.record, held),
         };
-        (deed, from)
+        (matched_event, from)
     }
 }
 
@@ -147,12 +155,12 @@ impl Model {
     pub(super) fn rule_against(
         &self,
         event_type: &str,
-        facts: &Facts<'_>,
+        context: &EvalContext<'_>,
         failed_rules: &mut Vec<String>,
     ) -> Option<usize> {
         self.quarantine.iter().position(|rule| {
             rule.looks_at(event_type)
-                && rule.when.holds(facts).unwrap_or_else(|_| {
+                && rule.when.holds(context).unwrap_or_else(|_| {
                     failed_rules.push(rule.name.clone());
                     false
                 })

@@ -10,7 +10,7 @@ impl Ladder {
     pub(crate) fn stage_of(&self, model: &Model, key: RankKey, at: Timestamp) -> Option<usize> {
         let reached = self.steps.iter().rev().find(|(_, min)| {
             self.score
-                .is_some_and(|score| key >= model.scores[score].slope.line(*min, at))
+                .is_some_and(|score| key >= model.scores[score].slope.threshold_key(*min, at))
         });
         reached.map(|(stage, _)| *stage).or(self.floor)
     }
@@ -22,7 +22,7 @@ impl Ladder {
         let mut below = None;
         for (stage, min) in self.steps.iter().rev() {
             let Some(score) = self.score else { break };
-            let from = model.scores[score].slope.line(*min, at);
+            let from = model.scores[score].slope.threshold_key(*min, at);
             // A higher stage with a lower bound leaves nobody to this one.
             if below.is_none_or(|below| from < below) {
                 ranges.push((Some(*stage), KeyRange { from, below }));
@@ -43,8 +43,8 @@ impl Model {
     pub(crate) fn segment_range(&self, segment: &Segment, at: Timestamp) -> KeyRange {
         let slope = &self.ranks[segment.rank].slope;
         KeyRange {
-            from: slope.line(segment.min, at),
-            below: segment.max.map(|max| slope.line(max, at)),
+            from: slope.threshold_key(segment.min, at),
+            below: segment.max.map(|max| slope.threshold_key(max, at)),
         }
     }
 }

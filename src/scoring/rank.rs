@@ -82,13 +82,13 @@ impl Slope {
     }
 
     /// The lowest key that counts as more than `points` at `at`.
-    pub fn line_above(&self, points: f64, at: Timestamp) -> RankKey {
+    pub fn threshold_key_above(&self, points: f64, at: Timestamp) -> RankKey {
         RankKey(points.log2() + self.rise(at) + RANK_SLACK)
     }
 
     /// The lowest key that counts as `points` at `at`: the one test of a bound, for
     /// pages, counts, stages and segments alike.
-    pub fn line(&self, points: f64, at: Timestamp) -> RankKey {
+    pub fn threshold_key(&self, points: f64, at: Timestamp) -> RankKey {
         RankKey(points.log2() + self.rise(at) - RANK_SLACK)
     }
 }

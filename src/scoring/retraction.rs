@@ -1,13 +1,13 @@
 //! Takes back what an event counted, or keeps one that has not come from ever counting.
 
 use super::{
-    Context, Effect, EffectKind, Event, HalfLife, Judgement, NamedCount, Recollection, Record,
+    Context, Effect, EffectKind, Event, HalfLife, NamedCount, Recollection, Record, RecordEdit,
     SignalCount, Timestamp,
-    accounts::Sharing,
-    apply::Deed,
+    accounts::CountDeltas,
+    apply::MatchedEvent,
     counting::Match,
+    evaluation::{Changed, decay_factor},
     model::Model,
-    standing::{Changed, remaining},
 };
 
 /// What is left of a count after something was taken from it, as a share of that, when only
@@ -22,12 +22,12 @@ pub enum RetractionOutcome {
     /// The event had been retracted before.
     Duplicate,
     /// The event had not come, and will not count when it does.
-    Forestalled,
+    RetractedInAdvance,
     /// It cannot be told whether the event counted.
     TooOld,
 }
 
-impl Judgement<'_> {
+impl RecordEdit<'_> {
     /// Takes back an event, as it was sent.
     pub fn retract(&mut self, event: &Event, context: &Context<'_>) -> RetractionOutcome {
         let known_by = event.time.unwrap_or(context.at);
@@ -51,30 +51,30 @@ impl Judgement<'_> {
         memory.remember(known_by, event.id, context.remembered_events);
         memory.remember(known_by, retraction, context.remembered_events);
         if !is_known {
-            let (observed, from) = self.foresee(event, context);
-            self.withhold(observed.deed, from);
-            return RetractionOutcome::Forestalled;
+            let (evaluated, from) = self.evaluate_new(event, context);
+            self.withhold(evaluated.matched_event, from);
+            return RetractionOutcome::RetractedInAdvance;
         }
         let mut held = self.record.quarantine.iter();
         match held.position(|held| held.id == event.id && held.known_by == known_by) {
             Some(position) => {
                 let held = self.record.quarantine.remove(position);
                 let changed = Changed::default();
-                self.standing.refresh(self.model, &self.record, changed);
-                let (deed, from) = self.deed_of(&held);
-                self.withhold(deed, from);
+                self.evaluation.refresh(self.model, &self.record, changed);
+                let (matched_event, from) = self.matched_event_of(&held);
+                self.withhold(matched_event, from);
             }
-            None => self.take_back(event, context),
+            None => self.revert(event, context),
         }
         RetractionOutcome::Retracted
     }
 
     /// Keeps others from counting an event that has not counted here, and will not. Who began to
     /// count it may have come as far as its effects, and then have failed or be at it still.
-    pub(super) fn withhold(&mut self, deed: Deed<'_>, from: Option<usize>) {
+    pub(super) fn withhold(&mut self, matched_event: MatchedEvent<'_>, from: Option<usize>) {
         let mut imagined = self.clone();
         imagined.effects.clear();
-        imagined.count(deed, from);
+        imagined.apply_matched_event(matched_event, from);
         let effects = imagined.effects.into_iter();
         for withheld in effects.filter_map(Effect::withheld) {
             self.cause(withheld);
@@ -82,7 +82,7 @@ impl Judgement<'_> {
     }
 
     /// Takes back an event that counted, as the model sees it now.
-    fn take_back(&mut self, event: &Event, context: &Context<'_>) {
+    fn revert(&mut self, event: &Event, context: &Context<'_>) {
         let model = self.model;
         let now = self.record.last_event_time;
         // What counted is no later than the last event that did.
@@ -90,32 +90,38 @@ impl Judgement<'_> {
             at: context.at.min(now),
             ..*context
         };
-        let stage = self.standing.stage_to_be(model, now);
-        let deed = self.observe(event, stage, &context).deed;
-        let mut sharing = Sharing::of(&deed, now);
-        for matched in &deed.matches {
+        let stage = self.evaluation.stage_to_be(model, now);
+        let matched_event = self.evaluate(event, stage, &context).matched_event;
+        let mut deltas = CountDeltas::of(&matched_event, now);
+        for matched in &matched_event.matches {
             self.record
-                .uncount(model, matched.clone(), deed.at, &mut sharing);
+                .revert_match(model, matched.clone(), matched_event.at, &mut deltas);
         }
-        for topic in &deed.topics {
-            self.record.uncount_interest(model, topic, deed.at);
+        for topic in &matched_event.topics {
+            self.record.revert_interest(model, topic, matched_event.at);
         }
         let changed = Changed {
-            facts: self.record.unsee(deed.event_type),
+            clock_free: self.record.revert_seen(matched_event.event_type),
             counts: true,
         };
         self.record.event_count = self.record.event_count.saturating_sub(1);
-        self.share(&deed, sharing, EffectKind::TakenBack);
-        self.take_touch_back(&deed);
-        self.standing.refresh(model, &self.record, changed);
-        self.arrive(self.standing.stage(model, now), now);
+        self.cause_account_delta(&matched_event, deltas, EffectKind::Revert);
+        self.revert_touch(&matched_event);
+        self.evaluation.refresh(model, &self.record, changed);
+        self.arrive(self.evaluation.stage(model, now), now);
     }
 }
 
 impl Record {
     /// Takes a match of an instant from the counts of its signal, none of them below 0, and tells
     /// what that changed.
-    fn uncount(&mut self, model: &Model, mut matched: Match, at: Timestamp, shared: &mut Sharing) {
+    fn revert_match(
+        &mut self,
+        model: &Model,
+        mut matched: Match,
+        at: Timestamp,
+        deltas: &mut CountDeltas,
+    ) {
         let signal = &model.signals[matched.signal];
         let last = self.last_counted.get(&signal.name);
         let was_last = last == Some(&at);
@@ -125,38 +131,38 @@ impl Record {
             return;
         }
         if signal.keeps_latest {
-            return self.uncount_latest(model, &matched, at, shared);
+            return self.revert_latest(model, &matched, at, deltas);
         }
         self.forget_first_times(signal, &mut matched.keys, at);
         if signal.counts_once() {
             self.last_counted.remove(&signal.name);
         }
         for half_life in self.half_lives_of(&signal.name) {
-            let value = matched.value * remaining(half_life, at, self.last_event_time);
+            let value = matched.value * decay_factor(half_life, at, self.last_event_time);
             if signal.per.is_none() {
                 self.count_of(half_life, &signal.name).drop_keys();
             }
             for key in matched.counted_keys(signal) {
-                let taken = self.take(half_life, &signal.name, key, value);
-                shared.note(half_life, &signal.name, key, -taken);
+                let taken = self.subtract(half_life, &signal.name, key, value);
+                deltas.note(half_life, &signal.name, key, -taken);
             }
         }
     }
 
     /// Takes the latest value of a signal, unless a greater one of the same instant has replaced
     /// it. What was the latest before it is not known any more.
-    fn uncount_latest(
+    fn revert_latest(
         &mut self,
         model: &Model,
         matched: &Match,
         at: Timestamp,
-        shared: &mut Sharing,
+        deltas: &mut CountDeltas,
     ) {
         let signal = &model.signals[matched.signal];
         let latest = matched.value.min(signal.limit.unwrap_or(f64::INFINITY));
         let is_replaced = signal.slots.iter().any(|slot| {
             let half_life = model.slots[*slot].half_life;
-            let left = remaining(half_life, at, self.last_event_time);
+            let left = decay_factor(half_life, at, self.last_event_time);
             let kept = self.signal_count(half_life, &signal.name);
             kept.is_some_and(|kept| {
                 // A limit that was lowered has not lowered what is kept.
@@ -169,8 +175,8 @@ impl Record {
             return;
         }
         for half_life in self.half_lives_of(&signal.name) {
-            let taken = self.take(half_life, &signal.name, "", f64::INFINITY);
-            shared.note(half_life, &signal.name, "", -taken);
+            let taken = self.subtract(half_life, &signal.name, "", f64::INFINITY);
+            deltas.note(half_life, &signal.name, "", -taken);
         }
         self.last_counted.remove(&signal.name);
     }
@@ -186,7 +192,7 @@ impl Record {
 
     /// Takes up to `value` from the count of a signal and a key, and what is missing from the
     /// keys that were dropped. Returns what was taken.
-    pub(super) fn take(
+    pub(super) fn subtract(
         &mut self,
         half_life: Option<HalfLife>,
         signal: &str,
@@ -198,10 +204,10 @@ impl Record {
         };
         let counts = &mut self.counts[place.group].counts;
         let count = &mut counts[place.position];
-        let mut taken = take_key(&mut count.keys, key, value);
+        let mut taken = subtract_from_key(&mut count.keys, key, value);
         let missing = value - taken;
         if key.is_empty() || missing > value * ROUNDING {
-            taken += take_value(count, missing);
+            taken += subtract_from_value(count, missing);
         }
         // A count that another half-life has as well stays at 0, lest that one is taken over.
         let mut counts = self.counts.iter().flat_map(|group| &group.counts);
@@ -216,7 +222,7 @@ impl Record {
 }
 
 /// Takes up to `value` from what is counted by a key. Returns what was taken.
-fn take_key(keys: &mut Vec<NamedCount>, key: &str, value: f64) -> f64 {
+fn subtract_from_key(keys: &mut Vec<NamedCount>, key: &str, value: f64) -> f64 {
     let Ok(position) = keys.binary_search_by(|count| count.name.as_str().cmp(key)) else {
         return 0.0;
     };
@@ -229,7 +235,7 @@ fn take_key(keys: &mut Vec<NamedCount>, key: &str, value: f64) -> f64 {
 }
 
 /// Takes up to `value` from what is not counted by key. Returns what was taken.
-fn take_value(count: &mut SignalCount, value: f64) -> f64 {
+fn subtract_from_value(count: &mut SignalCount, value: f64) -> f64 {
     let before = count.value;
     count.value = without(before, value).unwrap_or(0.0);
     value.min(before)

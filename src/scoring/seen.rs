@@ -16,7 +16,7 @@ fn find(seen: &[SeenType], event_type: &str) -> Result<usize, usize> {
 
 impl Record {
     /// Remembers that an event of this type has counted. Returns whether that is news.
-    pub(super) fn see(&mut self, model: &Model, event_type: &str) -> bool {
+    pub(super) fn apply_seen(&mut self, model: &Model, event_type: &str) -> bool {
         let seen = &mut self.seen_types;
         let position = match find(seen, event_type) {
             Ok(position) => {
@@ -37,7 +37,7 @@ impl Record {
     }
 
     /// Forgets that one event of this type has counted. Returns whether that was the last.
-    pub(super) fn unsee(&mut self, event_type: &str) -> bool {
+    pub(super) fn revert_seen(&mut self, event_type: &str) -> bool {
         let seen = &mut self.seen_types;
         let Ok(position) = find(seen, event_type) else {
             return false;
@@ -58,7 +58,7 @@ impl Record {
     }
 
     /// Adds 1 to a topic, as of an instant.
-    pub(super) fn count_interest(&mut self, model: &Model, topic: &str, at: Timestamp) {
+    pub(super) fn apply_interest(&mut self, model: &Model, topic: &str, at: Timestamp) {
         let value = self.interest_of_one(model, at);
         match self.find_interest(topic) {
             Ok(position) => self.interests[position].value += value,
@@ -70,7 +70,7 @@ impl Record {
     }
 
     /// Takes 1 from a topic, as of an instant.
-    pub(super) fn uncount_interest(&mut self, model: &Model, topic: &str, at: Timestamp) {
+    pub(super) fn revert_interest(&mut self, model: &Model, topic: &str, at: Timestamp) {
         let value = self.interest_of_one(model, at);
         if let Ok(position) = self.find_interest(topic) {
             match without(self.interests[position].value, value) {
@@ -89,6 +89,6 @@ impl Record {
     /// What an event of an instant adds to each of its topics.
     fn interest_of_one(&self, model: &Model, at: Timestamp) -> f64 {
         let half_life = model.interests_half_life;
-        half_life.remaining(at, self.last_event_time)
+        half_life.decay_factor(at, self.last_event_time)
     }
 }

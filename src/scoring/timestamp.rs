@@ -79,7 +79,7 @@ impl HalfLife {
     /// What is left of 1 after the time from `from` to `to`:
     /// `2^(-(to - from) / half_life)`. Above 1 when `to` is before `from`, but at most 2^512,
     /// so that whatever is multiplied with it stays finite.
-    pub fn remaining(self, from: Timestamp, to: Timestamp) -> f64 {
+    pub fn decay_factor(self, from: Timestamp, to: Timestamp) -> f64 {
         if from == to {
             return 1.0;
         }

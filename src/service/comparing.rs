@@ -1,4 +1,4 @@
-//! What would change if another model answered: every record judged by two models, and
+//! What would change if another model answered: every record evaluated by two models, and
 //! nothing written.
 
 use std::{sync::Arc, time::Duration};
@@ -21,21 +21,21 @@ pub struct ModelComparison {
     pub new: Arc<Model>,
     /// Profiles to name for each score.
     pub movers: usize,
-    /// The instant to judge at; `None` for now.
+    /// The instant to evaluate at; `None` for now.
     pub as_of: Option<Timestamp>,
 }
 
 /// How far a comparison is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Comparing {
-    /// Profiles that were judged.
-    pub judged: u64,
+    /// Profiles that were evaluated.
+    pub evaluated: u64,
     /// About how many there are.
     pub total: u64,
 }
 
 impl<S: Store> Service<S> {
-    /// Judges every record of a tenant by two models at one instant, as fast as ranks are built
+    /// Evaluates every record of a tenant by two models at one instant, as fast as ranks are built
     /// beside the calls. Ends early when nobody listens to `progress` any more.
     pub async fn compare_models(
         &self,
@@ -48,19 +48,19 @@ impl<S: Store> Service<S> {
             retry_after: RETRY_UNAVAILABLE_AFTER,
         };
         let _turn = shell.comparing.try_acquire().map_err(overloaded)?;
-        let lineup = shell.lineup(tenant).await?;
+        let snapshot = shell.snapshot(tenant).await?;
         let old = match comparison.old {
             Some(old) => old,
-            None => Arc::clone(&lineup.active.model),
+            None => Arc::clone(&snapshot.active.model),
         };
-        let active = lineup.rollout.active;
+        let active = snapshot.rollout.active;
         let active = shell.tenant_model(tenant, active).await?;
         let total = active.map_or(0, |active| active.indexed);
         let at = comparison.as_of.unwrap_or_else(|| shell.now());
-        let steps = old.standing_steps() + comparison.new.standing_steps();
+        let steps = old.clock_free_steps() + comparison.new.clock_free_steps();
         let mut stretch = Stretch::default();
         let mut compared = Comparison::new(old, comparison.new, at, comparison.movers);
-        let mut judged = 0;
+        let mut evaluated = 0;
         let mut scan = Scan::new(&shell.store, tenant, None, INDEX_BATCH);
         while !progress.is_closed() {
             let Some(records) = scan.next().await? else {
@@ -70,10 +70,10 @@ impl<S: Store> Service<S> {
                 compared.add(&stored.profile_id, &stored.record);
                 stretch.took(steps).await;
             }
-            judged += records.len() as u64;
-            let total = total.max(judged);
+            evaluated += records.len() as u64;
+            let total = total.max(evaluated);
             // Who reads slowly misses steps, and who reads nothing more has gone.
-            let _ = progress.try_send(Comparing { judged, total });
+            let _ = progress.try_send(Comparing { evaluated, total });
             let rate = f64::from(shell.settings.rebuild_rate.max(1));
             tokio::time::sleep(Duration::from_secs_f64(records.len() as f64 / rate)).await;
         }

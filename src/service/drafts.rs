@@ -4,14 +4,14 @@
 use super::{
     Released, Retracted, ServiceError, Shell,
     lanes::Round,
-    lineup::Lineup,
-    others::Others,
+    lookups::Lookups,
     round::{Draft, refuse},
+    snapshot::ModelSnapshot,
     stretch::Stretch,
     write::{ProfileUpdate, Scored, Task, Work},
 };
 use crate::{
-    scoring::{Judgement, Model, Profile, ProfileId, Record, Tenant, Timestamp, check_attributes},
+    scoring::{Model, Profile, ProfileId, Record, RecordEdit, Tenant, Timestamp, check_attributes},
     store::{Store, Stored, Version},
 };
 
@@ -33,7 +33,7 @@ struct Sheet<'m> {
     answers: Vec<Answer>,
     expected: Option<Version>,
     before: Option<Record>,
-    judgement: Judgement<'m>,
+    edit: RecordEdit<'m>,
     /// How many of its effects the others of the round know of: those that are caused again, and
     /// the others.
     followed: (usize, usize),
@@ -41,15 +41,15 @@ struct Sheet<'m> {
 
 impl<'m> Sheet<'m> {
     fn new(
-        lineup: &'m Lineup,
+        snapshot: &'m ModelSnapshot,
         profile_id: ProfileId,
         stored: Option<Stored>,
         work: Vec<Work>,
     ) -> Self {
         Self {
             expected: stored.as_ref().map(|stored| stored.version),
-            before: lineup.before(stored.as_ref().map(|stored| &stored.record)),
-            judgement: begin(lineup.model(), &profile_id, stored),
+            before: snapshot.before(stored.as_ref().map(|stored| &stored.record)),
+            edit: begin(snapshot.model(), &profile_id, stored),
             answers: Vec::with_capacity(work.len()),
             followed: (0, 0),
             profile_id,
@@ -63,14 +63,14 @@ impl<'m> Sheet<'m> {
             work: self.work,
             expected: self.expected,
             before: self.before,
-            outcome: self.judgement.finish(),
+            outcome: self.edit.finish(),
         };
         (draft, self.answers)
     }
 
     fn profile(&self, now: Timestamp) -> Profile {
-        let at = now.max(self.judgement.record().last_event_time);
-        self.judgement.profile(at)
+        let at = now.max(self.edit.record().last_event_time);
+        self.edit.profile(at)
     }
 }
 
@@ -119,11 +119,11 @@ impl<S: Store> Shell<S> {
     pub(super) async fn drafts(
         &self,
         tenant: &Tenant,
-        lineup: &Lineup,
+        snapshot: &ModelSnapshot,
         round: Round<Work>,
     ) -> Drafts {
-        let model = lineup.model();
-        let (loaded, mut others) = self.load_with_others(tenant, model, &round).await;
+        let model = snapshot.model();
+        let (loaded, mut lookups) = self.load_with_lookups(tenant, model, &round).await;
         if loaded.iter().all(Result::is_err) {
             self.writes.note(&loaded);
         }
@@ -133,16 +133,16 @@ impl<S: Store> Shell<S> {
         for ((profile_id, work), loaded) in round.into_iter().zip(loaded) {
             match loaded {
                 Ok(stored) => {
-                    sheets.push(Sheet::new(lineup, profile_id, stored, work));
-                    stretch.took(model.standing_steps()).await;
+                    sheets.push(Sheet::new(snapshot, profile_id, stored, work));
+                    stretch.took(model.clock_free_steps()).await;
                 }
                 Err(error) => refuse(work, &error.into()),
             }
         }
         for position in turns(&sheets, model) {
-            let before = sheets[position].judgement.steps();
-            self.apply_next(model, &mut sheets[position], &mut others, now);
-            let steps = sheets[position].judgement.steps() - before;
+            let before = sheets[position].edit.steps();
+            self.apply_next(model, &mut sheets[position], &mut lookups, now);
+            let steps = sheets[position].edit.steps() - before;
             stretch.took(steps).await;
         }
         sheets.into_iter().map(Sheet::finish).collect()
@@ -153,18 +153,18 @@ impl<S: Store> Shell<S> {
         &self,
         model: &Model,
         sheet: &mut Sheet<'_>,
-        others: &mut Others,
+        lookups: &mut Lookups,
         now: Timestamp,
     ) {
         let Some(Work { task, .. }) = sheet.work.get(sheet.answers.len()) else {
             return;
         };
-        let judgement = &mut sheet.judgement;
+        let edit = &mut sheet.edit;
         let answer = match task {
             Task::Event { event, at, .. } => {
                 let instant = (*at, self.settings.remembered_events);
-                let context = others.context(model, event, judgement.record(), instant);
-                let outcome = context.map(|context| judgement.apply(event, &context));
+                let context = lookups.context(model, event, edit.record(), instant);
+                let outcome = context.map(|context| edit.apply(event, &context));
                 Answer::Scored(outcome.map_err(Into::into).map(|outcome| {
                     let profile = sheet.profile(now);
                     Scored { profile, outcome }
@@ -172,32 +172,32 @@ impl<S: Store> Shell<S> {
             }
             Task::Retraction { event, at, .. } => {
                 let instant = (*at, self.settings.remembered_events);
-                let context = others.context(model, event, judgement.record(), instant);
-                let outcome = context.map(|context| judgement.retract(event, &context));
+                let context = lookups.context(model, event, edit.record(), instant);
+                let outcome = context.map(|context| edit.retract(event, &context));
                 Answer::Retracted(outcome.map_err(Into::into).map(|outcome| {
                     let profile = sheet.profile(now);
                     Retracted { profile, outcome }
                 }))
             }
-            Task::Release { selection, .. } if judgement.record().is_known() => {
-                let count = judgement.release(selection, self.most_folded());
+            Task::Release { selection, .. } if edit.record().is_known() => {
+                let count = edit.release(selection, self.most_folded());
                 let profile = sheet.profile(now);
                 Answer::Released(Ok(Released { profile, count }))
             }
             Task::Release { .. } => Answer::Released(Err(ServiceError::unknown(&sheet.profile_id))),
             Task::Update { update, .. } => {
-                let changed = change(judgement, update);
+                let changed = change(edit, update);
                 Answer::Updated(changed.map(|()| sheet.profile(now)))
             }
         };
         sheet.answers.push(answer);
-        let (again, effects) = (sheet.judgement.again(), sheet.judgement.effects());
+        let (again, effects) = (sheet.edit.again(), sheet.edit.effects());
         let (followed_again, followed) = sheet.followed;
-        others.follow(model, &again[followed_again..], |account, share| {
-            account.take_again(share)
+        lookups.follow(model, &again[followed_again..], |account, delta| {
+            account.apply_effect_again(delta)
         });
-        others.follow(model, &effects[followed..], |account, share| {
-            account.take(share)
+        lookups.follow(model, &effects[followed..], |account, delta| {
+            account.apply_effect(delta)
         });
         sheet.followed = (again.len(), effects.len());
     }
@@ -207,19 +207,19 @@ pub(super) fn begin<'m>(
     model: &'m Model,
     profile_id: &ProfileId,
     stored: Option<Stored>,
-) -> Judgement<'m> {
+) -> RecordEdit<'m> {
     match stored {
-        Some(stored) => Judgement::new(model, profile_id.clone(), stored.record),
-        None => Judgement::new_profile(model, profile_id.clone()),
+        Some(stored) => RecordEdit::new(model, profile_id.clone(), stored.record),
+        None => RecordEdit::new_profile(model, profile_id.clone()),
     }
 }
 
 /// Updates what a profile states, unless that would be too much.
-fn change(judgement: &mut Judgement<'_>, update: &ProfileUpdate) -> Result<(), ServiceError> {
-    let stated = judgement
+fn change(edit: &mut RecordEdit<'_>, update: &ProfileUpdate) -> Result<(), ServiceError> {
+    let stated = edit
         .record()
         .attributes_after(&update.attributes, &update.mask);
     check_attributes(&stated).map_err(ServiceError::Attributes)?;
-    judgement.update(stated);
+    edit.update(stated);
     Ok(())
 }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::{
-    ServiceError, Shell, drafts::begin, lanes::Round, lineup::Lineup, round::Draft, write::dropped,
+    ServiceError, Shell, drafts::begin, lanes::Round, round::Draft, snapshot::ModelSnapshot,
+    write::dropped,
 };
 use crate::{
     scoring::{Effect, Outcome, ProfileId, Tenant},
@@ -94,8 +95,8 @@ impl<S: Store> Shell<S> {
 
     /// Does a round of effects.
     async fn take_effects(&self, tenant: &Tenant, round: Round<EffectWork>) {
-        let lineup = match self.lineup_for_writing(tenant).await {
-            Ok(lineup) => lineup,
+        let snapshot = match self.snapshot_for_writing(tenant).await {
+            Ok(snapshot) => snapshot,
             Err(error) => return tell_round(round, &error),
         };
         let loaded = self.load(tenant, &round).await;
@@ -103,7 +104,7 @@ impl<S: Store> Shell<S> {
         let mut waiting = Vec::with_capacity(round.len());
         for ((profile_id, work), loaded) in round.into_iter().zip(loaded) {
             let draft = match loaded {
-                Ok(stored) => draft_effects(&lineup, &profile_id, stored, work),
+                Ok(stored) => draft_effects(&snapshot, &profile_id, stored, work),
                 Err(error) => {
                     tell_durable(work, &Err(error.into()));
                     continue;
@@ -114,7 +115,7 @@ impl<S: Store> Shell<S> {
                 tell_durable(draft.work, &Ok(true));
                 continue;
             }
-            match draft.into_commit(&lineup) {
+            match draft.into_commit(&snapshot) {
                 Ok((commit, work)) => {
                     commits.push(commit);
                     waiting.push(work);
@@ -125,7 +126,7 @@ impl<S: Store> Shell<S> {
         if commits.is_empty() {
             return;
         }
-        let results = self.commit(tenant, &lineup, commits).await;
+        let results = self.commit(tenant, &snapshot, commits).await;
         for (work, result) in waiting.into_iter().zip(results) {
             let told = match result {
                 Ok(Committed::Written) => Ok(true),
@@ -138,19 +139,19 @@ impl<S: Store> Shell<S> {
 }
 
 fn draft_effects(
-    lineup: &Lineup,
+    snapshot: &ModelSnapshot,
     profile_id: &ProfileId,
     stored: Option<Stored>,
     work: Vec<EffectWork>,
 ) -> Draft<EffectWork> {
     let expected = stored.as_ref().map(|stored| stored.version);
-    let before = lineup.before(stored.as_ref().map(|stored| &stored.record));
-    let mut judgement = begin(lineup.model(), profile_id, stored);
+    let before = snapshot.before(stored.as_ref().map(|stored| &stored.record));
+    let mut edit = begin(snapshot.model(), profile_id, stored);
     for EffectWork { wanted, .. } in &work {
         if wanted.is_again {
-            judgement.take_again(&wanted.effect);
+            edit.apply_effect_again(&wanted.effect);
         } else {
-            judgement.take(&wanted.effect);
+            edit.apply_effect(&wanted.effect);
         }
     }
     Draft {
@@ -158,7 +159,7 @@ fn draft_effects(
         work,
         expected,
         before,
-        outcome: judgement.finish(),
+        outcome: edit.finish(),
     }
 }
 

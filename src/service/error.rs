@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    scoring::{AttributeMistake, ProfileId, Timestamp},
+    scoring::{InvalidAttributes, ProfileId, Timestamp},
     store::StoreError,
 };
 
@@ -80,7 +80,7 @@ pub enum ServiceError {
     },
     /// After the update the profile would state more than is allowed.
     #[error("what the profile would state after the update {0}")]
-    Attributes(AttributeMistake),
+    Attributes(InvalidAttributes),
     /// Nobody can be answered before the tenant's first ranks are there.
     #[error(
         "the ranks of tenant {tenant:?} are being built, as after an import or a failover that lost a step"

@@ -80,10 +80,10 @@ impl<S: Store> Shell<S> {
         for tenants in self.store.tenants().await?.chunks(ROLLOUTS_BATCH) {
             let rollouts = self.store.rollouts(tenants).await?;
             for (tenant, rollout) in tenants.iter().zip(rollouts) {
-                let editions = rollout
+                let generations = rollout
                     .maintained()
                     .chain(rollout.discarded.iter().copied());
-                needed.extend(editions.map(|edition| edition.model));
+                needed.extend(generations.map(|generation| generation.model));
                 self.note_unfinished(tenant, &rollout)?;
             }
         }
@@ -128,7 +128,7 @@ impl<S: Store> Shell<S> {
         }
         self.announce().await?;
         warn_of(self.follow_publications().await);
-        for tenants in self.lineups.look(IDLE_LOOKS).chunks(ROLLOUTS_BATCH) {
+        for tenants in self.snapshots.look(IDLE_LOOKS).chunks(ROLLOUTS_BATCH) {
             let rollouts = self.store.rollouts(tenants).await?;
             for (tenant, rollout) in tenants.iter().zip(rollouts) {
                 warn_of(self.look_at(tenant, rollout).await);
@@ -139,7 +139,7 @@ impl<S: Store> Shell<S> {
 
     async fn look_at(&self, tenant: &Tenant, rollout: Rollout) -> Result<(), ServiceError> {
         self.note_unfinished(tenant, &rollout)?;
-        match self.lineups.rollout(tenant) {
+        match self.snapshots.rollout(tenant) {
             // A failover has lost the last step, or all; whoever knows it takes it again.
             Some(known) if rollout.epoch == 0 => {
                 let first = Rollout { after: 0, ..known };
@@ -148,7 +148,7 @@ impl<S: Store> Shell<S> {
             Some(known) if known.after == rollout.epoch => {
                 self.store.set_rollout(tenant, &known).await?;
             }
-            _ => self.lineups.forget_before(tenant, rollout.epoch),
+            _ => self.snapshots.forget_before(tenant, rollout.epoch),
         }
         Ok(())
     }

@@ -10,10 +10,9 @@ mod following;
 mod health;
 mod lanes;
 mod latest;
-mod lineup;
+mod lookups;
 mod models;
 mod newcomers;
-mod others;
 mod pages;
 mod publishing;
 mod quarantine;
@@ -23,6 +22,7 @@ mod reading;
 mod retraction;
 mod rollouts;
 mod round;
+mod snapshot;
 mod stretch;
 mod turns;
 mod write;
@@ -43,7 +43,7 @@ pub use comparing::{Comparing, ModelComparison};
 pub use error::ServiceError;
 pub use files::ModelFiles;
 pub use models::{Models, ModelsError};
-pub use pages::{Page, PageStart, Paging, Share};
+pub use pages::{Fraction, Page, PageStart, Paging};
 pub use publishing::{Applied, TenantModel, TenantModels};
 pub use quarantine::{QuarantinePage, QuarantineQuery, QuarantinedProfile, Released};
 pub use rankings::{
@@ -127,7 +127,7 @@ impl<S> fmt::Debug for Service<S> {
 struct Shell<S> {
     store: S,
     latest: latest::Latest,
-    lineups: lineup::Lineups,
+    snapshots: snapshot::ModelSnapshots,
     newcomers: newcomers::Newcomers,
     unfinished: following::Unfinished,
     writes: health::Writes,
@@ -180,7 +180,7 @@ impl<S: Store> Service<S> {
         let shell = Arc::new(Shell {
             store,
             latest: latest::Latest::new(models),
-            lineups: lineup::Lineups::default(),
+            snapshots: snapshot::ModelSnapshots::default(),
             newcomers: newcomers::Newcomers::default(),
             unfinished: following::Unfinished::default(),
             writes: health::Writes::default(),

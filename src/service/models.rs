@@ -1,4 +1,4 @@
-//! The models that the service judges by: one for every tenant, or one file each.
+//! The models that the service evaluates by: one for every tenant, or one file each.
 
 use std::{
     collections::HashMap,
@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::scoring::{Mistake, Model, Tenant, limits::MAX_MODEL_BYTES};
+use crate::scoring::{Diagnostic, Model, Tenant, limits::MAX_MODEL_BYTES};
 
 /// Models by tenant.
 #[derive(Clone, Debug)]
@@ -43,11 +43,11 @@ pub enum ModelsError {
         /// Which one.
         path: PathBuf,
         /// All of them.
-        mistakes: Vec<Mistake>,
+        mistakes: Vec<Diagnostic>,
     },
 }
 
-fn in_lines(path: &Path, mistakes: &[Mistake]) -> impl fmt::Display {
+fn in_lines(path: &Path, mistakes: &[Diagnostic]) -> impl fmt::Display {
     let lines = mistakes
         .iter()
         .map(|mistake| format!("{}:{mistake}", path.display()));

@@ -1,7 +1,7 @@
 //! Lists that are answered in pages: each page is a part of a range of a rank, at the instant
 //! and by the model of the first one.
 
-use super::{Service, ServiceError, lineup::Lineup};
+use super::{Service, ServiceError, snapshot::ModelSnapshot};
 use crate::{
     scoring::{Fingerprint, ProfileId, Tenant, Timestamp},
     store::{Cursor, RankRange, Store, Stored},
@@ -46,13 +46,13 @@ pub struct Page<Entry> {
 
 impl<Entry> Page<Entry> {
     /// The page of an empty list.
-    pub(super) fn empty(lineup: &Lineup, as_of: Timestamp) -> Self {
+    pub(super) fn empty(snapshot: &ModelSnapshot, as_of: Timestamp) -> Self {
         Self {
             entries: Vec::new(),
             total: 0,
             next: None,
             as_of,
-            model: lineup.model().fingerprint(),
+            model: snapshot.model().fingerprint(),
         }
     }
 
@@ -70,9 +70,9 @@ impl<Entry> Page<Entry> {
 
 /// The highest share of a list.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Share(f64);
+pub struct Fraction(f64);
 
-impl Share {
+impl Fraction {
     /// The share of this fraction; `None` unless it is above 0 and at most 1.
     pub fn new(fraction: f64) -> Option<Self> {
         (fraction > 0.0 && fraction <= 1.0).then_some(Self(fraction))
@@ -95,11 +95,11 @@ impl<S: Store> Service<S> {
     /// The instant of a page. Refuses to go on with pages that were begun by another model.
     pub(super) fn page_instant(
         &self,
-        lineup: &Lineup,
+        snapshot: &ModelSnapshot,
         paging: &Paging,
     ) -> Result<Timestamp, ServiceError> {
         match &paging.start {
-            Some(start) if start.model != lineup.model().fingerprint() => {
+            Some(start) if start.model != snapshot.model().fingerprint() => {
                 Err(ServiceError::ModelChanged)
             }
             _ => Ok(paging.as_of.unwrap_or_else(|| self.shell.now())),
@@ -111,9 +111,9 @@ impl<S: Store> Service<S> {
     pub(super) async fn read_page(
         &self,
         tenant: &Tenant,
-        lineup: &Lineup,
+        snapshot: &ModelSnapshot,
         range: &RankRange,
-        share: Option<Share>,
+        fraction: Option<Fraction>,
         paging: &Paging,
         as_of: Timestamp,
     ) -> Result<Page<(u64, Stored)>, ServiceError> {
@@ -123,12 +123,12 @@ impl<S: Store> Service<S> {
         });
         let store = &self.shell.store;
         let after = paging.start.as_ref().map(|start| &start.after);
-        let edition = lineup.active.edition;
-        let mut page = store.page(tenant, edition, range, after, limit).await?;
+        let generation = snapshot.active.generation;
+        let mut page = store.page(tenant, generation, range, after, limit).await?;
         // Only the first page knows how many the share is.
         let left = match &paging.start {
             Some(_) => left,
-            None => share.map(|share| share.of(page.total)),
+            None => fraction.map(|fraction| fraction.of(page.total)),
         };
         if let Some(left) = left {
             page.entries
@@ -137,7 +137,7 @@ impl<S: Store> Service<S> {
         let read = page.entries.len() as u64;
         let left = left.map(|left| left - read);
         let is_last = page.preceding + read >= page.total || left == Some(0);
-        let model = lineup.model().fingerprint();
+        let model = snapshot.model().fingerprint();
         let last = page.entries.last().filter(|_| !is_last);
         let next = last.map(|(key, profile_id)| PageStart {
             after: Cursor {
@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_share_is_rounded_up_to_whole_entries_and_not_by_a_rounding_of_the_product() {
-        let of = |fraction, total| Share::new(fraction).unwrap().of(total);
+        let of = |fraction, total| Fraction::new(fraction).unwrap().of(total);
         assert_eq!(of(0.07, 100), 7, "0.07 * 100 is 7.000000000000001");
         assert_eq!(of(0.1, 30), 3);
         assert_eq!(of(0.1, 31), 4);
@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn a_fraction_that_is_no_share_is_none() {
         for fraction in [0.0, -0.1, 1.000_001, f64::NAN, f64::INFINITY] {
-            assert_eq!(Share::new(fraction), None);
+            assert_eq!(Fraction::new(fraction), None);
         }
     }
 }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     scoring::{Fingerprint, KeyRange, Model, Tenant},
-    store::{Edition, Publication, RankRange, Rollout, Store, StoreError},
+    store::{IndexGeneration, Publication, RankRange, Rollout, Store, StoreError},
 };
 
 /// How often a publication is tried again because others publish at the same time.
@@ -304,8 +304,8 @@ impl<S: Store> Shell<S> {
         tenants.retain(|tenant| self.latest.scope(tenant) == scope);
         for tenants in tenants.chunks(ROLLOUTS_BATCH) {
             let rollouts = self.store.rollouts(tenants).await?;
-            let others = rollouts.iter().filter(|rollout| !is_at(rollout, model));
-            waiting += others.count() as u64;
+            let lookups = rollouts.iter().filter(|rollout| !is_at(rollout, model));
+            waiting += lookups.count() as u64;
         }
         Ok(waiting)
     }
@@ -320,12 +320,12 @@ impl<S: Store> Shell<S> {
     pub(super) async fn tenant_model(
         &self,
         tenant: &Tenant,
-        edition: Option<Edition>,
+        generation: Option<IndexGeneration>,
     ) -> Result<Option<TenantModel>, ServiceError> {
-        let Some(edition) = edition else {
+        let Some(generation) = generation else {
             return Ok(None);
         };
-        let model = self.model_of(tenant, edition.model).await?;
+        let model = self.model_of(tenant, generation.model).await?;
         // Every profile stands in exactly one rank of stages.
         let ranges: Vec<RankRange> = model
             .stage_ranks()
@@ -334,7 +334,7 @@ impl<S: Store> Shell<S> {
                 keys: KeyRange::ALL,
             })
             .collect();
-        let counts = match self.store.count(tenant, edition, &ranges).await {
+        let counts = match self.store.count(tenant, generation, &ranges).await {
             // Replaced since; whoever asks again finds another one.
             Err(StoreError::Superseded) => Vec::new(),
             counts => counts?,

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Page, Paging, Service, ServiceError, lineup::Lineup, rankings::unknown, write::Task};
+use super::{
+    Page, Paging, Service, ServiceError, rankings::unknown, snapshot::ModelSnapshot, write::Task,
+};
 use crate::{
     scoring::{HeldEvent, KeyRange, Model, Profile, ProfileId, Selection, Tenant},
     store::{RankRange, Store},
@@ -45,24 +47,26 @@ impl<S: Store> Service<S> {
         tenant: &Tenant,
         query: QuarantineQuery,
     ) -> Result<QuarantinePage, ServiceError> {
-        self.ask(tenant, |lineup| self.quarantine_by(lineup, tenant, &query))
-            .await
+        self.ask(tenant, |snapshot| {
+            self.quarantine_by(snapshot, tenant, &query)
+        })
+        .await
     }
 
     async fn quarantine_by(
         &self,
-        lineup: Arc<Lineup>,
+        snapshot: Arc<ModelSnapshot>,
         tenant: &Tenant,
         query: &QuarantineQuery,
     ) -> Result<QuarantinePage, ServiceError> {
-        let as_of = self.page_instant(&lineup, &query.paging)?;
-        check_rule(&lineup, &query.rule)?;
+        let as_of = self.page_instant(&snapshot, &query.paging)?;
+        check_rule(&snapshot, &query.rule)?;
         let range = RankRange {
             rank: Model::quarantine_rank(&query.rule),
             keys: KeyRange::ALL,
         };
         let mut page = self
-            .read_page(tenant, &lineup, &range, None, &query.paging, as_of)
+            .read_page(tenant, &snapshot, &range, None, &query.paging, as_of)
             .await?;
         let entries = page.entries.drain(..).map(|(_, stored)| {
             let mut events = stored.record.quarantine;
@@ -86,8 +90,8 @@ impl<S: Store> Service<S> {
         selection: Selection,
     ) -> Result<Released, ServiceError> {
         if let Some(rule) = &selection.rule {
-            let lineup = self.shell.lineup(tenant).await?;
-            check_rule(&lineup, rule)?;
+            let snapshot = self.shell.snapshot(tenant).await?;
+            check_rule(&snapshot, rule)?;
         }
         let mut count = 0;
         loop {
@@ -106,8 +110,8 @@ impl<S: Store> Service<S> {
     }
 }
 
-fn check_rule(lineup: &Lineup, rule: &str) -> Result<(), ServiceError> {
-    let model = lineup.model();
+fn check_rule(snapshot: &ModelSnapshot, rule: &str) -> Result<(), ServiceError> {
+    let model = snapshot.model();
     if model.quarantine_names().any(|known| known == rule) {
         return Ok(());
     }

@@ -4,9 +4,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Service, ServiceError,
-    lineup::Lineup,
-    pages::{Page, Paging, Share},
+    pages::{Fraction, Page, Paging},
     read::{View, detail},
+    snapshot::ModelSnapshot,
     stretch::Stretch,
 };
 use crate::{
@@ -25,7 +25,7 @@ pub struct SegmentQuery {
     /// Only members at these stages; empty for all.
     pub stages: Vec<String>,
     /// Only the highest share of the segment; `None` for all of it.
-    pub share: Option<Share>,
+    pub fraction: Option<Fraction>,
     /// How much of each profile to return.
     pub view: View,
     /// Which page.
@@ -98,20 +98,20 @@ impl<S: Store> Service<S> {
         tenant: &Tenant,
         query: SegmentQuery,
     ) -> Result<SegmentPage, ServiceError> {
-        self.ask(tenant, |lineup| {
-            self.rank_segment_by(lineup, tenant, &query)
+        self.ask(tenant, |snapshot| {
+            self.rank_segment_by(snapshot, tenant, &query)
         })
         .await
     }
 
     async fn rank_segment_by(
         &self,
-        lineup: Arc<Lineup>,
+        snapshot: Arc<ModelSnapshot>,
         tenant: &Tenant,
         query: &SegmentQuery,
     ) -> Result<SegmentPage, ServiceError> {
-        let at = self.page_instant(&lineup, &query.paging)?;
-        let model = lineup.model();
+        let at = self.page_instant(&snapshot, &query.paging)?;
+        let model = snapshot.model();
         let (segment, range) = segment_range(model, &query.segment, at)?;
         for stage in &query.stages {
             check_stage(model, stage)?;
@@ -121,7 +121,7 @@ impl<S: Store> Service<S> {
             return Err(ServiceError::NoStages(query.segment.clone()));
         }
         let mut page = self
-            .read_page(tenant, &lineup, &range, query.share, &query.paging, at)
+            .read_page(tenant, &snapshot, &range, query.fraction, &query.paging, at)
             .await?;
         let mut places = Vec::with_capacity(page.entries.len());
         let mut members = Vec::with_capacity(page.entries.len());
@@ -134,11 +134,11 @@ impl<S: Store> Service<S> {
                 places.push(place);
                 members.push(member);
             }
-            stretch.took(model.standing_steps()).await;
+            stretch.took(model.clock_free_steps()).await;
         }
         if query.view == View::Full {
             let profiles = members.iter_mut().map(|member| &mut member.profile);
-            self.add_percentiles(tenant, &lineup, profiles.collect(), at)
+            self.add_percentiles(tenant, &snapshot, profiles.collect(), at)
                 .await?;
         }
         Ok(page.with(places.into_iter().zip(members).collect()))
@@ -150,15 +150,15 @@ impl<S: Store> Service<S> {
         tenant: &Tenant,
         query: SegmentTopicsQuery,
     ) -> Result<SegmentTopics, ServiceError> {
-        self.ask(tenant, |lineup| {
-            self.segment_topics_by(lineup, tenant, &query)
+        self.ask(tenant, |snapshot| {
+            self.segment_topics_by(snapshot, tenant, &query)
         })
         .await
     }
 
     async fn segment_topics_by(
         &self,
-        lineup: Arc<Lineup>,
+        snapshot: Arc<ModelSnapshot>,
         tenant: &Tenant,
         query: &SegmentTopicsQuery,
     ) -> Result<SegmentTopics, ServiceError> {
@@ -167,11 +167,11 @@ impl<S: Store> Service<S> {
             page_size: query.members,
             start: None,
         };
-        let at = self.page_instant(&lineup, &paging)?;
-        let model = lineup.model();
+        let at = self.page_instant(&snapshot, &paging)?;
+        let model = snapshot.model();
         let (_, range) = segment_range(model, &query.segment, at)?;
         let page = self
-            .read_page(tenant, &lineup, &range, None, &paging, at)
+            .read_page(tenant, &snapshot, &range, None, &paging, at)
             .await?;
         let mut topics: BTreeMap<String, SegmentTopic> = BTreeMap::new();
         for (_, member) in &page.entries {
@@ -203,17 +203,17 @@ impl<S: Store> Service<S> {
         tenant: &Tenant,
         as_of: Option<Timestamp>,
     ) -> Result<Funnel, ServiceError> {
-        self.ask(tenant, |lineup| self.funnel_by(lineup, tenant, as_of))
+        self.ask(tenant, |snapshot| self.funnel_by(snapshot, tenant, as_of))
             .await
     }
 
     async fn funnel_by(
         &self,
-        lineup: Arc<Lineup>,
+        snapshot: Arc<ModelSnapshot>,
         tenant: &Tenant,
         as_of: Option<Timestamp>,
     ) -> Result<Funnel, ServiceError> {
-        let model = lineup.model();
+        let model = snapshot.model();
         let at = as_of.unwrap_or_else(|| self.shell.now());
         let mut stages = Vec::new();
         let mut ranges = Vec::new();
@@ -224,8 +224,8 @@ impl<S: Store> Service<S> {
                 ranges.push(RankRange { rank, keys });
             }
         }
-        let edition = lineup.active.edition;
-        let counts = self.shell.store.count(tenant, edition, &ranges).await?;
+        let generation = snapshot.active.generation;
+        let counts = self.shell.store.count(tenant, generation, &ranges).await?;
         let mut funnel = Funnel {
             stages: model
                 .stage_names()
@@ -248,20 +248,20 @@ impl<S: Store> Service<S> {
         tenant: &Tenant,
         query: InfluencerQuery,
     ) -> Result<InfluencerPage, ServiceError> {
-        self.ask(tenant, |lineup| {
-            self.top_influencers_by(lineup, tenant, &query)
+        self.ask(tenant, |snapshot| {
+            self.top_influencers_by(snapshot, tenant, &query)
         })
         .await
     }
 
     async fn top_influencers_by(
         &self,
-        lineup: Arc<Lineup>,
+        snapshot: Arc<ModelSnapshot>,
         tenant: &Tenant,
         query: &InfluencerQuery,
     ) -> Result<InfluencerPage, ServiceError> {
-        let at = self.page_instant(&lineup, &query.paging)?;
-        let model = lineup.model();
+        let at = self.page_instant(&snapshot, &query.paging)?;
+        let model = snapshot.model();
         if !model.topics.contains(&query.topic) {
             return Err(unknown("topic", &query.topic, model.topic_names()));
         }
@@ -270,14 +270,14 @@ impl<S: Store> Service<S> {
             check_stage(model, stage)?;
         }
         let Some(from) = model.influence_floor(at) else {
-            return Ok(Page::empty(&lineup, at));
+            return Ok(Page::empty(&snapshot, at));
         };
         let range = RankRange {
             rank: Model::influence_rank(&query.topic, stage),
             keys: KeyRange { from, below: None },
         };
         let page = self
-            .read_page(tenant, &lineup, &range, None, &query.paging, at)
+            .read_page(tenant, &snapshot, &range, None, &query.paging, at)
             .await?;
         let topics = std::slice::from_ref(&query.topic);
         let totals = self.shell.store.totals(tenant, topics).await?;

@@ -3,7 +3,7 @@
 
 use std::{future::Future, sync::Arc};
 
-use super::{Service, ServiceError, lineup::Lineup, stretch::Stretch};
+use super::{Service, ServiceError, snapshot::ModelSnapshot, stretch::Stretch};
 use crate::{
     scoring::{
         Detail, KeyRange, Profile, ProfileId, RankKey, RankName, Subject, Tenant, Timestamp,
@@ -32,16 +32,16 @@ impl<S: Store> Service<S> {
     pub(super) async fn ask<'a, T, Asked>(
         &'a self,
         tenant: &'a Tenant,
-        question: impl Fn(Arc<Lineup>) -> Asked,
+        question: impl Fn(Arc<ModelSnapshot>) -> Asked,
     ) -> Result<T, ServiceError>
     where
         Asked: Future<Output = Result<T, ServiceError>>,
     {
         for _ in 0..MAX_ATTEMPTS {
-            let lineup = self.shell.lineup(tenant).await?;
-            match question(Arc::clone(&lineup)).await {
+            let snapshot = self.shell.snapshot(tenant).await?;
+            match question(Arc::clone(&snapshot)).await {
                 Err(ServiceError::Store(StoreError::Superseded)) => {
-                    self.shell.clear_up(tenant, &lineup.rollout).await?;
+                    self.shell.clear_up(tenant, &snapshot.rollout).await?;
                 }
                 answered => return answered,
             }
@@ -57,15 +57,15 @@ impl<S: Store> Service<S> {
         view: View,
         as_of: Option<Timestamp>,
     ) -> Result<Profile, ServiceError> {
-        self.ask(tenant, |lineup| {
-            self.profile_by(lineup, tenant, profile_id, view, as_of)
+        self.ask(tenant, |snapshot| {
+            self.profile_by(snapshot, tenant, profile_id, view, as_of)
         })
         .await
     }
 
     async fn profile_by(
         &self,
-        lineup: Arc<Lineup>,
+        snapshot: Arc<ModelSnapshot>,
         tenant: &Tenant,
         profile_id: &ProfileId,
         view: View,
@@ -81,9 +81,9 @@ impl<S: Store> Service<S> {
         let stored = stored.ok_or_else(|| ServiceError::unknown(profile_id))?;
         let at = self.instant_for(&stored, as_of)?;
         let record = &stored.record;
-        let mut profile = explain(lineup.model(), profile_id, record, at, detail(view));
+        let mut profile = explain(snapshot.model(), profile_id, record, at, detail(view));
         if view == View::Full {
-            self.add_percentiles(tenant, &lineup, vec![&mut profile], at)
+            self.add_percentiles(tenant, &snapshot, vec![&mut profile], at)
                 .await?;
         }
         Ok(profile)
@@ -97,7 +97,7 @@ impl<S: Store> Service<S> {
         profile_ids: &[ProfileId],
         as_of: Option<Timestamp>,
     ) -> Result<(Vec<Profile>, Vec<ProfileId>), ServiceError> {
-        let lineup = self.shell.lineup(tenant).await?;
+        let snapshot = self.shell.snapshot(tenant).await?;
         let loaded = self.shell.store.load(tenant, profile_ids).await;
         let mut profiles = Vec::with_capacity(profile_ids.len());
         let mut missing = Vec::new();
@@ -107,9 +107,9 @@ impl<S: Store> Service<S> {
                 Some(stored) if stored.record.is_known() => {
                     let at = self.instant_for(&stored, as_of)?;
                     let record = &stored.record;
-                    let model = lineup.model();
+                    let model = snapshot.model();
                     profiles.push(explain(model, profile_id, record, at, Detail::Points));
-                    stretch.took(model.standing_steps()).await;
+                    stretch.took(model.clock_free_steps()).await;
                 }
                 _ => missing.push(profile_id.clone()),
             }
@@ -140,11 +140,11 @@ impl<S: Store> Service<S> {
     pub(super) async fn add_percentiles(
         &self,
         tenant: &Tenant,
-        lineup: &Lineup,
+        snapshot: &ModelSnapshot,
         mut profiles: Vec<&mut Profile>,
         at: Timestamp,
     ) -> Result<(), ServiceError> {
-        let model = lineup.model();
+        let model = snapshot.model();
         // They are all people, or all accounts.
         let subject = profiles
             .first()
@@ -152,7 +152,7 @@ impl<S: Store> Service<S> {
         let rank_of = |position: usize| -> (RankName, RankKey) {
             let score = &model.scores[position];
             let rank = &model.ranks[score.rank_among(subject)];
-            (rank.name.clone(), rank.slope.line(NOISE_FLOOR, at))
+            (rank.name.clone(), rank.slope.threshold_key(NOISE_FLOOR, at))
         };
         let mut ranges: Vec<RankRange> = (0..model.scores.len())
             .map(|position| {
@@ -166,7 +166,9 @@ impl<S: Store> Service<S> {
         for (index, profile) in counted.filter(|(_, profile)| profile.is_counted) {
             for (position, score) in profile.scores.iter().enumerate() {
                 if score.points > 0.0 {
-                    let above = model.scores[position].slope.line_above(score.points, at);
+                    let above = model.scores[position]
+                        .slope
+                        .threshold_key_above(score.points, at);
                     asked.push((index, position));
                     let (rank, _) = rank_of(position);
                     let keys = KeyRange {
@@ -179,15 +181,15 @@ impl<S: Store> Service<S> {
         }
         let mut counts = Vec::with_capacity(ranges.len());
         for ranges in ranges.chunks(MAX_RANGES) {
-            let edition = lineup.active.edition;
-            counts.extend(self.shell.store.count(tenant, edition, ranges).await?);
+            let generation = snapshot.active.generation;
+            counts.extend(self.shell.store.count(tenant, generation, ranges).await?);
         }
         let (totals, above) = counts.split_at(model.scores.len());
         for ((index, position), above) in asked.into_iter().zip(above) {
             // Whoever has points is not above itself, even when it has moved meanwhile.
             let total = totals[position].max(1);
-            let share = 1.0 - (*above).min(total - 1) as f64 / total as f64;
-            profiles[index].scores[position].percentile = Some(100.0 * share);
+            let fraction = 1.0 - (*above).min(total - 1) as f64 / total as f64;
+            profiles[index].scores[position].percentile = Some(100.0 * fraction);
         }
         Ok(())
     }

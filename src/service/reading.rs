@@ -11,12 +11,12 @@ use tokio::{
 use super::{Service, ServiceError};
 use crate::{
     limits::{MAX_MODELS_WAITING, RETRY_UNAVAILABLE_AFTER},
-    scoring::{Mistake, Model},
+    scoring::{Diagnostic, Model},
     store::{Store, StoreError},
 };
 
 /// The model that a text says, or everything that is wrong with it.
-pub type ReadModel = Result<Arc<Model>, Vec<Mistake>>;
+pub type ReadModel = Result<Arc<Model>, Vec<Diagnostic>>;
 
 /// The one place where models are read while a server runs.
 #[derive(Debug)]

@@ -8,13 +8,13 @@ use super::{
     ServiceError, Shell,
     following::{ROLLOUTS_BATCH, is_unfinished},
     latest::Known,
-    lineup::new_edition,
+    snapshot::new_generation,
     stretch::Stretch,
 };
 use crate::{
     limits::{ANNOUNCED_FOR, FAILOVER_LOSES, INDEX_BATCH, LEASE_PERIOD, ROLLOUT_RETRY_INTERVAL},
     scoring::{Tenant, index},
-    store::{Edition, IndexEntry, Rollout, Scan, Store, StoreError},
+    store::{IndexEntry, IndexGeneration, Rollout, Scan, Store, StoreError},
 };
 
 /// How fast ranks are built.
@@ -58,12 +58,12 @@ impl<S: Store> Shell<S> {
 
     async fn prepare_tenant(&self, tenant: &Tenant) -> Result<(), ServiceError> {
         loop {
-            let others = self.announce().await?;
+            let lookups = self.announce().await?;
             let rollout = self.propose(tenant).await?;
             if !self.raise_fence(tenant, &rollout).await? {
                 continue;
             }
-            if rollout.active.is_some() && (others > 0 || rollout.candidate.is_none()) {
+            if rollout.active.is_some() && (lookups > 0 || rollout.candidate.is_none()) {
                 return Ok(());
             }
             if !self.drive(tenant, Pace::Unlimited).await? {
@@ -102,7 +102,8 @@ impl<S: Store> Shell<S> {
         latest: &Known,
     ) -> Result<Option<Rollout>, StoreError> {
         let model = latest.model.fingerprint();
-        let is_latest = |edition: Option<Edition>| edition.is_some_and(|of| of.model == model);
+        let is_latest =
+            |generation: Option<IndexGeneration>| generation.is_some_and(|of| of.model == model);
         let is_late = rollout.maintained().next().is_some() && latest.revision < rollout.revision;
         let is_active = is_latest(rollout.active);
         if is_late || is_latest(rollout.candidate) || (is_active && rollout.candidate.is_none()) {
@@ -113,7 +114,7 @@ impl<S: Store> Shell<S> {
             // Another model was on its way: this is the way back.
             rollout.withdraw(now)
         } else {
-            rollout.propose(new_edition(&latest.model)?, now)
+            rollout.propose(new_generation(&latest.model)?, now)
         };
         Ok(Some(next.of_revision(latest.revision)))
     }
@@ -141,7 +142,7 @@ impl<S: Store> Shell<S> {
             if !self.store.set_rollout(tenant, &promoted).await? {
                 return Ok(false);
             }
-            self.lineups.forget_before(tenant, promoted.epoch);
+            self.snapshots.forget_before(tenant, promoted.epoch);
             tracing::info!(%tenant, model = %candidate.model, epoch = promoted.epoch, "model active");
             rollout = promoted;
         }
@@ -151,18 +152,18 @@ impl<S: Store> Shell<S> {
         if rollout.discarded.is_empty() {
             return Ok(true);
         }
-        for edition in &rollout.discarded {
-            match self.store.model(edition.model).await? {
+        for generation in &rollout.discarded {
+            match self.store.model(generation.model).await? {
                 Some(saved) => {
                     let ranks = &saved.ranks;
-                    self.store.drop_ranks(tenant, *edition, ranks).await?;
+                    self.store.drop_ranks(tenant, *generation, ranks).await?;
                 }
-                None => tracing::warn!(%tenant, %edition, "the ranks of a lost model are left"),
+                None => tracing::warn!(%tenant, %generation, "the ranks of a lost model are left"),
             }
         }
         let forgotten = rollout.forget_discarded(self.now().millis());
         if self.store.set_rollout(tenant, &forgotten).await? {
-            self.lineups.forget_before(tenant, forgotten.epoch);
+            self.snapshots.forget_before(tenant, forgotten.epoch);
             self.unfinished.note_left_models();
         }
         Ok(true)
@@ -175,7 +176,7 @@ impl<S: Store> Shell<S> {
         tenant: &Tenant,
         refused: &Rollout,
     ) -> Result<(), ServiceError> {
-        self.lineups.forget_before(tenant, refused.epoch + 1);
+        self.snapshots.forget_before(tenant, refused.epoch + 1);
         if self.store.rollout(tenant).await? == *refused {
             self.raise_fence(tenant, refused).await?;
         }
@@ -220,7 +221,7 @@ impl<S: Store> Shell<S> {
     async fn build(
         &self,
         tenant: &Tenant,
-        candidate: Edition,
+        candidate: IndexGeneration,
         pace: Pace,
     ) -> Result<bool, ServiceError> {
         let model = self.model_of(tenant, candidate.model).await?;
@@ -240,7 +241,7 @@ impl<S: Store> Shell<S> {
                     profile_id: stored.profile_id,
                     version: stored.version,
                 });
-                stretch.took(model.standing_steps()).await;
+                stretch.took(model.clock_free_steps()).await;
             }
             match self.store.index(tenant, candidate, entries).await {
                 Err(StoreError::Superseded) => return Ok(false),

@@ -8,7 +8,7 @@ use super::{
     drafts::{Answer, Drafts, split_off},
     effects::Wanted,
     lanes::Round,
-    lineup::Lineup,
+    snapshot::ModelSnapshot,
     write::{Scored, Task, Work},
 };
 use crate::{
@@ -59,7 +59,7 @@ impl<W> Draft<W> {
     /// The write, and the work that waits for it.
     pub(super) fn into_commit(
         self,
-        lineup: &Lineup,
+        snapshot: &ModelSnapshot,
     ) -> Result<(Commit, Vec<W>), (StoreError, Vec<W>)> {
         let version = match new_version() {
             Ok(version) => version,
@@ -69,7 +69,7 @@ impl<W> Draft<W> {
         let before = self.before.as_ref();
         let after = Some(&outcome.record);
         let commit = Commit {
-            ranks: lineup.moves(&self.profile_id, outcome.ranks, before, after),
+            ranks: snapshot.moves(&self.profile_id, outcome.ranks, before, after),
             profile_id: self.profile_id,
             expected: self.expected,
             version,
@@ -104,12 +104,12 @@ impl<S: Store> Shell<S> {
         let folded = self.most_folded();
         drop_unwanted(&mut round);
         while !round.is_empty() {
-            let lineup = match self.lineup_for_writing(tenant).await {
-                Ok(lineup) => lineup,
+            let snapshot = match self.snapshot_for_writing(tenant).await {
+                Ok(snapshot) => snapshot,
                 Err(error) => return refuse_round(round, &error),
             };
-            let later = split_off(&mut round, folded, lineup.model());
-            let drafts = self.drafts(tenant, &lineup, round).await;
+            let later = split_off(&mut round, folded, snapshot.model());
+            let drafts = self.drafts(tenant, &snapshot, round).await;
             for (draft, _) in &drafts {
                 for rule in &draft.outcome.failed_rules {
                     crate::telemetry::count_rule_error(rule);
@@ -121,7 +121,7 @@ impl<S: Store> Shell<S> {
                 crate::telemetry::count_unsettled(draft.outcome.unsettled_effects as u64);
             }
             for group in by_effects(drafts, self.settings.max_unsettled_effects) {
-                self.settle(tenant, Arc::clone(&lineup), group).await;
+                self.settle(tenant, Arc::clone(&snapshot), group).await;
             }
             round = later;
             drop_unwanted(&mut round);
@@ -134,7 +134,7 @@ impl<S: Store> Shell<S> {
     async fn settle(
         self: &Arc<Self>,
         tenant: &Tenant,
-        mut lineup: Arc<Lineup>,
+        mut snapshot: Arc<ModelSnapshot>,
         mut drafts: Drafts,
     ) {
         let wanted = self.effects_of(&drafts);
@@ -149,23 +149,23 @@ impl<S: Store> Shell<S> {
                 let round = drafts
                     .into_iter()
                     .map(|(draft, _)| (draft.profile_id, draft.work));
-                drafts = self.drafts(tenant, &lineup, round.collect()).await;
+                drafts = self.drafts(tenant, &snapshot, round.collect()).await;
                 permits
             }
         };
         let mut durable = HashSet::new();
         for attempt in 0..MAX_ATTEMPTS {
             let (settled, mut again) = self.settle_effects(tenant, drafts, &mut durable).await;
-            again.extend(self.commit_drafts(tenant, &lineup, settled).await);
+            again.extend(self.commit_drafts(tenant, &snapshot, settled).await);
             if again.is_empty() {
                 return;
             }
             self.give_way(attempt).await;
-            lineup = match self.lineup_for_writing(tenant).await {
-                Ok(lineup) => lineup,
+            snapshot = match self.snapshot_for_writing(tenant).await {
+                Ok(snapshot) => snapshot,
                 Err(error) => return refuse_round(again, &error),
             };
-            drafts = self.drafts(tenant, &lineup, again).await;
+            drafts = self.drafts(tenant, &snapshot, again).await;
         }
         for (draft, _) in drafts {
             refuse(
@@ -179,8 +179,8 @@ impl<S: Store> Shell<S> {
     /// servers do, so that one of them gets ahead.
     async fn give_way(&self, attempt: usize) {
         let attempt = u32::try_from(attempt.min(5)).unwrap_or_default();
-        let share = u64::from(self.server.rotate_left(7 * attempt) as u8);
-        let microseconds = (share << attempt) * 4;
+        let fraction = u64::from(self.server.rotate_left(7 * attempt) as u8);
+        let microseconds = (fraction << attempt) * 4;
         tokio::time::sleep(Duration::from_micros(microseconds)).await;
     }
 
@@ -236,7 +236,12 @@ impl<S: Store> Shell<S> {
     }
 
     /// Commits drafts and answers their callers. Returns what has to be done again.
-    async fn commit_drafts(&self, tenant: &Tenant, lineup: &Lineup, drafts: Drafts) -> Round<Work> {
+    async fn commit_drafts(
+        &self,
+        tenant: &Tenant,
+        snapshot: &ModelSnapshot,
+        drafts: Drafts,
+    ) -> Round<Work> {
         let mut commits = Vec::with_capacity(drafts.len());
         let mut written = Vec::with_capacity(drafts.len());
         for (draft, answers) in drafts {
@@ -244,7 +249,7 @@ impl<S: Store> Shell<S> {
                 tell(draft.work, answers);
                 continue;
             }
-            match draft.into_commit(lineup) {
+            match draft.into_commit(snapshot) {
                 Ok((commit, work)) => {
                     written.push((commit.profile_id.clone(), work, answers));
                     commits.push(commit);
@@ -256,7 +261,7 @@ impl<S: Store> Shell<S> {
         if commits.is_empty() {
             return again;
         }
-        let results = self.commit(tenant, lineup, commits).await;
+        let results = self.commit(tenant, snapshot, commits).await;
         for ((profile_id, work, answers), result) in written.into_iter().zip(results) {
             match result {
                 Ok(Committed::Written) => tell(work, answers),
@@ -271,22 +276,22 @@ impl<S: Store> Shell<S> {
 }
 
 impl<S: Store> Shell<S> {
-    /// Writes commits, and leaves a lineup that the store has refused.
+    /// Writes commits, and leaves a snapshot that the store has refused.
     pub(super) async fn commit(
         &self,
         tenant: &Tenant,
-        lineup: &Lineup,
+        snapshot: &ModelSnapshot,
         commits: Vec<Commit>,
     ) -> Vec<Result<Committed, StoreError>> {
-        let results = self.store.commit(tenant, &lineup.rollout, commits).await;
+        let results = self.store.commit(tenant, &snapshot.rollout, commits).await;
         self.writes.note(&results);
         let may_go_on = |result: &Result<_, _>| match result {
             Err(StoreError::Superseded) => true,
-            Err(StoreError::Lost(_)) => self.may_go_on_without(&lineup.rollout),
+            Err(StoreError::Lost(_)) => self.may_go_on_without(&snapshot.rollout),
             _ => false,
         };
         if results.iter().any(may_go_on) {
-            let cleared = self.clear_up(tenant, &lineup.rollout).await;
+            let cleared = self.clear_up(tenant, &snapshot.rollout).await;
             let line = "a refused rollout cannot be looked into";
             if let Err(error) = cleared
                 && is_new([line, "", ""])

@@ -187,13 +187,13 @@ impl<S: Store> Service<S> {
     }
 
     async fn reads_accounts(&self, tenant: &Tenant) -> bool {
-        let lineup = self.shell.lineup_for_writing(tenant).await;
-        lineup.is_ok_and(|lineup| lineup.model().reads_accounts())
+        let snapshot = self.shell.snapshot_for_writing(tenant).await;
+        snapshot.is_ok_and(|snapshot| snapshot.model().reads_accounts())
     }
 
     /// A tenant as those are known by who share what there is: those that nobody knows are one.
     pub fn known(&self, tenant: &Tenant) -> TenantKey {
-        let is_known = self.shell.lineups.knows(tenant);
+        let is_known = self.shell.snapshots.knows(tenant);
         is_known.then(|| tenant.clone())
     }
 

@@ -11,11 +11,11 @@ mod scan;
 use std::{future::Future, time::Duration};
 
 pub use publication::Publication;
-pub use rollout::{Edition, Rollout, SavedModel};
+pub use rollout::{IndexGeneration, Rollout, SavedModel};
 pub use scan::Scan;
 
 use crate::scoring::{
-    Fingerprint, KeyRange, ProfileId, RankChange, RankKey, RankName, Record, Tenant, TopicShare,
+    Fingerprint, KeyRange, ProfileId, RankChange, RankKey, RankName, Record, Tenant, TopicDelta,
 };
 
 /// Unique to each write of a record, never a counter that can repeat.
@@ -44,9 +44,9 @@ pub struct Commit {
     pub version: Version,
     /// The new record; `None` drops the profile.
     pub record: Option<Record>,
-    /// How the profile moves within the ranks of each maintained edition. A move from a key
+    /// How the profile moves within the ranks of each maintained generation. A move from a key
     /// to the same key makes sure that the profile stands there.
-    pub ranks: Vec<(Edition, Vec<RankChange>)>,
+    pub ranks: Vec<(IndexGeneration, Vec<RankChange>)>,
     /// What the write adds to the totals of topics.
     pub totals: Vec<TotalsChange>,
 }
@@ -82,7 +82,7 @@ pub struct TotalsChange {
 
 impl TotalsChange {
     /// What a record's share of a topic adds.
-    pub fn adding((topic, touches, advance_millionths): TopicShare) -> Self {
+    pub fn adding((topic, touches, advance_millionths): TopicDelta) -> Self {
         Self {
             topic,
             touches,
@@ -91,7 +91,7 @@ impl TotalsChange {
     }
 
     /// What a record's share of a topic took with it.
-    pub fn removing(share: TopicShare) -> Self {
+    pub fn removing(share: TopicDelta) -> Self {
         let added = Self::adding(share);
         Self {
             touches: -added.touches,
@@ -130,7 +130,7 @@ pub struct RankPage {
     pub total: u64,
 }
 
-/// A stored record's places in the ranks of an edition.
+/// A stored record's places in the ranks of a generation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct IndexEntry {
     /// Whose.
@@ -191,22 +191,22 @@ pub trait Store: Send + Sync + 'static {
     ) -> impl Future<Output = Vec<Result<Committed, StoreError>>> + Send;
 
     /// Reads up to `limit` entries of a range, after the cursor or from the greatest key.
-    /// [`StoreError::Superseded`] when the edition is not maintained.
+    /// [`StoreError::Superseded`] when the generation is not maintained.
     fn page(
         &self,
         tenant: &Tenant,
-        edition: Edition,
+        generation: IndexGeneration,
         range: &RankRange,
         after: Option<&Cursor>,
         limit: usize,
     ) -> impl Future<Output = Result<RankPage, StoreError>> + Send;
 
     /// Counts the entries of ranges so that nobody is counted twice.
-    /// [`StoreError::Superseded`] when the edition is not maintained.
+    /// [`StoreError::Superseded`] when the generation is not maintained.
     fn count(
         &self,
         tenant: &Tenant,
-        edition: Edition,
+        generation: IndexGeneration,
         ranges: &[RankRange],
     ) -> impl Future<Output = Result<Vec<u64>, StoreError>> + Send;
 
@@ -311,14 +311,14 @@ pub trait Store: Send + Sync + 'static {
         unsaved_for: Duration,
     ) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
-    /// Adds the entries of records, in ascending order of ids, to the ranks of an edition. A
+    /// Adds the entries of records, in ascending order of ids, to the ranks of a generation. A
     /// record with another version than the entry's is left out: who wrote it since the
-    /// fence has maintained the ranks. [`StoreError::Superseded`] when the edition is not
+    /// fence has maintained the ranks. [`StoreError::Superseded`] when the generation is not
     /// maintained.
     fn index(
         &self,
         tenant: &Tenant,
-        edition: Edition,
+        generation: IndexGeneration,
         entries: Vec<IndexEntry>,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
@@ -326,14 +326,14 @@ pub trait Store: Send + Sync + 'static {
     fn indexed_to(
         &self,
         tenant: &Tenant,
-        edition: Edition,
+        generation: IndexGeneration,
     ) -> impl Future<Output = Result<Option<ProfileId>, StoreError>> + Send;
 
-    /// Deletes ranks of an edition that nobody maintains.
+    /// Deletes ranks of a generation that nobody maintains.
     fn drop_ranks(
         &self,
         tenant: &Tenant,
-        edition: Edition,
+        generation: IndexGeneration,
         ranks: &[RankName],
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 

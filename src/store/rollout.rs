@@ -13,26 +13,26 @@ use crate::scoring::{Fingerprint, RankName};
 /// As text, the number and the fingerprint in hexadecimal digits: `2:00f1a3…`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
-pub struct Edition {
+pub struct IndexGeneration {
     /// Random, not counted: a counter could repeat after a failover that lost its last step.
     pub number: u64,
     /// The model.
     pub model: Fingerprint,
 }
 
-impl fmt::Display for Edition {
+impl fmt::Display for IndexGeneration {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}:{}", self.number, self.model)
     }
 }
 
-impl From<Edition> for String {
-    fn from(edition: Edition) -> Self {
-        edition.to_string()
+impl From<IndexGeneration> for String {
+    fn from(generation: IndexGeneration) -> Self {
+        generation.to_string()
     }
 }
 
-impl TryFrom<String> for Edition {
+impl TryFrom<String> for IndexGeneration {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
@@ -43,7 +43,7 @@ impl TryFrom<String> for Edition {
                 model: Fingerprint(u64::from_str_radix(model, 16).ok()?),
             })
         };
-        read().ok_or("an edition is a number, a colon and a fingerprint")
+        read().ok_or("a generation is a number, a colon and a fingerprint")
     }
 }
 
@@ -60,20 +60,20 @@ pub struct Rollout {
     /// followed any more, whoever still takes it for the latest.
     #[serde(default)]
     pub revision: u64,
-    /// The edition that answers: its ranks are complete. `None` until the first one's are.
+    /// The generation that answers: its ranks are complete. `None` until the first one's are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub active: Option<Edition>,
-    /// The edition whose ranks are being built.
+    pub active: Option<IndexGeneration>,
+    /// The generation whose ranks are being built.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub candidate: Option<Edition>,
-    /// Editions whose ranks nobody maintains any more and which are still to be deleted.
+    pub candidate: Option<IndexGeneration>,
+    /// Generations whose ranks nobody maintains any more and which are still to be deleted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub discarded: Vec<Edition>,
+    pub discarded: Vec<IndexGeneration>,
 }
 
 impl Rollout {
-    /// The editions whose ranks every commit maintains.
-    pub fn maintained(&self) -> impl Iterator<Item = Edition> {
+    /// The generations whose ranks every commit maintains.
+    pub fn maintained(&self) -> impl Iterator<Item = IndexGeneration> {
         self.active.into_iter().chain(self.candidate)
     }
 
@@ -102,9 +102,9 @@ impl Rollout {
     }
 
     /// Begins to build the ranks of a model; a candidate that was not finished is discarded.
-    pub fn propose(&self, edition: Edition, at_millis: u64) -> Self {
+    pub fn propose(&self, generation: IndexGeneration, at_millis: u64) -> Self {
         let mut next = self.next(at_millis);
-        let replaced = next.candidate.replace(edition);
+        let replaced = next.candidate.replace(generation);
         next.discarded.extend(replaced);
         next
     }
@@ -134,9 +134,9 @@ impl Rollout {
 
     /// Answers by a model: for a tenant that has no records. Commits are made once it is
     /// [established](Self::establish).
-    pub fn begin(edition: Edition, at_millis: u64) -> Self {
+    pub fn begin(generation: IndexGeneration, at_millis: u64) -> Self {
         Self {
-            active: Some(edition),
+            active: Some(generation),
             ..Self::default().next(at_millis)
         }
     }
@@ -150,7 +150,7 @@ impl Rollout {
         next
     }
 
-    /// Notes that the ranks of all discarded editions were deleted.
+    /// Notes that the ranks of all discarded generations were deleted.
     pub fn forget_discarded(&self, at_millis: u64) -> Self {
         let mut next = self.next(at_millis);
         next.discarded.clear();
@@ -167,7 +167,7 @@ impl Rollout {
     }
 }
 
-/// A model as the store keeps it, so that every server can judge by it.
+/// A model as the store keeps it, so that every server can evaluate by it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SavedModel {
     /// What it is known by.
@@ -185,48 +185,48 @@ mod tests {
     const OLD: Fingerprint = Fingerprint(1);
     const NEW: Fingerprint = Fingerprint(2);
 
-    fn edition(number: u64, model: Fingerprint) -> Edition {
-        Edition { number, model }
+    fn generation(number: u64, model: Fingerprint) -> IndexGeneration {
+        IndexGeneration { number, model }
     }
 
     #[test]
     fn a_new_tenant_is_answered_at_once() {
-        let rollout = Rollout::begin(edition(1, OLD), 0);
+        let rollout = Rollout::begin(generation(1, OLD), 0);
         assert_eq!(rollout.epoch, 1);
-        assert_eq!(rollout.active, Some(edition(1, OLD)));
+        assert_eq!(rollout.active, Some(generation(1, OLD)));
         assert_eq!(rollout.candidate, None);
     }
 
     #[test]
     fn only_a_first_rollout_or_one_without_ranks_may_find_no_fence() {
-        let begun = Rollout::begin(edition(1, OLD), 5);
+        let begun = Rollout::begin(generation(1, OLD), 5);
         assert!(begun.may_be_first() && begun.is_only_begun());
         let established = begun.establish(5);
         assert!(!established.may_be_first() && !established.is_only_begun());
         assert_eq!((established.epoch, established.after), (6, 5));
         assert!(established.reset(9).may_be_first());
-        let first = Rollout::default().propose(edition(1, OLD), 5);
+        let first = Rollout::default().propose(generation(1, OLD), 5);
         assert!(first.may_be_first() && !first.is_only_begun());
         assert!(!first.promote(6).may_be_first());
     }
 
     #[test]
-    fn a_promoted_candidate_discards_the_active_edition() {
-        let proposed = Rollout::begin(edition(1, OLD), 0).propose(edition(2, NEW), 0);
+    fn a_promoted_candidate_discards_the_active_generation() {
+        let proposed = Rollout::begin(generation(1, OLD), 0).propose(generation(2, NEW), 0);
         let both: Vec<_> = proposed.maintained().collect();
-        assert_eq!(both, [edition(1, OLD), edition(2, NEW)]);
+        assert_eq!(both, [generation(1, OLD), generation(2, NEW)]);
         let promoted = proposed.promote(0);
         assert_eq!(promoted.epoch, 3);
-        assert_eq!(promoted.active, Some(edition(2, NEW)));
-        assert_eq!(promoted.discarded, [edition(1, OLD)]);
+        assert_eq!(promoted.active, Some(generation(2, NEW)));
+        assert_eq!(promoted.discarded, [generation(1, OLD)]);
         assert_eq!(promoted.forget_discarded(0).discarded, []);
     }
 
     #[test]
     fn a_rollout_follows_what_it_was_made_from_and_no_lost_branch() {
-        let begun = Rollout::begin(edition(1, OLD), 5);
-        let lost = begun.propose(edition(2, NEW), 6);
-        let other = begun.propose(edition(3, NEW), 7);
+        let begun = Rollout::begin(generation(1, OLD), 5);
+        let lost = begun.propose(generation(2, NEW), 6);
+        let other = begun.propose(generation(3, NEW), 7);
         assert!(other.follows(0) && other.follows(5) && other.follows(7));
         assert!(!other.follows(lost.epoch) && !other.follows(8));
         let reset = other.reset(9);
@@ -235,27 +235,27 @@ mod tests {
 
     #[test]
     fn a_candidate_that_is_replaced_is_discarded() {
-        let replaced = Rollout::begin(edition(1, OLD), 0)
-            .propose(edition(2, NEW), 0)
-            .propose(edition(3, Fingerprint(3)), 0);
-        assert_eq!(replaced.candidate, Some(edition(3, Fingerprint(3))));
-        assert_eq!(replaced.discarded, [edition(2, NEW)]);
-        assert_eq!(replaced.active, Some(edition(1, OLD)));
+        let replaced = Rollout::begin(generation(1, OLD), 0)
+            .propose(generation(2, NEW), 0)
+            .propose(generation(3, Fingerprint(3)), 0);
+        assert_eq!(replaced.candidate, Some(generation(3, Fingerprint(3))));
+        assert_eq!(replaced.discarded, [generation(2, NEW)]);
+        assert_eq!(replaced.active, Some(generation(1, OLD)));
     }
 
     #[test]
-    fn a_candidate_that_is_withdrawn_is_discarded_and_the_active_edition_stays() {
-        let proposed = Rollout::begin(edition(1, OLD), 0).propose(edition(2, NEW), 0);
+    fn a_candidate_that_is_withdrawn_is_discarded_and_the_active_generation_stays() {
+        let proposed = Rollout::begin(generation(1, OLD), 0).propose(generation(2, NEW), 0);
         let withdrawn = proposed.withdraw(0).of_revision(9);
-        assert_eq!(withdrawn.active, Some(edition(1, OLD)));
+        assert_eq!(withdrawn.active, Some(generation(1, OLD)));
         assert_eq!(withdrawn.candidate, None);
-        assert_eq!(withdrawn.discarded, [edition(2, NEW)]);
+        assert_eq!(withdrawn.discarded, [generation(2, NEW)]);
         assert_eq!((withdrawn.after, withdrawn.revision), (proposed.epoch, 9));
     }
 
     #[test]
     fn epochs_follow_the_time_and_never_stand_still() {
-        let begun = Rollout::begin(edition(1, OLD), 5_000);
+        let begun = Rollout::begin(generation(1, OLD), 5_000);
         assert_eq!(begun.epoch, 5_000);
         assert_eq!(begun.reset(7_000).epoch, 7_000);
         assert_eq!(begun.reset(5_000).epoch, 5_001);
@@ -264,10 +264,10 @@ mod tests {
 
     #[test]
     fn a_rollout_reads_back_from_its_text() {
-        let rollout = Rollout::begin(edition(1, OLD), 0)
-            .propose(edition(2, NEW), 0)
+        let rollout = Rollout::begin(generation(1, OLD), 0)
+            .propose(generation(2, NEW), 0)
             .promote(0)
-            .propose(edition(u64::MAX, OLD), 0);
+            .propose(generation(u64::MAX, OLD), 0);
         let text = serde_json::to_string(&rollout).unwrap();
         assert_eq!(serde_json::from_str::<Rollout>(&text).unwrap(), rollout);
     }

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::world::{Deed, World, assert_close, assert_explained, did, reasons, score, term};
+use crate::world::{Action, World, assert_close, assert_explained, did, reasons, score, term};
 
 /// What a model is worth for one deed of somebody new.
-async fn worth(world: &mut World, who: &str, deed: Deed) -> f64 {
-    world.sees(deed).await;
+async fn worth(world: &mut World, who: &str, action: Action) -> f64 {
+    world.sees(action).await;
     world.points(who, "interest", 0.0).await
 }
 
@@ -14,25 +14,25 @@ async fn world() -> World {
     World::of("community.toml").await
 }
 
-pub fn joined(who: &str, group: &str, access: &str) -> Deed {
+pub fn joined(who: &str, group: &str, access: &str) -> Action {
     let attributes = json!({ "group": group, "access": access });
     did(who, "joined_group", 0.0, attributes)
 }
 
-pub fn posted(who: &str, group: &str, access: &str) -> Deed {
+pub fn posted(who: &str, group: &str, access: &str) -> Action {
     let attributes = json!({ "group": group, "access": access });
     did(who, "group_post", 0.0, attributes)
 }
 
-fn viewed(who: &str, tags: &[&str]) -> Deed {
+fn viewed(who: &str, tags: &[&str]) -> Action {
     did(who, "page_view", 0.0, Value::Null).tagged(tags)
 }
 
-fn referred(who: &str, invited: &str) -> Deed {
+fn referred(who: &str, invited: &str) -> Action {
     did(who, "referral", 0.0, json!({ "invited": invited }))
 }
 
-fn connected(who: &str, other: &str) -> Deed {
+fn connected(who: &str, other: &str) -> Action {
     did(who, "connected", 0.0, Value::Null).with(other)
 }
 
@@ -357,7 +357,7 @@ async fn everything_somebody_did_is_explained_with_its_weight_and_its_limit() {
     let mut world = with_staff().await;
     let stated = json!({ "email": "ann@tea.example", "connections": 20 });
     world.states("ann", stated).await;
-    let mut deeds = vec![
+    let mut actions = vec![
         viewed("ann", &["pricing"]),
         referred("ann", "zoe@tea.example"),
         did("ann", "visit", 0.0, Value::Null),
@@ -372,11 +372,11 @@ async fn everything_somebody_did_is_explained_with_its_weight_and_its_limit() {
         ),
     ];
     for access in ["public", "semi-private", "private"] {
-        deeds.push(joined("ann", "product-beta", access));
-        deeds.push(posted("ann", "product-beta", access));
+        actions.push(joined("ann", "product-beta", access));
+        actions.push(posted("ann", "product-beta", access));
     }
-    deeds.extend(["maya", "carl", "fran", "kim"].map(|other| connected("ann", other)));
-    world.sees_all(deeds).await;
+    actions.extend(["maya", "carl", "fran", "kim"].map(|other| connected("ann", other)));
+    world.sees_all(actions).await;
     let profile = world.profile("ann", 0.0).await;
     let once = Some(1.0);
     let interest = [

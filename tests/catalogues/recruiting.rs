@@ -2,25 +2,25 @@
 
 use serde_json::{Value, json};
 
-use crate::world::{Deed, World, assert_close, assert_explained, did, reasons, score, term};
+use crate::world::{Action, World, assert_close, assert_explained, did, reasons, score, term};
 
 async fn world() -> World {
     World::of("recruiting.toml").await
 }
 
-fn simply(who: &str, event_type: &str, day: f64) -> Deed {
+fn simply(who: &str, event_type: &str, day: f64) -> Action {
     did(who, event_type, day, Value::Null)
 }
 
-fn recommended(who: &str, day: f64) -> Deed {
+fn recommended(who: &str, day: f64) -> Action {
     simply(who, "recommendation_updated", day)
 }
 
-fn joined(who: &str, group: &str, day: f64) -> Deed {
+fn joined(who: &str, group: &str, day: f64) -> Action {
     did(who, "joined_group", day, json!({ "group": group }))
 }
 
-fn ended_position(who: &str, day: f64) -> Deed {
+fn ended_position(who: &str, day: f64) -> Action {
     did(who, "position_ended", day, json!({ "is_last": true }))
 }
 
@@ -37,7 +37,7 @@ async fn breadth(world: &World, who: &str, day: f64) -> (usize, usize) {
 }
 
 /// Five visits a day, four hours apart: a change for whoever came every fourth day.
-fn visits_much_more(who: &str, from_day: f64) -> Vec<Deed> {
+fn visits_much_more(who: &str, from_day: f64) -> Vec<Action> {
     let visits = 0..15;
     visits
         .map(|visit| simply(who, "visit", from_day + f64::from(visit) / 5.0))
@@ -45,7 +45,7 @@ fn visits_much_more(who: &str, from_day: f64) -> Vec<Deed> {
 }
 
 /// A visit every fourth day, for eighty days.
-fn visits_steadily(who: &str) -> Vec<Deed> {
+fn visits_steadily(who: &str) -> Vec<Action> {
     (0..20)
         .map(|visit| simply(who, "visit", 4.0 * f64::from(visit)))
         .collect()
@@ -55,7 +55,7 @@ fn visits_steadily(who: &str) -> Vec<Deed> {
 async fn no_single_signal_suffices_however_strong() {
     let day = 85.0;
     let changed = |day: f64| ended_position("ann", day);
-    let alone: [(&str, Vec<Deed>); 9] = [
+    let alone: [(&str, Vec<Action>); 9] = [
         (
             "was_recommended",
             (0..30).map(|_| recommended("ann", day)).collect(),
@@ -98,9 +98,9 @@ async fn no_single_signal_suffices_however_strong() {
             ],
         ),
     ];
-    for (signal, deeds) in alone {
+    for (signal, actions) in alone {
         let mut world = world().await;
-        world.sees_all(deeds).await;
+        world.sees_all(actions).await;
         let profile = world.profile("ann", day).await;
         assert_eq!(reasons(&profile, "signs"), [signal]);
         assert!(score(&profile, "signs").points > 2.0, "{signal}");
@@ -116,11 +116,11 @@ async fn no_single_signal_suffices_however_strong() {
 
 /// Several scripts as one.
 trait Concat {
-    fn concat_deeds(self) -> Vec<Deed>;
+    fn concat_deeds(self) -> Vec<Action>;
 }
 
-impl<const N: usize> Concat for [Vec<Deed>; N] {
-    fn concat_deeds(self) -> Vec<Deed> {
+impl<const N: usize> Concat for [Vec<Action>; N] {
+    fn concat_deeds(self) -> Vec<Action> {
         self.into_iter().flatten().collect()
     }
 }
@@ -187,12 +187,12 @@ async fn recommendations_of_lately_weigh_more_than_those_of_long_ago() {
 #[tokio::test]
 async fn a_dramatic_change_of_habit_shows_and_a_steady_habit_does_not() {
     let mut world = world().await;
-    for deed in visits_steadily("ann") {
-        assert_eq!(world.sees(deed).await, ["visited"]);
+    for action in visits_steadily("ann") {
+        assert_eq!(world.sees(action).await, ["visited"]);
     }
     let mut changes = 0;
-    for deed in visits_much_more("ann", 80.0) {
-        changes += usize::from(world.sees(deed).await.len() > 1);
+    for action in visits_much_more("ann", 80.0) {
+        changes += usize::from(world.sees(action).await.len() > 1);
     }
     assert_eq!(changes, 1, "once a week");
     assert_close(
@@ -206,8 +206,8 @@ async fn a_dramatic_change_of_habit_shows_and_a_steady_habit_does_not() {
     );
     // Somebody who always came as often has not changed.
     for visit in 0..200 {
-        let deed = simply("bob", "visit", f64::from(visit) / 5.0);
-        assert_eq!(world.sees(deed).await, ["visited"], "{visit}");
+        let action = simply("bob", "visit", f64::from(visit) / 5.0);
+        assert_eq!(world.sees(action).await, ["visited"], "{visit}");
     }
     assert_eq!(signs(&world, "bob", 40.0).await, 0.0);
 }
@@ -476,11 +476,11 @@ async fn stages_and_probability_follow_openness() {
 #[tokio::test]
 async fn everything_somebody_did_is_explained_with_its_weight_and_its_limit() {
     let mut world = world().await;
-    let mut deeds = visits_steadily("ann");
-    deeds.extend(visits_much_more("ann", 80.0));
+    let mut actions = visits_steadily("ann");
+    actions.extend(visits_much_more("ann", 80.0));
     let day = 85.0;
-    deeds.extend((0..10).map(|_| simply("ann", "connection_invite", day)));
-    deeds.extend([
+    actions.extend((0..10).map(|_| simply("ann", "connection_invite", day)));
+    actions.extend([
         recommended("ann", day),
         ended_position("ann", day),
         simply("ann", "description_changed", day),
@@ -489,7 +489,7 @@ async fn everything_somebody_did_is_explained_with_its_weight_and_its_limit() {
         joined("ann", "tea", day),
         simply("ann", "group_question", day),
     ]);
-    world.sees_all(deeds).await;
+    world.sees_all(actions).await;
     let profile = world.profile("ann", day).await;
     let signs = [
         ("was_recommended", 6.0, Some(10.0)),

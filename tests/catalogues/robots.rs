@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::world::{Deed, World, did};
+use crate::world::{Action, World, did};
 
 async fn world() -> World {
     World::of("social.toml").await
@@ -13,7 +13,7 @@ fn after(seconds: f64) -> f64 {
     1.0 + seconds / 86_400.0
 }
 
-fn visit(who: &str, seconds: f64) -> Deed {
+fn visit(who: &str, seconds: f64) -> Action {
     let attributes = json!({ "page": "prices" });
     did(who, "web_visit", after(seconds), attributes)
 }
@@ -22,11 +22,11 @@ fn visit(who: &str, seconds: f64) -> Deed {
 async fn whoever_is_judged_a_robot_by_the_caller_is_held_whatever_they_do() {
     let mut world = world().await;
     for event_type in ["web_visit", "post", "like", "purchase"] {
-        let deed = |verdict: Value| did("ann", event_type, 1.0, json!({ "verdict": verdict }));
-        let rule = world.holds(deed(json!("robot"))).await;
+        let action = |verdict: Value| did("ann", event_type, 1.0, json!({ "verdict": verdict }));
+        let rule = world.holds(action(json!("robot"))).await;
         assert_eq!(rule.as_deref(), Some("judged_a_robot"), "{event_type}");
-        assert_eq!(world.holds(deed(json!("human"))).await, None);
-        assert_eq!(world.holds(deed(Value::Null)).await, None);
+        assert_eq!(world.holds(action(json!("human"))).await, None);
+        assert_eq!(world.holds(action(Value::Null)).await, None);
     }
 }
 
@@ -82,14 +82,14 @@ async fn nobody_opens_ten_pages_within_seconds_and_a_reader_who_takes_their_time
 #[tokio::test]
 async fn what_is_held_counts_for_nothing_until_it_is_released_and_then_as_if_it_never_had_been() {
     let mut world = world().await;
-    let deed = |who: &str, day: f64, verdict: &str| {
+    let action = |who: &str, day: f64, verdict: &str| {
         let attributes = json!({ "page": "prices", "brand": "acme", "verdict": verdict });
         did(who, "post", day, attributes).saying("switching from Acme, looking for shoes")
     };
     for day in [1.0, 2.0] {
-        let rule = world.holds(deed("ann", day, "robot")).await;
+        let rule = world.holds(action("ann", day, "robot")).await;
         assert_eq!(rule.as_deref(), Some("judged_a_robot"));
-        world.sees(deed("bob", day, "human")).await;
+        world.sees(action("bob", day, "human")).await;
     }
     let held = world.profile("ann", 5.0).await;
     assert_eq!(held.event_count, 0);

@@ -2,18 +2,20 @@
 
 use serde_json::{Value, json};
 
-use crate::world::{Deed, Term, World, assert_close, assert_explained, did, reasons, score, term};
+use crate::world::{
+    Action, Term, World, assert_close, assert_explained, did, reasons, score, term,
+};
 
 async fn world() -> World {
     World::of("social.toml").await
 }
 
-fn simply(who: &str, event_type: &str, day: f64) -> Deed {
+fn simply(who: &str, event_type: &str, day: f64) -> Action {
     did(who, event_type, day, Value::Null)
 }
 
 /// Something said about a brand.
-fn said(who: &str, brand: &str, text: &str) -> Deed {
+fn said(who: &str, brand: &str, text: &str) -> Action {
     did(who, "post", 0.0, json!({ "brand": brand })).saying(text)
 }
 
@@ -22,8 +24,8 @@ async fn stage(world: &World, who: &str, day: f64) -> String {
 }
 
 /// The signals of a post beside having written it.
-async fn heard(world: &mut World, deed: Deed) -> Vec<String> {
-    let mut matched = world.sees(deed).await;
+async fn heard(world: &mut World, action: Action) -> Vec<String> {
+    let mut matched = world.sees(action).await;
     matched.retain(|signal| signal != "wrote");
     matched
 }
@@ -70,7 +72,7 @@ async fn leaving_a_competitor_weighs_most_then_looking_then_training() {
 #[tokio::test]
 async fn every_score_fades_at_its_own_pace() {
     let mut world = world().await;
-    let deeds = [
+    let actions = [
         said("ann", "acme", "looking for shoes"),
         said("ann", "ours", "bad").feeling(-1.0),
         simply("ann", "referral", 0.0),
@@ -78,7 +80,7 @@ async fn every_score_fades_at_its_own_pace() {
         simply("ann", "like", 0.0).through("our-page"),
         did("ann", "was_shared", 0.0, json!({ "times": 9 })),
     ];
-    world.sees_all(deeds).await;
+    world.sees_all(actions).await;
     for (name, half_life_days) in [
         ("intent", 14.0),
         ("attention", 45.0),
@@ -423,7 +425,7 @@ async fn everything_somebody_did_is_explained_with_its_weight_and_its_limit() {
     let mut world = world().await;
     world.states("ann", json!({ "followers": 20_000 })).await;
     let comment = |text: &str| simply("ann", "comment", 0.0).saying(text);
-    let deeds = [
+    let actions = [
         comment("looking for shoes, training for Oslo").through("our-page"),
         said("ann", "acme", "switching from Acme"),
         said("ann", "ours", "switching from you").feeling(-0.5),
@@ -439,7 +441,7 @@ async fn everything_somebody_did_is_explained_with_its_weight_and_its_limit() {
         did("ann", "was_shared", 0.0, json!({ "times": 3 })),
         simply("ann", "purchase", 0.0),
     ];
-    world.sees_all(deeds).await;
+    world.sees_all(actions).await;
     let profile = world.profile("ann", 0.0).await;
     let expected: [(&str, &[Term<'_>]); 7] = [
         (

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     community::{joined, posted, with_staff},
-    world::{Deed, World, did, reasons, score},
+    world::{Action, World, did, reasons, score},
 };
 
 /// Ten who just look: a great deal of it, each in another way.
@@ -82,7 +82,7 @@ async fn ten_shoppers(world: &mut World) -> Vec<String> {
             .await;
         world.sees(on(who, "visit", Value::Null)).await;
     }
-    let scripts: [Vec<Deed>; 10] = [
+    let scripts: [Vec<Action>; 10] = [
         vec![paper(&names[0]), webinar(&names[0]), private(&names[0])],
         vec![
             meets(&names[1], "maya"),

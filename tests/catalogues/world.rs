@@ -30,10 +30,10 @@ pub fn tenant() -> Tenant {
 }
 
 /// Something that somebody does.
-pub struct Deed(Event, f64);
+pub struct Action(Event, f64);
 
 /// What somebody does on a day, with attributes as JSON.
-pub fn did(who: &str, event_type: &str, day: f64, attributes: Value) -> Deed {
+pub fn did(who: &str, event_type: &str, day: f64, attributes: Value) -> Action {
     let event = Event {
         id: IdHash::of_event(""),
         profile_id: ProfileId::new(who).unwrap(),
@@ -48,10 +48,10 @@ pub fn did(who: &str, event_type: &str, day: f64, attributes: Value) -> Deed {
         content_id: String::new(),
         account_id: None,
     };
-    Deed(event, day)
+    Action(event, day)
 }
 
-impl Deed {
+impl Action {
     /// With somebody on the other side.
     pub fn with(mut self, author: &str) -> Self {
         self.0.author_id = Some(ProfileId::new(author).unwrap());
@@ -108,7 +108,7 @@ fn attribute_of(value: Value) -> AttributeValue {
 /// A model at work.
 pub struct World {
     pub service: Service<Embedded>,
-    deeds: u64,
+    actions: u64,
     _directory: TempDir,
 }
 
@@ -141,7 +141,7 @@ impl World {
         .unwrap();
         Self {
             service,
-            deeds: 0,
+            actions: 0,
             _directory: directory,
         }
     }
@@ -159,19 +159,19 @@ impl World {
             .unwrap();
     }
 
-    /// Judges a deed.
-    async fn judges(&mut self, deed: Deed) -> EventOutcome {
-        let Deed(mut event, day) = deed;
+    /// Evaluates a deed.
+    async fn evaluates(&mut self, action: Action) -> EventOutcome {
+        let Action(mut event, day) = action;
         assert!(day < LAST_DAY, "the clock of the service stands there");
-        self.deeds += 1;
-        event.id = IdHash::of_event(&format!("deed-{}", self.deeds));
+        self.actions += 1;
+        event.id = IdHash::of_event(&format!("deed-{}", self.actions));
         let scored = self.service.score_event(&tenant(), event).await.unwrap();
         scored.outcome
     }
 
     /// The quarantine rule that holds a deed, if one does.
-    pub async fn holds(&mut self, deed: Deed) -> Option<String> {
-        match self.judges(deed).await {
+    pub async fn holds(&mut self, action: Action) -> Option<String> {
+        match self.evaluates(action).await {
             EventOutcome::Quarantined { rule } => Some(rule),
             EventOutcome::Applied { .. } => None,
             other => panic!("{other:?}"),
@@ -179,8 +179,8 @@ impl World {
     }
 
     /// Counts a deed, and says which signals it matched.
-    pub async fn sees(&mut self, deed: Deed) -> Vec<String> {
-        match self.judges(deed).await {
+    pub async fn sees(&mut self, action: Action) -> Vec<String> {
+        match self.evaluates(action).await {
             EventOutcome::Applied {
                 matched_signals, ..
             } => matched_signals,
@@ -189,9 +189,9 @@ impl World {
     }
 
     /// Counts deeds in their order.
-    pub async fn sees_all(&mut self, deeds: impl IntoIterator<Item = Deed>) {
-        for deed in deeds {
-            self.sees(deed).await;
+    pub async fn sees_all(&mut self, actions: impl IntoIterator<Item = Action>) {
+        for action in actions {
+            self.sees(action).await;
         }
     }
 
@@ -251,7 +251,7 @@ impl World {
         let query = SegmentQuery {
             segment: segment.to_owned(),
             stages: Vec::new(),
-            share: None,
+            fraction: None,
             view: View::Basic,
             paging: Paging {
                 as_of: Some(at(day)),

@@ -118,7 +118,7 @@ def test_a_retraction_takes_back_what_an_event_counted_and_can_be_sent_again(stu
 
 
 def test_an_event_that_is_retracted_before_it_comes_never_counts(stub, tenant):
-    assert retract(stub, tenant, visit()).outcome == api.RETRACTION_OUTCOME_FORESTALLED
+    assert retract(stub, tenant, visit()).outcome == api.RETRACTION_OUTCOME_RETRACTED_IN_ADVANCE
     assert score(stub, tenant, visit()).outcome == api.EVENT_OUTCOME_DUPLICATE
     assert get(stub, tenant, "ann").event_count == 0
     assert funnel(stub, tenant) == 0

@@ -196,8 +196,8 @@ def test_no_value_is_so_close_to_a_line_that_rounding_decides(customers):
     last = max(customer.last for customer in customers.values())
     for offset, customer in itertools.product(INSTANTS.values(), customers.values()):
         at = last + offset
-        judged = ((customer.rank(at), LEAST_POINTS), (customer.complaint(at), MAY_SWITCH))
-        for points, line in judged:
+        evaluated = ((customer.rank(at), LEAST_POINTS), (customer.complaint(at), MAY_SWITCH))
+        for points, line in evaluated:
             if points:
                 # A bound is met from 1e-6 below it on.
                 assert abs(math.log2(points / line) + 1e-6) > 2e-6

@@ -3,8 +3,8 @@
 use bellwether::{
     scoring::{AttributeValue, Profile, Ranked, StageRequirement},
     service::{
-        InfluencerQuery, PageStart, Paging, QuarantineQuery, SegmentQuery, SegmentTopicsQuery,
-        ServiceError, Share, View,
+        Fraction, InfluencerQuery, PageStart, Paging, QuarantineQuery, SegmentQuery,
+        SegmentTopicsQuery, ServiceError, View,
     },
 };
 
@@ -72,7 +72,7 @@ impl<H: Home> Served<H> {
                 .collect()
         };
         let mut all = ids(&members);
-        let (half, whole) = self.members(segment, Share::new(0.5), at).await;
+        let (half, whole) = self.members(segment, Fraction::new(0.5), at).await;
         assert_eq!(whole, total, "a share leaves the size of {segment}");
         assert_eq!(ids(&half), all[..half.len()], "the highest of {segment}");
         answers.number(format!("{name}: half"), half.len() as f64);
@@ -101,7 +101,7 @@ impl<H: Home> Served<H> {
     async fn members(
         &self,
         segment: &str,
-        share: Option<Share>,
+        fraction: Option<Fraction>,
         at: i64,
     ) -> (Vec<(u64, Ranked)>, u64) {
         let mut members: Vec<(u64, Ranked)> = Vec::new();
@@ -110,7 +110,7 @@ impl<H: Home> Served<H> {
             let query = SegmentQuery {
                 segment: segment.to_owned(),
                 stages: Vec::new(),
-                share,
+                fraction,
                 view: View::Basic,
                 paging: paging(start, at),
             };

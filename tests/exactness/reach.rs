@@ -134,7 +134,12 @@ fn the_stories_reach_every_construct_of_the_model() {
         let is_told = reached.tells(&format!("held by {}", rule.name));
         expect(format!("quarantine {}", rule.name), is_told);
     }
-    for answer in ["released 1", "retracted", "duplicate", "forestalled"] {
+    for answer in [
+        "released 1",
+        "retracted",
+        "duplicate",
+        "retracted in advance",
+    ] {
         expect(answer.to_owned(), reached.told.contains(answer));
     }
     assert!(

@@ -150,7 +150,7 @@ impl<H: Home> Served<H> {
         match retracted.unwrap().outcome {
             RetractionOutcome::Retracted => "retracted",
             RetractionOutcome::Duplicate => "duplicate",
-            RetractionOutcome::Forestalled => "forestalled",
+            RetractionOutcome::RetractedInAdvance => "retracted in advance",
             RetractionOutcome::TooOld => "too old",
         }
         .to_owned()

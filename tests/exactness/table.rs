@@ -238,9 +238,9 @@ impl Model {
             file.table(&format!("[scores.{}]", score.name));
             file.text("half_life", score.half_life);
             file.number("base", (score.base != 0.0).then_some(score.base));
-            if let Some((required, share)) = score.breadth {
+            if let Some((required, fraction)) = score.breadth {
                 file.number("breadth", Some(required as f64));
-                file.number("breadth_share", Some(share));
+                file.number("breadth_share", Some(fraction));
             }
             file.calibration(score.calibration);
         }

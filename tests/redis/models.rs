@@ -263,7 +263,7 @@ async fn ranks_whose_builder_was_killed_in_the_middle_are_finished_by_another_se
     report_part(&[&late], CLIENTS, "", &story.parts[2], &answers).await;
     let expected = recount_by(&next, &story, &SETTINGS).await;
     assert_same(&picture(&mut late.client(), "", &story).await, &expected);
-    leaves_one_edition(&redis).await;
+    leaves_one_generation(&redis).await;
 }
 
 async fn apply(server: &Bellwether, source: &str) -> v1::ApplyModelResponse {
@@ -335,11 +335,11 @@ async fn an_applied_model_reaches_every_server_and_is_taken_back_in_the_middle()
     for server in servers {
         assert_same(&picture(&mut server.client(), "", &story).await, &expected);
     }
-    leaves_one_edition(&redis).await;
+    leaves_one_generation(&redis).await;
 }
 
 /// Nothing is left of the ranks of models that are no more.
-async fn leaves_one_edition(redis: &RedisServer) {
+async fn leaves_one_generation(redis: &RedisServer) {
     let one = || async {
         let mut connection = redis.connection().await;
         let ranks: Vec<String> = redis::cmd("KEYS")
@@ -347,11 +347,14 @@ async fn leaves_one_edition(redis: &RedisServer) {
             .query_async(&mut connection)
             .await
             .unwrap();
-        let editions = ranks.iter().filter_map(|key| key.split(':').nth(3));
-        let editions: BTreeSet<&str> = editions.collect();
-        (editions.len() == 1).then_some(())
+        let generations = ranks.iter().filter_map(|key| key.split(':').nth(3));
+        let generations: BTreeSet<&str> = generations.collect();
+        (generations.len() == 1).then_some(())
     };
-    tokio::time::timeout(Duration::from_secs(60), until("one edition is left", one))
-        .await
-        .unwrap();
+    tokio::time::timeout(
+        Duration::from_secs(60),
+        until("one generation is left", one),
+    )
+    .await
+    .unwrap();
 }

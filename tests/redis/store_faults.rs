@@ -15,7 +15,7 @@ use bellwether::{
         Timestamp,
     },
     store::{
-        Commit, Committed, Edition, RankRange, Rollout, Store as _, StoreError, Stored,
+        Commit, Committed, IndexGeneration, RankRange, Rollout, Store as _, StoreError, Stored,
         TopicTotals, TotalsChange, Version, redis::Redis,
     },
 };
@@ -46,11 +46,11 @@ impl Broken {
         let clear = open(&redis.url()).await;
         let store = open(&redis.url_by_way_of(proxy.address())).await;
         let tenant = Tenant::new("faults").unwrap();
-        let edition = Edition {
+        let generation = IndexGeneration {
             number: 1,
             model: Fingerprint(1),
         };
-        let rollout = Rollout::begin(edition, 1);
+        let rollout = Rollout::begin(generation, 1);
         assert_eq!(clear.set_rollout(&tenant, &rollout).await, Ok(true));
         clear.fence(&tenant, &rollout).await.unwrap();
         Self {
@@ -121,8 +121,8 @@ impl Broken {
             rank: RankName::new("points"),
             keys: KeyRange::ALL,
         };
-        let edition = self.rollout.active.unwrap();
-        let page = self.clear.page(&self.tenant, edition, &range, None, 10);
+        let generation = self.rollout.active.unwrap();
+        let page = self.clear.page(&self.tenant, generation, &range, None, 10);
         let page = page.await.unwrap();
         assert_eq!(page.total, times.min(1));
         for (key, _) in page.entries {

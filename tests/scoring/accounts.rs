@@ -1,7 +1,7 @@
 //! Accounts: which one an event counts for, and where it stands.
 
 use bellwether::scoring::{
-    AttributeValue, Detail, Event, Judgement, Outcome, ProfileId, Record, explain, index,
+    AttributeValue, Detail, Event, Outcome, ProfileId, Record, RecordEdit, explain, index,
 };
 
 use crate::{
@@ -22,21 +22,21 @@ fn an_account_is_named_by_the_event_or_by_what_the_profile_states() {
         account_id: account.and_then(ProfileId::of_account),
         ..event(id, "visit")
     };
-    let outcome = change(&model, Record::default(), |judgement| {
-        judgement.apply(&visit("1", None), &context(at(0)));
+    let outcome = change(&model, Record::default(), |edit| {
+        edit.apply(&visit("1", None), &context(at(0)));
         let acme = AttributeValue::String("acme".to_owned());
-        judgement.update([("company".to_owned(), acme)].into());
-        judgement.apply(&visit("2", None), &context(at(0)));
-        judgement.apply(&visit("3", Some("home")), &context(at(0)));
-        judgement.update([("company".to_owned(), AttributeValue::Number(7.0))].into());
-        judgement.apply(&visit("4", None), &context(at(0)));
+        edit.update([("company".to_owned(), acme)].into());
+        edit.apply(&visit("2", None), &context(at(0)));
+        edit.apply(&visit("3", Some("home")), &context(at(0)));
+        edit.update([("company".to_owned(), AttributeValue::Number(7.0))].into());
+        edit.apply(&visit("4", None), &context(at(0)));
     });
     assert_eq!(accounts(outcome), ["acme", "home"]);
 
     let without =
         crate::model("[scores.a]\n[[signals]]\nname = \"v\"\non = \"visit\"\npoints = { a = 1 }\n");
-    let outcome = change(&without, Record::default(), |judgement| {
-        judgement.apply(&visit("1", Some("home")), &context(at(0)));
+    let outcome = change(&without, Record::default(), |edit| {
+        edit.apply(&visit("1", Some("home")), &context(at(0)));
     });
     assert!(accounts(outcome).is_empty());
 }
@@ -44,13 +44,13 @@ fn an_account_is_named_by_the_event_or_by_what_the_profile_states() {
 #[test]
 fn an_account_stands_in_ranks_of_its_own_and_at_no_stage() {
     let model = model(MODEL);
-    let outcome = change(&model, Record::default(), |judgement| {
+    let outcome = change(&model, Record::default(), |edit| {
         for (id, time) in [("1", 0), ("2", SECOND), ("3", 2 * SECOND)] {
             let visit = Event {
                 account_id: ProfileId::of_account("acme"),
                 ..event(id, "visit")
             };
-            judgement.apply(&visit, &context(at(time)));
+            edit.apply(&visit, &context(at(time)));
         }
     });
     let people: Vec<&str> = ranks_of(&outcome);
@@ -60,11 +60,11 @@ fn an_account_stands_in_ranks_of_its_own_and_at_no_stage() {
     );
 
     let acme = ProfileId::of_account("acme").unwrap();
-    let mut account = Judgement::new_profile(&model, acme.clone());
+    let mut account = RecordEdit::new_profile(&model, acme.clone());
     outcome
         .effects
         .iter()
-        .for_each(|share| assert!(account.take(share)));
+        .for_each(|delta| assert!(account.apply_effect(delta)));
     let account = account.finish();
     assert_eq!(
         ranks_of(&account),
@@ -102,27 +102,27 @@ fn an_account_that_has_not_counted_an_event_loses_nothing_when_it_is_taken_back(
         let name = AttributeValue::String(name.to_owned());
         [("company".to_owned(), name)].into()
     };
-    let shares = |outcome: &Outcome| outcome.effects.clone();
-    let zed = change(&model, Record::default(), |judgement| {
-        judgement.update(company("home"));
-        judgement.apply(&of("zed"), &context(at(0)));
+    let deltas = |outcome: &Outcome| outcome.effects.clone();
+    let zed = change(&model, Record::default(), |edit| {
+        edit.update(company("home"));
+        edit.apply(&of("zed"), &context(at(0)));
     });
-    let eve = change(&model, Record::default(), |judgement| {
-        judgement.update(company("acme"));
-        judgement.apply(&of("eve"), &context(at(0)));
-        judgement.update(company("home"));
-        judgement.retract(&of("eve"), &context(at(0)));
+    let eve = change(&model, Record::default(), |edit| {
+        edit.update(company("acme"));
+        edit.apply(&of("eve"), &context(at(0)));
+        edit.update(company("home"));
+        edit.retract(&of("eve"), &context(at(0)));
     });
-    let [given, taken] = shares(&eve).try_into().unwrap();
+    let [given, taken] = deltas(&eve).try_into().unwrap();
     assert_eq!(
         (given.subject_id().name(), taken.subject_id().name()),
         ("acme", "home")
     );
 
     let home = ProfileId::of_account("home").unwrap();
-    let mut home = Judgement::new_profile(&model, home);
-    assert!(home.take(&shares(&zed)[0]));
-    assert!(home.take(&taken));
+    let mut home = RecordEdit::new_profile(&model, home);
+    assert!(home.apply_effect(&deltas(&zed)[0]));
+    assert!(home.apply_effect(&taken));
     assert_eq!(home.record().event_count, 1);
     assert_eq!(home.record().counts.len(), 2);
 }

@@ -1,7 +1,7 @@
 //! Scores that ask for several different signals, and where a profile stands by them.
 
 use bellwether::scoring::{
-    AttributeValue, Breadth, Judgement, Model, ProfileId, RankName, Record, index,
+    AttributeValue, Breadth, Model, ProfileId, RankName, Record, RecordEdit, index,
 };
 use proptest::prelude::*;
 
@@ -179,14 +179,14 @@ proptest! {
         let mut held = std::collections::BTreeMap::new();
         let ann = ProfileId::new("ann").unwrap();
         for (number, kind) in drawn.iter().enumerate() {
-            let mut judgement = if number == 0 {
-                Judgement::new_profile(&model, ann.clone())
+            let mut edit = if number == 0 {
+                RecordEdit::new_profile(&model, ann.clone())
             } else {
-                Judgement::new(&model, ann.clone(), record)
+                RecordEdit::new(&model, ann.clone(), record)
             };
             let time = at(number as i64 * DAY);
-            judgement.apply(&event(&number.to_string(), kind), &context(time));
-            let outcome = judgement.finish();
+            edit.apply(&event(&number.to_string(), kind), &context(time));
+            let outcome = edit.finish();
             record = outcome.record;
             for change in outcome.ranks {
                 let old = match change.new {

@@ -202,10 +202,10 @@ fn what_means_the_same_is_no_change() {
 
 /// Records by numbers: visits, calls and whether they are in retail.
 fn record(visits: u8, calls: u8, in_retail: bool) -> Record {
-    use bellwether::scoring::{AttributeValue, Context, Event, IdHash, Judgement, Timestamp};
+    use bellwether::scoring::{AttributeValue, Context, Event, IdHash, RecordEdit, Timestamp};
     let profile_id = ProfileId::new("somebody").unwrap();
     let model = model(MODEL);
-    let mut judgement = Judgement::new_profile(&model, profile_id.clone());
+    let mut edit = RecordEdit::new_profile(&model, profile_id.clone());
     let all = [("visit", visits), ("call", calls)];
     for (event_type, count) in all {
         for number in 0..count {
@@ -225,14 +225,14 @@ fn record(visits: u8, calls: u8, in_retail: bool) -> Record {
                 account_id: None,
             };
             let context = Context::at(at, 256);
-            judgement.apply(&event, &context);
+            edit.apply(&event, &context);
         }
     }
     if in_retail {
         let retail = AttributeValue::String("retail".to_owned());
-        judgement.update([("industry".to_owned(), retail)].into());
+        edit.update([("industry".to_owned(), retail)].into());
     }
-    judgement.finish().record
+    edit.finish().record
 }
 
 fn compare(records: &[Record], old: &str, new: &str) -> ComparisonReport {

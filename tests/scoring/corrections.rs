@@ -2,8 +2,8 @@
 //! has what holds for all events.
 
 use bellwether::scoring::{
-    AttributeValue, Detail, Effect, Event, EventOutcome, Judgement, Model, Outcome, ProfileId,
-    Record, RetractionOutcome, SeenType, SignalCount, Timestamp, explain, index,
+    AttributeValue, Detail, Effect, Event, EventOutcome, Model, Outcome, ProfileId, Record,
+    RecordEdit, RetractionOutcome, SeenType, SignalCount, Timestamp, explain, index,
 };
 
 use crate::{DAY, SECOND, at, context, event, model};
@@ -80,24 +80,24 @@ pub fn ann() -> ProfileId {
 }
 
 /// What a record becomes by some changes, all in one write.
-pub fn change(model: &Model, record: Record, changes: impl FnOnce(&mut Judgement<'_>)) -> Outcome {
-    let mut judgement = Judgement::new(model, ann(), record);
-    changes(&mut judgement);
-    judgement.finish()
+pub fn change(model: &Model, record: Record, changes: impl FnOnce(&mut RecordEdit<'_>)) -> Outcome {
+    let mut edit = RecordEdit::new(model, ann(), record);
+    changes(&mut edit);
+    edit.finish()
 }
 
 pub fn applied(model: &Model, events: &[(i64, Event)]) -> Record {
-    let outcome = change(model, Record::default(), |judgement| {
+    let outcome = change(model, Record::default(), |edit| {
         for (time, event) in events {
-            judgement.apply(event, &context(at(*time)));
+            edit.apply(event, &context(at(*time)));
         }
     });
     outcome.record
 }
 
 fn retracted(model: &Model, record: Record, (time, event): &(i64, Event)) -> Record {
-    let outcome = change(model, record, |judgement| {
-        let outcome = judgement.retract(event, &context(at(*time)));
+    let outcome = change(model, record, |edit| {
+        let outcome = edit.retract(event, &context(at(*time)));
         assert_eq!(outcome, RetractionOutcome::Retracted);
     });
     outcome.record
@@ -141,10 +141,10 @@ fn a_retraction_counts_once_and_keeps_an_event_from_coming_back() {
     assert_eq!((record.event_count, count(&record, "visited")), (0, 0.0));
     assert!(record.seen_types.is_empty() && record.counts.is_empty());
     assert_eq!(record.last_event_time, at(0));
-    let outcome = change(&model, record.clone(), |judgement| {
-        let again = judgement.retract(&visit.1, &context(at(0)));
+    let outcome = change(&model, record.clone(), |edit| {
+        let again = edit.retract(&visit.1, &context(at(0)));
         assert_eq!(again, RetractionOutcome::Duplicate);
-        let sent_again = judgement.apply(&visit.1, &context(at(0)));
+        let sent_again = edit.apply(&visit.1, &context(at(0)));
         assert_eq!(sent_again, EventOutcome::Duplicate);
     });
     assert!(!outcome.changed);
@@ -167,10 +167,10 @@ fn who_has_only_retracted_events_stands_in_no_rank() {
 fn an_event_that_is_retracted_before_it_comes_never_counts() {
     let model = model(MODEL);
     let visit = event("1", "visit");
-    let outcome = change(&model, Record::default(), |judgement| {
-        let forestalled = judgement.retract(&visit, &context(at(DAY)));
-        assert_eq!(forestalled, RetractionOutcome::Forestalled);
-        let late = judgement.apply(&visit, &context(at(DAY)));
+    let outcome = change(&model, Record::default(), |edit| {
+        let retracted_in_advance = edit.retract(&visit, &context(at(DAY)));
+        assert_eq!(retracted_in_advance, RetractionOutcome::RetractedInAdvance);
+        let late = edit.apply(&visit, &context(at(DAY)));
         assert_eq!(late, EventOutcome::Duplicate);
     });
     assert_eq!(outcome.record.event_count, 0);
@@ -185,15 +185,15 @@ fn a_retraction_takes_a_place_in_the_memory_and_is_told_when_it_comes_too_late()
     let few = |time| bellwether::scoring::Context::at(at(time), 4);
     for id in 0..4 {
         let visit = event(&id.to_string(), "visit");
-        record = change(&model, record, |judgement| {
-            judgement.apply(&visit, &few(id * SECOND));
+        record = change(&model, record, |edit| {
+            edit.apply(&visit, &few(id * SECOND));
         })
         .record;
     }
-    let outcome = change(&model, record, |judgement| {
-        let newest = judgement.retract(&event("3", "visit"), &few(3 * SECOND));
+    let outcome = change(&model, record, |edit| {
+        let newest = edit.retract(&event("3", "visit"), &few(3 * SECOND));
         assert_eq!(newest, RetractionOutcome::Retracted);
-        let oldest = judgement.retract(&event("0", "visit"), &few(0));
+        let oldest = edit.retract(&event("0", "visit"), &few(0));
         assert_eq!(oldest, RetractionOutcome::TooOld);
     });
     assert_eq!(outcome.record.event_count, 3);
@@ -225,8 +225,8 @@ fn what_cannot_have_counted_within_a_cooldown_takes_nothing() {
     let record = retracted(&model, record, &events[2]);
     assert_eq!(count(&record, "now_and_then"), 1.0);
     let near = (3 * DAY + DAY / 2, event("near", "complaint"));
-    let record = change(&model, record, |judgement| {
-        judgement.apply(&near.1, &context(at(near.0)));
+    let record = change(&model, record, |edit| {
+        edit.apply(&near.1, &context(at(near.0)));
     })
     .record;
     assert_eq!(count(&record, "now_and_then"), 1.0);
@@ -245,8 +245,8 @@ fn a_first_match_that_is_retracted_leaves_its_place_to_another() {
     assert_eq!(count(&record, "began"), 1.0);
     let record = retracted(&model, record, &events[0]);
     assert_eq!(count(&record, "began"), 0.0);
-    let record = change(&model, record, |judgement| {
-        judgement.apply(&event("third", "question"), &context(at(2 * DAY)));
+    let record = change(&model, record, |edit| {
+        edit.apply(&event("third", "question"), &context(at(2 * DAY)));
     })
     .record;
     assert_eq!(count(&record, "began"), 1.0);
@@ -296,28 +296,28 @@ fn a_touch_is_taken_back_from_the_author_unless_an_advance_has_used_it() {
     let model = model(MODEL);
     let bob = ProfileId::new("bob").unwrap();
     let reply = (0, replied("1"));
-    let outcome = change(&model, Record::default(), |judgement| {
-        judgement.apply(&reply.1, &context(at(0)));
-        judgement.retract(&reply.1, &context(at(0)));
+    let outcome = change(&model, Record::default(), |edit| {
+        edit.apply(&reply.1, &context(at(0)));
+        edit.retract(&reply.1, &context(at(0)));
     });
-    let mut author = Judgement::new_profile(&model, bob.clone());
+    let mut author = RecordEdit::new_profile(&model, bob.clone());
     let credits: Vec<&Effect> = outcome.effects.iter().collect();
     assert_eq!(credits.len(), 2);
     credits
         .iter()
-        .for_each(|credit| assert!(author.take(credit)));
+        .for_each(|credit| assert!(author.apply_effect(credit)));
     credits
         .iter()
-        .for_each(|credit| assert!(!author.take(credit)));
+        .for_each(|credit| assert!(!author.apply_effect(credit)));
     let author = author.finish();
     assert!(author.record.influence.is_empty());
     let totals: i64 = author.totals.iter().map(|(_, touches, _)| touches).sum();
     assert_eq!(totals, 0);
 
     let record = applied(&model, std::slice::from_ref(&reply));
-    let outcome = change(&model, record, |judgement| {
-        judgement.apply(&event("2", "purchase"), &context(at(DAY)));
-        judgement.retract(&reply.1, &context(at(0)));
+    let outcome = change(&model, record, |edit| {
+        edit.apply(&event("2", "purchase"), &context(at(DAY)));
+        edit.retract(&reply.1, &context(at(0)));
     });
     let [Effect::Credit(advance)] = outcome.effects.as_slice() else {
         panic!("{:?}", outcome.effects);
@@ -332,11 +332,11 @@ fn a_touch_is_taken_back_from_the_author_unless_an_advance_has_used_it() {
 fn a_touch_that_was_not_there_takes_nothing_from_its_author() {
     let model = model(MODEL);
     let record = applied(&model, &[(0, replied("1"))]);
-    let taken = change(&model, record, |judgement| {
-        judgement.retract(&replied("1"), &context(at(0)));
+    let taken = change(&model, record, |edit| {
+        edit.retract(&replied("1"), &context(at(0)));
     });
-    let mut author = Judgement::new_profile(&model, ProfileId::new("bob").unwrap());
-    assert!(author.take(&taken.effects[0]));
+    let mut author = RecordEdit::new_profile(&model, ProfileId::new("bob").unwrap());
+    assert!(author.apply_effect(&taken.effects[0]));
     let author = author.finish();
     assert_eq!((author.totals, author.record.influence), (vec![], vec![]));
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bellwether::scoring::{
-    AttributeValue, Context, Event, EventOutcome, Judgement, Model, ProfileId, Record,
+    AttributeValue, Context, Event, EventOutcome, Model, ProfileId, Record, RecordEdit,
     limits::{MAX_EVENT_STEPS, MAX_TEXT_BYTES},
 };
 
@@ -32,18 +32,18 @@ fn listing(words: impl IntoIterator<Item = String>) -> BTreeMap<String, Attribut
 
 /// What became of an event on a new profile: the signals that counted and those that were cut off
 /// or failed, and the steps that it took.
-fn judged(model: &Model, event: &Event) -> (Vec<String>, Vec<String>, usize) {
+fn evaluated(model: &Model, event: &Event) -> (Vec<String>, Vec<String>, usize) {
     let profile_id = ProfileId::new("ann").unwrap();
-    let mut judgement = Judgement::new(model, profile_id, Record::default());
-    let outcome = judgement.apply(event, &Context::at(at(0), 16));
-    let steps = judgement.steps();
+    let mut edit = RecordEdit::new(model, profile_id, Record::default());
+    let outcome = edit.apply(event, &Context::at(at(0), 16));
+    let steps = edit.steps();
     let EventOutcome::Applied {
         matched_signals, ..
     } = outcome
     else {
         panic!("{outcome:?}");
     };
-    (matched_signals, judgement.finish().failed_rules, steps)
+    (matched_signals, edit.finish().failed_rules, steps)
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn an_event_is_cut_off_after_so_many_steps_and_a_smaller_one_is_not() {
         attributes: listing(["w0".to_owned(), "w239".to_owned()]),
         ..event("1", "visit")
     };
-    let (matched, failed, steps) = judged(&model, &small);
+    let (matched, failed, steps) = evaluated(&model, &small);
     assert_eq!(matched, ["s0", "s239", "s240"]);
     assert!(failed.is_empty() && steps < 8_000, "{failed:?} {steps}");
 
@@ -96,7 +96,7 @@ fn an_event_is_cut_off_after_so_many_steps_and_a_smaller_one_is_not() {
         attributes: listing(words.chain(["w0".to_owned()])),
         ..event("1", "visit")
     };
-    let (matched, failed, steps) = judged(&model, &large);
+    let (matched, failed, steps) = evaluated(&model, &large);
     // Each loop takes some 8,000 steps: 31 are through, and whatever stands behind is cut off.
     assert_eq!(matched, ["s0"]);
     let taken = MAX_EVENT_STEPS - 10..=MAX_EVENT_STEPS;
@@ -117,7 +117,7 @@ fn what_makes_up_for_a_failure_does_not_make_up_for_being_cut_off() {
         tags: (0..64).map(|n| format!("{n}")).collect(),
         ..event("1", "visit")
     };
-    let (matched, failed, steps) = judged(&model, &event);
+    let (matched, failed, steps) = evaluated(&model, &event);
     assert_eq!(matched, ["s0", "s1", "s2"]);
     assert_eq!(failed.len(), 18);
     assert!(steps <= MAX_EVENT_STEPS, "{steps}");
@@ -151,10 +151,10 @@ fn standing_facts_are_cut_off_too_and_told() {
     let model = model(&format!("[scores.s]\n{rules}"));
     let words = (0..980).map(|n| format!("w{n}"));
     let words = words.chain(["r0".to_owned(), "r99".to_owned()]);
-    let mut judgement = Judgement::new_profile(&model, ProfileId::new("ann").unwrap());
-    judgement.update(listing(words));
-    let profile = judgement.profile(at(0));
+    let mut edit = RecordEdit::new_profile(&model, ProfileId::new("ann").unwrap());
+    edit.update(listing(words));
+    let profile = edit.profile(at(0));
     assert_eq!(profile.scores[0].points, 1.0);
-    assert_eq!(judgement.finish().failed_rules, ["(what is stated)"]);
-    assert_eq!(model.standing_steps(), MAX_EVENT_STEPS);
+    assert_eq!(edit.finish().failed_rules, ["(what is stated)"]);
+    assert_eq!(model.clock_free_steps(), MAX_EVENT_STEPS);
 }

@@ -1,6 +1,6 @@
 //! What events are worth.
 
-use bellwether::scoring::{AttributeValue, EventOutcome, Judgement, ProfileId, Record};
+use bellwether::scoring::{AttributeValue, EventOutcome, ProfileId, Record, RecordEdit};
 
 use crate::{DAY, SECOND, at, context, event, model, points, replay, view};
 
@@ -113,9 +113,9 @@ fn a_condition_that_does_not_hold_or_fails_is_no_match_and_the_failure_is_told()
     };
     assert_eq!(outcomes, [none]);
     let ann = ProfileId::new("ann").unwrap();
-    let mut judgement = Judgement::new(&model, ann, Record::default());
-    judgement.apply(&event("2", "quote"), &context(at(0)));
-    assert_eq!(judgement.finish().failed_rules, ["asked_price"]);
+    let mut edit = RecordEdit::new(&model, ann, Record::default());
+    edit.apply(&event("2", "quote"), &context(at(0)));
+    assert_eq!(edit.finish().failed_rules, ["asked_price"]);
 }
 
 #[test]
@@ -185,10 +185,10 @@ fn a_product_multiplies_what_is_stated_with_what_is_done() {
     let model = model(MODEL);
     let (record, _) = replay(&model, &[(at(0), event("1", "visit"))]);
     let ann = ProfileId::new("ann").unwrap();
-    let mut judgement = Judgement::new(&model, ann, record);
+    let mut edit = RecordEdit::new(&model, ann, record);
     let retail = AttributeValue::String("retail".to_owned());
-    judgement.update([("industry".to_owned(), retail)].into());
-    let record = judgement.finish().record;
+    edit.update([("industry".to_owned(), retail)].into());
+    let record = edit.finish().record;
     assert_eq!(points(&model, &record, at(0), "fit"), 21.0);
     assert_eq!(view(&model, &record, at(0)).segments, ["warm", "good"]);
     let mut known = record.clone();
@@ -227,15 +227,15 @@ fn beyond_the_horizon_nothing_can_count_twice() {
     let small = |time| bellwether::scoring::Context::at(at(time), 3);
     for pass in 0..2 {
         for time in 0..10 {
-            let mut judgement = Judgement::new(&model, ann.clone(), record);
-            let outcome = judgement.apply(&event(&time.to_string(), "visit"), &small(time));
+            let mut edit = RecordEdit::new(&model, ann.clone(), record);
+            let outcome = edit.apply(&event(&time.to_string(), "visit"), &small(time));
             let expected = match (pass, time) {
                 (0, _) => matches!(outcome, EventOutcome::Applied { .. }),
                 (_, 0..=6) => outcome == EventOutcome::TooOld,
                 _ => outcome == EventOutcome::Duplicate,
             };
             assert!(expected, "pass {pass}, time {time}: {outcome:?}");
-            record = judgement.finish().record;
+            record = edit.finish().record;
         }
     }
     assert_eq!(record.event_count, 10);

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use bellwether::scoring::{
-    Effect, Event, Judgement, Model, Outcome, ProfileId, Record, Selection, Timestamp,
+    Effect, Event, Model, Outcome, ProfileId, Record, RecordEdit, Selection, Timestamp,
 };
 use proptest::prelude::*;
 
@@ -96,45 +96,45 @@ pub struct World {
 
 impl World {
     /// What a change would come to.
-    pub fn judge(
+    pub fn evaluate(
         &self,
         model: &Model,
         id: &ProfileId,
-        change: &mut dyn FnMut(&mut Judgement<'_>),
+        change: &mut dyn FnMut(&mut RecordEdit<'_>),
     ) -> Outcome {
-        let mut judgement = match self.records.get(id) {
-            Some(record) => Judgement::new(model, id.clone(), record.clone()),
-            None => Judgement::new_profile(model, id.clone()),
+        let mut edit = match self.records.get(id) {
+            Some(record) => RecordEdit::new(model, id.clone(), record.clone()),
+            None => RecordEdit::new_profile(model, id.clone()),
         };
-        change(&mut judgement);
-        judgement.finish()
+        change(&mut edit);
+        edit.finish()
     }
 
     pub fn change(
         &mut self,
         model: &Model,
         id: &ProfileId,
-        change: &mut dyn FnMut(&mut Judgement<'_>),
+        change: &mut dyn FnMut(&mut RecordEdit<'_>),
     ) {
-        let outcome = self.judge(model, id, change);
+        let outcome = self.evaluate(model, id, change);
         self.records.insert(id.clone(), outcome.record);
         for effect in outcome.effects {
-            self.change(model, effect.subject_id(), &mut |judgement| {
-                assert!(judgement.take(&effect));
-                assert!(!judgement.take(&effect));
+            self.change(model, effect.subject_id(), &mut |edit| {
+                assert!(edit.apply_effect(&effect));
+                assert!(!edit.apply_effect(&effect));
             });
         }
     }
 
     pub fn apply(&mut self, model: &Model, sent: &Sent) {
-        self.change(model, &sent.event.profile_id, &mut |judgement| {
-            judgement.apply(&sent.event, &context(sent.time));
+        self.change(model, &sent.event.profile_id, &mut |edit| {
+            edit.apply(&sent.event, &context(sent.time));
         });
     }
 
     pub fn retract(&mut self, model: &Model, sent: &Sent) {
-        self.change(model, &sent.event.profile_id, &mut |judgement| {
-            judgement.retract(&sent.event, &context(sent.time));
+        self.change(model, &sent.event.profile_id, &mut |edit| {
+            edit.retract(&sent.event, &context(sent.time));
         });
     }
 }
@@ -146,7 +146,7 @@ fn counts_at(record: &Record, at: Timestamp) -> Counts {
     let mut counts = Counts::new();
     for group in &record.counts {
         let faded = group.half_life.map_or(1.0, |half_life| {
-            half_life.remaining(record.last_event_time, at)
+            half_life.decay_factor(record.last_event_time, at)
         });
         for count in &group.counts {
             for (key, value) in count.parts() {
@@ -273,9 +273,9 @@ proptest! {
             world.apply(&model, sent);
         }
         for id in ["ann", "bob", "cid"] {
-            world.change(&model, &ProfileId::new(id).unwrap(), &mut |judgement| {
-                judgement.release(&Selection::default(), usize::MAX);
-                assert_eq!(judgement.release(&Selection::default(), usize::MAX), 0);
+            world.change(&model, &ProfileId::new(id).unwrap(), &mut |edit| {
+                edit.release(&Selection::default(), usize::MAX);
+                assert_eq!(edit.release(&Selection::default(), usize::MAX), 0);
             });
         }
         assert_same_worlds(&world, &expected);
@@ -316,8 +316,8 @@ proptest! {
                 world.apply(&model, sent);
             }
             if step % 7 == 6 {
-                world.change(&model, &sent.event.profile_id, &mut |judgement| {
-                    judgement.release(&Selection::default(), 2);
+                world.change(&model, &sent.event.profile_id, &mut |edit| {
+                    edit.release(&Selection::default(), 2);
                 });
             }
             for (account, people) in [("acme", &["ann", "bob"][..]), ("home", &["cid"])] {
@@ -348,30 +348,30 @@ proptest! {
     #[test]
     fn shares_add_up_in_every_order(events in events(2), seed: u64) {
         let model = model(&format!("{ORDER_FREE}{LATEST}{ORDERED}"));
-        let mut shares: Vec<Effect> = Vec::new();
+        let mut deltas: Vec<Effect> = Vec::new();
         let mut records: BTreeMap<ProfileId, Record> = BTreeMap::new();
         for (sent, is_retraction) in steps(&events, seed) {
             let id = &sent.event.profile_id;
             let record = records.remove(id).unwrap_or_default();
-            let mut judgement = Judgement::new(&model, id.clone(), record);
+            let mut edit = RecordEdit::new(&model, id.clone(), record);
             if !is_retraction {
-                judgement.apply(&sent.event, &context(sent.time));
+                edit.apply(&sent.event, &context(sent.time));
             }
-            let outcome = judgement.finish();
+            let outcome = edit.finish();
             records.insert(id.clone(), outcome.record);
             let effects = outcome.effects.into_iter();
-            shares.extend(effects.filter(|effect| matches!(effect, Effect::Share(_))));
+            deltas.extend(effects.filter(|effect| matches!(effect, Effect::AccountDelta(_))));
         }
         let acme = ProfileId::of_account("acme").unwrap();
-        let total = |shares: &mut dyn Iterator<Item = &Effect>| {
-            let mut judgement = Judgement::new_profile(&model, acme.clone());
-            for share in shares {
-                judgement.take(share);
+        let total = |deltas: &mut dyn Iterator<Item = &Effect>| {
+            let mut edit = RecordEdit::new_profile(&model, acme.clone());
+            for delta in deltas {
+                edit.apply_effect(delta);
             }
-            judgement.finish().record
+            edit.finish().record
         };
-        let forward = total(&mut shares.iter());
-        let backward = total(&mut shares.iter().rev());
+        let forward = total(&mut deltas.iter());
+        let backward = total(&mut deltas.iter().rev());
         let last = forward.last_event_time;
         prop_assert_eq!(last, backward.last_event_time);
         prop_assert_eq!(forward.first_seen_time, backward.first_seen_time);

@@ -28,27 +28,27 @@ fn fate() -> impl Strategy<Value = Fate> {
     prop::sample::select(vec![Fate::Succeeds, Fate::Fails, Fate::ComesLate])
 }
 
-fn judge(world: &World, model: &Model, sent: &Sent, is_retraction: bool) -> Outcome {
+fn evaluate(world: &World, model: &Model, sent: &Sent, is_retraction: bool) -> Outcome {
     let context = context(sent.time);
-    world.judge(model, &sent.event.profile_id, &mut |judgement| {
+    world.evaluate(model, &sent.event.profile_id, &mut |edit| {
         if is_retraction {
-            judgement.retract(&sent.event, &context);
+            edit.retract(&sent.event, &context);
         } else {
-            judgement.apply(&sent.event, &context);
+            edit.apply(&sent.event, &context);
         }
     })
 }
 
 fn release(world: &World, model: &Model, person: &ProfileId) -> Outcome {
-    world.judge(model, person, &mut |judgement| {
-        judgement.release(&Selection::default(), usize::MAX);
+    world.evaluate(model, person, &mut |edit| {
+        edit.release(&Selection::default(), usize::MAX);
     })
 }
 
 fn take(world: &mut World, model: &Model, effects: Vec<Effect>) {
     for effect in effects {
-        let outcome = world.judge(model, effect.subject_id(), &mut |judgement| {
-            judgement.take(&effect);
+        let outcome = world.evaluate(model, effect.subject_id(), &mut |edit| {
+            edit.apply_effect(&effect);
         });
         world
             .records
@@ -80,7 +80,7 @@ proptest! {
         for (step, (sent, is_retraction)) in steps(&events, seed).into_iter().enumerate() {
             let outcome = match step % 7 {
                 6 => release(&world, &model, &sent.event.profile_id),
-                _ => judge(&world, &model, sent, is_retraction),
+                _ => evaluate(&world, &model, sent, is_retraction),
             };
             match fates[step] {
                 Fate::ComesLate => late.extend(outcome.effects),
@@ -91,7 +91,7 @@ proptest! {
 
         // A retraction does not wait for the event.
         for sent in &events {
-            let outcome = judge(&world, &model, sent, sent.is_retracted);
+            let outcome = evaluate(&world, &model, sent, sent.is_retracted);
             settle(&mut world, &model, &sent.event.profile_id, outcome);
         }
         for person in ["ann", "bob", "cid"] {
@@ -141,7 +141,7 @@ fn what_was_given_before_the_event_failed_is_taken_by_its_retraction() {
     let model = model(ORDER_FREE);
     let mut world = World::default();
     world.apply(&model, &reply("bob"));
-    let begun = judge(&world, &model, &reply("ann"), false);
+    let begun = evaluate(&world, &model, &reply("ann"), false);
     take(&mut world, &model, begun.effects);
     assert_eq!(counted(&world), (2, 2));
     for _ in 0..2 {
@@ -155,7 +155,7 @@ fn what_was_never_given_is_not_taken_and_never_given() {
     let model = model(ORDER_FREE);
     let mut world = World::default();
     world.apply(&model, &reply("bob"));
-    let begun = judge(&world, &model, &reply("ann"), false);
+    let begun = evaluate(&world, &model, &reply("ann"), false);
     world.retract(&model, &reply("ann"));
     assert_eq!(counted(&world), (1, 1));
     take(&mut world, &model, begun.effects);
@@ -187,7 +187,7 @@ fn a_smaller_latest_value_that_was_given_is_taken_back_by_its_difference() {
     };
     let mut world = World::default();
     world.apply(&model, &bought("a", 10.0));
-    let begun = judge(&world, &model, &bought("bb", 7.0), false);
+    let begun = evaluate(&world, &model, &bought("bb", 7.0), false);
     take(&mut world, &model, begun.effects);
     assert_eq!(latest(&world), 7.0);
     world.retract(&model, &bought("bb", 7.0));

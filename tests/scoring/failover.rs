@@ -2,7 +2,7 @@
 //! account or the author, whoever has lost it, and to nobody twice.
 
 use bellwether::scoring::{
-    AttributeValue, Effect, Event, EventOutcome, Judgement, Model, Outcome, ProfileId, Record,
+    AttributeValue, Effect, Event, EventOutcome, Model, Outcome, ProfileId, Record, RecordEdit,
     limits::{REMEMBERED_CAUSED, REMEMBERED_EFFECTS},
 };
 use proptest::prelude::*;
@@ -39,19 +39,19 @@ fn everybody() -> [ProfileId; 6] {
 /// Sends an event or its retraction, as the service does: effects before the record.
 fn send(world: &mut World, model: &Model, sent: &Sent, is_retraction: bool) -> Outcome {
     let context = context(sent.time);
-    let outcome = world.judge(model, &sent.event.profile_id, &mut |judgement| {
+    let outcome = world.evaluate(model, &sent.event.profile_id, &mut |edit| {
         if is_retraction {
-            judgement.retract(&sent.event, &context);
+            edit.retract(&sent.event, &context);
         } else {
-            judgement.apply(&sent.event, &context);
+            edit.apply(&sent.event, &context);
         }
     });
     let mut settle = |effect: &Effect, is_again: bool| {
-        let taken = world.judge(model, effect.subject_id(), &mut |judgement| {
+        let taken = world.evaluate(model, effect.subject_id(), &mut |edit| {
             if is_again {
-                judgement.take_again(effect);
+                edit.apply_effect_again(effect);
             } else {
-                judgement.take(effect);
+                edit.apply_effect(effect);
             }
         });
         world
@@ -222,17 +222,17 @@ fn a_share_stays_with_the_account_that_the_event_counted_for() {
 
 /// Takes others' shares until nothing that was before is remembered.
 fn forget(model: &Model, record: Record, from: i64) -> Record {
-    let mut judgement = Judgement::new(model, account("acme"), record);
+    let mut edit = RecordEdit::new(model, account("acme"), record);
     for number in 0..REMEMBERED_EFFECTS as i64 {
         let mut other = sent(&number.to_string(), "visit", from + number);
         other.event.profile_id = person(&format!("p{number}"));
-        let mut of_other = Judgement::new_profile(model, other.event.profile_id.clone());
+        let mut of_other = RecordEdit::new_profile(model, other.event.profile_id.clone());
         of_other.apply(&other.event, &context(other.time));
         for effect in of_other.finish().effects {
-            judgement.take(&effect);
+            edit.apply_effect(&effect);
         }
     }
-    judgement.finish().record
+    edit.finish().record
 }
 
 #[test]
@@ -252,30 +252,30 @@ fn of_a_duplicate_counts_only_what_was_certainly_lost_and_of_a_new_event_everyth
     let acme = forget(&model, Record::default(), -1_000);
     let acme = forget(&model, acme, 1_000);
     let count = acme.event_count;
-    let mut judgement = Judgement::new(&model, account("acme"), acme);
+    let mut edit = RecordEdit::new(&model, account("acme"), acme);
     let again = |sent: &Sent| {
-        let mut of_ann = Judgement::new(&model, person("ann"), ann.clone());
+        let mut of_ann = RecordEdit::new(&model, person("ann"), ann.clone());
         let outcome = of_ann.apply(&sent.event, &context(sent.time));
         assert_eq!(outcome, EventOutcome::Duplicate);
         share(sent, of_ann.finish()).unwrap()
     };
-    assert!(judgement.take_again(&again(&late)));
-    assert_eq!(judgement.record().event_count, count + 1);
-    assert!(!judgement.take_again(&again(&late)));
+    assert!(edit.apply_effect_again(&again(&late)));
+    assert_eq!(edit.record().event_count, count + 1);
+    assert!(!edit.apply_effect_again(&again(&late)));
 
     // Whether it has lost the early one nobody knows.
-    let forgotten = forget(&model, judgement.finish().record, 10_000);
+    let forgotten = forget(&model, edit.finish().record, 10_000);
     let count = forgotten.event_count;
-    let mut judgement = Judgement::new(&model, account("acme"), forgotten);
+    let mut edit = RecordEdit::new(&model, account("acme"), forgotten);
     for sent in [&early, &late] {
-        assert!(!judgement.take_again(&again(sent)));
+        assert!(!edit.apply_effect_again(&again(sent)));
     }
-    let skipped = judgement.clone().finish();
+    let skipped = edit.clone().finish();
     assert_eq!((skipped.unsettled_effects, skipped.changed), (2, false));
 
     // A new event counts however old it is.
-    assert!(judgement.take(&again(&early)));
-    assert_eq!(judgement.record().event_count, count + 1);
+    assert!(edit.apply_effect(&again(&early)));
+    assert_eq!(edit.record().event_count, count + 1);
 }
 
 #[test]
@@ -287,20 +287,20 @@ fn an_event_too_old_to_be_known_gives_back_what_it_is_known_to_have_caused() {
         .collect();
     let short = bellwether::scoring::Context::at(sent[0].time, 2);
     for sent in &sent {
-        world.change(&model, &person("ann"), &mut |judgement| {
+        world.change(&model, &person("ann"), &mut |edit| {
             let context = bellwether::scoring::Context {
                 at: sent.time,
                 ..short
             };
-            judgement.apply(&sent.event, &context);
+            edit.apply(&sent.event, &context);
         });
     }
     let expected = world.records[&account("acme")].clone();
     world.records.remove(&account("acme"));
     for (position, sent) in sent.iter().enumerate() {
         let ann = world.records[&person("ann")].clone();
-        let mut judgement = Judgement::new(&model, person("ann"), ann);
-        let outcome = judgement.apply(&sent.event, &context(sent.time));
+        let mut edit = RecordEdit::new(&model, person("ann"), ann);
+        let outcome = edit.apply(&sent.event, &context(sent.time));
         let is_known = position >= 2;
         assert_eq!(outcome == EventOutcome::Duplicate, is_known, "{outcome:?}");
         send(&mut world, &model, sent, false);

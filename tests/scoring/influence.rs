@@ -1,8 +1,8 @@
 //! Who gets credit, for what, and how often.
 
 use bellwether::scoring::{
-    Credit, Effect, EffectKind, Event, IdHash, InfluenceCell, InfluenceQuestion, Judgement, Model,
-    ProfileId, Record, influence_probability, influencer, limits::REMEMBERED_TOUCHES,
+    Credit, Effect, EffectKind, Event, IdHash, InfluenceCell, InfluenceQuestion, Model, ProfileId,
+    Record, RecordEdit, influence_probability, influencer, limits::REMEMBERED_TOUCHES,
 };
 
 use crate::{DAY, at, context, event, model};
@@ -40,14 +40,14 @@ fn reply(id: &str, author: &str, topics: &[&str]) -> Event {
 
 fn credits(model: &Model, events: &[(i64, Event)]) -> (Record, Vec<Credit>) {
     let ann = ProfileId::new("ann").unwrap();
-    let mut judgement = Judgement::new(model, ann, Record::default());
+    let mut edit = RecordEdit::new(model, ann, Record::default());
     for (time, event) in events {
-        judgement.apply(event, &context(at(*time)));
+        edit.apply(event, &context(at(*time)));
     }
-    let outcome = judgement.finish();
+    let outcome = edit.finish();
     let credits = outcome.effects.into_iter().map(|effect| match effect {
         Effect::Credit(credit) => credit,
-        Effect::Share(share) => panic!("{share:?}"),
+        Effect::AccountDelta(delta) => panic!("{delta:?}"),
     });
     (outcome.record, credits.collect())
 }
@@ -160,7 +160,7 @@ fn a_credit_counts_once_and_fades() {
     let bob = ProfileId::new("bob").unwrap();
     let credit = Credit {
         id: IdHash(7),
-        kind: EffectKind::Given,
+        kind: EffectKind::Apply,
         author_id: bob.clone(),
         time: at(0),
         topics: vec!["price".to_owned()],
@@ -169,16 +169,16 @@ fn a_credit_counts_once_and_fades() {
         touches: 1,
         advance_millionths: 0,
     };
-    let mut judgement = Judgement::new_profile(&model, bob);
-    assert!(judgement.take(&Effect::Credit(credit.clone())));
-    assert!(!judgement.take(&Effect::Credit(credit.clone())));
+    let mut edit = RecordEdit::new_profile(&model, bob);
+    assert!(edit.apply_effect(&Effect::Credit(credit.clone())));
+    assert!(!edit.apply_effect(&Effect::Credit(credit.clone())));
     let later = Credit {
         id: IdHash(8),
         time: at(7 * DAY),
         ..credit
     };
-    assert!(judgement.take(&Effect::Credit(later)));
-    let outcome = judgement.finish();
+    assert!(edit.apply_effect(&Effect::Credit(later)));
+    let outcome = edit.finish();
     assert_eq!(outcome.record.influence[0].credit, 3.0);
     assert_eq!(outcome.record.influence[0].touches, 2);
     assert_eq!(outcome.record.event_count, 0);
@@ -221,10 +221,10 @@ fn totals_at_the_end_of_their_range_stay_there() {
         });
     }
     let bob = ProfileId::new("bob").unwrap();
-    let mut judgement = Judgement::new(&model, bob.clone(), record);
-    assert!(judgement.take(&Effect::Credit(credit.clone())));
-    judgement.apply(&event("2", "visit"), &context(at(0)));
-    let record = judgement.finish().record;
+    let mut edit = RecordEdit::new(&model, bob.clone(), record);
+    assert!(edit.apply_effect(&Effect::Credit(credit.clone())));
+    edit.apply(&event("2", "visit"), &context(at(0)));
+    let record = edit.finish().record;
     assert_eq!(record.event_count, u64::MAX);
     let question = InfluenceQuestion {
         topic: "price",

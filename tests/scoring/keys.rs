@@ -152,13 +152,13 @@ fn a_signal_that_turns_to_keys_keeps_what_it_counted_as_the_rest() {
     let plain = model(&BY_TAG.replace("per = 'event.tags'\nkeys = 3\n", ""));
     let by_tag = model(BY_TAG);
     let (record, _) = replay(&plain, &[(at(0), viewed("1", &["a"]))]);
-    let mut judgement = bellwether::scoring::Judgement::new(
+    let mut edit = bellwether::scoring::RecordEdit::new(
         &by_tag,
         bellwether::scoring::ProfileId::new("ann").unwrap(),
         record,
     );
-    judgement.apply(&viewed("2", &["a"]), &crate::context(at(0)));
-    let record = judgement.finish().record;
+    edit.apply(&viewed("2", &["a"]), &crate::context(at(0)));
+    let record = edit.finish().record;
     assert_eq!(keys(&record), [("", 1.0), ("a", 1.0)]);
     assert_eq!(points(&plain, &record, at(0), "total"), 2.0);
 }

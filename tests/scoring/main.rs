@@ -27,8 +27,8 @@ mod takeover;
 mod topics;
 
 use bellwether::scoring::{
-    AttributeValue, Attributes, Context, Detail, Event, EventOutcome, IdHash, Judgement, Model,
-    Profile, ProfileId, Record, Score, Timestamp, explain,
+    AttributeValue, Attributes, Context, Detail, Event, EventOutcome, IdHash, Model, Profile,
+    ProfileId, Record, RecordEdit, Score, Timestamp, explain,
 };
 
 /// Noon of 2026-01-01.
@@ -73,9 +73,9 @@ pub fn replay(model: &Model, events: &[(Timestamp, Event)]) -> (Record, Vec<Even
     let mut record = Record::default();
     let mut outcomes = Vec::new();
     for (time, event) in events {
-        let mut judgement = Judgement::new(model, event.profile_id.clone(), record);
-        outcomes.push(judgement.apply(event, &context(*time)));
-        record = judgement.finish().record;
+        let mut edit = RecordEdit::new(model, event.profile_id.clone(), record);
+        outcomes.push(edit.apply(event, &context(*time)));
+        record = edit.finish().record;
     }
     (record, outcomes)
 }

@@ -1,7 +1,7 @@
 //! What counts once for each key, however long ago that was.
 
 use bellwether::scoring::{
-    Context, Event, EventOutcome, IdHash, Judgement, Model, ProfileId, Record, Selection,
+    Context, Event, EventOutcome, IdHash, Model, ProfileId, Record, RecordEdit, Selection,
 };
 
 use crate::{DAY, at, event, model};
@@ -35,20 +35,18 @@ fn opened(id: &str, tags: &[&str]) -> Event {
 }
 
 struct Reader<'m> {
-    judgement: Judgement<'m>,
+    edit: RecordEdit<'m>,
 }
 
 impl<'m> Reader<'m> {
     fn new(model: &'m Model) -> Self {
         let ann = ProfileId::new("ann").unwrap();
-        let judgement = Judgement::new(model, ann, Record::default());
-        Self { judgement }
+        let edit = RecordEdit::new(model, ann, Record::default());
+        Self { edit }
     }
 
     fn opens(&mut self, day: i64, event: &Event) -> bool {
-        let outcome = self
-            .judgement
-            .apply(event, &Context::at(at(day * DAY), 256));
+        let outcome = self.edit.apply(event, &Context::at(at(day * DAY), 256));
         match outcome {
             EventOutcome::Applied {
                 matched_signals, ..
@@ -59,7 +57,7 @@ impl<'m> Reader<'m> {
 
     /// How much has ever counted.
     fn ever(&self) -> f64 {
-        self.judgement.profile(at(100 * DAY)).scores[1].points
+        self.edit.profile(at(100 * DAY)).scores[1].points
     }
 }
 
@@ -109,11 +107,11 @@ fn an_event_that_is_taken_back_lets_another_count() {
         let second = opened("1", &["a"]);
         assert!(!reader.opens(1, &second));
         let context = Context::at(at(DAY), 256);
-        reader.judgement.retract(&second, &context);
+        reader.edit.retract(&second, &context);
         assert_eq!(reader.ever(), 1.0);
-        reader.judgement.retract(&first, &Context::at(at(0), 256));
+        reader.edit.retract(&first, &Context::at(at(0), 256));
         assert_eq!(reader.ever(), 0.0);
-        assert!(reader.judgement.record().counted_keys.is_empty());
+        assert!(reader.edit.record().counted_keys.is_empty());
         assert!(reader.opens(2, &opened("2", &["a"])));
         assert_eq!(reader.ever(), 1.0);
     }
@@ -130,9 +128,9 @@ fn of_two_events_that_are_released_one_counts() {
         };
         reader.opens(0, &held);
     }
-    assert_eq!(reader.judgement.release(&Selection::default(), 9), 2);
+    assert_eq!(reader.edit.release(&Selection::default(), 9), 2);
     assert_eq!(reader.ever(), 1.0);
-    let keys = &reader.judgement.record().counted_keys["opened"];
+    let keys = &reader.edit.record().counted_keys["opened"];
     assert_eq!(keys.len(), 1);
     assert!(keys.contains_key(&IdHash::of_event("a")));
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use bellwether::scoring::{
-    AttributeValue, Credit, Effect, EffectKind, Event, EventOutcome, IdHash, Judgement, Model,
-    ProfileId, RankKey, RankName, Record, Timestamp, index,
+    AttributeValue, Credit, Effect, EffectKind, Event, EventOutcome, IdHash, Model, ProfileId,
+    RankKey, RankName, Record, RecordEdit, Timestamp, index,
 };
 use proptest::prelude::*;
 
@@ -111,11 +111,11 @@ proptest! {
         shuffle(&mut shuffled, seed);
         let mut record = Record::default();
         for batch in shuffled.chunks(batch) {
-            let mut judgement = Judgement::new(&model, batch[0].1.profile_id.clone(), record);
+            let mut edit = RecordEdit::new(&model, batch[0].1.profile_id.clone(), record);
             for (time, event) in batch {
-                judgement.apply(event, &context(*time));
+                edit.apply(event, &context(*time));
             }
-            record = judgement.finish().record;
+            record = edit.finish().record;
         }
         assert_same(&plain, &record);
     }
@@ -125,9 +125,9 @@ proptest! {
         let model = order_free();
         let (record, _) = replay(&model, &events);
         for (time, event) in &events {
-            let mut judgement = Judgement::new(&model, event.profile_id.clone(), record.clone());
-            prop_assert_eq!(judgement.apply(event, &context(*time)), EventOutcome::Duplicate);
-            let outcome = judgement.finish();
+            let mut edit = RecordEdit::new(&model, event.profile_id.clone(), record.clone());
+            prop_assert_eq!(edit.apply(event, &context(*time)), EventOutcome::Duplicate);
+            let outcome = edit.finish();
             prop_assert!(!outcome.changed && outcome.ranks.is_empty());
             prop_assert_eq!(&outcome.record, &record);
         }
@@ -186,17 +186,17 @@ proptest! {
         let mut record: Option<Record> = None;
         for (position, (time, event)) in events.iter().enumerate() {
             let id = event.profile_id.clone();
-            let mut judgement = match record {
-                None => Judgement::new_profile(&model, id),
-                Some(record) => Judgement::new(&model, id, record),
+            let mut edit = match record {
+                None => RecordEdit::new_profile(&model, id),
+                Some(record) => RecordEdit::new(&model, id, record),
             };
-            judgement.apply(event, &context(*time));
+            edit.apply(event, &context(*time));
             if position % 5 == 4 {
-                let mut stated = judgement.record().attributes.clone();
+                let mut stated = edit.record().attributes.clone();
                 stated.insert("rich".to_owned(), AttributeValue::Bool(true));
-                judgement.update(stated);
+                edit.update(stated);
             }
-            let outcome = judgement.finish();
+            let outcome = edit.finish();
             follow(&mut held, &outcome.ranks);
             record = Some(outcome.record);
         }
@@ -233,7 +233,7 @@ proptest! {
         let bob = ProfileId::new("bob").unwrap();
         let credits: Vec<Credit> = times.iter().enumerate().map(|(id, time)| Credit {
             id: IdHash(id as u64),
-            kind: EffectKind::Given,
+            kind: EffectKind::Apply,
             author_id: bob.clone(),
             time: at(*time),
             topics: vec!["price".to_owned()],
@@ -243,13 +243,13 @@ proptest! {
             advance_millionths: 0,
         }).collect();
         let total = |credits: &mut dyn Iterator<Item = &Credit>| {
-            let mut judgement = Judgement::new_profile(&model, bob.clone());
+            let mut edit = RecordEdit::new_profile(&model, bob.clone());
             for credit in credits {
                 let credit = Effect::Credit(credit.clone());
-                judgement.take(&credit);
-                judgement.take(&credit);
+                edit.apply_effect(&credit);
+                edit.apply_effect(&credit);
             }
-            judgement.finish().record
+            edit.finish().record
         };
         let forward = total(&mut credits.iter());
         let mut rotated = credits.clone();

@@ -1,7 +1,7 @@
 //! Events that a quarantine rule holds, and their release.
 
 use bellwether::scoring::{
-    Detail, EventOutcome, IdHash, Judgement, Model, Record, RetractionOutcome, Selection,
+    Detail, EventOutcome, IdHash, Model, Record, RecordEdit, RetractionOutcome, Selection,
     Timestamp, explain, index,
     limits::{MAX_HELD_BYTES, MAX_HELD_EVENTS},
 };
@@ -15,20 +15,14 @@ use crate::{
 #[test]
 fn a_held_event_counts_nowhere_but_in_its_rule() {
     let model = model(MODEL);
-    let mut judgement = Judgement::new_profile(&model, ann());
+    let mut edit = RecordEdit::new_profile(&model, ann());
     let visit = by_robot("1", "visit");
-    let held = judgement.apply(&visit, &context(at(0)));
+    let held = edit.apply(&visit, &context(at(0)));
     let rule = "robots".to_owned();
     assert_eq!(held, EventOutcome::Quarantined { rule });
-    assert_eq!(
-        judgement.apply(&visit, &context(at(0))),
-        EventOutcome::Duplicate
-    );
-    assert_eq!(
-        judgement.profile(at(0)).quarantined,
-        [("robots".to_owned(), 1)]
-    );
-    let outcome = judgement.finish();
+    assert_eq!(edit.apply(&visit, &context(at(0))), EventOutcome::Duplicate);
+    assert_eq!(edit.profile(at(0)).quarantined, [("robots".to_owned(), 1)]);
+    let outcome = edit.finish();
     assert_eq!(ranks_of(&outcome), ["quarantine:robots"]);
     assert_eq!(outcome.held_by, ["robots"]);
     assert_eq!(outcome.effects, []);
@@ -46,8 +40,8 @@ fn a_held_event_counts_nowhere_but_in_its_rule() {
 #[test]
 fn impossible_speed_is_held_and_an_ordinary_pace_is_not() {
     let model = model(MODEL);
-    let mut judgement = Judgement::new_profile(&model, ann());
-    let mut outcome = |id: &str, time| judgement.apply(&event(id, "click"), &context(at(time)));
+    let mut edit = RecordEdit::new_profile(&model, ann());
+    let mut outcome = |id: &str, time| edit.apply(&event(id, "click"), &context(at(time)));
     let is_held = |outcome| matches!(outcome, EventOutcome::Quarantined { .. });
     assert!(!is_held(outcome("1", 0)));
     assert!(is_held(outcome("2", SECOND / 4)));
@@ -61,19 +55,19 @@ fn impossible_speed_is_held_and_an_ordinary_pace_is_not() {
 #[test]
 fn the_oldest_held_event_is_dropped_for_good_beyond_the_capacity() {
     let model = model(MODEL);
-    let outcome = change(&model, Record::default(), |judgement| {
+    let outcome = change(&model, Record::default(), |edit| {
         for id in 0..=MAX_HELD_EVENTS {
             let visit = by_robot(&id.to_string(), "visit");
-            judgement.apply(&visit, &context(at(id as i64)));
+            edit.apply(&visit, &context(at(id as i64)));
         }
     });
     assert_eq!(outcome.dropped_events, 1);
     assert_eq!(outcome.record.quarantine.len(), MAX_HELD_EVENTS);
     assert_eq!(outcome.record.quarantine[0].id, IdHash::of_event("1"));
     // It never counted, so that its retraction must take nothing.
-    let outcome = change(&model, outcome.record, |judgement| {
-        judgement.apply(&event("real", "visit"), &context(at(DAY)));
-        let dropped = judgement.retract(&by_robot("0", "visit"), &context(at(0)));
+    let outcome = change(&model, outcome.record, |edit| {
+        edit.apply(&event("real", "visit"), &context(at(DAY)));
+        let dropped = edit.retract(&by_robot("0", "visit"), &context(at(0)));
         assert_eq!(dropped, RetractionOutcome::Duplicate);
     });
     assert_eq!(outcome.record.event_count, 1);
@@ -83,12 +77,12 @@ fn the_oldest_held_event_is_dropped_for_good_beyond_the_capacity() {
 fn events_with_many_long_keys_are_held_up_to_so_many_bytes_but_always_the_latest() {
     let by_tag = "[[signals]]\nname = \"read\"\non = \"visit\"\nper = 'event.tags'\npoints = { total = 1 }\n";
     let model = model(&format!("{MODEL}{by_tag}"));
-    let outcome = change(&model, Record::default(), |judgement| {
+    let outcome = change(&model, Record::default(), |edit| {
         for id in 0..20 {
             let mut visit = by_robot(&id.to_string(), "visit");
             let tags = (0..64).map(|tag| format!("{tag:0>128}"));
             visit.tags = tags.collect();
-            judgement.apply(&visit, &context(at(id)));
+            edit.apply(&visit, &context(at(id)));
         }
     });
     // Each has 8 KiB of keys, and its names.
@@ -102,18 +96,18 @@ fn events_with_many_long_keys_are_held_up_to_so_many_bytes_but_always_the_latest
 #[test]
 fn released_events_count_at_their_own_time_and_once() {
     let model = model(MODEL);
-    let outcome = change(&model, Record::default(), |judgement| {
-        judgement.apply(&by_robot("1", "visit"), &context(at(0)));
-        judgement.apply(&by_robot("2", "visit"), &context(at(DAY)));
-        judgement.apply(&event("3", "visit"), &context(at(7 * DAY)));
+    let outcome = change(&model, Record::default(), |edit| {
+        edit.apply(&by_robot("1", "visit"), &context(at(0)));
+        edit.apply(&by_robot("2", "visit"), &context(at(DAY)));
+        edit.apply(&event("3", "visit"), &context(at(7 * DAY)));
     });
     let one = Selection {
         rule: Some("robots".to_owned()),
         event: Some(IdHash::of_event("1")),
     };
-    let outcome = change(&model, outcome.record, |judgement| {
-        assert_eq!(judgement.release(&one, 10), 1);
-        assert_eq!(judgement.release(&one, 10), 0);
+    let outcome = change(&model, outcome.record, |edit| {
+        assert_eq!(edit.release(&one, 10), 1);
+        assert_eq!(edit.release(&one, 10), 0);
     });
     assert!(outcome.changed);
     let record = outcome.record;
@@ -128,11 +122,11 @@ fn released_events_count_at_their_own_time_and_once() {
         rule: Some("impossible_speed".to_owned()),
         event: None,
     };
-    let outcome = change(&model, record, |judgement| {
-        assert_eq!(judgement.release(&other, 10), 0);
-        assert_eq!(judgement.release(&Selection::default(), 10), 1);
+    let outcome = change(&model, record, |edit| {
+        assert_eq!(edit.release(&other, 10), 0);
+        assert_eq!(edit.release(&Selection::default(), 10), 1);
         assert_eq!(
-            judgement.apply(&by_robot("2", "visit"), &context(at(DAY))),
+            edit.apply(&by_robot("2", "visit"), &context(at(DAY))),
             EventOutcome::Duplicate
         );
     });
@@ -143,11 +137,11 @@ fn released_events_count_at_their_own_time_and_once() {
 fn a_held_event_that_is_retracted_is_dropped() {
     let model = model(MODEL);
     let visit = by_robot("1", "visit");
-    let outcome = change(&model, Record::default(), |judgement| {
-        judgement.apply(&visit, &context(at(0)));
-        let outcome = judgement.retract(&visit, &context(at(0)));
+    let outcome = change(&model, Record::default(), |edit| {
+        edit.apply(&visit, &context(at(0)));
+        let outcome = edit.retract(&visit, &context(at(0)));
         assert_eq!(outcome, RetractionOutcome::Retracted);
-        assert_eq!(judgement.release(&Selection::default(), 10), 0);
+        assert_eq!(edit.release(&Selection::default(), 10), 0);
     });
     assert!(outcome.record.quarantine.is_empty());
     assert_eq!(outcome.effects, []);
@@ -165,8 +159,8 @@ fn what_a_removed_rule_held_is_still_shown_and_released() {
     let profile = explain(&without, &ann(), &record, at(0), Detail::Points);
     assert_eq!(profile.quarantined, [("robots".to_owned(), 1)]);
     assert_eq!(index(&without, &ann(), &record), []);
-    let outcome = change(&without, record, |judgement| {
-        assert_eq!(judgement.release(&Selection::default(), 10), 1);
+    let outcome = change(&without, record, |edit| {
+        assert_eq!(edit.release(&Selection::default(), 10), 1);
     });
     assert_eq!(outcome.record.event_count, 1);
 }
@@ -199,8 +193,8 @@ fn a_rule_that_fails_on_an_event_holds_nothing_and_is_told() {
     let model = model(
         "[scores.a]\n[[quarantine]]\nname = \"verdict\"\nwhen = 'event.attributes.is_robot'\n",
     );
-    let mut judgement = Judgement::new_profile(&model, ann());
-    let outcome = judgement.apply(&event("1", "visit"), &context(at(0)));
+    let mut edit = RecordEdit::new_profile(&model, ann());
+    let outcome = edit.apply(&event("1", "visit"), &context(at(0)));
     assert!(matches!(outcome, EventOutcome::Applied { .. }));
-    assert_eq!(judgement.finish().failed_rules, ["verdict"]);
+    assert_eq!(edit.finish().failed_rules, ["verdict"]);
 }

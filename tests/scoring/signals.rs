@@ -1,7 +1,7 @@
 //! What signals keep of their matches, and what their expressions read.
 
 use bellwether::scoring::{
-    AttributeValue, Attributes, Context, Event, EventOutcome, Judgement, Model, ProfileId, Record,
+    AttributeValue, Attributes, Context, Event, EventOutcome, Model, ProfileId, Record, RecordEdit,
     Timestamp, limits::NOISE_FLOOR,
 };
 use proptest::prelude::*;
@@ -133,7 +133,7 @@ fn a_count_is_what_was_there_just_before_faded_to_the_later_of_event_and_last_ev
         (at(0), event("1", "do")),
         (at(DAY), event("2", "do")),
         (at(2 * DAY), event("3", "try")),
-        // Judged where the record stands, at the second day.
+        // Evaluated where the record stands, at the second day.
         (at(DAY), event("4", "try")),
     ];
     let (record, outcomes) = replay(&model, &events);
@@ -254,8 +254,8 @@ fn domains_are_compared_in_lower_case() {
         let mut event = event(invited, "try");
         event.attributes.insert("invited".to_owned(), text(invited));
         let ann = ProfileId::new("ann").unwrap();
-        let mut judgement = Judgement::new(&model, ann, record.clone());
-        let outcome = judgement.apply(&event, &context(at(0)));
+        let mut edit = RecordEdit::new(&model, ann, record.clone());
+        let outcome = edit.apply(&event, &context(at(0)));
         assert_eq!(matched(&[outcome], "tried"), [expected], "{invited}");
     }
 }
@@ -275,9 +275,9 @@ fn completeness_is_the_share_of_the_attributes_that_are_stated() {
         record.attributes.insert(name.to_owned(), value);
     }
     let ann = ProfileId::new("ann").unwrap();
-    let mut judgement = Judgement::new(&model, ann, record);
-    judgement.apply(&event("1", "try"), &context(at(0)));
-    let record = judgement.finish().record;
+    let mut edit = RecordEdit::new(&model, ann, record);
+    edit.apply(&event("1", "try"), &context(at(0)));
+    let record = edit.finish().record;
     assert_eq!(points(&model, &record, at(0), "total"), 4.0);
 }
 
@@ -301,9 +301,9 @@ fn what_the_author_states_is_read_when_it_is_known() {
             ..context(at(0))
         };
         let ann = ProfileId::new("ann").unwrap();
-        let mut judgement = Judgement::new(&model, ann, Record::default());
-        judgement.apply(&event("1", "try"), &context);
-        let record = judgement.finish().record;
+        let mut edit = RecordEdit::new(&model, ann, Record::default());
+        edit.apply(&event("1", "try"), &context);
+        let record = edit.finish().record;
         assert_eq!(points(&model, &record, at(0), "total"), expected);
     }
 }
@@ -327,9 +327,9 @@ fn scores_of_the_account_are_read_at_the_later_of_the_event_and_its_last_one() {
             ..context(instant)
         };
         let ann = ProfileId::new("ann").unwrap();
-        let mut judgement = Judgement::new(&model, ann, Record::default());
-        judgement.apply(&event("1", "try"), &context);
-        let record = judgement.finish().record;
+        let mut edit = RecordEdit::new(&model, ann, Record::default());
+        edit.apply(&event("1", "try"), &context);
+        let record = edit.finish().record;
         assert_eq!(points(&model, &record, instant, "total"), expected);
     }
 }
@@ -343,9 +343,9 @@ fn an_event_type_is_counted_as_often_as_it_counted() {
     let mut unknown = record;
     unknown.seen_types[0].count = 0;
     let ann = ProfileId::new("ann").unwrap();
-    let mut judgement = Judgement::new(&model, ann, unknown);
-    judgement.apply(&event("4", "try"), &context(at(0)));
-    assert_eq!(judgement.record().seen_types[0].count, 0);
+    let mut edit = RecordEdit::new(&model, ann, unknown);
+    edit.apply(&event("4", "try"), &context(at(0)));
+    assert_eq!(edit.record().seen_types[0].count, 0);
 }
 
 fn visits() -> impl Strategy<Value = Vec<(Timestamp, Event)>> {

@@ -1,7 +1,7 @@
 //! How much room a profile takes.
 
 use bellwether::{
-    scoring::{AttributeValue, Judgement, Model, ProfileId, Record},
+    scoring::{AttributeValue, Model, ProfileId, Record, RecordEdit},
     store::codec,
 };
 
@@ -35,9 +35,9 @@ fn typical_model(per: &str) -> Model {
 fn typical_record(per: &str) -> Record {
     let model = typical_model(per);
     let ann = ProfileId::new("ann").unwrap();
-    let mut judgement = Judgement::new(&model, ann, Record::default());
+    let mut edit = RecordEdit::new(&model, ann, Record::default());
     let text = |text: &str| AttributeValue::String(text.to_owned());
-    judgement.update(
+    edit.update(
         [
             ("industry".to_owned(), text("retail")),
             ("country".to_owned(), text("CH")),
@@ -58,9 +58,9 @@ fn typical_record(per: &str) -> Record {
             .flatten();
         // Instants as they are, not whole days.
         let time = at(number as i64 * (DAY + 1_234_567_891));
-        judgement.apply(&event, &context(time));
+        edit.apply(&event, &context(time));
     }
-    judgement.finish().record
+    edit.finish().record
 }
 
 /// Bytes beside the ids of the remembered events and their times.

@@ -1,7 +1,7 @@
 //! What is made of what a profile states: rules with a value, and how sure it is who somebody is.
 
 use bellwether::scoring::{
-    AttributeValue, ContributionKind, Judgement, ProfileId, RankName, Record,
+    AttributeValue, ContributionKind, ProfileId, RankName, Record, RecordEdit,
 };
 use proptest::prelude::*;
 
@@ -212,9 +212,9 @@ fn a_signal_may_ask_how_sure_it_is_who_somebody_is() {
     let ann = ProfileId::new("ann").unwrap();
     for (stated, counts) in [(0.7, false), (0.8, true)] {
         let record = stating(&[("match", AttributeValue::Number(stated))]);
-        let mut judgement = Judgement::new(&model, ann.clone(), record);
-        judgement.apply(&event("1", "visit"), &context(at(0)));
-        let counted = !judgement.finish().record.counts.is_empty();
+        let mut edit = RecordEdit::new(&model, ann.clone(), record);
+        edit.apply(&event("1", "visit"), &context(at(0)));
+        let counted = !edit.finish().record.counts.is_empty();
         assert_eq!(counted, counts);
     }
 }

@@ -1,6 +1,6 @@
 //! What becomes of counts when a model changes a half-life.
 
-use bellwether::scoring::{Judgement, Model, ProfileId, Record, index};
+use bellwether::scoring::{Model, ProfileId, Record, RecordEdit, index};
 
 use crate::{DAY, at, context, event, model, points, replay};
 
@@ -29,9 +29,9 @@ fn visited(model: &Model) -> Record {
 
 fn written(model: &Model, record: Record, days: i64) -> Record {
     let ann = ProfileId::new("ann").unwrap();
-    let mut judgement = Judgement::new(model, ann, record);
-    judgement.apply(&event("later", "other"), &context(at(days * DAY)));
-    judgement.finish().record
+    let mut edit = RecordEdit::new(model, ann, record);
+    edit.apply(&event("later", "other"), &context(at(days * DAY)));
+    edit.finish().record
 }
 
 #[test]
@@ -102,11 +102,11 @@ fn what_is_taken_back_is_gone_with_the_half_lives_that_took_nothing_over_too() {
     let record = visited(&fading(&["8d", "9d"]));
     let one = fading(&["10d"]);
     let ann = ProfileId::new("ann").unwrap();
-    let mut judgement = Judgement::new(&one, ann, record);
+    let mut edit = RecordEdit::new(&one, ann, record);
     for id in ["1", "2"] {
-        judgement.retract(&event(id, "visit"), &context(at(0)));
+        edit.retract(&event(id, "visit"), &context(at(0)));
     }
-    let record = judgement.finish().record;
+    let record = edit.finish().record;
     assert_eq!(points(&one, &record, at(0), "s0"), 0.0);
     assert!(record.counts.is_empty(), "{:?}", record.counts);
 }
@@ -120,10 +120,10 @@ fn a_count_that_is_taken_back_leaves_what_no_model_asks_for_alone() {
     let weekly = fading(&["7d"]);
     let late = at(365 * DAY);
     let ann = ProfileId::new("ann").unwrap();
-    let mut judgement = Judgement::new(&weekly, ann.clone(), record);
-    judgement.apply(&event("late", "visit"), &context(late));
-    judgement.retract(&event("late", "visit"), &context(late));
-    let outcome = judgement.finish();
+    let mut edit = RecordEdit::new(&weekly, ann.clone(), record);
+    edit.apply(&event("late", "visit"), &context(late));
+    edit.retract(&event("late", "visit"), &context(late));
+    let outcome = edit.finish();
     assert!(points(&weekly, &outcome.record, late, "s0") < 1e-9);
     let moved = index(&weekly, &ann, &outcome.record);
     assert!(moved.iter().all(|(_, key)| key.value() < 0.0), "{moved:?}");
@@ -137,11 +137,11 @@ fn a_signal_that_is_counted_by_key_no_more_is_taken_back_all_the_same() {
     let per = source.lines().find(|line| line.starts_with("per")).unwrap();
     let plain = model(&source.replace(per, ""));
     let ann = ProfileId::new("ann").unwrap();
-    let mut judgement = Judgement::new(&plain, ann, record);
-    judgement.retract(&event("1", "visit"), &context(at(0)));
-    assert_eq!(points(&plain, judgement.record(), at(0), "s0"), 1.0);
-    judgement.apply(&event("3", "visit"), &context(at(0)));
-    assert_eq!(points(&plain, judgement.record(), at(0), "s0"), 2.0);
+    let mut edit = RecordEdit::new(&plain, ann, record);
+    edit.retract(&event("1", "visit"), &context(at(0)));
+    assert_eq!(points(&plain, edit.record(), at(0), "s0"), 1.0);
+    edit.apply(&event("3", "visit"), &context(at(0)));
+    assert_eq!(points(&plain, edit.record(), at(0), "s0"), 2.0);
 }
 
 #[test]
@@ -158,9 +158,9 @@ fn a_write_of_what_was_taken_over_moves_no_rank() {
     let slower = fading(&["14d"]);
     let ann = ProfileId::new("ann").unwrap();
     let before = index(&slower, &ann, &record);
-    let mut judgement = Judgement::new(&slower, ann.clone(), record);
-    judgement.update([("city".to_owned(), bellwether::scoring::AttributeValue::Null)].into());
-    let outcome = judgement.finish();
+    let mut edit = RecordEdit::new(&slower, ann.clone(), record);
+    edit.update([("city".to_owned(), bellwether::scoring::AttributeValue::Null)].into());
+    let outcome = edit.finish();
     assert!(outcome.ranks.is_empty(), "{:?}", outcome.ranks);
     assert_eq!(index(&slower, &ann, &outcome.record), before);
 }

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use bellwether::{
     scoring::{AttributeValue, Attributes, Event, IdHash},
     service::{
-        Paging, ProfileUpdate, SegmentPage, SegmentQuery, SegmentTopicsQuery, Service,
-        ServiceError, Share, View,
+        Fraction, Paging, ProfileUpdate, SegmentPage, SegmentQuery, SegmentTopicsQuery, Service,
+        ServiceError, View,
     },
     store::embedded::Embedded,
 };
@@ -35,11 +35,11 @@ async fn act(service: &Service<Embedded>, person: u64, kind: &str, day: i64) {
     service.score_event(&tenant(), event).await.unwrap();
 }
 
-fn query(segment: &str, share: Option<f64>, page_size: usize) -> SegmentQuery {
+fn query(segment: &str, fraction: Option<f64>, page_size: usize) -> SegmentQuery {
     SegmentQuery {
         segment: segment.to_owned(),
         stages: Vec::new(),
-        share: share.map(|fraction| Share::new(fraction).unwrap()),
+        fraction: fraction.map(|fraction| Fraction::new(fraction).unwrap()),
         view: View::Basic,
         paging: Paging {
             as_of: Some(at(20 * DAY)),

@@ -11,8 +11,8 @@ use std::{
 use bellwether::{
     scoring::{Fingerprint, ProfileId, RankName, Tenant},
     store::{
-        Commit, Committed, Cursor, Edition, IndexEntry, Publication, RankPage, RankRange, Rollout,
-        SavedModel, Store, StoreError, Stored, TopicTotals, embedded::Embedded,
+        Commit, Committed, Cursor, IndexEntry, IndexGeneration, Publication, RankPage, RankRange,
+        Rollout, SavedModel, Store, StoreError, Stored, TopicTotals, embedded::Embedded,
     },
 };
 
@@ -65,21 +65,23 @@ impl Store for Failing {
     async fn page(
         &self,
         tenant: &Tenant,
-        edition: Edition,
+        generation: IndexGeneration,
         range: &RankRange,
         after: Option<&Cursor>,
         limit: usize,
     ) -> Result<RankPage, StoreError> {
-        self.store.page(tenant, edition, range, after, limit).await
+        self.store
+            .page(tenant, generation, range, after, limit)
+            .await
     }
 
     async fn count(
         &self,
         tenant: &Tenant,
-        edition: Edition,
+        generation: IndexGeneration,
         ranges: &[RankRange],
     ) -> Result<Vec<u64>, StoreError> {
-        self.store.count(tenant, edition, ranges).await
+        self.store.count(tenant, generation, ranges).await
     }
 
     async fn totals(
@@ -173,27 +175,27 @@ impl Store for Failing {
     async fn index(
         &self,
         tenant: &Tenant,
-        edition: Edition,
+        generation: IndexGeneration,
         entries: Vec<IndexEntry>,
     ) -> Result<(), StoreError> {
-        self.store.index(tenant, edition, entries).await
+        self.store.index(tenant, generation, entries).await
     }
 
     async fn indexed_to(
         &self,
         tenant: &Tenant,
-        edition: Edition,
+        generation: IndexGeneration,
     ) -> Result<Option<ProfileId>, StoreError> {
-        self.store.indexed_to(tenant, edition).await
+        self.store.indexed_to(tenant, generation).await
     }
 
     async fn drop_ranks(
         &self,
         tenant: &Tenant,
-        edition: Edition,
+        generation: IndexGeneration,
         ranks: &[RankName],
     ) -> Result<(), StoreError> {
-        self.store.drop_ranks(tenant, edition, ranks).await
+        self.store.drop_ranks(tenant, generation, ranks).await
     }
 
     async fn lease(

@@ -61,7 +61,7 @@ async fn members(
         let query = SegmentQuery {
             segment: segment.to_owned(),
             stages: Vec::new(),
-            share: None,
+            fraction: None,
             view: View::Basic,
             paging: Paging {
                 as_of: Some(instant),

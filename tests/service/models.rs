@@ -210,8 +210,8 @@ async fn a_comparison_foretells_what_the_model_changes_and_changes_nothing() {
         .unwrap();
     let mut last = 0;
     while let Some(step) = steps.recv().await {
-        assert!(step.judged > last && step.judged <= step.total);
-        last = step.judged;
+        assert!(step.evaluated > last && step.evaluated <= step.total);
+        last = step.evaluated;
     }
     assert_eq!(last, report.profiles);
     assert!(is_answered_by(&service, MODEL).await);

@@ -9,7 +9,7 @@ use std::{
 use bellwether::{
     scoring::{Event, EventOutcome, Fingerprint, IdHash, ProfileId, RetractionOutcome},
     service::{InfluencerQuery, Paging, Scored, SegmentQuery, ServiceError, View},
-    store::{Edition, StoreError},
+    store::{IndexGeneration, StoreError},
 };
 use tokio::time::{Duration, Instant, sleep, timeout};
 
@@ -39,7 +39,7 @@ pub struct Run {
 pub struct Told {
     pub applied: u64,
     pub retracted: u64,
-    pub forestalled: u64,
+    pub retracted_in_advance: u64,
 }
 
 impl Run {
@@ -183,7 +183,9 @@ impl Run {
     fn note_retracted(&self, event: &Event, outcome: RetractionOutcome) {
         match outcome {
             RetractionOutcome::Retracted => self.note(event, |told| told.retracted += 1),
-            RetractionOutcome::Forestalled => self.note(event, |told| told.forestalled += 1),
+            RetractionOutcome::RetractedInAdvance => {
+                self.note(event, |told| told.retracted_in_advance += 1)
+            }
             RetractionOutcome::TooOld if !self.forgets => {
                 let id = event.profile_id.clone();
                 self.violate(format!("an event of {id} was taken back too late"));
@@ -260,7 +262,7 @@ impl Run {
         let mut query = SegmentQuery {
             segment: segment.to_owned(),
             stages: Vec::new(),
-            share: None,
+            fraction: None,
             view,
             paging: Paging {
                 as_of: None,
@@ -316,7 +318,7 @@ impl Run {
         let scores = profile?.scores;
         let names: Vec<&str> = scores.iter().map(|score| score.name.as_str()).collect();
         match read.last() {
-            Some(edition) => self.check_scores(edition.model, &names),
+            Some(generation) => self.check_scores(generation.model, &names),
             None => self.violate(format!("percentiles of {id} were made up")),
         }
         Ok(())
@@ -343,11 +345,15 @@ impl Run {
         Ok(())
     }
 
-    /// The last ranks that were read must all be of one edition, that of the page's model.
-    fn check_model(&self, model: Fingerprint, read: &[Edition], reads: usize) {
+    /// The last ranks that were read must all be of one generation, that of the page's model.
+    fn check_model(&self, model: Fingerprint, read: &[IndexGeneration], reads: usize) {
         let last = &read[read.len().saturating_sub(reads)..];
         let one = last.windows(2).all(|pair| pair[0] == pair[1]);
-        if !one || last.last().is_none_or(|edition| edition.model != model) {
+        if !one
+            || last
+                .last()
+                .is_none_or(|generation| generation.model != model)
+        {
             self.violate(format!("a page by model {model} was read of {read:?}"));
         }
     }
@@ -366,8 +372,8 @@ impl Run {
     }
 }
 
-/// Asks, and notes which editions were read for it.
-async fn watch<T>(asked: impl Future<Output = T>) -> (T, Vec<Edition>) {
+/// Asks, and notes which generations were read for it.
+async fn watch<T>(asked: impl Future<Output = T>) -> (T, Vec<IndexGeneration>) {
     let noted = async {
         let answer = asked.await;
         (answer, READ.with(|read| read.take()))

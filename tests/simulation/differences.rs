@@ -128,7 +128,7 @@ fn counts(record: &Record, at: Timestamp) -> Amounts<'_> {
     let groups = record.counts.iter().flat_map(|group| {
         let half_life = group.half_life;
         let left = half_life.map_or(1.0, |half_life| {
-            half_life.remaining(record.last_event_time, at)
+            half_life.decay_factor(record.last_event_time, at)
         });
         group.counts.iter().flat_map(move |count| {
             let signal = count.signal.as_str();
@@ -140,7 +140,7 @@ fn counts(record: &Record, at: Timestamp) -> Amounts<'_> {
 }
 
 fn interests(record: &Record, at: Timestamp) -> Amounts<'_> {
-    let left = INTERESTS_HALF_LIFE.remaining(record.last_event_time, at);
+    let left = INTERESTS_HALF_LIFE.decay_factor(record.last_event_time, at);
     let interests = record.interests.iter();
     interests
         .map(|count| ((None, count.name.as_str(), ""), count.value * left))
@@ -149,7 +149,7 @@ fn interests(record: &Record, at: Timestamp) -> Amounts<'_> {
 
 /// The cells of an author: credit, touches and advances each by itself.
 fn credits(record: &Record, at: Timestamp) -> BTreeMap<(&str, &str, &str), f64> {
-    let left = INFLUENCE_HALF_LIFE.remaining(record.influence_time, at);
+    let left = INFLUENCE_HALF_LIFE.decay_factor(record.influence_time, at);
     let cells = record.influence.iter().flat_map(|cell| {
         let named = |what, amount| ((cell.topic.as_str(), cell.stage.as_str(), what), amount);
         [

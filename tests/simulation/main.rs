@@ -98,7 +98,7 @@ fn a_store_that_takes_commits_of_earlier_epochs_is_found_out() {
 
 #[test]
 fn a_store_that_serves_ranks_nobody_maintains_is_found_out() {
-    found_out(Flaw::ServesOldEditions);
+    found_out(Flaw::ServesOldGenerations);
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn a_store_that_sets_any_rollout_is_found_out() {
 
 #[test]
 fn a_store_that_indexes_ranks_nobody_maintains_is_found_out() {
-    found_out(Flaw::IndexesOldEditions);
+    found_out(Flaw::IndexesOldGenerations);
 }
 
 #[test]

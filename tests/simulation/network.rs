@@ -14,7 +14,7 @@ use std::{
 
 use bellwether::{
     scoring::{Fingerprint, Model, ProfileId, RankKey, RankName, Record, index},
-    store::{Edition, Rollout, StoreError, Version},
+    store::{IndexGeneration, Rollout, StoreError, Version},
 };
 use tokio::{
     sync::oneshot,
@@ -100,7 +100,7 @@ pub struct World {
     dice: Dice,
     replica_dice: Dice,
     /// In the order of their first mention.
-    editions: Vec<Edition>,
+    generations: Vec<IndexGeneration>,
     /// Where records stand, by version and model.
     places: HashMap<(Version, Fingerprint), Vec<(RankName, RankKey)>>,
     history: DefaultHasher,
@@ -131,7 +131,7 @@ impl World {
             messages: 0,
             dice: Dice::new(seed, "network"),
             replica_dice: Dice::new(seed, "replicas"),
-            editions: Vec::new(),
+            generations: Vec::new(),
             places: HashMap::new(),
             history: DefaultHasher::new(),
             began: Instant::now(),
@@ -149,22 +149,28 @@ impl World {
         }
     }
 
-    /// What an edition is called in notes: its own number is another one in every run.
-    pub fn name(&mut self, edition: Edition) -> String {
-        let known = self.editions.iter().position(|known| *known == edition);
+    /// What a generation is called in notes: its own number is another one in every run.
+    pub fn name(&mut self, generation: IndexGeneration) -> String {
+        let known = self
+            .generations
+            .iter()
+            .position(|known| *known == generation);
         let place = known.unwrap_or_else(|| {
-            self.editions.push(edition);
-            self.editions.len() - 1
+            self.generations.push(generation);
+            self.generations.len() - 1
         });
         let mut models = self.models.iter();
-        let model = models.position(|model| model.fingerprint() == edition.model);
-        format!("edition {place} of model {}", model.unwrap_or(usize::MAX))
+        let model = models.position(|model| model.fingerprint() == generation.model);
+        format!(
+            "generation {place} of model {}",
+            model.unwrap_or(usize::MAX)
+        )
     }
 
     /// What a rollout is called in notes.
     pub fn describe(&mut self, rollout: &Rollout) -> String {
-        let active = rollout.active.map(|edition| self.name(edition));
-        let candidate = rollout.candidate.map(|edition| self.name(edition));
+        let active = rollout.active.map(|generation| self.name(generation));
+        let candidate = rollout.candidate.map(|generation| self.name(generation));
         let discarded = rollout.discarded.len();
         format!(
             "epoch {}: active {active:?}, candidate {candidate:?}, {discarded} discarded",
@@ -187,19 +193,19 @@ impl World {
         (hash % self.partitions.len() as u64) as usize
     }
 
-    /// What each rank of an edition must hold in a partition.
+    /// What each rank of a generation must hold in a partition.
     pub fn recount(
         &mut self,
         partition: usize,
-        edition: Edition,
+        generation: IndexGeneration,
     ) -> BTreeMap<RankName, BTreeMap<ProfileId, RankKey>> {
         let mut ranks: BTreeMap<RankName, BTreeMap<ProfileId, RankKey>> = BTreeMap::new();
         let mut models = self.models.iter();
-        let Some(model) = models.find(|model| model.fingerprint() == edition.model) else {
+        let Some(model) = models.find(|model| model.fingerprint() == generation.model) else {
             return ranks;
         };
         for stored in self.partitions[partition].records.values() {
-            let places = self.places.entry((stored.version, edition.model));
+            let places = self.places.entry((stored.version, generation.model));
             let (profile_id, record) = (&stored.profile_id, &stored.record);
             for (rank, key) in places.or_insert_with(|| index(model, profile_id, record)) {
                 let entries = ranks.entry(rank.clone()).or_default();
@@ -210,13 +216,13 @@ impl World {
     }
 
     /// A rank that is read must be complete and of one model.
-    pub fn check_read(&mut self, partition: usize, edition: Edition, rank: &RankName) {
-        let expected = self.recount(partition, edition).remove(rank);
+    pub fn check_read(&mut self, partition: usize, generation: IndexGeneration, rank: &RankName) {
+        let expected = self.recount(partition, generation).remove(rank);
         let kept = &self.partitions[partition].ranks;
-        let kept = kept.get(&(edition.number, rank.clone()));
+        let kept = kept.get(&(generation.number, rank.clone()));
         if expected.as_ref() != kept {
             let kept = kept.cloned();
-            let name = self.name(edition);
+            let name = self.name(generation);
             let found = format!(
                 "{rank} of {name} was read in partition {partition} as {kept:?}, a recount is {expected:?}"
             );
@@ -233,7 +239,7 @@ impl World {
     }
 
     /// A partition fails, and a replica takes its place that has not got the latest writes, with
-    /// the ranks of the edition that answers.
+    /// the ranks of the generation that answers.
     pub fn fail_over(&mut self, partition: usize, replica: Replica) {
         self.note(&format!("a failover loses writes of {partition}"));
         self.has_lost = true;
@@ -260,7 +266,7 @@ impl World {
         }
     }
 
-    /// The ranks of the edition that answers.
+    /// The ranks of the generation that answers.
     fn rebuild_ranks(&mut self, partition: usize) {
         let active = self.common.rollout.active;
         let ranks = active.map(|active| (active.number, self.recount(partition, active)));

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bellwether::{
     scoring::{
-        Context, Effect, Event, IdHash, Judgement, Model, Outcome, ProfileId, Record, Timestamp,
+        Context, Effect, Event, IdHash, Model, Outcome, ProfileId, Record, RecordEdit, Timestamp,
         limits::REMEMBERED_CAUSED,
     },
     store::TopicTotals,
@@ -80,7 +80,7 @@ impl Recount {
         let person = self.doubts.entry(event.profile_id.clone()).or_default();
         if told.applied + told.retracted > 0 {
             person.counted.insert(time);
-        } else if told.forestalled == 0 {
+        } else if told.retracted_in_advance == 0 {
             person.perhaps_counted.insert(time);
         }
         let mut alone = Self::default();
@@ -88,7 +88,7 @@ impl Recount {
             let other = self.doubts.entry(effect.subject_id().clone()).or_default();
             other.perhaps_taken.insert(effect.id());
             match effect {
-                Effect::Share(share) => other.perhaps_counted.insert(share.time),
+                Effect::AccountDelta(share) => other.perhaps_counted.insert(share.time),
                 Effect::Credit(credit) => other.perhaps_credited.insert(credit.time),
             };
         }
@@ -96,20 +96,20 @@ impl Recount {
 
     fn act(&mut self, plan: &Plan, model: &Model, action: &Action) -> Vec<Effect> {
         let records = &mut self.records;
-        let outcome = judge(model, records, action.profile_id(), |judgement| {
+        let outcome = evaluate(model, records, action.profile_id(), |edit| {
             let context = |event: &Event| {
                 let at = event.time.unwrap_or(Timestamp::EPOCH);
                 Context::at(at, plan.remembered_events)
             };
             match action {
-                Action::Event(event) => drop(judgement.apply(event, &context(event))),
+                Action::Event(event) => drop(edit.apply(event, &context(event))),
                 Action::Retraction(event) | Action::Regretted(event) => {
-                    judgement.retract(event, &context(event));
+                    edit.retract(event, &context(event));
                 }
                 Action::Update(update) => {
-                    let record = judgement.record();
+                    let record = edit.record();
                     let stated = record.attributes_after(&update.attributes, &update.mask);
-                    judgement.update(stated);
+                    edit.update(stated);
                 }
             }
         });
@@ -118,25 +118,25 @@ impl Recount {
 
     fn take(&mut self, model: &Model, effects: &[Effect]) {
         for effect in effects {
-            judge(model, &mut self.records, effect.subject_id(), |judgement| {
-                judgement.take(effect);
+            evaluate(model, &mut self.records, effect.subject_id(), |edit| {
+                edit.apply_effect(effect);
             });
         }
     }
 }
 
-fn judge(
+fn evaluate(
     model: &Model,
     records: &mut BTreeMap<ProfileId, Record>,
     profile_id: &ProfileId,
-    count: impl FnOnce(&mut Judgement<'_>),
+    count: impl FnOnce(&mut RecordEdit<'_>),
 ) -> Outcome {
-    let mut judgement = match records.get(profile_id) {
-        Some(record) => Judgement::new(model, profile_id.clone(), record.clone()),
-        None => Judgement::new_profile(model, profile_id.clone()),
+    let mut edit = match records.get(profile_id) {
+        Some(record) => RecordEdit::new(model, profile_id.clone(), record.clone()),
+        None => RecordEdit::new_profile(model, profile_id.clone()),
     };
-    count(&mut judgement);
-    let outcome = judgement.finish();
+    count(&mut edit);
+    let outcome = edit.finish();
     records.insert(profile_id.clone(), outcome.record.clone());
     outcome
 }
@@ -232,7 +232,7 @@ pub fn has_forgotten(world: &World) -> bool {
 fn sum_of(records: &BTreeMap<ProfileId, Record>, topic: &str) -> TopicTotals {
     let mut sum = TopicTotals::default();
     for record in records.values() {
-        for (of, touches, advance_millionths) in record.topic_shares() {
+        for (of, touches, advance_millionths) in record.topic_deltas() {
             if of == topic {
                 sum.touches += touches.unsigned_abs();
                 sum.advance_millionths += advance_millionths.unsigned_abs();
@@ -242,7 +242,7 @@ fn sum_of(records: &BTreeMap<ProfileId, Record>, topic: &str) -> TopicTotals {
     sum
 }
 
-/// Entries of the active edition that are missing, stale or of nobody, and ranks of others.
+/// Entries of the active generation that are missing, stale or of nobody, and ranks of others.
 fn wrong_ranks(world: &mut World) -> Vec<String> {
     let mut wrong = Vec::new();
     let Some(active) = world.common.rollout.active else {
@@ -253,12 +253,12 @@ fn wrong_ranks(world: &mut World) -> Vec<String> {
         let kept = &world.partitions[partition].ranks;
         for (number, rank) in kept.keys() {
             if *number != active.number {
-                // Of an edition that a failover has lost nobody knows that it is to be deleted.
+                // Of a generation that a failover has lost nobody knows that it is to be deleted.
                 if world.loses {
                     continue;
                 }
                 wrong.push(format!(
-                    "{rank} of another edition is left in partition {partition}"
+                    "{rank} of another generation is left in partition {partition}"
                 ));
             } else if !expected.contains_key(rank) {
                 wrong.push(format!(

@@ -162,9 +162,10 @@ async fn simulate(seed: u64, flaw: Option<Flaw>) -> Report {
         let Told {
             applied,
             retracted,
-            forestalled,
+            retracted_in_advance,
         } = *told;
-        if applied > 1 || retracted + forestalled > 1 || forestalled + applied > 1 {
+        if applied > 1 || retracted + retracted_in_advance > 1 || retracted_in_advance + applied > 1
+        {
             violate(format!("of an event of {profile_id} it was said: {told:?}"));
         }
     }
@@ -317,7 +318,7 @@ async fn operate(run: Run, mut dice: Dice, last: usize) {
         let known = settles(AT_MOST, || {
             let world = run.world.lock().unwrap();
             let mut maintained = world.common.rollout.maintained();
-            maintained.any(|edition| edition.model == wanted)
+            maintained.any(|generation| generation.model == wanted)
         });
         if !known.await {
             let rollout = rollout_of(&run);

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use bellwether::{
     scoring::{Fingerprint, KeyRange, ProfileId, RankKey, RankName},
     store::{
-        Commit, Committed, Cursor, Edition, IndexEntry, Publication, RankRange, Rollout,
+        Commit, Committed, Cursor, IndexEntry, IndexGeneration, Publication, RankRange, Rollout,
         SavedModel, StoreError, Stored, TopicTotals, TotalsChange,
     },
 };
@@ -17,8 +17,8 @@ use tokio::time::{Duration, Instant};
 pub enum Flaw {
     /// Takes commits of earlier epochs.
     TakesOldEpochs,
-    /// Answers reads of editions that nobody maintains.
-    ServesOldEditions,
+    /// Answers reads of generations that nobody maintains.
+    ServesOldGenerations,
     /// Writes whatever is stored.
     ComparesNoVersions,
     /// Adds totals again when a commit is repeated.
@@ -38,7 +38,7 @@ pub enum Flaw {
     /// Sets any rollout in the place of any other.
     ReplacesRollouts,
     /// Adds entries to ranks that nobody maintains.
-    IndexesOldEditions,
+    IndexesOldGenerations,
     /// Says of every model that it was never published.
     ForgetsRevisions,
 }
@@ -59,10 +59,10 @@ pub struct Replica {
     totals: BTreeMap<String, TopicTotals>,
 }
 
-/// The latest epoch that a partition has seen, and the editions maintained at it.
+/// The latest epoch that a partition has seen, and the generations maintained at it.
 pub struct Fence {
     pub epoch: u64,
-    pub editions: Vec<Edition>,
+    pub generations: Vec<IndexGeneration>,
 }
 
 /// What belongs to the tenant as a whole.
@@ -103,21 +103,21 @@ impl Partition {
     /// Takes the epoch of a rollout for the latest, unless a later one is known. What is
     /// wrong with the rollout itself is in the error.
     pub fn raise_fence(&mut self, rollout: &Rollout) -> Result<bool, String> {
-        let editions: Vec<Edition> = rollout.maintained().collect();
+        let generations: Vec<IndexGeneration> = rollout.maintained().collect();
         match &self.fence {
             Some(fence) if !rollout.follows(fence.epoch) => Ok(false),
             Some(fence) if rollout.epoch == fence.epoch => {
-                if fence.editions == editions {
+                if fence.generations == generations {
                     return Ok(true);
                 }
                 Err(format!(
-                    "two rollouts of epoch {}: {:?} and {editions:?}",
-                    rollout.epoch, fence.editions
+                    "two rollouts of epoch {}: {:?} and {generations:?}",
+                    rollout.epoch, fence.generations
                 ))
             }
             _ => {
                 let epoch = rollout.epoch;
-                self.fence = Some(Fence { epoch, editions });
+                self.fence = Some(Fence { epoch, generations });
                 Ok(true)
             }
         }
@@ -158,12 +158,12 @@ impl Partition {
         if flaw == Some(Flaw::TearsCommits) && self.records.len() > 2 {
             return Committed::Written;
         }
-        for (edition, changes) in &commit.ranks {
+        for (generation, changes) in &commit.ranks {
             for change in changes {
                 if flaw == Some(Flaw::SkipsEqualKeys) && change.old == change.new {
                     continue;
                 }
-                let rank = (edition.number, change.rank.clone());
+                let rank = (generation.number, change.rank.clone());
                 let entries = self.ranks.entry(rank).or_default();
                 match change.new {
                     Some(key) => entries.insert(commit.profile_id.clone(), key),
@@ -179,7 +179,7 @@ impl Partition {
     pub fn add_up_totals(&mut self) {
         self.totals.clear();
         let records = self.records.values();
-        let shares = records.flat_map(|stored| stored.record.topic_shares());
+        let shares = records.flat_map(|stored| stored.record.topic_deltas());
         let changes: Vec<TotalsChange> = shares.map(TotalsChange::adding).collect();
         self.add_totals(&changes);
     }
@@ -193,13 +193,17 @@ impl Partition {
         }
     }
 
-    /// Whether the ranks of an edition may be read. An empty partition has them all.
-    pub fn serves(&self, edition: Edition, flaw: Option<Flaw>) -> Result<(), StoreError> {
+    /// Whether the ranks of a generation may be read. An empty partition has them all.
+    pub fn serves(
+        &self,
+        generation: IndexGeneration,
+        flaw: Option<Flaw>,
+    ) -> Result<(), StoreError> {
         let refused = self
             .fence
             .as_ref()
-            .is_some_and(|fence| !fence.editions.contains(&edition));
-        if refused && flaw != Some(Flaw::ServesOldEditions) {
+            .is_some_and(|fence| !fence.generations.contains(&generation));
+        if refused && flaw != Some(Flaw::ServesOldGenerations) {
             return Err(StoreError::Superseded);
         }
         Ok(())
@@ -207,11 +211,11 @@ impl Partition {
 
     fn entries(
         &self,
-        edition: Edition,
+        generation: IndexGeneration,
         rank: &RankName,
         keys: KeyRange,
     ) -> Vec<(RankKey, ProfileId)> {
-        let entries = self.ranks.get(&(edition.number, rank.clone()));
+        let entries = self.ranks.get(&(generation.number, rank.clone()));
         let mut entries: Vec<_> = entries
             .into_iter()
             .flatten()
@@ -224,12 +228,12 @@ impl Partition {
 
     pub fn page(
         &self,
-        edition: Edition,
+        generation: IndexGeneration,
         range: &RankRange,
         after: Option<&Cursor>,
         limit: usize,
     ) -> Part {
-        let mut entries = self.entries(edition, &range.rank, range.keys);
+        let mut entries = self.entries(generation, &range.rank, range.keys);
         let total = entries.len() as u64;
         let preceding = after.map_or(0, |cursor| {
             let cursor = (cursor.key, cursor.profile_id.clone());
@@ -244,8 +248,8 @@ impl Partition {
         }
     }
 
-    pub fn count(&self, edition: Edition, range: &RankRange) -> u64 {
-        self.entries(edition, &range.rank, range.keys).len() as u64
+    pub fn count(&self, generation: IndexGeneration, range: &RankRange) -> u64 {
+        self.entries(generation, &range.rank, range.keys).len() as u64
     }
 
     pub fn scan(&self, after: Option<&ProfileId>, limit: usize) -> Vec<Stored> {
@@ -259,12 +263,12 @@ impl Partition {
 
     pub fn index(
         &mut self,
-        edition: Edition,
+        generation: IndexGeneration,
         entries: &[IndexEntry],
         flaw: Option<Flaw>,
     ) -> Result<(), StoreError> {
-        let taken = self.serves(edition, None);
-        if flaw != Some(Flaw::IndexesOldEditions) {
+        let taken = self.serves(generation, None);
+        if flaw != Some(Flaw::IndexesOldGenerations) {
             taken?;
         }
         for entry in entries {
@@ -274,7 +278,7 @@ impl Partition {
                 continue;
             }
             for (rank, key) in &entry.ranks {
-                let rank = (edition.number, rank.clone());
+                let rank = (generation.number, rank.clone());
                 let entries = self.ranks.entry(rank).or_default();
                 entries.insert(entry.profile_id.clone(), *key);
             }
@@ -282,9 +286,9 @@ impl Partition {
         Ok(())
     }
 
-    pub fn drop_ranks(&mut self, edition: Edition, ranks: &[RankName]) {
+    pub fn drop_ranks(&mut self, generation: IndexGeneration, ranks: &[RankName]) {
         for rank in ranks {
-            self.ranks.remove(&(edition.number, rank.clone()));
+            self.ranks.remove(&(generation.number, rank.clone()));
         }
     }
 }
@@ -318,8 +322,8 @@ impl Common {
         unneeded.count() as u64
     }
 
-    pub fn note_indexed(&mut self, edition: Edition, to: &ProfileId) {
-        let indexed = self.indexed.entry(edition.number);
+    pub fn note_indexed(&mut self, generation: IndexGeneration, to: &ProfileId) {
+        let indexed = self.indexed.entry(generation.number);
         let indexed = indexed.or_insert_with(|| to.clone());
         if *indexed < *to {
             *indexed = to.clone();

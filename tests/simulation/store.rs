@@ -5,8 +5,8 @@ use std::{cell::RefCell, collections::BTreeMap};
 use bellwether::{
     scoring::{Fingerprint, ProfileId, RankName, Tenant},
     store::{
-        Commit, Committed, Cursor, Edition, IndexEntry, Publication, RankPage, RankRange, Rollout,
-        SavedModel, Store, StoreError, Stored, TopicTotals,
+        Commit, Committed, Cursor, IndexEntry, IndexGeneration, Publication, RankPage, RankRange,
+        Rollout, SavedModel, Store, StoreError, Stored, TopicTotals,
     },
 };
 use futures_util::future::join_all;
@@ -18,8 +18,8 @@ use crate::{
 };
 
 tokio::task_local! {
-    /// The editions whose ranks were read for one question, in order.
-    pub static READ: RefCell<Vec<Edition>>;
+    /// The generations whose ranks were read for one question, in order.
+    pub static READ: RefCell<Vec<IndexGeneration>>;
 }
 
 /// Records and commits of one partition that go in one message.
@@ -63,9 +63,9 @@ impl Connection {
             .collect()
     }
 
-    fn read(&self, edition: Edition) {
+    fn read(&self, generation: IndexGeneration) {
         // Only questions of readers are watched.
-        let _ = READ.try_with(|read| read.borrow_mut().push(edition));
+        let _ = READ.try_with(|read| read.borrow_mut().push(generation));
     }
 }
 
@@ -112,9 +112,13 @@ impl Store for Connection {
             .iter()
             .map(|commit| commit.profile_id.clone())
             .collect();
-        let maintained: Vec<Edition> = rollout.maintained().collect();
+        let maintained: Vec<IndexGeneration> = rollout.maintained().collect();
         for commit in &commits {
-            let written: Vec<Edition> = commit.ranks.iter().map(|(edition, _)| *edition).collect();
+            let written: Vec<IndexGeneration> = commit
+                .ranks
+                .iter()
+                .map(|(generation, _)| *generation)
+                .collect();
             if written != maintained {
                 let id = &commit.profile_id;
                 self.world().violate(format!(
@@ -169,7 +173,7 @@ impl Store for Connection {
     async fn page(
         &self,
         _: &Tenant,
-        edition: Edition,
+        generation: IndexGeneration,
         range: &RankRange,
         after: Option<&Cursor>,
         limit: usize,
@@ -177,14 +181,14 @@ impl Store for Connection {
         let (range, after) = (range.clone(), after.cloned());
         let parts = self.everywhere(Kind::Read, move |world, partition| {
             let flaw = world.flaw;
-            world.partitions[partition].serves(edition, flaw)?;
-            let name = world.name(edition);
+            world.partitions[partition].serves(generation, flaw)?;
+            let name = world.name(generation);
             world.note(&format!("page of {name} in {partition}"));
-            world.check_read(partition, edition, &range.rank);
-            Ok(world.partitions[partition].page(edition, &range, after.as_ref(), limit))
+            world.check_read(partition, generation, &range.rank);
+            Ok(world.partitions[partition].page(generation, &range, after.as_ref(), limit))
         });
         let parts = parts.await?;
-        self.read(edition);
+        self.read(generation);
         let mut page = RankPage::default();
         for part in parts {
             page.entries.extend(part.entries);
@@ -199,24 +203,24 @@ impl Store for Connection {
     async fn count(
         &self,
         _: &Tenant,
-        edition: Edition,
+        generation: IndexGeneration,
         ranges: &[RankRange],
     ) -> Result<Vec<u64>, StoreError> {
         let asked = ranges.to_vec();
         let parts = self.everywhere(Kind::Read, move |world, partition| {
             let flaw = world.flaw;
-            world.partitions[partition].serves(edition, flaw)?;
-            let name = world.name(edition);
+            world.partitions[partition].serves(generation, flaw)?;
+            let name = world.name(generation);
             world.note(&format!("count of {name} in {partition}"));
             for range in &asked {
-                world.check_read(partition, edition, &range.rank);
+                world.check_read(partition, generation, &range.rank);
             }
             let kept = &world.partitions[partition];
-            let counts = asked.iter().map(|range| kept.count(edition, range));
+            let counts = asked.iter().map(|range| kept.count(generation, range));
             Ok(counts.collect::<Vec<_>>())
         });
         let parts = parts.await?;
-        self.read(edition);
+        self.read(generation);
         let positions = 0..ranges.len();
         let sums = positions.map(|at| parts.iter().map(|part| part[at]).sum());
         Ok(sums.collect())
@@ -390,7 +394,7 @@ impl Store for Connection {
     async fn index(
         &self,
         _: &Tenant,
-        edition: Edition,
+        generation: IndexGeneration,
         entries: Vec<IndexEntry>,
     ) -> Result<(), StoreError> {
         let ids: Vec<ProfileId> = entries
@@ -405,12 +409,12 @@ impl Store for Connection {
                     positions.iter().map(|at| entries[*at].clone()).collect();
                 let server = self.name;
                 let index = move |world: &mut World| {
-                    let (flaw, name) = (world.flaw, world.name(edition));
+                    let (flaw, name) = (world.flaw, world.name(generation));
                     world.note(&format!(
                         "{server} indexes {} of {name} in {partition}",
                         part.len()
                     ));
-                    world.partitions[partition].index(edition, &part, flaw)
+                    world.partitions[partition].index(generation, &part, flaw)
                 };
                 self.ask(Place::Partition(partition), Kind::Write, index)
             });
@@ -421,9 +425,9 @@ impl Store for Connection {
             return Ok(());
         };
         let note = move |world: &mut World| {
-            let name = world.name(edition);
+            let name = world.name(generation);
             world.note(&format!("{name} is indexed to {last}"));
-            world.common.note_indexed(edition, &last);
+            world.common.note_indexed(generation, &last);
         };
         self.ask(Place::Common, Kind::Write, note).await
     }
@@ -431,23 +435,23 @@ impl Store for Connection {
     async fn indexed_to(
         &self,
         _: &Tenant,
-        edition: Edition,
+        generation: IndexGeneration,
     ) -> Result<Option<ProfileId>, StoreError> {
-        let read = move |world: &mut World| world.common.indexed.get(&edition.number).cloned();
+        let read = move |world: &mut World| world.common.indexed.get(&generation.number).cloned();
         self.ask(Place::Common, Kind::Read, read).await
     }
 
     async fn drop_ranks(
         &self,
         _: &Tenant,
-        edition: Edition,
+        generation: IndexGeneration,
         ranks: &[RankName],
     ) -> Result<(), StoreError> {
         let (ranks, server) = (ranks.to_vec(), self.name);
         let parts = self.everywhere(Kind::Write, move |world, partition| {
-            let name = world.name(edition);
+            let name = world.name(generation);
             world.note(&format!("{server} drops {name} in {partition}"));
-            world.partitions[partition].drop_ranks(edition, &ranks);
+            world.partitions[partition].drop_ranks(generation, &ranks);
             Ok(())
         });
         parts.await.map(drop)

@@ -3,7 +3,7 @@
 use bellwether::store::{Cursor, Store};
 
 use super::{
-    EDITION, Subject, all, commit, commit_all, fenced, id, key, load_one, new_tenant, ranked,
+    GENERATION, Subject, all, commit, commit_all, fenced, id, key, load_one, new_tenant, ranked,
     record, walk,
 };
 
@@ -56,7 +56,7 @@ pub async fn ranks_hold_accounts_and_pages_go_on_after_one(subject: impl Subject
         profile_id: id("\u{1}zoë"),
     };
     let (rank, after) = (all("r"), Some(&after));
-    let page = store.page(&tenant, EDITION, &rank, after, 10).await;
+    let page = store.page(&tenant, GENERATION, &rank, after, 10).await;
     assert_eq!(page.unwrap().preceding, 2);
 }
 

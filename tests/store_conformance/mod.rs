@@ -20,8 +20,8 @@ use std::{
 use bellwether::{
     scoring::{Fingerprint, KeyRange, ProfileId, RankChange, RankKey, RankName, Record, Tenant},
     store::{
-        Commit, Committed, Edition, RankRange, Rollout, Store, StoreError, Stored, TotalsChange,
-        Version,
+        Commit, Committed, IndexGeneration, RankRange, Rollout, Store, StoreError, Stored,
+        TotalsChange, Version,
     },
 };
 
@@ -98,10 +98,10 @@ macro_rules! conformance_suite {
                 rollouts::rollouts_of_many_tenants_are_read_in_their_order
                 rollouts::a_commit_of_an_earlier_epoch_is_refused
                 rollouts::a_commit_of_a_later_epoch_counts_from_then_on
-                rollouts::an_edition_that_is_not_maintained_is_not_read
-                rollouts::editions_of_a_rank_are_apart
+                rollouts::an_generation_that_is_not_maintained_is_not_read
+                rollouts::generations_of_a_rank_are_apart
                 rollouts::indexing_leaves_out_what_was_written_since
-                rollouts::indexing_an_edition_that_is_not_maintained_is_refused
+                rollouts::indexing_a_generation_that_is_not_maintained_is_refused
                 rollouts::what_was_indexed_is_remembered
                 rollouts::dropped_ranks_are_gone_and_the_others_are_there
                 rollouts::a_dropped_record_leaves_nothing
@@ -172,15 +172,15 @@ pub fn added(topic: &str, touches: u64, advance_millionths: u64) -> TotalsChange
     TotalsChange::adding((topic.to_owned(), touches as i64, advance_millionths as i64))
 }
 
-/// The edition that cases write and read.
-pub const EDITION: Edition = Edition {
+/// The generation that cases write and read.
+pub const GENERATION: IndexGeneration = IndexGeneration {
     number: 1,
     model: Fingerprint(1),
 };
 
 /// The rollout of a tenant's first model.
 pub fn rollout() -> Rollout {
-    Rollout::begin(EDITION, 0)
+    Rollout::begin(GENERATION, 0)
 }
 
 /// A range of a rank from a key to a key.
@@ -217,7 +217,7 @@ pub fn commit(profile: &str, expected: Option<Version>, number: u64) -> Commit {
 /// A new profile with a key in one rank.
 pub fn ranked(profile: &str, rank: &str, value: f64) -> Commit {
     Commit {
-        ranks: vec![(EDITION, vec![change(rank, None, Some(value))])],
+        ranks: vec![(GENERATION, vec![change(rank, None, Some(value))])],
         ..commit(profile, None, 1)
     }
 }
@@ -269,7 +269,7 @@ pub async fn walk(
     let mut cursor = None;
     loop {
         let page = store
-            .page(tenant, EDITION, range, cursor.as_ref(), page_size)
+            .page(tenant, GENERATION, range, cursor.as_ref(), page_size)
             .await
             .unwrap();
         assert_eq!(page.preceding, entries.len() as u64);

@@ -9,7 +9,7 @@ use bellwether::scoring::Tenant;
 use bellwether::store::{Commit, Committed, Cursor, RankPage, Store, TopicTotals, Version};
 
 use super::{
-    EDITION, Subject, added, all, change, commit, commit_all, commit_one, fenced, id, key,
+    GENERATION, Subject, added, all, change, commit, commit_all, commit_one, fenced, id, key,
     new_tenant, range, ranked, walk,
 };
 
@@ -17,11 +17,11 @@ pub async fn a_rank_that_nobody_holds_is_empty(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
     fenced(&*store, &tenant).await;
     let page = store
-        .page(&tenant, EDITION, &all("interest"), None, 10)
+        .page(&tenant, GENERATION, &all("interest"), None, 10)
         .await;
     assert_eq!(page, Ok(RankPage::default()));
     assert_eq!(
-        store.count(&tenant, EDITION, &[all("interest")]).await,
+        store.count(&tenant, GENERATION, &[all("interest")]).await,
         Ok(vec![0])
     );
 }
@@ -41,7 +41,7 @@ pub async fn a_page_is_in_order_of_key_then_id(subject: impl Subject) {
     ];
     commit_all(&*store, &tenant, commits).await;
     let page = store
-        .page(&tenant, EDITION, &all("r"), None, 100)
+        .page(&tenant, GENERATION, &all("r"), None, 100)
         .await
         .unwrap();
     let order: Vec<_> = page.entries.iter().map(|(_, id)| id.as_str()).collect();
@@ -89,14 +89,14 @@ pub async fn a_range_includes_its_start_and_excludes_its_end(subject: impl Subje
     ];
     for (range, expected) in cases {
         let page = store
-            .page(&tenant, EDITION, &range, None, 100)
+            .page(&tenant, GENERATION, &range, None, 100)
             .await
             .unwrap();
         let found: Vec<_> = page.entries.iter().map(|(_, id)| id.as_str()).collect();
         assert_eq!(found, expected, "{range:?}");
         assert_eq!(page.total, expected.len() as u64, "{range:?}");
         let count = store
-            .count(&tenant, EDITION, std::slice::from_ref(&range))
+            .count(&tenant, GENERATION, std::slice::from_ref(&range))
             .await;
         assert_eq!(count, Ok(vec![expected.len() as u64]), "{range:?}");
     }
@@ -122,7 +122,7 @@ pub async fn profiles_without_points_come_last_and_are_counted(subject: impl Sub
         range("r", f64::MIN, None),
         range("r", none, Some(none)),
     ];
-    let counts = store.count(&tenant, EDITION, &ranges).await;
+    let counts = store.count(&tenant, GENERATION, &ranges).await;
     assert_eq!(counts, Ok(vec![3, 3, 2, 1, 0]));
 }
 
@@ -139,7 +139,7 @@ pub async fn a_page_says_what_precedes_it_and_the_total(subject: impl Subject) {
         profile_id: id("p6"),
     };
     let page = store
-        .page(&tenant, EDITION, &range, Some(&cursor), 3)
+        .page(&tenant, GENERATION, &range, Some(&cursor), 3)
         .await
         .unwrap();
     assert_eq!(page.preceding, 2);
@@ -147,7 +147,7 @@ pub async fn a_page_says_what_precedes_it_and_the_total(subject: impl Subject) {
     let found: Vec<_> = page.entries.iter().map(|(_, id)| id.as_str()).collect();
     assert_eq!(found, ["p5", "p4", "p3"]);
     let none = store
-        .page(&tenant, EDITION, &range, Some(&cursor), 0)
+        .page(&tenant, GENERATION, &range, Some(&cursor), 0)
         .await
         .unwrap();
     assert_eq!((none.preceding, none.total), (2, 6));
@@ -177,7 +177,7 @@ pub async fn a_cursor_need_not_be_an_entry(subject: impl Subject) {
             profile_id: id(profile),
         };
         let page = store
-            .page(&tenant, EDITION, &range, Some(&cursor), 9)
+            .page(&tenant, GENERATION, &range, Some(&cursor), 9)
             .await
             .unwrap();
         let found: Vec<_> = page.entries.iter().map(|(_, id)| id.as_str()).collect();
@@ -191,7 +191,7 @@ pub async fn a_conflict_moves_no_rank(subject: impl Subject) {
     fenced(&*store, &tenant).await;
     commit_all(&*store, &tenant, vec![ranked("anna", "r", 1.0)]).await;
     let refused = Commit {
-        ranks: vec![(EDITION, vec![change("r", Some(1.0), Some(2.0))])],
+        ranks: vec![(GENERATION, vec![change("r", Some(1.0), Some(2.0))])],
         totals: vec![added("topic", 1, 1)],
         ..commit("anna", None, 2)
     };
@@ -223,14 +223,14 @@ pub async fn a_record_and_its_ranks_move_together(subject: impl Subject) {
     fenced(&*store, &tenant).await;
     let created = Commit {
         ranks: vec![(
-            EDITION,
+            GENERATION,
             vec![change("a", None, Some(1.0)), change("b", None, Some(5.0))],
         )],
         ..commit("anna", None, 1)
     };
     let moved = Commit {
         ranks: vec![(
-            EDITION,
+            GENERATION,
             vec![
                 change("a", Some(1.0), Some(2.0)),
                 change("b", Some(5.0), None),
@@ -266,9 +266,9 @@ pub async fn counts_of_several_ranges_are_in_their_order(subject: impl Subject) 
         all("r"),
         all("s"),
     ];
-    let counts = store.count(&tenant, EDITION, &ranges).await;
+    let counts = store.count(&tenant, GENERATION, &ranges).await;
     assert_eq!(counts, Ok(vec![1, 1, 0, 2, 1]));
-    assert_eq!(store.count(&tenant, EDITION, &[]).await, Ok(vec![]));
+    assert_eq!(store.count(&tenant, GENERATION, &[]).await, Ok(vec![]));
 }
 
 /// One profile moves between two ranks and within one: it must stand in one place at
@@ -297,7 +297,7 @@ pub async fn a_moving_profile_is_counted_once(subject: impl Subject) {
             _ => vec![change("left", Some(2.0), Some(1.0))],
         };
         let moved = Commit {
-            ranks: vec![(EDITION, ranks)],
+            ranks: vec![(GENERATION, ranks)],
             ..commit("mover", Some(version), number)
         };
         version = moved.version;
@@ -315,7 +315,7 @@ async fn watch(store: &impl Store, tenant: &Tenant, moving: &AtomicBool) -> u64 
     let mut looks = 0;
     while moving.load(Ordering::Acquire) {
         let counts = store
-            .count(tenant, EDITION, ranges.as_flattened())
+            .count(tenant, GENERATION, ranges.as_flattened())
             .await
             .unwrap();
         assert_eq!(counts.iter().sum::<u64>(), 1, "{counts:?}");

@@ -378,7 +378,7 @@ pub fn full_record() -> Record {
         },
         caused: vec![Effect::Credit(Credit {
             id: IdHash(5),
-            kind: EffectKind::TakenBack,
+            kind: EffectKind::Revert,
             author_id: id("Zoë"),
             time: time(3),
             topics: vec!["coverage".to_owned()],

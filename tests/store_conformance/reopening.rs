@@ -4,8 +4,8 @@ use bellwether::scoring::{InfluenceCell, RankName, Record, Tenant};
 use bellwether::store::{Commit, IndexEntry, Store, Stored, TopicTotals};
 
 use super::{
-    EDITION, Subject, added, all, begin, commit, commit_all, fenced, id, key, load_one, new_tenant,
-    ranked, records::full_record, walk,
+    GENERATION, Subject, added, all, begin, commit, commit_all, fenced, id, key, load_one,
+    new_tenant, ranked, records::full_record, walk,
 };
 
 pub async fn everything_is_there_after_reopening(subject: impl Subject) {
@@ -99,7 +99,7 @@ async fn index_everything(store: &impl Store, tenant: &Tenant) {
         let Some(stored) = page.last() else { return };
         last = Some(id(stored.profile_id.as_str()));
         let entries = page.iter().map(index_entry).collect();
-        store.index(tenant, EDITION, entries).await.unwrap();
+        store.index(tenant, GENERATION, entries).await.unwrap();
     }
 }
 

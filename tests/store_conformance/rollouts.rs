@@ -5,22 +5,22 @@ use std::time::Duration;
 use bellwether::{
     scoring::{Fingerprint, RankName, Tenant},
     store::{
-        Commit, Committed, Edition, IndexEntry, Publication, Rollout, SavedModel, Store,
+        Commit, Committed, IndexEntry, IndexGeneration, Publication, Rollout, SavedModel, Store,
         StoreError, Stored,
     },
 };
 
 use super::{
-    EDITION, Subject, added, all, change, commit, commit_all, commit_one, fenced, id, key,
+    GENERATION, Subject, added, all, change, commit, commit_all, commit_one, fenced, id, key,
     load_one, new_tenant, new_version, ranked, rollout, walk,
 };
 
 const NEXT_MODEL: Fingerprint = Fingerprint(2);
-const NEXT: Edition = Edition {
+const NEXT: IndexGeneration = IndexGeneration {
     number: u64::MAX - 1,
     model: NEXT_MODEL,
 };
-const OTHER: Edition = Edition {
+const OTHER: IndexGeneration = IndexGeneration {
     number: 3,
     model: Fingerprint(3),
 };
@@ -129,7 +129,7 @@ pub async fn rollouts_of_many_tenants_are_read_in_their_order(subject: impl Subj
     for (number, tenant) in tenants.iter().enumerate() {
         let rollout = match number % 3 {
             0 => Rollout::default(),
-            _ => Rollout::begin(EDITION, number as u64),
+            _ => Rollout::begin(GENERATION, number as u64),
         };
         if rollout.epoch > 0 {
             assert_eq!(store.set_rollout(tenant, &rollout).await, Ok(true));
@@ -184,7 +184,7 @@ pub async fn a_commit_of_a_later_epoch_counts_from_then_on(subject: impl Subject
     assert_eq!(stored.version, second.version);
 }
 
-pub async fn an_edition_that_is_not_maintained_is_not_read(subject: impl Subject) {
+pub async fn an_generation_that_is_not_maintained_is_not_read(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
     fenced(&*store, &tenant).await;
     commit_all(&*store, &tenant, vec![ranked("anna", "r", 1.0)]).await;
@@ -193,16 +193,16 @@ pub async fn an_edition_that_is_not_maintained_is_not_read(subject: impl Subject
     assert_eq!(walk(&*store, &tenant, &all("r"), 9).await.len(), 1);
     let promoted = proposed.promote(0);
     store.fence(&tenant, &promoted).await.unwrap();
-    let page = store.page(&tenant, EDITION, &all("r"), None, 9).await;
+    let page = store.page(&tenant, GENERATION, &all("r"), None, 9).await;
     assert_eq!(page, Err(StoreError::Superseded));
-    let count = store.count(&tenant, EDITION, &[all("r")]).await;
+    let count = store.count(&tenant, GENERATION, &[all("r")]).await;
     assert_eq!(count, Err(StoreError::Superseded));
     let active = promoted.active.unwrap();
     let page = store.page(&tenant, active, &all("r"), None, 9).await;
     assert_eq!(page.unwrap().total, 0);
 }
 
-pub async fn editions_of_a_rank_are_apart(subject: impl Subject) {
+pub async fn generations_of_a_rank_are_apart(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
     fenced(&*store, &tenant).await;
     let both = rollout().propose(NEXT, 0);
@@ -210,13 +210,13 @@ pub async fn editions_of_a_rank_are_apart(subject: impl Subject) {
     store.fence(&tenant, &both).await.unwrap();
     let moves = |value| vec![change("r", None, Some(value))];
     let commits = vec![Commit {
-        ranks: vec![(EDITION, moves(1.0)), (candidate, moves(7.0))],
+        ranks: vec![(GENERATION, moves(1.0)), (candidate, moves(7.0))],
         ..commit("anna", None, 1)
     }];
     let written = store.commit(&tenant, &both, commits).await;
     assert_eq!(written, [Ok(Committed::Written)]);
-    for (edition, value) in [(EDITION, 1.0), (candidate, 7.0)] {
-        let page = store.page(&tenant, edition, &all("r"), None, 9).await;
+    for (generation, value) in [(GENERATION, 1.0), (candidate, 7.0)] {
+        let page = store.page(&tenant, generation, &all("r"), None, 9).await;
         assert_eq!(page.unwrap().entries, [(key(value), id("anna"))]);
     }
 }
@@ -246,7 +246,7 @@ pub async fn indexing_leaves_out_what_was_written_since(subject: impl Subject) {
     let cleo = Commit {
         record: None,
         ranks: vec![
-            (EDITION, vec![change("r", Some(1.0), None)]),
+            (GENERATION, vec![change("r", Some(1.0), None)]),
             (candidate, vec![change("r", Some(4.0), None)]),
         ],
         ..commit("cleo", Some(scanned[2].version), 0)
@@ -262,7 +262,7 @@ pub async fn indexing_leaves_out_what_was_written_since(subject: impl Subject) {
     }
 }
 
-pub async fn indexing_an_edition_that_is_not_maintained_is_refused(subject: impl Subject) {
+pub async fn indexing_a_generation_that_is_not_maintained_is_refused(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
     fenced(&*store, &tenant).await;
     commit_all(&*store, &tenant, vec![ranked("anna", "r", 1.0)]).await;
@@ -271,8 +271,8 @@ pub async fn indexing_an_edition_that_is_not_maintained_is_refused(subject: impl
     store.fence(&tenant, &replaced).await.unwrap();
     let scanned = store.scan(&tenant, None, 9).await.unwrap();
     let entries = vec![entry(&scanned[0], 1.0)];
-    let edition = abandoned.candidate.unwrap();
-    let refused = store.index(&tenant, edition, entries).await;
+    let generation = abandoned.candidate.unwrap();
+    let refused = store.index(&tenant, generation, entries).await;
     assert_eq!(refused, Err(StoreError::Superseded));
 }
 
@@ -292,7 +292,7 @@ pub async fn what_was_indexed_is_remembered(subject: impl Subject) {
         let last = store.indexed_to(&tenant, candidate).await;
         assert_eq!(last, Ok(Some(stored.profile_id.clone())));
     }
-    let later = Edition {
+    let later = IndexGeneration {
         number: candidate.number + 1,
         ..candidate
     };
@@ -307,15 +307,17 @@ pub async fn dropped_ranks_are_gone_and_the_others_are_there(subject: impl Subje
     store.fence(&tenant, &both).await.unwrap();
     let moves = vec![change("r", None, Some(1.0)), change("s", None, Some(2.0))];
     let commits = vec![Commit {
-        ranks: vec![(EDITION, moves.clone()), (candidate, moves)],
+        ranks: vec![(GENERATION, moves.clone()), (candidate, moves)],
         ..commit("anna", None, 1)
     }];
     store.commit(&tenant, &both, commits).await;
     let names = ["r", "s"].map(RankName::new);
-    store.drop_ranks(&tenant, EDITION, &names).await.unwrap();
-    store.drop_ranks(&tenant, EDITION, &names).await.unwrap();
-    for (edition, total) in [(EDITION, 0), (candidate, 1)] {
-        let counts = store.count(&tenant, edition, &[all("r"), all("s")]).await;
+    store.drop_ranks(&tenant, GENERATION, &names).await.unwrap();
+    store.drop_ranks(&tenant, GENERATION, &names).await.unwrap();
+    for (generation, total) in [(GENERATION, 0), (candidate, 1)] {
+        let counts = store
+            .count(&tenant, generation, &[all("r"), all("s")])
+            .await;
         assert_eq!(counts, Ok(vec![total; 2]));
     }
 }
@@ -327,7 +329,7 @@ pub async fn a_dropped_record_leaves_nothing(subject: impl Subject) {
     let other = ranked("ben", "r", 0.0);
     let dropping = Commit {
         record: None,
-        ranks: vec![(EDITION, vec![change("r", Some(1.0), None)])],
+        ranks: vec![(GENERATION, vec![change("r", Some(1.0), None)])],
         ..commit("anna", Some(written.version), 0)
     };
     let stale = Commit {

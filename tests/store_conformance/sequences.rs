@@ -14,7 +14,9 @@ use proptest::{
 };
 use tokio::{runtime::Handle, task::block_in_place};
 
-use super::{EDITION, Subject, added, fenced, id, key, new_tenant, new_version, record, rollout};
+use super::{
+    GENERATION, Subject, added, fenced, id, key, new_tenant, new_version, record, rollout,
+};
 
 const PROFILES: [&str; 5] = ["a", "aa", "b", "é", "z"];
 const RANKS: [&str; 2] = ["r", "s"];
@@ -160,7 +162,7 @@ impl Model {
             expected,
             version: new_version(),
             record: Some(record(write.event_count)),
-            ranks: vec![(EDITION, ranks)],
+            ranks: vec![(GENERATION, ranks)],
             totals: vec![added(write.topic, write.touches, 0)],
         }
     }
@@ -252,12 +254,12 @@ async fn compare(store: &impl Store, operations: &[Operation]) {
                     profile_id: id(profile),
                 });
                 let page = store
-                    .page(&tenant, EDITION, range, after.as_ref(), *limit)
+                    .page(&tenant, GENERATION, range, after.as_ref(), *limit)
                     .await;
                 assert_eq!(page, Ok(model.page(range, *cursor, *limit)));
             }
             Operation::Count(ranges) => {
-                let counts = store.count(&tenant, EDITION, ranges).await.unwrap();
+                let counts = store.count(&tenant, GENERATION, ranges).await.unwrap();
                 let entries = ranges.iter().map(|range| model.entries(range).len() as u64);
                 assert_eq!(counts, entries.collect::<Vec<_>>());
             }
@@ -296,7 +298,7 @@ async fn compare_all(store: &impl Store, tenant: &Tenant, model: &Model) {
             rank: RankName::new(rank),
             keys: KeyRange::ALL,
         };
-        let page = store.page(tenant, EDITION, &range, None, 100).await;
+        let page = store.page(tenant, GENERATION, &range, None, 100).await;
         assert_eq!(page, Ok(model.page(&range, None, 100)));
     }
     let totals = store.totals(tenant, &TOPICS.map(str::to_owned)).await;

@@ -87,7 +87,7 @@ fn entry_of(json: Json) -> Result<Entry, String> {
     match (entries.next(), entries.next()) {
         (Some((_, update)), None) => message("bellwether.v1.UpdateProfileRequest", update)
             .map(Entry::Update)
-            .map_err(|mistake| format!("updateProfile.{mistake}")),
+            .map_err(|error| format!("updateProfile.{error}")),
         _ => Err(
             "updateProfile: stands beside other fields; write it in a line of its own".to_owned(),
         ),

@@ -5,7 +5,7 @@ use pbjson_types::Struct;
 use super::violations::Violations;
 use crate::{
     proto::attributes::from_struct,
-    scoring::{AttributeMistake, Attributes},
+    scoring::{Attributes, InvalidAttributes},
 };
 
 /// The attributes sent in `field`; what is wrong with them goes to `violations`.
@@ -19,17 +19,17 @@ pub fn read(
     };
     match from_struct(sent) {
         Ok(attributes) => Some(attributes),
-        Err(mistake) => {
-            let instead = match mistake {
-                AttributeMistake::NotFinite(_) => "send a finite number, or leave it out",
-                AttributeMistake::NoValue(_) => "send a value, or leave it out",
-                AttributeMistake::EmptyName => "name it, or leave it out",
-                AttributeMistake::TooMany(_)
-                | AttributeMistake::TooDeep
-                | AttributeMistake::TooManyValues(_)
-                | AttributeMistake::TooLarge(_) => "send fewer or simpler ones",
+        Err(error) => {
+            let instead = match error {
+                InvalidAttributes::NotFinite(_) => "send a finite number, or leave it out",
+                InvalidAttributes::NoValue(_) => "send a value, or leave it out",
+                InvalidAttributes::EmptyName => "name it, or leave it out",
+                InvalidAttributes::TooMany(_)
+                | InvalidAttributes::TooDeep
+                | InvalidAttributes::TooManyValues(_)
+                | InvalidAttributes::TooLarge(_) => "send fewer or simpler ones",
             };
-            violations.add(field, format_args!("{mistake}; {instead}"));
+            violations.add(field, format_args!("{error}; {instead}"));
             None
         }
     }

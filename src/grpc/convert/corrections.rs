@@ -50,7 +50,7 @@ pub fn retracted(retracted: Retracted) -> v1::RetractEventResponse {
     response.set_outcome(match retracted.outcome {
         RetractionOutcome::Retracted => v1::RetractionOutcome::Retracted,
         RetractionOutcome::Duplicate => v1::RetractionOutcome::Duplicate,
-        RetractionOutcome::Forestalled => v1::RetractionOutcome::Forestalled,
+        RetractionOutcome::RetractedInAdvance => v1::RetractionOutcome::RetractedInAdvance,
         RetractionOutcome::TooOld => v1::RetractionOutcome::TooOld,
     });
     response

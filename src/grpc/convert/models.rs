@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     grpc::status_size::shortened,
-    limits::{DEFAULT_MOVERS, MAX_MISTAKE_BYTES, MAX_MOVERS},
+    limits::{DEFAULT_MOVERS, MAX_DIAGNOSTIC_BYTES, MAX_MOVERS},
     proto::v1,
     scoring::{ActsOn, ComparisonReport, Model, ModelChange, Tenant},
     service::{Applied, Comparing, ModelComparison, ReadModel, TenantModels},
@@ -88,9 +88,9 @@ fn model(field: &str, read: Option<ReadModel>, violations: &mut Violations) -> O
             None
         }
         Some(Ok(model)) => Some(model),
-        Some(Err(mistakes)) => {
-            for mistake in mistakes {
-                let shown = shortened(&mistake.to_string(), MAX_MISTAKE_BYTES);
+        Some(Err(diagnostics)) => {
+            for diagnostic in diagnostics {
+                let shown = shortened(&diagnostic.to_string(), MAX_DIAGNOSTIC_BYTES);
                 violations.add(field, format_args!("has a mistake at {shown}"));
             }
             None
@@ -140,7 +140,7 @@ pub fn models(models: &TenantModels) -> v1::GetModelsResponse {
 /// How far a comparison is.
 pub fn comparing(progress: Comparing) -> v1::CompareModelsResponse {
     let progress = v1::ComparisonProgress {
-        judged_profiles: signed(progress.judged),
+        evaluated_profiles: signed(progress.evaluated),
         total_profiles: signed(progress.total),
     };
     v1::CompareModelsResponse {

@@ -17,7 +17,7 @@ use crate::{
         Tenant, Timestamp,
         limits::{MAX_NAME_BYTES, MAX_STAGES, MAX_TAG_BYTES},
     },
-    service::{InfluencerQuery, Paging, SegmentQuery, SegmentTopicsQuery, Share, View},
+    service::{Fraction, InfluencerQuery, Paging, SegmentQuery, SegmentTopicsQuery, View},
 };
 
 /// A request for a page, read.
@@ -60,7 +60,7 @@ pub fn segment_query(request: v1::RankSegmentRequest) -> Result<Paged<SegmentQue
     }
     let view = view(request.view, &mut violations);
     let as_of = instant("as_of", request.as_of, &mut violations);
-    let share = share(request.fraction, &mut violations);
+    let fraction = fraction(request.fraction, &mut violations);
     let read = tenant.zip(page_size).zip(view);
     let ((tenant, page_size), view) = violations.finish(read)?;
 
@@ -69,8 +69,8 @@ pub fn segment_query(request: v1::RankSegmentRequest) -> Result<Paged<SegmentQue
         View::Full => "full",
     };
     let stages = request.stages.iter().map(String::as_str);
-    let fraction = share.map(|_| request.fraction.to_string());
-    let hash = match &fraction {
+    let fraction_text = fraction.map(|_| request.fraction.to_string());
+    let hash = match &fraction_text {
         None => {
             let parts = [request.segment.as_str(), shown].into_iter().chain(stages);
             QueryHash::new("RankSegment", &tenant, parts)
@@ -85,15 +85,15 @@ pub fn segment_query(request: v1::RankSegmentRequest) -> Result<Paged<SegmentQue
         }
     };
     let paging = paging(page_size, token, hash, as_of)?;
-    let starts_in_share = paging.start.as_ref().map(|start| start.left.is_some());
-    if starts_in_share.is_some_and(|starts_in_share| starts_in_share != share.is_some()) {
+    let has_quota = paging.start.as_ref().map(|start| start.left.is_some());
+    if has_quota.is_some_and(|has_quota| has_quota != fraction.is_some()) {
         return Err(foreign_token());
     }
     Ok(Paged {
         query: SegmentQuery {
             segment: request.segment,
             stages: request.stages,
-            share,
+            fraction,
             view,
             paging,
         },
@@ -224,18 +224,18 @@ fn size(
 }
 
 /// The highest share of a list; `None` for all of it.
-fn share(fraction: f64, violations: &mut Violations) -> Option<Share> {
+fn fraction(fraction: f64, violations: &mut Violations) -> Option<Fraction> {
     if fraction == 0.0 {
         return None;
     }
-    let share = Share::new(fraction);
-    if share.is_none() {
+    let read = Fraction::new(fraction);
+    if read.is_none() {
         violations.add(
             "fraction",
             format_args!("is {fraction}; send a number above 0 and at most 1, or 0 for all"),
         );
     }
-    share
+    read
 }
 
 pub(super) fn page_token(sent: &str, violations: &mut Violations) -> Option<PageToken> {
@@ -287,7 +287,7 @@ mod tests {
                     key: RankKey::new(3.5).unwrap(),
                     profile_id: ProfileId::new("ann").unwrap(),
                 },
-                left: paged.query.share.map(|_| 12),
+                left: paged.query.fraction.map(|_| 12),
                 model: MODEL,
             },
         }
@@ -307,7 +307,7 @@ mod tests {
         assert_eq!(paged.query.paging.page_size, 50);
         assert_eq!(paged.query.paging.as_of, None);
         assert_eq!(paged.query.paging.start, None);
-        assert_eq!(paged.query.share, None);
+        assert_eq!(paged.query.fraction, None);
     }
 
     #[test]
@@ -398,7 +398,7 @@ mod tests {
             })
         };
         for (fraction, is_share) in [(0.0, false), (-0.0, false), (1e-9, true), (1.0, true)] {
-            assert_eq!(ask(fraction).unwrap().query.share.is_some(), is_share);
+            assert_eq!(ask(fraction).unwrap().query.fraction.is_some(), is_share);
         }
         for fraction in [-0.1, 1.01, 10.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
             assert_eq!(fields(&ask(fraction).unwrap_err()), ["fraction"]);

@@ -7,7 +7,7 @@ use serde::{
     de::{Deserializer, MapAccess, SeqAccess, Visitor},
 };
 
-use super::Mistake;
+use super::JsonError;
 
 /// A value of JSON.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,7 +59,7 @@ impl Json {
     }
 
     /// A number, or a text of one.
-    pub(super) fn number(&self) -> Result<f64, Mistake> {
+    pub(super) fn number(&self) -> Result<f64, JsonError> {
         let read = match self {
             Self::Number(number) => number.as_f64(),
             Self::Text(text) => match text.as_str() {
@@ -70,11 +70,11 @@ impl Json {
             },
             _ => None,
         };
-        read.ok_or_else(|| Mistake::new(format!("is {self}; write a number")))
+        read.ok_or_else(|| JsonError::new(format!("is {self}; write a number")))
     }
 
     /// A whole number, or a text of one.
-    pub(super) fn integer<T: TryFrom<i128>>(&self) -> Result<T, Mistake> {
+    pub(super) fn integer<T: TryFrom<i128>>(&self) -> Result<T, JsonError> {
         let exact = match self {
             Self::Number(number) => number.to_string().parse().ok(),
             Self::Text(text) => text.parse().ok(),
@@ -88,7 +88,7 @@ impl Json {
         let read: Option<i128> = exact.or_else(whole);
         read.and_then(|number| T::try_from(number).ok())
             .ok_or_else(|| {
-                Mistake::new(format!("is {self}; write a whole number within its range"))
+                JsonError::new(format!("is {self}; write a whole number within its range"))
             })
     }
 }

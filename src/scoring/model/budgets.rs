@@ -1,13 +1,13 @@
 //! What all expressions of a model take together: refused when even the smallest event could not
-//! be judged, and warned of what is asked for and never comes.
+//! be evaluated, and warned of what is asked for and never comes.
 
 use std::collections::BTreeSet;
 
 use rustc_hash::FxHashMap;
 
 use super::{
-    Evidence, Expression, QuarantineRule, Rule, Signal, compile::Compiler, file::ModelFile,
-    mistake::suggestion,
+    Evidence, Expression, QuarantineRule, Rule, Signal, compile::Compiler, diagnostic::suggestion,
+    file::ModelFile,
 };
 use crate::scoring::limits::MAX_EVENT_STEPS;
 
@@ -41,15 +41,15 @@ impl Compiler<'_> {
                 let message = format!(
                     "the expressions that look at {event_type:?} take {steps} steps for the smallest event, and may take {MAX_EVENT_STEPS}; shorten them, or let fewer signals look at it"
                 );
-                let place = file.signals[listening[0]].place.clone();
-                self.mistakes.add(place, message);
+                let span = file.signals[listening[0]].span.clone();
+                self.diagnostics.add(span, message);
             }
         }
     }
 
-    /// The steps that the standing facts of a record take at most; tells when that is too much for
+    /// The steps that the clock-free conditions of a record take at most; tells when that is too much for
     /// any record.
-    pub(super) fn standing_steps(&mut self, identity: &[Evidence], rules: &[Rule]) -> usize {
+    pub(super) fn clock_free_steps(&mut self, identity: &[Evidence], rules: &[Rule]) -> usize {
         let of = |steps: fn(&Expression) -> usize| {
             let conditions = self.conditions.iter();
             let confidences = identity
@@ -64,7 +64,7 @@ impl Compiler<'_> {
             let message = format!(
                 "the conditions on what is stated take {least} steps for the smallest profile, and may take {MAX_EVENT_STEPS}; shorten them, or have fewer attribute rules"
             );
-            self.mistakes.add(0..0, message);
+            self.diagnostics.add(0..0, message);
         }
         most.min(MAX_EVENT_STEPS)
     }
@@ -81,7 +81,7 @@ impl Compiler<'_> {
         let touches = touches.map(|(event_type, _)| &event_type.value);
         let heard: BTreeSet<&String> = signals.chain(rules).chain(touches).collect();
         let asked = std::mem::take(&mut self.seen_types);
-        for (event_type, place) in &asked {
+        for (event_type, span) in &asked {
             if !heard.contains(event_type) {
                 let hint = suggestion(event_type, heard.iter().map(|known| known.as_str()));
                 let others = asked.iter().filter(|(other, _)| other == event_type);
@@ -91,7 +91,7 @@ impl Compiler<'_> {
                 let message = format!(
                     "no signal, touch or quarantine rule is of the event type {event_type:?}, which is right when only seen() asks for it; {hint}"
                 );
-                self.warnings.add(place.clone(), message);
+                self.warnings.add(span.clone(), message);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Calibration: what points are worth as a probability, as the model states it.
 
-use super::table::{Placed, Table};
+use super::table::{Spanned, Table};
 use crate::scoring::{
     Probability,
     limits::{MAX_CALIBRATION_STEPS, MAX_POINTS, MAX_TAG_BYTES},
@@ -87,10 +87,10 @@ fn read_steps(table: &mut Table<'_, '_, '_>) -> Option<Vec<(f64, f64)>> {
             "\"table\" has {} steps; write 2 to {MAX_CALIBRATION_STEPS}, such as [[0, 0.02], [100, 0.6]]",
             list.len()
         );
-        table.mistake(value.span(), message);
+        table.diagnostic(value.span(), message);
         return None;
     }
-    let mut steps: Vec<(Placed<f64>, Placed<f64>)> = Vec::with_capacity(list.len());
+    let mut steps: Vec<(Spanned<f64>, Spanned<f64>)> = Vec::with_capacity(list.len());
     for step in list.iter() {
         let pair = step.get_ref().as_array().map(|pair| &pair[..]);
         let Some([points, probability]) = pair else {
@@ -111,7 +111,7 @@ fn read_steps(table: &mut Table<'_, '_, '_>) -> Option<Vec<(f64, f64)>> {
                 "the points of a step must be above those of the step before, which are {}",
                 points.value
             );
-            table.mistake(next_points.place.clone(), message);
+            table.diagnostic(next_points.span.clone(), message);
             return None;
         }
         let (low, high) = if rises {
@@ -121,7 +121,7 @@ fn read_steps(table: &mut Table<'_, '_, '_>) -> Option<Vec<(f64, f64)>> {
         };
         if low.value > high.value {
             let message = "the probabilities must rise all the way or fall all the way, or more points would mean now this and now that; write the steps so that they do";
-            table.mistake(next_probability.place.clone(), message);
+            table.diagnostic(next_probability.span.clone(), message);
             return None;
         }
     }
@@ -151,7 +151,7 @@ fn read_logistic(table: &mut Table<'_, '_, '_>) -> Option<Curve> {
     let slope = slope?;
     if slope.value == 0.0 {
         let message = "a slope of 0 gives everybody the same probability; write how steep the curve is, such as 0.15, or a negative number when it falls";
-        table.mistake(slope.place, message);
+        table.diagnostic(slope.span, message);
         return None;
     }
     Some(Curve::Logistic {

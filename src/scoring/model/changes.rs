@@ -44,11 +44,11 @@ const NAMED: [&str; 8] = [
 ];
 
 /// What the files say by place: section, name of an entry or nothing, and key.
-type Places = BTreeMap<(String, String), BTreeMap<String, String>>;
+type RankEntries = BTreeMap<(String, String), BTreeMap<String, String>>;
 
 /// Every difference between the files of two models, ordered by what they act on.
 pub fn model_changes(old: &Model, new: &Model) -> Vec<ModelChange> {
-    let (before, after) = (places(&old.source), places(&new.source));
+    let (before, after) = (rank_entries(&old.source), rank_entries(&new.source));
     let mut changes = Vec::new();
     let all: std::collections::BTreeSet<_> = before.keys().chain(after.keys()).collect();
     for place in all {
@@ -195,10 +195,10 @@ fn is_same_number(one: Option<&String>, other: Option<&String>) -> bool {
 }
 
 /// What a checked file says.
-fn places(source: &str) -> Places {
-    let mut places = Places::new();
+fn rank_entries(source: &str) -> RankEntries {
+    let mut rank_entries = RankEntries::new();
     let Ok(root) = DeTable::parse(source) else {
-        return places;
+        return rank_entries;
     };
     for (section, value) in root.get_ref() {
         let section = section.get_ref().as_ref();
@@ -206,7 +206,7 @@ fn places(source: &str) -> Places {
             DeValue::Table(tables) if NAMED.contains(&section) => {
                 for (name, table) in tables {
                     let name = name.get_ref().to_string();
-                    let entry = places.entry((section.to_owned(), name)).or_default();
+                    let entry = rank_entries.entry((section.to_owned(), name)).or_default();
                     flatten("", table.get_ref(), entry);
                 }
             }
@@ -216,16 +216,16 @@ fn places(source: &str) -> Places {
                     flatten("", table.get_ref(), &mut entry);
                     let name = entry.remove("name").unwrap_or_default();
                     let name = name.trim_matches('"').to_owned();
-                    places.insert((section.to_owned(), name), entry);
+                    rank_entries.insert((section.to_owned(), name), entry);
                 }
             }
             other => {
-                let entry = places.entry((section.to_owned(), String::new()));
+                let entry = rank_entries.entry((section.to_owned(), String::new()));
                 flatten("", other, entry.or_default());
             }
         }
     }
-    places
+    rank_entries
 }
 
 /// The leaves of a table by their paths.

@@ -9,14 +9,14 @@ use std::{
 };
 
 use super::{
-    Accounts, Expression, Influence, Model, QuarantineRule, Score, Signal, Slot, Topics, Words,
+    Accounts, Expression, Influence, Model, Phrases, QuarantineRule, Score, Signal, Slot, Topics,
     condition::{self, Scope, Wanted},
+    diagnostic::{Diagnostic, Diagnostics, suggestion},
     file::{self, ModelFile},
-    mistake::{Mistake, Mistakes, suggestion},
+    phrases,
     signals::{signals_by_type, types_of},
-    table::{Placed, Points},
+    table::{Points, Spanned},
     variable::Declared,
-    words,
 };
 use crate::scoring::{
     HalfLife, Slope,
@@ -32,37 +32,37 @@ const DEFAULT_INTERESTS_HALF_LIFE_NANOS: i64 = 30 * 86_400 * 1_000_000_000;
 /// chain such as `1 + 1 + 1`, before anybody can say that it is too long.
 const STACK_BYTES: usize = 64 * 1024 * 1024;
 
-pub(super) fn compile(source: &str) -> Result<Model, Vec<Mistake>> {
+pub(super) fn compile(source: &str) -> Result<Model, Vec<Diagnostic>> {
     compile_as(source, false)
 }
 
 /// A model whose expressions may never be right.
 #[cfg(test)]
-pub(super) fn compile_unchecked(source: &str) -> Result<Model, Vec<Mistake>> {
+pub(super) fn compile_unchecked(source: &str) -> Result<Model, Vec<Diagnostic>> {
     compile_as(source, true)
 }
 
-fn compile_as(source: &str, is_unchecked: bool) -> Result<Model, Vec<Mistake>> {
+fn compile_as(source: &str, is_unchecked: bool) -> Result<Model, Vec<Diagnostic>> {
     let read = thread::scope(|scope| {
         let reader = thread::Builder::new().stack_size(STACK_BYTES);
         let reader = reader.spawn_scoped(scope, || compile_recursively(source, is_unchecked))?;
         reader.join().map_err(|panic| panic::resume_unwind(panic))
     });
     read.unwrap_or_else(|error: io::Error| {
-        let mut mistakes = Mistakes::new(source);
-        mistakes.add(0..0, format!("the file cannot be read: {error}"));
-        Err(mistakes.into_sorted())
+        let mut diagnostics = Diagnostics::new(source);
+        diagnostics.add(0..0, format!("the file cannot be read: {error}"));
+        Err(diagnostics.into_sorted())
     })
 }
 
-fn compile_recursively(source: &str, is_unchecked: bool) -> Result<Model, Vec<Mistake>> {
-    let mut mistakes = Mistakes::new(source);
+fn compile_recursively(source: &str, is_unchecked: bool) -> Result<Model, Vec<Diagnostic>> {
+    let mut diagnostics = Diagnostics::new(source);
     if source.len() > MAX_MODEL_BYTES {
-        mistakes.add(0..0, format!("the file has over {MAX_MODEL_BYTES} bytes"));
-        return Err(mistakes.into_sorted());
+        diagnostics.add(0..0, format!("the file has over {MAX_MODEL_BYTES} bytes"));
+        return Err(diagnostics.into_sorted());
     }
-    let Some(file) = file::read(source, &mut mistakes) else {
-        return Err(mistakes.into_sorted());
+    let Some(file) = file::read(source, &mut diagnostics) else {
+        return Err(diagnostics.into_sorted());
     };
     let mut compiler = Compiler {
         source,
@@ -81,8 +81,8 @@ fn compile_recursively(source: &str, is_unchecked: bool) -> Result<Model, Vec<Mi
             .iter()
             .map(|signal| signal.name.value.clone())
             .collect(),
-        warnings: Mistakes::new(source),
-        mistakes,
+        warnings: Diagnostics::new(source),
+        diagnostics,
         conditions: Vec::new(),
         asked: Vec::new(),
         seen_types: Vec::new(),
@@ -91,14 +91,14 @@ fn compile_recursively(source: &str, is_unchecked: bool) -> Result<Model, Vec<Mi
     };
     // What is too much by far would take too long to look through.
     if !compiler.check_sizes(&file) {
-        return Err(compiler.mistakes.into_sorted());
+        return Err(compiler.diagnostics.into_sorted());
     }
     compiler.check_names(&file);
     let model = compiler.build(&file);
-    if compiler.mistakes.is_empty() {
+    if compiler.diagnostics.is_empty() {
         model.ok_or_else(Vec::new)
     } else {
-        Err(compiler.mistakes.into_sorted())
+        Err(compiler.diagnostics.into_sorted())
     }
 }
 
@@ -107,13 +107,13 @@ pub(super) struct Compiler<'source> {
     pub(super) score_names: Vec<String>,
     stage_names: Vec<String>,
     signal_names: Vec<String>,
-    pub(super) mistakes: Mistakes<'source>,
+    pub(super) diagnostics: Diagnostics<'source>,
     pub(super) conditions: Vec<Expression>,
     /// The counts that expressions ask for.
     pub(super) asked: Vec<Slot>,
     /// The event types that expressions ask `seen` for, and where.
     pub(super) seen_types: Vec<(String, Range<usize>)>,
-    pub(super) warnings: Mistakes<'source>,
+    pub(super) warnings: Diagnostics<'source>,
     topics: usize,
     is_unchecked: bool,
 }
@@ -143,13 +143,13 @@ impl Compiler<'_> {
         for (what, count, most) in counted {
             if count > most {
                 let message = format!("the file has {count} {what}; at most {most} are allowed");
-                self.mistakes.add(0..0, message);
+                self.diagnostics.add(0..0, message);
                 is_too_large = true;
             }
         }
         if file.scores.is_empty() {
             let message = "the file has no score; write [scores.interest] with half_life = \"7d\"";
-            self.mistakes.add(0..0, message);
+            self.diagnostics.add(0..0, message);
         }
         !is_too_large
     }
@@ -172,13 +172,13 @@ impl Compiler<'_> {
         );
     }
 
-    fn check_unique<'a>(&mut self, what: &str, names: impl Iterator<Item = &'a Placed<String>>) {
+    fn check_unique<'a>(&mut self, what: &str, names: impl Iterator<Item = &'a Spanned<String>>) {
         let mut known = HashSet::new();
         for name in names {
             // What has no name has been told so.
             if !name.value.is_empty() && !known.insert(&name.value) {
                 let message = format!("there are two {what}s called {:?}; rename one", name.value);
-                self.mistakes.add(name.place.clone(), message);
+                self.diagnostics.add(name.span.clone(), message);
             }
         }
     }
@@ -188,13 +188,13 @@ impl Compiler<'_> {
         let mut found = Vec::new();
         for (name, number) in points {
             if let Some(position) = self.score(name) {
-                found.push((position, *number, name.place.clone()));
+                found.push((position, *number, name.span.clone()));
             }
         }
         found
     }
 
-    pub(super) fn score(&mut self, name: &Placed<String>) -> Option<usize> {
+    pub(super) fn score(&mut self, name: &Spanned<String>) -> Option<usize> {
         let position = self
             .score_names
             .iter()
@@ -202,18 +202,18 @@ impl Compiler<'_> {
         if position.is_none() {
             let hint = suggestion(&name.value, self.score_names.iter().map(String::as_str));
             let message = format!("there is no score {:?}; {hint}", name.value);
-            self.mistakes.add(name.place.clone(), message);
+            self.diagnostics.add(name.span.clone(), message);
         }
         position
     }
 
     pub(super) fn expression(
         &mut self,
-        text: &Placed<String>,
+        text: &Spanned<String>,
         scope: Scope,
         wanted: Wanted,
     ) -> Option<Expression> {
-        if self.mistakes.is_full() {
+        if self.diagnostics.is_full() {
             return None;
         }
         let declared = Declared {
@@ -227,16 +227,16 @@ impl Compiler<'_> {
             Ok(expression) => {
                 for event_type in expression.seen_types() {
                     let start = text.value.find(event_type.as_str()).unwrap_or(0);
-                    let place = self.place_within(text, start..start + event_type.len());
-                    self.seen_types.push((event_type.clone(), place));
+                    let span = self.place_within(text, start..start + event_type.len());
+                    self.seen_types.push((event_type.clone(), span));
                 }
                 Some(expression)
             }
-            Err(mistakes) => {
-                for (range, message) in mistakes {
-                    let place = self.place_within(text, range);
-                    self.mistakes
-                        .add(place, format!("the expression {message}"));
+            Err(diagnostics) => {
+                for (range, message) in diagnostics {
+                    let span = self.place_within(text, range);
+                    self.diagnostics
+                        .add(span, format!("the expression {message}"));
                 }
                 None
             }
@@ -244,24 +244,24 @@ impl Compiler<'_> {
     }
 
     /// Where a range of an expression stands in the file.
-    fn place_within(&self, text: &Placed<String>, range: Range<usize>) -> Range<usize> {
-        let raw = self.source.get(text.place.clone()).unwrap_or_default();
+    fn place_within(&self, text: &Spanned<String>, range: Range<usize>) -> Range<usize> {
+        let raw = self.source.get(text.span.clone()).unwrap_or_default();
         match raw.find(&text.value) {
             Some(quote) => {
-                let start = text.place.start + quote + range.start;
+                let start = text.span.start + quote + range.start;
                 let start = start.min(self.source.len());
                 (0..=start)
                     .rev()
                     .find(|position| self.source.is_char_boundary(*position))
-                    .map_or(text.place.clone(), |start| start..text.place.end)
+                    .map_or(text.span.clone(), |start| start..text.span.end)
             }
             // Escapes moved the text against the file.
-            None => text.place.clone(),
+            None => text.span.clone(),
         }
     }
 
-    /// The position of a condition on standing facts, shared by all who write the same.
-    pub(super) fn condition(&mut self, text: &Placed<String>, scope: Scope) -> Option<usize> {
+    /// The position of a condition on what no clock changes, shared by all who write the same.
+    pub(super) fn condition(&mut self, text: &Spanned<String>, scope: Scope) -> Option<usize> {
         let known = self
             .conditions
             .iter()
@@ -287,7 +287,7 @@ impl Compiler<'_> {
         self.check_breadths(file, &scores);
         let segments = self.segments(file, &scores, &mut ranks);
         let (stages, stage_conditions, ladders) = self.ladders(file);
-        let words = self.words(file);
+        let phrases = self.phrases(file);
         let topics = file.topics.iter().map(|topic| topic.name.value.clone());
         let topics = Topics::new(topics.collect());
         let interests_half_life = file
@@ -325,13 +325,13 @@ impl Compiler<'_> {
         );
         named_types.extend(quarantine.iter().flat_map(QuarantineRule::named_types));
         self.check_events(file, &signals, &signals_by_type, &quarantine);
-        let standing_steps = self.standing_steps(&identity, &rules);
+        let clock_free_steps = self.clock_free_steps(&identity, &rules);
         self.warn_of_unheard_types(file);
         for event_type in &named_types {
             if event_type.len() > MAX_TYPE_BYTES {
                 let message =
                     format!("the event type {event_type:?} has over {MAX_TYPE_BYTES} bytes");
-                self.mistakes.add(0..0, message);
+                self.diagnostics.add(0..0, message);
             }
         }
         Some(Model {
@@ -356,7 +356,7 @@ impl Compiler<'_> {
             ranks,
             segments,
             topics,
-            words: words?,
+            phrases: phrases?,
             interests_half_life,
             influence,
             accounts: file.accounts.as_ref().map(|accounts| Accounts {
@@ -364,31 +364,31 @@ impl Compiler<'_> {
             }),
             quarantine,
             named_types: named_types.into_iter().collect(),
-            standing_steps,
+            clock_free_steps,
             warnings: std::mem::take(&mut self.warnings).into_sorted(),
         })
     }
 
     /// What is looked for in texts: the keywords of topics, and the phrases of signals.
-    fn words(&mut self, file: &ModelFile) -> Option<Words> {
+    fn phrases(&mut self, file: &ModelFile) -> Option<Phrases> {
         let keywords = file.topics.iter().map(|topic| &topic.keywords);
         let phrases = file.signals.iter().map(|signal| &signal.phrases);
         for word in keywords.clone().chain(phrases.clone()).flatten() {
-            if !words::is_seen(&word.value) {
+            if !phrases::is_seen(&word.value) {
                 let message = "nobody sees any of this; write a word or a phrase";
-                self.mistakes.add(word.place.clone(), message);
+                self.diagnostics.add(word.span.clone(), message);
             }
         }
         let owners = keywords.chain(phrases).enumerate();
-        let words = owners.flat_map(|(owner, words)| {
-            let words = words.iter();
-            words.map(move |word| (owner, word.value.as_str()))
+        let phrases = owners.flat_map(|(owner, phrases)| {
+            let phrases = phrases.iter();
+            phrases.map(move |word| (owner, word.value.as_str()))
         });
-        match Words::new(words) {
-            Ok(words) => Some(words),
+        match Phrases::new(phrases) {
+            Ok(phrases) => Some(phrases),
             Err(message) => {
                 let message = format!("the keywords and phrases are too many: {message}");
-                self.mistakes.add(0..0, message);
+                self.diagnostics.add(0..0, message);
                 None
             }
         }

@@ -8,13 +8,13 @@ use cel::Program;
 
 use super::{
     Slot,
-    code::Code,
+    context::EvalContext,
     cost::Inputs,
-    fact::Fact,
-    facts::Facts,
     kinds,
-    names::{MAX_DEPTH, Names, depth},
+    native_expr::NativeExpr,
+    native_value::NativeValue,
     reading::Reading,
+    resolver::{MAX_DEPTH, Resolver, depth},
     variable::{Declared, Variable},
 };
 use crate::scoring::limits::{MAX_EXPRESSION_STEPS, MAX_KEY_BYTES, MAX_KEYS};
@@ -26,10 +26,10 @@ pub(super) enum Scope {
     Event,
     /// Only what no clock can change: what the profile states and has been seen to do, and how
     /// sure it is who it is.
-    Standing,
+    ClockFree,
     /// The same for who is in a segment or at a stage, beside which bounds of scores stand.
     Members,
-    /// What the confidence of identity is made of: as `Standing`, without that confidence.
+    /// What the confidence of identity is made of: as `Evaluation`, without that confidence.
     Identity,
 }
 
@@ -48,7 +48,7 @@ pub(super) enum Wanted {
 pub(crate) struct Expression {
     /// As it stands in the file.
     text: String,
-    code: Code,
+    code: NativeExpr,
     /// What it reads.
     variables: Vec<Variable>,
     /// The steps that an evaluation takes on the smallest event, at most.
@@ -75,28 +75,28 @@ impl Expression {
     }
 
     /// Whether the condition holds.
-    pub(crate) fn holds(&self, facts: &Facts<'_>) -> Result<bool, Failed> {
-        match self.read(facts)? {
-            Fact::Bool(holds) => Ok(holds),
+    pub(crate) fn holds(&self, context: &EvalContext<'_>) -> Result<bool, Failed> {
+        match self.read(context)? {
+            NativeValue::Bool(holds) => Ok(holds),
             _ => Err(Failed),
         }
     }
 
     /// The number that it stands for.
-    pub(crate) fn number(&self, facts: &Facts<'_>) -> Result<f64, Failed> {
-        match self.read(facts)? {
-            Fact::Number(number) => Ok(number),
+    pub(crate) fn number(&self, context: &EvalContext<'_>) -> Result<f64, Failed> {
+        match self.read(context)? {
+            NativeValue::Number(number) => Ok(number),
             _ => Err(Failed),
         }
     }
 
     /// The keys that it stands for: a text, a number, or a list of these.
-    pub(crate) fn keys(&self, facts: &Facts<'_>) -> Result<Vec<String>, Failed> {
+    pub(crate) fn keys(&self, context: &EvalContext<'_>) -> Result<Vec<String>, Failed> {
         let mut keys = Vec::new();
-        let fact = self.read(facts)?;
-        if fact.length().is_none() {
-            add_key(&fact, &mut keys)?;
-        } else if let Some(elements) = fact.into_elements() {
+        let value = self.read(context)?;
+        if value.length().is_none() {
+            add_key(&value, &mut keys)?;
+        } else if let Some(elements) = value.into_elements() {
             for element in elements.take(MAX_KEYS) {
                 add_key(&element, &mut keys)?;
             }
@@ -104,11 +104,11 @@ impl Expression {
         Ok(keys)
     }
 
-    fn read<'a>(&'a self, facts: &Facts<'a>) -> Result<Fact<'a>, Failed> {
+    fn read<'a>(&'a self, context: &EvalContext<'a>) -> Result<NativeValue<'a>, Failed> {
         let element = None;
-        let read = self.code.read(&Reading { facts, element });
+        let read = self.code.read(&Reading { context, element });
         // Whatever made up for the part that was cut off.
-        read.and_then(|fact| (!facts.budget.is_spent()).then_some(fact).ok_or(Failed))
+        read.and_then(|value| (!context.budget.is_spent()).then_some(value).ok_or(Failed))
     }
 
     /// Whether it reads what the author of the event states.
@@ -132,10 +132,10 @@ impl Expression {
 }
 
 /// Adds a key to others, unless it is there already, or empty, or too long to be kept.
-fn add_key(fact: &Fact<'_>, keys: &mut Vec<String>) -> Result<(), Failed> {
-    let key = match fact {
-        Fact::Text(text) => text.clone(),
-        Fact::Number(number) => Cow::Owned(number.to_string()),
+fn add_key(value: &NativeValue<'_>, keys: &mut Vec<String>) -> Result<(), Failed> {
+    let key = match value {
+        NativeValue::Text(text) => text.clone(),
+        NativeValue::Number(number) => Cow::Owned(number.to_string()),
         _ => return Err(Failed),
     };
     if (1..=MAX_KEY_BYTES).contains(&key.len()) && !keys.iter().any(|known| *known == key) {
@@ -145,7 +145,7 @@ fn add_key(fact: &Fact<'_>, keys: &mut Vec<String>) -> Result<(), Failed> {
 }
 
 /// A mistake within an expression, at a range of its text.
-pub(super) type ExpressionMistake = (Range<usize>, String);
+pub(super) type ExpressionDiagnostic = (Range<usize>, String);
 
 /// Compiles an expression: resolves every name in it, and tells what can never be right.
 pub(super) fn compile(
@@ -154,23 +154,23 @@ pub(super) fn compile(
     wanted: Wanted,
     declared: &Declared<'_>,
     asked: &mut Vec<Slot>,
-) -> Result<Expression, Vec<ExpressionMistake>> {
+) -> Result<Expression, Vec<ExpressionDiagnostic>> {
     let program = parse(source)?;
     let mut resolved = program.expression().clone();
-    let mut names = Names::new(scope, declared, asked, program.source_info());
-    names.resolve(&mut resolved);
-    let (variables, mut mistakes) = (names.variables, names.mistakes);
+    let mut resolver = Resolver::new(scope, declared, asked, program.source_info());
+    resolver.resolve(&mut resolved);
+    let (variables, mut diagnostics) = (resolver.variables, resolver.diagnostics);
     if !declared.is_unchecked {
-        mistakes.extend(kinds::check(
+        diagnostics.extend(kinds::check(
             &resolved,
             wanted,
             &variables,
             program.source_info(),
         ));
     }
-    let code = Code::of(&resolved, &variables);
-    if !mistakes.is_empty() {
-        return Err(mistakes);
+    let code = NativeExpr::of(&resolved, &variables);
+    if !diagnostics.is_empty() {
+        return Err(diagnostics);
     }
     let not_known =
         "has something that is no part of conditions; docs/model.md lists what they see";
@@ -197,7 +197,7 @@ fn too_long(steps: usize) -> String {
     )
 }
 
-fn parse(source: &str) -> Result<Program, Vec<ExpressionMistake>> {
+fn parse(source: &str) -> Result<Program, Vec<ExpressionDiagnostic>> {
     let program = Program::compile(source).map_err(|errors| {
         if errors
             .errors
@@ -223,7 +223,7 @@ fn parse(source: &str) -> Result<Program, Vec<ExpressionMistake>> {
 /// What the parser says, among other things, of nesting that is too deep for it.
 const PARSER_DEPTH: &str = "Recursion limit";
 
-fn too_deep(source: &str) -> ExpressionMistake {
+fn too_deep(source: &str) -> ExpressionDiagnostic {
     let message = format!("is nested deeper than {MAX_DEPTH}; split it into simpler rules");
     (0..source.len(), message)
 }

@@ -6,8 +6,8 @@ use std::cell::Cell;
 
 use super::{
     Failed,
-    code::{Change, Code, Each, Loop},
-    fact::Fact,
+    native_expr::{Change, Each, Loop, NativeExpr},
+    native_value::NativeValue,
     variable::Variable,
 };
 use crate::scoring::{
@@ -19,10 +19,10 @@ use crate::scoring::{
 };
 
 /// Bytes that an element of a list takes that is made.
-const ELEMENT_BYTES: usize = size_of::<Fact<'static>>();
+const ELEMENT_BYTES: usize = size_of::<NativeValue<'static>>();
 
 /// The steps that are left to the expressions that are evaluated for one event, or of the
-/// standing facts of one record.
+/// clock-free conditions of one record.
 #[derive(Debug)]
 pub(crate) struct Budget {
     left: Cell<usize>,
@@ -77,7 +77,7 @@ impl Budget {
     }
 }
 
-impl Fact<'_> {
+impl NativeValue<'_> {
     /// The steps that comparing it takes.
     pub(super) fn weight(&self) -> usize {
         match self {
@@ -85,13 +85,18 @@ impl Fact<'_> {
             Self::Text(text) => text.len() / READ_BYTES_PER_STEP,
             Self::List(values) => values
                 .iter()
-                .map(|value| 1 + Fact::from(value).weight())
+                .map(|value| 1 + NativeValue::from(value).weight())
                 .sum(),
-            Self::Texts(texts) => texts.iter().map(|text| 1 + Fact::text(text).weight()).sum(),
+            Self::Texts(texts) => texts
+                .iter()
+                .map(|text| 1 + NativeValue::text(text).weight())
+                .sum(),
             Self::Made(values) => values.iter().map(|value| 1 + value.weight()).sum(),
             Self::Map(values) => {
                 let values = values.values();
-                values.map(|value| 1 + Fact::from(value).weight()).sum()
+                values
+                    .map(|value| 1 + NativeValue::from(value).weight())
+                    .sum()
             }
         }
     }
@@ -252,7 +257,7 @@ fn sum(steps: &[usize]) -> usize {
     steps.iter().fold(1, |sum, more| sum.saturating_add(*more))
 }
 
-impl Code {
+impl NativeExpr {
     /// The steps that an evaluation takes at most.
     pub(super) fn steps(&self, inputs: Inputs) -> usize {
         self.bound(inputs, Extent::SCALAR).steps
@@ -305,7 +310,7 @@ impl Code {
                 let [text, part] = parts.each_ref().map(of);
                 scalar(&[text.steps, part.steps, text.extent.look_through()])
             }
-            Self::Calculate(super::code::Calculation::Add, parts) => {
+            Self::Calculate(super::native_expr::Calculation::Add, parts) => {
                 let [a, b] = parts.each_ref().map(of);
                 let extent = a.extent.and(b.extent);
                 Bound::new(sum(&[a.steps, b.steps, extent.make()]), extent)
@@ -349,19 +354,19 @@ impl Loop {
         // Loops do not stand within each other, so there is no element outside.
         let over = self.over.bound(inputs, Extent::SCALAR);
         let count = over.extent.values;
-        let of = |part: &Code| part.bound(inputs, over.extent.element());
+        let of = |part: &NativeExpr| part.bound(inputs, over.extent.element());
         let (steps, extent) = match &self.each {
             Each::Decides(_, condition) | Each::IsTheOne(condition) => {
                 (sum(&[of(condition).steps]), Extent::SCALAR)
             }
-            Each::Gives(condition, given) => {
-                let given = of(given);
+            Each::Gives(condition, applied) => {
+                let applied = of(applied);
                 let asked = condition
                     .as_ref()
                     .map_or(0, |condition| of(condition).steps);
                 let made = ELEMENT_BYTES / MADE_BYTES_PER_STEP;
-                let steps = sum(&[asked, given.steps, made]);
-                (steps, given.extent.times(count))
+                let steps = sum(&[asked, applied.steps, made]);
+                (steps, applied.extent.times(count))
             }
         };
         Bound::new(sum(&[over.steps, steps.saturating_mul(count)]), extent)

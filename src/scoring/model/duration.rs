@@ -1,6 +1,6 @@
 //! Durations of a model file, and what they may be.
 
-use super::table::{Placed, Table};
+use super::table::{Spanned, Table};
 use crate::scoring::{
     HalfLife,
     limits::{MAX_HALF_LIFE, MIN_HALF_LIFE},
@@ -29,13 +29,13 @@ impl Table<'_, '_, '_> {
         key: &'static str,
         least: i64,
         greatest: i64,
-    ) -> Option<Placed<i64>> {
+    ) -> Option<Spanned<i64>> {
         let value = self.get(key)?;
         let parsed = value.get_ref().as_str().and_then(duration_nanos);
         match parsed {
-            Some(nanos) if (least..=greatest).contains(&nanos) => Some(Placed {
+            Some(nanos) if (least..=greatest).contains(&nanos) => Some(Spanned {
                 value: nanos,
-                place: value.span(),
+                span: value.span(),
             }),
             Some(_) => {
                 let message = if least > 1 {
@@ -43,14 +43,14 @@ impl Table<'_, '_, '_> {
                 } else {
                     format!("{key:?} must be above 0 and at most 36500d")
                 };
-                self.mistake(value.span(), message);
+                self.diagnostic(value.span(), message);
                 None
             }
             None => {
                 let message = format!(
                     "{key:?} must be a number and a unit (ms, s, m, h, d or w) in quotes, such as \"7d\""
                 );
-                self.mistake(value.span(), message);
+                self.diagnostic(value.span(), message);
                 None
             }
         }

@@ -5,7 +5,7 @@ use super::{
     compile::Compiler,
     condition::{Scope, Wanted},
     file::ModelFile,
-    table::{Placed, Table},
+    table::{Spanned, Table},
 };
 use crate::scoring::{
     AttributeValue, Attributes, Event, ProfileId, RankName, Subject, limits::MAX_NAME_BYTES,
@@ -18,9 +18,9 @@ pub(super) struct AccountsTable {
 
 #[derive(Debug)]
 pub(super) struct QuarantineTable {
-    pub name: Placed<String>,
+    pub name: Spanned<String>,
     pub on: Vec<String>,
-    pub when: Placed<String>,
+    pub when: Spanned<String>,
 }
 
 /// Events count for the accounts of people as well.
@@ -127,13 +127,13 @@ pub(super) fn read_quarantine(table: &mut Table<'_, '_, '_>) -> QuarantineTable 
 }
 
 /// Whom a segment is of: people unless it says otherwise.
-pub(super) fn read_subject(table: &mut Table<'_, '_, '_>) -> Placed<Subject> {
+pub(super) fn read_subject(table: &mut Table<'_, '_, '_>) -> Spanned<Subject> {
     let chosen = table.choice(
         "of",
         &[("people", Subject::Person), ("accounts", Subject::Account)],
     );
-    chosen.unwrap_or(Placed {
+    chosen.unwrap_or(Spanned {
         value: Subject::Person,
-        place: 0..0,
+        span: 0..0,
     })
 }

@@ -3,16 +3,13 @@
 
 use std::ops::Range;
 
-use toml::{
-    Spanned,
-    de::{DeTable, DeValue},
-};
+use toml::de::{DeTable, DeValue};
 
 use super::{
     Calibration, Fingerprint, calibration,
+    diagnostic::Diagnostics,
     effects::{AccountsTable, QuarantineTable, read_accounts, read_quarantine, read_subject},
-    mistake::Mistakes,
-    table::{Placed, Points, Table},
+    table::{Points, Spanned, Table},
 };
 use crate::scoring::{
     HalfLife, Subject,
@@ -40,31 +37,31 @@ pub(super) struct ModelFile {
 
 #[derive(Debug)]
 pub(super) struct ScoreTable {
-    pub name: Placed<String>,
+    pub name: Spanned<String>,
     pub half_life: Option<HalfLife>,
-    pub base: Option<Placed<f64>>,
-    pub breadth: Option<Placed<f64>>,
-    pub breadth_share: Option<Placed<f64>>,
+    pub base: Option<Spanned<f64>>,
+    pub breadth: Option<Spanned<f64>>,
+    pub breadth_share: Option<Spanned<f64>>,
     pub calibration: Option<Calibration>,
 }
 
 #[derive(Debug)]
 pub(super) struct SignalTable {
-    pub place: Range<usize>,
-    pub name: Placed<String>,
+    pub span: Range<usize>,
+    pub name: Spanned<String>,
     pub on: Vec<String>,
-    pub phrases: Vec<Placed<String>>,
-    pub when: Option<Placed<String>>,
+    pub phrases: Vec<Spanned<String>>,
+    pub when: Option<Spanned<String>>,
     pub value: NumberOrExpression,
-    pub per: Option<Placed<String>>,
-    pub keys: Option<Placed<f64>>,
+    pub per: Option<Spanned<String>>,
+    pub keys: Option<Spanned<f64>>,
     pub limit: Option<f64>,
-    pub cooldown: Option<Placed<i64>>,
-    pub keep: Option<Placed<String>>,
-    pub once: Option<Placed<bool>>,
-    pub once_keys: Option<Placed<f64>>,
+    pub cooldown: Option<Spanned<i64>>,
+    pub keep: Option<Spanned<String>>,
+    pub once: Option<Spanned<bool>>,
+    pub once_keys: Option<Spanned<f64>>,
     /// Whether other keys than those that are remembered count.
-    pub once_beyond: Option<Placed<bool>>,
+    pub once_beyond: Option<Spanned<bool>>,
     /// `None` when nothing is said of points.
     pub points: Option<Points>,
 }
@@ -72,47 +69,47 @@ pub(super) struct SignalTable {
 #[derive(Debug)]
 pub(super) enum NumberOrExpression {
     Number(f64),
-    Expression(Placed<String>),
+    Expression(Spanned<String>),
 }
 
 #[derive(Debug)]
 pub(super) struct RuleTable {
-    pub name: Placed<String>,
-    pub when: Option<Placed<String>>,
+    pub name: Spanned<String>,
+    pub when: Option<Spanned<String>>,
     pub value: NumberOrExpression,
     pub points: Points,
 }
 
 #[derive(Debug)]
 pub(super) struct IdentityTable {
-    pub name: Placed<String>,
-    pub when: Placed<String>,
+    pub name: Spanned<String>,
+    pub when: Spanned<String>,
     pub confidence: NumberOrExpression,
 }
 
 #[derive(Debug)]
 pub(super) struct StageTable {
-    pub name: Placed<String>,
-    pub when: Option<Placed<String>>,
+    pub name: Spanned<String>,
+    pub when: Option<Spanned<String>>,
     pub min: Points,
 }
 
 #[derive(Debug)]
 pub(super) struct SegmentTable {
-    pub name: Placed<String>,
-    pub of: Placed<Subject>,
-    pub when: Option<Placed<String>>,
-    pub min_confidence: Option<Placed<f64>>,
-    pub rank_by: Vec<Placed<String>>,
+    pub name: Spanned<String>,
+    pub of: Spanned<Subject>,
+    pub when: Option<Spanned<String>>,
+    pub min_confidence: Option<Spanned<f64>>,
+    pub rank_by: Vec<Spanned<String>>,
     pub min: Option<f64>,
-    pub max: Option<Placed<f64>>,
+    pub max: Option<Spanned<f64>>,
     pub calibration: Option<Calibration>,
 }
 
 #[derive(Debug)]
 pub(super) struct TopicTable {
-    pub name: Placed<String>,
-    pub keywords: Vec<Placed<String>>,
+    pub name: Spanned<String>,
+    pub keywords: Vec<Spanned<String>>,
 }
 
 #[derive(Debug)]
@@ -125,19 +122,19 @@ pub(super) struct InfluenceTable {
 }
 
 /// Reads the file, with the mistakes noted; `None` when it is no TOML.
-pub(super) fn read(source: &str, mistakes: &mut Mistakes<'_>) -> Option<ModelFile> {
+pub(super) fn read(source: &str, diagnostics: &mut Diagnostics<'_>) -> Option<ModelFile> {
     let (root, errors) = DeTable::parse_recoverable(source);
     for error in errors {
-        mistakes.add(error.span().unwrap_or(0..0), error.message());
+        diagnostics.add(error.span().unwrap_or(0..0), error.message());
     }
-    if !mistakes.is_empty() {
+    if !diagnostics.is_empty() {
         return None;
     }
     let mut file = ModelFile {
         fingerprint: Fingerprint::of(root.get_ref()),
         ..ModelFile::default()
     };
-    let mut root = Table::new("the file", root.span(), root.get_ref(), mistakes);
+    let mut root = Table::new("the file", root.span(), root.get_ref(), diagnostics);
     file.scores = root.named_tables("scores", read_score);
     file.signals = root.tables("signals", read_signal);
     file.rules = root.tables("attributes", read_rule);
@@ -155,7 +152,7 @@ pub(super) fn read(source: &str, mistakes: &mut Mistakes<'_>) -> Option<ModelFil
     Some(file)
 }
 
-fn read_score(name: Placed<String>, table: &mut Table<'_, '_, '_>) -> ScoreTable {
+fn read_score(name: Spanned<String>, table: &mut Table<'_, '_, '_>) -> ScoreTable {
     ScoreTable {
         name,
         half_life: table.half_life("half_life"),
@@ -169,7 +166,7 @@ fn read_score(name: Placed<String>, table: &mut Table<'_, '_, '_>) -> ScoreTable
 /// A number above 0 and at most `greatest`, or an expression.
 fn number_or_expression(
     table: &mut Table<'_, '_, '_>,
-    value: &Spanned<DeValue<'_>>,
+    value: &toml::Spanned<DeValue<'_>>,
     key: &str,
     greatest: f64,
 ) -> NumberOrExpression {
@@ -218,7 +215,7 @@ fn read_signal(table: &mut Table<'_, '_, '_>) -> SignalTable {
     let has_points = table.has("points");
     let points = table.points("points");
     SignalTable {
-        place: table.place.clone(),
+        span: table.span.clone(),
         name,
         on: on.into_iter().map(|on| on.value).collect(),
         phrases,

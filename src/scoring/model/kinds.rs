@@ -7,10 +7,10 @@ use cel::{
 };
 
 use super::{
-    code::literal,
-    condition::{ExpressionMistake, Wanted},
+    condition::{ExpressionDiagnostic, Wanted},
     misfits::FUNCTIONS,
-    names::{ORDERED, variable_of},
+    native_expr::literal,
+    resolver::{ORDERED, variable_of},
     variable::Variable,
 };
 
@@ -73,12 +73,12 @@ pub(super) fn check(
     wanted: Wanted,
     variables: &[Variable],
     source_info: &SourceInfo,
-) -> Vec<ExpressionMistake> {
+) -> Vec<ExpressionDiagnostic> {
     let mut kinds = Kinds {
         variables,
         source_info,
         element: None,
-        mistakes: Vec::new(),
+        diagnostics: Vec::new(),
     };
     let found = kinds.of(node);
     let (fits, instead) = match wanted {
@@ -98,9 +98,9 @@ pub(super) fn check(
         ),
     };
     if !fits {
-        kinds.mistake(node, format!("stands for {} {instead}", found.named()));
+        kinds.diagnostic(node, format!("stands for {} {instead}", found.named()));
     }
-    kinds.mistakes
+    kinds.diagnostics
 }
 
 pub(super) struct Kinds<'a> {
@@ -108,14 +108,14 @@ pub(super) struct Kinds<'a> {
     source_info: &'a SourceInfo,
     /// The variable of the loop around, and what it is.
     element: Option<(String, Kind)>,
-    pub(super) mistakes: Vec<ExpressionMistake>,
+    pub(super) diagnostics: Vec<ExpressionDiagnostic>,
 }
 
 impl Kinds<'_> {
-    pub(super) fn mistake(&mut self, node: &IdedExpr, message: impl Into<String>) {
+    pub(super) fn diagnostic(&mut self, node: &IdedExpr, message: impl Into<String>) {
         let (start, stop) = self.source_info.offset_for(node.id).unwrap_or((0, 0));
-        let place = start as usize..stop as usize;
-        self.mistakes.push((place, message.into()));
+        let span = start as usize..stop as usize;
+        self.diagnostics.push((span, message.into()));
     }
 
     pub(super) fn of(&mut self, node: &IdedExpr) -> Kind {
@@ -128,7 +128,7 @@ impl Kinds<'_> {
                 LiteralValue::Boolean(_) => Kind::Truth,
                 LiteralValue::Null => Kind::Null,
                 LiteralValue::Bytes(_) => {
-                    self.mistake(
+                    self.diagnostic(
                         node,
                         "has bytes, which nothing is; write the text without b",
                     );
@@ -150,13 +150,13 @@ impl Kinds<'_> {
                         map.named(),
                         select.field
                     );
-                    self.mistake(&select.operand, message);
+                    self.diagnostic(&select.operand, message);
                 }
                 if select.test { Kind::Truth } else { Kind::Any }
             }
             Expr::List(list) => {
                 if !list.optional_indices.is_empty() {
-                    self.mistake(
+                    self.diagnostic(
                         node,
                         "has an element that may be absent; write the list without ?",
                     );
@@ -176,7 +176,7 @@ impl Kinds<'_> {
                     }
                 }
                 if literal(node).is_none() {
-                    self.mistake(node, "has a map whose names are no texts, or whose values are read or calculated; write texts in quotes and plain values, or a condition ? a : b");
+                    self.diagnostic(node, "has a map whose names are no texts, or whose values are read or calculated; write texts in quotes and plain values, or a condition ? a : b");
                 }
                 Kind::Map
             }
@@ -193,7 +193,7 @@ impl Kinds<'_> {
                 "loops over {}; a loop goes through a list, or the names of a map",
                 range.named()
             );
-            self.mistake(&comprehension.iter_range, message);
+            self.diagnostic(&comprehension.iter_range, message);
         }
         self.element = Some((comprehension.iter_var.clone(), range.of_element()));
         self.of(&comprehension.loop_step);
@@ -258,7 +258,7 @@ impl Kinds<'_> {
                         map.named(),
                         index.named()
                     );
-                    self.mistake(node, message);
+                    self.diagnostic(node, message);
                 }
                 map.of_index()
             }
@@ -273,10 +273,10 @@ impl Kinds<'_> {
                             "asks for the size of {}; only texts, lists and maps have one",
                             kind.named()
                         );
-                        self.mistake(operands[0], message);
+                        self.diagnostic(operands[0], message);
                     }
                     [_] => {}
-                    _ => self.mistake(
+                    _ => self.diagnostic(
                         node,
                         "calls size() otherwise than with one value; write size(x)",
                     ),

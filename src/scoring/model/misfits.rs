@@ -31,7 +31,7 @@ impl Kinds<'_> {
         let name = call.func_name.as_str();
         if call.target.is_some() {
             let message = format!("asks a value to {name}(), which is no method; write {written}");
-            self.mistake(node, message);
+            self.diagnostic(node, message);
         } else if kinds.len() != wanted {
             let values = if wanted == 1 { "value" } else { "values" };
             let instead = match name {
@@ -42,7 +42,7 @@ impl Kinds<'_> {
                 "calls {name}() with {}; it takes {wanted} {values}: write {instead}",
                 kinds.len()
             );
-            self.mistake(node, message);
+            self.diagnostic(node, message);
         } else {
             self.check_arguments(name, operands, kinds);
         }
@@ -71,7 +71,7 @@ impl Kinds<'_> {
                     kind.named(),
                     needed.join(", ")
                 );
-                self.mistake(operand, message);
+                self.diagnostic(operand, message);
             }
         }
     }
@@ -82,7 +82,7 @@ impl Kinds<'_> {
                 "takes {} for a condition; compare it with something, such as x == \"y\" or x > 0",
                 kind.named()
             );
-            self.mistake(node, message);
+            self.diagnostic(node, message);
         }
     }
 
@@ -92,7 +92,7 @@ impl Kinds<'_> {
                 "calculates with {}; number(x) makes a number of a text or of true and false",
                 kind.named()
             );
-            self.mistake(node, message);
+            self.diagnostic(node, message);
         }
     }
 
@@ -115,7 +115,7 @@ impl Kinds<'_> {
                 a.named(),
                 b.named()
             );
-            self.mistake(node, message);
+            self.diagnostic(node, message);
         }
         match (a, b) {
             (Kind::Any, other) | (other, Kind::Any) => other,
@@ -147,7 +147,7 @@ impl Kinds<'_> {
             a.named(),
             b.named()
         );
-        self.mistake(node, message);
+        self.diagnostic(node, message);
     }
 
     pub(super) fn check_order(&mut self, node: &IdedExpr, a: Kind, b: Kind) {
@@ -165,7 +165,7 @@ impl Kinds<'_> {
             a.named(),
             b.named()
         );
-        self.mistake(node, message);
+        self.diagnostic(node, message);
     }
 
     pub(super) fn check_membership(
@@ -177,13 +177,13 @@ impl Kinds<'_> {
         let (list_node, list) = list;
         if list == Kind::Text {
             let message = "asks whether something is `in` a text; write text.contains(\"part\")";
-            self.mistake(node, message);
+            self.diagnostic(node, message);
         } else if !list.is_list() && !list.may_be(Kind::Map) {
             let message = format!(
                 "asks whether something is `in` {}; write a list, such as x in [\"a\", \"b\"]",
                 list.named()
             );
-            self.mistake(node, message);
+            self.diagnostic(node, message);
         } else if list.is_list() {
             let elements: Vec<Kind> = match &list_node.expr {
                 Expr::List(list) => list
@@ -203,16 +203,16 @@ impl Kinds<'_> {
                         _ => "ask for one element, or compare with ==",
                     }
                 );
-                self.mistake(node, message);
+                self.diagnostic(node, message);
             }
         }
     }
 
     /// The kind of what was looked at already.
     fn kind_alone(&mut self, node: &IdedExpr) -> Kind {
-        let told = self.mistakes.len();
+        let told = self.diagnostics.len();
         let kind = self.of(node);
-        self.mistakes.truncate(told);
+        self.diagnostics.truncate(told);
         kind
     }
 
@@ -228,14 +228,14 @@ impl Kinds<'_> {
             let message = format!(
                 "calls {name}() otherwise than of a text with one part; write text.{name}(\"part\")"
             );
-            return self.mistake(node, message);
+            return self.diagnostic(node, message);
         }
         if kinds[0].is_list() || kinds[0] == Kind::Map {
             let message = format!(
                 "asks {} with {name}(); write \"element\" in list, or list.exists(x, x.{name}(\"part\"))",
                 kinds[0].named()
             );
-            return self.mistake(operands[0], message);
+            return self.diagnostic(operands[0], message);
         }
         for (operand, kind) in operands.iter().zip(kinds) {
             if !kind.may_be(Kind::Text) {
@@ -243,7 +243,7 @@ impl Kinds<'_> {
                     "asks for {name}() with {}, which is for texts; string(x) makes a text of a number",
                     kind.named()
                 );
-                self.mistake(operand, message);
+                self.diagnostic(operand, message);
             }
         }
     }

@@ -4,24 +4,25 @@
 mod budgets;
 mod calibration;
 mod changes;
-mod code;
 mod compile;
 mod condition;
+mod context;
 mod cost;
+mod diagnostic;
 mod duration;
 mod effects;
-mod fact;
-mod facts;
 mod file;
 mod fingerprint;
 mod kinds;
 mod misfits;
-mod mistake;
-mod names;
+mod native_expr;
+mod native_value;
+mod phrases;
 mod ranking;
 mod reading;
 #[cfg(test)]
 mod reference;
+mod resolver;
 mod scores;
 mod signal;
 mod signals;
@@ -29,28 +30,27 @@ mod stated;
 mod table;
 mod topics;
 mod variable;
-mod words;
 
 use std::collections::{HashMap, HashSet};
 
 use rustc_hash::FxHashMap;
 
 pub use changes::{ActsOn, ModelChange, model_changes};
+pub use diagnostic::Diagnostic;
 pub use fingerprint::Fingerprint;
-pub use mistake::Mistake;
 
 pub(crate) use calibration::Calibration;
 pub(crate) use condition::{Expression, Failed};
+pub(crate) use context::{EvalContext, EventContext};
 pub(crate) use cost::Budget;
 pub(crate) use effects::{Accounts, QuarantineRule};
-pub(crate) use facts::{Facts, Happening};
+pub(crate) use phrases::Phrases;
 pub(crate) use signal::{OncePerKey, Signal, Value};
 pub(crate) use topics::Topics;
-pub(crate) use words::Words;
 
 use super::{HalfLife, RankName, Slope, Subject};
 
-/// A checked model, ready to judge records.
+/// A checked model, ready to evaluate records.
 #[derive(Debug)]
 pub struct Model {
     pub(crate) source: String,
@@ -72,9 +72,9 @@ pub struct Model {
     pub(crate) types_reading_author: HashSet<String>,
     /// The event types that signals ask for the scores of the account.
     pub(crate) types_reading_account: HashSet<String>,
-    /// Distinct conditions on standing facts, shared by rules, stages and segments.
+    /// Distinct conditions on what no clock changes, shared by rules, stages and segments.
     pub(crate) conditions: Vec<Expression>,
-    /// How many of the first conditions are those of the evidence of identity: they are judged
+    /// How many of the first conditions are those of the evidence of identity: they are evaluated
     /// before the others, which may read its confidence.
     pub(crate) identity_conditions: usize,
     pub(crate) identity: Vec<Evidence>,
@@ -88,7 +88,7 @@ pub struct Model {
     pub(crate) segments: Vec<Segment>,
     pub(crate) topics: Topics,
     /// The phrases to look for in texts: those of topics, by position, then those of signals.
-    pub(crate) words: Words,
+    pub(crate) phrases: Phrases,
     pub(crate) interests_half_life: HalfLife,
     pub(crate) influence: Option<Influence>,
     /// `None` when events count for people only.
@@ -96,10 +96,10 @@ pub struct Model {
     pub(crate) quarantine: Vec<QuarantineRule>,
     /// Every event type that the model names, ascending.
     pub(crate) named_types: Vec<String>,
-    /// The steps that the standing facts of a record take at most.
-    pub(crate) standing_steps: usize,
+    /// The steps that the clock-free conditions of a record take at most.
+    pub(crate) clock_free_steps: usize,
     /// What is allowed and hardly meant, in the order of the file.
-    pub(crate) warnings: Vec<Mistake>,
+    pub(crate) warnings: Vec<Diagnostic>,
 }
 
 /// A score of the model.
@@ -233,18 +233,18 @@ pub(crate) struct Influence {
 
 impl Model {
     /// Reads and checks a model file; all its mistakes at once when it has any.
-    pub fn parse(source: &str) -> Result<Self, Vec<Mistake>> {
+    pub fn parse(source: &str) -> Result<Self, Vec<Diagnostic>> {
         compile::compile(source)
     }
 
     /// What is allowed and hardly meant, each with its place.
-    pub fn warnings(&self) -> &[Mistake] {
+    pub fn warnings(&self) -> &[Diagnostic] {
         &self.warnings
     }
 
-    /// The steps that judging a record without an event takes at most.
-    pub fn standing_steps(&self) -> usize {
-        self.standing_steps
+    /// The steps that evaluating a record without an event takes at most.
+    pub fn clock_free_steps(&self) -> usize {
+        self.clock_free_steps
     }
 
     /// A hash of what the model says, whatever comments and order of keys.

@@ -7,7 +7,7 @@ use super::{
     compile::Compiler,
     condition::Scope,
     file::{ModelFile, SegmentTable},
-    table::Placed,
+    table::Spanned,
 };
 use crate::scoring::{
     RankName, Slope, Subject,
@@ -30,7 +30,7 @@ impl Compiler<'_> {
                     if factors.contains(&score) {
                         let message =
                             format!("{:?} stands twice; name each score once", name.value);
-                        self.mistakes.add(name.place.clone(), message);
+                        self.diagnostics.add(name.span.clone(), message);
                     }
                     factors.push(score);
                 }
@@ -40,7 +40,7 @@ impl Compiler<'_> {
             let of = table.of.value;
             if of == Subject::Account && file.accounts.is_none() {
                 let message = "the model has no accounts; add a table [accounts]";
-                self.mistakes.add(table.of.place.clone(), message);
+                self.diagnostics.add(table.of.span.clone(), message);
             }
             let known = ranks.iter().position(|rank| {
                 rank.of == of && rank.conditions == conditions && rank.scores == factors
@@ -74,7 +74,7 @@ impl Compiler<'_> {
     }
 
     /// A score that a segment is ranked by.
-    fn factor(&mut self, name: &Placed<String>) -> Option<usize> {
+    fn factor(&mut self, name: &Spanned<String>) -> Option<usize> {
         let is_operator = |character: char| "+-*/() ".contains(character);
         let mut parts = name
             .value
@@ -88,7 +88,7 @@ impl Compiler<'_> {
                 "{:?} is a formula: a sum of scores that fade at different speeds changes its order while nothing happens, so it cannot be ranked; write a list for the product, rank_by = [\"interest\", \"fit\"], or one score, to which the signals of both give points",
                 name.value
             );
-            self.mistakes.add(name.place.clone(), message);
+            self.diagnostics.add(name.span.clone(), message);
             return None;
         }
         self.score(name)
@@ -103,11 +103,11 @@ impl Compiler<'_> {
         if let Some(least) = &table.min_confidence {
             if file.identity.is_empty() {
                 let message = "the model says nothing of identity, so nobody would be in the segment; write [[identity]] with when = 'has(profile.attributes.crm_id)' and confidence = 0.9";
-                self.mistakes.add(least.place.clone(), message);
+                self.diagnostics.add(least.span.clone(), message);
             }
-            let condition = Placed {
+            let condition = Spanned {
                 value: format!("identity.confidence >= {:?}", least.value),
-                place: least.place.clone(),
+                span: least.span.clone(),
             };
             conditions.extend(self.condition(&condition, Scope::Members));
         }
@@ -123,7 +123,7 @@ impl Compiler<'_> {
         {
             let message =
                 format!("max must be above min, which is {min}: nobody would be in the segment");
-            self.mistakes.add(max.place.clone(), message);
+            self.diagnostics.add(max.span.clone(), message);
         }
     }
 
@@ -134,9 +134,9 @@ impl Compiler<'_> {
         let mut needs = Vec::new();
         for table in &file.stages {
             let bounds = self.score_points(&table.min);
-            if let Some((_, _, place)) = bounds.get(1) {
+            if let Some((_, _, span)) = bounds.get(1) {
                 let message = "a stage is bounded on one score at most, or the count of a stage would not be one range; bound a second stage, or a segment with rank_by of both";
-                self.mistakes.add(place.clone(), message);
+                self.diagnostics.add(span.clone(), message);
             }
             let bit = match &table.when {
                 None => None,
@@ -158,14 +158,14 @@ impl Compiler<'_> {
                 condition: bit.map(|bit: usize| stage_conditions[bit]),
                 bound: bounds.first().map(|(score, min, _)| (*score, *min)),
             });
-            needs.push((bit, bounds.into_iter().next(), table.name.place.clone()));
+            needs.push((bit, bounds.into_iter().next(), table.name.span.clone()));
         }
         if stage_conditions.len() > MAX_STAGE_CONDITIONS {
             let message = format!(
                 "the stages have {} distinct conditions; at most {MAX_STAGE_CONDITIONS} are allowed, because each doubles the indexes of the funnel",
                 stage_conditions.len()
             );
-            self.mistakes.add(0..0, message);
+            self.diagnostics.add(0..0, message);
             return (stages, Vec::new(), Vec::new());
         }
         let mut ladders = Vec::new();
@@ -177,7 +177,7 @@ impl Compiler<'_> {
                 score: None,
                 steps: Vec::new(),
             };
-            for (stage, (bit, bound, place)) in needs.iter().enumerate() {
+            for (stage, (bit, bound, span)) in needs.iter().enumerate() {
                 if bit.is_some_and(|bit| combination >> bit & 1 == 0) {
                     continue;
                 }
@@ -196,7 +196,7 @@ impl Compiler<'_> {
                                 "this stage is bounded on {:?} and a lower one that may hold with it on {:?}; bound both on one score, or give one a `when`, which then also needs no bound",
                                 self.score_names[*score], self.score_names[other]
                             );
-                            self.mistakes.add(place.clone(), message);
+                            self.diagnostics.add(span.clone(), message);
                         }
                         ladder.score = Some(*score);
                         ladder.steps.push((stage, *min));

@@ -5,28 +5,28 @@ use std::{borrow::Cow, cmp::Ordering};
 
 use super::{
     Failed,
-    code::{Calculation, Change, Code, Comparison, Each, Loop, TextTest},
+    context::EvalContext,
     cost::Budget,
-    fact::Fact,
-    facts::Facts,
+    native_expr::{Calculation, Change, Comparison, Each, Loop, NativeExpr, TextTest},
+    native_value::NativeValue,
 };
 
 /// Where an evaluation stands.
 pub(super) struct Reading<'a, 'f> {
-    pub facts: &'f Facts<'a>,
+    pub context: &'f EvalContext<'a>,
     /// What the loop around is at.
-    pub element: Option<&'f Fact<'a>>,
+    pub element: Option<&'f NativeValue<'a>>,
 }
 
 impl<'a> Reading<'a, '_> {
     fn budget(&self) -> &'a Budget {
-        self.facts.budget
+        self.context.budget
     }
 }
 
-impl Code {
+impl NativeExpr {
     /// What it stands for.
-    pub(super) fn read<'a>(&'a self, at: &Reading<'a, '_>) -> Result<Fact<'a>, Failed> {
+    pub(super) fn read<'a>(&'a self, at: &Reading<'a, '_>) -> Result<NativeValue<'a>, Failed> {
         let budget = at.budget();
         budget.step(1)?;
         let truth = match self {
@@ -34,11 +34,11 @@ impl Code {
             Self::List(elements) => {
                 budget.make_elements(elements.len())?;
                 let elements = elements.iter().map(|element| element.read(at));
-                return elements.collect::<Result<_, _>>().map(Fact::Made);
+                return elements.collect::<Result<_, _>>().map(NativeValue::Made);
             }
             Self::Variable(variable) => {
                 budget.step(variable.steps())?;
-                return at.facts.fact(variable).ok_or(Failed);
+                return at.context.value(variable).ok_or(Failed);
             }
             Self::Element => {
                 let element = at.element.ok_or(Failed)?;
@@ -48,9 +48,9 @@ impl Code {
             Self::Loop(inner) => return inner.read(at),
             Self::Calculate(calculation, parts) => {
                 let [a, b] = &**parts;
-                return calculation.of_facts(a.read(at)?, b.read(at)?, budget);
+                return calculation.of_values(a.read(at)?, b.read(at)?, budget);
             }
-            Self::Change(change, inner) => return change.of_fact(inner.read(at)?, budget),
+            Self::Change(change, inner) => return change.of_value(inner.read(at)?, budget),
             Self::If(parts) => {
                 let [condition, a, b] = &**parts;
                 return if condition.holds(at)? { a } else { b }.read(at);
@@ -65,12 +65,12 @@ impl Code {
                 let [map, name, default] = &**parts;
                 let (map, name, default) = (map.read(at)?, name.read(at)?, default.read(at)?);
                 return match name {
-                    Fact::Text(name) => Ok(map.get(&name).unwrap_or(default)),
+                    NativeValue::Text(name) => Ok(map.get(&name).unwrap_or(default)),
                     _ => Err(Failed),
                 };
             }
             Self::HasField(map, name) => match map.read(at)? {
-                Fact::Map(values) => values.contains_key(name),
+                NativeValue::Map(values) => values.contains_key(name),
                 _ => return Err(Failed),
             },
             Self::And(parts) => decided(false, parts.iter().map(|part| part.holds(at)))?,
@@ -91,7 +91,7 @@ impl Code {
             Self::Test(test, parts) => {
                 let [text, part] = &**parts;
                 match (text.read(at)?, part.read(at)?) {
-                    (Fact::Text(text), Fact::Text(part)) => {
+                    (NativeValue::Text(text), NativeValue::Text(part)) => {
                         budget.look_through(text.len())?;
                         test.holds(&text, &part)
                     }
@@ -99,42 +99,42 @@ impl Code {
                 }
             }
         };
-        Ok(Fact::Bool(truth))
+        Ok(NativeValue::Bool(truth))
     }
 
     /// Whether it is true; it fails when it is neither true nor false.
     fn holds<'a>(&'a self, at: &Reading<'a, '_>) -> Result<bool, Failed> {
         match self.read(at)? {
-            Fact::Bool(truth) => Ok(truth),
+            NativeValue::Bool(truth) => Ok(truth),
             _ => Err(Failed),
         }
     }
 }
 
 impl Loop {
-    fn read<'a>(&'a self, at: &Reading<'a, '_>) -> Result<Fact<'a>, Failed> {
+    fn read<'a>(&'a self, at: &Reading<'a, '_>) -> Result<NativeValue<'a>, Failed> {
         let budget = at.budget();
         let elements = self.over.read(at)?.into_elements().ok_or(Failed)?;
-        let holds = |condition: &'a Code, element: &Fact<'a>| {
+        let holds = |condition: &'a NativeExpr, element: &NativeValue<'a>| {
             budget.step(1)?;
             condition.holds(&Reading {
-                facts: at.facts,
+                context: at.context,
                 element: Some(element),
             })
         };
         match &self.each {
             Each::Decides(by, condition) => {
                 let truths = elements.map(|element| holds(condition, &element));
-                decided(*by, truths).map(Fact::Bool)
+                decided(*by, truths).map(NativeValue::Bool)
             }
             Each::IsTheOne(condition) => {
                 let mut count = 0;
                 for element in elements {
                     count += usize::from(holds(condition, &element)?);
                 }
-                Ok(Fact::Bool(count == 1))
+                Ok(NativeValue::Bool(count == 1))
             }
-            Each::Gives(condition, given) => {
+            Each::Gives(condition, applied) => {
                 let mut made = Vec::new();
                 for element in elements {
                     if match condition {
@@ -142,13 +142,13 @@ impl Loop {
                         None => true,
                     } {
                         budget.make_elements(1)?;
-                        made.push(given.read(&Reading {
-                            facts: at.facts,
+                        made.push(applied.read(&Reading {
+                            context: at.context,
                             element: Some(&element),
                         })?);
                     }
                 }
-                Ok(Fact::Made(made))
+                Ok(NativeValue::Made(made))
             }
         }
     }
@@ -167,26 +167,32 @@ fn decided(by: bool, parts: impl Iterator<Item = Result<bool, Failed>>) -> Resul
     so_far
 }
 
-fn is_among(element: &Fact<'_>, list: &Fact<'_>) -> Result<bool, Failed> {
+fn is_among(element: &NativeValue<'_>, list: &NativeValue<'_>) -> Result<bool, Failed> {
     match (list, element) {
-        (Fact::List(values), _) => Ok(values.iter().any(|value| Fact::from(value) == *element)),
-        (Fact::Texts(texts), Fact::Text(element)) => Ok(texts.iter().any(|text| text == element)),
-        (Fact::Texts(_), _) => Ok(false),
-        (Fact::Made(values), _) => Ok(values.contains(element)),
-        (Fact::Map(values), Fact::Text(name)) => Ok(values.contains_key(name.as_ref())),
+        (NativeValue::List(values), _) => Ok(values
+            .iter()
+            .any(|value| NativeValue::from(value) == *element)),
+        (NativeValue::Texts(texts), NativeValue::Text(element)) => {
+            Ok(texts.iter().any(|text| text == element))
+        }
+        (NativeValue::Texts(_), _) => Ok(false),
+        (NativeValue::Made(values), _) => Ok(values.contains(element)),
+        (NativeValue::Map(values), NativeValue::Text(name)) => {
+            Ok(values.contains_key(name.as_ref()))
+        }
         // These may be names of a map in CEL, but not in attributes.
-        (Fact::Map(_), Fact::Number(_) | Fact::Bool(_)) => Ok(false),
+        (NativeValue::Map(_), NativeValue::Number(_) | NativeValue::Bool(_)) => Ok(false),
         _ => Err(Failed),
     }
 }
 
 impl Comparison {
     /// Values of different kinds are not equal, and comparing their order fails.
-    fn holds(self, a: &Fact<'_>, b: &Fact<'_>) -> Result<bool, Failed> {
+    fn holds(self, a: &NativeValue<'_>, b: &NativeValue<'_>) -> Result<bool, Failed> {
         let order = || match (a, b) {
-            (Fact::Bool(a), Fact::Bool(b)) => Ok(a.cmp(b)),
-            (Fact::Number(a), Fact::Number(b)) => a.partial_cmp(b).ok_or(Failed),
-            (Fact::Text(a), Fact::Text(b)) => Ok(a.cmp(b)),
+            (NativeValue::Bool(a), NativeValue::Bool(b)) => Ok(a.cmp(b)),
+            (NativeValue::Number(a), NativeValue::Number(b)) => a.partial_cmp(b).ok_or(Failed),
+            (NativeValue::Text(a), NativeValue::Text(b)) => Ok(a.cmp(b)),
             _ => Err(Failed),
         };
         match self {
@@ -211,23 +217,28 @@ impl TextTest {
 }
 
 impl Calculation {
-    fn of_facts<'a>(self, a: Fact<'a>, b: Fact<'a>, budget: &Budget) -> Result<Fact<'a>, Failed> {
+    fn of_values<'a>(
+        self,
+        a: NativeValue<'a>,
+        b: NativeValue<'a>,
+        budget: &Budget,
+    ) -> Result<NativeValue<'a>, Failed> {
         let number = match (self, a, b) {
-            (Self::Remainder, _, Fact::Number(0.0)) => return Err(Failed),
-            (_, Fact::Number(a), Fact::Number(b)) => self.of_numbers(a, b),
-            (Self::Add, Fact::Text(a), Fact::Text(b)) => {
+            (Self::Remainder, _, NativeValue::Number(0.0)) => return Err(Failed),
+            (_, NativeValue::Number(a), NativeValue::Number(b)) => self.of_numbers(a, b),
+            (Self::Add, NativeValue::Text(a), NativeValue::Text(b)) => {
                 budget.make(a.len() + b.len())?;
-                return Ok(Fact::Text(Cow::Owned(a.into_owned() + &b)));
+                return Ok(NativeValue::Text(Cow::Owned(a.into_owned() + &b)));
             }
             (Self::Add, a, b) => {
                 let length = a.length().ok_or(Failed)? + b.length().ok_or(Failed)?;
                 budget.make_elements(length)?;
-                let elements = [a, b].into_iter().filter_map(Fact::into_elements);
-                return Ok(Fact::Made(elements.flatten().collect()));
+                let elements = [a, b].into_iter().filter_map(NativeValue::into_elements);
+                return Ok(NativeValue::Made(elements.flatten().collect()));
             }
             _ => return Err(Failed),
         };
-        Ok(Fact::Number(number))
+        Ok(NativeValue::Number(number))
     }
 
     fn of_numbers(self, a: f64, b: f64) -> f64 {
@@ -244,31 +255,45 @@ impl Calculation {
 }
 
 impl Change {
-    fn of_fact<'a>(self, fact: Fact<'a>, budget: &Budget) -> Result<Fact<'a>, Failed> {
-        if let Fact::Text(text) = &fact {
+    fn of_value<'a>(
+        self,
+        value: NativeValue<'a>,
+        budget: &Budget,
+    ) -> Result<NativeValue<'a>, Failed> {
+        if let NativeValue::Text(text) = &value {
             budget.look_through(text.len())?;
         }
-        Ok(match (self, fact) {
-            (Self::Negative, Fact::Number(number)) => Fact::Number(-number),
-            (Self::Number | Self::Double, Fact::Number(number)) => Fact::Number(number),
-            (Self::Number, Fact::Bool(yes)) => Fact::Number(f64::from(u8::from(yes))),
-            (Self::Number, Fact::Text(text)) => {
-                Fact::Number(text.trim().parse().map_err(|_| Failed)?)
+        Ok(match (self, value) {
+            (Self::Negative, NativeValue::Number(number)) => NativeValue::Number(-number),
+            (Self::Number | Self::Double, NativeValue::Number(number)) => {
+                NativeValue::Number(number)
             }
-            (Self::Double, Fact::Text(text)) => Fact::Number(text.parse().map_err(|_| Failed)?),
-            (Self::Text, Fact::Text(text)) => Fact::Text(text),
-            (Self::Text, Fact::Number(number)) => Fact::Text(Cow::Owned(number.to_string())),
-            (Self::Text, Fact::Bool(truth)) => Fact::Text(Cow::Owned(truth.to_string())),
-            (Self::Size, Fact::Text(text)) => Fact::Number(text.chars().count() as f64),
-            (Self::Size, Fact::Map(values)) => Fact::Number(values.len() as f64),
-            (Self::Size, list) => Fact::Number(list.length().ok_or(Failed)? as f64),
-            (Self::Lower, Fact::Text(text)) => {
+            (Self::Number, NativeValue::Bool(yes)) => NativeValue::Number(f64::from(u8::from(yes))),
+            (Self::Number, NativeValue::Text(text)) => {
+                NativeValue::Number(text.trim().parse().map_err(|_| Failed)?)
+            }
+            (Self::Double, NativeValue::Text(text)) => {
+                NativeValue::Number(text.parse().map_err(|_| Failed)?)
+            }
+            (Self::Text, NativeValue::Text(text)) => NativeValue::Text(text),
+            (Self::Text, NativeValue::Number(number)) => {
+                NativeValue::Text(Cow::Owned(number.to_string()))
+            }
+            (Self::Text, NativeValue::Bool(truth)) => {
+                NativeValue::Text(Cow::Owned(truth.to_string()))
+            }
+            (Self::Size, NativeValue::Text(text)) => {
+                NativeValue::Number(text.chars().count() as f64)
+            }
+            (Self::Size, NativeValue::Map(values)) => NativeValue::Number(values.len() as f64),
+            (Self::Size, list) => NativeValue::Number(list.length().ok_or(Failed)? as f64),
+            (Self::Lower, NativeValue::Text(text)) => {
                 budget.make(text.len())?;
-                Fact::Text(Cow::Owned(text.to_lowercase()))
+                NativeValue::Text(Cow::Owned(text.to_lowercase()))
             }
-            (Self::Domain, Fact::Text(address)) => {
+            (Self::Domain, NativeValue::Text(address)) => {
                 budget.make(address.len())?;
-                Fact::Text(Cow::Owned(domain(&address)))
+                NativeValue::Text(Cow::Owned(domain(&address)))
             }
             _ => return Err(Failed),
         })

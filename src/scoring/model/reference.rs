@@ -15,12 +15,12 @@ use cel::{
 use proptest::prelude::*;
 
 use super::{
-    Budget, Expression, Facts, Failed, Happening, Model, compile, fact::Fact, names::ORDERED,
-    reading::domain,
+    Budget, EvalContext, EventContext, Expression, Failed, Model, compile,
+    native_value::NativeValue, reading::domain, resolver::ORDERED,
 };
 use crate::scoring::{
     AttributeValue, Attributes, CountGroup, Event, IdHash, ProfileId, Record, SeenType,
-    SignalCount, Timestamp, standing::Standing,
+    SignalCount, Timestamp, evaluation::Evaluation,
 };
 
 /// The variables of an expression, for the interpreter.
@@ -36,13 +36,13 @@ impl VariableResolver for Named {
     }
 }
 
-fn value_of(fact: Fact<'_>) -> Value {
-    match fact {
-        Fact::Null => Value::Null,
-        Fact::Bool(value) => Value::Bool(value),
-        Fact::Number(value) => Value::Float(value),
-        Fact::Text(text) => Value::from(text.into_owned()),
-        Fact::Map(values) => {
+fn value_of(value: NativeValue<'_>) -> Value {
+    match value {
+        NativeValue::Null => Value::Null,
+        NativeValue::Bool(value) => Value::Bool(value),
+        NativeValue::Number(value) => Value::Float(value),
+        NativeValue::Text(text) => Value::from(text.into_owned()),
+        NativeValue::Map(values) => {
             let values = values.iter();
             let map: HashMap<Key, Value> = values
                 .map(|(name, value)| (Key::from(name.as_str()), value_of(value.into())))
@@ -87,7 +87,7 @@ fn number(value: Value) -> Result<f64, ExecutionError> {
     parsed.ok_or_else(|| ExecutionError::function_error("number", "not a number"))
 }
 
-fn holds_by_cel(expression: &Expression, facts: &Facts<'_>) -> Result<bool, Failed> {
+fn holds_by_cel(expression: &Expression, context: &EvalContext<'_>) -> Result<bool, Failed> {
     let mut root = Context::with_env(Arc::new(Env::stdlib()));
     // A name that the standard library has cannot be added; it then serves as it is.
     let _ = root.add_function("min", |a: f64, b: f64| a.min(b));
@@ -100,7 +100,7 @@ fn holds_by_cel(expression: &Expression, facts: &Facts<'_>) -> Result<bool, Fail
     let variables = expression.variables().iter();
     let named = Named {
         values: variables
-            .map(|variable| facts.fact(variable).map(value_of))
+            .map(|variable| context.value(variable).map(value_of))
             .collect(),
     };
     let mut scope = root.new_inner_scope();
@@ -349,28 +349,28 @@ proptest! {
             seen_types: seen.into_iter().collect(),
             ..Record::default()
         };
-        let standing = Standing::of(&model, crate::scoring::Subject::Person, &record);
+        let evaluation = Evaluation::of(&model, crate::scoring::Subject::Person, &record);
         let budget = Budget::new();
-        let facts = Facts {
+        let context = EvalContext {
             attributes: &record.attributes,
             seen_types: &record.seen_types,
             identity_confidence: points / 4.0,
             budget: &budget,
-            happening: Some(Happening {
+            event_context: Some(EventContext {
                 model: &model,
                 event: &event,
                 at: day(4),
                 topics: &topics,
                 record: &record,
-                standing: &standing,
+                evaluation: &evaluation,
                 stage: "x",
                 author: author.as_ref(),
-                account: has_account.then_some(&standing),
+                account: has_account.then_some(&evaluation),
             }),
         };
         let expression = model.signals[1].when.as_ref().unwrap();
-        let by_cel = holds_by_cel(expression, &facts);
-        let (holds, taken) = (expression.holds(&facts), budget.taken());
+        let by_cel = holds_by_cel(expression, &context);
+        let (holds, taken) = (expression.holds(&context), budget.taken());
         prop_assert!(taken <= expression.most_steps, "{} took {}", condition, taken);
         prop_assert_eq!(holds, by_cel, "{}", condition);
     }

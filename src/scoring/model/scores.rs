@@ -9,15 +9,15 @@ impl Compiler<'_> {
         let mut scores = Vec::new();
         for (position, table) in file.scores.iter().enumerate() {
             let base = table.base.as_ref().map_or(0.0, |base| base.value);
-            if let (Some(place), Some(_)) = (&table.base, table.half_life)
+            if let (Some(span), Some(_)) = (&table.base, table.half_life)
                 && base != 0.0
             {
                 let message = "a fading score starts from 0, because a base would not fade with it; give the base to a score without half_life and multiply the two in rank_by";
-                self.mistakes.add(place.place.clone(), message);
+                self.diagnostics.add(span.span.clone(), message);
             }
             if let (None, Some(share)) = (&table.breadth, &table.breadth_share) {
                 let message = "\"breadth_share\" is what a signal must give to count for \"breadth\"; write how many there must be, such as breadth = 3, or leave it out";
-                self.mistakes.add(share.place.clone(), message);
+                self.diagnostics.add(share.span.clone(), message);
             }
             let slope = Slope(table.half_life.into_iter().collect());
             ranks.push(Rank {
@@ -67,7 +67,7 @@ impl Compiler<'_> {
             };
             if required.value.fract() != 0.0 {
                 let message = "\"breadth\" must be a whole number: so many different signals";
-                self.mistakes.add(required.place.clone(), message);
+                self.diagnostics.add(required.span.clone(), message);
             }
             let signals = score.terms.iter().filter(|term| term.weight > 0.0).count();
             let rules = score.rule_points.iter().filter(|(_, points)| *points > 0.0);
@@ -91,7 +91,7 @@ impl Compiler<'_> {
                     "{who} points to {:?}, so nobody would ever have any; {instead}, or give it points from more",
                     score.name
                 );
-                self.mistakes.add(required.place.clone(), message);
+                self.diagnostics.add(required.span.clone(), message);
             }
         }
     }

@@ -1,13 +1,13 @@
 //! A signal: which events are a behaviour that counts, and what each adds.
 
-use super::{Expression, Facts, Failed};
+use super::{EvalContext, Expression, Failed};
 use crate::scoring::limits::MAX_VALUE;
 
 /// A behaviour that the model recognises.
 #[derive(Debug)]
 pub(crate) struct Signal {
     pub name: String,
-    /// The owner in `Model::words` of phrases of which one must stand in the text.
+    /// The owner in `Model::phrases` of phrases of which one must stand in the text.
     pub phrases: Option<usize>,
     pub when: Option<Expression>,
     pub value: Value,
@@ -59,7 +59,7 @@ impl Signal {
     /// of the event holds phrases of `mentioned`.
     pub(crate) fn match_event(
         &self,
-        facts: &Facts<'_>,
+        context: &EvalContext<'_>,
         mentioned: &[usize],
     ) -> Result<Option<(f64, Vec<String>)>, Failed> {
         if let Some(phrases) = &self.phrases
@@ -68,13 +68,13 @@ impl Signal {
             return Ok(None);
         }
         if let Some(when) = &self.when
-            && !when.holds(facts)?
+            && !when.holds(context)?
         {
             return Ok(None);
         }
-        let value = self.value.read(facts)?;
+        let value = self.value.read(context)?;
         let keys = match &self.per {
-            Some(per) => per.keys(facts)?,
+            Some(per) => per.keys(context)?,
             None => Vec::new(),
         };
         let counts = value > 0.0 && (self.per.is_none() || !keys.is_empty());

@@ -9,9 +9,9 @@ use super::{
     Expression, OncePerKey, Score, Signal, Slot, Term,
     compile::Compiler,
     condition::{Scope, Wanted},
+    diagnostic::suggestion,
     file::{ModelFile, SignalTable},
-    mistake::suggestion,
-    table::Placed,
+    table::Spanned,
 };
 use crate::scoring::limits::{DEFAULT_KEYS, DEFAULT_ONCE_KEYS, MAX_KEYS, MAX_ONCE_KEYS};
 
@@ -71,7 +71,7 @@ impl Compiler<'_> {
     /// `None` for an expression with mistakes.
     fn optional_expression(
         &mut self,
-        text: Option<&Placed<String>>,
+        text: Option<&Spanned<String>>,
         wanted: Wanted,
     ) -> Option<Option<Expression>> {
         match text {
@@ -87,7 +87,7 @@ impl Compiler<'_> {
         {
             let hint = suggestion(&keep.value, KEPT);
             let message = format!("\"keep\" cannot be {:?}; {hint}", keep.value);
-            self.mistakes.add(keep.place.clone(), message);
+            self.diagnostics.add(keep.span.clone(), message);
         }
         if let Some(keys) = &table.keys
             && (table.per.is_none() || keys.value.fract() != 0.0)
@@ -97,7 +97,7 @@ impl Compiler<'_> {
             } else {
                 format!("\"keys\" must be a whole number from 1 to {MAX_KEYS}")
             };
-            self.mistakes.add(keys.place.clone(), message);
+            self.diagnostics.add(keys.span.clone(), message);
         }
         if let Some(most) = table
             .once_keys
@@ -105,45 +105,45 @@ impl Compiler<'_> {
             .filter(|most| most.value.fract() != 0.0)
         {
             let message = format!("\"once_keys\" must be a whole number from 1 to {MAX_ONCE_KEYS}");
-            self.mistakes.add(most.place.clone(), message);
+            self.diagnostics.add(most.span.clone(), message);
         }
         let latest = table.keep.as_ref().filter(|_| keeps_latest(table));
         let once = table.once.as_ref().filter(|once| once.value);
         let pairs = [
             (
-                latest.map(|latest| &latest.place),
+                latest.map(|latest| &latest.span),
                 table.per.is_some(),
                 "keep = \"latest\" keeps one value, and \"per\" counts each key by itself; leave one of them out",
             ),
             (
-                table.once_keys.as_ref().map(|keys| &keys.place),
+                table.once_keys.as_ref().map(|keys| &keys.span),
                 !counts_each_key_once(table),
                 "\"once_keys\" is how many keys are remembered to have counted; write once = true and what to count by, such as per = 'event.tags', or leave \"once_keys\" out",
             ),
             (
-                table.once_beyond.as_ref().map(|beyond| &beyond.place),
+                table.once_beyond.as_ref().map(|beyond| &beyond.span),
                 !counts_each_key_once(table),
                 "\"once_beyond\" is what becomes of keys when so many are remembered; write once = true and what to count by, such as per = 'event.tags', or leave \"once_beyond\" out",
             ),
             (
-                once.map(|once| &once.place),
+                once.map(|once| &once.span),
                 table.cooldown.is_some(),
                 "once = true counts nothing after the first match; leave \"cooldown\" out",
             ),
             (
-                latest.map(|latest| &latest.place),
+                latest.map(|latest| &latest.span),
                 table.cooldown.is_some(),
                 "keep = \"latest\" takes the latest match, however near it is to others; leave \"cooldown\" out",
             ),
             (
-                once.map(|once| &once.place),
+                once.map(|once| &once.span),
                 latest.is_some(),
                 "once = true counts the first match and keep = \"latest\" the last; leave one of them out",
             ),
         ];
-        for (place, clashes, message) in pairs {
-            if let Some(place) = place.filter(|_| clashes) {
-                self.mistakes.add(place.clone(), message);
+        for (span, clashes, message) in pairs {
+            if let Some(span) = span.filter(|_| clashes) {
+                self.diagnostics.add(span.clone(), message);
             }
         }
     }
@@ -175,7 +175,7 @@ impl Compiler<'_> {
                     let message = format!(
                         "signals lacks \"points\": what a count is worth, such as points = {{ interest = 5 }}; only a signal that an expression counts, as in count({name:?}, \"7d\"), may have none"
                     );
-                    self.mistakes.add(table.place.clone(), message);
+                    self.diagnostics.add(table.span.clone(), message);
                 }
                 None => {}
             }

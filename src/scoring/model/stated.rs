@@ -1,7 +1,7 @@
-//! What a model makes of standing facts: attribute rules, and the evidence of identity.
+//! What a model makes of what no clock changes: attribute rules, and the evidence of identity.
 
 use super::{
-    Evidence, Expression, Facts, Failed, Rule, Score, Value,
+    EvalContext, Evidence, Expression, Failed, Rule, Score, Value,
     compile::Compiler,
     condition::{Scope, Wanted},
     file::{ModelFile, NumberOrExpression},
@@ -29,15 +29,15 @@ impl Compiler<'_> {
         let mut rules = Vec::new();
         for table in &file.rules {
             let condition = table.when.as_ref();
-            let condition = condition.map(|when| self.condition(when, Scope::Standing));
-            let value = self.value(&table.value, Scope::Standing);
-            for (score, points, place) in self.score_points(&table.points) {
+            let condition = condition.map(|when| self.condition(when, Scope::ClockFree));
+            let value = self.value(&table.value, Scope::ClockFree);
+            for (score, points, span) in self.score_points(&table.points) {
                 if scores[score].half_life.is_some() {
                     let message = format!(
                         "{:?} fades, and what is stated does not; give these points to a score without half_life and multiply the two in rank_by",
                         scores[score].name
                     );
-                    self.mistakes.add(place, message);
+                    self.diagnostics.add(span, message);
                 }
                 scores[score].rule_points.push((rules.len(), points));
             }
@@ -66,10 +66,10 @@ impl Compiler<'_> {
 
 impl Value {
     /// The number that it stands for.
-    pub(crate) fn read(&self, facts: &Facts<'_>) -> Result<f64, Failed> {
+    pub(crate) fn read(&self, context: &EvalContext<'_>) -> Result<f64, Failed> {
         match self {
             Self::Number(number) => Ok(*number),
-            Self::Expression(expression) => expression.number(facts),
+            Self::Expression(expression) => expression.number(context),
         }
     }
 

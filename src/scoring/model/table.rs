@@ -2,54 +2,54 @@
 
 use std::ops::Range;
 
-use toml::{
-    Spanned,
-    de::{DeString, DeTable, DeValue},
-};
+use toml::de::{DeString, DeTable, DeValue};
 
-use super::mistake::{Mistakes, suggestion};
+use super::diagnostic::{Diagnostics, suggestion};
 use crate::scoring::limits::{
     MAX_CONDITION_BYTES, MAX_NAME_BYTES, MAX_POINTS, MAX_TAG_BYTES, NOISE_FLOOR,
 };
 
 /// Something of the file, and where it stands.
 #[derive(Clone, Debug)]
-pub(super) struct Placed<T> {
+pub(super) struct Spanned<T> {
     pub value: T,
-    pub place: Range<usize>,
+    pub span: Range<usize>,
 }
 
 /// A table `name = number`.
-pub(super) type Points = Vec<(Placed<String>, f64)>;
+pub(super) type Points = Vec<(Spanned<String>, f64)>;
 
 /// A table of the file while it is read: knows which keys were asked for, so that the
 /// others can be told as mistakes.
 pub(super) struct Table<'table, 'mistakes, 'source> {
     title: &'static str,
     /// Where it stands in the file.
-    pub(super) place: Range<usize>,
+    pub(super) span: Range<usize>,
     entries: &'table DeTable<'table>,
     asked: Vec<&'static str>,
-    mistakes: &'mistakes mut Mistakes<'source>,
+    diagnostics: &'mistakes mut Diagnostics<'source>,
 }
 
 impl<'table, 'mistakes, 'source> Table<'table, 'mistakes, 'source> {
     pub(super) fn new(
         title: &'static str,
-        place: Range<usize>,
+        span: Range<usize>,
         entries: &'table DeTable<'table>,
-        mistakes: &'mistakes mut Mistakes<'source>,
+        diagnostics: &'mistakes mut Diagnostics<'source>,
     ) -> Self {
         Self {
             title,
-            place,
+            span,
             entries,
             asked: Vec::new(),
-            mistakes,
+            diagnostics,
         }
     }
 
-    pub(super) fn get(&mut self, key: &'static str) -> Option<&'table Spanned<DeValue<'table>>> {
+    pub(super) fn get(
+        &mut self,
+        key: &'static str,
+    ) -> Option<&'table toml::Spanned<DeValue<'table>>> {
         self.asked.push(key);
         let entry = self.entries.iter().find(|(name, _)| name.get_ref() == key);
         entry.map(|(_, value)| value)
@@ -65,24 +65,29 @@ impl<'table, 'mistakes, 'source> Table<'table, 'mistakes, 'source> {
             if !self.asked.contains(&name.get_ref().as_ref()) {
                 let hint = suggestion(name.get_ref(), self.asked.iter().copied());
                 let message = format!("{} has no key {:?}; {hint}", self.title, name.get_ref());
-                self.mistakes.add(name.span(), message);
+                self.diagnostics.add(name.span(), message);
             }
         }
     }
 
     pub(super) fn missing(&mut self, key: &str, hint: &str) {
-        let place = self.place.clone();
-        self.mistakes
-            .add(place, format!("{} lacks {key:?}: {hint}", self.title));
+        let span = self.span.clone();
+        self.diagnostics
+            .add(span, format!("{} lacks {key:?}: {hint}", self.title));
     }
 
-    pub(super) fn mistake(&mut self, place: Range<usize>, message: impl Into<String>) {
-        self.mistakes.add(place, message);
+    pub(super) fn diagnostic(&mut self, span: Range<usize>, message: impl Into<String>) {
+        self.diagnostics.add(span, message);
     }
 
-    pub(super) fn wrong_kind(&mut self, value: &Spanned<DeValue<'_>>, key: &str, wanted: &str) {
+    pub(super) fn wrong_kind(
+        &mut self,
+        value: &toml::Spanned<DeValue<'_>>,
+        key: &str,
+        wanted: &str,
+    ) {
         let found = value.get_ref().type_str();
-        self.mistakes.add(
+        self.diagnostics.add(
             value.span(),
             format!("{key:?} must be {wanted}, not {found}"),
         );
@@ -98,7 +103,7 @@ impl<'table, 'mistakes, 'source> Table<'table, 'mistakes, 'source> {
             self.wrong_kind(value, key, "a table");
             return None;
         };
-        let mut inner = Table::new(key, value.span(), entries, self.mistakes);
+        let mut inner = Table::new(key, value.span(), entries, self.diagnostics);
         let result = read(&mut inner);
         inner.finish();
         Some(result)
@@ -125,7 +130,7 @@ impl<'table, 'mistakes, 'source> Table<'table, 'mistakes, 'source> {
                 self.wrong_kind(element, key, &wanted);
                 continue;
             };
-            let mut inner = Table::new(key, element.span(), entries, self.mistakes);
+            let mut inner = Table::new(key, element.span(), entries, self.diagnostics);
             result.push(read(&mut inner));
             inner.finish();
         }
@@ -136,7 +141,7 @@ impl<'table, 'mistakes, 'source> Table<'table, 'mistakes, 'source> {
     pub(super) fn named_tables<T>(
         &mut self,
         key: &'static str,
-        read: impl Fn(Placed<String>, &mut Table<'_, '_, '_>) -> T,
+        read: impl Fn(Spanned<String>, &mut Table<'_, '_, '_>) -> T,
     ) -> Vec<T> {
         let Some(value) = self.get(key) else {
             return Vec::new();
@@ -156,7 +161,7 @@ impl<'table, 'mistakes, 'source> Table<'table, 'mistakes, 'source> {
                 continue;
             };
             let placed = self.checked_name(name.get_ref(), name.span());
-            let mut inner = Table::new(key, value.span(), entries, self.mistakes);
+            let mut inner = Table::new(key, value.span(), entries, self.diagnostics);
             result.push(read(placed, &mut inner));
             inner.finish();
         }
@@ -164,7 +169,7 @@ impl<'table, 'mistakes, 'source> Table<'table, 'mistakes, 'source> {
     }
 
     /// A name, whether it is a good one or not.
-    fn checked_name(&mut self, name: &str, place: Range<usize>) -> Placed<String> {
+    fn checked_name(&mut self, name: &str, span: Range<usize>) -> Spanned<String> {
         let mut characters = name.chars();
         let valid = name.len() <= MAX_NAME_BYTES
             && characters
@@ -176,24 +181,24 @@ impl<'table, 'mistakes, 'source> Table<'table, 'mistakes, 'source> {
             let message = format!(
                 "{name:?} is no name: write a lower-case letter, then lower-case letters, digits and _, at most {MAX_NAME_BYTES} in all"
             );
-            self.mistakes.add(place.clone(), message);
+            self.diagnostics.add(span.clone(), message);
         }
-        Placed {
+        Spanned {
             value: name.to_owned(),
-            place,
+            span,
         }
     }
 
     /// What stands for a text that is missing or none, so that the rest of the table is read: the
     /// mistake is noted, and nothing will come of the file.
-    pub(super) fn placeholder(&self, value: &str) -> Placed<String> {
-        Placed {
+    pub(super) fn placeholder(&self, value: &str) -> Spanned<String> {
+        Spanned {
             value: value.to_owned(),
-            place: self.place.clone(),
+            span: self.span.clone(),
         }
     }
 
-    pub(super) fn required_name(&mut self) -> Placed<String> {
+    pub(super) fn required_name(&mut self) -> Spanned<String> {
         match self.get("name") {
             None => self.missing(
                 "name",
@@ -207,17 +212,17 @@ impl<'table, 'mistakes, 'source> Table<'table, 'mistakes, 'source> {
         self.placeholder("")
     }
 
-    pub(super) fn text(&mut self, key: &'static str, max_bytes: usize) -> Option<Placed<String>> {
+    pub(super) fn text(&mut self, key: &'static str, max_bytes: usize) -> Option<Spanned<String>> {
         let value = self.get(key)?;
         self.text_of(value, key, max_bytes)
     }
 
     fn text_of(
         &mut self,
-        value: &Spanned<DeValue<'_>>,
+        value: &toml::Spanned<DeValue<'_>>,
         key: &str,
         max_bytes: usize,
-    ) -> Option<Placed<String>> {
+    ) -> Option<Spanned<String>> {
         let Some(text) = value.get_ref().as_str() else {
             self.wrong_kind(value, key, "a string");
             return None;
@@ -227,12 +232,12 @@ impl<'table, 'mistakes, 'source> Table<'table, 'mistakes, 'source> {
             let message = format!(
                 "{key:?} must be 1 to {max_bytes} bytes of text without control characters"
             );
-            self.mistakes.add(value.span(), message);
+            self.diagnostics.add(value.span(), message);
             return None;
         }
-        Some(Placed {
+        Some(Spanned {
             value: text.to_owned(),
-            place: value.span(),
+            span: value.span(),
         })
     }
 
@@ -240,67 +245,70 @@ impl<'table, 'mistakes, 'source> Table<'table, 'mistakes, 'source> {
     pub(super) fn choice<T: Copy>(
         &mut self,
         key: &'static str,
-        words: &[(&str, T)],
-    ) -> Option<Placed<T>> {
+        phrases: &[(&str, T)],
+    ) -> Option<Spanned<T>> {
         let value = self.get(key)?;
         let named = value.get_ref().as_str();
-        let chosen = words.iter().find(|(word, _)| Some(*word) == named);
+        let chosen = phrases.iter().find(|(word, _)| Some(*word) == named);
         if chosen.is_none() {
-            let words: Vec<String> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
-            let message = format!("{key:?} must be {}", words.join(" or "));
-            self.mistakes.add(value.span(), message);
+            let phrases: Vec<String> = phrases
+                .iter()
+                .map(|(word, _)| format!("{word:?}"))
+                .collect();
+            let message = format!("{key:?} must be {}", phrases.join(" or "));
+            self.diagnostics.add(value.span(), message);
         }
-        Some(Placed {
+        Some(Spanned {
             value: chosen?.1,
-            place: value.span(),
+            span: value.span(),
         })
     }
 
-    pub(super) fn condition(&mut self, key: &'static str) -> Option<Placed<String>> {
+    pub(super) fn condition(&mut self, key: &'static str) -> Option<Spanned<String>> {
         let value = self.get(key)?;
         self.condition_text(value)
     }
 
     pub(super) fn condition_text(
         &mut self,
-        value: &Spanned<DeValue<'_>>,
-    ) -> Option<Placed<String>> {
+        value: &toml::Spanned<DeValue<'_>>,
+    ) -> Option<Spanned<String>> {
         let Some(text) = value.get_ref().as_str() else {
             self.wrong_kind(value, "an expression", "a string");
             return None;
         };
         if text.len() > MAX_CONDITION_BYTES {
             let message = format!("an expression has at most {MAX_CONDITION_BYTES} bytes");
-            self.mistakes.add(value.span(), message);
+            self.diagnostics.add(value.span(), message);
             return None;
         }
-        Some(Placed {
+        Some(Spanned {
             value: text.to_owned(),
-            place: value.span(),
+            span: value.span(),
         })
     }
 
-    pub(super) fn truth(&mut self, key: &'static str) -> Option<Placed<bool>> {
+    pub(super) fn truth(&mut self, key: &'static str) -> Option<Spanned<bool>> {
         let value = self.get(key)?;
         let Some(truth) = value.get_ref().as_bool() else {
             self.wrong_kind(value, key, "true or false");
             return None;
         };
-        Some(Placed {
+        Some(Spanned {
             value: truth,
-            place: value.span(),
+            span: value.span(),
         })
     }
 
     /// A string, or a list of strings; `hint` says what is missing when there is none.
-    pub(super) fn strings(&mut self, key: &'static str, hint: &str) -> Vec<Placed<String>> {
+    pub(super) fn strings(&mut self, key: &'static str, hint: &str) -> Vec<Spanned<String>> {
         let Some(value) = self.get(key) else {
             self.missing(key, hint);
             return Vec::new();
         };
         if let Some(array) = value.get_ref().as_array() {
             if array.is_empty() {
-                self.mistakes
+                self.diagnostics
                     .add(value.span(), format!("{key:?} is empty; write {hint}"));
             }
             array
@@ -319,18 +327,18 @@ impl<'table, 'mistakes, 'source> Table<'table, 'mistakes, 'source> {
         key: &'static str,
         least: f64,
         greatest: f64,
-    ) -> Option<Placed<f64>> {
+    ) -> Option<Spanned<f64>> {
         let value = self.get(key)?;
         self.number_in(value, key, least, greatest)
     }
 
     pub(super) fn number_in(
         &mut self,
-        value: &Spanned<DeValue<'_>>,
+        value: &toml::Spanned<DeValue<'_>>,
         key: &str,
         least: f64,
         greatest: f64,
-    ) -> Option<Placed<f64>> {
+    ) -> Option<Spanned<f64>> {
         let number = match value.get_ref() {
             DeValue::Integer(integer) => i64::from_str_radix(integer.as_str(), integer.radix())
                 .ok()
@@ -342,9 +350,9 @@ impl<'table, 'mistakes, 'source> Table<'table, 'mistakes, 'source> {
             }
         };
         match number {
-            Some(number) if (least..=greatest).contains(&number) => Some(Placed {
+            Some(number) if (least..=greatest).contains(&number) => Some(Spanned {
                 value: number,
-                place: value.span(),
+                span: value.span(),
             }),
             _ => {
                 let range = match (least, greatest) {
@@ -352,7 +360,7 @@ impl<'table, 'mistakes, 'source> Table<'table, 'mistakes, 'source> {
                     (f64::MIN_POSITIVE, greatest) => format!("above 0 and at most {greatest}"),
                     (least, greatest) => format!("from {least} to {greatest}"),
                 };
-                self.mistakes
+                self.diagnostics
                     .add(value.span(), format!("{key:?} must be a number {range}"));
                 None
             }
@@ -378,19 +386,19 @@ impl<'table, 'mistakes, 'source> Table<'table, 'mistakes, 'source> {
             return Vec::new();
         };
         if entries.is_empty() {
-            self.mistakes.add(
+            self.diagnostics.add(
                 value.span(),
                 format!("{key:?} is empty; write {{ name = 5 }}"),
             );
         }
-        let mut ordered: Vec<(&Spanned<DeString<'_>>, _)> = entries.iter().collect();
+        let mut ordered: Vec<(&toml::Spanned<DeString<'_>>, _)> = entries.iter().collect();
         ordered.sort_by_key(|(name, _)| name.span().start);
         let mut result = Vec::new();
         for (name, value) in ordered {
             if let Some(number) = self.number_in(value, name.get_ref(), least, MAX_POINTS) {
-                let placed = Placed {
+                let placed = Spanned {
                     value: name.get_ref().to_string(),
-                    place: name.span(),
+                    span: name.span(),
                 };
                 result.push((placed, number.value));
             }

@@ -4,8 +4,8 @@
 use super::{
     Slot,
     condition::Scope,
+    diagnostic::suggestion,
     duration::{HALF_LIFE_TEXT, half_life_of},
-    mistake::suggestion,
 };
 
 /// Something that expressions read.
@@ -95,7 +95,7 @@ fn instead(root: &str, scope: Scope) -> &'static str {
             "give points for the signal to a score and bound that with min or max"
         }
         (Scope::Identity, _) => "let the evidence rest on what is stated or was seen",
-        (Scope::Standing | Scope::Event, _) => {
+        (Scope::ClockFree | Scope::Event, _) => {
             "read it in the `when` or the `value` of a signal, which gives its points when the event arrives, or rank by the product of two scores"
         }
     }
@@ -132,15 +132,15 @@ impl Variable {
                 }
             }
         };
-        let is_standing = scope != Scope::Event;
+        let is_clock_free = scope != Scope::Event;
         let (variable, taken) = match *names {
-            ["event" | "author", ..] if is_standing => {
+            ["event" | "author", ..] if is_clock_free => {
                 return Err(format!(
                     "reads the event; {}, because it must hold between events",
                     readable(scope)
                 ));
             }
-            [root @ ("scores" | "stage" | "account"), ..] if is_standing => {
+            [root @ ("scores" | "stage" | "account"), ..] if is_clock_free => {
                 return Err(format!(
                     "reads what fades with time; {}: {}",
                     readable(scope),

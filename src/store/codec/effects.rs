@@ -10,7 +10,7 @@ use super::{
 use crate::{
     proto::record as proto,
     scoring::{
-        Credit, Effect, EffectKind, HalfLife, IdHash, ProfileId, Record, Share, SharedChange,
+        AccountDelta, CountDelta, Credit, Effect, EffectKind, HalfLife, IdHash, ProfileId, Record,
         Subject, Timestamp,
     },
     store::StoreError,
@@ -25,11 +25,11 @@ pub(super) fn effect_to_proto(effect: &Effect) -> proto::CausedEffect {
         ..proto::CausedEffect::default()
     };
     match effect {
-        Effect::Share(share) => proto::CausedEffect {
-            hash: share.id.0,
-            topics: share.topics.clone(),
-            r#type: share.event_type.clone(),
-            changes: share.changes.iter().map(change_to_proto).collect(),
+        Effect::AccountDelta(delta) => proto::CausedEffect {
+            hash: delta.id.0,
+            topics: delta.topics.clone(),
+            r#type: delta.event_type.clone(),
+            changes: delta.changes.iter().map(change_to_proto).collect(),
             ..common
         },
         Effect::Credit(credit) => proto::CausedEffect {
@@ -44,8 +44,8 @@ pub(super) fn effect_to_proto(effect: &Effect) -> proto::CausedEffect {
     }
 }
 
-fn change_to_proto(change: &SharedChange) -> proto::SharedChange {
-    proto::SharedChange {
+fn change_to_proto(change: &CountDelta) -> proto::CountDelta {
+    proto::CountDelta {
         half_life: change.half_life.map_or(0, HalfLife::nanos),
         signal: change.signal.clone(),
         key: change.key.clone(),
@@ -66,7 +66,7 @@ pub(super) fn effect(effect: proto::CausedEffect) -> Result<Effect, StoreError> 
     let topics: Vec<String> = topics.collect::<Result<_, _>>()?;
     if subject_id.subject() == Subject::Account {
         let changes = effect.changes.into_iter().map(change);
-        return Ok(Effect::Share(Share {
+        return Ok(Effect::AccountDelta(AccountDelta {
             id,
             kind,
             account_id: subject_id,
@@ -92,8 +92,8 @@ pub(super) fn effect(effect: proto::CausedEffect) -> Result<Effect, StoreError> 
     }))
 }
 
-fn change(change: proto::SharedChange) -> Result<SharedChange, StoreError> {
-    Ok(SharedChange {
+fn change(change: proto::CountDelta) -> Result<CountDelta, StoreError> {
+    Ok(CountDelta {
         half_life: half_life(change.half_life)?,
         signal: name(change.signal)?,
         key: key(change.key)?,
@@ -103,17 +103,17 @@ fn change(change: proto::SharedChange) -> Result<SharedChange, StoreError> {
 
 fn number_of(kind: EffectKind) -> u32 {
     match kind {
-        EffectKind::Given => 0,
-        EffectKind::TakenBack => 1,
-        EffectKind::Withheld => 2,
+        EffectKind::Apply => 0,
+        EffectKind::Revert => 1,
+        EffectKind::Withhold => 2,
     }
 }
 
 fn kind_of(number: u32) -> Result<EffectKind, StoreError> {
     match number {
-        0 => Ok(EffectKind::Given),
-        1 => Ok(EffectKind::TakenBack),
-        2 => Ok(EffectKind::Withheld),
+        0 => Ok(EffectKind::Apply),
+        1 => Ok(EffectKind::Revert),
+        2 => Ok(EffectKind::Withhold),
         other => Err(corrupt(format!("{other} is no kind of effect"))),
     }
 }
@@ -132,7 +132,9 @@ pub(super) fn pack_effects<'r>(
             ..proto::PackedEffect::default()
         };
         match effect {
-            Effect::Share(share) => pack_share(share, common, names, &mut half_lives),
+            Effect::AccountDelta(delta) => {
+                pack_account_delta(delta, common, names, &mut half_lives)
+            }
             Effect::Credit(credit) => proto::PackedEffect {
                 hash: credit.id.0,
                 topics: names.positions(credit.topics.iter().map(String::as_str)),
@@ -148,14 +150,14 @@ pub(super) fn pack_effects<'r>(
     (packed, half_lives)
 }
 
-fn pack_share<'r>(
-    share: &'r Share,
+fn pack_account_delta<'r>(
+    delta: &'r AccountDelta,
     common: proto::PackedEffect,
     names: &mut NamesWritten<'r>,
     half_lives: &mut Vec<i64>,
 ) -> proto::PackedEffect {
-    let changes = &share.changes;
-    let mut half_life = |change: &SharedChange| {
+    let changes = &delta.changes;
+    let mut half_life = |change: &CountDelta| {
         let nanos = change.half_life.map_or(0, HalfLife::nanos);
         let known = half_lives.iter().position(|known| *known == nanos);
         let position = known.unwrap_or_else(|| {
@@ -167,9 +169,9 @@ fn pack_share<'r>(
     let has_keys = changes.iter().any(|change| !change.key.is_empty());
     let keys = changes.iter().filter(|_| has_keys);
     proto::PackedEffect {
-        hash: share.id.0,
-        topics: names.positions(share.topics.iter().map(String::as_str)),
-        r#type: names.position(&share.event_type),
+        hash: delta.id.0,
+        topics: names.positions(delta.topics.iter().map(String::as_str)),
+        r#type: names.position(&delta.event_type),
         half_lives: changes.iter().map(&mut half_life).collect(),
         signals: names.positions(changes.iter().map(|change| change.signal.as_str())),
         keys: keys.map(|change| names.optional(&change.key)).collect(),
@@ -194,7 +196,7 @@ pub(super) fn unpack_effect(
     }
     let changes = (0..listed).map(|change| {
         let half_life = half_lives.get(packed.half_lives[change] as usize);
-        Ok(proto::SharedChange {
+        Ok(proto::CountDelta {
             half_life: *half_life.ok_or_else(|| corrupt("it refers to no half-life"))?,
             signal: names.at(packed.signals[change])?,
             key: names.optional(packed.keys.get(change).copied().unwrap_or(0))?,
@@ -203,7 +205,7 @@ pub(super) fn unpack_effect(
     });
     let changes = changes.collect::<Result<Vec<_>, StoreError>>()?;
     let subject_id = names.at(packed.subject)?;
-    let is_share = ProfileId::stored(&subject_id)
+    let is_account_delta = ProfileId::stored(&subject_id)
         .is_some_and(|subject_id| subject_id.subject() == Subject::Account);
     let topics = packed.topics.iter().map(|position| names.at(*position));
     effect(proto::CausedEffect {
@@ -212,7 +214,7 @@ pub(super) fn unpack_effect(
         subject_id,
         time: nanos.ok_or_else(|| corrupt("it has an instant beyond the end of time"))?,
         topics: topics.collect::<Result<_, _>>()?,
-        r#type: if is_share {
+        r#type: if is_account_delta {
             names.at(packed.r#type)?
         } else {
             String::new()

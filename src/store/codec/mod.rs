@@ -74,9 +74,9 @@ mod tests {
 
     use super::*;
     use crate::scoring::{
-        AttributeValue, Attributes, CountGroup, CountedKeys, Credit, Effect, EffectKind,
-        EffectMemory, EventMemory, HalfLife, HeldEvent, HeldMatch, IdHash, InfluenceCell,
-        NamedCount, ProfileId, SeenType, Share, SharedChange, SignalCount, Timestamp, Touch,
+        AccountDelta, AttributeValue, Attributes, CountDelta, CountGroup, CountedKeys, Credit,
+        Effect, EffectKind, EffectMemory, EventMemory, HalfLife, HeldEvent, HeldMatch, IdHash,
+        InfluenceCell, NamedCount, ProfileId, SeenType, SignalCount, Timestamp, Touch,
         limits::{
             MAX_ATTRIBUTES, MAX_COUNT, MAX_ID_BYTES, MAX_KEY_BYTES, MAX_KEYS, MAX_RULES,
             MAX_TAG_BYTES,
@@ -245,14 +245,14 @@ mod tests {
 
     fn any_effect() -> impl Strategy<Value = Effect> {
         let kind = prop_oneof![
-            Just(EffectKind::Given),
-            Just(EffectKind::TakenBack),
-            Just(EffectKind::Withheld)
+            Just(EffectKind::Apply),
+            Just(EffectKind::Revert),
+            Just(EffectKind::Withhold)
         ];
         let half_life = option::of(60_000_000_000..=i64::MAX)
             .prop_map(|nanos| nanos.and_then(HalfLife::from_nanos));
         let change = (half_life, any_name(), "[a-z]{0,3}", any_change()).prop_map(
-            |(half_life, signal, key, amount)| SharedChange {
+            |(half_life, signal, key, amount)| CountDelta {
                 half_life,
                 signal,
                 key,
@@ -273,7 +273,7 @@ mod tests {
             )| {
                 if is_share {
                     let account_id = ProfileId::of_account(subject.as_str()).unwrap();
-                    return Effect::Share(Share {
+                    return Effect::AccountDelta(AccountDelta {
                         id,
                         kind,
                         account_id,

@@ -46,8 +46,8 @@ use self::{
     writer::{Answers, EncodedCommit, Submission, Writer},
 };
 use super::{
-    Commit, Committed, Cursor, Edition, IndexEntry, Publication, RankPage, RankRange, Rollout,
-    SavedModel, Store, StoreError, Stored, TopicTotals, TotalsChange,
+    Commit, Committed, Cursor, IndexEntry, IndexGeneration, Publication, RankPage, RankRange,
+    Rollout, SavedModel, Store, StoreError, Stored, TopicTotals, TotalsChange,
 };
 use crate::scoring::{Fingerprint, ProfileId, RankName, Tenant};
 
@@ -184,21 +184,21 @@ impl Store for Embedded {
     async fn page(
         &self,
         tenant: &Tenant,
-        edition: Edition,
+        generation: IndexGeneration,
         range: &RankRange,
         after: Option<&Cursor>,
         limit: usize,
     ) -> Result<RankPage, StoreError> {
-        self.ranks.page(tenant, edition, range, after, limit)
+        self.ranks.page(tenant, generation, range, after, limit)
     }
 
     async fn count(
         &self,
         tenant: &Tenant,
-        edition: Edition,
+        generation: IndexGeneration,
         ranges: &[RankRange],
     ) -> Result<Vec<u64>, StoreError> {
-        self.ranks.count(tenant, edition, ranges)
+        self.ranks.count(tenant, generation, ranges)
     }
 
     async fn totals(
@@ -307,15 +307,16 @@ impl Store for Embedded {
     async fn index(
         &self,
         tenant: &Tenant,
-        edition: Edition,
+        generation: IndexGeneration,
         entries: Vec<IndexEntry>,
     ) -> Result<(), StoreError> {
         let last = entries.last().map(|entry| entry.profile_id.clone());
-        self.ranks.index(tenant, edition, entries, |profile_id| {
-            self.records.version(&keys::key(tenant, profile_id))
-        })?;
+        self.ranks
+            .index(tenant, generation, entries, |profile_id| {
+                self.records.version(&keys::key(tenant, profile_id))
+            })?;
         if let Some(last) = last {
-            self.rollouts.set_indexed(tenant, edition, last);
+            self.rollouts.set_indexed(tenant, generation, last);
         }
         Ok(())
     }
@@ -323,18 +324,18 @@ impl Store for Embedded {
     async fn indexed_to(
         &self,
         tenant: &Tenant,
-        edition: Edition,
+        generation: IndexGeneration,
     ) -> Result<Option<ProfileId>, StoreError> {
-        Ok(self.rollouts.indexed_to(tenant, edition))
+        Ok(self.rollouts.indexed_to(tenant, generation))
     }
 
     async fn drop_ranks(
         &self,
         tenant: &Tenant,
-        edition: Edition,
+        generation: IndexGeneration,
         _ranks: &[RankName],
     ) -> Result<(), StoreError> {
-        self.ranks.drop_edition(tenant, edition)
+        self.ranks.drop_generation(tenant, generation)
     }
 
     /// Always: one process has the directory.
@@ -382,7 +383,7 @@ fn add_up_totals(records: &Records, ranks: &Ranks) -> Result<(), StoreError> {
             let Some(last) = page.last() else { break };
             after = Some(last.profile_id.clone());
             for stored in &page {
-                let shares = stored.record.topic_shares();
+                let shares = stored.record.topic_deltas();
                 let totals: Vec<_> = shares.map(TotalsChange::adding).collect();
                 ranks.add_totals(&tenant, &totals)?;
             }

@@ -11,7 +11,7 @@ use std::{
 use wabi_tree::OSBTreeSet;
 
 use super::super::{
-    Cursor, Edition, IndexEntry, RankPage, RankRange, Rollout, StoreError, TopicTotals,
+    Cursor, IndexEntry, IndexGeneration, RankPage, RankRange, Rollout, StoreError, TopicTotals,
     TotalsChange, Version,
 };
 use crate::scoring::{KeyRange, ProfileId, RankChange, RankKey, RankName, Tenant};
@@ -42,7 +42,7 @@ impl Ranks {
         &self,
         tenant: &Tenant,
         profile_id: ProfileId,
-        changes: &[(Edition, Vec<RankChange>)],
+        changes: &[(IndexGeneration, Vec<RankChange>)],
         totals: &[TotalsChange],
     ) -> Result<(), StoreError> {
         if changes.is_empty() && totals.is_empty() {
@@ -59,7 +59,7 @@ impl Ranks {
     pub fn index(
         &self,
         tenant: &Tenant,
-        edition: Edition,
+        generation: IndexGeneration,
         entries: Vec<IndexEntry>,
         version: impl Fn(&ProfileId) -> Result<Option<Version>, StoreError>,
     ) -> Result<(), StoreError> {
@@ -67,9 +67,9 @@ impl Ranks {
         for entry in entries {
             // Who writes the record after this look moves the ranks after this entry.
             let mut ranks = write(&ranks)?;
-            ranks.edition(edition)?;
+            ranks.generation(generation)?;
             if version(&entry.profile_id)? == Some(entry.version) {
-                ranks.insert(edition, entry);
+                ranks.insert(generation, entry);
             }
         }
         Ok(())
@@ -82,10 +82,14 @@ impl Ranks {
         Ok(())
     }
 
-    /// Deletes the ranks of an edition.
-    pub fn drop_edition(&self, tenant: &Tenant, edition: Edition) -> Result<(), StoreError> {
+    /// Deletes the ranks of a generation.
+    pub fn drop_generation(
+        &self,
+        tenant: &Tenant,
+        generation: IndexGeneration,
+    ) -> Result<(), StoreError> {
         let ranks = self.tenant_or_new(tenant)?;
-        let dropped = write(&ranks)?.editions.remove(&edition);
+        let dropped = write(&ranks)?.generations.remove(&generation);
         // Outside the lock: it may be long.
         drop(dropped);
         Ok(())
@@ -95,14 +99,14 @@ impl Ranks {
     pub fn page(
         &self,
         tenant: &Tenant,
-        edition: Edition,
+        generation: IndexGeneration,
         range: &RankRange,
         after: Option<&Cursor>,
         limit: usize,
     ) -> Result<RankPage, StoreError> {
         self.read(tenant, |ranks| {
             let rank = ranks
-                .edition(edition)?
+                .generation(generation)?
                 .and_then(|ranks| ranks.get(&range.rank));
             let page = rank.map(|rank| rank.page(&range.keys, after, limit));
             Ok(page.unwrap_or_default())
@@ -113,11 +117,11 @@ impl Ranks {
     pub fn count(
         &self,
         tenant: &Tenant,
-        edition: Edition,
+        generation: IndexGeneration,
         ranges: &[RankRange],
     ) -> Result<Vec<u64>, StoreError> {
         self.read(tenant, |tenant_ranks| {
-            let ranks = tenant_ranks.edition(edition)?;
+            let ranks = tenant_ranks.generation(generation)?;
             let count = |range: &RankRange| {
                 let rank = ranks.and_then(|ranks| ranks.get(&range.rank));
                 rank.map_or(0, |rank| rank.positions(&range.keys).len() as u64)
@@ -178,24 +182,28 @@ type RanksByName = HashMap<RankName, Rank>;
 #[derive(Default)]
 struct TenantRanks {
     rollout: Rollout,
-    editions: HashMap<Edition, RanksByName>,
+    generations: HashMap<IndexGeneration, RanksByName>,
     totals: HashMap<String, TopicTotals>,
 }
 
 impl TenantRanks {
-    /// The ranks of an edition that is maintained; `None` when nobody stands in any.
-    fn edition(&self, edition: Edition) -> Result<Option<&RanksByName>, StoreError> {
+    /// The ranks of a generation that is maintained; `None` when nobody stands in any.
+    fn generation(&self, generation: IndexGeneration) -> Result<Option<&RanksByName>, StoreError> {
         let rollout = &self.rollout;
-        if rollout.epoch > 0 && !rollout.maintained().any(|maintained| maintained == edition) {
+        if rollout.epoch > 0
+            && !rollout
+                .maintained()
+                .any(|maintained| maintained == generation)
+        {
             return Err(StoreError::Superseded);
         }
-        Ok(self.editions.get(&edition))
+        Ok(self.generations.get(&generation))
     }
 
-    fn apply(&mut self, profile_id: ProfileId, changes: &[(Edition, Vec<RankChange>)]) {
+    fn apply(&mut self, profile_id: ProfileId, changes: &[(IndexGeneration, Vec<RankChange>)]) {
         let mut shared = None;
-        for (edition, changes) in changes {
-            let Some(ranks) = self.editions.get_mut(edition) else {
+        for (generation, changes) in changes {
+            let Some(ranks) = self.generations.get_mut(generation) else {
                 continue;
             };
             for change in changes {
@@ -207,8 +215,8 @@ impl TenantRanks {
         }
         // The id that the ranks hold already, so that all of them share one allocation.
         let profile_id = shared.unwrap_or(profile_id);
-        for (edition, changes) in changes {
-            let ranks = self.editions.entry(*edition).or_default();
+        for (generation, changes) in changes {
+            let ranks = self.generations.entry(*generation).or_default();
             for change in changes {
                 if let Some(new) = change.new {
                     let rank = ranks.entry(change.rank.clone()).or_default();
@@ -218,8 +226,8 @@ impl TenantRanks {
         }
     }
 
-    fn insert(&mut self, edition: Edition, entry: IndexEntry) {
-        let ranks = self.editions.entry(edition).or_default();
+    fn insert(&mut self, generation: IndexGeneration, entry: IndexEntry) {
+        let ranks = self.generations.entry(generation).or_default();
         for (name, key) in entry.ranks {
             let rank = ranks.entry(name).or_default();
             rank.places.insert(Place::of(key, &entry.profile_id));
@@ -346,18 +354,18 @@ mod tests {
             old: old.and_then(RankKey::new),
             new: RankKey::new(new),
         };
-        let edition = Edition {
+        let generation = IndexGeneration {
             number: 1,
             model: Fingerprint(1),
         };
         let mut ranks = TenantRanks::default();
-        let anna = |changes: &[RankChange]| [(edition, changes.to_vec())];
+        let anna = |changes: &[RankChange]| [(generation, changes.to_vec())];
         let first = [change("a", None, 1.0), change("b", None, 1.0)];
         ranks.apply(id("anna"), &anna(&first));
         let second = [change("a", Some(1.0), 2.0), change("c", None, 3.0)];
         ranks.apply(id("anna"), &anna(&second));
         let ids: Vec<_> = ["a", "b", "c"]
-            .map(|name| &ranks.editions[&edition][&RankName::new(name)])
+            .map(|name| &ranks.generations[&generation][&RankName::new(name)])
             .map(|rank| rank.places.first().unwrap().profile_id.clone().unwrap())
             .iter()
             .map(|id| id.as_str().as_ptr())

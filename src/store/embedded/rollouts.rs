@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::super::{Edition, Rollout, SavedModel};
+use super::super::{IndexGeneration, Rollout, SavedModel};
 use crate::scoring::{Fingerprint, ProfileId, Tenant};
 
 /// The rollouts of every tenant.
@@ -21,7 +21,7 @@ pub struct Rollouts {
 #[derive(Default)]
 struct TenantRollout {
     rollout: Rollout,
-    indexed: Option<(Edition, ProfileId)>,
+    indexed: Option<(IndexGeneration, ProfileId)>,
 }
 
 impl Rollouts {
@@ -81,15 +81,15 @@ impl Rollouts {
     }
 
     /// Notes that everything up to a profile is indexed.
-    pub fn set_indexed(&self, tenant: &Tenant, edition: Edition, last: ProfileId) {
+    pub fn set_indexed(&self, tenant: &Tenant, generation: IndexGeneration, last: ProfileId) {
         let mut tenants = self.lock();
-        tenants.entry(tenant.clone()).or_default().indexed = Some((edition, last));
+        tenants.entry(tenant.clone()).or_default().indexed = Some((generation, last));
     }
 
     /// The last profile that is known to be indexed.
-    pub fn indexed_to(&self, tenant: &Tenant, edition: Edition) -> Option<ProfileId> {
+    pub fn indexed_to(&self, tenant: &Tenant, generation: IndexGeneration) -> Option<ProfileId> {
         let tenants = self.lock();
         let (indexed, last) = tenants.get(tenant)?.indexed.as_ref()?;
-        (*indexed == edition).then(|| last.clone())
+        (*indexed == generation).then(|| last.clone())
     }
 }

@@ -6,7 +6,9 @@ use std::{collections::HashMap, sync::Arc};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    super::{Commit, Committed, Edition, Rollout, StoreError, TotalsChange, Version, codec},
+    super::{
+        Commit, Committed, IndexGeneration, Rollout, StoreError, TotalsChange, Version, codec,
+    },
     keys,
     ranks::Ranks,
     records::Records,
@@ -51,7 +53,7 @@ pub struct EncodedCommit {
     profile_id: ProfileId,
     expected: Option<Version>,
     version: Version,
-    ranks: Vec<(Edition, Vec<RankChange>)>,
+    ranks: Vec<(IndexGeneration, Vec<RankChange>)>,
     totals: Vec<TotalsChange>,
 }
 

@@ -7,7 +7,7 @@ use redis::{Cmd, Value};
 
 use super::{
     super::{
-        Commit, Committed, Edition, IndexEntry, Rollout, StoreError,
+        Commit, Committed, IndexEntry, IndexGeneration, Rollout, StoreError,
         codec::{self, MAX_RECORD_BYTES},
     },
     Redis, count,
@@ -32,12 +32,12 @@ pub struct Fence {
 }
 
 impl Fence {
-    /// The fence of a rollout: its epoch, then the numbers of the editions that are maintained.
+    /// The fence of a rollout: its epoch, then the numbers of the generations that are maintained.
     pub fn of(rollout: &Rollout) -> Self {
         let mut text = rollout.epoch.to_string();
-        for edition in rollout.maintained() {
+        for generation in rollout.maintained() {
             text.push(' ');
-            text.push_str(&edition.number.to_string());
+            text.push_str(&generation.number.to_string());
         }
         Self {
             epoch: rollout.epoch,
@@ -169,7 +169,7 @@ impl Redis {
     pub(super) async fn add_entries(
         &self,
         tenant: &Tenant,
-        edition: Edition,
+        generation: IndexGeneration,
         entries: &[IndexEntry],
     ) -> Result<(), StoreError> {
         let Some(last) = entries.last() else {
@@ -185,7 +185,7 @@ impl Redis {
                     .iter()
                     .map(|&position| &entries[position])
                     .collect();
-                calls.push((index_call(&mut keys, edition, &group), keys));
+                calls.push((index_call(&mut keys, generation, &group), keys));
             }
         }
         let runs = calls
@@ -198,7 +198,7 @@ impl Redis {
                 return Err(too_few_replicas());
             }
         }
-        let key = keys::indexed(tenant, edition.number);
+        let key = keys::indexed(tenant, generation.number);
         let mut command = redis::cmd("SET");
         command.arg(&key).arg(last.profile_id.as_str());
         let answer = self.connection.send(&command, &key).await;
@@ -237,8 +237,8 @@ struct Places<'a> {
 }
 
 impl<'a> Places<'a> {
-    fn add(&mut self, edition: u64, rank: &'a RankName) {
-        let rank = (edition, rank);
+    fn add(&mut self, generation: u64, rank: &'a RankName) {
+        let rank = (generation, rank);
         if let std::collections::hash_map::Entry::Vacant(vacant) = self.places.entry(rank) {
             self.ranks.push(rank);
             vacant.insert(self.ranks.len());
@@ -246,8 +246,8 @@ impl<'a> Places<'a> {
     }
 
     /// From 1; 0 when it was not added.
-    fn place(&self, edition: u64, rank: &'a RankName) -> usize {
-        self.places.get(&(edition, rank)).copied().unwrap_or(0)
+    fn place(&self, generation: u64, rank: &'a RankName) -> usize {
+        self.places.get(&(generation, rank)).copied().unwrap_or(0)
     }
 }
 
@@ -257,11 +257,11 @@ fn commit_call(keys: &mut PartitionKeys, fence: &Fence, group: &[Encoded<'_>]) -
     for Encoded { commit, value, .. } in group {
         arguments += 6 + 4 * commit.totals.len();
         bytes += value.len() + 128;
-        for (edition, changes) in &commit.ranks {
+        for (generation, changes) in &commit.ranks {
             arguments += 2 * changes.len();
             bytes += 32 * changes.len();
             for change in changes {
-                places.add(edition.number, &change.rank);
+                places.add(generation.number, &change.rank);
             }
         }
     }
@@ -272,8 +272,8 @@ fn commit_call(keys: &mut PartitionKeys, fence: &Fence, group: &[Encoded<'_>]) -
     for encoded in group {
         call.arg(keys.record(&encoded.commit.profile_id));
     }
-    for (edition, rank) in &places.ranks {
-        call.arg(keys.rank(*edition, rank));
+    for (generation, rank) in &places.ranks {
+        call.arg(keys.rank(*generation, rank));
     }
     fence.add_to(&mut call);
     call.arg(group.len());
@@ -287,9 +287,9 @@ fn commit_call(keys: &mut PartitionKeys, fence: &Fence, group: &[Encoded<'_>]) -
             .arg(commit.profile_id.as_str());
         let changes: usize = commit.ranks.iter().map(|(_, changes)| changes.len()).sum();
         call.arg(changes);
-        for (edition, changes) in &commit.ranks {
+        for (generation, changes) in &commit.ranks {
             for change in changes {
-                call.arg(places.place(edition.number, &change.rank));
+                call.arg(places.place(generation.number, &change.rank));
                 match change.new {
                     Some(key) => call.arg(score(key)),
                     None => call.arg(""),
@@ -307,13 +307,13 @@ fn commit_call(keys: &mut PartitionKeys, fence: &Fence, group: &[Encoded<'_>]) -
     call
 }
 
-fn index_call(keys: &mut PartitionKeys, edition: Edition, group: &[&IndexEntry]) -> Cmd {
+fn index_call(keys: &mut PartitionKeys, generation: IndexGeneration, group: &[&IndexEntry]) -> Cmd {
     let mut places = Places::default();
     let mut arguments = 2;
     for entry in group {
         arguments += 3 + 2 * entry.ranks.len();
         for (rank, _) in &entry.ranks {
-            places.add(edition.number, rank);
+            places.add(generation.number, rank);
         }
     }
     let bytes = 32 * arguments + 80 * (group.len() + places.ranks.len());
@@ -325,13 +325,13 @@ fn index_call(keys: &mut PartitionKeys, edition: Edition, group: &[&IndexEntry])
     for (number, rank) in &places.ranks {
         call.arg(keys.rank(*number, rank));
     }
-    call.arg(edition.number).arg(group.len());
+    call.arg(generation.number).arg(group.len());
     for entry in group {
         call.arg(&entry.version.0.to_be_bytes()[..])
             .arg(entry.profile_id.as_str())
             .arg(entry.ranks.len());
         for (rank, key) in &entry.ranks {
-            call.arg(places.place(edition.number, rank))
+            call.arg(places.place(generation.number, rank))
                 .arg(score(*key));
         }
     }

@@ -83,10 +83,10 @@ impl PartitionKeys {
     }
 
     /// A sorted set of profile ids; the score is minus the rank key.
-    pub fn rank(&mut self, edition: u64, rank: &RankName) -> &str {
+    pub fn rank(&mut self, generation: u64, rank: &RankName) -> &str {
         self.text.truncate(self.prefix_bytes);
         // Writing to a string cannot fail.
-        let _ = write!(self.text, "rank:{edition}:{rank}");
+        let _ = write!(self.text, "rank:{generation}:{rank}");
         &self.text
     }
 
@@ -95,7 +95,7 @@ impl PartitionKeys {
         self.key("totals", "")
     }
 
-    /// A string: the latest epoch, then the numbers of the editions maintained at it.
+    /// A string: the latest epoch, then the numbers of the generations maintained at it.
     pub fn fence(&mut self) -> &str {
         self.key("fence", "")
     }
@@ -134,9 +134,9 @@ pub fn text_field(model: Fingerprint, name: &str) -> String {
     format!("{model}:{name}")
 }
 
-/// A string: the last profile that is indexed in an edition.
-pub fn indexed(tenant: &Tenant, edition: u64) -> String {
-    format!("{{{tenant}}}:indexed:{edition}")
+/// A string: the last profile that is indexed in a generation.
+pub fn indexed(tenant: &Tenant, generation: u64) -> String {
+    format!("{{{tenant}}}:indexed:{generation}")
 }
 
 /// A string: which server builds the tenant's ranks.

@@ -27,8 +27,8 @@ use redis::Value;
 pub use self::address::RedisAddress;
 use self::{connection::Connection, keys::PartitionKeys};
 use super::{
-    Commit, Committed, Cursor, Edition, IndexEntry, Publication, RankPage, RankRange, Rollout,
-    SavedModel, Store, StoreError, Stored, TopicTotals,
+    Commit, Committed, Cursor, IndexEntry, IndexGeneration, Publication, RankPage, RankRange,
+    Rollout, SavedModel, Store, StoreError, Stored, TopicTotals,
 };
 use crate::scoring::{Fingerprint, ProfileId, RankName, Tenant};
 
@@ -189,22 +189,24 @@ impl Store for Redis {
     async fn page(
         &self,
         tenant: &Tenant,
-        edition: Edition,
+        generation: IndexGeneration,
         range: &RankRange,
         after: Option<&Cursor>,
         limit: usize,
     ) -> Result<RankPage, StoreError> {
-        let page = self.read_page(tenant, edition, range, after, limit).await;
+        let page = self
+            .read_page(tenant, generation, range, after, limit)
+            .await;
         self.looked_into(page).await
     }
 
     async fn count(
         &self,
         tenant: &Tenant,
-        edition: Edition,
+        generation: IndexGeneration,
         ranges: &[RankRange],
     ) -> Result<Vec<u64>, StoreError> {
-        let counts = self.count_ranges(tenant, edition, ranges).await;
+        let counts = self.count_ranges(tenant, generation, ranges).await;
         self.looked_into(counts).await
     }
 
@@ -306,28 +308,28 @@ impl Store for Redis {
     async fn index(
         &self,
         tenant: &Tenant,
-        edition: Edition,
+        generation: IndexGeneration,
         entries: Vec<IndexEntry>,
     ) -> Result<(), StoreError> {
-        let added = self.add_entries(tenant, edition, &entries).await;
+        let added = self.add_entries(tenant, generation, &entries).await;
         self.looked_into(added).await
     }
 
     async fn indexed_to(
         &self,
         tenant: &Tenant,
-        edition: Edition,
+        generation: IndexGeneration,
     ) -> Result<Option<ProfileId>, StoreError> {
-        self.read_indexed(tenant, edition).await
+        self.read_indexed(tenant, generation).await
     }
 
     async fn drop_ranks(
         &self,
         tenant: &Tenant,
-        edition: Edition,
+        generation: IndexGeneration,
         ranks: &[RankName],
     ) -> Result<(), StoreError> {
-        self.delete_ranks(tenant, edition, ranks).await
+        self.delete_ranks(tenant, generation, ranks).await
     }
 
     async fn lease(

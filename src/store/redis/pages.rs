@@ -7,7 +7,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, future::try_join_all, stre
 use redis::Value;
 
 use super::{
-    super::{Cursor, Edition, RankPage, RankRange, StoreError, TopicTotals},
+    super::{Cursor, IndexGeneration, RankPage, RankRange, StoreError, TopicTotals},
     Redis, count,
     failure::unexpected,
     keys::{PartitionKeys, advances_field, touches_field},
@@ -74,7 +74,7 @@ impl Redis {
     pub(super) async fn read_page(
         &self,
         tenant: &Tenant,
-        edition: Edition,
+        generation: IndexGeneration,
         range: &RankRange,
         after: Option<&Cursor>,
         limit: usize,
@@ -83,12 +83,11 @@ impl Redis {
         let mut partitions: Vec<PartitionKeys> = self.partitions_of(tenant).collect();
         let piece = merge::piece(limit, partitions.len());
         let after = after.map(|cursor| (Reverse(cursor.key), cursor.profile_id.clone()));
-        let parts = try_join_all(
-            partitions
-                .iter_mut()
-                .map(|keys| self.read_part(keys, edition, range, &scores, after.as_ref(), piece)),
-        )
-        .await?;
+        let parts =
+            try_join_all(partitions.iter_mut().map(|keys| {
+                self.read_part(keys, generation, range, &scores, after.as_ref(), piece)
+            }))
+            .await?;
 
         let mut page = RankPage::default();
         let mut merge = Merge::new(parts.len());
@@ -116,7 +115,7 @@ impl Redis {
                 let missing = (limit - page.entries.len()).min(4 * piece.max(1));
                 let keys = &mut partitions[number];
                 let part = self
-                    .read_part(keys, edition, range, &scores, last.as_ref(), missing)
+                    .read_part(keys, generation, range, &scores, last.as_ref(), missing)
                     .await?;
                 let more = part.has_more();
                 merge.feed(number, part.entries, more);
@@ -140,7 +139,7 @@ impl Redis {
     async fn read_part(
         &self,
         keys: &mut PartitionKeys,
-        edition: Edition,
+        generation: IndexGeneration,
         range: &RankRange,
         scores: &Scores,
         after: Option<&Entry>,
@@ -148,8 +147,8 @@ impl Redis {
     ) -> Result<Part, StoreError> {
         let mut call = PAGE.call(2, 6, 512);
         call.arg(keys.fence())
-            .arg(keys.rank(edition.number, &range.rank))
-            .arg(edition.number)
+            .arg(keys.rank(generation.number, &range.rank))
+            .arg(generation.number)
             .arg(&scores.least)
             .arg(&scores.greatest);
         match after {
@@ -179,7 +178,7 @@ impl Redis {
     pub(super) async fn count_ranges(
         &self,
         tenant: &Tenant,
-        edition: Edition,
+        generation: IndexGeneration,
         ranges: &[RankRange],
     ) -> Result<Vec<u64>, StoreError> {
         let scores: Vec<Scores> = ranges.iter().map(|range| Scores::of(&range.keys)).collect();
@@ -189,9 +188,9 @@ impl Redis {
             let mut call = COUNT.call(1 + ranges.len(), 1 + 2 * ranges.len(), bytes);
             call.arg(keys.fence());
             for range in ranges {
-                call.arg(keys.rank(edition.number, &range.rank));
+                call.arg(keys.rank(generation.number, &range.rank));
             }
-            call.arg(edition.number);
+            call.arg(generation.number);
             for scores in scores {
                 call.arg(&scores.least).arg(&scores.greatest);
             }

@@ -6,7 +6,7 @@ use futures_util::future::{join_all, try_join_all};
 use redis::{Cmd, Value};
 
 use super::{
-    super::{Edition, Rollout, StoreError},
+    super::{IndexGeneration, Rollout, StoreError},
     Redis,
     commits::Fence,
     connection::milliseconds,
@@ -163,9 +163,9 @@ impl Redis {
     pub(super) async fn read_indexed(
         &self,
         tenant: &Tenant,
-        edition: Edition,
+        generation: IndexGeneration,
     ) -> Result<Option<ProfileId>, StoreError> {
-        let key = keys::indexed(tenant, edition.number);
+        let key = keys::indexed(tenant, generation.number);
         let mut command = redis::cmd("GET");
         command.arg(&key);
         match self.read(&command, &key).await? {
@@ -177,7 +177,7 @@ impl Redis {
     pub(super) async fn delete_ranks(
         &self,
         tenant: &Tenant,
-        edition: Edition,
+        generation: IndexGeneration,
         ranks: &[RankName],
     ) -> Result<(), StoreError> {
         let mut commands = Vec::new();
@@ -185,12 +185,12 @@ impl Redis {
             for ranks in ranks.chunks(MAX_DELETED) {
                 let mut command = redis::cmd("UNLINK");
                 for rank in ranks {
-                    command.arg(keys.rank(edition.number, rank));
+                    command.arg(keys.rank(generation.number, rank));
                 }
                 commands.push((command, keys.home().to_owned()));
             }
         }
-        let indexed = keys::indexed(tenant, edition.number);
+        let indexed = keys::indexed(tenant, generation.number);
         let mut command = redis::cmd("UNLINK");
         command.arg(&indexed);
         commands.push((command, indexed));

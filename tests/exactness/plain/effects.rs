@@ -225,7 +225,7 @@ impl World {
             return "duplicate".to_owned();
         }
         if person.known.insert(pair) {
-            return "forestalled".to_owned();
+            return "retracted in advance".to_owned();
         }
         let is_it = |held: &Held| held.event.id == event.id && held.event.known_by() == pair.0;
         match person.held.iter().position(is_it) {

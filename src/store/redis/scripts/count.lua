@@ -2,10 +2,10 @@
 -- Counts the entries of ranges of ranks of one partition, all at one moment.
 --
 -- KEYS  1 fence, then the rank of each range
--- ARGV  1 edition, then for each range: least score ('(' before it excludes it), greatest score
+-- ARGV  1 generation, then for each range: least score ('(' before it excludes it), greatest score
 -- Returns the count of each range.
--- Edition 0 is that of a tenant without records.
--- Error SUPERSEDED when the partition does not maintain the edition, UNFENCED when it has no
+-- Generation 0 is that of a tenant without records.
+-- Error SUPERSEDED when the partition does not maintain the generation, UNFENCED when it has no
 -- fence, which means that its data is gone.
 local fence = redis.call('GET', KEYS[1])
 local counts = {}
@@ -19,7 +19,7 @@ if not fence then
   return counts
 end
 if not string.find(fence .. ' ', ' ' .. ARGV[1] .. ' ', 1, true) then
-  return redis.error_reply('SUPERSEDED edition')
+  return redis.error_reply('SUPERSEDED generation')
 end
 for range = 1, #KEYS - 1 do
   counts[range] = redis.call('ZCOUNT', KEYS[range + 1], ARGV[2 * range], ARGV[2 * range + 1])

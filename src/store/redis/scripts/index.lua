@@ -2,17 +2,17 @@
 -- Adds records of one partition to ranks, unless they were written since they were read.
 --
 -- KEYS  1 fence, then the record of each entry, then the ranks
--- ARGV  1 edition, 2 number of entries, then for each entry: version, profile id,
+-- ARGV  1 generation, 2 number of entries, then for each entry: version, profile id,
 --       number of places, then for each: place of the rank among the ranks (from 1), score
 -- Returns 1.
--- Error SUPERSEDED when the partition does not maintain the edition: its ranks may be deleted
+-- Error SUPERSEDED when the partition does not maintain the generation: its ranks may be deleted
 -- already; UNFENCED when it has no fence, which means that its data is gone.
 local fence, count = redis.call('GET', KEYS[1]), tonumber(ARGV[2])
 if not fence then
   return redis.error_reply('UNFENCED partition')
 end
 if not string.find(fence .. ' ', ' ' .. ARGV[1] .. ' ', 1, true) then
-  return redis.error_reply('SUPERSEDED edition')
+  return redis.error_reply('SUPERSEDED generation')
 end
 local ranks = 1 + count
 local at = 3

@@ -3,12 +3,12 @@
 -- by the bytes of their ids.
 --
 -- KEYS  1 fence, 2 rank
--- ARGV  1 edition, 2 least score ('(' before it excludes it), 3 greatest score,
+-- ARGV  1 generation, 2 least score ('(' before it excludes it), 3 greatest score,
 --       4 score of the cursor ('' for none), 5 profile id of the cursor, 6 limit
 -- Returns { entries of the range, entries of the range up to the cursor,
 --           { id, score, id, score, ... } }; the cursor need not be an entry.
--- Edition 0 is that of a tenant without records.
--- Error SUPERSEDED when the partition does not maintain the edition, UNFENCED when it has no
+-- Generation 0 is that of a tenant without records.
+-- Error SUPERSEDED when the partition does not maintain the generation, UNFENCED when it has no
 -- fence, which means that its data is gone.
 local fence = redis.call('GET', KEYS[1])
 if not fence then
@@ -18,7 +18,7 @@ if not fence then
   return redis.error_reply('UNFENCED partition')
 end
 if not string.find(fence .. ' ', ' ' .. ARGV[1] .. ' ', 1, true) then
-  return redis.error_reply('SUPERSEDED edition')
+  return redis.error_reply('SUPERSEDED generation')
 end
 
 local rank, least, greatest = KEYS[2], ARGV[2], ARGV[3]

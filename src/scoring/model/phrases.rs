@@ -15,14 +15,14 @@ use unicode_segmentation::UnicodeSegmentation as _;
 
 /// Finds the owners of phrases.
 #[derive(Debug)]
-pub(crate) struct Words {
+pub(crate) struct Phrases {
     /// Matches folded phrases, each once; absent when there are none.
     phrases: Option<AhoCorasick>,
     /// The owners of each phrase of `phrases`.
     owners_of_phrase: Vec<Vec<usize>>,
 }
 
-impl Words {
+impl Phrases {
     /// Phrases with their owners. Fails when there are too many for the matcher.
     pub(super) fn new<'a>(
         phrases: impl IntoIterator<Item = (usize, &'a str)>,

@@ -6,7 +6,7 @@ use crate::scoring::{AttributeValue, Attributes};
 
 /// What a part of an expression stands for.
 #[derive(Clone, Debug)]
-pub(super) enum Fact<'a> {
+pub(super) enum NativeValue<'a> {
     Null,
     Bool(bool),
     Number(f64),
@@ -14,11 +14,11 @@ pub(super) enum Fact<'a> {
     List(&'a [AttributeValue]),
     Texts(&'a [String]),
     /// A list that the expression has made.
-    Made(Vec<Fact<'a>>),
+    Made(Vec<NativeValue<'a>>),
     Map(&'a Attributes),
 }
 
-impl PartialEq for Fact<'_> {
+impl PartialEq for NativeValue<'_> {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Null, Self::Null) => true,
@@ -38,7 +38,7 @@ impl PartialEq for Fact<'_> {
     }
 }
 
-impl<'a> From<&'a AttributeValue> for Fact<'a> {
+impl<'a> From<&'a AttributeValue> for NativeValue<'a> {
     fn from(value: &'a AttributeValue) -> Self {
         match value {
             AttributeValue::Null => Self::Null,
@@ -51,7 +51,7 @@ impl<'a> From<&'a AttributeValue> for Fact<'a> {
     }
 }
 
-impl<'a> Fact<'a> {
+impl<'a> NativeValue<'a> {
     pub(super) fn text(text: &'a str) -> Self {
         Self::Text(Cow::Borrowed(text))
     }

@@ -2,14 +2,14 @@
 
 use std::{fmt, iter, ops::Range};
 
-use crate::scoring::limits::{MAX_MISTAKES, MAX_TAG_BYTES};
+use crate::scoring::limits::{MAX_DIAGNOSTICS, MAX_TAG_BYTES};
 
 /// Names that a message lists.
 const MAX_LISTED: usize = 32;
 
 /// A mistake in a model file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mistake {
+pub struct Diagnostic {
     /// From 1.
     pub line: usize,
     /// From 1, in characters.
@@ -18,7 +18,7 @@ pub struct Mistake {
     pub message: String,
 }
 
-impl fmt::Display for Mistake {
+impl fmt::Display for Diagnostic {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             line,
@@ -29,20 +29,20 @@ impl fmt::Display for Mistake {
     }
 }
 
-impl std::error::Error for Mistake {}
+impl std::error::Error for Diagnostic {}
 
 /// The mistakes found so far in one file, so that all are told at once.
 #[derive(Default)]
-pub(super) struct Mistakes<'source> {
+pub(super) struct Diagnostics<'source> {
     source: &'source str,
     /// Where each line begins.
     lines: Vec<usize>,
-    found: Vec<Mistake>,
+    found: Vec<Diagnostic>,
     /// How many are beyond those that are told.
     untold: usize,
 }
 
-impl<'source> Mistakes<'source> {
+impl<'source> Diagnostics<'source> {
     pub(super) fn new(source: &'source str) -> Self {
         Self {
             source,
@@ -55,16 +55,16 @@ impl<'source> Mistakes<'source> {
     }
 
     /// Notes a mistake at a place of the file.
-    pub(super) fn add(&mut self, place: Range<usize>, message: impl Into<String>) {
-        if self.found.len() >= MAX_MISTAKES {
+    pub(super) fn add(&mut self, span: Range<usize>, message: impl Into<String>) {
+        if self.found.len() >= MAX_DIAGNOSTICS {
             self.untold += 1;
             return;
         }
-        let before = self.source.get(..place.start).unwrap_or(self.source);
+        let before = self.source.get(..span.start).unwrap_or(self.source);
         let line = self.lines.partition_point(|start| *start <= before.len());
         let line_start = self.lines.get(line.saturating_sub(1)).copied();
         let in_line = before.get(line_start.unwrap_or(0)..).unwrap_or_default();
-        self.found.push(Mistake {
+        self.found.push(Diagnostic {
             line,
             column: in_line.chars().count() + 1,
             message: message.into(),
@@ -81,9 +81,9 @@ impl<'source> Mistakes<'source> {
     }
 
     /// All mistakes, in the order of the file.
-    pub(super) fn into_sorted(mut self) -> Vec<Mistake> {
+    pub(super) fn into_sorted(mut self) -> Vec<Diagnostic> {
         self.found
-            .sort_by_key(|mistake| (mistake.line, mistake.column));
+            .sort_by_key(|diagnostic| (diagnostic.line, diagnostic.column));
         self.found.dedup();
         if let Some(last) = self.found.last_mut().filter(|_| self.untold > 0) {
             let more = format!(

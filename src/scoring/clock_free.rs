@@ -1,15 +1,15 @@
-//! What a model makes of the standing facts of a record, those that no clock changes: what the
+//! What a model makes of what no clock changes in a record: what the
 //! profile states and has been seen to do.
 
 use super::{
     Record,
     limits::{CONFIDENCE_STEPS, MAX_VALUE},
-    model::{Budget, Expression, Facts, Model, Score},
+    model::{Budget, EvalContext, Expression, Model, Score},
 };
 
-/// The conditions of a model on standing facts, and what follows from them.
+/// The conditions of a model on what no clock changes, and what follows from them.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Stated {
+pub(crate) struct ClockFreeEvaluation {
     /// By position in `Model::conditions`.
     pub conditions: Vec<bool>,
     /// From 0 to 1: how sure it is who this is.
@@ -20,25 +20,31 @@ pub(crate) struct Stated {
     pub is_cut_off: bool,
 }
 
-impl Stated {
+impl ClockFreeEvaluation {
     pub(crate) fn of(model: &Model, record: &Record) -> Self {
         let budget = Budget::new();
-        let mut facts = Facts {
+        let mut context = EvalContext {
             budget: &budget,
             attributes: &record.attributes,
             seen_types: &record.seen_types,
             identity_confidence: 0.0,
-            happening: None,
+            event_context: None,
         };
         let mut conditions = Vec::with_capacity(model.conditions.len());
         let (of_identity, others) = model.conditions.split_at(model.identity_conditions);
-        let holds = |condition: &Expression, facts: &Facts<'_>| condition.holds(facts) == Ok(true);
-        conditions.extend(of_identity.iter().map(|condition| holds(condition, &facts)));
-        facts.identity_confidence = confidence(model, &conditions, &facts);
-        conditions.extend(others.iter().map(|condition| holds(condition, &facts)));
+        let holds = |condition: &Expression, context: &EvalContext<'_>| {
+            condition.holds(context) == Ok(true)
+        };
+        conditions.extend(
+            of_identity
+                .iter()
+                .map(|condition| holds(condition, &context)),
+        );
+        context.identity_confidence = confidence(model, &conditions, &context);
+        conditions.extend(others.iter().map(|condition| holds(condition, &context)));
         let rules = model.rules.iter().map(|rule| {
             let holds = rule.condition.is_none_or(|condition| conditions[condition]);
-            let value = holds.then(|| rule.value.read(&facts));
+            let value = holds.then(|| rule.value.read(&context));
             match value {
                 Some(Ok(value)) if value > 0.0 => value.min(MAX_VALUE),
                 _ => 0.0,
@@ -46,14 +52,14 @@ impl Stated {
         });
         Self {
             rules: rules.collect(),
-            identity_confidence: facts.identity_confidence,
+            identity_confidence: context.identity_confidence,
             is_cut_off: budget.is_spent(),
             conditions,
         }
     }
 }
 
-impl Stated {
+impl ClockFreeEvaluation {
     /// What a score has without any event: its base, and the points of the rules that hold.
     pub(crate) fn sum(&self, score: &Score) -> f64 {
         let rules = score.rule_points.iter();
@@ -63,11 +69,11 @@ impl Stated {
 }
 
 /// What the evidence that holds makes together: each piece leaves its share of the doubt.
-fn confidence(model: &Model, conditions: &[bool], facts: &Facts<'_>) -> f64 {
+fn confidence(model: &Model, conditions: &[bool], context: &EvalContext<'_>) -> f64 {
     let evidence = model.identity.iter();
     let holding = evidence.filter(|evidence| conditions[evidence.condition]);
     let doubt: f64 = holding
-        .filter_map(|evidence| evidence.confidence.read(facts).ok())
+        .filter_map(|evidence| evidence.confidence.read(context).ok())
         .filter(|confidence| !confidence.is_nan())
         .map(|confidence| 1.0 - confidence.clamp(0.0, 1.0))
         .product();

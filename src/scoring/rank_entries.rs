@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use super::{
     ProfileId, RankChange, RankKey, RankName, Record, Slope, Subject, Timestamp,
+    evaluation::Evaluation,
     model::{Ladder, Model},
-    standing::Standing,
 };
 
-/// Where a profile stands, by position, so that two standings are compared without names.
+/// Where a profile stands, by position, so that two evaluations are compared without names.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Places<'m> {
+pub(crate) struct RankEntries<'m> {
     /// By position in `Model::ranks`; empty for a profile that is not stored.
     ranks: Vec<Option<RankKey>>,
     /// The one rank of stages that holds the profile.
@@ -19,9 +19,9 @@ pub(crate) struct Places<'m> {
     held: Vec<u32>,
 }
 
-impl Places<'_> {
+impl RankEntries<'_> {
     /// The moves from here to `new`.
-    pub(crate) fn changes_to(&self, new: &Places<'_>, model: &Model) -> Vec<RankChange> {
+    pub(crate) fn changes_to(&self, new: &RankEntries<'_>, model: &Model) -> Vec<RankChange> {
         let mut changes = Vec::new();
         let mut note = |rank: &RankName, old: Option<RankKey>, new: Option<RankKey>| {
             if old != new {
@@ -30,7 +30,9 @@ impl Places<'_> {
             }
         };
         for (position, rank) in model.ranks.iter().enumerate() {
-            let key = |places: &Places<'_>| places.ranks.get(position).copied().flatten();
+            let key = |rank_entries: &RankEntries<'_>| {
+                rank_entries.ranks.get(position).copied().flatten()
+            };
             note(&rank.name, key(self), key(new));
         }
         match (self.stages, new.stages) {
@@ -47,7 +49,7 @@ impl Places<'_> {
             }
         }
         for (position, rule) in model.quarantine.iter().enumerate() {
-            let key = |places: &Places<'_>| held_key(*places.held.get(position)?);
+            let key = |rank_entries: &RankEntries<'_>| held_key(*rank_entries.held.get(position)?);
             note(&rule.rank, key(self), key(new));
         }
         changes
@@ -69,11 +71,11 @@ fn held_key(held: u32) -> Option<RankKey> {
     Slope::default().key(f64::from(held), Timestamp::EPOCH)
 }
 
-impl Standing {
+impl Evaluation {
     /// The places of the profile in the ranks of the model and among its stages.
-    pub(crate) fn places<'m>(&self, model: &'m Model) -> Places<'m> {
+    pub(crate) fn rank_entries<'m>(&self, model: &'m Model) -> RankEntries<'m> {
         let ranks = 0..model.ranks.len();
-        Places {
+        RankEntries {
             ranks: ranks.map(|rank| self.rank_key(model, rank)).collect(),
             stages: (self.among() == Some(Subject::Person)).then(|| self.ladder(model)),
             held: self.held.clone(),
@@ -83,8 +85,8 @@ impl Standing {
 
 /// Where a stored record stands: its rank keys under a model.
 pub fn index(model: &Model, profile_id: &ProfileId, record: &Record) -> Vec<(RankName, RankKey)> {
-    let standing = Standing::of(model, profile_id.subject(), record);
-    let mut keys = standing.places(model).named(model);
+    let evaluation = Evaluation::of(model, profile_id.subject(), record);
+    let mut keys = evaluation.rank_entries(model).named(model);
     let influence = super::influence::keys(model, record).into_iter();
     keys.extend(influence.map(|(place, key)| (super::influence::rank_at(model, place), key)));
     keys

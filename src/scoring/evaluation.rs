@@ -1,24 +1,24 @@
-//! Where a record stands under a model: what its standing facts make of it, the points at the
+//! Where a record stands under a model: what no clock changes, the points at the
 //! record's reference instant, and from them every rank key, stage and segment.
 
 use super::{
     HalfLife, RankKey, Record, SignalCount, Subject, Timestamp,
-    counting::CountPlace,
+    clock_free::ClockFreeEvaluation,
+    counting::CountIndex,
+    half_life_migration::HalfLifeMigration,
     limits::{BREADTH_SLACK, NOISE_FLOOR},
     model::{Ladder, Model},
-    stated::Stated,
-    takeover::Takeover,
 };
 
 /// What a model makes of a record, without a clock.
 #[derive(Clone, Debug)]
-pub(crate) struct Standing {
-    /// What follows from standing facts alone.
-    pub stated: Stated,
+pub(crate) struct Evaluation {
+    /// What follows from what no clock changes.
+    pub clock_free: ClockFreeEvaluation,
     /// Ascending by slot.
     counts: Vec<SlotCount>,
     /// Counts of the record that the model keeps with another half-life.
-    pub(super) takeovers: Vec<Takeover>,
+    pub(super) migrations: Vec<HalfLifeMigration>,
     /// By position in `Model::scores`: points at the reference instant, before the floor at 0;
     /// 0 for a score that lacks breadth.
     pub points: Vec<f64>,
@@ -47,8 +47,8 @@ struct ScoreKey {
 struct SlotCount {
     /// Position in `Model::slots`.
     slot: usize,
-    /// Where the record keeps it; `None` when it is taken over.
-    place: Option<CountPlace>,
+    /// Where the record keeps it; `None` when it moves from another half-life.
+    place: Option<CountIndex>,
     /// Over all keys.
     value: f64,
 }
@@ -57,17 +57,17 @@ struct SlotCount {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Changed {
     /// What conditions read.
-    pub facts: bool,
+    pub clock_free: bool,
     /// Which counts there are.
     pub counts: bool,
 }
 
-impl Standing {
+impl Evaluation {
     pub(crate) fn of(model: &Model, subject: Subject, record: &Record) -> Self {
-        let mut standing = Self {
-            stated: Stated::of(model, record),
+        let mut evaluation = Self {
+            clock_free: ClockFreeEvaluation::of(model, record),
             counts: Vec::new(),
-            takeovers: Vec::new(),
+            migrations: Vec::new(),
             points: Vec::with_capacity(model.scores.len()),
             keys: Vec::with_capacity(model.scores.len()),
             at: record.last_event_time,
@@ -75,17 +75,17 @@ impl Standing {
             is_counted: record.is_counted(),
             held: Vec::new(),
         };
-        standing.collect(model, record);
-        standing.add_up(model, record);
-        standing
+        evaluation.collect(model, record);
+        evaluation.add_up(model, record);
+        evaluation
     }
 
     /// Follows a change of the record.
     pub(crate) fn refresh(&mut self, model: &Model, record: &Record, changed: Changed) {
-        if changed.facts {
-            self.stated = Stated::of(model, record);
+        if changed.clock_free {
+            self.clock_free = ClockFreeEvaluation::of(model, record);
         }
-        if changed.counts || !self.takeovers.is_empty() {
+        if changed.counts || !self.migrations.is_empty() {
             self.collect(model, record);
         } else {
             self.follow(record);
@@ -104,7 +104,7 @@ impl Standing {
         self.points.clear();
         let scores = model.scores.iter();
         self.points
-            .extend(scores.map(|score| self.stated.sum(score)));
+            .extend(scores.map(|score| self.clock_free.sum(score)));
         // From the side of what is counted: signals that never matched cost nothing.
         for count in &self.counts {
             for (score, weight) in &model.weights[count.slot] {
@@ -123,7 +123,7 @@ impl Standing {
             .zip(&self.points)
             .map(|(score, points)| {
                 let exact = score.slope.key(*points, self.at);
-                let floor = score.slope.line(NOISE_FLOOR, self.at);
+                let floor = score.slope.threshold_key(NOISE_FLOOR, self.at);
                 ScoreKey {
                     exact,
                     shown: exact.filter(|key| *key >= floor),
@@ -141,7 +141,7 @@ impl Standing {
         let score = &model.scores[score];
         let terms = score.terms.iter();
         let terms = terms.map(|term| term.weight * self.count(term.slot));
-        self.stated.sum(score) + terms.sum::<f64>()
+        self.clock_free.sum(score) + terms.sum::<f64>()
     }
 
     fn slot_count(&self, slot: usize) -> Option<&SlotCount> {
@@ -154,8 +154,8 @@ impl Standing {
         self.slot_count(slot).map_or(0.0, |count| count.value)
     }
 
-    /// Where the record kept the count of a slot when the standing last followed it.
-    pub(crate) fn place(&self, slot: usize) -> Option<CountPlace> {
+    /// Where the record kept the count of a slot when the evaluation last followed it.
+    pub(crate) fn place(&self, slot: usize) -> Option<CountIndex> {
         self.slot_count(slot)?.place
     }
 
@@ -169,9 +169,9 @@ impl Standing {
         if let Some(place) = self.slot_count(slot)?.place {
             return Some(record.count_at(place));
         }
-        let mut takeovers = self.takeovers.iter();
-        let takeover = takeovers.find(|takeover| takeover.slot == slot)?;
-        takeover.count(model, record)
+        let mut migrations = self.migrations.iter();
+        let migration = migrations.find(|migration| migration.slot == slot)?;
+        migration.count(model, record)
     }
 
     /// How many signals and rules give the share of the greatest one that the breadth of a
@@ -194,7 +194,7 @@ impl Standing {
         });
         let rules = model.scores[score].rule_points.iter();
         counted
-            .chain(rules.map(|(rule, points)| points * self.stated.rules[*rule]))
+            .chain(rules.map(|(rule, points)| points * self.clock_free.rules[*rule]))
             .filter(|points| *points > 0.0)
     }
 
@@ -219,18 +219,19 @@ impl Standing {
                 match model.slot(counts.half_life, &count.signal) {
                     Some(slot) => self.counts.push(SlotCount {
                         slot,
-                        place: Some(CountPlace { group, position }),
+                        place: Some(CountIndex { group, position }),
                         value: count.total(),
                     }),
                     None => orphans.push((counts.half_life, count.signal.as_str())),
                 }
             }
         }
-        self.takeovers = Takeover::of(model, &orphans, |slot| self.slot_count(slot).is_some());
-        for takeover in &self.takeovers {
-            let taken = takeover.count(model, record);
+        self.migrations =
+            HalfLifeMigration::of(model, &orphans, |slot| self.slot_count(slot).is_some());
+        for migration in &self.migrations {
+            let taken = migration.count(model, record);
             let value = taken.map_or(0.0, SignalCount::total);
-            let slot = takeover.slot;
+            let slot = migration.slot;
             let position = self.counts.partition_point(|count| count.slot < slot);
             let place = None;
             self.counts
@@ -241,8 +242,8 @@ impl Standing {
     /// The points of a score at an instant, as callers see them.
     pub(crate) fn points_at(&self, model: &Model, score: usize, at: Timestamp) -> f64 {
         match self.keys[score].shown {
-            Some(key) if key >= model.scores[score].slope.line(NOISE_FLOOR, at) => {
-                self.points[score] * remaining(model.scores[score].half_life, self.at, at)
+            Some(key) if key >= model.scores[score].slope.threshold_key(NOISE_FLOOR, at) => {
+                self.points[score] * decay_factor(model.scores[score].half_life, self.at, at)
             }
             _ => 0.0,
         }
@@ -252,18 +253,18 @@ impl Standing {
     pub(crate) fn reaches(&self, model: &Model, score: usize, min: f64, at: Timestamp) -> bool {
         self.keys[score]
             .shown
-            .is_some_and(|key| key >= model.scores[score].slope.line(min, at))
+            .is_some_and(|key| key >= model.scores[score].slope.threshold_key(min, at))
     }
 
     /// The product that a rank is the order of, at an instant.
     pub(crate) fn rank_points(&self, model: &Model, rank: usize, at: Timestamp) -> f64 {
-        let floor = model.ranks[rank].slope.line(NOISE_FLOOR, at);
+        let floor = model.ranks[rank].slope.threshold_key(NOISE_FLOOR, at);
         if self.rank_key(model, rank).is_none_or(|key| key < floor) {
             return 0.0;
         }
         let factors = model.ranks[rank].scores.iter().map(|score| {
             let half_life = model.scores[*score].half_life;
-            self.points[*score] * remaining(half_life, self.at, at)
+            self.points[*score] * decay_factor(half_life, self.at, at)
         });
         factors.product()
     }
@@ -275,7 +276,7 @@ impl Standing {
             return None;
         }
         let mut conditions = rank.conditions.iter();
-        if !conditions.all(|condition| self.stated.conditions[*condition]) {
+        if !conditions.all(|condition| self.clock_free.conditions[*condition]) {
             return None;
         }
         if let [score] = rank.scores.as_slice() {
@@ -285,7 +286,7 @@ impl Standing {
         for score in &rank.scores {
             product += self.keys[*score].exact?.value();
         }
-        let floor = rank.slope.line(NOISE_FLOOR, self.at);
+        let floor = rank.slope.threshold_key(NOISE_FLOOR, self.at);
         RankKey::new(product).filter(|key| *key >= floor)
     }
 
@@ -293,7 +294,7 @@ impl Standing {
     pub(crate) fn ladder<'m>(&self, model: &'m Model) -> (&'m Ladder, RankKey) {
         let mut combination = 0;
         for (bit, condition) in model.stage_conditions.iter().enumerate() {
-            combination |= usize::from(self.stated.conditions[*condition]) << bit;
+            combination |= usize::from(self.clock_free.conditions[*condition]) << bit;
         }
         let ladder = &model.ladders[combination];
         let key = ladder.score.and_then(|score| self.keys[score].shown);
@@ -325,11 +326,11 @@ impl Standing {
 
 /// What a record adds to the totals of a topic: the topic, touches, and millionths of
 /// advances; negative for what it takes back.
-pub type TopicShare = (String, i64, i64);
+pub type TopicDelta = (String, i64, i64);
 
 impl Record {
     /// What the record adds to the totals of topics.
-    pub fn topic_shares(&self) -> impl Iterator<Item = TopicShare> {
+    pub fn topic_deltas(&self) -> impl Iterator<Item = TopicDelta> {
         let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         self.influence.iter().map(move |cell| {
             let advances = signed(cell.advance_millionths);
@@ -353,6 +354,6 @@ impl Record {
 }
 
 /// What is left of 1 after the time from `from` to `to`; all of it without half-life.
-pub(crate) fn remaining(half_life: Option<HalfLife>, from: Timestamp, to: Timestamp) -> f64 {
-    half_life.map_or(1.0, |half_life| half_life.remaining(from, to))
+pub(crate) fn decay_factor(half_life: Option<HalfLife>, from: Timestamp, to: Timestamp) -> f64 {
+    half_life.map_or(1.0, |half_life| half_life.decay_factor(from, to))
 }

@@ -1,10 +1,10 @@
 //! What conditions and expressions read: an event, and the profile just before it.
 
-use super::{Model, cost::Budget, fact::Fact, variable::Variable};
+use super::{Model, cost::Budget, native_value::NativeValue, variable::Variable};
 use crate::scoring::{
     AttributeValue, Attributes, Event, Record, SeenType, Timestamp,
+    evaluation::{Evaluation, decay_factor},
     seen::has_seen,
-    standing::{Standing, remaining},
 };
 
 /// What `event.seconds_since_last` is before the first event.
@@ -16,7 +16,7 @@ static NOTHING_STATED: Attributes = Attributes::new();
 
 /// What expressions read, at one instant.
 #[derive(Clone, Copy)]
-pub(crate) struct Facts<'a> {
+pub(crate) struct EvalContext<'a> {
     /// What the profile states.
     pub attributes: &'a Attributes,
     /// The event types that have counted, ascending.
@@ -25,13 +25,13 @@ pub(crate) struct Facts<'a> {
     pub identity_confidence: f64,
     /// What reading them may still take.
     pub budget: &'a Budget,
-    /// The event, and what was before it; `None` for what looks at the standing profile alone.
-    pub happening: Option<Happening<'a>>,
+    /// The event, and what was before it; `None` for what no event changes.
+    pub event_context: Option<EventContext<'a>>,
 }
 
 /// An event, and what was before it.
 #[derive(Clone, Copy)]
-pub(crate) struct Happening<'a> {
+pub(crate) struct EventContext<'a> {
     pub model: &'a Model,
     pub event: &'a Event,
     /// The instant that the event counts at.
@@ -40,33 +40,37 @@ pub(crate) struct Happening<'a> {
     pub topics: &'a [String],
     /// The record just before the event, and where it stood.
     pub record: &'a Record,
-    pub standing: &'a Standing,
+    pub evaluation: &'a Evaluation,
     /// The stage just before the event; empty for none.
     pub stage: &'a str,
     /// What the author of the event states, when that is known.
     pub author: Option<&'a Attributes>,
     /// Where the account of the event stood, when there is one.
-    pub account: Option<&'a Standing>,
+    pub account: Option<&'a Evaluation>,
 }
 
-impl<'a> Facts<'a> {
+impl<'a> EvalContext<'a> {
     /// What a variable stands for; `None` when it is not there.
-    pub(super) fn fact(&self, variable: &Variable) -> Option<Fact<'a>> {
-        let happening = match variable {
-            Variable::ProfileAttributes => return Some(Fact::Map(self.attributes)),
-            Variable::ProfileAttribute(name) => return self.attributes.get(name).map(Fact::from),
+    pub(super) fn value(&self, variable: &Variable) -> Option<NativeValue<'a>> {
+        let event_context = match variable {
+            Variable::ProfileAttributes => return Some(NativeValue::Map(self.attributes)),
+            Variable::ProfileAttribute(name) => {
+                return self.attributes.get(name).map(NativeValue::from);
+            }
             Variable::Seen(event_type) => {
-                return Some(Fact::Bool(has_seen(self.seen_types, event_type)));
+                return Some(NativeValue::Bool(has_seen(self.seen_types, event_type)));
             }
             Variable::Completeness(names) => {
                 let stated = names.iter().filter(|name| self.is_stated(name)).count();
-                return Some(Fact::Number(stated as f64 / names.len() as f64));
+                return Some(NativeValue::Number(stated as f64 / names.len() as f64));
             }
-            Variable::IdentityConfidence => return Some(Fact::Number(self.identity_confidence)),
-            Variable::Has(inner) => return Some(Fact::Bool(self.has(inner))),
-            _ => self.happening.as_ref()?,
+            Variable::IdentityConfidence => {
+                return Some(NativeValue::Number(self.identity_confidence));
+            }
+            Variable::Has(inner) => return Some(NativeValue::Bool(self.has(inner))),
+            _ => self.event_context.as_ref()?,
         };
-        happening.fact(variable)
+        event_context.value(variable)
     }
 
     /// Whether an attribute is more than nothing.
@@ -79,14 +83,16 @@ impl<'a> Facts<'a> {
     }
 
     fn has(&self, variable: &Variable) -> bool {
-        match (variable, &self.happening) {
+        match (variable, &self.event_context) {
             (Variable::ProfileAttributes, _) => !self.attributes.is_empty(),
-            (Variable::EventTopics, Some(happening)) => !happening.topics.is_empty(),
-            (Variable::EventTags, Some(happening)) => !happening.event.tags.is_empty(),
-            (Variable::EventAttributes, Some(happening)) => !happening.event.attributes.is_empty(),
-            (Variable::AuthorAttributes, Some(happening)) => {
-                happening.author.is_some_and(|author| !author.is_empty())
+            (Variable::EventTopics, Some(event_context)) => !event_context.topics.is_empty(),
+            (Variable::EventTags, Some(event_context)) => !event_context.event.tags.is_empty(),
+            (Variable::EventAttributes, Some(event_context)) => {
+                !event_context.event.attributes.is_empty()
             }
+            (Variable::AuthorAttributes, Some(event_context)) => event_context
+                .author
+                .is_some_and(|author| !author.is_empty()),
             (
                 Variable::EventChannel
                 | Variable::EventText
@@ -94,48 +100,48 @@ impl<'a> Facts<'a> {
                 | Variable::EventAuthorId,
                 _,
             ) => self
-                .fact(variable)
-                .is_some_and(|fact| fact != Fact::text("")),
-            _ => self.fact(variable).is_some(),
+                .value(variable)
+                .is_some_and(|value| value != NativeValue::text("")),
+            _ => self.value(variable).is_some(),
         }
     }
 }
 
-impl<'a> Happening<'a> {
-    fn fact(&self, variable: &Variable) -> Option<Fact<'a>> {
+impl<'a> EventContext<'a> {
+    fn value(&self, variable: &Variable) -> Option<NativeValue<'a>> {
         let event = self.event;
-        let fact = match variable {
-            Variable::EventType => Fact::text(&event.event_type),
-            Variable::EventChannel => Fact::text(&event.channel),
-            Variable::EventText => Fact::text(&event.text),
-            Variable::EventContentId => Fact::text(&event.content_id),
+        let value = match variable {
+            Variable::EventType => NativeValue::text(&event.event_type),
+            Variable::EventChannel => NativeValue::text(&event.channel),
+            Variable::EventText => NativeValue::text(&event.text),
+            Variable::EventContentId => NativeValue::text(&event.content_id),
             Variable::EventAuthorId => {
                 let author_id = event.author_id.as_ref();
-                Fact::text(author_id.map_or("", |author_id| author_id.as_str()))
+                NativeValue::text(author_id.map_or("", |author_id| author_id.as_str()))
             }
-            Variable::EventSentiment => Fact::Number(event.sentiment?),
-            Variable::EventTopics => Fact::Texts(self.topics),
-            Variable::EventTags => Fact::Texts(&event.tags),
-            Variable::EventAttributes => Fact::Map(&event.attributes),
+            Variable::EventSentiment => NativeValue::Number(event.sentiment?),
+            Variable::EventTopics => NativeValue::Texts(self.topics),
+            Variable::EventTags => NativeValue::Texts(&event.tags),
+            Variable::EventAttributes => NativeValue::Map(&event.attributes),
             Variable::EventAttribute(name) => event.attributes.get(name)?.into(),
-            Variable::SecondsSinceLast => Fact::Number(self.seconds_since_last()),
-            Variable::AuthorAttributes => Fact::Map(self.author.unwrap_or(&NOTHING_STATED)),
+            Variable::SecondsSinceLast => NativeValue::Number(self.seconds_since_last()),
+            Variable::AuthorAttributes => NativeValue::Map(self.author.unwrap_or(&NOTHING_STATED)),
             Variable::AuthorAttribute(name) => self.author?.get(name)?.into(),
-            Variable::Score(score) => Fact::Number(self.points(self.standing, *score)),
+            Variable::Score(score) => NativeValue::Number(self.points(self.evaluation, *score)),
             Variable::AccountScore(score) => {
                 let account = self.account;
-                Fact::Number(account.map_or(0.0, |account| self.points(account, *score)))
+                NativeValue::Number(account.map_or(0.0, |account| self.points(account, *score)))
             }
-            Variable::Stage => Fact::text(self.stage),
-            Variable::Count(asked) => Fact::Number(self.count(*asked)),
-            Variable::Rate(asked) => Fact::Number(self.rate(*asked)),
+            Variable::Stage => NativeValue::text(self.stage),
+            Variable::Count(asked) => NativeValue::Number(self.count(*asked)),
+            Variable::Rate(asked) => NativeValue::Number(self.rate(*asked)),
             _ => return None,
         };
-        Some(fact)
+        Some(value)
     }
 
-    fn points(&self, standing: &Standing, score: usize) -> f64 {
-        standing.points_at(self.model, score, self.at.max(standing.at))
+    fn points(&self, evaluation: &Evaluation, score: usize) -> f64 {
+        evaluation.points_at(self.model, score, self.at.max(evaluation.at))
     }
 
     /// Seconds between the event and the latest one that counted, whichever was before.
@@ -151,8 +157,8 @@ impl<'a> Happening<'a> {
     fn count(&self, asked: usize) -> f64 {
         let slot = self.model.asked[asked];
         let half_life = self.model.slots[slot].half_life;
-        let now = self.at.max(self.standing.at);
-        self.standing.count(slot) * remaining(half_life, self.standing.at, now)
+        let now = self.at.max(self.evaluation.at);
+        self.evaluation.count(slot) * decay_factor(half_life, self.evaluation.at, now)
     }
 
     /// How often a day a signal has counted, as a count with that half-life knows. Its sum over
@@ -160,7 +166,7 @@ impl<'a> Happening<'a> {
     /// is known from less than a day.
     fn rate(&self, asked: usize) -> f64 {
         let count = self.count(asked);
-        let now = self.at.max(self.standing.at).nanos();
+        let now = self.at.max(self.evaluation.at).nanos();
         let age = now.saturating_sub(self.record.first_seen_time.nanos()) as f64;
         let days = (age / NANOS_PER_SECOND / SECONDS_PER_DAY).max(1.0);
         match self.model.slots[self.model.asked[asked]].half_life {

@@ -1,19 +1,19 @@
 //! What becomes of counts when a model changes a half-life: the count of the new one goes on from
 //! where the old one stood at the record's reference instant, which no clock moves. A record that
-//! is only read is judged so; the next write stores it so.
+//! is only read is evaluated so; the next write stores it so.
 
 use super::{HalfLife, Model, Record, SignalCount};
 
 /// A count of a record that a model keeps with another half-life.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Takeover {
+pub(super) struct HalfLifeMigration {
     /// The half-life in the record.
     pub from: Option<HalfLife>,
     /// The position in the model of the count that goes on from it.
     pub slot: usize,
 }
 
-impl Takeover {
+impl HalfLifeMigration {
     /// The counts that a model takes over: `orphans` are those of the record, by half-life and
     /// signal, that the model has no slot for; `is_kept` says which slots the record has.
     ///
@@ -35,14 +35,14 @@ impl Takeover {
         }
         possible.sort_by(|a, b| a.distance(model).total_cmp(&b.distance(model)));
         let mut found: Vec<Self> = Vec::new();
-        for takeover in possible {
-            let signal = |takeover: &Self| &model.slots[takeover.slot].signal;
+        for migration in possible {
+            let signal = |migration: &Self| &model.slots[migration.slot].signal;
             let is_taken = found.iter().any(|other| {
-                let is_of_one = other.from == takeover.from && signal(other) == signal(&takeover);
-                other.slot == takeover.slot || is_of_one
+                let is_of_one = other.from == migration.from && signal(other) == signal(&migration);
+                other.slot == migration.slot || is_of_one
             });
             if !is_taken {
-                found.push(takeover);
+                found.push(migration);
             }
         }
         found
@@ -67,11 +67,11 @@ fn distance(a: Option<HalfLife>, b: Option<HalfLife>) -> f64 {
 }
 
 impl Record {
-    /// Stores what a model takes over as it judges it.
-    pub(super) fn take_over(&mut self, model: &Model, takeovers: &[Takeover]) {
-        for takeover in takeovers {
-            let slot = &model.slots[takeover.slot];
-            let Ok(place) = self.find(takeover.from, &slot.signal) else {
+    /// Stores what a model takes over as it evaluates it.
+    pub(super) fn migrate_half_lives(&mut self, model: &Model, migrations: &[HalfLifeMigration]) {
+        for migration in migrations {
+            let slot = &model.slots[migration.slot];
+            let Ok(place) = self.find(migration.from, &slot.signal) else {
                 continue;
             };
             let taken = self.counts[place.group].counts.remove(place.position);

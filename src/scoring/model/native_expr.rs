@@ -10,54 +10,54 @@ use cel::{
 };
 
 use super::{
-    names::{ORDERED, variable_of},
+    resolver::{ORDERED, variable_of},
     variable::Variable,
 };
 use crate::scoring::AttributeValue;
 
 /// A part of an expression.
 #[derive(Debug)]
-pub(super) enum Code {
+pub(super) enum NativeExpr {
     Literal(AttributeValue),
-    List(Vec<Code>),
+    List(Vec<NativeExpr>),
     Variable(Variable),
     /// What the loop around is at.
     Element,
-    And(Box<[Code; 2]>),
-    Or(Box<[Code; 2]>),
-    Not(Box<Code>),
-    If(Box<[Code; 3]>),
+    And(Box<[NativeExpr; 2]>),
+    Or(Box<[NativeExpr; 2]>),
+    Not(Box<NativeExpr>),
+    If(Box<[NativeExpr; 3]>),
     Loop(Box<Loop>),
-    Compare(Comparison, Box<[Code; 2]>),
-    IsAmong(Box<[Code; 2]>),
-    Test(TextTest, Box<[Code; 2]>),
-    Calculate(Calculation, Box<[Code; 2]>),
-    Change(Change, Box<Code>),
+    Compare(Comparison, Box<[NativeExpr; 2]>),
+    IsAmong(Box<[NativeExpr; 2]>),
+    Test(TextTest, Box<[NativeExpr; 2]>),
+    Calculate(Calculation, Box<[NativeExpr; 2]>),
+    Change(Change, Box<NativeExpr>),
     /// What a map has by a name.
-    Field(Box<Code>, String),
+    Field(Box<NativeExpr>, String),
     /// Whether a map has a name.
-    HasField(Box<Code>, String),
+    HasField(Box<NativeExpr>, String),
     /// What a map has by a name, or a list at a position from 0.
-    Index(Box<[Code; 2]>),
+    Index(Box<[NativeExpr; 2]>),
     /// What a map has by a name, and what it is taken for when it has not.
-    Get(Box<[Code; 3]>),
+    Get(Box<[NativeExpr; 3]>),
 }
 
 /// What is asked or made of each element of a list, or of each name of a map in order.
 #[derive(Debug)]
 pub(super) struct Loop {
-    pub over: Code,
+    pub over: NativeExpr,
     pub each: Each,
 }
 
 #[derive(Debug)]
 pub(super) enum Each {
     /// `exists` (decided by true) and `all` (decided by false).
-    Decides(bool, Code),
+    Decides(bool, NativeExpr),
     /// `exists_one`.
-    IsTheOne(Code),
+    IsTheOne(NativeExpr),
     /// `map`, and `filter`: what is made of those that the condition holds for.
-    Gives(Option<Code>, Code),
+    Gives(Option<NativeExpr>, NativeExpr),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -106,7 +106,7 @@ pub(super) enum Change {
     Domain,
 }
 
-impl Code {
+impl NativeExpr {
     /// Of a resolved expression; `None` when there is something in it that is never evaluated,
     /// which `kinds` tells.
     pub(super) fn of(node: &IdedExpr, variables: &[Variable]) -> Option<Self> {
@@ -178,7 +178,7 @@ impl Code {
 impl Loop {
     /// Of what the parser makes of `list.exists(name, condition)` and the like.
     fn of(comprehension: &ComprehensionExpr, variables: &[Variable]) -> Option<Self> {
-        let of = |node: &IdedExpr| Code::of(node, variables);
+        let of = |node: &IdedExpr| NativeExpr::of(node, variables);
         let Expr::Call(step) = &comprehension.loop_step.expr else {
             return None;
         };

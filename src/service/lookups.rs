@@ -11,16 +11,16 @@ use super::{
 };
 use crate::{
     scoring::{
-        Attributes, Context, Effect, Event, Judgement, Model, ProfileId, Record, Tenant, Timestamp,
+        Attributes, Context, Effect, Event, Model, ProfileId, Record, RecordEdit, Tenant, Timestamp,
     },
     store::{Store, StoreError, Stored},
 };
 
 /// The records of others, by id.
 #[derive(Default)]
-pub(super) struct Others(BTreeMap<ProfileId, Result<Option<Record>, StoreError>>);
+pub(super) struct Lookups(BTreeMap<ProfileId, Result<Option<Record>, StoreError>>);
 
-impl Others {
+impl Lookups {
     /// What was looked up for an event of a profile with this record.
     pub(super) fn context(
         &self,
@@ -45,16 +45,16 @@ impl Others {
         &mut self,
         model: &Model,
         effects: &[Effect],
-        take: impl Fn(&mut Judgement<'_>, &Effect) -> bool,
+        take: impl Fn(&mut RecordEdit<'_>, &Effect) -> bool,
     ) {
-        let shares = effects
+        let deltas = effects
             .iter()
-            .filter(|effect| matches!(effect, Effect::Share(_)));
-        for share in shares {
-            if let Some(Ok(record)) = self.0.get_mut(share.subject_id()) {
+            .filter(|effect| matches!(effect, Effect::AccountDelta(_)));
+        for delta in deltas {
+            if let Some(Ok(record)) = self.0.get_mut(delta.subject_id()) {
                 let before = record.take().unwrap_or_default();
-                let mut account = Judgement::new(model, share.subject_id().clone(), before);
-                take(&mut account, share);
+                let mut account = RecordEdit::new(model, delta.subject_id().clone(), before);
+                take(&mut account, delta);
                 *record = Some(account.finish().record);
             }
         }
@@ -95,12 +95,12 @@ fn events_of(work: &[Work]) -> impl Iterator<Item = &Event> {
 
 impl<S: Store> Shell<S> {
     /// Loads every profile's record, and the records of others that their events read.
-    pub(super) async fn load_with_others(
+    pub(super) async fn load_with_lookups(
         &self,
         tenant: &Tenant,
         model: &Model,
         round: &Round<Work>,
-    ) -> (Vec<Result<Option<Stored>, StoreError>>, Others) {
+    ) -> (Vec<Result<Option<Stored>, StoreError>>, Lookups) {
         let events = round.iter().flat_map(|(_, work)| events_of(work));
         let mut wanted: Vec<ProfileId> = events
             .flat_map(|event| {
@@ -116,7 +116,7 @@ impl<S: Store> Shell<S> {
         let mut loaded = self.store.load(tenant, &ids).await;
         let found = loaded.split_off(round.len());
         let found = found.into_iter().map(record_of);
-        let mut others = Others(wanted.into_iter().zip(found).collect());
+        let mut lookups = Lookups(wanted.into_iter().zip(found).collect());
 
         // Which account it is may be stated in the record alone, or by an update before it.
         let mut stated = Vec::new();
@@ -134,15 +134,15 @@ impl<S: Store> Shell<S> {
                 let statements = statements.iter();
                 statements.filter_map(move |stated| account_read(model, event, stated))
             });
-            stated.extend(accounts.filter(|id| !others.0.contains_key(id)));
+            stated.extend(accounts.filter(|id| !lookups.0.contains_key(id)));
         }
         stated.sort_unstable();
         stated.dedup();
         if !stated.is_empty() {
             let found = self.store.load(tenant, &stated).await;
             let found = found.into_iter().map(record_of);
-            others.0.extend(stated.into_iter().zip(found));
+            lookups.0.extend(stated.into_iter().zip(found));
         }
-        (loaded, others)
+        (loaded, lookups)
     }
 }

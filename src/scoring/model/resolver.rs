@@ -11,8 +11,8 @@ use cel::{
 
 use super::{
     Slot,
-    condition::{ExpressionMistake, Scope},
-    mistake::suggestion,
+    condition::{ExpressionDiagnostic, Scope},
+    diagnostic::suggestion,
     variable::{Declared, NO_CLOCK, Variable},
 };
 
@@ -105,7 +105,7 @@ pub(super) fn variable_of<'v>(variables: &'v [Variable], name: &str) -> Option<&
     variables.get(name.strip_prefix('#')?.parse::<usize>().ok()?)
 }
 
-pub(super) struct Names<'a> {
+pub(super) struct Resolver<'a> {
     scope: Scope,
     declared: &'a Declared<'a>,
     /// The counts that expressions ask for.
@@ -115,10 +115,10 @@ pub(super) struct Names<'a> {
     /// What the names in the resolved expression stand for, see [`name_of`].
     pub variables: Vec<Variable>,
     /// The names that there are not, and the like.
-    pub mistakes: Vec<ExpressionMistake>,
+    pub diagnostics: Vec<ExpressionDiagnostic>,
 }
 
-impl<'a> Names<'a> {
+impl<'a> Resolver<'a> {
     pub(super) fn new(
         scope: Scope,
         declared: &'a Declared<'a>,
@@ -132,13 +132,14 @@ impl<'a> Names<'a> {
             source_info,
             locals: Vec::new(),
             variables: Vec::new(),
-            mistakes: Vec::new(),
+            diagnostics: Vec::new(),
         }
     }
 
-    fn mistake(&mut self, id: u64, message: String) {
+    fn diagnostic(&mut self, id: u64, message: String) {
         let (start, stop) = self.source_info.offset_for(id).unwrap_or((0, 0));
-        self.mistakes.push((start as usize..stop as usize, message));
+        self.diagnostics
+            .push((start as usize..stop as usize, message));
     }
 
     pub(super) fn resolve(&mut self, node: &mut IdedExpr) {
@@ -174,16 +175,16 @@ impl<'a> Names<'a> {
             Expr::Select(select) => self.resolve(&mut select.operand),
             Expr::Comprehension(_) if !self.locals.is_empty() => {
                 let message = "has a loop within a loop, which long lists could keep busy for ever; write `x in list` for the inner one, or a signal for each";
-                self.mistake(node.id, message.to_owned());
+                self.diagnostic(node.id, message.to_owned());
             }
             Expr::Comprehension(comprehension) if comprehension.iter_var2.is_some() => {
                 let message = "has a loop with two variables; loop over the names with one, and read the values with get()";
-                self.mistake(node.id, message.to_owned());
+                self.diagnostic(node.id, message.to_owned());
             }
             Expr::Comprehension(comprehension) if comprehension.iter_var.starts_with('.') => {
                 let message =
                     "has a loop over a name with a dot before it; write it without the dot";
-                self.mistake(node.id, message.to_owned());
+                self.diagnostic(node.id, message.to_owned());
             }
             Expr::Comprehension(comprehension) => {
                 self.resolve(&mut comprehension.iter_range);
@@ -209,7 +210,7 @@ impl<'a> Names<'a> {
             }
             Expr::Ident(_) => {}
             Expr::Struct(_) | Expr::Unspecified => {
-                self.mistake(node.id, "makes a message; conditions have none".to_owned());
+                self.diagnostic(node.id, "makes a message; conditions have none".to_owned());
             }
         }
     }
@@ -232,7 +233,7 @@ impl<'a> Names<'a> {
                 let hint = suggestion(&call.func_name, FUNCTIONS.into_iter().chain(READERS));
                 format!("has no function {:?}; {hint}", call.func_name)
             };
-            self.mistake(id, message);
+            self.diagnostic(id, message);
         }
         if let Some(target) = &mut call.target {
             self.resolve(target);
@@ -276,7 +277,7 @@ impl<'a> Names<'a> {
                 let known = name.inner().is_empty() || stages.clone().any(|s| s == name.inner());
                 if reads_stage && !known {
                     let hint = suggestion(name.inner(), stages);
-                    self.mistake(
+                    self.diagnostic(
                         argument.id,
                         format!("has no stage {:?}; {hint}", name.inner()),
                     );
@@ -310,7 +311,7 @@ impl<'a> Names<'a> {
         );
         match variable {
             Some(Ok(variable)) => node.expr = self.name(variable),
-            Some(Err(message)) => self.mistake(node.id, message),
+            Some(Err(message)) => self.diagnostic(node.id, message),
             None => {}
         }
     }
@@ -329,7 +330,7 @@ impl<'a> Names<'a> {
             }
             Err(message) => {
                 let root = path.root;
-                self.mistake(root, message);
+                self.diagnostic(root, message);
             }
         }
     }

@@ -12,7 +12,7 @@ use std::{
 use super::{ServiceError, Shell};
 use crate::{
     scoring::{Fingerprint, Model, ProfileId, RankChange, Record, Tenant, moves},
-    store::{Edition, Rollout, SavedModel, Store, StoreError},
+    store::{IndexGeneration, Rollout, SavedModel, Store, StoreError},
 };
 
 /// How often a tenant's first models are read again when several servers set them at once.
@@ -21,13 +21,13 @@ const MAX_ATTEMPTS: usize = 8;
 /// A model with the building of its ranks.
 #[derive(Clone, Debug)]
 pub(super) struct Ranked {
-    pub edition: Edition,
+    pub generation: IndexGeneration,
     pub model: Arc<Model>,
 }
 
 /// The models of a tenant.
 #[derive(Debug)]
-pub(super) struct Lineup {
+pub(super) struct ModelSnapshot {
     pub rollout: Rollout,
     /// What answers.
     pub active: Ranked,
@@ -35,7 +35,7 @@ pub(super) struct Lineup {
     candidate: Option<Ranked>,
 }
 
-impl Lineup {
+impl ModelSnapshot {
     pub(super) fn model(&self) -> &Model {
         &self.active.model
     }
@@ -52,21 +52,21 @@ impl Lineup {
         active: Vec<RankChange>,
         before: Option<&Record>,
         after: Option<&Record>,
-    ) -> Vec<(Edition, Vec<RankChange>)> {
-        let mut all = vec![(self.active.edition, active)];
-        if let Some(Ranked { edition, model }) = &self.candidate {
-            all.push((*edition, moves(model, profile_id, before, after)));
+    ) -> Vec<(IndexGeneration, Vec<RankChange>)> {
+        let mut all = vec![(self.active.generation, active)];
+        if let Some(Ranked { generation, model }) = &self.candidate {
+            all.push((*generation, moves(model, profile_id, before, after)));
         }
         all
     }
 }
 
 /// A building of ranks that there never was before.
-pub(super) fn new_edition(model: &Model) -> Result<Edition, StoreError> {
+pub(super) fn new_generation(model: &Model) -> Result<IndexGeneration, StoreError> {
     let number = getrandom::u64().map_err(|error| {
-        StoreError::Unavailable(format!("no randomness for an edition: {error}"))
+        StoreError::Unavailable(format!("no randomness for a generation: {error}"))
     })?;
-    Ok(Edition {
+    Ok(IndexGeneration {
         number,
         model: model.fingerprint(),
     })
@@ -74,20 +74,20 @@ pub(super) fn new_edition(model: &Model) -> Result<Edition, StoreError> {
 
 /// What is remembered of the tenants' models, as long as somebody asks for them.
 #[derive(Debug, Default)]
-pub(super) struct Lineups {
+pub(super) struct ModelSnapshots {
     tenants: RwLock<HashMap<Tenant, Remembered>>,
 }
 
 #[derive(Debug)]
 struct Remembered {
-    lineup: Arc<Lineup>,
+    snapshot: Arc<ModelSnapshot>,
     /// Whether somebody has asked for it since the last look.
     is_used: AtomicBool,
     /// Looks in a row at which nobody had.
     idle_looks: u32,
 }
 
-impl Lineups {
+impl ModelSnapshots {
     fn read(&self) -> RwLockReadGuard<'_, HashMap<Tenant, Remembered>> {
         self.tenants.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -96,23 +96,23 @@ impl Lineups {
         self.tenants.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn get(&self, tenant: &Tenant) -> Option<Arc<Lineup>> {
+    fn get(&self, tenant: &Tenant) -> Option<Arc<ModelSnapshot>> {
         let tenants = self.read();
         let known = tenants.get(tenant)?;
         if !known.is_used.load(Ordering::Relaxed) {
             known.is_used.store(true, Ordering::Relaxed);
         }
-        Some(Arc::clone(&known.lineup))
+        Some(Arc::clone(&known.snapshot))
     }
 
-    /// Remembers a lineup unless a later one is known.
-    fn remember(&self, tenant: &Tenant, lineup: &Arc<Lineup>) {
+    /// Remembers a snapshot unless a later one is known.
+    fn remember(&self, tenant: &Tenant, snapshot: &Arc<ModelSnapshot>) {
         let mut tenants = self.write();
-        let epoch = lineup.rollout.epoch;
+        let epoch = snapshot.rollout.epoch;
         let known = tenants.get(tenant);
-        if known.is_none_or(|known| known.lineup.rollout.epoch < epoch) {
+        if known.is_none_or(|known| known.snapshot.rollout.epoch < epoch) {
             let remembered = Remembered {
-                lineup: Arc::clone(lineup),
+                snapshot: Arc::clone(snapshot),
                 is_used: AtomicBool::new(true),
                 idle_looks: 0,
             };
@@ -130,14 +130,14 @@ impl Lineups {
     pub(super) fn rollout(&self, tenant: &Tenant) -> Option<Rollout> {
         let tenants = self.read();
         let known = tenants.get(tenant)?;
-        Some(known.lineup.rollout.clone())
+        Some(known.snapshot.rollout.clone())
     }
 
     /// Forgets what is remembered of epochs before the given one.
     pub(super) fn forget_before(&self, tenant: &Tenant, epoch: u64) {
         let mut tenants = self.write();
         if let Some(known) = tenants.get(tenant)
-            && known.lineup.rollout.epoch < epoch
+            && known.snapshot.rollout.epoch < epoch
         {
             tenants.remove(tenant);
         }
@@ -159,23 +159,26 @@ impl Lineups {
 impl<S: Store> Shell<S> {
     /// The models of a tenant, for reading. One that never had any is empty, and is answered
     /// by the latest model.
-    pub(super) async fn lineup(&self, tenant: &Tenant) -> Result<Arc<Lineup>, ServiceError> {
+    pub(super) async fn snapshot(
+        &self,
+        tenant: &Tenant,
+    ) -> Result<Arc<ModelSnapshot>, ServiceError> {
         self.ground.check()?;
-        if let Some(lineup) = self.lineups.get(tenant) {
-            return Ok(lineup);
+        if let Some(snapshot) = self.snapshots.get(tenant) {
+            return Ok(snapshot);
         }
         let latest = self.latest_of(tenant)?.model;
         let rollout = self.established(tenant).await?;
         if rollout.epoch == 0 {
             self.may_exist(tenant)?;
-            let edition = Edition {
+            let generation = IndexGeneration {
                 number: 0,
                 model: latest.fingerprint(),
             };
-            return Ok(Arc::new(Lineup {
+            return Ok(Arc::new(ModelSnapshot {
                 rollout,
                 active: Ranked {
-                    edition,
+                    generation,
                     model: latest,
                 },
                 candidate: None,
@@ -186,16 +189,16 @@ impl<S: Store> Shell<S> {
             tenant: tenant.to_string(),
         })?;
         let candidate = match rollout.candidate {
-            Some(edition) => Some(self.ranked(tenant, edition).await?),
+            Some(generation) => Some(self.ranked(tenant, generation).await?),
             None => None,
         };
-        let lineup = Arc::new(Lineup {
+        let snapshot = Arc::new(ModelSnapshot {
             active: self.ranked(tenant, active).await?,
             candidate,
             rollout,
         });
-        self.lineups.remember(tenant, &lineup);
-        Ok(lineup)
+        self.snapshots.remember(tenant, &snapshot);
+        Ok(snapshot)
     }
 
     /// The rollout of a tenant. One that was only begun is completed first: from then on a fence
@@ -215,14 +218,14 @@ impl<S: Store> Shell<S> {
     }
 
     /// The models of a tenant, for writing. One that never had any gets the latest.
-    pub(super) async fn lineup_for_writing(
+    pub(super) async fn snapshot_for_writing(
         &self,
         tenant: &Tenant,
-    ) -> Result<Arc<Lineup>, ServiceError> {
+    ) -> Result<Arc<ModelSnapshot>, ServiceError> {
         for _ in 0..MAX_ATTEMPTS {
-            let lineup = self.lineup(tenant).await?;
-            if lineup.rollout.epoch > 0 {
-                return Ok(lineup);
+            let snapshot = self.snapshot(tenant).await?;
+            if snapshot.rollout.epoch > 0 {
+                return Ok(snapshot);
             }
             // One after the other, so that none is counted twice or not at all.
             let _beginning = self.newcomers.begin().await;
@@ -230,7 +233,7 @@ impl<S: Store> Shell<S> {
             let latest = self.latest_of(tenant)?;
             self.save_model(&latest.model).await?;
             // Whether this server was the first or another one, the next look shows it.
-            let rollout = Rollout::begin(new_edition(&latest.model)?, self.now().millis())
+            let rollout = Rollout::begin(new_generation(&latest.model)?, self.now().millis())
                 .of_revision(latest.revision);
             self.store.set_rollout(tenant, &rollout).await?;
         }
@@ -246,9 +249,13 @@ impl<S: Store> Shell<S> {
         self.store.save_model(&saved).await
     }
 
-    async fn ranked(&self, tenant: &Tenant, edition: Edition) -> Result<Ranked, ServiceError> {
-        let model = self.model_of(tenant, edition.model).await?;
-        Ok(Ranked { edition, model })
+    async fn ranked(
+        &self,
+        tenant: &Tenant,
+        generation: IndexGeneration,
+    ) -> Result<Ranked, ServiceError> {
+        let model = self.model_of(tenant, generation.model).await?;
+        Ok(Ranked { generation, model })
     }
 
     /// The model of a fingerprint: the latest one, one that is in use, or the saved one.
