@@ -194,7 +194,10 @@ fn streams_give_way_first_then_writes_then_reads() {
     }
     assert_eq!(shrunk, [0, 1, 2]);
     let least_streamed = 8_000 / LEAST_SHARE_OF_STREAMED_EVENTS;
-    assert_eq!(before, [least_streamed, LEAST_CALLS_IN_WORK, LEAST_CALLS_IN_WORK]);
+    assert_eq!(
+        before,
+        [least_streamed, LEAST_CALLS_IN_WORK, LEAST_CALLS_IN_WORK]
+    );
 }
 
 #[test]
