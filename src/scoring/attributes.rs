@@ -53,7 +53,7 @@ pub enum InvalidAttributes {
 }
 
 /// Checks attributes against the bounds.
-pub fn check(attributes: &Attributes) -> Result<(), InvalidAttributes> {
+pub fn check_attributes(attributes: &Attributes) -> Result<(), InvalidAttributes> {
     if attributes.len() > MAX_ATTRIBUTES {
         return Err(InvalidAttributes::TooMany(attributes.len()));
     }

@@ -217,12 +217,12 @@ impl Comparison {
     /// What the new model would change.
     pub fn finish(self) -> ComparisonReport {
         let (old, new) = (&self.old, &self.new);
-        let name = |stages: &[super::model::Stage], stage: Option<usize>| {
-            stage.map(|stage| stages[stage].name.clone())
+        let name = |model: &Model, stage: Option<usize>| {
+            stage.map(|stage| model.stages[stage].name.clone())
         };
         let flows = self.flows.iter().map(|((from, to), profiles)| StageFlow {
-            from: name(&old.stages, *from),
-            to: name(&new.stages, *to),
+            from: name(old, *from),
+            to: name(new, *to),
             profiles: *profiles,
         });
         let flows = flows.collect();

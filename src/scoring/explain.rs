@@ -3,9 +3,10 @@
 
 use super::{
     Breadth, Contribution, ContributionKind, Influencer, KeyContribution, Model, Profile,
-    ProfileId, RankKey, Ranked, Record, Score, SignalCount, StageExplanation, StageRequirement,
+    ProfileId, Ranked, Record, RecordEdit, Score, SignalCount, StageExplanation, StageRequirement,
     Subject, Timestamp, TopicInterest,
-    evaluation::{Evaluation, decay_factor},
+    decay::decay_factor,
+    evaluation::Evaluation,
     influence::{influence_probability, on_topic},
     limits::NOISE_FLOOR,
 };
@@ -51,7 +52,21 @@ pub fn ranked(
     }
 }
 
-pub(super) fn profile(
+impl RecordEdit<'_> {
+    /// The profile as it stands now, at an instant not before its last event.
+    pub fn profile(&self, at: Timestamp) -> Profile {
+        let Self {
+            model,
+            profile_id,
+            record,
+            evaluation,
+            ..
+        } = self;
+        self::profile(model, profile_id, record, evaluation, at, Detail::Points)
+    }
+}
+
+fn profile(
     model: &Model,
     profile_id: &ProfileId,
     record: &Record,
@@ -274,13 +289,5 @@ pub fn influencer(
             (own.touches, own.advance_millionths),
             question.totals,
         ),
-    }
-}
-
-impl Model {
-    /// The lowest key of somebody with influence at an instant.
-    pub(crate) fn influence_floor(&self, at: Timestamp) -> Option<RankKey> {
-        let influence = self.influence.as_ref()?;
-        Some(influence.slope.threshold_key(NOISE_FLOOR, at))
     }
 }

@@ -4,8 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Attributes, CountedKeys, Effect, HalfLife, IdHash, ProfileId, Timestamp,
-    limits::REMEMBERED_EFFECTS,
+    Attributes, Effect, HalfLife, IdHash, ProfileId, Timestamp, limits::REMEMBERED_EFFECTS,
 };
 
 /// The state of one profile.
@@ -32,7 +31,7 @@ pub struct Record {
     pub interests: Vec<NamedCount>,
     /// The remembered events.
     pub memory: EventMemory,
-    /// The latest effects of others' events: credits of an author, shares of an account.
+    /// The latest effects of others' events: credits of an author, deltas of an account.
     pub effects: EffectMemory,
     /// The latest effects of own events on others, in order of arrival: who has lost one takes it
     /// again when the event is sent again. The credit of a touch stands in the touch, as long as
@@ -67,9 +66,38 @@ impl Record {
         stated
     }
 
+    /// How many events a rule holds.
+    pub(crate) fn held_by(&self, rule: &str) -> u32 {
+        let held = self.quarantine.iter().filter(|held| held.rule == rule);
+        held.count() as u32
+    }
+
+    /// What the record adds to the totals of topics.
+    pub fn topic_deltas(&self) -> impl Iterator<Item = TopicDelta> {
+        let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        self.influence.iter().map(move |cell| {
+            let advances = signed(cell.advance_millionths);
+            (cell.topic.clone(), signed(cell.touches), advances)
+        })
+    }
+
+    /// Whether anything has counted, is stated or was earned. Who has only had events that are
+    /// held in quarantine or were reverted stands in no rank.
+    pub(crate) fn is_counted(&self) -> bool {
+        self.event_count > 0 || !self.attributes.is_empty() || !self.influence.is_empty()
+    }
+
+    /// Whether anything was ever done, stated or earned, or retracted in advance. A record of
+    /// effects that were only kept from being given is of nobody yet.
+    pub(crate) fn is_known(&self) -> bool {
+        let is_remembered = !self.memory.remembered.is_empty() || self.memory.horizon.is_some();
+        let times = [self.last_event_time, self.influence_time];
+        self.is_counted() || is_remembered || times.iter().any(|time| *time != Timestamp::EPOCH)
+    }
+
     /// Notes that one more event has counted, at an instant.
-    pub(super) fn note_event(&mut self, at: Timestamp) {
-        // What was taken back has been seen all the same.
+    pub(crate) fn note_event(&mut self, at: Timestamp) {
+        // What was reverted has been seen all the same.
         let is_first = self.event_count == 0 && self.first_seen_time == Timestamp::EPOCH;
         if is_first || at < self.first_seen_time {
             self.first_seen_time = at;
@@ -77,6 +105,13 @@ impl Record {
         self.event_count = self.event_count.saturating_add(1);
     }
 }
+
+/// What a record adds to the totals of a topic: the topic, touches, and millionths of
+/// advances; negative for what it reverts.
+pub type TopicDelta = (String, i64, i64);
+
+/// The keys of a signal that have counted, by hash, each with the instant of the event.
+pub type CountedKeys = BTreeMap<IdHash, Timestamp>;
 
 /// Counts that fade with one half-life.
 #[derive(Clone, Debug, PartialEq)]
@@ -206,7 +241,7 @@ impl EffectMemory {
     }
 
     /// Remembers an effect, and drops the one that arrived first beyond the capacity.
-    pub(super) fn remember(&mut self, time: Timestamp, id: IdHash) {
+    pub(crate) fn remember(&mut self, time: Timestamp, id: IdHash) {
         self.remembered.push((time, id));
         let excess = self.remembered.len().saturating_sub(REMEMBERED_EFFECTS);
         for dropped in self.remembered.drain(..excess) {

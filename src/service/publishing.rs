@@ -304,8 +304,8 @@ impl<S: Store> Shell<S> {
         tenants.retain(|tenant| self.latest.scope(tenant) == scope);
         for tenants in tenants.chunks(ROLLOUTS_BATCH) {
             let rollouts = self.store.rollouts(tenants).await?;
-            let lookups = rollouts.iter().filter(|rollout| !is_at(rollout, model));
-            waiting += lookups.count() as u64;
+            let others = rollouts.iter().filter(|rollout| !is_at(rollout, model));
+            waiting += others.count() as u64;
         }
         Ok(waiting)
     }

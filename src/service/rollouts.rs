@@ -58,12 +58,12 @@ impl<S: Store> Shell<S> {
 
     async fn prepare_tenant(&self, tenant: &Tenant) -> Result<(), ServiceError> {
         loop {
-            let lookups = self.announce().await?;
+            let others = self.announce().await?;
             let rollout = self.propose(tenant).await?;
             if !self.raise_fence(tenant, &rollout).await? {
                 continue;
             }
-            if rollout.active.is_some() && (lookups > 0 || rollout.candidate.is_none()) {
+            if rollout.active.is_some() && (others > 0 || rollout.candidate.is_none()) {
                 return Ok(());
             }
             if !self.drive(tenant, Pace::Unlimited).await? {

@@ -53,6 +53,47 @@ const ROOMS: [(&str, &[&str]); 11] = [
     ),
 ];
 
+/// The floors of the core, from plain data upward: a module names only modules that stand before
+/// it in this list.
+const FLOORS_OF_SCORING: [&str; 19] = [
+    "limits",
+    "timestamp",
+    "decay",
+    "duration",
+    "attributes",
+    "identity",
+    "event",
+    "effect",
+    "rank",
+    "profile",
+    "record",
+    "outcome",
+    "model",
+    "counts",
+    "influence",
+    "evaluation",
+    "edit",
+    "explain",
+    "compare",
+];
+/// And those of a model within it, which knows no record.
+const FLOORS_OF_MODEL: [&str; 14] = [
+    "fingerprint",
+    "diagnostic",
+    "duration",
+    "topics",
+    "phrases",
+    "calibration",
+    "slot",
+    "file",
+    "expr",
+    "signal",
+    "effects",
+    "definition",
+    "compile",
+    "changes",
+];
+
 /// What the pure core may use of other crates, `std` and `core` apart.
 const CRATES_OF_SCORING: [&str; 10] = [
     "aho_corasick",
@@ -75,8 +116,10 @@ const IMPURE: [&str; 8] = [
 const PURE: [&str; 2] = ["std::sync::Arc", "std::time::Duration"];
 /// The one place of the core that needs a thread, for its stack: what is computed there is
 /// the same on any.
-const NEEDS_A_STACK: (&str, [&str; 2]) =
-    ("src/scoring/model/compile.rs", ["std::io", "std::thread"]);
+const NEEDS_A_STACK: (&str, [&str; 2]) = (
+    "src/scoring/model/compile/mod.rs",
+    ["std::io", "std::thread"],
+);
 
 /// Lines of a file before its tests: one reading.
 const MAX_LINES: usize = 450;
@@ -139,6 +182,62 @@ fn every_room_names_only_the_rooms_above_it() {
                 .is_some_and(|other| other != *room && !named.contains(&other))
         },
     );
+}
+
+/// Fails with every name within a room that leads to a later floor, or to one that is not listed.
+fn refuse_falling_arrows(room: &[&str], floors: &[&str]) {
+    let facade = format!("src/{}/mod.rs", room.join("/"));
+    let exported = source::exported(&facade);
+    let floor_of = |module: &str| floors.iter().position(|floor| *floor == module);
+    for floor in floors {
+        let path = format!("src/{}/{floor}", room.join("/"));
+        let is_there = |source: &Source| {
+            source.path == format!("{path}.rs") || source.path == format!("{path}/mod.rs")
+        };
+        assert!(SOURCES.iter().any(is_there), "there is no {path}");
+    }
+    refuse(
+        "a floor is named from below, or is not listed",
+        |source, name| {
+            let module: Vec<&str> = source.module.iter().map(String::as_str).collect();
+            let own = module.strip_prefix(room);
+            let Some([own, ..]) = own.filter(|_| source.path != facade) else {
+                return false;
+            };
+            let named = name.own();
+            let Some([named, ..]) = named.strip_prefix(room) else {
+                return false;
+            };
+            let named = exported.get(*named).map_or(*named, String::as_str);
+            match (floor_of(own), floor_of(named)) {
+                (Some(own), Some(named)) => named > own,
+                _ => true,
+            }
+        },
+    );
+}
+
+#[test]
+fn arrows_inside_of_scoring_lead_upward() {
+    refuse_falling_arrows(&["scoring"], &FLOORS_OF_SCORING);
+}
+
+#[test]
+fn arrows_inside_of_a_model_lead_upward_and_to_no_record() {
+    refuse_falling_arrows(&["scoring", "model"], &FLOORS_OF_MODEL);
+    refuse("a model knows no record", |source, name| {
+        source.path.starts_with("src/scoring/model/") && name.has("Record")
+    });
+}
+
+#[test]
+fn fading_is_computed_in_one_place() {
+    let offenders: Vec<_> = SOURCES
+        .iter()
+        .filter(|source| source.words.iter().any(|word| word == "exp2"))
+        .map(|source| source.path.as_str())
+        .collect();
+    assert_eq!(offenders, ["src/scoring/decay.rs"]);
 }
 
 #[test]

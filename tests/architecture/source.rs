@@ -2,7 +2,7 @@
 //! `super` resolved, and without tests, comments and literals.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::Path,
     sync::{Arc, LazyLock},
@@ -14,6 +14,8 @@ pub struct Source {
     pub path: String,
     /// The first part of its module path: `scoring` for `src/scoring/model/file.rs`.
     pub room: String,
+    /// The module path.
+    pub module: Vec<String>,
     pub text: String,
     /// How many lines stand before the tests.
     pub lines: usize,
@@ -121,10 +123,25 @@ impl Source {
             text: text.to_owned(),
             lines: code.len(),
             names: names.collect(),
+            module: module.clone(),
             words,
             dependencies: Arc::clone(dependencies),
         }
     }
+}
+
+/// What the `mod.rs` at this path exports under its own name, each item with the child module that
+/// it comes from.
+pub fn exported(path: &str) -> BTreeMap<String, String> {
+    let facade = SOURCES.iter().find(|source| source.path == path).unwrap();
+    let children = facade.names.iter().filter_map(|name| {
+        // `pub use child::{Item, ...}` names a module that is in scope.
+        let [child, .., item] = name.foreign()[..] else {
+            return None;
+        };
+        Some((item.to_owned(), child.to_owned()))
+    });
+    children.collect()
 }
 
 /// The module path of a file.

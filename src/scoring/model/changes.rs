@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use toml::de::{DeTable, DeValue};
 
-use super::{Model, Slot};
+use super::{definition::Model, slot::Slot};
 
 /// What a change of a model acts on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -33,7 +33,7 @@ impl std::error::Error for Diagnostic {}
 
 /// The mistakes found so far in one file, so that all are told at once.
 #[derive(Default)]
-pub(super) struct Diagnostics<'source> {
+pub(crate) struct Diagnostics<'source> {
     source: &'source str,
     /// Where each line begins.
     lines: Vec<usize>,
@@ -43,7 +43,7 @@ pub(super) struct Diagnostics<'source> {
 }
 
 impl<'source> Diagnostics<'source> {
-    pub(super) fn new(source: &'source str) -> Self {
+    pub(crate) fn new(source: &'source str) -> Self {
         Self {
             source,
             lines: iter::once(0)
@@ -55,7 +55,7 @@ impl<'source> Diagnostics<'source> {
     }
 
     /// Notes a mistake at a place of the file.
-    pub(super) fn add(&mut self, span: Range<usize>, message: impl Into<String>) {
+    pub(crate) fn add(&mut self, span: Range<usize>, message: impl Into<String>) {
         if self.found.len() >= MAX_DIAGNOSTICS {
             self.untold += 1;
             return;
@@ -72,16 +72,16 @@ impl<'source> Diagnostics<'source> {
     }
 
     /// Whether no more are told.
-    pub(super) fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.untold > 0
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.found.is_empty()
     }
 
     /// All mistakes, in the order of the file.
-    pub(super) fn into_sorted(mut self) -> Vec<Diagnostic> {
+    pub(crate) fn into_sorted(mut self) -> Vec<Diagnostic> {
         self.found
             .sort_by_key(|diagnostic| (diagnostic.line, diagnostic.column));
         self.found.dedup();
@@ -97,7 +97,7 @@ impl<'source> Diagnostics<'source> {
 }
 
 /// ` (did you mean "x"?)` when a known name is near, else the list of what is known.
-pub(super) fn suggestion<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+pub(crate) fn suggestion<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     // What is no name by its length is near to nothing, and takes long to compare.
     let of_a_name = |text: &&str| text.len() <= MAX_TAG_BYTES;
     let known: Vec<&str> = known.into_iter().filter(of_a_name).collect();

@@ -23,7 +23,7 @@ impl fmt::Display for Fingerprint {
 
 impl Fingerprint {
     /// The fingerprint of a file.
-    pub(super) fn of(file: &DeTable<'_>) -> Self {
+    pub(crate) fn of(file: &DeTable<'_>) -> Self {
         let mut hash = Xxh3::new();
         hash.update(&[MEANING]);
         feed_table(&mut hash, file);

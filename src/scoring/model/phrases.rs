@@ -24,7 +24,7 @@ pub(crate) struct Phrases {
 
 impl Phrases {
     /// Phrases with their owners. Fails when there are too many for the matcher.
-    pub(super) fn new<'a>(
+    pub(crate) fn new<'a>(
         phrases: impl IntoIterator<Item = (usize, &'a str)>,
     ) -> Result<Self, String> {
         let mut owners: BTreeMap<String, Vec<usize>> = BTreeMap::new();
@@ -82,7 +82,7 @@ impl Phrases {
 }
 
 /// Whether a phrase has something that anybody sees.
-pub(super) fn is_seen(phrase: &str) -> bool {
+pub(crate) fn is_seen(phrase: &str) -> bool {
     !folded(phrase).is_empty()
 }
 

@@ -1,6 +1,6 @@
 //! A signal: which events are a behaviour that counts, and what each adds.
 
-use super::{EvalContext, Expression, Failed};
+use super::expr::{Expression, Failed, Variables};
 use crate::scoring::limits::MAX_VALUE;
 
 /// A behaviour that the model recognises.
@@ -48,7 +48,7 @@ impl Signal {
         self.cooldown_nanos == Some(i64::MAX)
     }
 
-    pub(super) fn expressions(&self) -> impl Iterator<Item = &Expression> {
+    pub(crate) fn expressions(&self) -> impl Iterator<Item = &Expression> {
         self.when
             .iter()
             .chain(self.value.expression())
@@ -59,7 +59,7 @@ impl Signal {
     /// of the event holds phrases of `mentioned`.
     pub(crate) fn match_event(
         &self,
-        context: &EvalContext<'_>,
+        context: &dyn Variables,
         mentioned: &[usize],
     ) -> Result<Option<(f64, Vec<String>)>, Failed> {
         if let Some(phrases) = &self.phrases
@@ -79,5 +79,22 @@ impl Signal {
         };
         let counts = value > 0.0 && (self.per.is_none() || !keys.is_empty());
         Ok(counts.then(|| (value.min(MAX_VALUE), keys)))
+    }
+}
+
+impl Value {
+    /// The number that it stands for.
+    pub(crate) fn read(&self, context: &dyn Variables) -> Result<f64, Failed> {
+        match self {
+            Self::Number(number) => Ok(*number),
+            Self::Expression(expression) => expression.number(context),
+        }
+    }
+
+    pub(crate) fn expression(&self) -> Option<&Expression> {
+        match self {
+            Self::Number(_) => None,
+            Self::Expression(expression) => Some(expression),
+        }
     }
 }

@@ -11,7 +11,7 @@ pub(crate) struct Topics {
 
 impl Topics {
     /// Declares topics.
-    pub(super) fn new(names: Vec<String>) -> Self {
+    pub(crate) fn new(names: Vec<String>) -> Self {
         let positions = names.iter().cloned().enumerate();
         Self {
             positions: positions.map(|(position, name)| (name, position)).collect(),

@@ -1,0 +1,148 @@
+//! What an event does, seen before it is applied.
+
+use super::{Context, RecordEdit};
+use crate::scoring::{
+    Event, IdHash, Model, ProfileId, Subject, Timestamp,
+    counts::{CountDeltas, Match},
+    evaluation::{EvalContext, Evaluation, EventContext},
+    model::Budget,
+};
+
+/// What an event does, as far as it counts.
+#[derive(Debug)]
+pub(super) struct MatchedEvent<'e> {
+    pub id: IdHash,
+    /// The time that the event is known by.
+    pub known_by: Timestamp,
+    /// The instant that it counts at.
+    pub at: Timestamp,
+    pub event_type: &'e str,
+    /// Declared topics.
+    pub topics: Vec<String>,
+    pub author_id: Option<ProfileId>,
+    pub account_id: Option<ProfileId>,
+    pub matches: Vec<Match>,
+}
+
+impl MatchedEvent<'_> {
+    /// What the event is known by within its profile, in one hash: its id, and its time as sent.
+    pub fn hash(&self) -> IdHash {
+        self.id.at(self.known_by)
+    }
+
+    /// Where to note what it changes of counts, for its account.
+    pub fn count_deltas(&self, now: Timestamp) -> CountDeltas {
+        CountDeltas::new(self.account_id.is_some(), self.at, now)
+    }
+}
+
+/// An event, seen before it counts.
+pub(super) struct EvaluatedEvent<'e> {
+    pub matched_event: MatchedEvent<'e>,
+    /// The position of the quarantine rule that it falls under.
+    pub rule: Option<usize>,
+}
+
+impl RecordEdit<'_> {
+    /// What an event that has not counted would do now, and the stage just before it.
+    pub(super) fn evaluate_new<'e>(
+        &mut self,
+        event: &'e Event,
+        context: &Context<'_>,
+    ) -> (EvaluatedEvent<'e>, Option<usize>) {
+        let now = context.at.max(self.record.last_event_time);
+        let from = self.evaluation.stage_to_be(self.model, now);
+        let mut evaluated = self.evaluate(event, from, context);
+        evaluated.matched_event.matches.retain_mut(|matched| {
+            let signal = &self.model.signals[matched.signal];
+            !self.record.cools_down(signal, context.at)
+                && self.record.leave_first_times(signal, &mut matched.keys)
+        });
+        (evaluated, from)
+    }
+
+    /// What an event does at an instant, and whether a rule keeps it apart: by the record just
+    /// before it, whatever cools down.
+    pub(super) fn evaluate<'e>(
+        &mut self,
+        event: &'e Event,
+        stage: Option<usize>,
+        context: &Context<'_>,
+    ) -> EvaluatedEvent<'e> {
+        let model = self.model;
+        let mentioned = model.phrases.find(&event.text);
+        let topics = model.topics.find(&event.tags, &mentioned);
+        let candidates = model.signals_by_type.get(&event.event_type);
+        let candidates = candidates.map_or(&[][..], Vec::as_slice);
+        let account = context
+            .account
+            .filter(|_| model.reads_account(&event.event_type))
+            .map(|account| Evaluation::of(model, Subject::Account, account));
+        let budget = Budget::new();
+        let eval_context = EvalContext {
+            budget: &budget,
+            attributes: &self.record.attributes,
+            seen_types: &self.record.seen_types,
+            identity_confidence: self.evaluation.clock_free.identity_confidence,
+            event_context: Some(EventContext {
+                model,
+                event,
+                at: context.at,
+                topics: &topics,
+                record: &self.record,
+                evaluation: &self.evaluation,
+                stage: stage.map_or("", |stage| model.stages[stage].name.as_str()),
+                author: context.author,
+                account: account.as_ref(),
+            }),
+        };
+        let rule = model.rule_against(&event.event_type, &eval_context, &mut self.failed_rules);
+        let mut matches = Vec::with_capacity(candidates.len());
+        for position in candidates {
+            let signal = &model.signals[*position];
+            match signal.match_event(&eval_context, &mentioned) {
+                Ok(Some((value, keys))) => matches.push(Match {
+                    signal: *position,
+                    value,
+                    keys,
+                }),
+                Ok(None) => {}
+                Err(_) => self.failed_rules.push(signal.name.clone()),
+            }
+        }
+        self.steps += budget.taken();
+        let matched_event = MatchedEvent {
+            id: event.id,
+            known_by: event.time.unwrap_or(context.at),
+            at: context.at,
+            event_type: &event.event_type,
+            topics,
+            author_id: event.author_id.clone(),
+            account_id: model.account_of(event, &self.record.attributes),
+            matches,
+        };
+        EvaluatedEvent {
+            matched_event,
+            rule,
+        }
+    }
+}
+
+impl Model {
+    /// The position of the first rule that keeps an event apart. Rules that fail go to
+    /// `failed_rules`.
+    pub(super) fn rule_against(
+        &self,
+        event_type: &str,
+        context: &EvalContext<'_>,
+        failed_rules: &mut Vec<String>,
+    ) -> Option<usize> {
+        self.quarantine.iter().position(|rule| {
+            rule.looks_at(event_type)
+                && rule.when.holds(context).unwrap_or_else(|_| {
+                    failed_rules.push(rule.name.clone());
+                    false
+                })
+        })
+    }
+}

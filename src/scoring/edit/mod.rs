@@ -1,0 +1,170 @@
+//! Every verb that changes a record: `apply` an event, `hold` it in quarantine, `retract` it,
+//! `credit` an author, follow an `account_delta`, `settle` effects of others, `recount`.
+//!
+//! All of it is deterministic: the same model, record, event and context give the same outcome.
+//! Whatever the shell must look up comes in the [`Context`].
+
+mod account_delta;
+mod apply;
+mod credit;
+mod hold;
+mod matched_event;
+mod recount;
+mod retract;
+mod settle;
+
+pub use apply::apply;
+pub use hold::Selection;
+pub use retract::RetractionOutcome;
+
+use super::{
+    Attributes, Effect, Model, Outcome, ProfileId, RankKey, Record, Timestamp, TopicDelta,
+    evaluation::{Changed, Evaluation, RankEntries},
+    influence,
+    model::InfluenceRank,
+};
+
+/// What stands for the conditions on what is stated, of rules, stages and segments, among the
+/// rules that failed: they may take so many steps together.
+const CLOCK_FREE_RULES: &str = "(what is stated)";
+
+/// What the shell looked up for an event.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Context<'a> {
+    /// The instant that the event counts at: its own, or its arrival.
+    pub at: Timestamp,
+    /// How many events a record remembers.
+    pub remembered_events: usize,
+    /// What the author of the content states, when the model asks for it and it is known.
+    pub author: Option<&'a Attributes>,
+    /// The record of the account, when the model asks for its scores and it is known.
+    pub account: Option<&'a Record>,
+}
+
+impl Context<'_> {
+    /// Nothing looked up but the instant.
+    pub fn at(at: Timestamp, remembered_events: usize) -> Self {
+        Self {
+            at,
+            remembered_events,
+            author: None,
+            account: None,
+        }
+    }
+}
+
+/// A record while events are counted on it, one after the other, for one write.
+#[derive(Clone, Debug)]
+pub struct RecordEdit<'m> {
+    pub(super) model: &'m Model,
+    pub(super) profile_id: ProfileId,
+    pub(super) record: Record,
+    pub(super) evaluation: Evaluation,
+    old_rank_entries: RankEntries<'m>,
+    pub(super) old_influence_keys: Option<Vec<(InfluenceRank, RankKey)>>,
+    pub(super) effects: Vec<Effect>,
+    pub(super) again: Vec<Effect>,
+    pub(super) unsettled_effects: usize,
+    pub(super) totals: Vec<TopicDelta>,
+    failed_rules: Vec<String>,
+    pub(super) held_by: Vec<String>,
+    pub(super) dropped_events: usize,
+    pub(super) changed: bool,
+    /// The steps that expressions took for events.
+    steps: usize,
+}
+
+impl<'m> RecordEdit<'m> {
+    /// Starts from a stored record.
+    pub fn new(model: &'m Model, profile_id: ProfileId, mut record: Record) -> Self {
+        let mut evaluation = Evaluation::of(model, profile_id.subject(), &record);
+        let migrations = std::mem::take(&mut evaluation.migrations);
+        if !migrations.is_empty() {
+            record.migrate_half_lives(model, &migrations);
+            evaluation = Evaluation::of(model, profile_id.subject(), &record);
+        }
+        Self {
+            old_rank_entries: evaluation.rank_entries(model),
+            old_influence_keys: None,
+            model,
+            profile_id,
+            evaluation,
+            record,
+            effects: Vec::new(),
+            again: Vec::new(),
+            unsettled_effects: 0,
+            totals: Vec::new(),
+            failed_rules: Vec::new(),
+            held_by: Vec::new(),
+            dropped_events: 0,
+            changed: false,
+            steps: 0,
+        }
+    }
+
+    /// Starts from nothing: a profile that is not stored yet, and stands in no rank.
+    pub fn new_profile(model: &'m Model, profile_id: ProfileId) -> Self {
+        let mut edit = Self::new(model, profile_id, Record::default());
+        edit.old_rank_entries = RankEntries::default();
+        edit
+    }
+
+    /// Replaces what the profile states.
+    pub fn update(&mut self, attributes: Attributes) {
+        self.record.attributes = attributes;
+        self.changed = true;
+        let changed = Changed {
+            clock_free: true,
+            counts: false,
+        };
+        self.evaluation.refresh(self.model, &self.record, changed);
+        let at = self.record.last_event_time;
+        self.arrive(self.evaluation.stage(self.model, at), at);
+    }
+
+    /// The effects on others so far, in the order in which they came.
+    pub fn effects(&self) -> &[Effect] {
+        &self.effects
+    }
+
+    /// The steps that expressions have taken for events so far.
+    pub fn steps(&self) -> usize {
+        self.steps
+    }
+
+    /// The effects on others so far of events that had come before.
+    pub fn again(&self) -> &[Effect] {
+        &self.again
+    }
+
+    /// The record as it stands now.
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// What is to be written.
+    pub fn finish(self) -> Outcome {
+        let rank_entries = self.evaluation.rank_entries(self.model);
+        let mut ranks = self.old_rank_entries.changes_to(&rank_entries, self.model);
+        if let Some(old) = &self.old_influence_keys {
+            let new = influence::keys(self.model, &self.record);
+            ranks.extend(influence::changes(self.model, old, &new));
+        }
+        let mut failed_rules = self.failed_rules;
+        if self.changed && self.evaluation.clock_free.is_cut_off {
+            failed_rules.push(CLOCK_FREE_RULES.to_owned());
+        }
+        Outcome {
+            ranks,
+            record: self.record,
+            effects: self.effects,
+            again: self.again,
+            unsettled_effects: self.unsettled_effects,
+            totals: self.totals,
+            failed_rules,
+            held_by: self.held_by,
+            dropped_events: self.dropped_events,
+            changed: self.changed,
+        }
+    }
+}

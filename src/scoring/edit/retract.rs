@@ -1,0 +1,102 @@
+//! Reverts what an event counted, or keeps one that has not come from ever counting.
+
+use super::{Context, RecordEdit, matched_event::MatchedEvent};
+use crate::scoring::{Effect, EffectKind, Event, Recollection, evaluation::Changed};
+
+/// What became of a retraction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RetractionOutcome {
+    /// What the event had counted was reverted, or what was held of it dropped.
+    Retracted,
+    /// The event had been retracted before.
+    Duplicate,
+    /// The event had not come, and will not count when it does.
+    RetractedInAdvance,
+    /// It cannot be told whether the event counted.
+    TooOld,
+}
+
+impl RecordEdit<'_> {
+    /// Retracts an event, as it was sent.
+    pub fn retract(&mut self, event: &Event, context: &Context<'_>) -> RetractionOutcome {
+        let known_by = event.time.unwrap_or(context.at);
+        let retraction = event.id.of_retraction();
+        let memory = &mut self.record.memory;
+        let is_known = match (
+            memory.recall(known_by, retraction),
+            memory.recall(known_by, event.id),
+        ) {
+            (Recollection::Known, _) => {
+                self.cause_again(event, known_by);
+                return RetractionOutcome::Duplicate;
+            }
+            (Recollection::TooOld, _) | (_, Recollection::TooOld) => {
+                self.cause_again(event, known_by);
+                return RetractionOutcome::TooOld;
+            }
+            (Recollection::New, event) => event == Recollection::Known,
+        };
+        self.changed = true;
+        memory.remember(known_by, event.id, context.remembered_events);
+        memory.remember(known_by, retraction, context.remembered_events);
+        if !is_known {
+            let (evaluated, from) = self.evaluate_new(event, context);
+            self.withhold(evaluated.matched_event, from);
+            return RetractionOutcome::RetractedInAdvance;
+        }
+        let mut held = self.record.quarantine.iter();
+        match held.position(|held| held.id == event.id && held.known_by == known_by) {
+            Some(position) => {
+                let held = self.record.quarantine.remove(position);
+                let changed = Changed::default();
+                self.evaluation.refresh(self.model, &self.record, changed);
+                let (matched_event, from) = self.matched_event_of(&held);
+                self.withhold(matched_event, from);
+            }
+            None => self.revert(event, context),
+        }
+        RetractionOutcome::Retracted
+    }
+
+    /// Keeps others from counting an event that has not counted here, and will not. Who began to
+    /// count it may have come as far as its effects, and then have failed or be at it still.
+    pub(super) fn withhold(&mut self, matched_event: MatchedEvent<'_>, from: Option<usize>) {
+        let mut imagined = self.clone();
+        imagined.effects.clear();
+        imagined.apply_matched_event(matched_event, from);
+        let effects = imagined.effects.into_iter();
+        for withheld in effects.filter_map(Effect::withheld) {
+            self.cause(withheld);
+        }
+    }
+
+    /// Reverts an event that counted, as the model sees it now.
+    fn revert(&mut self, event: &Event, context: &Context<'_>) {
+        let model = self.model;
+        let now = self.record.last_event_time;
+        // What counted is no later than the last event that did.
+        let context = Context {
+            at: context.at.min(now),
+            ..*context
+        };
+        let stage = self.evaluation.stage_to_be(model, now);
+        let matched_event = self.evaluate(event, stage, &context).matched_event;
+        let mut deltas = matched_event.count_deltas(now);
+        for matched in &matched_event.matches {
+            self.record
+                .revert_match(model, matched.clone(), matched_event.at, &mut deltas);
+        }
+        for topic in &matched_event.topics {
+            self.record.revert_interest(model, topic, matched_event.at);
+        }
+        let changed = Changed {
+            clock_free: self.record.revert_seen(matched_event.event_type),
+            counts: true,
+        };
+        self.record.event_count = self.record.event_count.saturating_sub(1);
+        self.cause_account_delta(&matched_event, deltas, EffectKind::Revert);
+        self.revert_touch(&matched_event);
+        self.evaluation.refresh(model, &self.record, changed);
+        self.arrive(self.evaluation.stage(model, now), now);
+    }
+}

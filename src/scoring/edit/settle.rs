@@ -1,0 +1,164 @@
+//! Effects of events on others: what a record takes of others' events, each once, and what it
+//! remembers of its own, so that whoever has lost an effect takes it again.
+//!
+//! The id of an effect derives from the event that caused it. So an event that is sent again finds
+//! what it has done, and what is missing since a failover that lost writes is done once more.
+
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::RecordEdit;
+use crate::scoring::{
+    Effect, EffectKind, Event, IdHash, Model, ProfileId, Record, Timestamp,
+    evaluation::Changed,
+    limits::{MAX_CAUSED_CHANGES, REMEMBERED_CAUSED},
+};
+
+/// Distinguishes the effects of one event.
+#[derive(Clone, Copy)]
+pub(super) enum Cause {
+    Touch = 1,
+    Advance = 2,
+    AccountDelta = 3,
+}
+
+/// The id of an effect: the actor is part of it, because events are known within one profile
+/// only.
+pub(super) fn effect_id(cause: Cause, actor: &ProfileId, event: IdHash) -> IdHash {
+    IdHash(xxh3_64_with_seed(
+        actor.as_str().as_bytes(),
+        event.0 ^ cause as u64,
+    ))
+}
+
+impl RecordEdit<'_> {
+    /// Has an event of the profile act on somebody else.
+    pub(super) fn cause(&mut self, effect: Effect) {
+        self.record.note_caused(effect.clone());
+        self.effects.push(effect);
+    }
+
+    /// Has an event that has come before act on others again, as far as the record knows how it
+    /// did: whoever has not lost it takes nothing.
+    pub(super) fn cause_again(&mut self, event: &Event, known_by: Timestamp) {
+        let hash = event.id.at(known_by);
+        let causes = [Cause::AccountDelta, Cause::Touch, Cause::Advance];
+        let ids = causes.map(|cause| effect_id(cause, &self.profile_id, hash));
+        let record = &self.record;
+        let mut touches = record.touches.iter();
+        let touch = touches.find(|touch| touch.event == hash);
+        let touch = touch.map(|touch| Effect::Credit(touch.applied(&self.profile_id)));
+        let is_new = |effect: &Effect| !self.again.iter().any(|known| known.is_same(effect));
+        let caused = record.caused_with(&ids).filter(|effect| is_new(effect));
+        let new: Vec<Effect> = caused.cloned().chain(touch.filter(is_new)).collect();
+        self.again.extend(new);
+        let mut again = self.again.iter();
+        let is_known = again.any(|effect| ids.contains(&effect.applied_id()));
+        let may_have_forgotten = record.caused.len() >= REMEMBERED_CAUSED;
+        if !is_known && may_have_forgotten && self.model.acts_on_others(event, record) {
+            self.unsettled_effects += 1;
+        }
+    }
+
+    /// Has the record follow an effect of somebody else's event. Returns whether that changed it.
+    pub fn apply_effect(&mut self, effect: &Effect) -> bool {
+        self.settle(effect, false)
+    }
+
+    /// Has the record follow an effect of somebody else's event that had come before, if it is
+    /// certain that it does not know the effect. Returns whether that changed it.
+    pub fn apply_effect_again(&mut self, effect: &Effect) -> bool {
+        self.settle(effect, true)
+    }
+
+    fn settle(&mut self, effect: &Effect, is_again: bool) -> bool {
+        let counts = match effect {
+            Effect::Credit(_) => self.model.influence.is_some(),
+            Effect::AccountDelta(_) => self.model.accounts.is_some(),
+        };
+        let memory = &self.record.effects;
+        let applied = effect.applied_id();
+        let was_applied = memory.knows(applied);
+        let was_reverted = memory.knows(applied.of_retraction());
+        let is_done = was_reverted || (was_applied && effect.kind() == EffectKind::Apply);
+        if !counts || is_done {
+            return false;
+        }
+        let may_have_dropped = |id| memory.may_have_dropped(effect.time(), id);
+        if is_again && may_have_dropped(effect.id()) {
+            self.unsettled_effects += 1;
+            return false;
+        }
+        let is_mark = match effect.kind() {
+            EffectKind::Apply => false,
+            EffectKind::Revert => !was_applied && !may_have_dropped(applied),
+            EffectKind::Withhold => !was_applied,
+        };
+        let memory = &mut self.record.effects;
+        memory.remember(effect.time(), effect.id());
+        self.changed = true;
+        if is_mark {
+            return true;
+        }
+        let changed = match effect {
+            Effect::Credit(credit) => {
+                self.apply_credit(credit);
+                Changed::default()
+            }
+            Effect::AccountDelta(delta) => Changed {
+                clock_free: self.apply_account_delta(delta),
+                counts: true,
+            },
+        };
+        self.evaluation.refresh(self.model, &self.record, changed);
+        true
+    }
+}
+
+impl Record {
+    /// The remembered effects of an event, by the ids of what it applies. Once an account has lost
+    /// something, whatever came before goes along, in its order: what a retraction reverts is not
+    /// always what the event gave, because of limits, and nothing falls below 0. A credit is
+    /// reverted as it was given.
+    fn caused_with(&self, ids: &[IdHash]) -> impl Iterator<Item = &Effect> {
+        let is_own = |effect: &Effect| ids.contains(&effect.applied_id());
+        let is_own_delta =
+            |effect: &Effect| matches!(effect, Effect::AccountDelta(_)) && is_own(effect);
+        let last = self.caused.iter().rposition(is_own_delta);
+        let account_id = last.map(|last| self.caused[last].subject_id());
+        let is_of_account = move |effect: &Effect| Some(effect.subject_id()) == account_id;
+        let (before, after) = self.caused.split_at(last.map_or(0, |last| last + 1));
+        let mut deltas = before.iter().filter(|effect| is_of_account(effect));
+        let is_ordered = deltas.any(Effect::takes);
+        let before = before.iter();
+        let before =
+            before.filter(move |effect| is_own(effect) || is_ordered && is_of_account(effect));
+        before.chain(after.iter().filter(move |effect| is_own(effect)))
+    }
+
+    /// Remembers an effect on somebody else, and forgets the one that came first beyond the
+    /// capacity.
+    pub(super) fn note_caused(&mut self, effect: Effect) {
+        self.caused.push(effect);
+        let mut changes = 0;
+        let kept = self.caused.iter().rev().enumerate();
+        let kept = kept.take_while(|(position, effect)| {
+            changes += effect.change_count();
+            let has_room = *position < REMEMBERED_CAUSED && changes <= MAX_CAUSED_CHANGES;
+            *position == 0 || has_room
+        });
+        let excess = self.caused.len() - kept.count();
+        self.caused.drain(..excess);
+    }
+}
+
+impl Model {
+    /// Whether an event of a profile with this record is one that an account or an author counts.
+    fn acts_on_others(&self, event: &Event, record: &Record) -> bool {
+        let is_touch = || {
+            let influence = self.influence.as_ref();
+            influence.is_some_and(|influence| influence.credits.contains_key(&event.event_type))
+        };
+        let is_credited = event.author_id.is_some() && is_touch();
+        is_credited || self.account_of(event, &record.attributes).is_some()
+    }
+}

@@ -1,0 +1,167 @@
+//! What an event does to somebody else's record: a credit to its author, a delta to its account.
+
+use super::{HalfLife, IdHash, ProfileId, Timestamp};
+
+/// An effect of one person's event on somebody else. It is derived from the event, and causes
+/// nothing further.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// What an author earned, or what is taken from it.
+    Credit(Credit),
+    /// What an account counts for one of its people, or what is taken from it.
+    AccountDelta(AccountDelta),
+}
+
+/// What is to become of an effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EffectKind {
+    /// It is given: the event counts.
+    Apply,
+    /// It is taken back: the event had counted.
+    Revert,
+    /// It is kept from being given, and taken back when it has been: the event has not counted
+    /// and never will, but somebody may have begun to count it.
+    Withhold,
+}
+
+impl Effect {
+    /// What a record remembers the effect by, derived from the event that caused it, so that it
+    /// never counts twice. Taking it back is remembered by itself.
+    pub fn id(&self) -> IdHash {
+        match self.kind() {
+            EffectKind::Apply => self.applied_id(),
+            EffectKind::Revert | EffectKind::Withhold => self.applied_id().of_retraction(),
+        }
+    }
+
+    /// The id of the effect when it is given.
+    pub(crate) fn applied_id(&self) -> IdHash {
+        match self {
+            Self::Credit(credit) => credit.id,
+            Self::AccountDelta(delta) => delta.id,
+        }
+    }
+
+    /// What is to become of it.
+    pub fn kind(&self) -> EffectKind {
+        match self {
+            Self::Credit(credit) => credit.kind,
+            Self::AccountDelta(delta) => delta.kind,
+        }
+    }
+
+    /// What keeps an effect that would be given from being given; `None` for an advance, which
+    /// stays whatever becomes of the events that led to it.
+    pub(crate) fn withheld(self) -> Option<Self> {
+        match self {
+            Self::AccountDelta(mut delta) => {
+                delta.kind = EffectKind::Withhold;
+                for change in &mut delta.changes {
+                    change.amount = -change.amount;
+                }
+                Some(Self::AccountDelta(delta))
+            }
+            Self::Credit(credit) => (credit.touches > 0).then(|| {
+                Self::Credit(Credit {
+                    kind: EffectKind::Withhold,
+                    credit: -credit.credit,
+                    touches: -credit.touches,
+                    ..credit
+                })
+            }),
+        }
+    }
+
+    /// The instant that it counts at.
+    pub fn time(&self) -> Timestamp {
+        match self {
+            Self::Credit(credit) => credit.time,
+            Self::AccountDelta(delta) => delta.time,
+        }
+    }
+
+    /// How many counts it changes.
+    pub(crate) fn change_count(&self) -> usize {
+        match self {
+            Self::Credit(_) => 0,
+            Self::AccountDelta(delta) => delta.changes.len(),
+        }
+    }
+
+    /// Whether it takes anything from the account that it changes.
+    pub(crate) fn takes(&self) -> bool {
+        let Self::AccountDelta(delta) = self else {
+            return false;
+        };
+        let mut changes = delta.changes.iter();
+        delta.kind != EffectKind::Apply || changes.any(|change| change.amount < 0.0)
+    }
+
+    /// Whether both are the same effect of the same event.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        (self.id(), self.kind()) == (other.id(), other.kind())
+    }
+
+    /// Whose record it changes.
+    pub fn subject_id(&self) -> &ProfileId {
+        match self {
+            Self::Credit(credit) => &credit.author_id,
+            Self::AccountDelta(delta) => &delta.account_id,
+        }
+    }
+}
+
+/// What an author earned.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Credit {
+    /// Derived from the touch that caused it; what takes it back has the same.
+    pub id: IdHash,
+    /// Whether it is given or taken.
+    pub kind: EffectKind,
+    /// Who earned it.
+    pub author_id: ProfileId,
+    /// When.
+    pub time: Timestamp,
+    /// The declared topics that it counts for.
+    pub topics: Vec<String>,
+    /// The stage where the other person stood when touched; empty for none.
+    pub stage: String,
+    /// What it adds to the faded credit of each topic; below 0 when a touch is taken back.
+    pub credit: f64,
+    /// What it adds to the touches of each topic: -1, 0 or 1.
+    pub touches: i64,
+    /// What it adds to the advances of each topic, in millionths.
+    pub advance_millionths: u64,
+}
+
+/// What an account counts for an event of one of its people.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AccountDelta {
+    /// Derived from the event; what takes it back has the same.
+    pub id: IdHash,
+    /// Whether it is given or taken.
+    pub kind: EffectKind,
+    /// Whose, by [`ProfileId::of_account`].
+    pub account_id: ProfileId,
+    /// The instant of the event.
+    pub time: Timestamp,
+    /// What the event changed of the counts of the person.
+    pub changes: Vec<CountDelta>,
+    /// The declared topics of the event.
+    pub topics: Vec<String>,
+    /// What was done.
+    pub event_type: String,
+}
+
+/// What an event changed of one count of a person.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CountDelta {
+    /// How the count fades.
+    pub half_life: Option<HalfLife>,
+    /// The signal.
+    pub signal: String,
+    /// The key that was counted; empty when the signal is not kept by key.
+    pub key: String,
+    /// What was added, at the instant of the event; below 0 for what was taken.
+    pub amount: f64,
+}

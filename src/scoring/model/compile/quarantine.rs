@@ -1,0 +1,26 @@
+//! Puts the rules of quarantine together.
+
+use super::Compiler;
+use crate::scoring::model::{
+    definition::Model,
+    effects::QuarantineRule,
+    expr::{Scope, Wanted},
+    file::ModelFile,
+};
+
+impl Compiler<'_> {
+    pub(crate) fn quarantine(&mut self, file: &ModelFile) -> Vec<QuarantineRule> {
+        let mut rules = Vec::new();
+        for table in &file.quarantine {
+            if let Some(when) = self.expression(&table.when, Scope::Event, Wanted::Condition) {
+                rules.push(QuarantineRule {
+                    name: table.name.value.clone(),
+                    on: table.on.clone(),
+                    when,
+                    rank: Model::quarantine_rank(&table.name.value),
+                });
+            }
+        }
+        rules
+    }
+}

@@ -1,0 +1,363 @@
+//! A checked model: scores, signals, stages, segments and ranks, and what can be asked of them.
+
+use std::collections::{HashMap, HashSet};
+
+use rustc_hash::FxHashMap;
+
+use super::{
+    calibration::Calibration,
+    diagnostic::Diagnostic,
+    effects::{Accounts, QuarantineRule},
+    expr::Expression,
+    fingerprint::Fingerprint,
+    phrases::Phrases,
+    signal::{Signal, Value},
+    slot::Slot,
+    topics::Topics,
+};
+use crate::scoring::{
+    AttributeValue, Attributes, Event, HalfLife, ProfileId, RankKey, RankName, Slope, Subject,
+    Timestamp, limits::NOISE_FLOOR,
+};
+
+/// A checked model, ready to evaluate records.
+#[derive(Debug)]
+pub struct Model {
+    pub(crate) source: String,
+    pub(crate) fingerprint: Fingerprint,
+    pub(crate) scores: Vec<Score>,
+    /// Every (half-life, signal) that a record keeps a count for, in the order of records.
+    pub(crate) slots: Vec<Slot>,
+    /// By position in `slots`: the positions of the scores that the count gives points to, and
+    /// the weights.
+    pub(crate) weights: Vec<Vec<(usize, f64)>>,
+    /// Positions in `slots` of the counts that expressions ask for.
+    pub(crate) asked: Vec<usize>,
+    pub(crate) signals: Vec<Signal>,
+    /// Positions of the signals, by name.
+    pub(crate) signals_by_name: FxHashMap<String, usize>,
+    /// Positions of the signals that look at an event type, in the order of the file.
+    pub(crate) signals_by_type: FxHashMap<String, Vec<usize>>,
+    /// The event types that signals ask for what the author states.
+    pub(crate) types_reading_author: HashSet<String>,
+    /// The event types that signals ask for the scores of the account.
+    pub(crate) types_reading_account: HashSet<String>,
+    /// Distinct conditions on what no clock changes, shared by rules, stages and segments.
+    pub(crate) conditions: Vec<Expression>,
+    /// How many of the first conditions are those of the evidence of identity: they are evaluated
+    /// before the others, which may read its confidence.
+    pub(crate) identity_conditions: usize,
+    pub(crate) identity: Vec<Evidence>,
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) stages: Vec<Stage>,
+    /// The positions in `conditions` of the distinct conditions of stages.
+    pub(crate) stage_conditions: Vec<usize>,
+    /// One for each combination of `stage_conditions`, the first condition the lowest bit.
+    pub(crate) ladders: Vec<Ladder>,
+    pub(crate) ranks: Vec<Rank>,
+    pub(crate) segments: Vec<Segment>,
+    pub(crate) topics: Topics,
+    /// The phrases to look for in texts: those of topics, by position, then those of signals.
+    pub(crate) phrases: Phrases,
+    pub(crate) interests_half_life: HalfLife,
+    pub(crate) influence: Option<Influence>,
+    /// `None` when events count for people only.
+    pub(crate) accounts: Option<Accounts>,
+    pub(crate) quarantine: Vec<QuarantineRule>,
+    /// Every event type that the model names, ascending.
+    pub(crate) named_types: Vec<String>,
+    /// The steps that the clock-free conditions of a record take at most.
+    pub(crate) clock_free_steps: usize,
+    /// What is allowed and hardly meant, in the order of the file.
+    pub(crate) warnings: Vec<Diagnostic>,
+}
+
+/// A score of the model.
+#[derive(Debug)]
+pub(crate) struct Score {
+    pub name: String,
+    pub half_life: Option<HalfLife>,
+    pub base: f64,
+    /// What signals give, in the order of the file.
+    pub terms: Vec<Term>,
+    /// What rules give: position of the rule, and points.
+    pub rule_points: Vec<(usize, f64)>,
+    pub breadth: Option<Breadth>,
+    pub calibration: Option<Calibration>,
+    pub slope: Slope,
+    /// Position in `ranks` of the rank of all people by this score.
+    pub rank: usize,
+    /// And of all accounts, when the model has them.
+    pub account_rank: Option<usize>,
+}
+
+impl Score {
+    /// Position in `ranks` of the rank by this score. Accounts that are left from a model that
+    /// had them are compared with people.
+    pub(crate) fn rank_among(&self, subject: Subject) -> usize {
+        match subject {
+            Subject::Person => self.rank,
+            Subject::Account => self.account_rank.unwrap_or(self.rank),
+        }
+    }
+}
+
+/// How many different signals and rules a score asks for.
+#[derive(Debug)]
+pub(crate) struct Breadth {
+    pub required: usize,
+    /// What each must give to count, as a share of what the greatest one gives: above 0 and at
+    /// most 1.
+    pub share: f64,
+}
+
+/// What a signal gives to a score.
+#[derive(Debug)]
+pub(crate) struct Term {
+    pub signal: usize,
+    pub slot: usize,
+    pub weight: f64,
+}
+
+/// An attribute rule.
+#[derive(Debug)]
+pub(crate) struct Rule {
+    pub name: String,
+    /// Position in `conditions`; `None` for a rule that holds for everybody.
+    pub condition: Option<usize>,
+    /// What it counts for those whom it holds for.
+    pub value: Value,
+}
+
+/// A piece of evidence of who a profile is.
+#[derive(Debug)]
+pub(crate) struct Evidence {
+    /// Position in `conditions`.
+    pub condition: usize,
+    /// How sure it makes by itself, from 0 to 1.
+    pub confidence: Value,
+}
+
+/// A stage of the path to purchase.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    pub name: String,
+    /// Position in `conditions`.
+    pub condition: Option<usize>,
+    /// Position of the score that it is bounded on, and its least points.
+    pub bound: Option<(usize, f64)>,
+}
+
+/// The stages that one combination of conditions leaves open: a floor that is reached
+/// without points, and steps above it, all on one score.
+#[derive(Debug)]
+pub(crate) struct Ladder {
+    pub rank: RankName,
+    pub floor: Option<usize>,
+    /// Position of the score that the steps are on; `None` without steps.
+    pub score: Option<usize>,
+    /// Position of the stage and its least points, lowest stage first.
+    pub steps: Vec<(usize, f64)>,
+}
+
+/// An order of people, or of accounts, by a score or a product of scores.
+#[derive(Debug)]
+pub(crate) struct Rank {
+    pub name: RankName,
+    pub of: Subject,
+    /// Positions in `conditions` of what a profile must meet, ascending.
+    pub conditions: Vec<usize>,
+    /// Positions of the scores that are multiplied.
+    pub scores: Vec<usize>,
+    pub slope: Slope,
+}
+
+/// A segment.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub name: String,
+    /// Position in `ranks`.
+    pub rank: usize,
+    pub min: f64,
+    pub max: Option<f64>,
+    pub calibration: Option<Calibration>,
+}
+
+/// How influence is credited.
+#[derive(Debug)]
+pub(crate) struct Influence {
+    pub credits: HashMap<String, f64>,
+    pub half_life: HalfLife,
+    pub slope: Slope,
+    pub attribution_half_life: HalfLife,
+    pub advance: f64,
+    pub reach: Option<String>,
+}
+
+/// A rank of influence by positions in the model: a topic, and a stage or all of them.
+pub(crate) type InfluenceRank = (usize, Option<usize>);
+
+impl Model {
+    /// What is allowed and hardly meant, each with its place.
+    pub fn warnings(&self) -> &[Diagnostic] {
+        &self.warnings
+    }
+
+    /// The steps that evaluating a record without an event takes at most.
+    pub fn clock_free_steps(&self) -> usize {
+        self.clock_free_steps
+    }
+
+    /// A hash of what the model says, whatever comments and order of keys.
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
+    }
+
+    /// The file that the model was read from.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Whether counting an event of a type reads what the author of the content states.
+    pub fn reads_author(&self, event_type: &str) -> bool {
+        let mut rules = self.rules_for(event_type);
+        self.types_reading_author.contains(event_type) || rules.any(|rule| rule.when.reads_author())
+    }
+
+    /// Whether counting an event of a type reads the scores of the account.
+    pub fn reads_account(&self, event_type: &str) -> bool {
+        let mut rules = self.rules_for(event_type);
+        self.types_reading_account.contains(event_type)
+            || rules.any(|rule| rule.when.reads_account())
+    }
+
+    /// Whether counting an event of any type reads the scores of the account.
+    pub fn reads_accounts(&self) -> bool {
+        let mut rules = self.quarantine.iter();
+        !self.types_reading_account.is_empty() || rules.any(|rule| rule.when.reads_account())
+    }
+
+    /// Whether the model looks at events of a type: counts them, or asks whether they were seen.
+    pub fn names_type(&self, event_type: &str) -> bool {
+        let types = &self.named_types;
+        let found = types.binary_search_by(|known| known.as_str().cmp(event_type));
+        found.is_ok()
+    }
+
+    /// The position of the slot of a signal.
+    pub(crate) fn slot(&self, half_life: Option<HalfLife>, signal: &str) -> Option<usize> {
+        let signal = &self.signals[*self.signals_by_name.get(signal)?];
+        let mut slots = signal.slots.iter().copied();
+        slots.find(|slot| self.slots[*slot].half_life == half_life)
+    }
+
+    /// Every rank that a record may stand in under this model.
+    pub fn rank_names(&self) -> Vec<RankName> {
+        let ranks = self.ranks.iter().map(|rank| rank.name.clone());
+        let ladders = self.ladders.iter().map(|ladder| ladder.rank.clone());
+        let quarantine = self.quarantine.iter().map(|rule| rule.rank.clone());
+        ranks
+            .chain(ladders)
+            .chain(quarantine)
+            .chain(self.influence_rank_names())
+            .collect()
+    }
+
+    /// The names of the scores, in the order of the file.
+    pub fn score_names(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.scores.iter().map(|score| score.name.as_str())
+    }
+
+    /// The names of the signals, in the order of the file.
+    pub fn signal_names(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.signals.iter().map(|signal| signal.name.as_str())
+    }
+
+    /// The names of the attribute rules, in the order of the file.
+    pub fn rule_names(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.rules.iter().map(|rule| rule.name.as_str())
+    }
+
+    /// The names of the stages, lowest first.
+    pub fn stage_names(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.stages.iter().map(|stage| stage.name.as_str())
+    }
+
+    /// The names of the segments, in the order of the file.
+    pub fn segment_names(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.segments.iter().map(|segment| segment.name.as_str())
+    }
+
+    /// The names of the topics, in the order of the file.
+    pub fn topic_names(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.topics.names().iter().map(String::as_str)
+    }
+
+    /// How many sorted indexes one profile stands in at most, influence apart.
+    pub fn ranks_per_profile(&self) -> usize {
+        self.ranks.len() + 1
+    }
+
+    /// The ranks of stages: everybody who counts stands in exactly one of them, and no account.
+    pub fn stage_ranks(&self) -> impl ExactSizeIterator<Item = RankName> {
+        self.ladders.iter().map(|ladder| ladder.rank.clone())
+    }
+
+    /// The rank of authors by influence on a topic, over all stages or at one.
+    pub(crate) fn influence_rank(topic: &str, stage: Option<&str>) -> RankName {
+        RankName::new(format!("influence:{}:{topic}", stage.unwrap_or("")))
+    }
+
+    /// The account that an event counts for, of a profile that states these attributes; `None`
+    /// when the model has no accounts.
+    pub fn account_of(&self, event: &Event, attributes: &Attributes) -> Option<ProfileId> {
+        let accounts = self.accounts.as_ref()?;
+        let stated = || match attributes.get(accounts.attribute.as_ref()?)? {
+            AttributeValue::String(id) => ProfileId::of_account(id),
+            _ => None,
+        };
+        event.account_id.clone().or_else(stated)
+    }
+
+    /// The quarantine rules that look at an event type.
+    pub(crate) fn rules_for(&self, event_type: &str) -> impl Iterator<Item = &QuarantineRule> {
+        let rules = self.quarantine.iter();
+        rules.filter(move |rule| rule.looks_at(event_type))
+    }
+
+    /// The rank of the profiles with events that a quarantine rule holds, by how many.
+    pub(crate) fn quarantine_rank(rule: &str) -> RankName {
+        RankName::new(format!("quarantine:{rule}"))
+    }
+
+    /// The names of the quarantine rules, in the order of the file.
+    pub fn quarantine_names(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.quarantine.iter().map(|rule| rule.name.as_str())
+    }
+
+    /// The rank of influence at a position.
+    pub(crate) fn influence_rank_at(&self, (topic, stage): InfluenceRank) -> RankName {
+        let stage = stage.map(|stage| self.stages[stage].name.as_str());
+        Self::influence_rank(&self.topics.names()[topic], stage)
+    }
+
+    /// Every rank of influence that an author may stand in.
+    fn influence_rank_names(&self) -> impl Iterator<Item = RankName> {
+        let topics = 0..self.topics.names().len();
+        let ranks = topics.flat_map(|topic| {
+            let stages = (0..self.stages.len()).map(Some);
+            std::iter::once(None)
+                .chain(stages)
+                .map(move |stage| (topic, stage))
+        });
+        ranks
+            .filter(|_| self.influence.is_some())
+            .map(|rank| self.influence_rank_at(rank))
+    }
+
+    /// The lowest key of somebody with influence at an instant.
+    pub(crate) fn influence_floor(&self, at: Timestamp) -> Option<RankKey> {
+        let influence = self.influence.as_ref()?;
+        Some(influence.slope.threshold_key(NOISE_FLOOR, at))
+    }
+}

@@ -1,0 +1,250 @@
+//! What operators and functions ask of the kinds of their operands, and what to write instead.
+
+use cel::{
+    IdedExpr,
+    common::ast::{CallExpr, Expr},
+};
+
+use super::kinds::{Kind, Kinds};
+
+/// Functions, how many values they take, and how they are called.
+pub(crate) const FUNCTIONS: [(&str, usize, &str); 8] = [
+    ("min", 2, "min(a, b)"),
+    ("max", 2, "max(a, b)"),
+    ("get", 3, "get(map, \"key\", default)"),
+    ("number", 1, "number(x)"),
+    ("double", 1, "number(x)"),
+    ("string", 1, "string(x)"),
+    ("lower", 1, "lower(text)"),
+    ("domain", 1, "domain(address)"),
+];
+
+impl Kinds<'_> {
+    pub(crate) fn of_function(
+        &mut self,
+        node: &IdedExpr,
+        call: &CallExpr,
+        (wanted, written): (usize, &str),
+        operands: &[&IdedExpr],
+        kinds: &[Kind],
+    ) -> Kind {
+        let name = call.func_name.as_str();
+        if call.target.is_some() {
+            let message = format!("asks a value to {name}(), which is no method; write {written}");
+            self.diagnostic(node, message);
+        } else if kinds.len() != wanted {
+            let values = if wanted == 1 { "value" } else { "values" };
+            let instead = match name {
+                "min" | "max" if kinds.len() > 2 => format!("{name}(a, {name}(b, c)) for more"),
+                _ => written.to_owned(),
+            };
+            let message = format!(
+                "calls {name}() with {}; it takes {wanted} {values}: write {instead}",
+                kinds.len()
+            );
+            self.diagnostic(node, message);
+        } else {
+            self.check_arguments(name, operands, kinds);
+        }
+        match name {
+            "lower" | "domain" | "string" => Kind::Text,
+            "get" => Kind::Any,
+            _ => Kind::Number,
+        }
+    }
+
+    fn check_arguments(&mut self, name: &str, operands: &[&IdedExpr], kinds: &[Kind]) {
+        for (position, (operand, kind)) in operands.iter().zip(kinds).enumerate() {
+            let wanted = match (name, position) {
+                ("min" | "max", _) => &[Kind::Number][..],
+                ("lower" | "domain", _) | ("get", 1) => &[Kind::Text],
+                ("number", _) => &[Kind::Number, Kind::Text, Kind::Truth],
+                ("double", _) => &[Kind::Number, Kind::Text],
+                ("string", _) => &[Kind::Text, Kind::Number, Kind::Truth],
+                ("get", 0) => &[Kind::Map],
+                _ => continue,
+            };
+            if !wanted.iter().any(|wanted| kind.may_be(*wanted)) {
+                let needed: Vec<&str> = wanted.iter().map(|kind| kind.named()).collect();
+                let message = format!(
+                    "gives {name}() {} where it takes {}",
+                    kind.named(),
+                    needed.join(", ")
+                );
+                self.diagnostic(operand, message);
+            }
+        }
+    }
+
+    pub(crate) fn need_condition(&mut self, node: &IdedExpr, kind: Kind) {
+        if !kind.may_be(Kind::Truth) {
+            let message = format!(
+                "takes {} for a condition; compare it with something, such as x == \"y\" or x > 0",
+                kind.named()
+            );
+            self.diagnostic(node, message);
+        }
+    }
+
+    pub(crate) fn need_number(&mut self, node: &IdedExpr, kind: Kind) {
+        if !kind.may_be(Kind::Number) {
+            let message = format!(
+                "calculates with {}; number(x) makes a number of a text or of true and false",
+                kind.named()
+            );
+            self.diagnostic(node, message);
+        }
+    }
+
+    pub(crate) fn of_sum(
+        &mut self,
+        node: &IdedExpr,
+        a: (&IdedExpr, Kind),
+        b: (&IdedExpr, Kind),
+    ) -> Kind {
+        for (node, kind) in [a, b] {
+            if matches!(kind, Kind::Null | Kind::Truth | Kind::Map) {
+                self.need_number(node, kind);
+                return Kind::Any;
+            }
+        }
+        let (a, b) = (a.1, b.1);
+        if !a.may_be(b) {
+            let message = format!(
+                "adds {} and {}; number(x) makes a number of a text, string(x) a text of a number, [x] a list",
+                a.named(),
+                b.named()
+            );
+            self.diagnostic(node, message);
+        }
+        match (a, b) {
+            (Kind::Any, other) | (other, Kind::Any) => other,
+            (a, b) if a.is_list() => {
+                if a == b {
+                    a
+                } else {
+                    Kind::List
+                }
+            }
+            (a, _) => a,
+        }
+    }
+
+    pub(crate) fn check_equality(&mut self, node: &IdedExpr, a: Kind, b: Kind) {
+        if a.may_be(b) {
+            return;
+        }
+        let instead = match (a, b) {
+            (Kind::Null, _) | (_, Kind::Null) => "has(x) asks whether something is there",
+            (Kind::Text, Kind::Number) | (Kind::Number, Kind::Text) => {
+                "write the number without quotes, or compare number(x)"
+            }
+            (list, _) | (_, list) if list.is_list() => "write x in list",
+            _ => "compare with what it can be",
+        };
+        let message = format!(
+            "compares {} with {}, which are never equal; {instead}",
+            a.named(),
+            b.named()
+        );
+        self.diagnostic(node, message);
+    }
+
+    pub(crate) fn check_order(&mut self, node: &IdedExpr, a: Kind, b: Kind) {
+        let has_order = |kind| matches!(kind, Kind::Any | Kind::Truth | Kind::Number | Kind::Text);
+        if has_order(a) && has_order(b) && a.may_be(b) {
+            return;
+        }
+        let instead = if a.is_list() || b.is_list() || a == Kind::Map || b == Kind::Map {
+            "compare size(x)"
+        } else {
+            "compare number(x) where a text has a number in it"
+        };
+        let message = format!(
+            "asks which of {} and {} is greater, which is never answered; {instead}",
+            a.named(),
+            b.named()
+        );
+        self.diagnostic(node, message);
+    }
+
+    pub(crate) fn check_membership(
+        &mut self,
+        node: &IdedExpr,
+        element: Kind,
+        list: (&IdedExpr, Kind),
+    ) {
+        let (list_node, list) = list;
+        if list == Kind::Text {
+            let message = "asks whether something is `in` a text; write text.contains(\"part\")";
+            self.diagnostic(node, message);
+        } else if !list.is_list() && !list.may_be(Kind::Map) {
+            let message = format!(
+                "asks whether something is `in` {}; write a list, such as x in [\"a\", \"b\"]",
+                list.named()
+            );
+            self.diagnostic(node, message);
+        } else if list.is_list() {
+            let elements: Vec<Kind> = match &list_node.expr {
+                Expr::List(list) => list
+                    .elements
+                    .iter()
+                    .map(|one| self.kind_alone(one))
+                    .collect(),
+                _ => vec![list.of_element()],
+            };
+            if !elements.is_empty() && !elements.iter().any(|one| one.may_be(element)) {
+                let message = format!(
+                    "asks whether {} is `in` a list that has none; {}",
+                    element.named(),
+                    match element {
+                        Kind::Text => "write its elements in quotes",
+                        Kind::Number => "write its elements without quotes, or ask for string(x)",
+                        _ => "ask for one element, or compare with ==",
+                    }
+                );
+                self.diagnostic(node, message);
+            }
+        }
+    }
+
+    /// The kind of what was looked at already.
+    fn kind_alone(&mut self, node: &IdedExpr) -> Kind {
+        let told = self.diagnostics.len();
+        let kind = self.of(node);
+        self.diagnostics.truncate(told);
+        kind
+    }
+
+    pub(crate) fn check_text_test(
+        &mut self,
+        node: &IdedExpr,
+        call: &CallExpr,
+        operands: &[&IdedExpr],
+        kinds: &[Kind],
+    ) {
+        let name = &call.func_name;
+        if call.target.is_none() || kinds.len() != 2 {
+            let message = format!(
+                "calls {name}() otherwise than of a text with one part; write text.{name}(\"part\")"
+            );
+            return self.diagnostic(node, message);
+        }
+        if kinds[0].is_list() || kinds[0] == Kind::Map {
+            let message = format!(
+                "asks {} with {name}(); write \"element\" in list, or list.exists(x, x.{name}(\"part\"))",
+                kinds[0].named()
+            );
+            return self.diagnostic(operands[0], message);
+        }
+        for (operand, kind) in operands.iter().zip(kinds) {
+            if !kind.may_be(Kind::Text) {
+                let message = format!(
+                    "asks for {name}() with {}, which is for texts; string(x) makes a text of a number",
+                    kind.named()
+                );
+                self.diagnostic(operand, message);
+            }
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! What is asked of an expression: where it stands, what it is to be, and how it fails.
+
+use std::ops::Range;
+
+/// What an expression may read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// The event, what the profile states, and the profile's history.
+    Event,
+    /// Only what no clock can change: what the profile states and has been seen to do, and how
+    /// sure it is who it is.
+    ClockFree,
+    /// The same for who is in a segment or at a stage, beside which bounds of scores stand.
+    Members,
+    /// What the confidence of identity is made of: as `Evaluation`, without that confidence.
+    Identity,
+}
+
+/// What an expression is to stand for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// True or false.
+    Condition,
+    Number,
+    /// A text, a number, or a list of these.
+    Keys,
+}
+
+/// An expression could not be evaluated, say for a missing attribute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Failed;
+
+/// A mistake within an expression, at a range of its text.
+pub(crate) type ExpressionDiagnostic = (Range<usize>, String);

@@ -1,0 +1,292 @@
+//! What the names in expressions stand for. They are resolved when the model is checked, so that
+//! an evaluation compares no names.
+
+use super::scope::Scope;
+use crate::scoring::model::{
+    diagnostic::suggestion,
+    duration::{HALF_LIFE_TEXT, half_life_of},
+    slot::Slot,
+};
+
+/// Something that expressions read.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Variable {
+    EventType,
+    EventChannel,
+    EventText,
+    EventContentId,
+    EventAuthorId,
+    EventSentiment,
+    EventTopics,
+    EventTags,
+    EventAttributes,
+    EventAttribute(String),
+    /// Seconds between the event and the latest that counted.
+    SecondsSinceLast,
+    ProfileAttributes,
+    ProfileAttribute(String),
+    AuthorAttributes,
+    AuthorAttribute(String),
+    Seen(String),
+    /// The share of these attributes that the profile states.
+    Completeness(Vec<String>),
+    IdentityConfidence,
+    /// By position in the model.
+    Score(usize),
+    /// The account's, by position in the model.
+    AccountScore(usize),
+    Stage,
+    /// By position in `Model::asked`.
+    Count(usize),
+    /// Per day, by position in `Model::asked`.
+    Rate(usize),
+    /// Whether it is there.
+    Has(Box<Variable>),
+}
+
+const EVENT_FIELDS: [(&str, Variable); 9] = [
+    ("type", Variable::EventType),
+    ("channel", Variable::EventChannel),
+    ("text", Variable::EventText),
+    ("topics", Variable::EventTopics),
+    ("tags", Variable::EventTags),
+    ("sentiment", Variable::EventSentiment),
+    ("author_id", Variable::EventAuthorId),
+    ("content_id", Variable::EventContentId),
+    ("seconds_since_last", Variable::SecondsSinceLast),
+];
+
+/// The roots of paths, and what begins like one.
+const ROOTS: [&str; 11] = [
+    "event",
+    "profile.attributes",
+    "author.attributes",
+    "scores",
+    "account.scores",
+    "identity.confidence",
+    "stage",
+    "seen(\"type\")",
+    "count(\"signal\", \"7d\")",
+    "rate(\"signal\", \"7d\")",
+    "completeness([\"name\"])",
+];
+
+/// Why nothing reads the clock, and what to write instead.
+pub(crate) const NO_CLOCK: &str = "no expression reads the clock, or what it says of a person would change while nothing happens; use a score with a half-life for what fades, and event.seconds_since_last for the time between events";
+
+/// What can be read between events.
+fn readable(scope: Scope) -> &'static str {
+    if scope == Scope::Identity {
+        "here only profile.attributes, seen() and completeness() can be read"
+    } else {
+        "here only profile.attributes, seen(), completeness() and identity.confidence can be read"
+    }
+}
+
+/// What to write instead of something that fades, between events.
+fn instead(root: &str, scope: Scope) -> &'static str {
+    match (scope, root) {
+        (Scope::Members, "stage") => "repeat its `when` here and its min beside it",
+        (Scope::Members, "account") => {
+            "list the accounts themselves in a segment with of = \"accounts\""
+        }
+        (Scope::Members, "scores") => "bound the score with min or max beside it",
+        (Scope::Members, _) => {
+            "give points for the signal to a score and bound that with min or max"
+        }
+        (Scope::Identity, _) => "let the evidence rest on what is stated or was seen",
+        (Scope::ClockFree | Scope::Event, _) => {
+            "read it in the `when` or the `value` of a signal, which gives its points when the event arrives, or rank by the product of two scores"
+        }
+    }
+}
+
+/// What a model declares.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Declared<'a> {
+    pub scores: &'a [String],
+    pub stages: &'a [String],
+    pub signals: &'a [String],
+    pub topics: usize,
+    /// Whether expressions that can never be right are let through, to see what becomes of them.
+    pub is_unchecked: bool,
+}
+
+impl Variable {
+    /// What a path such as `event.attributes.x.y` starts with, and how many names that takes; a
+    /// test asks whether it is there. Or what is wrong with it.
+    pub(crate) fn of_path(
+        names: &[&str],
+        is_test: bool,
+        scope: Scope,
+        declared: &Declared<'_>,
+    ) -> Result<(Self, usize), String> {
+        let score = |name: &str| {
+            let found = declared.scores.iter().position(|score| score == name);
+            match found {
+                Some(_) if is_test => Err("tests a score, which is always there".to_owned()),
+                Some(position) => Ok(position),
+                None => {
+                    let hint = suggestion(name, declared.scores.iter().map(String::as_str));
+                    Err(format!("has no score {name:?}; {hint}"))
+                }
+            }
+        };
+        let is_clock_free = scope != Scope::Event;
+        let (variable, taken) = match *names {
+            ["event" | "author", ..] if is_clock_free => {
+                return Err(format!(
+                    "reads the event; {}, because it must hold between events",
+                    readable(scope)
+                ));
+            }
+            [root @ ("scores" | "stage" | "account"), ..] if is_clock_free => {
+                return Err(format!(
+                    "reads what fades with time; {}: {}",
+                    readable(scope),
+                    instead(root, scope)
+                ));
+            }
+            ["event", "attributes"] => (Self::EventAttributes, 2),
+            ["event", "attributes", name, ..] => (Self::EventAttribute(name.to_owned()), 3),
+            ["event", "time", ..] => {
+                return Err(
+                    "reads the time of the event; scores with a half-life take care of it, and event.seconds_since_last is how long after the one before it came"
+                        .to_owned(),
+                );
+            }
+            ["event", field, ..] => match EVENT_FIELDS.iter().find(|(name, _)| *name == field) {
+                Some((_, variable)) => (variable.clone(), 2),
+                None => {
+                    let known = EVENT_FIELDS.iter().map(|(name, _)| *name);
+                    let hint = suggestion(field, known.chain(["attributes"]));
+                    return Err(format!("has no event.{field}; {hint}"));
+                }
+            },
+            ["profile", "attributes"] => (Self::ProfileAttributes, 2),
+            ["profile", "attributes", name, ..] => (Self::ProfileAttribute(name.to_owned()), 3),
+            ["author", "attributes"] => (Self::AuthorAttributes, 2),
+            ["author", "attributes", name, ..] => (Self::AuthorAttribute(name.to_owned()), 3),
+            ["scores", name] => (Self::Score(score(name)?), 2),
+            ["account", "scores", name] => (Self::AccountScore(score(name)?), 3),
+            ["identity", "confidence"] if scope == Scope::Identity => {
+                return Err(
+                    "reads the confidence that it is a part of; read profile.attributes, seen() and completeness() here"
+                        .to_owned(),
+                );
+            }
+            ["identity", "confidence"] if is_test => {
+                return Err("tests identity.confidence, which is always there".to_owned());
+            }
+            ["identity", "confidence"] => (Self::IdentityConfidence, 2),
+            ["stage"] => (Self::Stage, 1),
+            ["scores", ..] => {
+                return Err(
+                    "reads scores otherwise than one by its name; write scores.NAME".to_owned(),
+                );
+            }
+            ["stage", ..] => {
+                return Err(
+                    "reads a part of the stage, which is a text; write stage == \"NAME\""
+                        .to_owned(),
+                );
+            }
+            ["now" | "today" | "time" | "date", ..] => {
+                return Err(format!("has no {:?}: {NO_CLOCK}", names[0]));
+            }
+            ["profile" | "event" | "author" | "account" | "identity", ..] => {
+                return Err(format!(
+                    "has no {}; write profile.attributes.NAME, event.FIELD, author.attributes.NAME, account.scores.NAME or identity.confidence",
+                    names.join(".")
+                ));
+            }
+            _ => {
+                let root = names.first().copied().unwrap_or_default();
+                return Err(format!("has no {root:?}; {}", suggestion(root, ROOTS)));
+            }
+        };
+        if is_test && taken == names.len() {
+            return Ok((Self::Has(Box::new(variable)), taken));
+        }
+        Ok((variable, taken))
+    }
+
+    /// What `seen`, `count`, `rate` or `completeness` of these texts stands for, or what is wrong;
+    /// `None` for other functions. A count that is asked for is added to `asked`.
+    pub(crate) fn of_call(
+        function: &str,
+        arguments: Option<&[&str]>,
+        scope: Scope,
+        declared: &Declared<'_>,
+        asked: &mut Vec<Slot>,
+    ) -> Option<Result<Self, String>> {
+        let found = match (function, arguments) {
+            ("seen", Some([event_type])) => Ok(Self::Seen((*event_type).to_owned())),
+            ("seen", _) => Err(
+                "calls seen() otherwise than with one event type in quotes, as in seen(\"purchase\")"
+                    .to_owned(),
+            ),
+            ("completeness", Some(names)) if !names.is_empty() => {
+                let names = names.iter().map(|name| (*name).to_owned());
+                Ok(Self::Completeness(names.collect()))
+            }
+            ("completeness", _) => Err(
+                "calls completeness() otherwise than with a list of attributes in quotes, as in completeness([\"industry\", \"photo\"])"
+                    .to_owned(),
+            ),
+            ("count" | "rate", _) if scope != Scope::Event => Err(format!(
+                "reads what fades with time; {}: {}",
+                readable(scope),
+                instead(function, scope)
+            )),
+            ("count" | "rate", Some([signal, half_life @ ..])) if half_life.len() < 2 => {
+                asked_for(signal, half_life.first().copied(), declared).map(|slot| {
+                    let known = asked.iter().position(|known| *known == slot);
+                    let position = known.unwrap_or_else(|| {
+                        asked.push(slot);
+                        asked.len() - 1
+                    });
+                    if function == "count" {
+                        Self::Count(position)
+                    } else {
+                        Self::Rate(position)
+                    }
+                })
+            }
+            ("count" | "rate", _) => Err(format!(
+                "calls {function}() otherwise than with a signal and a half-life in quotes, as in {function}(\"visited\", \"7d\")"
+            )),
+            _ => return None,
+        };
+        Some(found)
+    }
+
+    /// Whether it is of the author of the event.
+    pub(crate) fn is_of_author(&self) -> bool {
+        match self {
+            Self::Has(inner) => inner.is_of_author(),
+            _ => matches!(self, Self::AuthorAttributes | Self::AuthorAttribute(_)),
+        }
+    }
+}
+
+fn asked_for(
+    signal: &str,
+    half_life: Option<&str>,
+    declared: &Declared<'_>,
+) -> Result<Slot, String> {
+    if !declared.signals.iter().any(|known| known == signal) {
+        let hint = suggestion(signal, declared.signals.iter().map(String::as_str));
+        return Err(format!("has no signal {signal:?}; {hint}"));
+    }
+    let half_life = match half_life {
+        None => None,
+        Some(text) => Some(half_life_of(text).ok_or_else(|| {
+            format!("has the half-life {text:?}; write {HALF_LIFE_TEXT}, such as \"7d\"")
+        })?),
+    };
+    Ok(Slot {
+        half_life,
+        signal: signal.to_owned(),
+    })
+}

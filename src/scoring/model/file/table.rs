@@ -1,0 +1,408 @@
+//! Reading one TOML table: typed values with their places, and what is wrong with them.
+
+use std::ops::Range;
+
+use toml::de::{DeString, DeTable, DeValue};
+
+use crate::scoring::limits::{
+    MAX_CONDITION_BYTES, MAX_NAME_BYTES, MAX_POINTS, MAX_TAG_BYTES, NOISE_FLOOR,
+};
+use crate::scoring::model::diagnostic::{Diagnostics, suggestion};
+
+/// Something of the file, and where it stands.
+#[derive(Clone, Debug)]
+pub(crate) struct Spanned<T> {
+    pub value: T,
+    pub span: Range<usize>,
+}
+
+/// A table `name = number`.
+pub(crate) type Points = Vec<(Spanned<String>, f64)>;
+
+/// A table of the file while it is read: knows which keys were asked for, so that the
+/// others can be told as mistakes.
+pub(crate) struct Table<'table, 'mistakes, 'source> {
+    title: &'static str,
+    /// Where it stands in the file.
+    pub(crate) span: Range<usize>,
+    entries: &'table DeTable<'table>,
+    asked: Vec<&'static str>,
+    diagnostics: &'mistakes mut Diagnostics<'source>,
+}
+
+impl<'table, 'mistakes, 'source> Table<'table, 'mistakes, 'source> {
+    pub(crate) fn new(
+        title: &'static str,
+        span: Range<usize>,
+        entries: &'table DeTable<'table>,
+        diagnostics: &'mistakes mut Diagnostics<'source>,
+    ) -> Self {
+        Self {
+            title,
+            span,
+            entries,
+            asked: Vec::new(),
+            diagnostics,
+        }
+    }
+
+    pub(crate) fn get(
+        &mut self,
+        key: &'static str,
+    ) -> Option<&'table toml::Spanned<DeValue<'table>>> {
+        self.asked.push(key);
+        let entry = self.entries.iter().find(|(name, _)| name.get_ref() == key);
+        entry.map(|(_, value)| value)
+    }
+
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.entries.iter().any(|(name, _)| name.get_ref() == key)
+    }
+
+    /// Tells the keys that nobody asked for.
+    pub(crate) fn finish(self) {
+        for (name, _) in self.entries {
+            if !self.asked.contains(&name.get_ref().as_ref()) {
+                let hint = suggestion(name.get_ref(), self.asked.iter().copied());
+                let message = format!("{} has no key {:?}; {hint}", self.title, name.get_ref());
+                self.diagnostics.add(name.span(), message);
+            }
+        }
+    }
+
+    pub(crate) fn missing(&mut self, key: &str, hint: &str) {
+        let span = self.span.clone();
+        self.diagnostics
+            .add(span, format!("{} lacks {key:?}: {hint}", self.title));
+    }
+
+    pub(crate) fn diagnostic(&mut self, span: Range<usize>, message: impl Into<String>) {
+        self.diagnostics.add(span, message);
+    }
+
+    pub(crate) fn wrong_kind(
+        &mut self,
+        value: &toml::Spanned<DeValue<'_>>,
+        key: &str,
+        wanted: &str,
+    ) {
+        let found = value.get_ref().type_str();
+        self.diagnostics.add(
+            value.span(),
+            format!("{key:?} must be {wanted}, not {found}"),
+        );
+    }
+
+    pub(crate) fn table<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(&mut Table<'_, '_, '_>) -> T,
+    ) -> Option<T> {
+        let value = self.get(key)?;
+        let Some(entries) = value.get_ref().as_table() else {
+            self.wrong_kind(value, key, "a table");
+            return None;
+        };
+        let mut inner = Table::new(key, value.span(), entries, self.diagnostics);
+        let result = read(&mut inner);
+        inner.finish();
+        Some(result)
+    }
+
+    /// `[[key]]` tables, in the order of the file.
+    pub(crate) fn tables<T>(
+        &mut self,
+        key: &'static str,
+        read: impl Fn(&mut Table<'_, '_, '_>) -> T,
+    ) -> Vec<T> {
+        let Some(value) = self.get(key) else {
+            return Vec::new();
+        };
+        let Some(array) = value.get_ref().as_array() else {
+            let wanted = format!("a list of tables, each headed [[{key}]]");
+            self.wrong_kind(value, key, &wanted);
+            return Vec::new();
+        };
+        let mut result = Vec::new();
+        for element in array.iter() {
+            let Some(entries) = element.get_ref().as_table() else {
+                let wanted = format!("a table, headed [[{key}]]");
+                self.wrong_kind(element, key, &wanted);
+                continue;
+            };
+            let mut inner = Table::new(key, element.span(), entries, self.diagnostics);
+            result.push(read(&mut inner));
+            inner.finish();
+        }
+        result
+    }
+
+    /// `[key.name]` tables, in the order of the file.
+    pub(crate) fn named_tables<T>(
+        &mut self,
+        key: &'static str,
+        read: impl Fn(Spanned<String>, &mut Table<'_, '_, '_>) -> T,
+    ) -> Vec<T> {
+        let Some(value) = self.get(key) else {
+            return Vec::new();
+        };
+        let Some(entries) = value.get_ref().as_table() else {
+            let wanted = format!("tables, each headed [{key}.name]");
+            self.wrong_kind(value, key, &wanted);
+            return Vec::new();
+        };
+        let mut ordered: Vec<_> = entries.iter().collect();
+        ordered.sort_by_key(|(name, _)| name.span().start);
+        let mut result = Vec::new();
+        for (name, value) in ordered {
+            let Some(entries) = value.get_ref().as_table() else {
+                let wanted = format!("a table, headed [{key}.{}]", name.get_ref());
+                self.wrong_kind(value, name.get_ref(), &wanted);
+                continue;
+            };
+            let placed = self.checked_name(name.get_ref(), name.span());
+            let mut inner = Table::new(key, value.span(), entries, self.diagnostics);
+            result.push(read(placed, &mut inner));
+            inner.finish();
+        }
+        result
+    }
+
+    /// A name, whether it is a good one or not.
+    fn checked_name(&mut self, name: &str, span: Range<usize>) -> Spanned<String> {
+        let mut characters = name.chars();
+        let valid = name.len() <= MAX_NAME_BYTES
+            && characters
+                .next()
+                .is_some_and(|first| first.is_ascii_lowercase())
+            && characters
+                .all(|other| other.is_ascii_lowercase() || other.is_ascii_digit() || other == '_');
+        if !valid {
+            let message = format!(
+                "{name:?} is no name: write a lower-case letter, then lower-case letters, digits and _, at most {MAX_NAME_BYTES} in all"
+            );
+            self.diagnostics.add(span.clone(), message);
+        }
+        Spanned {
+            value: name.to_owned(),
+            span,
+        }
+    }
+
+    /// What stands for a text that is missing or none, so that the rest of the table is read: the
+    /// mistake is noted, and nothing will come of the file.
+    pub(crate) fn placeholder(&self, value: &str) -> Spanned<String> {
+        Spanned {
+            value: value.to_owned(),
+            span: self.span.clone(),
+        }
+    }
+
+    pub(crate) fn required_name(&mut self) -> Spanned<String> {
+        match self.get("name") {
+            None => self.missing(
+                "name",
+                "what it is called, such as name = \"visited_pricing\"",
+            ),
+            Some(value) => match value.get_ref().as_str() {
+                Some(name) => return self.checked_name(name, value.span()),
+                None => self.wrong_kind(value, "name", "a string"),
+            },
+        }
+        self.placeholder("")
+    }
+
+    pub(crate) fn text(&mut self, key: &'static str, max_bytes: usize) -> Option<Spanned<String>> {
+        let value = self.get(key)?;
+        self.text_of(value, key, max_bytes)
+    }
+
+    fn text_of(
+        &mut self,
+        value: &toml::Spanned<DeValue<'_>>,
+        key: &str,
+        max_bytes: usize,
+    ) -> Option<Spanned<String>> {
+        let Some(text) = value.get_ref().as_str() else {
+            self.wrong_kind(value, key, "a string");
+            return None;
+        };
+        if text.trim().is_empty() || text.len() > max_bytes || text.chars().any(|c| c.is_control())
+        {
+            let message = format!(
+                "{key:?} must be 1 to {max_bytes} bytes of text without control characters"
+            );
+            self.diagnostics.add(value.span(), message);
+            return None;
+        }
+        Some(Spanned {
+            value: text.to_owned(),
+            span: value.span(),
+        })
+    }
+
+    /// One of a few words.
+    pub(crate) fn choice<T: Copy>(
+        &mut self,
+        key: &'static str,
+        phrases: &[(&str, T)],
+    ) -> Option<Spanned<T>> {
+        let value = self.get(key)?;
+        let named = value.get_ref().as_str();
+        let chosen = phrases.iter().find(|(word, _)| Some(*word) == named);
+        if chosen.is_none() {
+            let phrases: Vec<String> = phrases
+                .iter()
+                .map(|(word, _)| format!("{word:?}"))
+                .collect();
+            let message = format!("{key:?} must be {}", phrases.join(" or "));
+            self.diagnostics.add(value.span(), message);
+        }
+        Some(Spanned {
+            value: chosen?.1,
+            span: value.span(),
+        })
+    }
+
+    pub(crate) fn condition(&mut self, key: &'static str) -> Option<Spanned<String>> {
+        let value = self.get(key)?;
+        self.condition_text(value)
+    }
+
+    pub(crate) fn condition_text(
+        &mut self,
+        value: &toml::Spanned<DeValue<'_>>,
+    ) -> Option<Spanned<String>> {
+        let Some(text) = value.get_ref().as_str() else {
+            self.wrong_kind(value, "an expression", "a string");
+            return None;
+        };
+        if text.len() > MAX_CONDITION_BYTES {
+            let message = format!("an expression has at most {MAX_CONDITION_BYTES} bytes");
+            self.diagnostics.add(value.span(), message);
+            return None;
+        }
+        Some(Spanned {
+            value: text.to_owned(),
+            span: value.span(),
+        })
+    }
+
+    pub(crate) fn truth(&mut self, key: &'static str) -> Option<Spanned<bool>> {
+        let value = self.get(key)?;
+        let Some(truth) = value.get_ref().as_bool() else {
+            self.wrong_kind(value, key, "true or false");
+            return None;
+        };
+        Some(Spanned {
+            value: truth,
+            span: value.span(),
+        })
+    }
+
+    /// A string, or a list of strings; `hint` says what is missing when there is none.
+    pub(crate) fn strings(&mut self, key: &'static str, hint: &str) -> Vec<Spanned<String>> {
+        let Some(value) = self.get(key) else {
+            self.missing(key, hint);
+            return Vec::new();
+        };
+        if let Some(array) = value.get_ref().as_array() {
+            if array.is_empty() {
+                self.diagnostics
+                    .add(value.span(), format!("{key:?} is empty; write {hint}"));
+            }
+            array
+                .iter()
+                .filter_map(|element| self.text_of(element, key, MAX_TAG_BYTES))
+                .collect()
+        } else {
+            self.text_of(value, key, MAX_TAG_BYTES)
+                .into_iter()
+                .collect()
+        }
+    }
+
+    pub(crate) fn number(
+        &mut self,
+        key: &'static str,
+        least: f64,
+        greatest: f64,
+    ) -> Option<Spanned<f64>> {
+        let value = self.get(key)?;
+        self.number_in(value, key, least, greatest)
+    }
+
+    pub(crate) fn number_in(
+        &mut self,
+        value: &toml::Spanned<DeValue<'_>>,
+        key: &str,
+        least: f64,
+        greatest: f64,
+    ) -> Option<Spanned<f64>> {
+        let number = match value.get_ref() {
+            DeValue::Integer(integer) => i64::from_str_radix(integer.as_str(), integer.radix())
+                .ok()
+                .map(|integer| integer as f64),
+            DeValue::Float(float) => float.as_str().parse().ok(),
+            _ => {
+                self.wrong_kind(value, key, "a number");
+                return None;
+            }
+        };
+        match number {
+            Some(number) if (least..=greatest).contains(&number) => Some(Spanned {
+                value: number,
+                span: value.span(),
+            }),
+            _ => {
+                let range = match (least, greatest) {
+                    (least, f64::MAX) => format!("of at least {least}"),
+                    (f64::MIN_POSITIVE, greatest) => format!("above 0 and at most {greatest}"),
+                    (least, greatest) => format!("from {least} to {greatest}"),
+                };
+                self.diagnostics
+                    .add(value.span(), format!("{key:?} must be a number {range}"));
+                None
+            }
+        }
+    }
+
+    /// A table of numbers by name, none of them zero.
+    pub(crate) fn points(&mut self, key: &'static str) -> Points {
+        self.numbers_by_name(key, -MAX_POINTS)
+    }
+
+    /// A table of numbers above the noise floor by name.
+    pub(crate) fn bounds(&mut self, key: &'static str) -> Points {
+        self.numbers_by_name(key, NOISE_FLOOR)
+    }
+
+    fn numbers_by_name(&mut self, key: &'static str, least: f64) -> Points {
+        let Some(value) = self.get(key) else {
+            return Vec::new();
+        };
+        let Some(entries) = value.get_ref().as_table() else {
+            self.wrong_kind(value, key, "a table such as { name = 5 }");
+            return Vec::new();
+        };
+        if entries.is_empty() {
+            self.diagnostics.add(
+                value.span(),
+                format!("{key:?} is empty; write {{ name = 5 }}"),
+            );
+        }
+        let mut ordered: Vec<(&toml::Spanned<DeString<'_>>, _)> = entries.iter().collect();
+        ordered.sort_by_key(|(name, _)| name.span().start);
+        let mut result = Vec::new();
+        for (name, value) in ordered {
+            if let Some(number) = self.number_in(value, name.get_ref(), least, MAX_POINTS) {
+                let placed = Spanned {
+                    value: name.get_ref().to_string(),
+                    span: name.span(),
+                };
+                result.push((placed, number.value));
+            }
+        }
+        result
+    }
+}
