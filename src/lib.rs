@@ -25,12 +25,15 @@
 
 pub mod admission;
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod grpc;
 pub mod limits;
 pub mod proto;
+pub mod rollout;
 pub mod scoring;
 pub mod server;
 pub mod service;
 pub mod store;
+mod stretch;
 pub mod telemetry;

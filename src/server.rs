@@ -6,13 +6,15 @@ use std::{future::Future, io, net::SocketAddr, sync::Arc};
 use tokio::{net::TcpListener, sync::Notify};
 
 use crate::{
+    clock::system_clock,
     config::{Config, StoreSettings},
     grpc::{
         server::{ServeError, serve},
         transport::descriptors,
     },
+    rollout::{self, ModelFiles, Models, ModelsError},
     scoring::limits::REMEMBERED_EFFECTS,
-    service::{ModelFiles, Models, ModelsError, Service, ServiceError, Settings, system_clock},
+    service::{Service, ServiceError, Settings},
     store::{Store, StoreError, embedded::Embedded, redis::Redis},
     telemetry::Telemetry,
 };
@@ -128,17 +130,19 @@ async fn open_service<S: Store>(
         remembered_events: config.remembered_events,
         max_events_in_flight: config.max_events_in_flight,
         max_calls_in_flight: config.max_calls_in_flight,
-        max_tenants: config.max_tenants,
-        auto_create_tenants: config.auto_create_tenants,
+        rollout: rollout::Settings {
+            max_tenants: config.max_tenants,
+            auto_create_tenants: config.auto_create_tenants,
+            rebuild_rate: config.rebuild_rate,
+        },
         max_unsettled_effects: REMEMBERED_EFFECTS / servers,
-        rebuild_rate: config.rebuild_rate,
     };
     // The built-in model is in no file.
     let files = config.model.as_deref();
     let files = files.map(|path| ModelFiles::new(path, &models));
     let service = Service::open(store, models, settings, system_clock()).await?;
     if let Some(files) = files {
-        service.follow_files(files, Arc::clone(reload));
+        service.deployment().follow_files(files, Arc::clone(reload));
     }
     Ok(service)
 }

@@ -31,8 +31,8 @@ use crate::{
         GetFunnelRequest, Influencer, ProfileView, RankSegmentRequest, RankSegmentResponse,
         TopInfluencersRequest,
     },
+    rollout::Models,
     scoring::Model,
-    service::Models,
 };
 
 /// A real community, converted to events.

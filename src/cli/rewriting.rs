@@ -3,9 +3,9 @@
 
 use super::failure::Failure;
 use crate::{
+    clock::system_clock,
     limits::ANNOUNCED_FOR,
     scoring::{ProfileId, Record, Tenant},
-    service::system_clock,
     store::{Commit, Committed, Rollout, Store, StoreError, Stored, TotalsChange, Version},
 };
 

@@ -15,8 +15,9 @@ use super::{
 };
 use crate::{
     proto::v1::{self, model_service_server::ModelService},
+    rollout::ReadModel,
     scoring::Tenant,
-    service::{ModelComparison, ReadModel, Service, ServiceError},
+    service::{ModelComparison, Service, ServiceError},
     store::Store,
     telemetry::Telemetry,
 };
@@ -42,8 +43,8 @@ impl<S: Store> ModelHandlers<S> {
     }
 }
 
-fn failed(error: ServiceError) -> Status {
-    of_service(&error, "")
+fn failed(error: impl Into<ServiceError>) -> Status {
+    of_service(&error.into(), "")
 }
 
 /// Reads a model of a request; `None` when it has none.
@@ -54,7 +55,7 @@ async fn read<S: Store>(
     if source.is_empty() {
         return Ok(None);
     }
-    let read = service.read_model(std::mem::take(source)).await;
+    let read = service.deployment().read_sent(std::mem::take(source)).await;
     read.map(Some).map_err(failed)
 }
 
@@ -73,6 +74,7 @@ impl<S: Store> ModelService for ModelHandlers<S> {
         let (tenant, model) = convert::apply_model(&request, model)?;
         let applied = self
             .service
+            .deployment()
             .apply_model(tenant.as_ref(), Arc::clone(&model))
             .await;
         let applied = applied.map_err(failed)?;
@@ -84,7 +86,12 @@ impl<S: Store> ModelService for ModelHandlers<S> {
         request: Request<v1::GetModelsRequest>,
     ) -> Result<Response<v1::GetModelsResponse>, Status> {
         let tenant = convert::get_models(request.get_ref())?;
-        let models = self.service.models(&tenant).await.map_err(failed)?;
+        let models = self
+            .service
+            .deployment()
+            .models(&tenant)
+            .await
+            .map_err(failed)?;
         Ok(Response::new(convert::models(&models)))
     }
 

@@ -17,6 +17,7 @@ use super::{
 use crate::{
     limits::{MAX_REPEATED_BYTES, RETRY_CONTENDED_AFTER, RETRY_UNAVAILABLE_AFTER},
     proto::google::rpc,
+    rollout::RolloutError,
     scoring::Timestamp,
     service::ServiceError,
     store::StoreError,
@@ -30,25 +31,6 @@ pub const ERROR_DOMAIN: &str = "bellwether";
 /// request, for an error that blames it.
 pub fn of_service(error: &ServiceError, time_field: &str) -> Status {
     match error {
-        ServiceError::UnknownTenant { .. } | ServiceError::TenantNotMade { .. } => {
-            not_found(error, "UNKNOWN_TENANT")
-        }
-        ServiceError::TooManyTenants { .. } => with_reason(
-            Code::ResourceExhausted,
-            format!("{error}; nothing was written"),
-            "TOO_MANY_TENANTS",
-            ErrorDetails::new(),
-        ),
-        ServiceError::TenantShares => bad_field(
-            "tenant",
-            "has no model of its own: all tenants share one here; leave it out to change the model of all",
-            "TENANT_SHARES_MODEL",
-        ),
-        ServiceError::TenantMissing => bad_field(
-            "tenant",
-            "is required: each tenant has a model of its own here; name the one whose model it is",
-            "TENANT_REQUIRED",
-        ),
         ServiceError::UnknownProfile(profile_id) => with_reason(
             Code::NotFound,
             format!("there is no profile {}", Shown(profile_id)),
@@ -112,16 +94,44 @@ pub fn of_service(error: &ServiceError, time_field: &str) -> Status {
             "CONTENDED",
             ErrorDetails::with_retry_info(Some(RETRY_CONTENDED_AFTER)),
         ),
-        ServiceError::RanksBuilding { .. } => not_now(error, "RANKS_BUILDING"),
-        ServiceError::ModelsChanging(_) => not_now(error, "MODELS_CHANGING"),
         ServiceError::ModelChanged => model_changed(),
         ServiceError::Overloaded { retry_after } => overloaded(*retry_after),
+        ServiceError::Rollout(error) => of_rollout(error),
         ServiceError::Store(error) => of_store(error),
     }
 }
 
+/// The status of a call that the models of a tenant do not allow, or not now.
+fn of_rollout(error: &RolloutError) -> Status {
+    match error {
+        RolloutError::UnknownTenant { .. } | RolloutError::TenantNotMade { .. } => {
+            not_found(error, "UNKNOWN_TENANT")
+        }
+        RolloutError::TooManyTenants { .. } => with_reason(
+            Code::ResourceExhausted,
+            format!("{error}; nothing was written"),
+            "TOO_MANY_TENANTS",
+            ErrorDetails::new(),
+        ),
+        RolloutError::TenantShares => bad_field(
+            "tenant",
+            "has no model of its own: all tenants share one here; leave it out to change the model of all",
+            "TENANT_SHARES_MODEL",
+        ),
+        RolloutError::TenantMissing => bad_field(
+            "tenant",
+            "is required: each tenant has a model of its own here; name the one whose model it is",
+            "TENANT_REQUIRED",
+        ),
+        RolloutError::RanksBuilding { .. } => not_now(error, "RANKS_BUILDING"),
+        RolloutError::ModelsChanging(_) => not_now(error, "MODELS_CHANGING"),
+        RolloutError::TooManyReading { retry_after } => overloaded(*retry_after),
+        RolloutError::Store(error) => of_store(error),
+    }
+}
+
 /// Something passes by itself, and the message says what; nothing was written.
-fn not_now(error: &ServiceError, reason: &str) -> Status {
+fn not_now(error: &RolloutError, reason: &str) -> Status {
     with_reason(
         Code::Unavailable,
         format!("{error}; nothing was written, try again"),
@@ -190,7 +200,7 @@ fn of_store(error: &StoreError) -> Status {
     with_reason(code, advice.to_owned(), reason, details)
 }
 
-fn not_found(error: &ServiceError, reason: &str) -> Status {
+fn not_found(error: &RolloutError, reason: &str) -> Status {
     with_reason(
         Code::NotFound,
         error.to_string(),
@@ -361,34 +371,35 @@ mod tests {
         let cause = || "10.0.0.1 refused".to_owned();
         let failures = [
             (
-                ServiceError::UnknownTenant { tenant: "x".into() },
+                RolloutError::UnknownTenant { tenant: "x".into() }.into(),
                 Code::NotFound,
                 "UNKNOWN_TENANT",
                 false,
             ),
             (
-                ServiceError::TenantNotMade { tenant: "x".into() },
+                RolloutError::TenantNotMade { tenant: "x".into() }.into(),
                 Code::NotFound,
                 "UNKNOWN_TENANT",
                 false,
             ),
             (
-                ServiceError::TooManyTenants {
+                RolloutError::TooManyTenants {
                     tenant: "x".into(),
                     most: 7,
-                },
+                }
+                .into(),
                 Code::ResourceExhausted,
                 "TOO_MANY_TENANTS",
                 false,
             ),
             (
-                ServiceError::TenantShares,
+                RolloutError::TenantShares.into(),
                 Code::InvalidArgument,
                 "TENANT_SHARES_MODEL",
                 false,
             ),
             (
-                ServiceError::TenantMissing,
+                RolloutError::TenantMissing.into(),
                 Code::InvalidArgument,
                 "TENANT_REQUIRED",
                 false,
@@ -436,13 +447,13 @@ mod tests {
                 false,
             ),
             (
-                ServiceError::RanksBuilding { tenant: "x".into() },
+                RolloutError::RanksBuilding { tenant: "x".into() }.into(),
                 Code::Unavailable,
                 "RANKS_BUILDING",
                 true,
             ),
             (
-                ServiceError::ModelsChanging("tenant x".into()),
+                RolloutError::ModelsChanging("tenant x".into()).into(),
                 Code::Unavailable,
                 "MODELS_CHANGING",
                 true,

@@ -5,11 +5,12 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::mpsc;
 
-use super::{Service, ServiceError, stretch::Stretch};
+use super::{Service, ServiceError};
 use crate::{
     limits::{INDEX_BATCH, RETRY_UNAVAILABLE_AFTER},
     scoring::{Comparison, ComparisonReport, Model, Tenant, Timestamp},
     store::{Scan, Store},
+    stretch::Stretch,
 };
 
 /// Which models to compare.
@@ -48,20 +49,20 @@ impl<S: Store> Service<S> {
             retry_after: RETRY_UNAVAILABLE_AFTER,
         };
         let _turn = shell.comparing.try_acquire().map_err(overloaded)?;
-        let snapshot = shell.snapshot(tenant).await?;
+        let snapshot = shell.deployment.snapshot(tenant).await?;
         let old = match comparison.old {
             Some(old) => old,
             None => Arc::clone(&snapshot.active.model),
         };
         let active = snapshot.rollout.active;
-        let active = shell.tenant_model(tenant, active).await?;
+        let active = shell.deployment.tenant_model(tenant, active).await?;
         let total = active.map_or(0, |active| active.indexed);
         let at = comparison.as_of.unwrap_or_else(|| shell.now());
         let steps = old.clock_free_steps() + comparison.new.clock_free_steps();
         let mut stretch = Stretch::default();
         let mut compared = Comparison::new(old, comparison.new, at, comparison.movers);
         let mut evaluated = 0;
-        let mut scan = Scan::new(&shell.store, tenant, None, INDEX_BATCH);
+        let mut scan = Scan::new(&*shell.store, tenant, None, INDEX_BATCH);
         while !progress.is_closed() {
             let Some(records) = scan.next().await? else {
                 break;
@@ -74,7 +75,7 @@ impl<S: Store> Service<S> {
             let total = total.max(evaluated);
             // Who reads slowly misses steps, and who reads nothing more has gone.
             let _ = progress.try_send(Comparing { evaluated, total });
-            let rate = f64::from(shell.settings.rebuild_rate.max(1));
+            let rate = f64::from(shell.settings.rollout.rebuild_rate.max(1));
             tokio::time::sleep(Duration::from_secs_f64(records.len() as f64 / rate)).await;
         }
         Ok(compared.finish())

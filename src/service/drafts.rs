@@ -6,13 +6,13 @@ use super::{
     lanes::Round,
     lookups::Lookups,
     round::{Draft, refuse},
-    snapshot::ModelSnapshot,
-    stretch::Stretch,
     write::{ProfileUpdate, Scored, Task, Work},
 };
 use crate::{
+    rollout::ModelSnapshot,
     scoring::{Model, Profile, ProfileId, Record, RecordEdit, Tenant, Timestamp, check_attributes},
     store::{Store, Stored, Version},
+    stretch::Stretch,
 };
 
 /// What one task of a round came to, told once the record is durable.

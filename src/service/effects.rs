@@ -6,11 +6,9 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::{
-    ServiceError, Shell, drafts::begin, lanes::Round, round::Draft, snapshot::ModelSnapshot,
-    write::dropped,
-};
+use super::{ServiceError, Shell, drafts::begin, lanes::Round, round::Draft, write::dropped};
 use crate::{
+    rollout::ModelSnapshot,
     scoring::{Effect, Outcome, ProfileId, Tenant},
     store::{Committed, Store, StoreError, Stored},
 };
@@ -95,9 +93,9 @@ impl<S: Store> Shell<S> {
 
     /// Does a round of effects.
     async fn take_effects(&self, tenant: &Tenant, round: Round<EffectWork>) {
-        let snapshot = match self.snapshot_for_writing(tenant).await {
+        let snapshot = match self.deployment.snapshot_for_writing(tenant).await {
             Ok(snapshot) => snapshot,
-            Err(error) => return tell_round(round, &error),
+            Err(error) => return tell_round(round, &error.into()),
         };
         let loaded = self.load(tenant, &round).await;
         let mut commits = Vec::with_capacity(round.len());

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::{
+    rollout::RolloutError,
     scoring::{InvalidAttributes, ProfileId, Timestamp},
     store::StoreError,
 };
@@ -11,38 +12,6 @@ use crate::{
 /// written; effects on others may be durable, and a retry finds them.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ServiceError {
-    /// The tenant has no model.
-    #[error(
-        "there is no tenant {tenant:?}; a tenant has a model file of its own in the model directory"
-    )]
-    UnknownTenant {
-        /// The name asked for.
-        tenant: String,
-    },
-    /// The store does not know the tenant, and callers make none.
-    #[error(
-        "there is no tenant {tenant:?}, and a first event makes none here; correct the name, or have the operator import the tenant or set auto_create_tenants"
-    )]
-    TenantNotMade {
-        /// The name asked for.
-        tenant: String,
-    },
-    /// A first event would make a tenant too many.
-    #[error(
-        "there are {most} tenants already, so there is no room for tenant {tenant:?}; correct the name, or have the operator raise max_tenants"
-    )]
-    TooManyTenants {
-        /// The name asked for.
-        tenant: String,
-        /// How many there may be.
-        most: u64,
-    },
-    /// A model was applied to a tenant that shares its model with all others.
-    #[error("all tenants share one model here; leave the tenant out to change it for all")]
-    TenantShares,
-    /// A model was applied to no tenant, where each has its own.
-    #[error("each tenant has a model of its own here; name the tenant")]
-    TenantMissing,
     /// The profile has neither events nor attributes.
     #[error("there is no profile {0:?}")]
     UnknownProfile(String),
@@ -81,17 +50,6 @@ pub enum ServiceError {
     /// After the update the profile would state more than is allowed.
     #[error("what the profile would state after the update {0}")]
     Attributes(InvalidAttributes),
-    /// Nobody can be answered before the tenant's first ranks are there.
-    #[error(
-        "the ranks of tenant {tenant:?} are being built, as after an import or a failover that lost a step"
-    )]
-    RanksBuilding {
-        /// Whose.
-        tenant: String,
-    },
-    /// Others were faster at every attempt.
-    #[error("the models of {0} change all the time")]
-    ModelsChanging(String),
     /// The page before was by a model that does not answer any more.
     #[error("the model changed between two pages; start again from the first page")]
     ModelChanged,
@@ -104,9 +62,21 @@ pub enum ServiceError {
         /// When a retry is worth it.
         retry_after: Duration,
     },
+    /// The models of the tenant do not allow it, or not now.
+    #[error(transparent)]
+    Rollout(RolloutError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<RolloutError> for ServiceError {
+    fn from(error: RolloutError) -> Self {
+        match error {
+            RolloutError::Store(error) => Self::Store(error),
+            error => Self::Rollout(error),
+        }
+    }
 }
 
 impl ServiceError {

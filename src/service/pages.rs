@@ -1,8 +1,9 @@
 //! Lists that are answered in pages: each page is a part of a range of a rank, at the instant
 //! and by the model of the first one.
 
-use super::{Service, ServiceError, snapshot::ModelSnapshot};
+use super::{Service, ServiceError};
 use crate::{
+    rollout::ModelSnapshot,
     scoring::{Fingerprint, ProfileId, Tenant, Timestamp},
     store::{Cursor, RankRange, Store, Stored},
 };

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{
-    Page, Paging, Service, ServiceError, rankings::unknown, snapshot::ModelSnapshot, write::Task,
-};
+use super::{Page, Paging, Service, ServiceError, rankings::unknown, write::Task};
 use crate::{
+    rollout::ModelSnapshot,
     scoring::{HeldEvent, KeyRange, Model, Profile, ProfileId, Selection, Tenant},
     store::{RankRange, Store},
 };
@@ -90,7 +89,7 @@ impl<S: Store> Service<S> {
         selection: Selection,
     ) -> Result<Released, ServiceError> {
         if let Some(rule) = &selection.rule {
-            let snapshot = self.shell.snapshot(tenant).await?;
+            let snapshot = self.shell.deployment.snapshot(tenant).await?;
             check_rule(&snapshot, rule)?;
         }
         let mut count = 0;

@@ -6,15 +6,15 @@ use super::{
     Service, ServiceError,
     pages::{Fraction, Page, Paging},
     read::{View, detail},
-    snapshot::ModelSnapshot,
-    stretch::Stretch,
 };
 use crate::{
+    rollout::ModelSnapshot,
     scoring::{
         InfluenceQuestion, Influencer, KeyRange, Model, Ranked, Subject, Tenant, Timestamp,
         influencer, interests, ranked,
     },
     store::{RankRange, Store},
+    stretch::Stretch,
 };
 
 /// A page of a segment.

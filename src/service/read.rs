@@ -3,13 +3,15 @@
 
 use std::{future::Future, sync::Arc};
 
-use super::{Service, ServiceError, snapshot::ModelSnapshot, stretch::Stretch};
+use super::{Service, ServiceError};
 use crate::{
+    rollout::{ModelSnapshot, RolloutError},
     scoring::{
         Detail, KeyRange, Profile, ProfileId, RankKey, RankName, Subject, Tenant, Timestamp,
         explain, limits::NOISE_FLOOR,
     },
     store::{RankRange, Store, StoreError, Stored},
+    stretch::Stretch,
 };
 
 /// How much of a profile to return.
@@ -38,15 +40,18 @@ impl<S: Store> Service<S> {
         Asked: Future<Output = Result<T, ServiceError>>,
     {
         for _ in 0..MAX_ATTEMPTS {
-            let snapshot = self.shell.snapshot(tenant).await?;
+            let snapshot = self.shell.deployment.snapshot(tenant).await?;
             match question(Arc::clone(&snapshot)).await {
                 Err(ServiceError::Store(StoreError::Superseded)) => {
-                    self.shell.clear_up(tenant, &snapshot.rollout).await?;
+                    self.shell
+                        .deployment
+                        .clear_up(tenant, &snapshot.rollout)
+                        .await?;
                 }
                 answered => return answered,
             }
         }
-        Err(ServiceError::ModelsChanging(format!("tenant {tenant}")))
+        Err(RolloutError::ModelsChanging(format!("tenant {tenant}")).into())
     }
 
     /// Reads one profile.
@@ -97,7 +102,7 @@ impl<S: Store> Service<S> {
         profile_ids: &[ProfileId],
         as_of: Option<Timestamp>,
     ) -> Result<(Vec<Profile>, Vec<ProfileId>), ServiceError> {
-        let snapshot = self.shell.snapshot(tenant).await?;
+        let snapshot = self.shell.deployment.snapshot(tenant).await?;
         let loaded = self.shell.store.load(tenant, profile_ids).await;
         let mut profiles = Vec::with_capacity(profile_ids.len());
         let mut missing = Vec::new();

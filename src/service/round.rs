@@ -8,10 +8,10 @@ use super::{
     drafts::{Answer, Drafts, split_off},
     effects::Wanted,
     lanes::Round,
-    snapshot::ModelSnapshot,
     write::{Scored, Task, Work},
 };
 use crate::{
+    rollout::ModelSnapshot,
     scoring::{
         EventOutcome, IdHash, Outcome, ProfileId, Record, Tenant, limits::REMEMBERED_TOUCHES,
     },
@@ -104,9 +104,9 @@ impl<S: Store> Shell<S> {
         let folded = self.most_folded();
         drop_unwanted(&mut round);
         while !round.is_empty() {
-            let snapshot = match self.snapshot_for_writing(tenant).await {
+            let snapshot = match self.deployment.snapshot_for_writing(tenant).await {
                 Ok(snapshot) => snapshot,
-                Err(error) => return refuse_round(round, &error),
+                Err(error) => return refuse_round(round, &error.into()),
             };
             let later = split_off(&mut round, folded, snapshot.model());
             let drafts = self.drafts(tenant, &snapshot, round).await;
@@ -161,9 +161,9 @@ impl<S: Store> Shell<S> {
                 return;
             }
             self.give_way(attempt).await;
-            snapshot = match self.snapshot_for_writing(tenant).await {
+            snapshot = match self.deployment.snapshot_for_writing(tenant).await {
                 Ok(snapshot) => snapshot,
-                Err(error) => return refuse_round(again, &error),
+                Err(error) => return refuse_round(again, &error.into()),
             };
             drafts = self.drafts(tenant, &snapshot, again).await;
         }
@@ -287,11 +287,11 @@ impl<S: Store> Shell<S> {
         self.writes.note(&results);
         let may_go_on = |result: &Result<_, _>| match result {
             Err(StoreError::Superseded) => true,
-            Err(StoreError::Lost(_)) => self.may_go_on_without(&snapshot.rollout),
+            Err(StoreError::Lost(_)) => self.deployment.may_go_on_without(&snapshot.rollout),
             _ => false,
         };
         if results.iter().any(may_go_on) {
-            let cleared = self.clear_up(tenant, &snapshot.rollout).await;
+            let cleared = self.deployment.clear_up(tenant, &snapshot.rollout).await;
             let line = "a refused rollout cannot be looked into";
             if let Err(error) = cleared
                 && is_new([line, "", ""])

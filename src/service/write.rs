@@ -142,7 +142,7 @@ impl<S: Store> Service<S> {
     /// Counts one event. Turned away when too many events are in flight.
     pub async fn score_event(&self, tenant: &Tenant, event: Event) -> Result<Scored, ServiceError> {
         let permit = self.permit_now()?;
-        self.shell.latest_of(tenant)?;
+        self.shell.deployment.check_tenant(tenant)?;
         let mut permit = Some(Permit::Single { _permit: permit });
         let pending = self.enter(tenant, vec![event], || permit.take());
         let pending = PendingScores { pending };
@@ -157,13 +157,13 @@ impl<S: Store> Service<S> {
     /// other in that order.
     pub async fn submit_events(&self, tenant: &Tenant, events: Vec<Event>) -> PendingScores {
         // Before it waits: whoever names a tenant that is none waits for nothing.
-        let held = match self.shell.latest_of(tenant) {
-            Ok(_) => {
+        let held = match self.shell.deployment.check_tenant(tenant) {
+            Ok(()) => {
                 let key = self.known(tenant);
                 let held = self.shell.streamed.take(key, events.len()).await;
                 held.ok_or_else(dropped)
             }
-            Err(error) => Err(error),
+            Err(error) => Err(error.into()),
         };
         let mut held = match held {
             Ok(held) => held,
@@ -187,13 +187,13 @@ impl<S: Store> Service<S> {
     }
 
     async fn reads_accounts(&self, tenant: &Tenant) -> bool {
-        let snapshot = self.shell.snapshot_for_writing(tenant).await;
+        let snapshot = self.shell.deployment.snapshot_for_writing(tenant).await;
         snapshot.is_ok_and(|snapshot| snapshot.model().reads_accounts())
     }
 
     /// A tenant as those are known by who share what there is: those that nobody knows are one.
     pub fn known(&self, tenant: &Tenant) -> TenantKey {
-        let is_known = self.shell.snapshots.knows(tenant);
+        let is_known = self.shell.deployment.knows(tenant);
         is_known.then(|| tenant.clone())
     }
 
@@ -216,7 +216,7 @@ impl<S: Store> Service<S> {
         task: impl FnOnce(oneshot::Sender<Result<T, ServiceError>>) -> Task,
     ) -> Result<T, ServiceError> {
         let permit = self.permit_now()?;
-        self.shell.latest_of(tenant)?;
+        self.shell.deployment.check_tenant(tenant)?;
         let (answer, receiver) = oneshot::channel();
         let work = Work {
             task: task(answer),

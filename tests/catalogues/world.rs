@@ -3,13 +3,12 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use bellwether::{
+    rollout::{self, Models},
     scoring::{
         AttributeValue, Attributes, Contribution, Event, EventOutcome, IdHash, Model, Profile,
         ProfileId, Ranked, Score, Selection, Tenant, Timestamp,
     },
-    service::{
-        Models, Paging, ProfileUpdate, QuarantineQuery, SegmentQuery, Service, Settings, View,
-    },
+    service::{Paging, ProfileUpdate, QuarantineQuery, SegmentQuery, Service, Settings, View},
     store::embedded::Embedded,
 };
 use serde_json::Value;
@@ -126,10 +125,12 @@ impl World {
             remembered_events: 256,
             max_events_in_flight: 10_000,
             max_calls_in_flight: 4_096,
-            max_tenants: 1_000,
-            auto_create_tenants: true,
+            rollout: rollout::Settings {
+                max_tenants: 1_000,
+                auto_create_tenants: true,
+                rebuild_rate: 20_000,
+            },
             max_unsettled_effects: 256,
-            rebuild_rate: 20_000,
         };
         let service = Service::open(
             Embedded::open(directory.path()).unwrap(),

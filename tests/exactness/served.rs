@@ -3,11 +3,12 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use bellwether::{
+    rollout::{self, Models},
     scoring::{
         AttributeValue, Attributes, EventOutcome, IdHash, Model, ProfileId, RetractionOutcome,
         Selection, Tenant, Timestamp,
     },
-    service::{Models, PendingScores, ProfileUpdate, Scored, Service, ServiceError, Settings},
+    service::{PendingScores, ProfileUpdate, Scored, Service, ServiceError, Settings},
 };
 
 use crate::{
@@ -64,10 +65,12 @@ impl<H: Home> Served<H> {
             remembered_events: self.remembered_events,
             max_events_in_flight: 1_000,
             max_calls_in_flight: 1_000,
-            max_tenants: 1_000,
-            auto_create_tenants: true,
+            rollout: rollout::Settings {
+                max_tenants: 1_000,
+                auto_create_tenants: true,
+                rebuild_rate: 20_000,
+            },
             max_unsettled_effects: 256,
-            rebuild_rate: 20_000,
         };
         let clock = Arc::new(|| instant(NOW));
         let store = self.home.open().await;

@@ -3,8 +3,9 @@
 use std::{collections::BTreeMap, future::Future, time::Duration};
 
 use bellwether::{
+    rollout::{ModelFiles, Models, RolloutError},
     scoring::{Event, Model, Profile, Tenant},
-    service::{ModelComparison, ModelFiles, Models, Service, ServiceError, View},
+    service::{ModelComparison, Service, ServiceError, View},
     store::{Store, embedded::Embedded},
 };
 use tokio::sync::mpsc;
@@ -45,7 +46,7 @@ fn events(seed: u64) -> Vec<Event> {
 
 /// Whether everybody is answered by this model, and no other is on its way.
 async fn is_answered_by(service: &Service<Embedded>, source: &str) -> bool {
-    let models = service.models(&tenant()).await.unwrap();
+    let models = service.deployment().models(&tenant()).await.unwrap();
     let active = models.active.map(|active| active.model.fingerprint());
     active == Some(model(source).fingerprint())
         && models.candidate.is_none()
@@ -53,7 +54,11 @@ async fn is_answered_by(service: &Service<Embedded>, source: &str) -> bool {
 }
 
 async fn apply(service: &Service<Embedded>, source: &str) -> bool {
-    let applied = service.apply_model(None, model(source)).await.unwrap();
+    let applied = service
+        .deployment()
+        .apply_model(None, model(source))
+        .await
+        .unwrap();
     applied.is_new
 }
 
@@ -149,7 +154,7 @@ async fn a_start_on_a_shared_store_with_an_old_file_takes_nothing_back() {
         service.finish().await;
     }
     let service = serve_with(shared(), Models::Shared(model(MODEL))).await;
-    let models = service.models(&tenant()).await.unwrap();
+    let models = service.deployment().models(&tenant()).await.unwrap();
     assert_eq!(latest(&models).fingerprint(), model(&next()).fingerprint());
 }
 
@@ -169,23 +174,32 @@ async fn a_tenant_without_records_gets_the_applied_model() {
 async fn a_model_is_applied_to_all_tenants_or_to_the_one_that_has_its_own() {
     let directory = tempfile::tempdir().unwrap();
     let shared = open(&directory).await;
-    let refused = shared.apply_model(Some(&tenant()), model(&next())).await;
-    assert_eq!(refused, Err(ServiceError::TenantShares));
+    let refused = shared
+        .deployment()
+        .apply_model(Some(&tenant()), model(&next()))
+        .await;
+    assert_eq!(refused, Err(RolloutError::TenantShares));
 
     let directory = tempfile::tempdir().unwrap();
     let store = Embedded::open(directory.path()).unwrap();
     let (shop, club) = (Tenant::new("shop").unwrap(), Tenant::new("club").unwrap());
     let models = [shop.clone(), club.clone()].map(|tenant| (tenant, model(MODEL)));
     let service = serve_with(store, Models::ByTenant(models.into())).await;
-    let refused = service.apply_model(None, model(&next())).await;
-    assert_eq!(refused, Err(ServiceError::TenantMissing));
-    let refused = service.apply_model(Some(&tenant()), model(&next())).await;
-    assert!(matches!(refused, Err(ServiceError::UnknownTenant { .. })));
-    let applied = service.apply_model(Some(&shop), model(&next())).await;
+    let refused = service.deployment().apply_model(None, model(&next())).await;
+    assert_eq!(refused, Err(RolloutError::TenantMissing));
+    let refused = service
+        .deployment()
+        .apply_model(Some(&tenant()), model(&next()))
+        .await;
+    assert!(matches!(refused, Err(RolloutError::UnknownTenant { .. })));
+    let applied = service
+        .deployment()
+        .apply_model(Some(&shop), model(&next()))
+        .await;
     assert!(applied.unwrap().is_new);
-    let latest = |models: bellwether::service::TenantModels| models.latest.fingerprint();
-    let of_shop = latest(service.models(&shop).await.unwrap());
-    let of_club = latest(service.models(&club).await.unwrap());
+    let latest = |models: bellwether::rollout::TenantModels| models.latest.fingerprint();
+    let of_shop = latest(service.deployment().models(&shop).await.unwrap());
+    let of_club = latest(service.deployment().models(&club).await.unwrap());
     assert_eq!(of_shop, model(&next()).fingerprint());
     assert_eq!(of_club, model(MODEL).fingerprint());
 }
@@ -275,13 +289,13 @@ async fn following<S: Store>(file: &std::path::Path, store: S) -> (Service<S>, R
     let files = ModelFiles::new(file, &models);
     let service = serve_with(store, models).await;
     let reload = Reload::default();
-    service.follow_files(files, reload.clone());
+    service.deployment().follow_files(files, reload.clone());
     (service, reload)
 }
 
 type Reload = std::sync::Arc<tokio::sync::Notify>;
 
-fn latest(models: &bellwether::service::TenantModels) -> &Model {
+fn latest(models: &bellwether::rollout::TenantModels) -> &Model {
     &models.latest
 }
 
@@ -294,7 +308,7 @@ async fn a_changed_file_is_applied_and_a_wrong_one_refused() {
     let store = Embedded::open(data.path()).unwrap();
     let (service, reload) = following(&file, store).await;
     let is_latest = async |source: &str| {
-        let models = service.models(&tenant()).await.unwrap();
+        let models = service.deployment().models(&tenant()).await.unwrap();
         latest(&models).fingerprint() == model(source).fingerprint()
     };
     let next = next();
@@ -341,24 +355,29 @@ async fn a_file_that_another_server_has_taken_in_takes_nothing_back() {
     let (service, of_early) = following(early, store).await;
     let models = Models::load(Some(late)).unwrap();
     let of_late = Reload::default();
-    service.follow_files(ModelFiles::new(late, &models), of_late.clone());
+    service
+        .deployment()
+        .follow_files(ModelFiles::new(late, &models), of_late.clone());
     let (next, third) = (next(), MODEL.replace("interest = 3", "interest = 7"));
     let (shop, newcomer) = (Tenant::new("shop").unwrap(), Tenant::new("zoo").unwrap());
     let is_latest = async |source: &str| {
-        let models = service.models(&shop).await.unwrap();
+        let models = service.deployment().models(&shop).await.unwrap();
         latest(&models).fingerprint() == model(source).fingerprint()
     };
 
     write(early, "shop", &next);
     of_early.notify_one();
     until("the changed file is applied", || is_latest(&next)).await;
-    let applied = service.apply_model(Some(&shop), model(&third)).await;
+    let applied = service
+        .deployment()
+        .apply_model(Some(&shop), model(&third))
+        .await;
     assert!(applied.unwrap().is_new);
     write(late, "shop", &next);
     // Files are looked at in their order, so this one is known after the other was seen.
     write(late, "zoo", MODEL);
     of_late.notify_one();
-    let is_known = async || service.models(&newcomer).await.is_ok();
+    let is_known = async || service.deployment().models(&newcomer).await.is_ok();
     until("the new tenant is known", is_known).await;
     assert!(is_latest(&third).await, "the late file has taken it back");
     let fourth = MODEL.replace("interest = 3", "interest = 9");
@@ -378,7 +397,10 @@ async fn a_start_gives_up_when_others_publish_without_end() {
     let opened = open_with(store, Models::Shared(model(MODEL))).await;
     let error = opened.err();
     assert!(
-        matches!(error, Some(ServiceError::ModelsChanging(_))),
+        matches!(
+            error,
+            Some(ServiceError::Rollout(RolloutError::ModelsChanging(_)))
+        ),
         "{error:?}"
     );
 }

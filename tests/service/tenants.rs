@@ -1,8 +1,9 @@
 //! Tenants that there never were before: who may make one, and how many there may be.
 
 use bellwether::{
+    rollout::{self, Models, RolloutError},
     scoring::Tenant,
-    service::{Models, Service, ServiceError, Settings, View},
+    service::{Service, ServiceError, Settings, View},
     store::embedded::Embedded,
 };
 
@@ -34,7 +35,10 @@ async fn read(service: &Service<Embedded>, tenant: &str) -> ServiceError {
 async fn first_events_make_as_many_tenants_as_there_may_be() {
     let directory = tempfile::tempdir().unwrap();
     let few = Settings {
-        max_tenants: 3,
+        rollout: rollout::Settings {
+            max_tenants: 3,
+            ..settings().rollout
+        },
         ..settings()
     };
     let service = serve(&directory, few.clone()).await;
@@ -50,10 +54,10 @@ async fn first_events_make_as_many_tenants_as_there_may_be() {
     for (name, result) in names.iter().zip(&results) {
         let expected = match result {
             Ok(()) => Ok(()),
-            Err(_) => Err(ServiceError::TooManyTenants {
+            Err(_) => Err(ServiceError::Rollout(RolloutError::TooManyTenants {
                 tenant: named(name).to_string(),
                 most: 3,
-            }),
+            })),
         };
         assert_eq!(*result, expected);
         assert_eq!(score(&service, name).await, expected);
@@ -62,7 +66,10 @@ async fn first_events_make_as_many_tenants_as_there_may_be() {
     drop(service);
     // Those that are there are served, whatever the setting says.
     let fewer = Settings {
-        max_tenants: 1,
+        rollout: rollout::Settings {
+            max_tenants: 1,
+            ..settings().rollout
+        },
         ..few
     };
     let service = serve(&directory, fewer).await;
@@ -79,7 +86,10 @@ async fn where_callers_make_no_tenants_an_unknown_one_is_not_found() {
     service.finish().await;
     drop(service);
     let closed = Settings {
-        auto_create_tenants: false,
+        rollout: rollout::Settings {
+            auto_create_tenants: false,
+            ..settings().rollout
+        },
         ..settings()
     };
     let service = serve(&directory, closed).await;
@@ -87,9 +97,9 @@ async fn where_callers_make_no_tenants_an_unknown_one_is_not_found() {
     for name in ["shop", ""] {
         score(&service, name).await.unwrap();
     }
-    let unknown = ServiceError::TenantNotMade {
+    let unknown = ServiceError::Rollout(RolloutError::TenantNotMade {
         tenant: "club".to_owned(),
-    };
+    });
     assert_eq!(score(&service, "club").await, Err(unknown.clone()));
     assert_eq!(read(&service, "club").await, unknown);
 }

@@ -3,8 +3,9 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use bellwether::{
+    rollout::{self, Models},
     scoring::{AttributeValue, Attributes, Event, IdHash, Model, ProfileId, Tenant, Timestamp},
-    service::{Models, Service, ServiceError, Settings},
+    service::{Service, ServiceError, Settings},
     store::{Store, embedded::Embedded},
 };
 use tempfile::TempDir;
@@ -130,10 +131,12 @@ pub fn settings() -> Settings {
         remembered_events: 256,
         max_events_in_flight: 10_000,
         max_calls_in_flight: 4_096,
-        max_tenants: 1_000,
-        auto_create_tenants: true,
+        rollout: rollout::Settings {
+            max_tenants: 1_000,
+            auto_create_tenants: true,
+            rebuild_rate: 20_000,
+        },
         max_unsettled_effects: 256,
-        rebuild_rate: 20_000,
     }
 }
 

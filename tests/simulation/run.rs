@@ -358,7 +358,7 @@ async fn go_back_and_forth(run: &Run, dice: &mut Dice, model: usize) {
             if let Some(service) = dice.pick(&run.servers).service()
                 && let Ok(Ok(_)) = timeout(
                     Duration::from_secs(20),
-                    service.apply_model(None, Arc::clone(&applied)),
+                    service.deployment().apply_model(None, Arc::clone(&applied)),
                 )
                 .await
             {

@@ -7,8 +7,10 @@ use std::{
 };
 
 use bellwether::{
+    clock::Clock,
+    rollout::{self, Models},
     scoring::Model,
-    service::{Clock, Models, Service, Settings},
+    service::{Service, Settings},
 };
 use tokio::{
     sync::mpsc,
@@ -150,10 +152,12 @@ impl Setup {
             remembered_events: self.remembered_events,
             max_events_in_flight: 1_000,
             max_calls_in_flight: 1_000,
-            max_tenants: 1_000,
-            auto_create_tenants: true,
+            rollout: rollout::Settings {
+                max_tenants: 1_000,
+                auto_create_tenants: true,
+                rebuild_rate: self.rebuild_rate,
+            },
             max_unsettled_effects: 64,
-            rebuild_rate: self.rebuild_rate,
         };
         let began = self.began;
         let clock: Clock = Arc::new(move || people::at(began.elapsed().as_nanos() as i64));

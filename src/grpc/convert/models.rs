@@ -13,8 +13,9 @@ use crate::{
     grpc::status_size::shortened,
     limits::{DEFAULT_MOVERS, MAX_DIAGNOSTIC_BYTES, MAX_MOVERS},
     proto::v1,
+    rollout::{Applied, ReadModel, TenantModels},
     scoring::{ActsOn, ComparisonReport, Model, ModelChange, Tenant},
-    service::{Applied, Comparing, ModelComparison, ReadModel, TenantModels},
+    service::{Comparing, ModelComparison},
 };
 
 /// Reads an `ApplyModel`; no tenant when none was sent, which is not the default one here.

@@ -5,13 +5,13 @@ use crate::limits::STEPS_PER_TURN;
 /// The steps of expressions since others last had a turn. They are counted, not timed, so that a
 /// simulated run is the same each time.
 #[derive(Debug, Default)]
-pub(super) struct Stretch {
+pub(crate) struct Stretch {
     steps: usize,
 }
 
 impl Stretch {
     /// Notes steps that were taken, and lets others go first after many of them.
-    pub(super) async fn took(&mut self, steps: usize) {
+    pub(crate) async fn took(&mut self, steps: usize) {
         self.steps += steps;
         if self.steps >= STEPS_PER_TURN {
             self.steps = 0;

@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use super::{ServiceError, Shell};
+use super::{Deployment, RolloutError};
 use crate::{
     scoring::{Fingerprint, Model, ProfileId, RankChange, Record, Tenant, moves},
     store::{IndexGeneration, Rollout, SavedModel, Store, StoreError},
@@ -20,14 +20,14 @@ const MAX_ATTEMPTS: usize = 8;
 
 /// A model with the building of its ranks.
 #[derive(Clone, Debug)]
-pub(super) struct Ranked {
+pub(crate) struct Ranked {
     pub generation: IndexGeneration,
     pub model: Arc<Model>,
 }
 
 /// The models of a tenant.
 #[derive(Debug)]
-pub(super) struct ModelSnapshot {
+pub(crate) struct ModelSnapshot {
     pub rollout: Rollout,
     /// What answers.
     pub active: Ranked,
@@ -36,17 +36,17 @@ pub(super) struct ModelSnapshot {
 }
 
 impl ModelSnapshot {
-    pub(super) fn model(&self) -> &Model {
+    pub(crate) fn model(&self) -> &Model {
         &self.active.model
     }
 
     /// The record that the ranks of a candidate have to move from; `None` without candidate.
-    pub(super) fn before(&self, stored: Option<&Record>) -> Option<Record> {
+    pub(crate) fn before(&self, stored: Option<&Record>) -> Option<Record> {
         self.candidate.as_ref().and(stored).cloned()
     }
 
     /// The moves in all ranks that a commit maintains, from those in the active model's.
-    pub(super) fn moves(
+    pub(crate) fn moves(
         &self,
         profile_id: &ProfileId,
         active: Vec<RankChange>,
@@ -156,13 +156,13 @@ impl ModelSnapshots {
     }
 }
 
-impl<S: Store> Shell<S> {
+impl<S: Store> Deployment<S> {
     /// The models of a tenant, for reading. One that never had any is empty, and is answered
     /// by the latest model.
-    pub(super) async fn snapshot(
+    pub(crate) async fn snapshot(
         &self,
         tenant: &Tenant,
-    ) -> Result<Arc<ModelSnapshot>, ServiceError> {
+    ) -> Result<Arc<ModelSnapshot>, RolloutError> {
         self.ground.check()?;
         if let Some(snapshot) = self.snapshots.get(tenant) {
             return Ok(snapshot);
@@ -185,7 +185,7 @@ impl<S: Store> Shell<S> {
             }));
         }
         let active = rollout.active;
-        let active = active.ok_or_else(|| ServiceError::RanksBuilding {
+        let active = active.ok_or_else(|| RolloutError::RanksBuilding {
             tenant: tenant.to_string(),
         })?;
         let candidate = match rollout.candidate {
@@ -203,7 +203,7 @@ impl<S: Store> Shell<S> {
 
     /// The rollout of a tenant. One that was only begun is completed first: from then on a fence
     /// that is missing tells of a loss.
-    async fn established(&self, tenant: &Tenant) -> Result<Rollout, ServiceError> {
+    async fn established(&self, tenant: &Tenant) -> Result<Rollout, RolloutError> {
         for _ in 0..MAX_ATTEMPTS {
             let rollout = self.store.rollout(tenant).await?;
             if !rollout.is_only_begun() {
@@ -214,22 +214,22 @@ impl<S: Store> Shell<S> {
                 self.store.set_rollout(tenant, &established).await?;
             }
         }
-        Err(ServiceError::ModelsChanging(format!("tenant {tenant}")))
+        Err(RolloutError::ModelsChanging(format!("tenant {tenant}")))
     }
 
     /// The models of a tenant, for writing. One that never had any gets the latest.
-    pub(super) async fn snapshot_for_writing(
+    pub(crate) async fn snapshot_for_writing(
         &self,
         tenant: &Tenant,
-    ) -> Result<Arc<ModelSnapshot>, ServiceError> {
+    ) -> Result<Arc<ModelSnapshot>, RolloutError> {
         for _ in 0..MAX_ATTEMPTS {
             let snapshot = self.snapshot(tenant).await?;
             if snapshot.rollout.epoch > 0 {
                 return Ok(snapshot);
             }
             // One after the other, so that none is counted twice or not at all.
-            let _beginning = self.newcomers.begin().await;
-            self.check_newcomer(tenant).await?;
+            let _beginning = self.new_tenants.begin().await;
+            self.check_new_tenant(tenant).await?;
             let latest = self.latest_of(tenant)?;
             self.save_model(&latest.model).await?;
             // Whether this server was the first or another one, the next look shows it.
@@ -237,7 +237,7 @@ impl<S: Store> Shell<S> {
                 .of_revision(latest.revision);
             self.store.set_rollout(tenant, &rollout).await?;
         }
-        Err(ServiceError::ModelsChanging(format!("tenant {tenant}")))
+        Err(RolloutError::ModelsChanging(format!("tenant {tenant}")))
     }
 
     pub(super) async fn save_model(&self, model: &Model) -> Result<(), StoreError> {
@@ -253,7 +253,7 @@ impl<S: Store> Shell<S> {
         &self,
         tenant: &Tenant,
         generation: IndexGeneration,
-    ) -> Result<Ranked, ServiceError> {
+    ) -> Result<Ranked, RolloutError> {
         let model = self.model_of(tenant, generation.model).await?;
         Ok(Ranked { generation, model })
     }
@@ -263,7 +263,7 @@ impl<S: Store> Shell<S> {
         &self,
         tenant: &Tenant,
         fingerprint: Fingerprint,
-    ) -> Result<Arc<Model>, ServiceError> {
+    ) -> Result<Arc<Model>, RolloutError> {
         let latest = self.latest_of(tenant)?.model;
         if latest.fingerprint() == fingerprint {
             return Ok(latest);

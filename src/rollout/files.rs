@@ -11,7 +11,7 @@ use std::{
 use tokio::sync::Notify;
 
 use super::{
-    Models, ModelsError, Service, ServiceError, Shell,
+    Deployment, Models, ModelsError, RolloutError,
     latest::{SHARED, named},
     models::{Found, files_in, read},
 };
@@ -167,19 +167,19 @@ fn sources(
     Ok((sources.collect(), misnamed))
 }
 
-impl<S: Store> Service<S> {
-    /// Follows the model files for as long as the service lives, and at once at each `reload`.
-    pub fn follow_files(&self, mut files: ModelFiles, reload: Arc<Notify>) {
-        let shell = Arc::clone(&self.shell);
-        self.shell.tasks.spawn(async move {
+impl<S: Store> Deployment<S> {
+    /// Follows the model files until the end, and at once at each `reload`.
+    pub fn follow_files(self: &Arc<Self>, mut files: ModelFiles, reload: Arc<Notify>) {
+        let deployment = Arc::clone(self);
+        self.tasks.spawn(async move {
             loop {
                 let is_told = tokio::select! {
-                    () = shell.stopping.cancelled() => return,
+                    () = deployment.stopping.cancelled() => return,
                     () = reload.notified() => true,
                     () = tokio::time::sleep(FILES_INTERVAL) => false,
                 };
-                let stopping = shell.stopping.clone();
-                let looked = shell.look_at_files(&mut files, is_told);
+                let stopping = deployment.stopping.clone();
+                let looked = deployment.look_at_files(&mut files, is_told);
                 if stopping.run_until_cancelled(looked).await.is_none() {
                     return;
                 }
@@ -188,7 +188,7 @@ impl<S: Store> Service<S> {
     }
 }
 
-impl<S: Store> Shell<S> {
+impl<S: Store> Deployment<S> {
     async fn look_at_files(&self, files: &mut ModelFiles, is_told: bool) {
         let (path, is_directory) = (files.path.clone(), files.is_directory);
         let read = tokio::task::spawn_blocking(move || sources(&path, is_directory)).await;
@@ -261,7 +261,7 @@ impl<S: Store> Shell<S> {
         source: &Source,
         text: &str,
         before: Option<Fingerprint>,
-    ) -> Result<Result<Fingerprint, String>, ServiceError> {
+    ) -> Result<Result<Fingerprint, String>, RolloutError> {
         let scope = &source.scope;
         let model = match self.reading.read(text.to_owned()).await? {
             Ok(model) => model,
@@ -306,7 +306,7 @@ impl<S: Store> Shell<S> {
         scope: &str,
         before: Fingerprint,
         now: Fingerprint,
-    ) -> Result<bool, ServiceError> {
+    ) -> Result<bool, RolloutError> {
         let latest = self.publication(scope).await?;
         if self.announce().await? == 0 || latest.is_some_and(|latest| latest.model == now) {
             return Ok(false);

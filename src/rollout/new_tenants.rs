@@ -8,18 +8,18 @@ use tokio::{
     time::Instant,
 };
 
-use super::{ServiceError, Shell};
+use super::{Deployment, RolloutError};
 use crate::{limits::TENANTS_COUNTED_FOR, scoring::Tenant, store::Store};
 
 /// What is known of the room for new tenants.
 #[derive(Debug, Default)]
-pub(super) struct Newcomers {
+pub(super) struct NewTenants {
     beginning: AsyncMutex<()>,
     /// When the store was last found to be full.
     full_since: Mutex<Option<Instant>>,
 }
 
-impl Newcomers {
+impl NewTenants {
     /// Lets one tenant begin at a time.
     pub(super) async fn begin(&self) -> MutexGuard<'_, ()> {
         self.beginning.lock().await
@@ -38,13 +38,13 @@ impl Newcomers {
     }
 }
 
-impl<S: Store> Shell<S> {
+impl<S: Store> Deployment<S> {
     /// Refuses a tenant that the store does not know where callers make none. One with a model
     /// of its own is the operator's, and the default tenant is everybody's.
-    pub(super) fn may_exist(&self, tenant: &Tenant) -> Result<(), ServiceError> {
+    pub(super) fn may_exist(&self, tenant: &Tenant) -> Result<(), RolloutError> {
         let is_made = self.latest.is_shared() && tenant.as_str() != Tenant::DEFAULT;
         if is_made && !self.settings.auto_create_tenants {
-            return Err(ServiceError::TenantNotMade {
+            return Err(RolloutError::TenantNotMade {
                 tenant: tenant.to_string(),
             });
         }
@@ -52,17 +52,17 @@ impl<S: Store> Shell<S> {
     }
 
     /// Refuses a tenant that is one too many.
-    pub(super) async fn check_newcomer(&self, tenant: &Tenant) -> Result<(), ServiceError> {
+    pub(super) async fn check_new_tenant(&self, tenant: &Tenant) -> Result<(), RolloutError> {
         self.may_exist(tenant)?;
         if !self.latest.is_shared() {
             return Ok(());
         }
         let most = self.settings.max_tenants;
-        let too_many = || ServiceError::TooManyTenants {
+        let too_many = || RolloutError::TooManyTenants {
             tenant: tenant.to_string(),
             most,
         };
-        if self.newcomers.was_full_just_now() {
+        if self.new_tenants.was_full_just_now() {
             return Err(too_many());
         }
         // Another call may have begun with the same one.
@@ -70,7 +70,7 @@ impl<S: Store> Shell<S> {
             return Ok(());
         }
         if self.store.tenant_count().await? >= most {
-            self.newcomers.note_full();
+            self.new_tenants.note_full();
             return Err(too_many());
         }
         Ok(())

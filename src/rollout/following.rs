@@ -10,7 +10,7 @@ use std::{
     },
 };
 
-use super::{ServiceError, Shell, rollouts::Pace};
+use super::{Deployment, RolloutError, steps::Pace};
 use crate::{
     limits::{IDLE_LOOKS, MODEL_KEPT_FOR, ROLLOUT_INTERVAL},
     scoring::Tenant,
@@ -57,10 +57,10 @@ pub(super) fn is_unfinished(rollout: &Rollout) -> bool {
     rollout.candidate.is_some() || !rollout.discarded.is_empty()
 }
 
-impl<S: Store> Shell<S> {
+impl<S: Store> Deployment<S> {
     /// The tenants whose rollouts have something to do. All are looked at now and then, and when
     /// there is another model; between, those of which it is known.
-    async fn tenants_at(&self, is_turn_of_all: bool) -> Result<Vec<Tenant>, ServiceError> {
+    async fn tenants_at(&self, is_turn_of_all: bool) -> Result<Vec<Tenant>, RolloutError> {
         let has_changed = self.latest.take_changed();
         if has_changed || is_turn_of_all {
             let found = self.find_unfinished(is_turn_of_all).await;
@@ -73,7 +73,7 @@ impl<S: Store> Shell<S> {
     }
 
     /// Looks for rollouts that are unfinished, and for models that nobody needs any more.
-    async fn find_unfinished(&self, is_turn_of_all: bool) -> Result<(), ServiceError> {
+    async fn find_unfinished(&self, is_turn_of_all: bool) -> Result<(), RolloutError> {
         let may_have_left = &self.unfinished.may_have_left_models;
         let is_cleaning = is_turn_of_all && may_have_left.load(Ordering::Acquire);
         let mut needed = BTreeSet::new();
@@ -112,7 +112,7 @@ impl<S: Store> Shell<S> {
     }
 
     /// Notes a tenant whose rollout has something to do.
-    fn note_unfinished(&self, tenant: &Tenant, rollout: &Rollout) -> Result<(), ServiceError> {
+    fn note_unfinished(&self, tenant: &Tenant, rollout: &Rollout) -> Result<(), RolloutError> {
         if let Some(latest) = self.latest.of(tenant)
             && (is_unfinished(rollout) || self.following(rollout, &latest)?.is_some())
         {
@@ -122,7 +122,7 @@ impl<S: Store> Shell<S> {
     }
 
     /// Forgets what other servers have changed.
-    async fn look(&self) -> Result<(), ServiceError> {
+    async fn look(&self) -> Result<(), RolloutError> {
         if self.ground.check().is_err() {
             return Ok(());
         }
@@ -137,7 +137,7 @@ impl<S: Store> Shell<S> {
         Ok(())
     }
 
-    async fn look_at(&self, tenant: &Tenant, rollout: Rollout) -> Result<(), ServiceError> {
+    async fn look_at(&self, tenant: &Tenant, rollout: Rollout) -> Result<(), RolloutError> {
         self.note_unfinished(tenant, &rollout)?;
         match self.snapshots.rollout(tenant) {
             // A failover has lost the last step, or all; whoever knows it takes it again.
@@ -154,7 +154,7 @@ impl<S: Store> Shell<S> {
     }
 
     /// Takes on rollouts that are unfinished.
-    async fn advance(&self, tick: u64) -> Result<(), ServiceError> {
+    async fn advance(&self, tick: u64) -> Result<(), RolloutError> {
         if self.ground.check().is_err() {
             return Ok(());
         }
@@ -173,7 +173,7 @@ impl<S: Store> Shell<S> {
     }
 
     /// Takes the next steps of a tenant's rollout. Returns whether it is finished.
-    async fn advance_tenant(&self, tenant: &Tenant) -> Result<bool, ServiceError> {
+    async fn advance_tenant(&self, tenant: &Tenant) -> Result<bool, RolloutError> {
         // Imports, failovers and servers with an old file may have left another one.
         let rollout = self.propose(tenant).await?;
         if !is_unfinished(&rollout) {
@@ -187,23 +187,23 @@ impl<S: Store> Shell<S> {
     }
 }
 
-/// Follows what other servers do, as long as the service lives.
-pub(super) async fn follow<S: Store>(shell: Weak<Shell<S>>) {
-    while let Some(shell) = next_tick(&shell).await {
-        let stopping = shell.stopping.clone();
-        match stopping.run_until_cancelled(shell.look()).await {
+/// Follows what other servers do, as long as the deployment lives.
+pub(super) async fn follow<S: Store>(deployment: Weak<Deployment<S>>) {
+    while let Some(deployment) = next_tick(&deployment).await {
+        let stopping = deployment.stopping.clone();
+        match stopping.run_until_cancelled(deployment.look()).await {
             Some(looked) => warn_of(looked),
             None => return,
         }
     }
 }
 
-/// Takes on unfinished rollouts, as long as the service lives.
-pub(super) async fn advance<S: Store>(shell: Weak<Shell<S>>) {
+/// Takes on unfinished rollouts, as long as the deployment lives.
+pub(super) async fn advance<S: Store>(deployment: Weak<Deployment<S>>) {
     let mut tick = 0;
-    while let Some(shell) = next_tick(&shell).await {
-        let stopping = shell.stopping.clone();
-        match stopping.run_until_cancelled(shell.advance(tick)).await {
+    while let Some(deployment) = next_tick(&deployment).await {
+        let stopping = deployment.stopping.clone();
+        match stopping.run_until_cancelled(deployment.advance(tick)).await {
             Some(advanced) => warn_of(advanced),
             None => return,
         }
@@ -211,14 +211,14 @@ pub(super) async fn advance<S: Store>(shell: Weak<Shell<S>>) {
     }
 }
 
-async fn next_tick<S>(shell: &Weak<Shell<S>>) -> Option<Arc<Shell<S>>> {
-    let stopping = shell.upgrade()?.stopping.clone();
+async fn next_tick<S>(deployment: &Weak<Deployment<S>>) -> Option<Arc<Deployment<S>>> {
+    let stopping = deployment.upgrade()?.stopping.clone();
     let slept = stopping.run_until_cancelled(tokio::time::sleep(ROLLOUT_INTERVAL));
     slept.await?;
-    shell.upgrade()
+    deployment.upgrade()
 }
 
-fn warn_of(result: Result<(), ServiceError>) {
+fn warn_of(result: Result<(), RolloutError>) {
     let line = "the rollouts of models cannot be followed now";
     if let Err(error) = result
         && is_new([line, "", ""])

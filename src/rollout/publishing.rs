@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::{
-    Service, ServiceError, Shell,
+    Deployment, RolloutError,
     following::ROLLOUTS_BATCH,
     latest::{Known, SHARED, named},
 };
@@ -60,41 +60,40 @@ pub struct TenantModels {
     pub waiting_tenants: u64,
 }
 
-impl<S: Store> Service<S> {
+impl<S: Store> Deployment<S> {
     /// Makes a model the latest: of a tenant that has a model of its own, or, without one, of
     /// all tenants that share one.
     pub async fn apply_model(
         &self,
         tenant: Option<&Tenant>,
         model: Arc<Model>,
-    ) -> Result<Applied, ServiceError> {
-        let scope = self.shell.scope_of(tenant)?;
+    ) -> Result<Applied, RolloutError> {
+        let scope = self.scope_of(tenant)?;
         let fingerprint = model.fingerprint();
-        let Published { revision, is_new } = self.shell.publish(&scope, model).await?;
+        let Published { revision, is_new } = self.publish(&scope, model).await?;
         Ok(Applied {
             revision,
             is_new,
-            waiting_tenants: self.shell.waiting_tenants(&scope, fingerprint).await?,
+            waiting_tenants: self.waiting_tenants(&scope, fingerprint).await?,
         })
     }
 
     /// Which models a tenant has, and how far its ranks are.
-    pub async fn models(&self, tenant: &Tenant) -> Result<TenantModels, ServiceError> {
-        let shell = &self.shell;
-        let known = shell.latest_of(tenant)?;
+    pub async fn models(&self, tenant: &Tenant) -> Result<TenantModels, RolloutError> {
+        let known = self.latest_of(tenant)?;
         let wanted = known.model.fingerprint();
-        let rollout = shell.store.rollout(tenant).await?;
+        let rollout = self.store.rollout(tenant).await?;
         let (active, candidate) = if rollout.epoch == 0 {
             let model = Arc::clone(&known.model);
             (Some(TenantModel { model, indexed: 0 }), None)
         } else {
             (
-                shell.tenant_model(tenant, rollout.active).await?,
-                shell.tenant_model(tenant, rollout.candidate).await?,
+                self.tenant_model(tenant, rollout.active).await?,
+                self.tenant_model(tenant, rollout.candidate).await?,
             )
         };
-        let scope = shell.latest.scope(tenant);
-        let waiting_tenants = shell.waiting_tenants(scope, wanted).await?;
+        let scope = self.latest.scope(tenant);
+        let waiting_tenants = self.waiting_tenants(scope, wanted).await?;
         Ok(TenantModels {
             latest: known.model,
             revision: known.revision,
@@ -106,8 +105,8 @@ impl<S: Store> Service<S> {
 }
 
 /// Others have published at every attempt.
-fn unsettled(scope: &str) -> ServiceError {
-    ServiceError::ModelsChanging(named(scope).to_owned())
+fn unsettled(scope: &str) -> RolloutError {
+    RolloutError::ModelsChanging(named(scope).to_owned())
 }
 
 /// Whether a tenant is answered by a model, and is not about to leave it.
@@ -115,12 +114,12 @@ fn is_at(rollout: &Rollout, model: Fingerprint) -> bool {
     rollout.active.is_some_and(|active| active.model == model) && rollout.candidate.is_none()
 }
 
-impl<S: Store> Shell<S> {
+impl<S: Store> Deployment<S> {
     /// The scope that a model is applied to, with or without a tenant.
-    fn scope_of(&self, tenant: Option<&Tenant>) -> Result<String, ServiceError> {
+    fn scope_of(&self, tenant: Option<&Tenant>) -> Result<String, RolloutError> {
         match tenant {
-            Some(_) if self.latest.is_shared() => Err(ServiceError::TenantShares),
-            None if !self.latest.is_shared() => Err(ServiceError::TenantMissing),
+            Some(_) if self.latest.is_shared() => Err(RolloutError::TenantShares),
+            None if !self.latest.is_shared() => Err(RolloutError::TenantMissing),
             None => Ok(SHARED.to_owned()),
             Some(tenant) => {
                 self.latest_of(tenant)?;
@@ -130,7 +129,7 @@ impl<S: Store> Shell<S> {
     }
 
     /// Has the store know the models that this server was started with.
-    pub(super) async fn publish_started(&self) -> Result<(), ServiceError> {
+    pub(super) async fn publish_started(&self) -> Result<(), RolloutError> {
         for (scope, known) in self.latest.all() {
             self.publish_configured(&scope, &known.model).await?;
         }
@@ -145,7 +144,7 @@ impl<S: Store> Shell<S> {
         &self,
         scope: &str,
         configured: Fingerprint,
-    ) -> Result<bool, ServiceError> {
+    ) -> Result<bool, RolloutError> {
         if !self.latest.is_named() {
             return Ok(true);
         }
@@ -178,7 +177,7 @@ impl<S: Store> Shell<S> {
         &self,
         scope: &str,
         model: &Arc<Model>,
-    ) -> Result<(), ServiceError> {
+    ) -> Result<(), RolloutError> {
         let fingerprint = model.fingerprint();
         for _ in 0..MAX_ATTEMPTS {
             let latest = self.publication(scope).await?;
@@ -215,7 +214,7 @@ impl<S: Store> Shell<S> {
         &self,
         scope: &str,
         model: Arc<Model>,
-    ) -> Result<Published, ServiceError> {
+    ) -> Result<Published, RolloutError> {
         let fingerprint = model.fingerprint();
         for _ in 0..MAX_ATTEMPTS {
             let latest = self.publication(scope).await?;
@@ -240,7 +239,7 @@ impl<S: Store> Shell<S> {
     }
 
     /// Follows what other servers have published.
-    pub(super) async fn follow_publications(&self) -> Result<(), ServiceError> {
+    pub(super) async fn follow_publications(&self) -> Result<(), RolloutError> {
         let all = self.latest.all();
         let scopes: Vec<String> = all.iter().map(|(scope, _)| scope.clone()).collect();
         let publications = self.store.publications(&scopes).await?;
@@ -269,7 +268,7 @@ impl<S: Store> Shell<S> {
     }
 
     /// Takes the latest model of a scope from the store.
-    async fn take_over(&self, scope: &str, latest: Publication) -> Result<(), ServiceError> {
+    async fn take_over(&self, scope: &str, latest: Publication) -> Result<(), RolloutError> {
         let source = self.store.published_source(scope).await?;
         let flaw = match source {
             None => "is missing in the store; apply another one, and then this one again",
@@ -298,7 +297,7 @@ impl<S: Store> Shell<S> {
     }
 
     /// How many tenants of a scope are not answered by a model yet.
-    async fn waiting_tenants(&self, scope: &str, model: Fingerprint) -> Result<u64, ServiceError> {
+    async fn waiting_tenants(&self, scope: &str, model: Fingerprint) -> Result<u64, RolloutError> {
         let mut waiting = 0;
         let mut tenants = self.store.tenants().await?;
         tenants.retain(|tenant| self.latest.scope(tenant) == scope);
@@ -317,11 +316,11 @@ impl<S: Store> Shell<S> {
     }
 
     /// A model with how far its ranks are.
-    pub(super) async fn tenant_model(
+    pub(crate) async fn tenant_model(
         &self,
         tenant: &Tenant,
         generation: Option<IndexGeneration>,
-    ) -> Result<Option<TenantModel>, ServiceError> {
+    ) -> Result<Option<TenantModel>, RolloutError> {
         let Some(generation) = generation else {
             return Ok(None);
         };

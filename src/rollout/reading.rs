@@ -8,7 +8,7 @@ use tokio::{
     sync::Semaphore,
 };
 
-use super::{Service, ServiceError};
+use super::{Deployment, RolloutError};
 use crate::{
     limits::{MAX_MODELS_WAITING, RETRY_UNAVAILABLE_AFTER},
     scoring::{Diagnostic, Model},
@@ -54,15 +54,14 @@ impl Reading {
     }
 }
 
-impl<S: Store> Service<S> {
+impl<S: Store> Deployment<S> {
     /// Reads a model for a caller. Turned away when too many wait.
-    pub async fn read_model(&self, source: String) -> Result<ReadModel, ServiceError> {
-        let reading = &self.shell.reading;
-        let overloaded = |_| ServiceError::Overloaded {
+    pub async fn read_sent(&self, source: String) -> Result<ReadModel, RolloutError> {
+        let too_many = |_| RolloutError::TooManyReading {
             retry_after: RETRY_UNAVAILABLE_AFTER,
         };
-        let _room = reading.waiting.try_acquire().map_err(overloaded)?;
-        Ok(reading.read(source).await?)
+        let _room = self.reading.waiting.try_acquire().map_err(too_many)?;
+        Ok(self.reading.read(source).await?)
     }
 }
 

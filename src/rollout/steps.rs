@@ -5,16 +5,16 @@
 use std::{sync::atomic::Ordering, time::Duration};
 
 use super::{
-    ServiceError, Shell,
+    Deployment, RolloutError,
     following::{ROLLOUTS_BATCH, is_unfinished},
     latest::Known,
     snapshot::new_generation,
-    stretch::Stretch,
 };
 use crate::{
     limits::{ANNOUNCED_FOR, FAILOVER_LOSES, INDEX_BATCH, LEASE_PERIOD, ROLLOUT_RETRY_INTERVAL},
     scoring::{Tenant, index},
     store::{IndexEntry, IndexGeneration, Rollout, Scan, Store, StoreError},
+    stretch::Stretch,
 };
 
 /// How fast ranks are built.
@@ -26,10 +26,10 @@ pub(super) enum Pace {
     Limited,
 }
 
-impl<S: Store> Shell<S> {
+impl<S: Store> Deployment<S> {
     /// Proposes the latest models, and builds ranks where nobody could be answered without
     /// them, or where no other server is there to answer.
-    pub(super) async fn prepare(&self) -> Result<(), ServiceError> {
+    pub(super) async fn prepare(&self) -> Result<(), RolloutError> {
         self.announce().await?;
         let configured = self.latest.all();
         self.publish_started().await?;
@@ -56,7 +56,7 @@ impl<S: Store> Shell<S> {
         Ok(())
     }
 
-    async fn prepare_tenant(&self, tenant: &Tenant) -> Result<(), ServiceError> {
+    async fn prepare_tenant(&self, tenant: &Tenant) -> Result<(), RolloutError> {
         loop {
             let others = self.announce().await?;
             let rollout = self.propose(tenant).await?;
@@ -75,7 +75,7 @@ impl<S: Store> Shell<S> {
 
     /// Makes the latest model the candidate of a tenant, unless it is that already, or a later
     /// one was followed that this server has not heard of.
-    pub(super) async fn propose(&self, tenant: &Tenant) -> Result<Rollout, ServiceError> {
+    pub(super) async fn propose(&self, tenant: &Tenant) -> Result<Rollout, RolloutError> {
         loop {
             let latest = self.latest_of(tenant)?;
             let rollout = self.store.rollout(tenant).await?;
@@ -122,7 +122,7 @@ impl<S: Store> Shell<S> {
     /// Takes a tenant's rollout as far as it goes: builds the candidate's ranks, has it
     /// answer, deletes what is discarded. Returns whether it did: not while another server
     /// does it, or changes the rollout.
-    pub(super) async fn drive(&self, tenant: &Tenant, pace: Pace) -> Result<bool, ServiceError> {
+    pub(super) async fn drive(&self, tenant: &Tenant, pace: Pace) -> Result<bool, RolloutError> {
         let mut rollout = self.store.rollout(tenant).await?;
         if let Some(candidate) = rollout.candidate {
             // Whoever cannot read it leaves it to others.
@@ -171,11 +171,11 @@ impl<S: Store> Shell<S> {
 
     /// Finds out why the store has refused a rollout: it has another one, or a failover has lost
     /// a fence or a step.
-    pub(super) async fn clear_up(
+    pub(crate) async fn clear_up(
         &self,
         tenant: &Tenant,
         refused: &Rollout,
-    ) -> Result<(), ServiceError> {
+    ) -> Result<(), RolloutError> {
         self.snapshots.forget_before(tenant, refused.epoch + 1);
         if self.store.rollout(tenant).await? == *refused {
             self.raise_fence(tenant, refused).await?;
@@ -194,7 +194,7 @@ impl<S: Store> Shell<S> {
         &self,
         tenant: &Tenant,
         rollout: &Rollout,
-    ) -> Result<bool, ServiceError> {
+    ) -> Result<bool, RolloutError> {
         match self.store.fence(tenant, rollout).await {
             Err(StoreError::Superseded) => {}
             Err(StoreError::Lost(reason)) if self.may_go_on_without(rollout) => {
@@ -211,7 +211,7 @@ impl<S: Store> Shell<S> {
     }
 
     /// Whether a part of a tenant that is gone may be taken for lost.
-    pub(super) fn may_go_on_without(&self, rollout: &Rollout) -> bool {
+    pub(crate) fn may_go_on_without(&self, rollout: &Rollout) -> bool {
         let lately = u64::try_from(FAILOVER_LOSES.as_millis()).unwrap_or(u64::MAX);
         !self.is_ready.load(Ordering::Acquire)
             || rollout.epoch.saturating_add(lately) > self.now().millis()
@@ -223,7 +223,7 @@ impl<S: Store> Shell<S> {
         tenant: &Tenant,
         candidate: IndexGeneration,
         pace: Pace,
-    ) -> Result<bool, ServiceError> {
+    ) -> Result<bool, RolloutError> {
         let model = self.model_of(tenant, candidate.model).await?;
         let indexed_to = self.store.indexed_to(tenant, candidate).await?;
         let mut indexed = 0_u64;
@@ -231,7 +231,7 @@ impl<S: Store> Shell<S> {
             tracing::info!(%tenant, model = %candidate.model, "going on with ranks that were left unfinished");
         }
         let mut stretch = Stretch::default();
-        let mut scan = Scan::new(&self.store, tenant, indexed_to, INDEX_BATCH);
+        let mut scan = Scan::new(&*self.store, tenant, indexed_to, INDEX_BATCH);
         while let Some(records) = scan.next().await? {
             let count = records.len();
             let mut entries = Vec::with_capacity(count);

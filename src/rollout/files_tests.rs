@@ -3,7 +3,6 @@
 use std::{
     fs, io,
     sync::{Mutex, PoisonError},
-    time::Duration,
 };
 
 use tempfile::TempDir;
@@ -11,8 +10,8 @@ use tracing::subscriber::DefaultGuard;
 
 use super::*;
 use crate::{
+    rollout::Settings,
     scoring::{Tenant, Timestamp},
-    service::Settings,
     store::embedded::Embedded,
 };
 
@@ -48,11 +47,11 @@ impl io::Write for Log {
     }
 }
 
-/// A service on an embedded store, and the files of its models.
+/// A deployment on an embedded store, and the files of its models.
 struct Watched {
     directory: TempDir,
     _data: TempDir,
-    service: Service<Embedded>,
+    deployment: Arc<Deployment<Embedded>>,
     files: ModelFiles,
     log: Log,
     _logging: DefaultGuard,
@@ -74,24 +73,18 @@ impl Watched {
         let files = ModelFiles::new(directory.path(), &models);
         let data = tempfile::tempdir().unwrap();
         let settings = Settings {
-            server: None,
-            max_skew: Duration::from_secs(300),
-            remembered_events: 256,
-            max_events_in_flight: 100,
-            max_calls_in_flight: 100,
             max_tenants: 1_000,
             auto_create_tenants: true,
-            max_unsettled_effects: 256,
             rebuild_rate: 20_000,
         };
         let clock = Arc::new(|| Timestamp::from_nanos(1_767_268_800_000_000_000).unwrap());
-        let store = Embedded::open(data.path()).unwrap();
-        let service = Service::open(store, models, settings, clock).await;
+        let store = Arc::new(Embedded::open(data.path()).unwrap());
+        let deployment = Deployment::open(store, models, settings, clock, 1).await;
         log.take();
         Self {
             directory,
             _data: data,
-            service: service.unwrap(),
+            deployment: deployment.unwrap(),
             files,
             log,
             _logging: logging,
@@ -104,20 +97,20 @@ impl Watched {
 
     /// What a look at the files says.
     async fn look(&mut self) -> String {
-        let shell = &self.service.shell;
-        shell.look_at_files(&mut self.files, false).await;
+        let deployment = &self.deployment;
+        deployment.look_at_files(&mut self.files, false).await;
         self.log.take()
     }
 
     /// What is said when the operator has the files read.
     async fn reload(&mut self) -> String {
-        let shell = &self.service.shell;
-        shell.look_at_files(&mut self.files, true).await;
+        let deployment = &self.deployment;
+        deployment.look_at_files(&mut self.files, true).await;
         self.log.take()
     }
 
     fn is_latest(&self, source: &str) -> bool {
-        let known = self.service.shell.latest.of_scope("shop").unwrap();
+        let known = self.deployment.latest.of_scope("shop").unwrap();
         known.model.fingerprint() == Model::parse(source).unwrap().fingerprint()
     }
 }
@@ -213,7 +206,7 @@ async fn a_changed_file_counts_where_there_is_no_other_server_whatever_was_appli
     let shop = Tenant::new("shop").unwrap();
     for points in [5, 7] {
         let model = Arc::new(Model::parse(&worth(points)).unwrap());
-        let applied = watched.service.apply_model(Some(&shop), model).await;
+        let applied = watched.deployment.apply_model(Some(&shop), model).await;
         assert!(applied.unwrap().is_new);
     }
     watched.log.take();
