@@ -6,31 +6,21 @@ use super::{
     lanes::Round,
     lookups::Lookups,
     round::{Draft, refuse},
-    write::{ProfileUpdate, Scored, Task, Work},
+    write::{Arrived, ProfileUpdate, Scored, Task, Work},
 };
 use crate::{
     rollout::ModelSnapshot,
-    scoring::{Model, Profile, ProfileId, Record, RecordEdit, Tenant, Timestamp, check_attributes},
+    scoring::{Model, ProfileId, Record, RecordEdit, Tenant, Timestamp, check_attributes},
     store::{Store, Stored, Version},
     stretch::Stretch,
 };
-
-/// What one task of a round came to, told once the record is durable.
-pub(super) enum Answer {
-    Scored(Result<Scored, ServiceError>),
-    Updated(Result<Profile, ServiceError>),
-    Retracted(Result<Retracted, ServiceError>),
-    Released(Result<Released, ServiceError>),
-}
-
-/// Drafts of profiles, with what to tell about each piece of their work.
-pub(super) type Drafts = Vec<(Draft<Work>, Vec<Answer>)>;
 
 /// A profile while the work of a round is applied to it.
 struct Sheet<'m> {
     profile_id: ProfileId,
     work: Vec<Work>,
-    answers: Vec<Answer>,
+    /// How much of the work has been applied.
+    applied: usize,
     expected: Option<Version>,
     before: Option<Record>,
     edit: RecordEdit<'m>,
@@ -50,27 +40,21 @@ impl<'m> Sheet<'m> {
             expected: stored.as_ref().map(|stored| stored.version),
             before: snapshot.before(stored.as_ref().map(|stored| &stored.record)),
             edit: begin(snapshot.model(), &profile_id, stored),
-            answers: Vec::with_capacity(work.len()),
+            applied: 0,
             followed: (0, 0),
             profile_id,
             work,
         }
     }
 
-    fn finish(self) -> (Draft<Work>, Vec<Answer>) {
-        let draft = Draft {
+    fn finish(self) -> Draft<Work> {
+        Draft {
             profile_id: self.profile_id,
             work: self.work,
             expected: self.expected,
             before: self.before,
             outcome: self.edit.finish(),
-        };
-        (draft, self.answers)
-    }
-
-    fn profile(&self, now: Timestamp) -> Profile {
-        let at = now.max(self.edit.record().last_event_time);
-        self.edit.profile(at)
+        }
     }
 }
 
@@ -121,7 +105,7 @@ impl<S: Store> Shell<S> {
         tenant: &Tenant,
         snapshot: &ModelSnapshot,
         round: Round<Work>,
-    ) -> Drafts {
+    ) -> Vec<Draft<Work>> {
         let model = snapshot.model();
         let (loaded, mut lookups) = self.load_with_lookups(tenant, model, &round).await;
         if loaded.iter().all(Result::is_err) {
@@ -156,41 +140,47 @@ impl<S: Store> Shell<S> {
         lookups: &mut Lookups,
         now: Timestamp,
     ) {
-        let Some(Work { task, .. }) = sheet.work.get(sheet.answers.len()) else {
+        let Some(Work { task, .. }) = sheet.work.get_mut(sheet.applied) else {
             return;
         };
+        sheet.applied += 1;
         let edit = &mut sheet.edit;
-        let answer = match task {
-            Task::Event { event, at, .. } => {
-                let instant = (*at, self.settings.remembered_events);
-                let context = lookups.context(model, event, edit.record(), instant);
-                let outcome = context.map(|context| edit.apply(event, &context));
-                Answer::Scored(outcome.map_err(Into::into).map(|outcome| {
-                    let profile = sheet.profile(now);
-                    Scored { profile, outcome }
-                }))
-            }
-            Task::Retraction { event, at, .. } => {
-                let instant = (*at, self.settings.remembered_events);
-                let context = lookups.context(model, event, edit.record(), instant);
-                let outcome = context.map(|context| edit.retract(event, &context));
-                Answer::Retracted(outcome.map_err(Into::into).map(|outcome| {
-                    let profile = sheet.profile(now);
-                    Retracted { profile, outcome }
-                }))
-            }
-            Task::Release { selection, .. } if edit.record().is_known() => {
-                let count = edit.release(selection, self.most_folded());
-                let profile = sheet.profile(now);
-                Answer::Released(Ok(Released { profile, count }))
-            }
-            Task::Release { .. } => Answer::Released(Err(ServiceError::unknown(&sheet.profile_id))),
-            Task::Update { update, .. } => {
-                let changed = change(edit, update);
-                Answer::Updated(changed.map(|()| sheet.profile(now)))
-            }
+        let profile = |edit: &RecordEdit<'_>| edit.profile(now.max(edit.record().last_event_time));
+        let context = |Arrived { event, at }: &Arrived, edit: &RecordEdit<'_>| {
+            let instant = (*at, self.settings.remembered_events);
+            lookups.context(model, event, edit.record(), instant)
         };
-        sheet.answers.push(answer);
+        match task {
+            Task::Event(asked) => {
+                let context = context(&asked.question, edit);
+                let outcome = context.map(|context| edit.apply(&asked.question.event, &context));
+                asked.result = Some(outcome.map_err(Into::into).map(|outcome| Scored {
+                    profile: profile(edit),
+                    outcome,
+                }));
+            }
+            Task::Retraction(asked) => {
+                let context = context(&asked.question, edit);
+                let outcome = context.map(|context| edit.retract(&asked.question.event, &context));
+                asked.result = Some(outcome.map_err(Into::into).map(|outcome| Retracted {
+                    profile: profile(edit),
+                    outcome,
+                }));
+            }
+            Task::Release(asked) => {
+                asked.result = Some(if edit.record().is_known() {
+                    let count = edit.release(&asked.question, self.most_folded());
+                    let profile = profile(edit);
+                    Ok(Released { profile, count })
+                } else {
+                    Err(ServiceError::unknown(&sheet.profile_id))
+                });
+            }
+            Task::Update(asked) => {
+                let changed = change(edit, &asked.question);
+                asked.result = Some(changed.map(|()| profile(edit)));
+            }
+        }
         let (again, effects) = (sheet.edit.again(), sheet.edit.effects());
         let (followed_again, followed) = sheet.followed;
         lookups.follow(model, &again[followed_again..], |account, delta| {

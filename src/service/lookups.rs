@@ -88,7 +88,8 @@ fn account_read(model: &Model, event: &Event, attributes: &Attributes) -> Option
 
 fn events_of(work: &[Work]) -> impl Iterator<Item = &Event> {
     work.iter().filter_map(|work| match &work.task {
-        Task::Event { event, .. } | Task::Retraction { event, .. } => Some(event),
+        Task::Event(asked) => Some(&asked.question.event),
+        Task::Retraction(asked) => Some(&asked.question.event),
         _ => None,
     })
 }
@@ -122,7 +123,7 @@ impl<S: Store> Shell<S> {
         let mut stated = Vec::new();
         for ((_, work), stored) in round.iter().zip(&loaded) {
             let updates = work.iter().filter_map(|work| match &work.task {
-                Task::Update { update, .. } => Some(&update.attributes),
+                Task::Update(asked) => Some(&asked.question.attributes),
                 _ => None,
             });
             let stored = stored.iter().flatten();

@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{Page, Paging, Service, ServiceError, rankings::unknown, write::Task};
+use super::{
+    Page, Paging, Service, ServiceError,
+    rankings::unknown,
+    write::{Asked, Task},
+};
 use crate::{
     rollout::ModelSnapshot,
     scoring::{HeldEvent, KeyRange, Model, Profile, ProfileId, Selection, Tenant},
@@ -96,9 +100,8 @@ impl<S: Store> Service<S> {
         loop {
             let selection = selection.clone();
             let released = self
-                .work(tenant, profile_id.clone(), |answer| Task::Release {
-                    selection,
-                    answer,
+                .work(tenant, profile_id.clone(), |caller| {
+                    Task::Release(Asked::new(selection, caller))
                 })
                 .await?;
             count += released.count;

@@ -1,6 +1,9 @@
 //! Takes events back, in their place between the events of their profile.
 
-use super::{Service, ServiceError, write::Task};
+use super::{
+    Service, ServiceError,
+    write::{Arrived, Asked, Task},
+};
 use crate::{
     scoring::{Event, Profile, RetractionOutcome, Tenant},
     store::Store,
@@ -16,7 +19,7 @@ pub struct Retracted {
 }
 
 impl<S: Store> Service<S> {
-    /// Takes back what an event counted. Turned away when too many events are in flight.
+    /// Retracts an event. Turned away when too many events are in flight.
     pub async fn retract_event(
         &self,
         tenant: &Tenant,
@@ -24,10 +27,8 @@ impl<S: Store> Service<S> {
     ) -> Result<Retracted, ServiceError> {
         let at = self.shell.instant_of(&event, self.shell.now())?;
         let profile_id = event.profile_id.clone();
-        self.work(tenant, profile_id, |answer| Task::Retraction {
-            event,
-            at,
-            answer,
+        self.work(tenant, profile_id, |caller| {
+            Task::Retraction(Asked::new(Arrived { event, at }, caller))
         })
         .await
     }

@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use super::{
     ServiceError, Shell,
-    drafts::{Answer, Drafts, split_off},
+    drafts::split_off,
     effects::Wanted,
     lanes::Round,
     write::{Scored, Task, Work},
@@ -36,11 +36,11 @@ pub(super) struct Draft<W> {
 }
 
 /// Groups of drafts that have no more effects together than may be unsettled, or only one.
-fn by_effects(drafts: Drafts, most: usize) -> Vec<Drafts> {
-    let mut groups: Vec<Drafts> = Vec::new();
+fn by_effects(drafts: Vec<Draft<Work>>, most: usize) -> Vec<Vec<Draft<Work>>> {
+    let mut groups: Vec<Vec<Draft<Work>>> = Vec::new();
     let mut room = 0;
     for draft in drafts {
-        let effects = draft.0.outcome.effect_count();
+        let effects = draft.outcome.effect_count();
         match groups.last_mut() {
             Some(group) if effects <= room => {
                 room -= effects;
@@ -110,7 +110,7 @@ impl<S: Store> Shell<S> {
             };
             let later = split_off(&mut round, folded, snapshot.model());
             let drafts = self.drafts(tenant, &snapshot, round).await;
-            for (draft, _) in &drafts {
+            for draft in &drafts {
                 for rule in &draft.outcome.failed_rules {
                     crate::telemetry::count_rule_error(rule);
                 }
@@ -135,7 +135,7 @@ impl<S: Store> Shell<S> {
         self: &Arc<Self>,
         tenant: &Tenant,
         mut snapshot: Arc<ModelSnapshot>,
-        mut drafts: Drafts,
+        mut drafts: Vec<Draft<Work>>,
     ) {
         let wanted = self.effects_of(&drafts);
         let _unsettled = match self.unsettled.try_acquire_many(wanted) {
@@ -148,7 +148,7 @@ impl<S: Store> Shell<S> {
                 // of others may have forgotten the effects.
                 let round = drafts
                     .into_iter()
-                    .map(|(draft, _)| (draft.profile_id, draft.work));
+                    .map(|draft| (draft.profile_id, draft.work));
                 drafts = self.drafts(tenant, &snapshot, round.collect()).await;
                 permits
             }
@@ -167,7 +167,7 @@ impl<S: Store> Shell<S> {
             };
             drafts = self.drafts(tenant, &snapshot, again).await;
         }
-        for (draft, _) in drafts {
+        for draft in drafts {
             refuse(
                 draft.work,
                 &ServiceError::Contended(draft.profile_id.to_string()),
@@ -185,8 +185,8 @@ impl<S: Store> Shell<S> {
     }
 
     /// Room that the effects of drafts take.
-    fn effects_of(&self, drafts: &Drafts) -> u32 {
-        let effects = drafts.iter().map(|(draft, _)| draft.outcome.effect_count());
+    fn effects_of(&self, drafts: &[Draft<Work>]) -> u32 {
+        let effects = drafts.iter().map(|draft| draft.outcome.effect_count());
         let effects: usize = effects.sum();
         let most = self.settings.max_unsettled_effects;
         u32::try_from(effects.min(most)).unwrap_or(u32::MAX)
@@ -210,10 +210,10 @@ impl<S: Store> Shell<S> {
     async fn settle_effects(
         self: &Arc<Self>,
         tenant: &Tenant,
-        drafts: Drafts,
+        drafts: Vec<Draft<Work>>,
         durable: &mut HashSet<IdHash>,
-    ) -> (Drafts, Round<Work>) {
-        let effects = drafts.iter().map(|(draft, _)| {
+    ) -> (Vec<Draft<Work>>, Round<Work>) {
+        let effects = drafts.iter().map(|draft| {
             let all = Wanted::of(&draft.outcome);
             all.filter(|wanted| !durable.contains(&wanted.effect.id()))
                 .collect()
@@ -222,11 +222,11 @@ impl<S: Store> Shell<S> {
         let results = self.commit_effects(tenant, effects).await;
         let mut settled = Vec::with_capacity(drafts.len());
         let mut again = Vec::new();
-        for ((draft, answers), result) in drafts.into_iter().zip(results) {
+        for (draft, result) in drafts.into_iter().zip(results) {
             match result {
                 Ok(true) => {
                     durable.extend(Wanted::of(&draft.outcome).map(|wanted| wanted.effect.id()));
-                    settled.push((draft, answers));
+                    settled.push(draft);
                 }
                 Ok(false) => again.push((draft.profile_id, draft.work)),
                 Err(error) => refuse(draft.work, &error),
@@ -240,18 +240,18 @@ impl<S: Store> Shell<S> {
         &self,
         tenant: &Tenant,
         snapshot: &ModelSnapshot,
-        drafts: Drafts,
+        drafts: Vec<Draft<Work>>,
     ) -> Round<Work> {
         let mut commits = Vec::with_capacity(drafts.len());
         let mut written = Vec::with_capacity(drafts.len());
-        for (draft, answers) in drafts {
+        for draft in drafts {
             if !draft.outcome.changed {
-                tell(draft.work, answers);
+                tell(draft.work);
                 continue;
             }
             match draft.into_commit(snapshot) {
                 Ok((commit, work)) => {
-                    written.push((commit.profile_id.clone(), work, answers));
+                    written.push((commit.profile_id.clone(), work));
                     commits.push(commit);
                 }
                 Err((error, work)) => refuse(work, &error.into()),
@@ -262,9 +262,9 @@ impl<S: Store> Shell<S> {
             return again;
         }
         let results = self.commit(tenant, snapshot, commits).await;
-        for ((profile_id, work, answers), result) in written.into_iter().zip(results) {
+        for ((profile_id, work), result) in written.into_iter().zip(results) {
             match result {
-                Ok(Committed::Written) => tell(work, answers),
+                Ok(Committed::Written) => tell(work),
                 Ok(Committed::Conflict) | Err(StoreError::Superseded) => {
                     again.push((profile_id, work));
                 }
@@ -303,27 +303,17 @@ impl<S: Store> Shell<S> {
     }
 }
 
-fn tell(work: Vec<Work>, answers: Vec<Answer>) {
-    for (Work { task, .. }, told) in work.into_iter().zip(answers) {
-        if let Answer::Scored(Ok(Scored {
-            outcome: EventOutcome::Applied { unmatched_type, .. },
-            ..
-        })) = &told
+fn tell(work: Vec<Work>) {
+    for Work { task, .. } in work {
+        if let Task::Event(asked) = &task
+            && let Some(Ok(Scored { outcome, .. })) = &asked.result
+            && let EventOutcome::Applied { unmatched_type, .. } = outcome
         {
             unmatched_type
                 .as_deref()
                 .map(crate::telemetry::count_unmatched);
         }
-        // A caller that has left is told nothing.
-        match (task, told) {
-            (Task::Event { answer, .. }, Answer::Scored(result)) => drop(answer.send(result)),
-            (Task::Update { answer, .. }, Answer::Updated(result)) => drop(answer.send(result)),
-            (Task::Retraction { answer, .. }, Answer::Retracted(result)) => {
-                drop(answer.send(result));
-            }
-            (Task::Release { answer, .. }, Answer::Released(result)) => drop(answer.send(result)),
-            _ => {}
-        }
+        task.tell();
     }
 }
 
@@ -338,12 +328,7 @@ fn drop_unwanted(round: &mut Round<Work>) {
 
 pub(super) fn refuse(work: Vec<Work>, error: &ServiceError) {
     for Work { task, .. } in work {
-        match task {
-            Task::Event { answer, .. } => drop(answer.send(Err(error.clone()))),
-            Task::Update { answer, .. } => drop(answer.send(Err(error.clone()))),
-            Task::Retraction { answer, .. } => drop(answer.send(Err(error.clone()))),
-            Task::Release { answer, .. } => drop(answer.send(Err(error.clone()))),
-        }
+        task.refuse(error);
     }
 }
 

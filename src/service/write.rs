@@ -52,35 +52,77 @@ pub(super) enum Permit {
     Streamed { _held: Held },
 }
 
+/// What is to be done for a profile.
 pub(super) enum Task {
-    Event {
-        event: Event,
-        at: Timestamp,
-        answer: oneshot::Sender<Result<Scored, ServiceError>>,
-    },
-    Retraction {
-        event: Event,
-        at: Timestamp,
-        answer: oneshot::Sender<Result<Retracted, ServiceError>>,
-    },
-    Release {
-        selection: Selection,
-        answer: oneshot::Sender<Result<Released, ServiceError>>,
-    },
-    Update {
-        update: ProfileUpdate,
-        answer: oneshot::Sender<Result<Profile, ServiceError>>,
-    },
+    Event(Asked<Arrived, Scored>),
+    Retraction(Asked<Arrived, Retracted>),
+    Release(Asked<Selection, Released>),
+    Update(Asked<ProfileUpdate, Profile>),
+}
+
+/// An event, and the instant that it counts at.
+pub(super) struct Arrived {
+    pub event: Event,
+    pub at: Timestamp,
+}
+
+/// What is asked, with what came of it and the caller who waits for that.
+pub(super) struct Asked<Q, A> {
+    pub question: Q,
+    /// Told once it is durable.
+    pub result: Option<Result<A, ServiceError>>,
+    caller: oneshot::Sender<Result<A, ServiceError>>,
+}
+
+impl<Q, A> Asked<Q, A> {
+    /// A question of somebody who waits for the result.
+    pub(super) fn new(question: Q, caller: oneshot::Sender<Result<A, ServiceError>>) -> Self {
+        Self {
+            question,
+            result: None,
+            caller,
+        }
+    }
+
+    /// Tells the caller what came of it; one that has left is told nothing.
+    fn tell(self) {
+        let result = self.result.unwrap_or_else(|| Err(dropped()));
+        drop(self.caller.send(result));
+    }
+
+    fn refuse(self, error: &ServiceError) {
+        drop(self.caller.send(Err(error.clone())));
+    }
 }
 
 impl Task {
     /// Whether somebody waits for it.
     pub(super) fn is_wanted(&self) -> bool {
         match self {
-            Self::Event { answer, .. } => !answer.is_closed(),
-            Self::Retraction { answer, .. } => !answer.is_closed(),
-            Self::Release { answer, .. } => !answer.is_closed(),
-            Self::Update { answer, .. } => !answer.is_closed(),
+            Self::Event(asked) => !asked.caller.is_closed(),
+            Self::Retraction(asked) => !asked.caller.is_closed(),
+            Self::Release(asked) => !asked.caller.is_closed(),
+            Self::Update(asked) => !asked.caller.is_closed(),
+        }
+    }
+
+    /// Tells its caller what came of it.
+    pub(super) fn tell(self) {
+        match self {
+            Self::Event(asked) => asked.tell(),
+            Self::Retraction(asked) => asked.tell(),
+            Self::Release(asked) => asked.tell(),
+            Self::Update(asked) => asked.tell(),
+        }
+    }
+
+    /// Tells its caller that nothing came of it.
+    pub(super) fn refuse(self, error: &ServiceError) {
+        match self {
+            Self::Event(asked) => asked.refuse(error),
+            Self::Retraction(asked) => asked.refuse(error),
+            Self::Release(asked) => asked.refuse(error),
+            Self::Update(asked) => asked.refuse(error),
         }
     }
 }
@@ -204,8 +246,10 @@ impl<S: Store> Service<S> {
         update: ProfileUpdate,
     ) -> Result<Profile, ServiceError> {
         let profile_id = update.profile_id.clone();
-        self.work(tenant, profile_id, |answer| Task::Update { update, answer })
-            .await
+        self.work(tenant, profile_id, |caller| {
+            Task::Update(Asked::new(update, caller))
+        })
+        .await
     }
 
     /// Does one task of a profile. Turned away when too much is in flight.
@@ -217,9 +261,9 @@ impl<S: Store> Service<S> {
     ) -> Result<T, ServiceError> {
         let permit = self.permit_now()?;
         self.shell.deployment.check_tenant(tenant)?;
-        let (answer, receiver) = oneshot::channel();
+        let (caller, receiver) = oneshot::channel();
         let work = Work {
-            task: task(answer),
+            task: task(caller),
             turn: self.shell.next_turn(),
             _permit: Permit::Single { _permit: permit },
         };
@@ -257,9 +301,9 @@ impl<S: Store> Service<S> {
                 pending.push(Pending::refused(dropped()));
                 continue;
             };
-            let (answer, receiver) = oneshot::channel();
+            let (caller, receiver) = oneshot::channel();
             let profile_id = event.profile_id.clone();
-            let task = Task::Event { event, at, answer };
+            let task = Task::Event(Asked::new(Arrived { event, at }, caller));
             let turn = self.shell.next_turn();
             work.push((
                 profile_id,
