@@ -7,7 +7,7 @@ use bellwether::{
         RankChange, RankKey, RankName, Record, Tenant, Timestamp, apply,
     },
     store::{
-        Commit, Committed, IndexGeneration, Rollout, Store as _, Version, codec,
+        Commit, Committed, IndexGeneration, RecordStore as _, Rollout, Version, codec,
         redis::{Redis, RedisAddress, RedisSettings},
     },
 };

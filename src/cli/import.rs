@@ -273,7 +273,7 @@ mod tests {
     use crate::{
         cli::export::export,
         scoring::{AttributeValue, CountGroup, EventMemory, IdHash, SignalCount, Timestamp},
-        store::{Commit, Rollout, Version, embedded::Embedded},
+        store::{Commit, RecordStore, Rollout, Version, embedded::Embedded},
     };
 
     const CHECK: Mode = Mode::Check { replace: false };

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{failure::Failure, output};
 use crate::store::{
-    Scan, Store,
+    RecordStore, Scan,
     embedded::{Embedded, Loss, Repair as Repaired, repair},
 };
 

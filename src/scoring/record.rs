@@ -158,7 +158,7 @@ impl SignalCount {
 pub struct SeenType {
     /// The type.
     pub name: String,
-    /// How often; 0 when that is not known, and then it stays seen.
+    /// How often, at least once.
     pub count: u32,
 }
 

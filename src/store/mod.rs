@@ -168,11 +168,8 @@ pub enum StoreError {
     Misconfigured(String),
 }
 
-/// A store of records and ranks, shared by all tasks of a process. Each result of a batch
-/// stands for its own item: one failure says nothing of the others.
-///
-/// A call that is made again after it was sent and not answered changes nothing more.
-pub trait Store: Send + Sync + 'static {
+/// Records by tenant and id.
+pub trait RecordStore: Send + Sync + 'static {
     /// Reads records, in the order of the ids.
     fn load(
         &self,
@@ -190,6 +187,31 @@ pub trait Store: Send + Sync + 'static {
         commits: Vec<Commit>,
     ) -> impl Future<Output = Vec<Result<Committed, StoreError>>> + Send;
 
+    /// Reads up to `limit` records in the order of their ids, after the given one. Fewer
+    /// only at the end.
+    fn scan(
+        &self,
+        tenant: &Tenant,
+        after: Option<&ProfileId>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Stored>, StoreError>> + Send;
+
+    /// Every tenant that has a record.
+    fn tenants(&self) -> impl Future<Output = Result<Vec<Tenant>, StoreError>> + Send;
+
+    /// How many tenants have records, or are about to.
+    fn tenant_count(&self) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
+    /// Of each tenant, whether a part of what it had is gone, as when one primary of several has
+    /// come back empty.
+    fn have_losses(
+        &self,
+        tenants: &[Tenant],
+    ) -> impl Future<Output = Result<Vec<bool>, StoreError>> + Send;
+}
+
+/// Ranks: sorted sets of profiles for each index generation, and the totals of topics.
+pub trait RankStore: Send + Sync + 'static {
     /// Reads up to `limit` entries of a range, after the cursor or from the greatest key.
     /// [`StoreError::Superseded`] when the generation is not maintained.
     fn page(
@@ -217,45 +239,35 @@ pub trait Store: Send + Sync + 'static {
         topics: &[String],
     ) -> impl Future<Output = Result<Vec<TopicTotals>, StoreError>> + Send;
 
-    /// Reads up to `limit` records in the order of their ids, after the given one. Fewer
-    /// only at the end.
-    fn scan(
+    /// Adds the entries of records, in ascending order of ids, to the ranks of a generation. A
+    /// record with another version than the entry's is left out: who wrote it since the
+    /// fence has maintained the ranks. [`StoreError::Superseded`] when the generation is not
+    /// maintained.
+    fn index(
         &self,
         tenant: &Tenant,
-        after: Option<&ProfileId>,
-        limit: usize,
-    ) -> impl Future<Output = Result<Vec<Stored>, StoreError>> + Send;
+        generation: IndexGeneration,
+        entries: Vec<IndexEntry>,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Every tenant that has a record.
-    fn tenants(&self) -> impl Future<Output = Result<Vec<Tenant>, StoreError>> + Send;
-
-    /// How many tenants have records, or are about to.
-    fn tenant_count(&self) -> impl Future<Output = Result<u64, StoreError>> + Send;
-
-    /// Of each tenant, whether a part of what it had is gone, as when one primary of several has
-    /// come back empty.
-    fn have_losses(
-        &self,
-        tenants: &[Tenant],
-    ) -> impl Future<Output = Result<Vec<bool>, StoreError>> + Send;
-
-    /// The models of a tenant; of epoch 0 when it never had one.
-    fn rollout(&self, tenant: &Tenant) -> impl Future<Output = Result<Rollout, StoreError>> + Send;
-
-    /// The models of tenants, in the order asked for.
-    fn rollouts(
-        &self,
-        tenants: &[Tenant],
-    ) -> impl Future<Output = Result<Vec<Rollout>, StoreError>> + Send;
-
-    /// Puts a rollout in the place of the one that it was made from. Returns whether the given
-    /// one is now, or was already, the tenant's.
-    fn set_rollout(
+    /// The last profile that is known to be indexed, all before it too; `None` when none is.
+    fn indexed_to(
         &self,
         tenant: &Tenant,
-        rollout: &Rollout,
-    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+        generation: IndexGeneration,
+    ) -> impl Future<Output = Result<Option<ProfileId>, StoreError>> + Send;
 
+    /// Deletes ranks of a generation that nobody maintains.
+    fn drop_ranks(
+        &self,
+        tenant: &Tenant,
+        generation: IndexGeneration,
+        ranks: &[RankName],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// The latest model of each scope, and the sources of all models that are needed.
+pub trait ModelStore: Send + Sync + 'static {
     /// The latest model of each scope, in the order asked for; `None` where there never was one.
     fn publications(
         &self,
@@ -284,14 +296,6 @@ pub trait Store: Send + Sync + 'static {
         model: Fingerprint,
     ) -> impl Future<Output = Result<Option<u64>, StoreError>> + Send;
 
-    /// From when this returns, every commit of an epoch before that of `rollout` is refused.
-    /// [`StoreError::Superseded`] when an epoch has been seen that this one does not follow.
-    fn fence(
-        &self,
-        tenant: &Tenant,
-        rollout: &Rollout,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
-
     /// Keeps a model for every server to read, once for all tenants that have it.
     fn save_model(&self, model: &SavedModel)
     -> impl Future<Output = Result<(), StoreError>> + Send;
@@ -310,31 +314,34 @@ pub trait Store: Send + Sync + 'static {
         needed: &[Fingerprint],
         unsaved_for: Duration,
     ) -> impl Future<Output = Result<u64, StoreError>> + Send;
+}
 
-    /// Adds the entries of records, in ascending order of ids, to the ranks of a generation. A
-    /// record with another version than the entry's is left out: who wrote it since the
-    /// fence has maintained the ranks. [`StoreError::Superseded`] when the generation is not
-    /// maintained.
-    fn index(
+/// What the servers on one store agree on: which models a tenant has, who builds its ranks, who
+/// serves, and whether the store can.
+pub trait Coordination: Send + Sync + 'static {
+    /// The models of a tenant; of epoch 0 when it never had one.
+    fn rollout(&self, tenant: &Tenant) -> impl Future<Output = Result<Rollout, StoreError>> + Send;
+
+    /// The models of tenants, in the order asked for.
+    fn rollouts(
+        &self,
+        tenants: &[Tenant],
+    ) -> impl Future<Output = Result<Vec<Rollout>, StoreError>> + Send;
+
+    /// Puts a rollout in the place of the one that it was made from. Returns whether the given
+    /// one is now, or was already, the tenant's.
+    fn set_rollout(
         &self,
         tenant: &Tenant,
-        generation: IndexGeneration,
-        entries: Vec<IndexEntry>,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+        rollout: &Rollout,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
-    /// The last profile that is known to be indexed, all before it too; `None` when none is.
-    fn indexed_to(
+    /// From when this returns, every commit of an epoch before that of `rollout` is refused.
+    /// [`StoreError::Superseded`] when an epoch has been seen that this one does not follow.
+    fn fence(
         &self,
         tenant: &Tenant,
-        generation: IndexGeneration,
-    ) -> impl Future<Output = Result<Option<ProfileId>, StoreError>> + Send;
-
-    /// Deletes ranks of a generation that nobody maintains.
-    fn drop_ranks(
-        &self,
-        tenant: &Tenant,
-        generation: IndexGeneration,
-        ranks: &[RankName],
+        rollout: &Rollout,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Takes or keeps the right to build the ranks of a tenant, for `server` alone and for
@@ -363,3 +370,11 @@ pub trait Store: Send + Sync + 'static {
     /// Whether the store can serve now.
     fn ping(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
+
+/// A store of records and ranks, shared by all tasks of a process. Each result of a batch
+/// stands for its own item: one failure says nothing of the others.
+///
+/// A call that is made again after it was sent and not answered changes nothing more.
+pub trait Store: RecordStore + RankStore + ModelStore + Coordination {}
+
+impl<S: RecordStore + RankStore + ModelStore + Coordination> Store for S {}

@@ -11,7 +11,7 @@ use std::{
 use bellwether::{
     scoring::{ProfileId, Record},
     store::{
-        Commit, Publication, Store, StoreError, Version,
+        Commit, ModelStore, Publication, RecordStore, StoreError, Version,
         embedded::{Embedded, repair},
     },
 };

@@ -7,7 +7,9 @@ use std::{
     time::Duration,
 };
 
-use bellwether::store::{Commit, Committed, Store, StoreError, embedded::Embedded};
+use bellwether::store::{
+    Commit, Committed, Coordination, RecordStore, StoreError, embedded::Embedded,
+};
 
 use crate::{child_directory, commit, large, numbered, profile, spawn, tenant, write};
 

@@ -16,7 +16,10 @@ use std::{
 
 use bellwether::{
     scoring::{EffectMemory, IdHash, ProfileId, Record, Tenant, Timestamp},
-    store::{Commit, Committed, Rollout, Store, StoreError, Version, embedded::Embedded},
+    store::{
+        Commit, Committed, Coordination, RecordStore, Rollout, StoreError, Version,
+        embedded::Embedded,
+    },
 };
 
 /// The directory that a child process is to write to; absent in an ordinary run.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bellwether::store::{
-    Store as _, StoreError,
+    Coordination as _, StoreError,
     redis::{Redis, RedisSettings},
 };
 use futures_util::future::join_all;

@@ -15,8 +15,8 @@ use bellwether::{
         Timestamp,
     },
     store::{
-        Commit, Committed, IndexGeneration, RankRange, Rollout, Store as _, StoreError, Stored,
-        TopicTotals, TotalsChange, Version, redis::Redis,
+        Commit, Committed, Coordination as _, IndexGeneration, RankRange, RankStore, RecordStore,
+        Rollout, StoreError, Stored, TopicTotals, TotalsChange, Version, redis::Redis,
     },
 };
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bellwether::{
     proto::v1,
     scoring::Fingerprint,
-    store::{SavedModel, Store as _},
+    store::{ModelStore as _, SavedModel},
 };
 use redis::cmd;
 use tonic::{Code, Status};

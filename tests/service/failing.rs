@@ -11,8 +11,9 @@ use std::{
 use bellwether::{
     scoring::{Fingerprint, ProfileId, RankName, Tenant},
     store::{
-        Commit, Committed, Cursor, IndexEntry, IndexGeneration, Publication, RankPage, RankRange,
-        Rollout, SavedModel, Store, StoreError, Stored, TopicTotals, embedded::Embedded,
+        Commit, Committed, Coordination, Cursor, IndexEntry, IndexGeneration, ModelStore,
+        Publication, RankPage, RankRange, RankStore, RecordStore, Rollout, SavedModel, StoreError,
+        Stored, TopicTotals, embedded::Embedded,
     },
 };
 
@@ -38,7 +39,7 @@ impl Failing {
     }
 }
 
-impl Store for Failing {
+impl RecordStore for Failing {
     async fn load(
         &self,
         tenant: &Tenant,
@@ -62,6 +63,29 @@ impl Store for Failing {
         self.store.commit(tenant, rollout, commits).await
     }
 
+    async fn scan(
+        &self,
+        tenant: &Tenant,
+        after: Option<&ProfileId>,
+        limit: usize,
+    ) -> Result<Vec<Stored>, StoreError> {
+        self.store.scan(tenant, after, limit).await
+    }
+
+    async fn tenants(&self) -> Result<Vec<Tenant>, StoreError> {
+        self.store.tenants().await
+    }
+
+    async fn tenant_count(&self) -> Result<u64, StoreError> {
+        self.store.tenant_count().await
+    }
+
+    async fn have_losses(&self, tenants: &[Tenant]) -> Result<Vec<bool>, StoreError> {
+        self.store.have_losses(tenants).await
+    }
+}
+
+impl RankStore for Failing {
     async fn page(
         &self,
         tenant: &Tenant,
@@ -92,39 +116,34 @@ impl Store for Failing {
         self.store.totals(tenant, topics).await
     }
 
-    async fn scan(
+    async fn index(
         &self,
         tenant: &Tenant,
-        after: Option<&ProfileId>,
-        limit: usize,
-    ) -> Result<Vec<Stored>, StoreError> {
-        self.store.scan(tenant, after, limit).await
+        generation: IndexGeneration,
+        entries: Vec<IndexEntry>,
+    ) -> Result<(), StoreError> {
+        self.store.index(tenant, generation, entries).await
     }
 
-    async fn tenants(&self) -> Result<Vec<Tenant>, StoreError> {
-        self.store.tenants().await
+    async fn indexed_to(
+        &self,
+        tenant: &Tenant,
+        generation: IndexGeneration,
+    ) -> Result<Option<ProfileId>, StoreError> {
+        self.store.indexed_to(tenant, generation).await
     }
 
-    async fn tenant_count(&self) -> Result<u64, StoreError> {
-        self.store.tenant_count().await
+    async fn drop_ranks(
+        &self,
+        tenant: &Tenant,
+        generation: IndexGeneration,
+        ranks: &[RankName],
+    ) -> Result<(), StoreError> {
+        self.store.drop_ranks(tenant, generation, ranks).await
     }
+}
 
-    async fn have_losses(&self, tenants: &[Tenant]) -> Result<Vec<bool>, StoreError> {
-        self.store.have_losses(tenants).await
-    }
-
-    async fn rollouts(&self, tenants: &[Tenant]) -> Result<Vec<Rollout>, StoreError> {
-        self.store.rollouts(tenants).await
-    }
-
-    async fn rollout(&self, tenant: &Tenant) -> Result<Rollout, StoreError> {
-        self.store.rollout(tenant).await
-    }
-
-    async fn set_rollout(&self, tenant: &Tenant, rollout: &Rollout) -> Result<bool, StoreError> {
-        self.store.set_rollout(tenant, rollout).await
-    }
-
+impl ModelStore for Failing {
     async fn publications(
         &self,
         scopes: &[String],
@@ -152,10 +171,6 @@ impl Store for Failing {
         self.store.revision(scope, model).await
     }
 
-    async fn fence(&self, tenant: &Tenant, rollout: &Rollout) -> Result<(), StoreError> {
-        self.store.fence(tenant, rollout).await
-    }
-
     async fn save_model(&self, model: &SavedModel) -> Result<(), StoreError> {
         self.store.save_model(model).await
     }
@@ -171,31 +186,23 @@ impl Store for Failing {
     ) -> Result<u64, StoreError> {
         self.store.forget_models(needed, unsaved_for).await
     }
+}
 
-    async fn index(
-        &self,
-        tenant: &Tenant,
-        generation: IndexGeneration,
-        entries: Vec<IndexEntry>,
-    ) -> Result<(), StoreError> {
-        self.store.index(tenant, generation, entries).await
+impl Coordination for Failing {
+    async fn rollout(&self, tenant: &Tenant) -> Result<Rollout, StoreError> {
+        self.store.rollout(tenant).await
     }
 
-    async fn indexed_to(
-        &self,
-        tenant: &Tenant,
-        generation: IndexGeneration,
-    ) -> Result<Option<ProfileId>, StoreError> {
-        self.store.indexed_to(tenant, generation).await
+    async fn rollouts(&self, tenants: &[Tenant]) -> Result<Vec<Rollout>, StoreError> {
+        self.store.rollouts(tenants).await
     }
 
-    async fn drop_ranks(
-        &self,
-        tenant: &Tenant,
-        generation: IndexGeneration,
-        ranks: &[RankName],
-    ) -> Result<(), StoreError> {
-        self.store.drop_ranks(tenant, generation, ranks).await
+    async fn set_rollout(&self, tenant: &Tenant, rollout: &Rollout) -> Result<bool, StoreError> {
+        self.store.set_rollout(tenant, rollout).await
+    }
+
+    async fn fence(&self, tenant: &Tenant, rollout: &Rollout) -> Result<(), StoreError> {
+        self.store.fence(tenant, rollout).await
     }
 
     async fn lease(

@@ -5,8 +5,9 @@ use std::{cell::RefCell, collections::BTreeMap};
 use bellwether::{
     scoring::{Fingerprint, ProfileId, RankName, Tenant},
     store::{
-        Commit, Committed, Cursor, IndexEntry, IndexGeneration, Publication, RankPage, RankRange,
-        Rollout, SavedModel, Store, StoreError, Stored, TopicTotals,
+        Commit, Committed, Coordination, Cursor, IndexEntry, IndexGeneration, ModelStore,
+        Publication, RankPage, RankRange, RankStore, RecordStore, Rollout, SavedModel, StoreError,
+        Stored, TopicTotals,
     },
 };
 use futures_util::future::join_all;
@@ -69,7 +70,7 @@ impl Connection {
     }
 }
 
-impl Store for Connection {
+impl RecordStore for Connection {
     async fn load(
         &self,
         _: &Tenant,
@@ -170,6 +171,39 @@ impl Store for Connection {
         results
     }
 
+    async fn scan(
+        &self,
+        _: &Tenant,
+        after: Option<&ProfileId>,
+        limit: usize,
+    ) -> Result<Vec<Stored>, StoreError> {
+        let after = after.cloned();
+        let parts = self.everywhere(Kind::Read, move |world, partition| {
+            world.note(&format!("scan in {partition}"));
+            Ok(world.partitions[partition].scan(after.as_ref(), limit))
+        });
+        let mut found: Vec<Stored> = parts.await?.into_iter().flatten().collect();
+        found.sort_by(|one, other| one.profile_id.cmp(&other.profile_id));
+        found.truncate(limit.min(SCANNED));
+        Ok(found)
+    }
+
+    async fn tenants(&self) -> Result<Vec<Tenant>, StoreError> {
+        let known = |world: &mut World| world.common.rollout.epoch > 0;
+        let known = self.ask(Place::Common, Kind::Read, known).await?;
+        Ok(known.then(crate::people::tenant).into_iter().collect())
+    }
+
+    async fn tenant_count(&self) -> Result<u64, StoreError> {
+        Ok(self.tenants().await?.len() as u64)
+    }
+
+    async fn have_losses(&self, tenants: &[Tenant]) -> Result<Vec<bool>, StoreError> {
+        Ok(vec![false; tenants.len()])
+    }
+}
+
+impl RankStore for Connection {
     async fn page(
         &self,
         _: &Tenant,
@@ -243,154 +277,6 @@ impl Store for Connection {
         Ok(sums)
     }
 
-    async fn scan(
-        &self,
-        _: &Tenant,
-        after: Option<&ProfileId>,
-        limit: usize,
-    ) -> Result<Vec<Stored>, StoreError> {
-        let after = after.cloned();
-        let parts = self.everywhere(Kind::Read, move |world, partition| {
-            world.note(&format!("scan in {partition}"));
-            Ok(world.partitions[partition].scan(after.as_ref(), limit))
-        });
-        let mut found: Vec<Stored> = parts.await?.into_iter().flatten().collect();
-        found.sort_by(|one, other| one.profile_id.cmp(&other.profile_id));
-        found.truncate(limit.min(SCANNED));
-        Ok(found)
-    }
-
-    async fn tenants(&self) -> Result<Vec<Tenant>, StoreError> {
-        let known = |world: &mut World| world.common.rollout.epoch > 0;
-        let known = self.ask(Place::Common, Kind::Read, known).await?;
-        Ok(known.then(crate::people::tenant).into_iter().collect())
-    }
-
-    async fn tenant_count(&self) -> Result<u64, StoreError> {
-        Ok(self.tenants().await?.len() as u64)
-    }
-
-    async fn have_losses(&self, tenants: &[Tenant]) -> Result<Vec<bool>, StoreError> {
-        Ok(vec![false; tenants.len()])
-    }
-
-    async fn rollouts(&self, tenants: &[Tenant]) -> Result<Vec<Rollout>, StoreError> {
-        let mut rollouts = Vec::new();
-        for tenant in tenants {
-            rollouts.push(self.rollout(tenant).await?);
-        }
-        Ok(rollouts)
-    }
-
-    async fn rollout(&self, _: &Tenant) -> Result<Rollout, StoreError> {
-        let read = |world: &mut World| world.common.rollout.clone();
-        self.ask(Place::Common, Kind::Read, read).await
-    }
-
-    async fn publications(
-        &self,
-        scopes: &[String],
-    ) -> Result<Vec<Option<Publication>>, StoreError> {
-        let read = |world: &mut World| world.common.publication;
-        let latest = self.ask(Place::Common, Kind::Read, read).await?;
-        Ok(vec![latest; scopes.len()])
-    }
-
-    async fn publish(
-        &self,
-        _: &str,
-        publication: &Publication,
-        source: &str,
-    ) -> Result<bool, StoreError> {
-        let (publication, source, server) = (*publication, source.to_owned(), self.name);
-        let publish = move |world: &mut World| {
-            world.earlier.push((Instant::now(), world.common.clone()));
-            let published = world.common.publish(&publication, &source);
-            let model = publication.model;
-            world.note(&format!("{server} publishes {model}: {published}"));
-            published
-        };
-        self.ask(Place::Common, Kind::Write, publish).await
-    }
-
-    async fn published_source(&self, _: &str) -> Result<Option<String>, StoreError> {
-        let read = |world: &mut World| world.common.source.clone();
-        self.ask(Place::Common, Kind::Read, read).await
-    }
-
-    async fn revision(&self, _: &str, model: Fingerprint) -> Result<Option<u64>, StoreError> {
-        let read = move |world: &mut World| {
-            let known = world.common.revisions.get(&model).copied();
-            known.filter(|_| world.flaw != Some(Flaw::ForgetsRevisions))
-        };
-        self.ask(Place::Common, Kind::Read, read).await
-    }
-
-    async fn set_rollout(&self, _: &Tenant, rollout: &Rollout) -> Result<bool, StoreError> {
-        let (rollout, server) = (rollout.clone(), self.name);
-        let set = move |world: &mut World| {
-            let flaw = world.flaw;
-            world.earlier.push((Instant::now(), world.common.clone()));
-            let set = world.common.set_rollout(&rollout, flaw);
-            let text = world.describe(&rollout);
-            world.note(&format!("{server} sets {text}: {set}"));
-            set
-        };
-        self.ask(Place::Common, Kind::Write, set).await
-    }
-
-    async fn fence(&self, _: &Tenant, rollout: &Rollout) -> Result<(), StoreError> {
-        let (rollout, server) = (rollout.clone(), self.name);
-        let parts = self.everywhere(Kind::Write, move |world, partition| {
-            if world.flaw == Some(Flaw::FencesOnePartition) && partition > 0 {
-                return Ok(());
-            }
-            let epoch = rollout.epoch;
-            let raised = world.partitions[partition].raise_fence(&rollout);
-            world.note(&format!(
-                "{server} fences {partition} at {epoch}: {raised:?}"
-            ));
-            match raised {
-                Ok(true) => {}
-                Ok(false) => return Err(StoreError::Superseded),
-                Err(wrong) => world.violate(wrong),
-            }
-            Ok(())
-        });
-        parts.await.map(drop)
-    }
-
-    async fn save_model(&self, model: &SavedModel) -> Result<(), StoreError> {
-        let model = model.clone();
-        let save = move |world: &mut World| {
-            let saved = (model.clone(), Instant::now());
-            world.common.models.insert(model.fingerprint, saved);
-        };
-        self.ask(Place::Common, Kind::Write, save).await
-    }
-
-    async fn model(&self, fingerprint: Fingerprint) -> Result<Option<SavedModel>, StoreError> {
-        let read = move |world: &mut World| {
-            let saved = world.common.models.get(&fingerprint);
-            saved.map(|(model, _)| model.clone())
-        };
-        self.ask(Place::Common, Kind::Read, read).await
-    }
-
-    async fn forget_models(
-        &self,
-        needed: &[Fingerprint],
-        unsaved_for: Duration,
-    ) -> Result<u64, StoreError> {
-        let needed = needed.to_vec();
-        let forget = move |world: &mut World| {
-            let left = world.common.forget_models(&needed, unsaved_for);
-            world.note(&format!("models are forgotten, {left} are left"));
-            left
-        };
-        self.ask(Place::Common, Kind::Write, forget).await
-    }
-
     async fn index(
         &self,
         _: &Tenant,
@@ -452,6 +338,127 @@ impl Store for Connection {
             let name = world.name(generation);
             world.note(&format!("{server} drops {name} in {partition}"));
             world.partitions[partition].drop_ranks(generation, &ranks);
+            Ok(())
+        });
+        parts.await.map(drop)
+    }
+}
+
+impl ModelStore for Connection {
+    async fn publications(
+        &self,
+        scopes: &[String],
+    ) -> Result<Vec<Option<Publication>>, StoreError> {
+        let read = |world: &mut World| world.common.publication;
+        let latest = self.ask(Place::Common, Kind::Read, read).await?;
+        Ok(vec![latest; scopes.len()])
+    }
+
+    async fn publish(
+        &self,
+        _: &str,
+        publication: &Publication,
+        source: &str,
+    ) -> Result<bool, StoreError> {
+        let (publication, source, server) = (*publication, source.to_owned(), self.name);
+        let publish = move |world: &mut World| {
+            world.earlier.push((Instant::now(), world.common.clone()));
+            let published = world.common.publish(&publication, &source);
+            let model = publication.model;
+            world.note(&format!("{server} publishes {model}: {published}"));
+            published
+        };
+        self.ask(Place::Common, Kind::Write, publish).await
+    }
+
+    async fn published_source(&self, _: &str) -> Result<Option<String>, StoreError> {
+        let read = |world: &mut World| world.common.source.clone();
+        self.ask(Place::Common, Kind::Read, read).await
+    }
+
+    async fn revision(&self, _: &str, model: Fingerprint) -> Result<Option<u64>, StoreError> {
+        let read = move |world: &mut World| {
+            let known = world.common.revisions.get(&model).copied();
+            known.filter(|_| world.flaw != Some(Flaw::ForgetsRevisions))
+        };
+        self.ask(Place::Common, Kind::Read, read).await
+    }
+
+    async fn save_model(&self, model: &SavedModel) -> Result<(), StoreError> {
+        let model = model.clone();
+        let save = move |world: &mut World| {
+            let saved = (model.clone(), Instant::now());
+            world.common.models.insert(model.fingerprint, saved);
+        };
+        self.ask(Place::Common, Kind::Write, save).await
+    }
+
+    async fn model(&self, fingerprint: Fingerprint) -> Result<Option<SavedModel>, StoreError> {
+        let read = move |world: &mut World| {
+            let saved = world.common.models.get(&fingerprint);
+            saved.map(|(model, _)| model.clone())
+        };
+        self.ask(Place::Common, Kind::Read, read).await
+    }
+
+    async fn forget_models(
+        &self,
+        needed: &[Fingerprint],
+        unsaved_for: Duration,
+    ) -> Result<u64, StoreError> {
+        let needed = needed.to_vec();
+        let forget = move |world: &mut World| {
+            let left = world.common.forget_models(&needed, unsaved_for);
+            world.note(&format!("models are forgotten, {left} are left"));
+            left
+        };
+        self.ask(Place::Common, Kind::Write, forget).await
+    }
+}
+
+impl Coordination for Connection {
+    async fn rollout(&self, _: &Tenant) -> Result<Rollout, StoreError> {
+        let read = |world: &mut World| world.common.rollout.clone();
+        self.ask(Place::Common, Kind::Read, read).await
+    }
+
+    async fn rollouts(&self, tenants: &[Tenant]) -> Result<Vec<Rollout>, StoreError> {
+        let mut rollouts = Vec::new();
+        for tenant in tenants {
+            rollouts.push(self.rollout(tenant).await?);
+        }
+        Ok(rollouts)
+    }
+
+    async fn set_rollout(&self, _: &Tenant, rollout: &Rollout) -> Result<bool, StoreError> {
+        let (rollout, server) = (rollout.clone(), self.name);
+        let set = move |world: &mut World| {
+            let flaw = world.flaw;
+            world.earlier.push((Instant::now(), world.common.clone()));
+            let set = world.common.set_rollout(&rollout, flaw);
+            let text = world.describe(&rollout);
+            world.note(&format!("{server} sets {text}: {set}"));
+            set
+        };
+        self.ask(Place::Common, Kind::Write, set).await
+    }
+
+    async fn fence(&self, _: &Tenant, rollout: &Rollout) -> Result<(), StoreError> {
+        let (rollout, server) = (rollout.clone(), self.name);
+        let parts = self.everywhere(Kind::Write, move |world, partition| {
+            if world.flaw == Some(Flaw::FencesOnePartition) && partition > 0 {
+                return Ok(());
+            }
+            let epoch = rollout.epoch;
+            let raised = world.partitions[partition].raise_fence(&rollout);
+            world.note(&format!(
+                "{server} fences {partition} at {epoch}: {raised:?}"
+            ));
+            match raised {
+                Ok(true) => {}
+                Ok(false) => return Err(StoreError::Superseded),
+                Err(wrong) => world.violate(wrong),
+            }
             Ok(())
         });
         parts.await.map(drop)

@@ -1,6 +1,6 @@
 //! Cases of accounts: records among those of people, under ids that begin with U+0001.
 
-use bellwether::store::{Cursor, Store};
+use bellwether::store::{Cursor, RankStore, RecordStore};
 
 use super::{
     GENERATION, Subject, all, commit, commit_all, fenced, id, key, load_one, new_tenant, ranked,

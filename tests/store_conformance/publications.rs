@@ -2,7 +2,7 @@
 
 use bellwether::{
     scoring::Fingerprint,
-    store::{Publication, Store},
+    store::{ModelStore, Publication, Store},
 };
 
 use super::{Subject, new_tenant};

@@ -6,7 +6,9 @@ use std::sync::{
 };
 
 use bellwether::scoring::Tenant;
-use bellwether::store::{Commit, Committed, Cursor, RankPage, Store, TopicTotals, Version};
+use bellwether::store::{
+    Commit, Committed, Cursor, RankPage, RankStore, Store, TopicTotals, Version,
+};
 
 use super::{
     GENERATION, Subject, added, all, change, commit, commit_all, commit_one, fenced, id, key,

@@ -7,7 +7,7 @@ use bellwether::scoring::{
     HeldEvent, HeldMatch, IdHash, InfluenceCell, NamedCount, ProfileId, Record, SeenType,
     SignalCount, Timestamp, Touch,
 };
-use bellwether::store::{Commit, Committed, Store};
+use bellwether::store::{Commit, Committed, RecordStore, Store};
 
 use super::{
     Subject, begin, commit, commit_all, commit_one, fenced, id, load_one, new_tenant, new_version,

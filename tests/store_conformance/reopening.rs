@@ -1,7 +1,7 @@
 //! Cases of what stays: reopening, and rebuilding the index from the records.
 
 use bellwether::scoring::{InfluenceCell, RankName, Record, Tenant};
-use bellwether::store::{Commit, IndexEntry, Store, Stored, TopicTotals};
+use bellwether::store::{Commit, IndexEntry, RecordStore, Store, Stored, TopicTotals};
 
 use super::{
     GENERATION, Subject, added, all, begin, commit, commit_all, fenced, id, key, load_one,

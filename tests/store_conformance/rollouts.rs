@@ -5,8 +5,8 @@ use std::time::Duration;
 use bellwether::{
     scoring::{Fingerprint, RankName, Tenant},
     store::{
-        Commit, Committed, IndexEntry, IndexGeneration, Publication, Rollout, SavedModel, Store,
-        StoreError, Stored,
+        Commit, Committed, Coordination, IndexEntry, IndexGeneration, ModelStore, Publication,
+        RankStore, RecordStore, Rollout, SavedModel, StoreError, Stored,
     },
 };
 

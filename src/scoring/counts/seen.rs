@@ -20,7 +20,7 @@ impl Record {
         let position = match find(seen, event_type) {
             Ok(position) => {
                 let known = &mut seen[position];
-                known.count = known.count.saturating_add(u32::from(known.count > 0));
+                known.count = known.count.saturating_add(1);
                 return false;
             }
             Err(position) => position,
@@ -42,18 +42,12 @@ impl Record {
             return false;
         };
         let count = &mut seen[position].count;
-        match *count {
-            // How often is not known.
-            0 => false,
-            1 => {
-                seen.remove(position);
-                true
-            }
-            _ => {
-                *count -= 1;
-                false
-            }
+        *count = count.saturating_sub(1);
+        let was_last = *count == 0;
+        if was_last {
+            seen.remove(position);
         }
+        was_last
     }
 
     /// Adds 1 to a topic, as of an instant.

@@ -1,7 +1,7 @@
 //! Counts, the event types that have counted, and the keys that count once.
 
 use super::bounds::{
-    amount, check_ascending, check_lengths, event_type, half_life, key, name, paired,
+    amount, check_ascending, check_lengths, corrupt, event_type, half_life, key, name, paired,
 };
 use crate::{
     proto::record as proto,
@@ -93,20 +93,19 @@ fn signal_counts(counts: Vec<proto::SignalCount>) -> Result<Vec<SignalCount>, St
     Ok(decoded)
 }
 
-/// Counts are missing before format 2: how often is not known then.
+/// The event types that have counted, each at least once.
 pub(super) fn seen_types(names: Vec<String>, counts: &[u32]) -> Result<Vec<SeenType>, StoreError> {
-    if !counts.is_empty() {
-        check_lengths("event types", names.len(), counts.len())?;
+    check_lengths("event types", names.len(), counts.len())?;
+    let types = names.into_iter().zip(counts);
+    types.map(|(name, count)| seen_type(name, *count)).collect()
+}
+
+pub(super) fn seen_type(name: String, count: u32) -> Result<SeenType, StoreError> {
+    if count == 0 {
+        return Err(corrupt("an event type was seen 0 times"));
     }
-    let counts = counts.iter().copied().chain(std::iter::repeat(0));
-    names
-        .into_iter()
-        .zip(counts)
-        .map(|(name, count)| {
-            Ok(SeenType {
-                name: event_type(name)?,
-                count,
-            })
-        })
-        .collect()
+    Ok(SeenType {
+        name: event_type(name)?,
+        count,
+    })
 }

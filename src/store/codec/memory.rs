@@ -56,16 +56,6 @@ pub(super) fn effect_memory(
     })
 }
 
-/// The memory of a format that does not say when the effects were: whatever may have been before
-/// its last instant may have been dropped.
-pub(super) fn effect_memory_without_times(hashes: &[u64], last: Timestamp) -> EffectMemory {
-    let remembered = hashes.iter().map(|hash| (last, IdHash(*hash)));
-    EffectMemory {
-        remembered: remembered.collect(),
-        horizon: (!hashes.is_empty()).then_some((last, IdHash(u64::MAX))),
-    }
-}
-
 fn pairs(what: &str, times: &[i64], hashes: &[u64]) -> Result<Vec<Pair>, StoreError> {
     check_lengths(what, times.len(), hashes.len())?;
     let mut previous = 0_i64;

@@ -24,14 +24,12 @@ use crate::{
     scoring::Record,
 };
 
-/// The format that is written, packed. Formats 1 and 2 are read.
+/// The format of records, packed as they are stored, or as they are exported.
 pub const FORMAT: u32 = 4;
 /// Bytes of an encoded record: more than any but a model of a thousand signals by long keys comes
 /// to, whose writes are refused then, so that damaged bytes cannot claim all memory.
 pub const MAX_RECORD_BYTES: usize = 8 * 1024 * 1024;
 
-/// What a packed record begins with: the number of its format, in its first field.
-const PACKED: [u8; 2] = [0x08, FORMAT as u8];
 /// The number of the field `attributes` of a packed record.
 const ATTRIBUTES_FIELD: u32 = 2;
 
@@ -59,11 +57,19 @@ pub fn decode(bytes: &[u8]) -> Result<Record, StoreError> {
             bytes.len()
         )));
     }
-    if bytes.starts_with(&PACKED) {
-        packed::unpack(proto::PackedRecord::decode(bytes).map_err(corrupt)?)
-    } else {
-        from_proto(proto::Record::decode(bytes).map_err(corrupt)?)
+    let packed = proto::PackedRecord::decode(bytes).map_err(corrupt)?;
+    check_format(packed.format)?;
+    packed::unpack(packed)
+}
+
+/// Refuses a record of another format.
+fn check_format(format: u32) -> Result<(), StoreError> {
+    if format == FORMAT {
+        return Ok(());
     }
+    Err(corrupt(format!(
+        "its format is {format}; this version reads format {FORMAT}"
+    )))
 }
 
 #[cfg(test)]
@@ -423,7 +429,10 @@ mod tests {
     fn another_format_is_refused_by_its_number() {
         assert!(refused(|message| message.format = 3).contains("format is 3"));
         assert!(refused(|message| message.format = 0).contains("format is 0"));
-        assert!(matches!(decode(b""), Err(StoreError::Corrupt(_))));
+        assert!(corrupt_reason(b"").contains("format is 0"));
+        let mut packed = encode(&Record::default());
+        packed[1] = 3;
+        assert!(corrupt_reason(&packed).contains("format is 3"));
     }
 
     fn counted(keys: &[&str]) -> Record {
@@ -448,23 +457,6 @@ mod tests {
             }],
             ..Record::default()
         }
-    }
-
-    #[test]
-    fn records_of_formats_1_and_2_are_read_and_written_in_the_present_one() {
-        let mut message = to_proto(&counted(&["a", "b"]));
-        message.format = 2;
-        let read = decode(&message.encode_to_vec());
-        assert_eq!(read, Ok(counted(&["a", "b"])));
-        assert_eq!(encode(&counted(&["a", "b"]))[..2], PACKED);
-
-        // How often a type was seen is not known in format 1.
-        message = to_proto(&counted(&[]));
-        message.format = 1;
-        message.seen_counts.clear();
-        let mut expected = counted(&[]);
-        expected.seen_types[0].count = 0;
-        assert_eq!(decode(&message.encode_to_vec()), Ok(expected));
     }
 
     #[test]
@@ -629,22 +621,6 @@ mod tests {
         effect(|effect| effect.touches = 2);
         effect(|effect| effect.credit = f64::NAN);
         effect(|effect| effect.subject_id = "\u{1}acme".to_owned());
-    }
-
-    #[test]
-    fn effects_without_times_may_be_of_any_time_up_to_the_last() {
-        let time = Timestamp::from_nanos(7).unwrap();
-        let mut message = to_proto(&Record {
-            last_event_time: time,
-            ..Record::default()
-        });
-        message.format = 2;
-        message.credit_hashes = vec![5];
-        let read = from_proto(message).unwrap().effects;
-        assert!(read.knows(IdHash(5)));
-        assert!(read.may_have_dropped(time, IdHash(6)));
-        let later = Timestamp::from_nanos(8).unwrap();
-        assert!(!read.may_have_dropped(later, IdHash(6)));
     }
 
     #[test]

@@ -5,9 +5,9 @@ use super::{
     FORMAT,
     bounds::{
         amount, amount_or_below, attributes, author, check_ascending, check_lengths, check_touches,
-        corrupt, event_type, half_life, key, name, name_or_empty, paired, time, topic,
+        corrupt, half_life, key, name, name_or_empty, paired, time, topic,
     },
-    counts::counted_keys,
+    counts::{counted_keys, seen_type},
     effects::{pack_effects, unpack_effect},
     held::{held_event, held_to_proto},
     memory::{effect_memory, event_memory, hashes_of, horizon_to_proto, times_of},
@@ -96,14 +96,8 @@ pub(super) fn unpack(packed: proto::PackedRecord) -> Result<Record, StoreError> 
     let groups = packed.counts.iter();
     let groups = groups.map(|group| unpack_counts(group, &names));
     let counts: Vec<CountGroup> = groups.collect::<Result<_, _>>()?;
-    let seen =
-        paired("event types", &packed.seen_types, &packed.seen_counts)?.map(|(position, count)| {
-            let name = event_type(names.at(*position)?)?;
-            Ok(SeenType {
-                name,
-                count: *count,
-            })
-        });
+    let seen = paired("event types", &packed.seen_types, &packed.seen_counts)?
+        .map(|(position, count)| seen_type(names.at(*position)?, *count));
     let seen_types: Vec<SeenType> = seen.collect::<Result<_, StoreError>>()?;
     let interests = paired("topics", &packed.interests, &packed.interest_values)?;
     let interests =

@@ -1,5 +1,4 @@
-//! Records in the form that can be read: what is exported and imported, and what records of
-//! formats 1 and 2 are stored as.
+//! Records in the form that can be read: what is exported and imported.
 
 use super::{
     FORMAT,
@@ -7,27 +6,20 @@ use super::{
         amount, amount_or_below, attributes, author, check_ascending, check_touches, corrupt, name,
         name_or_empty, time, topic,
     },
+    check_format,
     counts::{
         count_groups, counted_keys, named_counts, named_counts_to_proto, seen_types,
         signal_counts_to_proto,
     },
     effects::{effect, effect_to_proto},
     held::{held_event, held_to_proto},
-    memory::{
-        effect_memory, effect_memory_without_times, event_memory, hashes_of, horizon_to_proto,
-        times_of,
-    },
+    memory::{effect_memory, event_memory, hashes_of, horizon_to_proto, times_of},
 };
 use crate::{
     proto::{attributes::to_struct, record as proto},
     scoring::{HalfLife, IdHash, InfluenceCell, Record, Timestamp, Touch},
     store::StoreError,
 };
-
-/// The formats that have this form; the last one is written.
-const FORMATS: [u32; 3] = [1, 2, FORMAT];
-/// The latest of them that does not say when effects were.
-const WITHOUT_TIMES: u32 = 2;
 
 /// The form of a record that can be read, for an export.
 pub fn to_proto(record: &Record) -> proto::Record {
@@ -67,7 +59,7 @@ pub fn to_proto(record: &Record) -> proto::Record {
         event_times: times_of(&record.memory.remembered),
         event_hashes: hashes_of(&record.memory.remembered),
         horizon: horizon_to_proto(record.memory.horizon),
-        credit_hashes: hashes_of(&record.effects.remembered),
+        effect_hashes: hashes_of(&record.effects.remembered),
         effect_times: times_of(&record.effects.remembered),
         effect_horizon: horizon_to_proto(record.effects.horizon),
         caused: record.caused.iter().map(effect_to_proto).collect(),
@@ -104,12 +96,7 @@ pub fn to_proto(record: &Record) -> proto::Record {
 
 /// The record of a form that can be read; [`StoreError::Corrupt`] when it is not one.
 pub fn from_proto(message: proto::Record) -> Result<Record, StoreError> {
-    if !FORMATS.contains(&message.format) {
-        return Err(corrupt(format!(
-            "its format is {}; this version reads formats {FORMATS:?} in this form, and {FORMAT} packed",
-            message.format,
-        )));
-    }
+    check_format(message.format)?;
     let (influence_time, influence) = match message.influence {
         None => (Timestamp::EPOCH, Vec::new()),
         Some(influence) => (time(influence.time)?, influence_cells(influence.cells)?),
@@ -117,16 +104,6 @@ pub fn from_proto(message: proto::Record) -> Result<Record, StoreError> {
     if message.first_seen_time > message.last_event_time {
         return Err(corrupt("its first event is later than its last"));
     }
-    let effects = if message.format <= WITHOUT_TIMES {
-        let last = time(message.last_event_time)?.max(influence_time);
-        effect_memory_without_times(&message.credit_hashes, last)
-    } else {
-        effect_memory(
-            &message.effect_times,
-            &message.credit_hashes,
-            message.effect_horizon,
-        )?
-    };
     check_ascending(&message.last_counted, |counted| counted.signal.as_str())?;
     check_ascending(&message.seen_types, String::as_str)?;
     check_ascending(&message.counted_keys, |keys| keys.signal.as_str())?;
@@ -152,7 +129,11 @@ pub fn from_proto(message: proto::Record) -> Result<Record, StoreError> {
         seen_types: seen_types(message.seen_types, &message.seen_counts)?,
         interests: named_counts(message.interests, topic)?,
         memory: event_memory(&message.event_times, &message.event_hashes, message.horizon)?,
-        effects,
+        effects: effect_memory(
+            &message.effect_times,
+            &message.effect_hashes,
+            message.effect_horizon,
+        )?,
         caused: message
             .caused
             .into_iter()

@@ -11,14 +11,18 @@
 //! that was never acknowledged, and the rest before it is served.
 
 mod check;
+mod coordination;
 mod copy;
 mod directory;
 mod engine;
 mod ground;
 mod journal;
 mod keys;
+mod model_store;
 mod publications;
+mod rank_store;
 mod ranks;
+mod record_store;
 mod records;
 mod repair;
 mod rollouts;
@@ -45,11 +49,8 @@ use self::{
     rollouts::Rollouts,
     writer::{Answers, EncodedCommit, Submission, Writer},
 };
-use super::{
-    Commit, Committed, Cursor, IndexEntry, IndexGeneration, Publication, RankPage, RankRange,
-    Rollout, SavedModel, Store, StoreError, Stored, TopicTotals, TotalsChange,
-};
-use crate::scoring::{Fingerprint, ProfileId, RankName, Tenant};
+use super::{Rollout, StoreError, TotalsChange};
+use crate::scoring::Tenant;
 
 /// Calls of `commit` that may wait for the writing thread; a further one waits to wait.
 const MAX_QUEUED: usize = 1_024;
@@ -147,231 +148,6 @@ impl Embedded {
         task::spawn_blocking(move || read(&records))
             .await
             .unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string())))
-    }
-}
-
-impl Store for Embedded {
-    async fn load(
-        &self,
-        tenant: &Tenant,
-        profile_ids: &[ProfileId],
-    ) -> Vec<Result<Option<Stored>, StoreError>> {
-        let mut loaded = Vec::with_capacity(profile_ids.len());
-        for (index, profile_id) in profile_ids.iter().enumerate() {
-            if index > 0 && index % LOADS_BETWEEN_YIELDS == 0 {
-                task::yield_now().await;
-            }
-            loaded.push(self.records.load(tenant, profile_id));
-        }
-        loaded
-    }
-
-    async fn commit(
-        &self,
-        tenant: &Tenant,
-        rollout: &Rollout,
-        commits: Vec<Commit>,
-    ) -> Vec<Result<Committed, StoreError>> {
-        let count = commits.len();
-        let commits = commits
-            .into_iter()
-            .map(|commit| EncodedCommit::new(tenant, commit))
-            .collect();
-        let answers = self.submit(tenant, rollout, commits).await;
-        answers.unwrap_or_else(|error| vec![Err(error); count])
-    }
-
-    async fn page(
-        &self,
-        tenant: &Tenant,
-        generation: IndexGeneration,
-        range: &RankRange,
-        after: Option<&Cursor>,
-        limit: usize,
-    ) -> Result<RankPage, StoreError> {
-        self.ranks.page(tenant, generation, range, after, limit)
-    }
-
-    async fn count(
-        &self,
-        tenant: &Tenant,
-        generation: IndexGeneration,
-        ranges: &[RankRange],
-    ) -> Result<Vec<u64>, StoreError> {
-        self.ranks.count(tenant, generation, ranges)
-    }
-
-    async fn totals(
-        &self,
-        tenant: &Tenant,
-        topics: &[String],
-    ) -> Result<Vec<TopicTotals>, StoreError> {
-        self.ranks.totals(tenant, topics)
-    }
-
-    async fn scan(
-        &self,
-        tenant: &Tenant,
-        after: Option<&ProfileId>,
-        limit: usize,
-    ) -> Result<Vec<Stored>, StoreError> {
-        let (tenant, after) = (tenant.clone(), after.cloned());
-        self.read_apart(move |records| records.scan(&tenant, after.as_ref(), limit))
-            .await
-    }
-
-    async fn tenants(&self) -> Result<Vec<Tenant>, StoreError> {
-        self.read_apart(Records::tenants).await
-    }
-
-    async fn tenant_count(&self) -> Result<u64, StoreError> {
-        Ok(self.rollouts.tenant_count())
-    }
-
-    /// None: what the directory holds is there as a whole, or refused.
-    async fn have_losses(&self, tenants: &[Tenant]) -> Result<Vec<bool>, StoreError> {
-        Ok(vec![false; tenants.len()])
-    }
-
-    async fn rollout(&self, tenant: &Tenant) -> Result<Rollout, StoreError> {
-        Ok(self.rollouts.rollout(tenant))
-    }
-
-    async fn rollouts(&self, tenants: &[Tenant]) -> Result<Vec<Rollout>, StoreError> {
-        let rollouts = tenants.iter().map(|tenant| self.rollouts.rollout(tenant));
-        Ok(rollouts.collect())
-    }
-
-    async fn set_rollout(&self, tenant: &Tenant, rollout: &Rollout) -> Result<bool, StoreError> {
-        Ok(self.rollouts.set_rollout(tenant, rollout))
-    }
-
-    async fn publications(
-        &self,
-        scopes: &[String],
-    ) -> Result<Vec<Option<Publication>>, StoreError> {
-        let latest = scopes.iter().map(|scope| self.publications.latest(scope));
-        latest.collect()
-    }
-
-    async fn publish(
-        &self,
-        scope: &str,
-        publication: &Publication,
-        source: &str,
-    ) -> Result<bool, StoreError> {
-        let publications = Arc::clone(&self.publications);
-        let (scope, publication, source) = (scope.to_owned(), *publication, source.to_owned());
-        task::spawn_blocking(move || publications.publish(&scope, &publication, &source))
-            .await
-            .unwrap_or_else(|error| Err(StoreError::OutcomeUnknown(error.to_string())))
-    }
-
-    async fn published_source(&self, scope: &str) -> Result<Option<String>, StoreError> {
-        self.publications.source(scope)
-    }
-
-    async fn revision(&self, scope: &str, model: Fingerprint) -> Result<Option<u64>, StoreError> {
-        self.publications.revision(scope, model)
-    }
-
-    async fn fence(&self, tenant: &Tenant, rollout: &Rollout) -> Result<(), StoreError> {
-        // Through the writing thread, so that no earlier commit is still on its way.
-        self.submit(tenant, rollout, Vec::new()).await.map(drop)
-    }
-
-    async fn save_model(&self, model: &SavedModel) -> Result<(), StoreError> {
-        self.rollouts.save_model(model);
-        Ok(())
-    }
-
-    async fn model(&self, fingerprint: Fingerprint) -> Result<Option<SavedModel>, StoreError> {
-        Ok(self.rollouts.model(fingerprint))
-    }
-
-    async fn forget_models(
-        &self,
-        needed: &[Fingerprint],
-        unsaved_for: Duration,
-    ) -> Result<u64, StoreError> {
-        let latest = self.publications.latest_models()?;
-        let needed: Vec<Fingerprint> = needed.iter().copied().chain(latest).collect();
-        let left = self.rollouts.forget_models(&needed, unsaved_for);
-        let publications = Arc::clone(&self.publications);
-        task::spawn_blocking(move || publications.forget_sources(&needed))
-            .await
-            .unwrap_or_else(|error| Err(StoreError::OutcomeUnknown(error.to_string())))?;
-        Ok(left)
-    }
-
-    async fn index(
-        &self,
-        tenant: &Tenant,
-        generation: IndexGeneration,
-        entries: Vec<IndexEntry>,
-    ) -> Result<(), StoreError> {
-        let last = entries.last().map(|entry| entry.profile_id.clone());
-        self.ranks
-            .index(tenant, generation, entries, |profile_id| {
-                self.records.version(&keys::key(tenant, profile_id))
-            })?;
-        if let Some(last) = last {
-            self.rollouts.set_indexed(tenant, generation, last);
-        }
-        Ok(())
-    }
-
-    async fn indexed_to(
-        &self,
-        tenant: &Tenant,
-        generation: IndexGeneration,
-    ) -> Result<Option<ProfileId>, StoreError> {
-        Ok(self.rollouts.indexed_to(tenant, generation))
-    }
-
-    async fn drop_ranks(
-        &self,
-        tenant: &Tenant,
-        generation: IndexGeneration,
-        _ranks: &[RankName],
-    ) -> Result<(), StoreError> {
-        self.ranks.drop_generation(tenant, generation)
-    }
-
-    /// Always: one process has the directory.
-    async fn lease(
-        &self,
-        _tenant: &Tenant,
-        _server: u64,
-        _period: Duration,
-    ) -> Result<bool, StoreError> {
-        Ok(true)
-    }
-
-    fn is_shared(&self) -> bool {
-        false
-    }
-
-    /// None beside the one that asks.
-    async fn servers(&self) -> Result<u64, StoreError> {
-        Ok(0)
-    }
-
-    async fn announce(&self, _server: u64, _period: Duration) -> Result<u64, StoreError> {
-        Ok(0)
-    }
-
-    async fn ping(&self) -> Result<(), StoreError> {
-        if self
-            .submissions
-            .as_ref()
-            .is_none_or(|submissions| submissions.is_closed())
-        {
-            return Err(StoreError::Unavailable(
-                "the writing thread stopped".to_owned(),
-            ));
-        }
-        self.read_apart(Records::ping).await
     }
 }
 

@@ -14,7 +14,7 @@ use super::{
     failure::unexpected,
     keys::{self, PartitionKeys},
     list,
-    pages::score,
+    ranks::score,
     scripts::{COMMIT, INDEX},
 };
 use crate::scoring::{RankName, Tenant};

@@ -8,16 +8,15 @@ mod address;
 mod commits;
 mod connection;
 mod connector;
+mod coordination;
 mod failure;
 mod keys;
 mod merge;
 mod models;
 mod note;
 mod opening;
-mod pages;
-mod publications;
+mod ranks;
 mod records;
-mod rollouts;
 mod scripts;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -26,11 +25,8 @@ use redis::Value;
 
 pub use self::address::RedisAddress;
 use self::{connection::Connection, keys::PartitionKeys};
-use super::{
-    Commit, Committed, Cursor, IndexEntry, IndexGeneration, Publication, RankPage, RankRange,
-    Rollout, SavedModel, Store, StoreError, Stored, TopicTotals,
-};
-use crate::scoring::{Fingerprint, ProfileId, RankName, Tenant};
+use super::StoreError;
+use crate::scoring::{ProfileId, Tenant};
 
 /// How a store in Redis is reached.
 #[derive(Clone, Debug)]
@@ -157,208 +153,6 @@ impl Redis {
             partitions.entry(partition).or_default().push(position);
         }
         partitions.into_iter().collect()
-    }
-}
-
-impl Store for Redis {
-    async fn load(
-        &self,
-        tenant: &Tenant,
-        profile_ids: &[ProfileId],
-    ) -> Vec<Result<Option<Stored>, StoreError>> {
-        self.load_records(tenant, profile_ids).await
-    }
-
-    async fn commit(
-        &self,
-        tenant: &Tenant,
-        rollout: &Rollout,
-        commits: Vec<Commit>,
-    ) -> Vec<Result<Committed, StoreError>> {
-        let mut results = self.write_commits(tenant, rollout, &commits).await;
-        let is_lost = |result: &Result<_, _>| matches!(result, Err(StoreError::Lost(_)));
-        if results.iter().any(is_lost)
-            && let Err(error) = self.check_note().await
-        {
-            let lost = results.iter_mut().filter(|result| is_lost(result));
-            lost.for_each(|result| *result = Err(error.clone()));
-        }
-        results
-    }
-
-    async fn page(
-        &self,
-        tenant: &Tenant,
-        generation: IndexGeneration,
-        range: &RankRange,
-        after: Option<&Cursor>,
-        limit: usize,
-    ) -> Result<RankPage, StoreError> {
-        let page = self
-            .read_page(tenant, generation, range, after, limit)
-            .await;
-        self.looked_into(page).await
-    }
-
-    async fn count(
-        &self,
-        tenant: &Tenant,
-        generation: IndexGeneration,
-        ranges: &[RankRange],
-    ) -> Result<Vec<u64>, StoreError> {
-        let counts = self.count_ranges(tenant, generation, ranges).await;
-        self.looked_into(counts).await
-    }
-
-    async fn totals(
-        &self,
-        tenant: &Tenant,
-        topics: &[String],
-    ) -> Result<Vec<TopicTotals>, StoreError> {
-        self.sum_totals(tenant, topics).await
-    }
-
-    async fn scan(
-        &self,
-        tenant: &Tenant,
-        after: Option<&ProfileId>,
-        limit: usize,
-    ) -> Result<Vec<Stored>, StoreError> {
-        self.scan_records(tenant, after, limit).await
-    }
-
-    async fn tenants(&self) -> Result<Vec<Tenant>, StoreError> {
-        self.list_tenants().await
-    }
-
-    async fn tenant_count(&self) -> Result<u64, StoreError> {
-        self.count_tenants().await
-    }
-
-    async fn have_losses(&self, tenants: &[Tenant]) -> Result<Vec<bool>, StoreError> {
-        self.find_losses(tenants).await
-    }
-
-    async fn rollouts(&self, tenants: &[Tenant]) -> Result<Vec<Rollout>, StoreError> {
-        let rollouts = self.read_rollouts(tenants).await?;
-        self.check_note().await?;
-        Ok(rollouts)
-    }
-
-    async fn rollout(&self, tenant: &Tenant) -> Result<Rollout, StoreError> {
-        let rollout = self.read_rollout(tenant).await?;
-        self.check_note().await?;
-        Ok(rollout)
-    }
-
-    async fn set_rollout(&self, tenant: &Tenant, rollout: &Rollout) -> Result<bool, StoreError> {
-        self.check_note().await?;
-        self.replace_rollout(tenant, rollout).await
-    }
-
-    async fn publications(
-        &self,
-        scopes: &[String],
-    ) -> Result<Vec<Option<Publication>>, StoreError> {
-        self.read_publications(scopes).await
-    }
-
-    async fn publish(
-        &self,
-        scope: &str,
-        publication: &Publication,
-        source: &str,
-    ) -> Result<bool, StoreError> {
-        self.check_note().await?;
-        self.replace_publication(scope, publication, source).await
-    }
-
-    async fn published_source(&self, scope: &str) -> Result<Option<String>, StoreError> {
-        self.read_published_source(scope).await
-    }
-
-    async fn revision(&self, scope: &str, model: Fingerprint) -> Result<Option<u64>, StoreError> {
-        self.read_revision(scope, model).await
-    }
-
-    async fn fence(&self, tenant: &Tenant, rollout: &Rollout) -> Result<(), StoreError> {
-        let raised = self.raise_fences(tenant, rollout).await;
-        // A commit that finds one must find it in the store that was opened.
-        self.check_note().await?;
-        raised
-    }
-
-    async fn save_model(&self, model: &SavedModel) -> Result<(), StoreError> {
-        self.check_note().await?;
-        self.write_model(model).await
-    }
-
-    async fn model(&self, fingerprint: Fingerprint) -> Result<Option<SavedModel>, StoreError> {
-        self.read_model(fingerprint).await
-    }
-
-    async fn forget_models(
-        &self,
-        needed: &[Fingerprint],
-        unsaved_for: Duration,
-    ) -> Result<u64, StoreError> {
-        self.delete_models(needed, unsaved_for).await
-    }
-
-    async fn index(
-        &self,
-        tenant: &Tenant,
-        generation: IndexGeneration,
-        entries: Vec<IndexEntry>,
-    ) -> Result<(), StoreError> {
-        let added = self.add_entries(tenant, generation, &entries).await;
-        self.looked_into(added).await
-    }
-
-    async fn indexed_to(
-        &self,
-        tenant: &Tenant,
-        generation: IndexGeneration,
-    ) -> Result<Option<ProfileId>, StoreError> {
-        self.read_indexed(tenant, generation).await
-    }
-
-    async fn drop_ranks(
-        &self,
-        tenant: &Tenant,
-        generation: IndexGeneration,
-        ranks: &[RankName],
-    ) -> Result<(), StoreError> {
-        self.delete_ranks(tenant, generation, ranks).await
-    }
-
-    async fn lease(
-        &self,
-        tenant: &Tenant,
-        server: u64,
-        period: Duration,
-    ) -> Result<bool, StoreError> {
-        self.check_note().await?;
-        self.take_lease(tenant, server, period).await
-    }
-
-    fn is_shared(&self) -> bool {
-        true
-    }
-
-    async fn servers(&self) -> Result<u64, StoreError> {
-        self.count_servers().await
-    }
-
-    async fn announce(&self, server: u64, period: Duration) -> Result<u64, StoreError> {
-        self.check_note().await?;
-        self.make_known(server, period).await
-    }
-
-    async fn ping(&self) -> Result<(), StoreError> {
-        self.reach_primaries().await?;
-        self.check_note().await?;
-        opening::check_ground(&self.connection).await
     }
 }
 

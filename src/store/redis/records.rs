@@ -1,35 +1,151 @@
-//! Reading records: a few by their ids, or all in the order of ids.
+//! Records: a few by their ids, or all in the order of ids; commits are in `commits`.
 
 use futures_util::future::{join_all, try_join_all};
 use redis::Value;
 
 use super::{
-    super::{StoreError, Stored, Version, codec},
+    super::{Commit, Committed, RecordStore, Rollout, StoreError, Stored, Version, codec},
     Redis, bytes,
+    coordination::MAX_IN_FLIGHT,
+    count,
     failure::unexpected,
-    keys::PartitionKeys,
+    keys::{self, PartitionKeys},
     list,
     merge::{self, Merge},
-    profile_id,
+    profile_id, text,
 };
 use crate::scoring::{ProfileId, Tenant};
 
+/// Keys of which one command asks whether they are there: bounds how long Redis is busy with it.
+const MAX_EXISTING: usize = 4_096;
 /// Records that one command reads: bounds how long Redis is busy with it.
 const MAX_READ: usize = 256;
 
 type Loaded = Result<Option<Stored>, StoreError>;
 
-impl Redis {
-    pub(super) async fn load_records(
-        &self,
-        tenant: &Tenant,
-        profile_ids: &[ProfileId],
-    ) -> Vec<Loaded> {
+impl RecordStore for Redis {
+    async fn load(&self, tenant: &Tenant, profile_ids: &[ProfileId]) -> Vec<Loaded> {
         match profile_ids {
             [] => Vec::new(),
             [profile_id] => vec![self.load_record(tenant, profile_id).await],
             _ => self.load_groups(tenant, profile_ids).await,
         }
+    }
+
+    async fn commit(
+        &self,
+        tenant: &Tenant,
+        rollout: &Rollout,
+        commits: Vec<Commit>,
+    ) -> Vec<Result<Committed, StoreError>> {
+        let mut results = self.write_commits(tenant, rollout, &commits).await;
+        let is_lost = |result: &Result<_, _>| matches!(result, Err(StoreError::Lost(_)));
+        if results.iter().any(is_lost)
+            && let Err(error) = self.check_note().await
+        {
+            let lost = results.iter_mut().filter(|result| is_lost(result));
+            lost.for_each(|result| *result = Err(error.clone()));
+        }
+        results
+    }
+
+    async fn scan(
+        &self,
+        tenant: &Tenant,
+        after: Option<&ProfileId>,
+        limit: usize,
+    ) -> Result<Vec<Stored>, StoreError> {
+        let mut partitions: Vec<PartitionKeys> = self.partitions_of(tenant).collect();
+        let piece = merge::piece(limit, partitions.len());
+        let mut merge = Merge::new(partitions.len());
+        let mut records = Vec::new();
+        while records.len() < limit {
+            let mut ids = Vec::new();
+            let exhausted = loop {
+                if records.len() + ids.len() == limit {
+                    break false;
+                }
+                self.feed(&mut merge, &mut partitions, after, piece).await?;
+                match merge.next() {
+                    Some(profile_id) => ids.push(profile_id),
+                    None if merge.hungry().len() == 0 => break true,
+                    None => {}
+                }
+            };
+            // A record that was dropped meanwhile is left out.
+            for loaded in self.load(tenant, &ids).await {
+                records.extend(loaded?);
+            }
+            if exhausted {
+                break;
+            }
+        }
+        Ok(records)
+    }
+
+    async fn tenants(&self) -> Result<Vec<Tenant>, StoreError> {
+        let mut command = redis::cmd("SMEMBERS");
+        command.arg(keys::TENANTS);
+        let mut tenants = list(self.read(&command, keys::TENANTS).await?)?
+            .into_iter()
+            .map(|name| {
+                text(name)?
+                    .filter(|name| !name.is_empty())
+                    .and_then(|name| Tenant::new(&name))
+                    .ok_or_else(|| StoreError::Corrupt("a stored tenant is none".to_owned()))
+            })
+            .collect::<Result<Vec<Tenant>, StoreError>>()?;
+        tenants.sort();
+        Ok(tenants)
+    }
+
+    async fn tenant_count(&self) -> Result<u64, StoreError> {
+        let mut command = redis::cmd("SCARD");
+        command.arg(keys::TENANTS);
+        count(&self.read(&command, keys::TENANTS).await?)
+    }
+
+    /// A tenant has lost something when one of its fences is missing.
+    async fn have_losses(&self, tenants: &[Tenant]) -> Result<Vec<bool>, StoreError> {
+        if self.connection.is_cluster() {
+            let mut losses = Vec::with_capacity(tenants.len());
+            for tenants in tenants.chunks(MAX_IN_FLIGHT) {
+                let found = tenants.iter().map(|tenant| self.has_loss(tenant));
+                losses.extend(try_join_all(found).await?);
+            }
+            return Ok(losses);
+        }
+        let partitions = usize::try_from(self.partitions).unwrap_or(1).max(1);
+        let mut losses = Vec::with_capacity(tenants.len());
+        for tenants in tenants.chunks((MAX_EXISTING / partitions).max(1)) {
+            let mut command = redis::cmd("EXISTS");
+            for tenant in tenants {
+                for mut keys in self.partitions_of(tenant) {
+                    command.arg(keys.fence());
+                }
+            }
+            let existing = count(&self.read(&command, "").await?)?;
+            if existing == (tenants.len() * partitions) as u64 {
+                losses.extend(tenants.iter().map(|_| false));
+                continue;
+            }
+            for tenant in tenants {
+                losses.push(self.has_loss(tenant).await?);
+            }
+        }
+        Ok(losses)
+    }
+}
+
+impl Redis {
+    async fn has_loss(&self, tenant: &Tenant) -> Result<bool, StoreError> {
+        let existing = self.partitions_of(tenant).map(|mut keys| async move {
+            let mut command = redis::cmd("EXISTS");
+            command.arg(keys.fence());
+            count(&self.read(&command, keys.home()).await?)
+        });
+        let existing = try_join_all(existing).await?;
+        Ok(existing.contains(&0))
     }
 
     async fn load_record(&self, tenant: &Tenant, profile_id: &ProfileId) -> Loaded {
@@ -88,40 +204,6 @@ impl Redis {
             }
         }
         loaded
-    }
-
-    pub(super) async fn scan_records(
-        &self,
-        tenant: &Tenant,
-        after: Option<&ProfileId>,
-        limit: usize,
-    ) -> Result<Vec<Stored>, StoreError> {
-        let mut partitions: Vec<PartitionKeys> = self.partitions_of(tenant).collect();
-        let piece = merge::piece(limit, partitions.len());
-        let mut merge = Merge::new(partitions.len());
-        let mut records = Vec::new();
-        while records.len() < limit {
-            let mut ids = Vec::new();
-            let exhausted = loop {
-                if records.len() + ids.len() == limit {
-                    break false;
-                }
-                self.feed(&mut merge, &mut partitions, after, piece).await?;
-                match merge.next() {
-                    Some(profile_id) => ids.push(profile_id),
-                    None if merge.hungry().len() == 0 => break true,
-                    None => {}
-                }
-            };
-            // A record that was dropped meanwhile is left out.
-            for loaded in self.load_records(tenant, &ids).await {
-                records.extend(loaded?);
-            }
-            if exhausted {
-                break;
-            }
-        }
-        Ok(records)
     }
 
     /// Feeds every hungry partition with ids.

@@ -1,24 +1,33 @@
-//! Pages, counts and totals: every partition answers for itself, and the answers are merged
+//! Ranks: pages, counts and totals. Every partition answers for itself, and the answers are merged
 //! or added up.
 
 use std::{cmp::Reverse, collections::HashSet};
 
-use futures_util::{StreamExt as _, TryStreamExt as _, future::try_join_all, stream};
+use futures_util::{
+    StreamExt as _, TryStreamExt as _,
+    future::{join_all, try_join_all},
+    stream,
+};
 use redis::Value;
 
 use super::{
-    super::{Cursor, IndexGeneration, RankPage, RankRange, StoreError, TopicTotals},
+    super::{
+        Cursor, IndexEntry, IndexGeneration, RankPage, RankRange, RankStore, StoreError,
+        TopicTotals,
+    },
     Redis, count,
     failure::unexpected,
-    keys::{PartitionKeys, advances_field, touches_field},
+    keys::{self, PartitionKeys, advances_field, touches_field},
     list,
     merge::{self, Merge},
     profile_id,
     scripts::{COUNT, PAGE},
     text,
 };
-use crate::scoring::{KeyRange, ProfileId, RankKey, Tenant};
+use crate::scoring::{KeyRange, ProfileId, RankKey, RankName, Tenant};
 
+/// Keys that one command deletes.
+const MAX_DELETED: usize = 256;
 /// Partitions that are counted at a time.
 const MAX_PARTITIONS_IN_FLIGHT: usize = 64;
 
@@ -67,6 +76,121 @@ struct Part {
 impl Part {
     fn has_more(&self) -> bool {
         self.preceding + (self.entries.len() as u64) < self.total
+    }
+}
+
+impl RankStore for Redis {
+    async fn page(
+        &self,
+        tenant: &Tenant,
+        generation: IndexGeneration,
+        range: &RankRange,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<RankPage, StoreError> {
+        let page = self
+            .read_page(tenant, generation, range, after, limit)
+            .await;
+        self.looked_into(page).await
+    }
+
+    async fn count(
+        &self,
+        tenant: &Tenant,
+        generation: IndexGeneration,
+        ranges: &[RankRange],
+    ) -> Result<Vec<u64>, StoreError> {
+        let counts = self.count_ranges(tenant, generation, ranges).await;
+        self.looked_into(counts).await
+    }
+
+    async fn totals(
+        &self,
+        tenant: &Tenant,
+        topics: &[String],
+    ) -> Result<Vec<TopicTotals>, StoreError> {
+        if topics.is_empty() {
+            return Ok(Vec::new());
+        }
+        let answers = try_join_all(self.partitions_of(tenant).map(|mut keys| async move {
+            let mut command = redis::cmd("HMGET");
+            command.arg(keys.totals());
+            for topic in topics {
+                command.arg(touches_field(topic)).arg(advances_field(topic));
+            }
+            let answer = self.connection.send(&command, keys.home()).await;
+            list(answer.map_err(|failure| failure.of_read())?.value)
+        }))
+        .await?;
+        let mut sums = vec![0_i64; 2 * topics.len()];
+        for answer in answers {
+            if answer.len() != sums.len() {
+                return Err(unexpected());
+            }
+            for (sum, added) in sums.iter_mut().zip(answer) {
+                *sum = sum.saturating_add(stored_total(added)?);
+            }
+        }
+        // Less than nothing is left only where amounts beyond all bounds were cut.
+        let total = |sum: i64| u64::try_from(sum).unwrap_or_default();
+        let totals = sums.chunks_exact(2).map(|sums| TopicTotals {
+            touches: total(sums[0]),
+            advance_millionths: total(sums[1]),
+        });
+        Ok(totals.collect())
+    }
+
+    async fn index(
+        &self,
+        tenant: &Tenant,
+        generation: IndexGeneration,
+        entries: Vec<IndexEntry>,
+    ) -> Result<(), StoreError> {
+        let added = self.add_entries(tenant, generation, &entries).await;
+        self.looked_into(added).await
+    }
+
+    async fn indexed_to(
+        &self,
+        tenant: &Tenant,
+        generation: IndexGeneration,
+    ) -> Result<Option<ProfileId>, StoreError> {
+        let key = keys::indexed(tenant, generation.number);
+        let mut command = redis::cmd("GET");
+        command.arg(&key);
+        match self.read(&command, &key).await? {
+            Value::Nil => Ok(None),
+            value => profile_id(value).map(Some),
+        }
+    }
+
+    async fn drop_ranks(
+        &self,
+        tenant: &Tenant,
+        generation: IndexGeneration,
+        ranks: &[RankName],
+    ) -> Result<(), StoreError> {
+        let mut commands = Vec::new();
+        for mut keys in self.partitions_of(tenant) {
+            for ranks in ranks.chunks(MAX_DELETED) {
+                let mut command = redis::cmd("UNLINK");
+                for rank in ranks {
+                    command.arg(keys.rank(generation.number, rank));
+                }
+                commands.push((command, keys.home().to_owned()));
+            }
+        }
+        let indexed = keys::indexed(tenant, generation.number);
+        let mut command = redis::cmd("UNLINK");
+        command.arg(&indexed);
+        commands.push((command, indexed));
+        let deleted = commands
+            .iter()
+            .map(|(command, home)| self.write(command, home));
+        join_all(deleted)
+            .await
+            .into_iter()
+            .try_for_each(|deleted| deleted.map(|_| ()))
     }
 }
 
@@ -211,42 +335,6 @@ impl Redis {
             }
         }
         Ok(sums)
-    }
-
-    pub(super) async fn sum_totals(
-        &self,
-        tenant: &Tenant,
-        topics: &[String],
-    ) -> Result<Vec<TopicTotals>, StoreError> {
-        if topics.is_empty() {
-            return Ok(Vec::new());
-        }
-        let answers = try_join_all(self.partitions_of(tenant).map(|mut keys| async move {
-            let mut command = redis::cmd("HMGET");
-            command.arg(keys.totals());
-            for topic in topics {
-                command.arg(touches_field(topic)).arg(advances_field(topic));
-            }
-            let answer = self.connection.send(&command, keys.home()).await;
-            list(answer.map_err(|failure| failure.of_read())?.value)
-        }))
-        .await?;
-        let mut sums = vec![0_i64; 2 * topics.len()];
-        for answer in answers {
-            if answer.len() != sums.len() {
-                return Err(unexpected());
-            }
-            for (sum, added) in sums.iter_mut().zip(answer) {
-                *sum = sum.saturating_add(stored_total(added)?);
-            }
-        }
-        // Less than nothing is left only where amounts beyond all bounds were cut.
-        let total = |sum: i64| u64::try_from(sum).unwrap_or_default();
-        let totals = sums.chunks_exact(2).map(|sums| TopicTotals {
-            touches: total(sums[0]),
-            advance_millionths: total(sums[1]),
-        });
-        Ok(totals.collect())
     }
 }
 

@@ -1,0 +1,74 @@
+//! Ranks of the embedded store, in memory.
+
+use super::{
+    super::{
+        Cursor, IndexEntry, IndexGeneration, RankPage, RankRange, RankStore, StoreError,
+        TopicTotals,
+    },
+    Embedded, keys,
+};
+use crate::scoring::{ProfileId, RankName, Tenant};
+
+impl RankStore for Embedded {
+    async fn page(
+        &self,
+        tenant: &Tenant,
+        generation: IndexGeneration,
+        range: &RankRange,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<RankPage, StoreError> {
+        self.ranks.page(tenant, generation, range, after, limit)
+    }
+
+    async fn count(
+        &self,
+        tenant: &Tenant,
+        generation: IndexGeneration,
+        ranges: &[RankRange],
+    ) -> Result<Vec<u64>, StoreError> {
+        self.ranks.count(tenant, generation, ranges)
+    }
+
+    async fn totals(
+        &self,
+        tenant: &Tenant,
+        topics: &[String],
+    ) -> Result<Vec<TopicTotals>, StoreError> {
+        self.ranks.totals(tenant, topics)
+    }
+
+    async fn index(
+        &self,
+        tenant: &Tenant,
+        generation: IndexGeneration,
+        entries: Vec<IndexEntry>,
+    ) -> Result<(), StoreError> {
+        let last = entries.last().map(|entry| entry.profile_id.clone());
+        self.ranks
+            .index(tenant, generation, entries, |profile_id| {
+                self.records.version(&keys::key(tenant, profile_id))
+            })?;
+        if let Some(last) = last {
+            self.rollouts.set_indexed(tenant, generation, last);
+        }
+        Ok(())
+    }
+
+    async fn indexed_to(
+        &self,
+        tenant: &Tenant,
+        generation: IndexGeneration,
+    ) -> Result<Option<ProfileId>, StoreError> {
+        Ok(self.rollouts.indexed_to(tenant, generation))
+    }
+
+    async fn drop_ranks(
+        &self,
+        tenant: &Tenant,
+        generation: IndexGeneration,
+        _ranks: &[RankName],
+    ) -> Result<(), StoreError> {
+        self.ranks.drop_generation(tenant, generation)
+    }
+}

@@ -1,0 +1,67 @@
+//! Records of the embedded store: read in place, written by the writing thread.
+
+use tokio::task;
+
+use super::{
+    super::{Commit, Committed, RecordStore, Rollout, StoreError, Stored},
+    Embedded, LOADS_BETWEEN_YIELDS,
+    records::Records,
+    writer::EncodedCommit,
+};
+use crate::scoring::{ProfileId, Tenant};
+
+impl RecordStore for Embedded {
+    async fn load(
+        &self,
+        tenant: &Tenant,
+        profile_ids: &[ProfileId],
+    ) -> Vec<Result<Option<Stored>, StoreError>> {
+        let mut loaded = Vec::with_capacity(profile_ids.len());
+        for (index, profile_id) in profile_ids.iter().enumerate() {
+            if index > 0 && index % LOADS_BETWEEN_YIELDS == 0 {
+                task::yield_now().await;
+            }
+            loaded.push(self.records.load(tenant, profile_id));
+        }
+        loaded
+    }
+
+    async fn commit(
+        &self,
+        tenant: &Tenant,
+        rollout: &Rollout,
+        commits: Vec<Commit>,
+    ) -> Vec<Result<Committed, StoreError>> {
+        let count = commits.len();
+        let commits = commits
+            .into_iter()
+            .map(|commit| EncodedCommit::new(tenant, commit))
+            .collect();
+        let answers = self.submit(tenant, rollout, commits).await;
+        answers.unwrap_or_else(|error| vec![Err(error); count])
+    }
+
+    async fn scan(
+        &self,
+        tenant: &Tenant,
+        after: Option<&ProfileId>,
+        limit: usize,
+    ) -> Result<Vec<Stored>, StoreError> {
+        let (tenant, after) = (tenant.clone(), after.cloned());
+        self.read_apart(move |records| records.scan(&tenant, after.as_ref(), limit))
+            .await
+    }
+
+    async fn tenants(&self) -> Result<Vec<Tenant>, StoreError> {
+        self.read_apart(Records::tenants).await
+    }
+
+    async fn tenant_count(&self) -> Result<u64, StoreError> {
+        Ok(self.rollouts.tenant_count())
+    }
+
+    /// None: what the directory holds is there as a whole, or refused.
+    async fn have_losses(&self, tenants: &[Tenant]) -> Result<Vec<bool>, StoreError> {
+        Ok(vec![false; tenants.len()])
+    }
+}
