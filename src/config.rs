@@ -7,7 +7,6 @@ mod settings;
 mod values;
 
 use std::{
-    fmt,
     net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
@@ -19,7 +18,10 @@ pub use names::{Flags, HELP, misspelt};
 pub use settings::{SETTINGS, Setting};
 pub use values::{LogFormat, Secret};
 
-use crate::store::redis::{MAX_PARTITIONS, RedisSettings};
+use crate::store::{
+    StoreSettings,
+    redis::{MAX_PARTITIONS, RedisSettings},
+};
 use file::File;
 use names::variable_of;
 
@@ -76,24 +78,6 @@ pub struct Config {
     pub log_level: LevelFilter,
     /// How it is logged.
     pub log_format: LogFormat,
-}
-
-/// Where records and ranks are.
-#[derive(Clone, Debug)]
-pub enum StoreSettings {
-    /// In a directory of this machine, for this process alone.
-    Embedded(PathBuf),
-    /// In Redis, for any number of servers.
-    Redis(RedisSettings),
-}
-
-impl fmt::Display for StoreSettings {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Embedded(directory) => directory.display().fmt(formatter),
-            Self::Redis(settings) => settings.address.fmt(formatter),
-        }
-    }
 }
 
 /// Why there is no configuration: each line says where the mistake is and what to write.

@@ -4,7 +4,12 @@
 pub mod attributes;
 pub mod codec;
 pub mod json;
+pub mod methods;
 pub mod shape;
+
+use std::sync::LazyLock;
+
+use prost_reflect::DescriptorPool;
 
 /// `google.rpc`.
 #[allow(
@@ -43,3 +48,7 @@ pub use bellwether::{record::v1 as record, v1};
 
 /// The descriptors of every file of `proto/`, for reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
+/// What they say. Empty if what the build wrote could not be read, and then no test passes.
+static DESCRIPTOR_POOL: LazyLock<DescriptorPool> =
+    LazyLock::new(|| DescriptorPool::decode(DESCRIPTORS).unwrap_or_default());

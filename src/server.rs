@@ -7,7 +7,7 @@ use tokio::{net::TcpListener, sync::Notify};
 
 use crate::{
     clock::system_clock,
-    config::{Config, StoreSettings},
+    config::Config,
     grpc::{
         server::{ServeError, serve},
         transport::descriptors,
@@ -15,7 +15,7 @@ use crate::{
     rollout::{self, ModelFiles, Models, ModelsError},
     scoring::limits::REMEMBERED_EFFECTS,
     service::{Service, ServiceError, Settings},
-    store::{Store, StoreError, embedded::Embedded, redis::Redis},
+    store::{Access, OpenStore, Store, StoreError, embedded::Embedded, redis::Redis},
     telemetry::Telemetry,
 };
 
@@ -94,13 +94,11 @@ pub async fn open(
     })?;
     let models = Models::load(config.model.as_deref())?;
     let reload = Arc::new(Notify::new());
-    let service = match &config.store {
-        StoreSettings::Embedded(directory) => {
-            let store = Embedded::open(directory)?;
+    let service = match config.store.open(Access::Create).await? {
+        OpenStore::Embedded(store) => {
             Opened::Embedded(open_service(store, models, &config, 1, &reload).await?)
         }
-        StoreSettings::Redis(redis) => {
-            let store = Redis::open(redis).await?;
+        OpenStore::Redis(store) => {
             let servers = SERVERS_TO_STOP_AT_ONCE;
             Opened::Redis(open_service(store, models, &config, servers, &reload).await?)
         }

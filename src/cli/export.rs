@@ -9,11 +9,11 @@ use std::{
 use super::{
     failure::Failure,
     output,
-    transfer::{Access, BATCH_PROFILES, End, FORMAT, Header, Opened, Place},
+    transfer::{BATCH_PROFILES, End, FORMAT, Header, Place},
 };
 use crate::{
     scoring::Tenant,
-    store::{Scan, Store, codec},
+    store::{Access, OpenStore, Scan, Store, codec},
 };
 
 /// Writes every record of a tenant as JSON Lines. A server on the same directory must be
@@ -31,8 +31,8 @@ impl Export {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let tenant = self.place.tenant()?;
         let profiles = match self.place.open(Access::Read).await? {
-            Opened::Embedded(store) => self.write(&store, &tenant).await?,
-            Opened::Redis(store) => self.write(&store, &tenant).await?,
+            OpenStore::Embedded(store) => self.write(&store, &tenant).await?,
+            OpenStore::Redis(store) => self.write(&store, &tenant).await?,
         };
         eprintln!(
             "{} profiles of tenant {tenant} exported",

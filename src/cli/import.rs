@@ -13,11 +13,11 @@ use super::{
     output,
     replay::lines::{LineReader, Position},
     rewriting::{Rewriting, refuse_servers, replacing},
-    transfer::{Access, BATCH_PROFILES, End, FORMAT, Header, Opened, Place},
+    transfer::{BATCH_PROFILES, End, FORMAT, Header, Place},
 };
 use crate::{
     scoring::{ProfileId, Record, Tenant},
-    store::{Store, StoreError, codec},
+    store::{Access, OpenStore, Store, StoreError, codec},
 };
 
 /// Bad lines that are named in full.
@@ -48,8 +48,8 @@ impl Import {
             File::open(&self.file).await.map_err(failure)?
         };
         let counts = match self.place.open(Access::Create).await? {
-            Opened::Embedded(store) => self.check_and_write(&store, &tenant, &mut file).await?,
-            Opened::Redis(store) => self.check_and_write(&store, &tenant, &mut file).await?,
+            OpenStore::Embedded(store) => self.check_and_write(&store, &tenant, &mut file).await?,
+            OpenStore::Redis(store) => self.check_and_write(&store, &tenant, &mut file).await?,
         };
         eprintln!(
             "{} profiles written to tenant {tenant}, {} were there already",

@@ -18,12 +18,12 @@ use super::{
     output,
     replay::lines::{Entry, LineReader, Position},
     rewriting::{Rewriting, refuse_servers, replacing},
-    transfer::{Access, BATCH_PROFILES, Opened, Place},
+    transfer::{BATCH_PROFILES, Place},
 };
 use crate::{
     grpc::convert::{self, EventPath},
     scoring::{HeldEvent, Model, ProfileId, Recollection, Record, Subject, Tenant},
-    store::{Scan, Store, Stored},
+    store::{Access, OpenStore, Scan, Store, Stored},
 };
 
 /// Bad lines that are named in full.
@@ -52,8 +52,8 @@ impl Recount {
         let tenant = self.place.tenant()?;
         let remembered_events = self.place.remembered_events()?;
         let (counts, records) = match self.place.open(Access::Write).await? {
-            Opened::Embedded(store) => self.recount(&store, &tenant, remembered_events).await?,
-            Opened::Redis(store) => self.recount(&store, &tenant, remembered_events).await?,
+            OpenStore::Embedded(store) => self.recount(&store, &tenant, remembered_events).await?,
+            OpenStore::Redis(store) => self.recount(&store, &tenant, remembered_events).await?,
         };
         eprintln!(
             "{} of {} accounts and authors written to tenant {tenant}",

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{configured::configured, failure::Failure};
 use crate::{
-    config::{Config, Flags, StoreSettings},
+    config::{Config, Flags},
     scoring::Tenant,
-    store::{StoreError, embedded::Embedded, redis::Redis},
+    store::{Access, OpenStore, StoreError, StoreSettings},
 };
 
 /// The format of the file.
@@ -51,60 +51,23 @@ pub struct Place {
     tenant: String,
 }
 
-/// What a store is opened for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Access {
-    /// To read what is there, and to change nothing.
-    Read,
-    /// To change what is there.
-    Write,
-    /// To write it, and to make it where there is none.
-    Create,
-}
-
-/// A store that was opened.
-pub(super) enum Opened {
-    Embedded(Embedded),
-    Redis(Redis),
-}
-
 impl Place {
     /// Opens the store.
-    pub(super) async fn open(&self, access: Access) -> Result<Opened, Failure> {
-        match self.config()?.store {
-            // Opening creates what is missing, which would hide a typing error.
-            StoreSettings::Embedded(directory)
-                if access == Access::Write && !directory.is_dir() =>
-            {
-                let directory = directory.display();
-                Err(Failure::new(format!("there is no store in {directory}")))
-            }
-            StoreSettings::Embedded(directory) => {
-                let opened = match access {
-                    Access::Read => Embedded::open_to_read(&directory),
-                    Access::Write | Access::Create => Embedded::open(&directory),
-                };
-                let opened = opened.map_err(|error| {
-                    let hint = match error {
-                        StoreError::Misconfigured(_) => {
-                            "; export, import and recount need it for themselves, so stop the server first"
-                        }
-                        _ => "",
-                    };
-                    let directory = directory.display();
-                    Failure::new(format!(
-                        "cannot open the store in {directory}: {error}{hint}"
-                    ))
-                });
-                Ok(Opened::Embedded(opened?))
-            }
-            StoreSettings::Redis(settings) if access == Access::Create => {
-                Ok(Opened::Redis(Redis::open(&settings).await?))
-            }
-            StoreSettings::Redis(settings) => {
-                Ok(Opened::Redis(Redis::open_existing(&settings).await?))
-            }
-        }
+    pub(super) async fn open(&self, access: Access) -> Result<OpenStore, Failure> {
+        let settings = self.config()?.store;
+        settings.open(access).await.map_err(|error| {
+            let hint = match (&settings, &error) {
+                (StoreSettings::Embedded(directory), StoreError::Misconfigured(_))
+                    if directory.is_dir() =>
+                {
+                    "; export, import and recount need it for themselves, so stop the server first"
+                }
+                _ => "",
+            };
+            Failure::new(format!(
+                "cannot open the store in {settings}: {error}{hint}"
+            ))
+        })
     }
 
     /// How many events a profile remembers, as servers on this store are configured.

@@ -25,6 +25,7 @@ use super::{
 };
 use crate::{
     admission::{Class, Gate, Ticket},
+    proto::methods::METHODS,
     telemetry::Telemetry,
 };
 
@@ -326,39 +327,26 @@ impl Method {
             class,
             is_stream: false,
         };
-        let read = |name| unary(name, Class::Read);
-        let write = |name| unary(name, Class::Write);
-        let other = |name| unary(name, Class::Other);
         let stream = |name| Self {
             name,
             class: Class::Other,
             is_stream: true,
         };
-        let Some(method) = path.strip_prefix("/bellwether.v1.ScoringService/") else {
+        let Some(method) = METHODS.get(path) else {
             return match path {
-                "/bellwether.v1.ModelService/ApplyModel" => other("ApplyModel"),
-                "/bellwether.v1.ModelService/GetModels" => read("GetModels"),
-                "/bellwether.v1.ModelService/CompareModels" => stream("CompareModels"),
-                "/grpc.health.v1.Health/Check" => read("grpc.health.v1.Health/Check"),
+                "/grpc.health.v1.Health/Check" => unary("grpc.health.v1.Health/Check", Class::Read),
                 "/grpc.health.v1.Health/Watch" => stream("grpc.health.v1.Health/Watch"),
                 path if path.starts_with("/grpc.reflection.") => stream("grpc.reflection"),
-                _ => other("unknown"),
+                _ => unary("unknown", Class::Other),
             };
         };
-        match method {
-            "GetProfile" => read("GetProfile"),
-            "ScoreEvent" => write("ScoreEvent"),
-            "ScoreEvents" => stream("ScoreEvents"),
-            "BatchGetProfiles" => read("BatchGetProfiles"),
-            "UpdateProfile" => write("UpdateProfile"),
-            "RankSegment" => read("RankSegment"),
-            "GetFunnel" => read("GetFunnel"),
-            "TopInfluencers" => read("TopInfluencers"),
-            "RetractEvent" => write("RetractEvent"),
-            "ListQuarantine" => read("ListQuarantine"),
-            "ReleaseEvents" => write("ReleaseEvents"),
-            "GetSegmentTopics" => read("GetSegmentTopics"),
-            _ => other("unknown"),
+        let name = method.name.as_str();
+        match (method.service.as_str(), method.is_read) {
+            _ if method.is_stream => stream(name),
+            (_, true) => unary(name, Class::Read),
+            // Models are read one at a time, whoever sends them.
+            ("ModelService", false) => unary(name, Class::Other),
+            (_, false) => unary(name, Class::Write),
         }
     }
 
@@ -511,7 +499,18 @@ mod tests {
     #[test]
     fn methods_are_of_a_closed_set() {
         assert_eq!(Method::of(GET_PROFILE).name, "GetProfile");
+        assert_eq!(Method::of(GET_PROFILE).class, Class::Read);
         assert!(Method::of(SCORE_EVENTS).is_stream);
+        let score_event = Method::of("/bellwether.v1.ScoringService/ScoreEvent");
+        assert_eq!(
+            (score_event.name, score_event.class),
+            ("ScoreEvent", Class::Write)
+        );
+        let apply_model = Method::of("/bellwether.v1.ModelService/ApplyModel");
+        assert_eq!(
+            (apply_model.name, apply_model.class),
+            ("ApplyModel", Class::Other)
+        );
         assert_eq!(Method::of("/evil/metric-1").name, "unknown");
         assert_eq!(
             Method::of("/bellwether.v1.ScoringService/Nope").name,

@@ -5,18 +5,15 @@
 pub mod instant;
 mod value;
 
-use std::{collections::HashSet, fmt, sync::LazyLock};
+use std::{collections::HashSet, fmt};
 
 use pbjson_types::{FieldMask, ListValue, Struct, Value as FreeForm, value::Kind as FreeKind};
 use prost::Message;
-use prost_reflect::{
-    DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, Value,
-};
+use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, Value};
 
 pub use value::Json;
 
-static POOL: LazyLock<Option<DescriptorPool>> =
-    LazyLock::new(|| DescriptorPool::decode(super::DESCRIPTORS).ok());
+use super::DESCRIPTOR_POOL;
 
 /// What is wrong, and in which field.
 #[derive(Debug)]
@@ -58,8 +55,7 @@ impl fmt::Display for JsonError {
 /// # Errors
 /// What is wrong, with the field.
 pub fn message<T: Message + Default>(name: &str, json: Json) -> Result<T, String> {
-    let pool = POOL.as_ref().ok_or("the messages are not described")?;
-    let descriptor = pool
+    let descriptor = DESCRIPTOR_POOL
         .get_message_by_name(name)
         .ok_or_else(|| format!("there is no message {name}"))?;
     let read = read_message(&descriptor, json).map_err(|error| error.to_string())?;

@@ -3,6 +3,7 @@
 
 pub mod codec;
 pub mod embedded;
+mod opening;
 mod publication;
 pub mod redis;
 mod rollout;
@@ -10,6 +11,7 @@ mod scan;
 
 use std::{future::Future, time::Duration};
 
+pub use opening::{Access, OpenStore, StoreSettings};
 pub use publication::Publication;
 pub use rollout::{IndexGeneration, Rollout, SavedModel};
 pub use scan::Scan;

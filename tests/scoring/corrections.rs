@@ -3,7 +3,7 @@
 
 use bellwether::scoring::{
     AttributeValue, Detail, Effect, Event, EventOutcome, Model, Outcome, ProfileId, Record,
-    RecordEdit, RetractionOutcome, SeenType, SignalCount, Timestamp, explain, index,
+    RecordEdit, RetractionOutcome, SignalCount, Timestamp, explain, index,
 };
 
 use crate::{DAY, SECOND, at, context, event, model};
@@ -268,19 +268,6 @@ fn only_the_latest_value_is_taken_back_and_none_takes_its_place() {
     }
     let record = retracted(&model, record, &events[1]);
     assert_eq!(count(&record, "minutes"), 0.0);
-}
-
-#[test]
-fn a_type_that_was_seen_an_unknown_number_of_times_stays_seen() {
-    let model = model(MODEL);
-    let visit = (0, event("1", "visit"));
-    let mut record = applied(&model, std::slice::from_ref(&visit));
-    record.seen_types = vec![SeenType {
-        name: "visit".to_owned(),
-        count: 0,
-    }];
-    let record = retracted(&model, record, &visit);
-    assert_eq!(record.seen_types.len(), 1);
 }
 
 fn replied(id: &str) -> Event {

@@ -347,7 +347,7 @@ pub fn full_record() -> Record {
             "opened".to_owned(),
             BTreeMap::from([(IdHash(3), time(6)), (IdHash(u64::MAX), time(8))]),
         )]),
-        seen_types: vec![seen("reply", 0), seen("visit", u32::MAX)],
+        seen_types: vec![seen("reply", 1), seen("visit", u32::MAX)],
         interests: vec![named("coverage", 0.25)],
         quarantine: vec![HeldEvent {
             rule: "robots".to_owned(),

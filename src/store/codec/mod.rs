@@ -161,7 +161,7 @@ mod tests {
 
     fn any_seen_types() -> impl Strategy<Value = Vec<SeenType>> {
         let seen = |(name, count)| SeenType { name, count };
-        prop::collection::btree_map(any_name(), any::<u32>(), 0..4)
+        prop::collection::btree_map(any_name(), 1..=u32::MAX, 0..4)
             .prop_map(move |types| types.into_iter().map(seen).collect())
     }
 
