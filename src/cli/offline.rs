@@ -17,11 +17,9 @@ use crate::{
     grpc::convert::{self, EventPath},
     proto::v1,
     scoring::{
-        Attributes, Comparison, Context, Event, IdHash, InvalidAttributes, Model, Outcome,
-        ProfileId, Record, RecordEdit, Selection, Timestamp, check_attributes,
+        Comparison, Evaluator, Model, ProfileId, Record, Timestamp,
         limits::DEFAULT_REMEMBERED_EVENTS,
     },
-    service::ProfileUpdate,
 };
 
 /// What a file came to.
@@ -31,114 +29,6 @@ pub(super) struct Compared {
     pub(super) refused: u64,
     /// The last line, when it was left unread.
     pub(super) cut_off: Option<CutOff>,
-}
-
-/// What one model makes of the file.
-pub(super) struct Side {
-    model: Arc<Model>,
-    remembered_events: usize,
-    pub(super) records: BTreeMap<ProfileId, Record>,
-}
-
-impl Side {
-    pub(super) fn new(model: Arc<Model>, remembered_events: usize) -> Self {
-        Self {
-            model,
-            remembered_events,
-            records: BTreeMap::new(),
-        }
-    }
-
-    fn evaluate(
-        &mut self,
-        profile_id: &ProfileId,
-        work: impl FnOnce(&mut RecordEdit<'_>),
-    ) -> Outcome {
-        let stored = self.records.remove(profile_id);
-        let mut edit = match stored {
-            Some(record) => RecordEdit::new(&self.model, profile_id.clone(), record),
-            None => RecordEdit::new_profile(&self.model, profile_id.clone()),
-        };
-        work(&mut edit);
-        let outcome = edit.finish();
-        self.records
-            .insert(profile_id.clone(), outcome.record.clone());
-        outcome
-    }
-
-    /// Counts an event, and what follows from it for its author and its account.
-    pub(super) fn count(&mut self, event: &Event, at: Timestamp) {
-        self.work(event, at, |edit, context| {
-            edit.apply(event, context);
-        });
-    }
-
-    /// Takes an event back, and what followed from it.
-    pub(super) fn retract(&mut self, event: &Event, at: Timestamp) {
-        self.work(event, at, |edit, context| {
-            edit.retract(event, context);
-        });
-    }
-
-    /// Counts an event that a quarantine rule holds.
-    pub(super) fn release(&mut self, profile_id: &ProfileId, event: IdHash) {
-        let selection = Selection {
-            rule: None,
-            event: Some(event),
-        };
-        let outcome = self.evaluate(profile_id, |edit| {
-            edit.release(&selection, usize::MAX);
-        });
-        self.take_effect(outcome);
-    }
-
-    fn work(
-        &mut self,
-        event: &Event,
-        at: Timestamp,
-        work: impl FnOnce(&mut RecordEdit<'_>, &Context<'_>),
-    ) {
-        let record_of = |id: Option<&ProfileId>| id.and_then(|id| self.records.get(id));
-        let event_type = &event.event_type;
-        let author_id = event.author_id.as_ref();
-        let author_id = author_id.filter(|_| self.model.reads_author(event_type));
-        let author = record_of(author_id).map(|record| record.attributes.clone());
-        let stated = record_of(Some(&event.profile_id)).map(|record| &record.attributes);
-        let account_id = self
-            .model
-            .account_of(event, stated.unwrap_or(&Attributes::new()));
-        let account_id = account_id.filter(|_| self.model.reads_account(event_type));
-        let account = record_of(account_id.as_ref()).cloned();
-        let context = Context {
-            author: author.as_ref(),
-            account: account.as_ref(),
-            ..Context::at(at, self.remembered_events)
-        };
-        let outcome = self.evaluate(&event.profile_id, |edit| work(edit, &context));
-        self.take_effect(outcome);
-    }
-
-    /// Updates what a profile states, unless that would be too much.
-    pub(super) fn update(&mut self, update: &ProfileUpdate) -> Result<(), InvalidAttributes> {
-        let known = self.records.get(&update.profile_id);
-        let stated = known
-            .unwrap_or(&Record::default())
-            .attributes_after(&update.attributes, &update.mask);
-        check_attributes(&stated)?;
-        let outcome = self.evaluate(&update.profile_id, |edit| {
-            edit.update(stated);
-        });
-        self.take_effect(outcome);
-        Ok(())
-    }
-
-    fn take_effect(&mut self, outcome: Outcome) {
-        for effect in outcome.effects {
-            self.evaluate(effect.subject_id(), |edit| {
-                edit.apply_effect(&effect);
-            });
-        }
-    }
 }
 
 /// Compares two models on a file of JSON Lines. Each counts the whole file for itself.
@@ -153,7 +43,7 @@ pub(super) async fn compare(
     let source = File::open(file).await.map_err(failure)?;
     let mut lines = LineReader::new(source, Position::default());
     // As a server does unless configured.
-    let side = |model| Side::new(model, DEFAULT_REMEMBERED_EVENTS);
+    let side = |model| Evaluator::new(model, DEFAULT_REMEMBERED_EVENTS);
     let mut sides = [side(old), side(new)];
     let mut refused = 0;
     let mut last = Timestamp::EPOCH;
@@ -173,13 +63,15 @@ pub(super) async fn compare(
         None => last,
     };
     let [old, new] = sides;
-    let mut comparison = Comparison::new(old.model, new.model, at, movers);
-    let everybody: BTreeSet<&ProfileId> = old.records.keys().chain(new.records.keys()).collect();
+    let mut comparison =
+        Comparison::new(Arc::clone(old.model()), Arc::clone(new.model()), at, movers);
+    let everybody: BTreeSet<&ProfileId> =
+        old.records().keys().chain(new.records().keys()).collect();
     let nothing = Record::default();
     for profile_id in everybody {
         let of = |records: &BTreeMap<ProfileId, Record>| records.get(profile_id).cloned();
-        let before = of(&old.records).unwrap_or_else(|| nothing.clone());
-        let after = of(&new.records).unwrap_or_else(|| nothing.clone());
+        let before = of(old.records()).unwrap_or_else(|| nothing.clone());
+        let after = of(new.records()).unwrap_or_else(|| nothing.clone());
         comparison.add_each(profile_id, &before, &after);
     }
     Ok(Compared {
@@ -190,21 +82,22 @@ pub(super) async fn compare(
 }
 
 /// Counts a line on both sides. Returns its instant, or nothing when it is refused.
-fn count(entry: Entry, sides: &mut [Side; 2]) -> Option<Timestamp> {
+fn count(entry: Entry, sides: &mut [Evaluator; 2]) -> Option<Timestamp> {
     match entry {
         Entry::Event(event) => {
             let event = convert::event(event, EventPath::Single).ok()?;
             // Without a time it would count when it arrives, which no file says.
             let at = event.time?;
             for side in sides {
-                side.count(&event, at);
+                side.apply(&event, at);
             }
             Some(at)
         }
         Entry::Update(update) => {
             let (_, update) = convert::update_profile(update).ok()?;
             for side in sides {
-                side.update(&update).ok()?;
+                side.update(&update.profile_id, &update.attributes, &update.mask)
+                    .ok()?;
             }
             Some(Timestamp::EPOCH)
         }

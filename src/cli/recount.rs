@@ -14,7 +14,6 @@ use tokio::{
 
 use super::{
     failure::Failure,
-    offline::Side,
     output,
     replay::lines::{Entry, LineReader, Position},
     rewriting::{Rewriting, refuse_servers, replacing},
@@ -22,7 +21,7 @@ use super::{
 };
 use crate::{
     grpc::convert::{self, EventPath},
-    scoring::{HeldEvent, Model, ProfileId, Recollection, Record, Subject, Tenant},
+    scoring::{Evaluator, HeldEvent, Model, ProfileId, Recollection, Record, Subject, Tenant},
     store::{Access, OpenStore, Scan, Store, Stored},
 };
 
@@ -108,7 +107,7 @@ async fn model_of(store: &impl Store, tenant: &Tenant) -> Result<Arc<Model>, Fai
 
 /// Everything that the events come to, in memory.
 struct Recounting {
-    side: Side,
+    evaluator: Evaluator,
     errors: Vec<String>,
     error_count: usize,
 }
@@ -116,7 +115,7 @@ struct Recounting {
 impl Recounting {
     fn new(model: Arc<Model>, remembered_events: usize) -> Self {
         Self {
-            side: Side::new(model, remembered_events),
+            evaluator: Evaluator::new(model, remembered_events),
             errors: Vec::new(),
             error_count: 0,
         }
@@ -170,9 +169,9 @@ impl Recounting {
                     "the event has no time: it counted when it arrived, which the file does not say",
                 )?;
                 if is_retracted {
-                    self.side.retract(&event, at);
+                    self.evaluator.retract(&event, at);
                 } else {
-                    self.side.count(&event, at);
+                    self.evaluator.apply(&event, at);
                 }
                 Ok(())
             }
@@ -181,7 +180,9 @@ impl Recounting {
             }
             Entry::Update(update) => {
                 let (_, update) = convert::update_profile(update).map_err(said)?;
-                let updated = self.side.update(&update);
+                let updated =
+                    self.evaluator
+                        .update(&update.profile_id, &update.attributes, &update.mask);
                 updated.map_err(|error| error.to_string())
             }
         }
@@ -201,7 +202,7 @@ impl Recounting {
 
     /// Releases what a quarantine rule holds here and the store holds no more.
     async fn release_as_in(&mut self, store: &impl Store, tenant: &Tenant) -> Result<(), Failure> {
-        let holders = self.side.records.iter();
+        let holders = self.evaluator.records().iter();
         let holders = holders.filter(|(_, record)| !record.quarantine.is_empty());
         let holders: Vec<ProfileId> = holders.map(|(id, _)| id.clone()).collect();
         for ids in holders.chunks(BATCH_PROFILES) {
@@ -210,9 +211,9 @@ impl Recounting {
                 let Some(Stored { record, .. }) = stored? else {
                     continue;
                 };
-                let held = self.side.records[id].quarantine.clone();
+                let held = self.evaluator.records()[id].quarantine.clone();
                 for held in held.iter().filter(|held| was_released(&record, held)) {
-                    self.side.release(id, held.id);
+                    self.evaluator.release(id, held.id);
                 }
             }
         }
@@ -220,7 +221,8 @@ impl Recounting {
     }
 
     /// Gives every account and author what it comes to here.
-    async fn write(mut self, store: &impl Store, tenant: &Tenant) -> Result<(u64, u64), Failure> {
+    async fn write(self, store: &impl Store, tenant: &Tenant) -> Result<(u64, u64), Failure> {
+        let mut records_of_events = self.evaluator.into_records();
         let mut rewriting = Rewriting::new(store, tenant);
         let (mut written, mut records) = (0, 0);
         let mut scan = Scan::new(store, tenant, None, BATCH_PROFILES);
@@ -228,7 +230,7 @@ impl Recounting {
             let mut commits = Vec::new();
             for stored in batch {
                 let id = stored.profile_id.clone();
-                let recount = self.side.records.remove(&id).unwrap_or_default();
+                let recount = records_of_events.remove(&id).unwrap_or_default();
                 let subject = id.subject();
                 let record = stored.record.recounted(subject, &recount);
                 records += u64::from(is_of_others(subject, &record));
@@ -240,7 +242,7 @@ impl Recounting {
             written += commits.len() as u64;
             rewriting.write(commits).await?;
         }
-        let missing = missing(std::mem::take(&mut self.side.records));
+        let missing = missing(records_of_events);
         for batch in missing.chunks(BATCH_PROFILES) {
             let commits = batch.iter().cloned();
             let commits = commits.map(|(id, record)| replacing(id, None, Some(record)));

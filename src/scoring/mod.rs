@@ -4,7 +4,7 @@
 //! In reading order, each of what stands above it only: plain data, such as an [`Event`], a
 //! [`Record`] and rank keys; `decay`, the one place where fading is computed; a [`Model`], which
 //! knows no record; `counts` and `influence`, what a record keeps; `evaluation`, what a model
-//! makes of it; `edit`, every verb that changes it; `explain` says it all to callers, and
+//! makes of it; `edit`, every verb that changes it; `evaluator`, a model over a map of records; `explain` says it all to callers, and
 //! `compare` what another model would say.
 
 mod attributes;
@@ -15,6 +15,7 @@ mod duration;
 mod edit;
 mod effect;
 mod evaluation;
+mod evaluator;
 mod event;
 mod explain;
 mod identity;
@@ -34,6 +35,7 @@ pub use duration::parse_duration;
 pub use edit::{Context, RecordEdit, RetractionOutcome, Selection, apply};
 pub use effect::{AccountDelta, CountDelta, Credit, Effect, EffectKind};
 pub use evaluation::{index, moves};
+pub use evaluator::Evaluator;
 pub use event::Event;
 pub use explain::{Detail, InfluenceQuestion, explain, influencer, interests, ranked};
 pub use identity::{IdHash, ProfileId, Subject, Tenant, is_identifier};

@@ -89,7 +89,7 @@ const ROOMS: [(&str, &[&str]); 14] = [
 
 /// The floors of the core, from plain data upward: a module names only modules that stand before
 /// it in this list.
-const FLOORS_OF_SCORING: [&str; 19] = [
+const FLOORS_OF_SCORING: [&str; 20] = [
     "limits",
     "timestamp",
     "decay",
@@ -107,6 +107,7 @@ const FLOORS_OF_SCORING: [&str; 19] = [
     "influence",
     "evaluation",
     "edit",
+    "evaluator",
     "explain",
     "compare",
 ];

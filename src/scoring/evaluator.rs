@@ -1,0 +1,136 @@
+//! A model and a map of records, for whoever evaluates events without a store: a comparison of
+//! models on a file, a recount, a test.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{
+    Attributes, Context, Event, IdHash, InvalidAttributes, Model, Outcome, ProfileId, Record,
+    RecordEdit, Selection, Timestamp, check_attributes,
+};
+
+/// What a model makes of events, one after the other: a service without a store.
+#[derive(Debug)]
+pub struct Evaluator {
+    model: Arc<Model>,
+    remembered_events: usize,
+    records: BTreeMap<ProfileId, Record>,
+}
+
+impl Evaluator {
+    /// Starts without records; each remembers so many events.
+    pub fn new(model: Arc<Model>, remembered_events: usize) -> Self {
+        Self {
+            model,
+            remembered_events,
+            records: BTreeMap::new(),
+        }
+    }
+
+    /// The model.
+    pub fn model(&self) -> &Arc<Model> {
+        &self.model
+    }
+
+    /// Everybody of whom something is known.
+    pub fn records(&self) -> &BTreeMap<ProfileId, Record> {
+        &self.records
+    }
+
+    /// The same, taken out.
+    pub fn into_records(self) -> BTreeMap<ProfileId, Record> {
+        self.records
+    }
+
+    fn edit(&mut self, profile_id: &ProfileId, work: impl FnOnce(&mut RecordEdit<'_>)) -> Outcome {
+        let stored = self.records.remove(profile_id);
+        let mut edit = match stored {
+            Some(record) => RecordEdit::new(&self.model, profile_id.clone(), record),
+            None => RecordEdit::new_profile(&self.model, profile_id.clone()),
+        };
+        work(&mut edit);
+        let outcome = edit.finish();
+        self.records
+            .insert(profile_id.clone(), outcome.record.clone());
+        outcome
+    }
+
+    /// Applies an event, and its effects on its author and its account.
+    pub fn apply(&mut self, event: &Event, at: Timestamp) {
+        self.edit_by(event, at, |edit, context| {
+            edit.apply(event, context);
+        });
+    }
+
+    /// Retracts an event, and its effects.
+    pub fn retract(&mut self, event: &Event, at: Timestamp) {
+        self.edit_by(event, at, |edit, context| {
+            edit.retract(event, context);
+        });
+    }
+
+    /// Releases an event that a quarantine rule holds.
+    pub fn release(&mut self, profile_id: &ProfileId, event: IdHash) {
+        let selection = Selection {
+            rule: None,
+            event: Some(event),
+        };
+        let outcome = self.edit(profile_id, |edit| {
+            edit.release(&selection, usize::MAX);
+        });
+        self.apply_effects(outcome);
+    }
+
+    fn edit_by(
+        &mut self,
+        event: &Event,
+        at: Timestamp,
+        work: impl FnOnce(&mut RecordEdit<'_>, &Context<'_>),
+    ) {
+        let record_of = |id: Option<&ProfileId>| id.and_then(|id| self.records.get(id));
+        let event_type = &event.event_type;
+        let author_id = event.author_id.as_ref();
+        let author_id = author_id.filter(|_| self.model.reads_author(event_type));
+        let author = record_of(author_id).map(|record| record.attributes.clone());
+        let stated = record_of(Some(&event.profile_id)).map(|record| &record.attributes);
+        let account_id = self
+            .model
+            .account_of(event, stated.unwrap_or(&Attributes::new()));
+        let account_id = account_id.filter(|_| self.model.reads_account(event_type));
+        let account = record_of(account_id.as_ref()).cloned();
+        let context = Context {
+            author: author.as_ref(),
+            account: account.as_ref(),
+            ..Context::at(at, self.remembered_events)
+        };
+        let outcome = self.edit(&event.profile_id, |edit| work(edit, &context));
+        self.apply_effects(outcome);
+    }
+
+    /// Updates what a profile states, unless that would be too much; see
+    /// [`Record::attributes_after`].
+    pub fn update(
+        &mut self,
+        profile_id: &ProfileId,
+        attributes: &Attributes,
+        mask: &[String],
+    ) -> Result<(), InvalidAttributes> {
+        let known = self.records.get(profile_id);
+        let stated = known
+            .unwrap_or(&Record::default())
+            .attributes_after(attributes, mask);
+        check_attributes(&stated)?;
+        let outcome = self.edit(profile_id, |edit| {
+            edit.update(stated);
+        });
+        self.apply_effects(outcome);
+        Ok(())
+    }
+
+    fn apply_effects(&mut self, outcome: Outcome) {
+        for effect in outcome.effects {
+            self.edit(effect.subject_id(), |edit| {
+                edit.apply_effect(&effect);
+            });
+        }
+    }
+}
