@@ -24,6 +24,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
 pub mod admission;
+pub mod api;
 pub mod cli;
 pub mod clock;
 pub mod config;

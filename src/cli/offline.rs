@@ -14,7 +14,7 @@ use super::{
     replay::lines::{CutOff, Entry, LineReader, Position},
 };
 use crate::{
-    grpc::convert::{self, EventPath},
+    api::{self, EventPath},
     proto::v1,
     scoring::{
         Comparison, Evaluator, Model, ProfileId, Record, Timestamp,
@@ -59,7 +59,7 @@ pub(super) async fn compare(
         }
     }
     let at = match as_of {
-        Some(as_of) => convert::timestamp_of(as_of).map_err(Failure::from)?,
+        Some(as_of) => api::timestamp_of(as_of).map_err(Failure::from)?,
         None => last,
     };
     let [old, new] = sides;
@@ -75,7 +75,7 @@ pub(super) async fn compare(
         comparison.add_each(profile_id, &before, &after);
     }
     Ok(Compared {
-        report: convert::comparison_report(comparison.finish()),
+        report: api::comparison_report(comparison.finish()),
         refused,
         cut_off: lines.cut_off(),
     })
@@ -85,7 +85,7 @@ pub(super) async fn compare(
 fn count(entry: Entry, sides: &mut [Evaluator; 2]) -> Option<Timestamp> {
     match entry {
         Entry::Event(event) => {
-            let event = convert::event(event, EventPath::Single).ok()?;
+            let event = api::event(event, EventPath::Single).ok()?;
             // Without a time it would count when it arrives, which no file says.
             let at = event.time?;
             for side in sides {
@@ -94,7 +94,7 @@ fn count(entry: Entry, sides: &mut [Evaluator; 2]) -> Option<Timestamp> {
             Some(at)
         }
         Entry::Update(update) => {
-            let (_, update) = convert::update_profile(update).ok()?;
+            let (_, update) = api::update_profile(update).ok()?;
             for side in sides {
                 side.update(&update.profile_id, &update.attributes, &update.mask)
                     .ok()?;

@@ -20,7 +20,7 @@ use super::{
     transfer::{BATCH_PROFILES, Place},
 };
 use crate::{
-    grpc::convert::{self, EventPath},
+    api::{self, EventPath},
     scoring::{Evaluator, HeldEvent, Model, ProfileId, Recollection, Record, Subject, Tenant},
     store::{Access, OpenStore, Scan, Store, Stored},
 };
@@ -164,7 +164,7 @@ impl Recounting {
         let said = |status: tonic::Status| status.message().to_owned();
         match entry {
             Entry::Event(event) => {
-                let event = convert::event(event, EventPath::Single).map_err(said)?;
+                let event = api::event(event, EventPath::Single).map_err(said)?;
                 let at = event.time.ok_or(
                     "the event has no time: it counted when it arrived, which the file does not say",
                 )?;
@@ -179,7 +179,7 @@ impl Recounting {
                 Err("a profile update cannot be taken back".to_owned())
             }
             Entry::Update(update) => {
-                let (_, update) = convert::update_profile(update).map_err(said)?;
+                let (_, update) = api::update_profile(update).map_err(said)?;
                 let updated =
                     self.evaluator
                         .update(&update.profile_id, &update.attributes, &update.mask);

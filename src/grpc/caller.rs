@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use tonic::{Extensions, Status};
 
-use super::status;
-use crate::{admission::Ticket, scoring::Tenant, service::Service, store::Store};
+use crate::{admission::Ticket, api::status, scoring::Tenant, service::Service, store::Store};
 
 /// The right of a call to be in work, until its handler is done.
 pub struct Caller(Option<Arc<Ticket>>);

@@ -20,11 +20,11 @@ use tracing::Span;
 
 use super::{
     deadline::{Deadlines, sent_timeout},
-    status,
     transport::{ConnectionId, Guard, Sending},
 };
 use crate::{
     admission::{Class, Gate, Ticket},
+    api::status,
     proto::methods::METHODS,
     telemetry::Telemetry,
 };

@@ -10,12 +10,11 @@ use tonic::{Code, Status};
 
 use super::{
     calls::StreamDeadline,
-    convert::{self, EventPath},
     draining::Draining,
-    status,
     unread::{Puts, Takes, Unread},
 };
 use crate::{
+    api::{self, EventPath, status},
     limits::MAX_REQUESTS_IN_FLIGHT_PER_STREAM,
     proto::{google::rpc, v1},
     service::{PendingScores, Service},
@@ -77,7 +76,7 @@ impl Submitted {
                         })
                     },
                 );
-                convert::result_of_event(result, EventPath::Indexed(index))
+                api::result_of_event(result, EventPath::Indexed(index))
             });
         v1::ScoreEventsResponse {
             results: results.collect(),
@@ -132,11 +131,11 @@ async fn submit<S: Store>(
     service: &Service<S>,
     request: v1::ScoreEventsRequest,
 ) -> Result<Submitted, Status> {
-    let (tenant, events) = convert::score_events(request)?;
+    let (tenant, events) = api::score_events(request)?;
     let mut accepted = Vec::with_capacity(events.len());
     let mut refused = Vec::with_capacity(events.len());
     for (index, event) in events.into_iter().enumerate() {
-        match convert::event(event, EventPath::Indexed(index)) {
+        match api::event(event, EventPath::Indexed(index)) {
             Ok(event) => {
                 accepted.push(event);
                 refused.push(None);

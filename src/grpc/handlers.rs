@@ -5,14 +5,13 @@ use tonic::{Request, Response, Status, Streaming, async_trait};
 use super::{
     caller::Caller,
     calls::StreamDeadline,
-    convert,
     draining::Draining,
     event_stream::{self, ResponseStream},
-    status::of_service,
     transport::{Reserved, reserve},
     unread::Unread,
 };
 use crate::{
+    api::{self, status::of_service},
     proto::v1::{self, scoring_service_server::ScoringService},
     service::{Service, ServiceError},
     store::Store,
@@ -59,12 +58,12 @@ impl<S: Store> ScoringService for Handlers<S> {
         request: Request<v1::ScoreEventRequest>,
     ) -> Result<Response<v1::ScoreEventResponse>, Status> {
         let caller = Caller::of(request.extensions());
-        let (tenant, event) = convert::score_event(request.into_inner())?;
+        let (tenant, event) = api::score_event(request.into_inner())?;
         caller.identify(&self.service, &tenant)?;
         let scored = self.service.score_event(&tenant, event).await;
-        Ok(Response::new(convert::scored(
+        Ok(Response::new(api::scored(
             scored.map_err(failed)?,
-            convert::EventPath::Single,
+            api::EventPath::Single,
         )))
     }
 
@@ -91,14 +90,14 @@ impl<S: Store> ScoringService for Handlers<S> {
         request: Request<v1::GetProfileRequest>,
     ) -> Result<Response<v1::GetProfileResponse>, Status> {
         let caller = Caller::of(request.extensions());
-        let (tenant, profile_id, view, as_of) = convert::get_profile(request.get_ref())?;
+        let (tenant, profile_id, view, as_of) = api::get_profile(request.get_ref())?;
         caller.identify(&self.service, &tenant)?;
         let profile = self
             .service
             .profile(&tenant, &profile_id, view, as_of)
             .await;
         Ok(Response::new(v1::GetProfileResponse {
-            profile: Some(convert::profile(profile.map_err(failed)?)),
+            profile: Some(api::profile(profile.map_err(failed)?)),
         }))
     }
 
@@ -107,11 +106,11 @@ impl<S: Store> ScoringService for Handlers<S> {
         request: Request<v1::BatchGetProfilesRequest>,
     ) -> Result<Response<v1::BatchGetProfilesResponse>, Status> {
         let caller = Caller::of(request.extensions());
-        let (tenant, ids, as_of) = convert::batch_get_profiles(request.get_ref())?;
+        let (tenant, ids, as_of) = api::batch_get_profiles(request.get_ref())?;
         caller.identify(&self.service, &tenant)?;
         let room = reserve(request.extensions(), ids.len()).await?;
         let profiles = self.service.profiles(&tenant, &ids, as_of).await;
-        Ok(within(room, convert::profiles(profiles.map_err(failed)?)))
+        Ok(within(room, api::profiles(profiles.map_err(failed)?)))
     }
 
     async fn update_profile(
@@ -119,11 +118,11 @@ impl<S: Store> ScoringService for Handlers<S> {
         request: Request<v1::UpdateProfileRequest>,
     ) -> Result<Response<v1::UpdateProfileResponse>, Status> {
         let caller = Caller::of(request.extensions());
-        let (tenant, update) = convert::update_profile(request.into_inner())?;
+        let (tenant, update) = api::update_profile(request.into_inner())?;
         caller.identify(&self.service, &tenant)?;
         let profile = self.service.update_profile(&tenant, update).await;
         Ok(Response::new(v1::UpdateProfileResponse {
-            profile: Some(convert::profile(profile.map_err(failed)?)),
+            profile: Some(api::profile(profile.map_err(failed)?)),
         }))
     }
 
@@ -132,12 +131,12 @@ impl<S: Store> ScoringService for Handlers<S> {
         request: Request<v1::RankSegmentRequest>,
     ) -> Result<Response<v1::RankSegmentResponse>, Status> {
         let (_, extensions, request) = request.into_parts();
-        let paged = convert::segment_query(request)?;
+        let paged = api::segment_query(request)?;
         Caller::of(&extensions).identify(&self.service, &paged.tenant)?;
         let room = reserve(&extensions, paged.query.paging.page_size).await?;
         let page = self.service.rank_segment(&paged.tenant, paged.query).await;
         let page = page.map_err(failed)?;
-        Ok(within(room, convert::segment_page(page, paged.hash)))
+        Ok(within(room, api::segment_page(page, paged.hash)))
     }
 
     async fn get_funnel(
@@ -145,10 +144,10 @@ impl<S: Store> ScoringService for Handlers<S> {
         request: Request<v1::GetFunnelRequest>,
     ) -> Result<Response<v1::GetFunnelResponse>, Status> {
         let caller = Caller::of(request.extensions());
-        let (tenant, as_of) = convert::get_funnel(request.get_ref())?;
+        let (tenant, as_of) = api::get_funnel(request.get_ref())?;
         caller.identify(&self.service, &tenant)?;
         let funnel = self.service.funnel(&tenant, as_of).await;
-        Ok(Response::new(convert::funnel(funnel.map_err(failed)?)))
+        Ok(Response::new(api::funnel(funnel.map_err(failed)?)))
     }
 
     async fn top_influencers(
@@ -156,7 +155,7 @@ impl<S: Store> ScoringService for Handlers<S> {
         request: Request<v1::TopInfluencersRequest>,
     ) -> Result<Response<v1::TopInfluencersResponse>, Status> {
         let (_, extensions, request) = request.into_parts();
-        let paged = convert::influencer_query(request)?;
+        let paged = api::influencer_query(request)?;
         Caller::of(&extensions).identify(&self.service, &paged.tenant)?;
         let room = reserve(&extensions, paged.query.paging.page_size).await?;
         let page = self
@@ -164,7 +163,7 @@ impl<S: Store> ScoringService for Handlers<S> {
             .top_influencers(&paged.tenant, paged.query)
             .await;
         let page = page.map_err(failed)?;
-        Ok(within(room, convert::influencer_page(page, paged.hash)))
+        Ok(within(room, api::influencer_page(page, paged.hash)))
     }
 
     async fn retract_event(
@@ -172,12 +171,10 @@ impl<S: Store> ScoringService for Handlers<S> {
         request: Request<v1::RetractEventRequest>,
     ) -> Result<Response<v1::RetractEventResponse>, Status> {
         let caller = Caller::of(request.extensions());
-        let (tenant, event) = convert::retract_event(request.into_inner())?;
+        let (tenant, event) = api::retract_event(request.into_inner())?;
         caller.identify(&self.service, &tenant)?;
         let retracted = self.service.retract_event(&tenant, event).await;
-        Ok(Response::new(convert::retracted(
-            retracted.map_err(failed)?,
-        )))
+        Ok(Response::new(api::retracted(retracted.map_err(failed)?)))
     }
 
     async fn list_quarantine(
@@ -185,12 +182,12 @@ impl<S: Store> ScoringService for Handlers<S> {
         request: Request<v1::ListQuarantineRequest>,
     ) -> Result<Response<v1::ListQuarantineResponse>, Status> {
         let (_, extensions, request) = request.into_parts();
-        let paged = convert::quarantine_query(request)?;
+        let paged = api::quarantine_query(request)?;
         Caller::of(&extensions).identify(&self.service, &paged.tenant)?;
         let room = reserve(&extensions, paged.query.paging.page_size).await?;
         let page = self.service.quarantine(&paged.tenant, paged.query).await;
         let page = page.map_err(failed)?;
-        Ok(within(room, convert::quarantine_page(page, paged.hash)))
+        Ok(within(room, api::quarantine_page(page, paged.hash)))
     }
 
     async fn release_events(
@@ -198,13 +195,13 @@ impl<S: Store> ScoringService for Handlers<S> {
         request: Request<v1::ReleaseEventsRequest>,
     ) -> Result<Response<v1::ReleaseEventsResponse>, Status> {
         let caller = Caller::of(request.extensions());
-        let (tenant, profile_id, selection) = convert::release_events(request.into_inner())?;
+        let (tenant, profile_id, selection) = api::release_events(request.into_inner())?;
         caller.identify(&self.service, &tenant)?;
         let released = self
             .service
             .release_events(&tenant, &profile_id, selection)
             .await;
-        Ok(Response::new(convert::released(released.map_err(failed)?)))
+        Ok(Response::new(api::released(released.map_err(failed)?)))
     }
 
     async fn get_segment_topics(
@@ -212,13 +209,11 @@ impl<S: Store> ScoringService for Handlers<S> {
         request: Request<v1::GetSegmentTopicsRequest>,
     ) -> Result<Response<v1::GetSegmentTopicsResponse>, Status> {
         let (_, extensions, request) = request.into_parts();
-        let (tenant, query) = convert::segment_topics_query(request)?;
+        let (tenant, query) = api::segment_topics_query(request)?;
         Caller::of(&extensions).identify(&self.service, &tenant)?;
         // The answer is small; what is read for it is not.
         let _room = reserve(&extensions, query.members).await?;
         let topics = self.service.segment_topics(&tenant, query).await;
-        Ok(Response::new(convert::segment_topics(
-            topics.map_err(failed)?,
-        )))
+        Ok(Response::new(api::segment_topics(topics.map_err(failed)?)))
     }
 }

@@ -7,13 +7,12 @@ use tokio::{sync::mpsc, time::Instant};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Response, Status, async_trait};
 
-use super::{
-    calls::StreamDeadline,
-    convert,
-    draining::Draining,
-    status::{self, of_service},
-};
+use super::{calls::StreamDeadline, draining::Draining};
 use crate::{
+    api::{
+        self,
+        status::{self, of_service},
+    },
     proto::v1::{self, model_service_server::ModelService},
     rollout::ReadModel,
     scoring::Tenant,
@@ -71,28 +70,28 @@ impl<S: Store> ModelService for ModelHandlers<S> {
     ) -> Result<Response<v1::ApplyModelResponse>, Status> {
         let mut request = request.into_inner();
         let model = read(&self.service, &mut request.source).await?;
-        let (tenant, model) = convert::apply_model(&request, model)?;
+        let (tenant, model) = api::apply_model(&request, model)?;
         let applied = self
             .service
             .deployment()
             .apply_model(tenant.as_ref(), Arc::clone(&model))
             .await;
         let applied = applied.map_err(failed)?;
-        Ok(Response::new(convert::applied(&model, applied)))
+        Ok(Response::new(api::applied(&model, applied)))
     }
 
     async fn get_models(
         &self,
         request: Request<v1::GetModelsRequest>,
     ) -> Result<Response<v1::GetModelsResponse>, Status> {
-        let tenant = convert::get_models(request.get_ref())?;
+        let tenant = api::get_models(request.get_ref())?;
         let models = self
             .service
             .deployment()
             .models(&tenant)
             .await
             .map_err(failed)?;
-        Ok(Response::new(convert::models(&models)))
+        Ok(Response::new(api::models(&models)))
     }
 
     type CompareModelsStream = ComparisonStream;
@@ -106,7 +105,7 @@ impl<S: Store> ModelService for ModelHandlers<S> {
         let mut request = request.into_inner();
         let old = read(&self.service, &mut request.old_source).await?;
         let new = read(&self.service, &mut request.new_source).await?;
-        let (tenant, comparison) = convert::compare_models(&request, (old, new))?;
+        let (tenant, comparison) = api::compare_models(&request, (old, new))?;
         let (answers, answered) = mpsc::channel(STEPS);
         let service = self.service.clone();
         let mut draining = self.draining.clone();
@@ -145,11 +144,11 @@ async fn compare<S: Store>(
         while let Some(step) = steps.recv().await {
             // Room is left for the report.
             if answers.capacity() > 1 {
-                let _ = answers.try_send(Ok(convert::comparing(step)));
+                let _ = answers.try_send(Ok(api::comparing(step)));
             }
         }
     };
     let compared = service.compare_models(tenant, comparison, progress);
     let (compared, ()) = tokio::join!(compared, tell);
-    Ok(convert::compared(compared.map_err(failed)?))
+    Ok(api::compared(compared.map_err(failed)?))
 }

@@ -12,8 +12,8 @@ use prost::Message as _;
 use tokio::sync::Notify;
 use tonic::Status;
 
-use super::status;
 use crate::{
+    api::status,
     limits::{MAX_REQUESTS_IN_FLIGHT_PER_STREAM, MAX_UNREAD_BYTES, MAX_UNREAD_BYTES_PER_STREAM},
     proto::v1,
 };

@@ -4,8 +4,8 @@ use tonic::Status;
 
 use super::summary::Summary;
 use crate::{
+    api::UNMATCHED_TYPE,
     cli::failure::status_of,
-    grpc::convert::UNMATCHED_TYPE,
     proto::v1::{EventOutcome, ScoreEventsResult, score_events_result},
 };
 

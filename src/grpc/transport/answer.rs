@@ -20,7 +20,7 @@ use tonic::{Status, body::Body};
 
 use super::budget::{Account, Taken};
 use crate::{
-    grpc::status,
+    api::status,
     limits::{GOODBYE_TIMEOUT, SENT_AT_ONCE_BYTES},
 };
 

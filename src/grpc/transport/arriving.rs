@@ -21,7 +21,7 @@ use super::{
     inflating::Inflating,
 };
 use crate::{
-    grpc::status,
+    api::status,
     limits::{MIN_UPLOAD_BYTES_PER_SECOND, RETRY_UNAVAILABLE_AFTER},
 };
 

@@ -14,8 +14,8 @@ use super::{
     connection::Connection,
 };
 use crate::{
+    api::status,
     config::Config,
-    grpc::status,
     limits::{ANSWER_ENTRY_BYTES, ANSWER_ROOM_WAIT, RETRY_UNAVAILABLE_AFTER},
 };
 

@@ -14,7 +14,7 @@ use tonic::Status;
 
 use super::budget::{Account, Taken};
 use crate::{
-    grpc::status,
+    api::status,
     limits::{
         INFLATED_AT_ONCE_BYTES, INFLATED_FREELY_BYTES, MAX_INFLATION, MAX_INFLATION_TIME,
         RETRY_UNAVAILABLE_AFTER,

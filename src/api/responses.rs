@@ -5,7 +5,7 @@ use tonic::Status;
 
 use super::violations::{EventPath, Shown};
 use crate::{
-    grpc::{
+    api::{
         page_token::{PageToken, QueryHash},
         status::to_message,
     },

@@ -7,7 +7,7 @@ use super::{
     violations::Violations,
 };
 use crate::{
-    grpc::{
+    api::{
         page_token::{PageToken, QueryHash},
         status::bad_field,
     },

@@ -11,7 +11,7 @@ use tonic::{Code, Status};
 use tonic_types::ErrorDetails;
 
 use super::{
-    convert::Shown,
+    Shown,
     status_size::{listed, within_bounds},
 };
 use crate::{

@@ -10,7 +10,7 @@ use super::{
     violations::Violations,
 };
 use crate::{
-    grpc::status_size::shortened,
+    api::status_size::shortened,
     limits::{DEFAULT_MOVERS, MAX_DIAGNOSTIC_BYTES, MAX_MOVERS},
     proto::v1,
     rollout::{Applied, ReadModel, TenantModels},

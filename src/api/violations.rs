@@ -6,7 +6,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation};
 
 use crate::{
-    grpc::{status::with_reason, status_size::shortened},
+    api::{status::with_reason, status_size::shortened},
     limits::{MAX_FIELD_VIOLATIONS, MAX_REPEATED_BYTES, MAX_SHOWN_CHARACTERS},
 };
 

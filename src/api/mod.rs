@@ -1,12 +1,16 @@
-//! Between the messages of the wire and the plain data of the core. Requests are checked
-//! whole: an answer names every field that is wrong, not only the first.
+//! What the messages of the API mean: between them and the plain data of the service. Requests are
+//! checked whole: an answer names every field that is wrong, not only the first. `status` is the
+//! one map from errors to what callers see.
 
 mod attributes;
 mod corrections;
 mod models;
+pub mod page_token;
 mod pages;
 mod requests;
 mod responses;
+pub mod status;
+mod status_size;
 mod violations;
 
 pub use corrections::{

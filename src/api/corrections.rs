@@ -9,7 +9,7 @@ use super::{
     violations::{EventPath, Violations},
 };
 use crate::{
-    grpc::page_token::QueryHash,
+    api::page_token::QueryHash,
     proto::v1,
     scoring::{
         Event, HeldEvent, IdHash, ProfileId, RetractionOutcome, Selection, Tenant,
