@@ -3,30 +3,40 @@
 //! one map from errors to what callers see.
 
 mod attributes;
-mod corrections;
+mod events;
+mod fields;
+mod funnel;
+mod influencers;
 mod models;
 pub mod page_token;
-mod pages;
-mod requests;
-mod responses;
+mod paging;
+mod profiles;
+mod quarantine;
+mod retraction;
+mod segments;
 pub mod status;
 mod status_size;
 mod violations;
 
-pub use corrections::{
-    quarantine_page, quarantine_query, release_events, released, retract_event, retracted,
-};
+pub use events::{UNMATCHED_TYPE, event, result_of_event, score_event, score_events, scored};
+pub use fields::timestamp_of;
+pub use funnel::{funnel, get_funnel};
+pub use influencers::{influencer_page, influencer_query};
 pub use models::{
     applied, apply_model, compare_models, compared, comparing, comparison_report, get_models,
     models,
 };
-pub use pages::{influencer_query, segment_query, segment_topics_query};
-pub use requests::{
-    batch_get_profiles, event, get_funnel, get_profile, score_event, score_events, timestamp_of,
-    update_profile,
-};
-pub use responses::{
-    UNMATCHED_TYPE, funnel, influencer_page, profile, profiles, result_of_event, scored,
-    segment_page, segment_topics,
-};
+pub use profiles::{batch_get_profiles, get_profile, profile, profiles, update_profile};
+pub use quarantine::{quarantine_page, quarantine_query, release_events, released};
+pub use retraction::{retract_event, retracted};
+pub use segments::{segment_page, segment_query, segment_topics, segment_topics_query};
 pub use violations::{EventPath, Shown};
+
+#[cfg(test)]
+mod corrections_tests;
+#[cfg(test)]
+mod pages_tests;
+#[cfg(test)]
+mod requests_tests;
+#[cfg(test)]
+mod responses_tests;

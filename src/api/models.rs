@@ -5,8 +5,7 @@ use std::sync::Arc;
 use tonic::Status;
 
 use super::{
-    requests::{instant, tenant},
-    responses::{signed, timestamp},
+    fields::{instant, signed, tenant, timestamp},
     violations::Violations,
 };
 use crate::{

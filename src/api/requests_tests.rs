@@ -1,9 +1,14 @@
 //! Requests as callers send them: good ones are read, bad ones name every wrong field.
 
-use tonic::Code;
+use pbjson_types as wkt;
+use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use super::*;
+use crate::{
+    proto::v1,
+    scoring::{Event, IdHash, ProfileId, Timestamp},
+};
 
 fn good() -> v1::Event {
     v1::Event {

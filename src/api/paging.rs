@@ -1,0 +1,110 @@
+//! What all requests that are answered in pages have in common.
+
+use tonic::Status;
+
+use super::{
+    page_token::{PageToken, QueryHash},
+    status::bad_field,
+    violations::Violations,
+};
+use crate::{
+    limits::{DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE},
+    scoring::{Tenant, Timestamp},
+    service::{PageStart, Paging},
+};
+
+/// A request for a page, read.
+#[derive(Debug)]
+pub struct Paged<Query> {
+    /// Whose data.
+    pub tenant: Tenant,
+    /// What is asked for; `as_of` and the cursor come from the token on later pages.
+    pub query: Query,
+    /// What the token of the next page is bound to.
+    pub hash: QueryHash,
+}
+
+/// Which page a token asks for.
+pub(super) fn paging(
+    page_size: usize,
+    token: Option<PageToken>,
+    hash: QueryHash,
+    as_of: Option<Timestamp>,
+) -> Result<Paging, Status> {
+    let Some(token) = token else {
+        return Ok(Paging {
+            as_of,
+            page_size,
+            start: None,
+        });
+    };
+    let same_instant = as_of.is_none_or(|as_of| as_of == token.as_of);
+    if token.query != hash || !same_instant {
+        return Err(foreign_token());
+    }
+    Ok(Paging {
+        as_of: Some(token.as_of),
+        page_size,
+        start: Some(token.start),
+    })
+}
+
+pub(super) fn foreign_token() -> Status {
+    bad_field(
+        "page_token",
+        "is of another query; send it with everything else as in the request before",
+        "FOREIGN_PAGE_TOKEN",
+    )
+}
+
+pub(super) fn page_size(sent: i32, violations: &mut Violations) -> Option<usize> {
+    let (most, usual) = (MAX_PAGE_SIZE, DEFAULT_PAGE_SIZE);
+    size("page_size", sent, most, usual, violations)
+}
+
+/// How many entries to read; the usual number when the caller does not say.
+pub(super) fn size(
+    field: &str,
+    sent: i32,
+    most: usize,
+    usual: usize,
+    violations: &mut Violations,
+) -> Option<usize> {
+    match usize::try_from(sent) {
+        Ok(0) => Some(usual),
+        Ok(size) if size <= most => Some(size),
+        _ => {
+            let description = format_args!("is {sent}; send 1 to {most}, or 0 for {usual}");
+            violations.add(field, description);
+            None
+        }
+    }
+}
+
+pub(super) fn page_token(sent: &str, violations: &mut Violations) -> Option<PageToken> {
+    if sent.is_empty() {
+        return None;
+    }
+    match PageToken::decode(sent) {
+        Ok(token) => Some(token),
+        Err(malformed) => {
+            violations.add("page_token", malformed);
+            None
+        }
+    }
+}
+
+pub(super) fn next_page_token(
+    next: Option<PageStart>,
+    as_of: Timestamp,
+    query: QueryHash,
+) -> String {
+    next.map_or_else(String::new, |start| {
+        PageToken {
+            query,
+            as_of,
+            start,
+        }
+        .encode()
+    })
+}

@@ -1,0 +1,240 @@
+//! `GetProfile`, `BatchGetProfiles` and `UpdateProfile`.
+
+use tonic::Status;
+
+use super::{
+    attributes,
+    fields::{
+        count, instant, profile_id, signed, small, subject, tenant, timestamp, too_long, view,
+    },
+    violations::{Shown, Violations},
+};
+use crate::{
+    limits::{MAX_BATCH_PROFILES, MAX_MASK_PATH_BYTES, MAX_MASK_PATHS},
+    proto::{attributes::to_struct, v1},
+    scoring::{
+        Attributes, Contribution, ContributionKind, Probability, Profile, ProfileId, Score,
+        StageExplanation, StageRequirement, Subject, Tenant, Timestamp,
+    },
+    service::{ProfileUpdate, View},
+};
+
+/// What a `GetProfile` asks for.
+pub type ProfileQuery = (Tenant, ProfileId, View, Option<Timestamp>);
+
+/// Reads a `GetProfile`.
+pub fn get_profile(request: &v1::GetProfileRequest) -> Result<ProfileQuery, Status> {
+    let mut violations = Violations::default();
+    let tenant = tenant(&request.tenant, &mut violations);
+    let profile_id = subject(&request.profile_id, &request.account_id, &mut violations);
+    let view = view(request.view, &mut violations);
+    let as_of = instant("as_of", request.as_of, &mut violations);
+    let read = tenant.zip(profile_id).zip(view);
+    violations.finish(read.map(|((tenant, profile_id), view)| (tenant, profile_id, view, as_of)))
+}
+
+/// What a `BatchGetProfiles` asks for.
+pub type BatchQuery = (Tenant, Vec<ProfileId>, Option<Timestamp>);
+
+/// Reads a `BatchGetProfiles`.
+pub fn batch_get_profiles(request: &v1::BatchGetProfilesRequest) -> Result<BatchQuery, Status> {
+    let mut violations = Violations::default();
+    let tenant = tenant(&request.tenant, &mut violations);
+    let ids = &request.profile_ids;
+    count(
+        "profile_ids",
+        ids.len(),
+        MAX_BATCH_PROFILES,
+        &mut violations,
+    );
+    let ids: Vec<_> = ids
+        .iter()
+        .take(MAX_BATCH_PROFILES)
+        .enumerate()
+        .filter_map(|(index, id)| {
+            profile_id(format_args!("profile_ids[{index}]"), id, &mut violations)
+        })
+        .collect();
+    let as_of = instant("as_of", request.as_of, &mut violations);
+    violations.finish(tenant.map(|tenant| (tenant, ids, as_of)))
+}
+
+/// Reads an `UpdateProfile`.
+pub fn update_profile(
+    request: v1::UpdateProfileRequest,
+) -> Result<(Tenant, ProfileUpdate), Status> {
+    let mut violations = Violations::default();
+    let tenant = tenant(&request.tenant, &mut violations);
+    let profile_id = subject(&request.profile_id, &request.account_id, &mut violations);
+    let attributes = attributes::read(request.attributes, "attributes", &mut violations);
+    let mask = request.update_mask.unwrap_or_default().paths;
+    if mask.len() > MAX_MASK_PATHS {
+        violations.add(
+            "update_mask.paths",
+            format_args!("has {} entries; send at most {MAX_MASK_PATHS}", mask.len()),
+        );
+    }
+    for (index, path) in mask.iter().take(MAX_MASK_PATHS).enumerate() {
+        if path.is_empty() {
+            violations.add(
+                format_args!("update_mask.paths[{index}]"),
+                "is empty; send the name of an attribute",
+            );
+        } else if path.len() > MAX_MASK_PATH_BYTES {
+            too_long(
+                format_args!("update_mask.paths[{index}]"),
+                path,
+                MAX_MASK_PATH_BYTES,
+                &mut violations,
+            );
+        }
+    }
+    if let Some(attributes) = &attributes {
+        unnamed(attributes, &mask, &mut violations);
+    }
+    let read = tenant.zip(profile_id).zip(attributes);
+    violations.finish(read.map(|((tenant, profile_id), attributes)| {
+        let update = ProfileUpdate {
+            profile_id,
+            attributes,
+            mask,
+        };
+        (tenant, update)
+    }))
+}
+
+/// Refuses attributes that no path of a mask names: they would be lost in silence.
+pub(super) fn unnamed(attributes: &Attributes, mask: &[String], violations: &mut Violations) {
+    if mask.is_empty() {
+        return;
+    }
+    for name in attributes.keys().filter(|name| !mask.contains(name)) {
+        violations.add(
+            "update_mask.paths",
+            format_args!(
+                "leaves out {name}, which attributes holds; write {name} as a path, which is the \
+                 name of an attribute and nothing else, or send no mask to set all that is sent",
+                name = Shown(name)
+            ),
+        );
+    }
+}
+
+/// The profile as it is sent.
+pub fn profile(profile: Profile) -> v1::Profile {
+    let subject = profile.profile_id.subject();
+    let name = profile.profile_id.name().to_owned();
+    v1::Profile {
+        profile_id: match subject {
+            Subject::Person => name.clone(),
+            Subject::Account => String::new(),
+        },
+        account_id: match subject {
+            Subject::Person => String::new(),
+            Subject::Account => name,
+        },
+        scores: profile.scores.into_iter().map(score).collect(),
+        stage: profile.stage.unwrap_or_default(),
+        segments: profile.segments,
+        topics: profile
+            .topics
+            .into_iter()
+            .map(|interest| v1::TopicInterest {
+                topic: interest.topic,
+                points: interest.points,
+            })
+            .collect(),
+        attributes: Some(to_struct(profile.attributes)),
+        event_count: signed(profile.event_count),
+        first_seen_time: profile.first_seen_time.map(timestamp),
+        last_event_time: profile.last_event_time.map(timestamp),
+        as_of: Some(timestamp(profile.as_of)),
+        identity_confidence: profile.identity_confidence,
+        stage_explanation: profile.stage_explanation.map(|explanation| {
+            let StageExplanation { current, next } = explanation;
+            v1::StageExplanation {
+                current: current.map(requirement),
+                next: next.map(requirement),
+            }
+        }),
+        quarantined: profile
+            .quarantined
+            .into_iter()
+            .map(|(rule, count)| v1::QuarantinedEvents {
+                rule,
+                count: i32::try_from(count).unwrap_or(i32::MAX),
+            })
+            .collect(),
+    }
+}
+
+pub(super) fn requirement(requirement: StageRequirement) -> v1::StageRequirement {
+    v1::StageRequirement {
+        stage: requirement.stage,
+        when: requirement.when,
+        when_holds: requirement.when_holds,
+        score: requirement.score,
+        min: requirement.min,
+        points: requirement.points,
+        missing_points: requirement.missing_points,
+        missing_signals: small(requirement.missing_signals),
+    }
+}
+
+pub(super) fn score(score: Score) -> v1::Score {
+    let (probability, outcome) = probability(score.probability);
+    v1::Score {
+        name: score.name,
+        points: score.points,
+        percentile: score.percentile,
+        contributions: score.contributions.into_iter().map(contribution).collect(),
+        base: score.base,
+        probability,
+        breadth: score.breadth.map(|breadth| v1::Breadth {
+            present: small(breadth.present),
+            required: small(breadth.required),
+        }),
+        outcome,
+    }
+}
+
+/// A probability, and what it is the probability of.
+pub(super) fn probability(probability: Option<Probability>) -> (Option<f64>, String) {
+    probability.map_or_else(Default::default, |probability| {
+        (Some(probability.value), probability.outcome)
+    })
+}
+
+pub(super) fn contribution(contribution: Contribution) -> v1::Contribution {
+    let kind = match contribution.kind {
+        ContributionKind::Signal => v1::ContributionKind::Signal,
+        ContributionKind::AttributeRule => v1::ContributionKind::AttributeRule,
+    };
+    let keys = contribution.keys.into_iter();
+    v1::Contribution {
+        signal: contribution.signal,
+        count: contribution.count,
+        weight: contribution.weight,
+        points: contribution.points,
+        kind: kind.into(),
+        limit: contribution.limit,
+        capped_count: contribution.capped_count,
+        keys: keys
+            .map(|part| v1::KeyContribution {
+                key: part.key,
+                count: part.count,
+                points: part.points,
+            })
+            .collect(),
+    }
+}
+
+/// The answer to a `BatchGetProfiles`.
+pub fn profiles(
+    (known, missing): (Vec<Profile>, Vec<crate::scoring::ProfileId>),
+) -> v1::BatchGetProfilesResponse {
+    v1::BatchGetProfilesResponse {
+        profiles: known.into_iter().map(profile).collect(),
+        missing_ids: missing.iter().map(|id| id.as_str().to_owned()).collect(),
+    }
+}

@@ -1,0 +1,259 @@
+//! Answers: everything that is known is sent.
+
+use tonic::Status;
+
+use super::{
+    page_token::{PageToken, QueryHash},
+    *,
+};
+use crate::{
+    proto::v1,
+    scoring::{
+        AttributeValue, Breadth, Contribution, ContributionKind, EventOutcome, Fingerprint,
+        KeyContribution, Probability, Profile, ProfileId, RankKey, Ranked, Score, StageChange,
+        StageExplanation, StageRequirement, Timestamp, TopicInterest,
+    },
+    service::{PageStart, Scored, SegmentPage, SegmentTopic, SegmentTopics},
+    store::Cursor,
+};
+
+fn likely() -> Probability {
+    Probability {
+        value: 0.25,
+        outcome: "buys".into(),
+    }
+}
+
+fn ann() -> Profile {
+    Profile {
+        profile_id: ProfileId::new("ann").unwrap(),
+        scores: vec![Score {
+            name: "interest".into(),
+            points: 16.0,
+            base: 0.0,
+            percentile: Some(99.5),
+            contributions: vec![Contribution {
+                signal: "replied".into(),
+                kind: ContributionKind::Signal,
+                count: 2.0,
+                weight: 8.0,
+                points: 16.0,
+                limit: Some(2.0),
+                capped_count: 1.5,
+                keys: vec![KeyContribution {
+                    key: "price".into(),
+                    count: 2.0,
+                    points: 16.0,
+                }],
+            }],
+            probability: Some(likely()),
+            breadth: Some(Breadth {
+                present: 1,
+                required: 3,
+            }),
+        }],
+        stage: Some("awareness".into()),
+        segments: vec!["buyers".into()],
+        topics: vec![TopicInterest {
+            topic: "coverage".into(),
+            points: 1.5,
+        }],
+        attributes: [("crm_id".to_owned(), AttributeValue::Number(7.0))].into(),
+        is_counted: true,
+        event_count: 2,
+        quarantined: vec![("robots".into(), 2)],
+        first_seen_time: Some(Timestamp::EPOCH),
+        last_event_time: Timestamp::from_nanos(1_000_000_001),
+        identity_confidence: Some(0.75),
+        stage_explanation: Some(StageExplanation {
+            current: None,
+            next: Some(StageRequirement {
+                stage: "decision".into(),
+                when: "true".into(),
+                when_holds: true,
+                score: "interest".into(),
+                min: 20.0,
+                points: 16.0,
+                missing_points: 4.0,
+                missing_signals: 2,
+            }),
+        }),
+        as_of: Timestamp::from_nanos(2_000_000_000).unwrap(),
+    }
+}
+
+#[test]
+fn a_profile_is_sent_whole() {
+    let sent = profile(ann());
+    assert_eq!(sent.profile_id, "ann");
+    assert_eq!(sent.scores[0].percentile, Some(99.5));
+    assert_eq!(sent.scores[0].contributions[0].weight, 8.0);
+    assert_eq!(sent.stage, "awareness");
+    assert_eq!(sent.segments, ["buyers"]);
+    assert_eq!(sent.topics[0].points, 1.5);
+    assert_eq!(sent.attributes.unwrap().fields["crm_id"], 7.0.into());
+    assert_eq!(sent.event_count, 2);
+    assert_eq!(sent.first_seen_time.unwrap().seconds, 0);
+    let last = sent.last_event_time.unwrap();
+    assert_eq!((last.seconds, last.nanos), (1, 1));
+    assert_eq!(sent.as_of.unwrap().seconds, 2);
+    assert_eq!(sent.quarantined[0].rule, "robots");
+    assert_eq!(sent.quarantined[0].count, 2);
+    assert_eq!(sent.account_id, "");
+}
+
+#[test]
+fn an_account_is_sent_by_its_own_id() {
+    let acme = Profile {
+        profile_id: ProfileId::of_account("acme").unwrap(),
+        ..ann()
+    };
+    let sent = profile(acme);
+    assert_eq!((&*sent.account_id, &*sent.profile_id), ("acme", ""));
+}
+
+#[test]
+fn an_explanation_is_sent_whole() {
+    let sent = profile(ann());
+    assert_eq!(sent.identity_confidence, Some(0.75));
+    let score = &sent.scores[0];
+    assert_eq!(
+        (score.probability, score.outcome.as_str()),
+        (Some(0.25), "buys")
+    );
+    let breadth = score.breadth.unwrap();
+    assert_eq!((breadth.present, breadth.required), (1, 3));
+    let term = &score.contributions[0];
+    assert_eq!(term.kind(), v1::ContributionKind::Signal);
+    assert_eq!((term.limit, term.capped_count), (Some(2.0), 1.5));
+    assert_eq!(
+        (term.keys[0].key.as_str(), term.keys[0].points),
+        ("price", 16.0)
+    );
+    let explanation = sent.stage_explanation.unwrap();
+    assert_eq!(explanation.current, None);
+    let next = explanation.next.unwrap();
+    assert_eq!(
+        (next.stage.as_str(), next.when.as_str()),
+        ("decision", "true")
+    );
+    assert!(next.when_holds);
+    assert_eq!((next.score.as_str(), next.min), ("interest", 20.0));
+    assert_eq!((next.points, next.missing_points), (16.0, 4.0));
+    assert_eq!(next.missing_signals, 2);
+}
+
+#[test]
+fn the_topics_of_a_segment_are_sent_with_how_many_care() {
+    let sent = segment_topics(SegmentTopics {
+        topics: vec![SegmentTopic {
+            topic: "price".into(),
+            points: 2.5,
+            members: 2,
+        }],
+        members: 3,
+        total: 40,
+    });
+    assert_eq!((sent.members, sent.total_size), (3, 40));
+    let topic = &sent.topics[0];
+    assert_eq!(
+        (topic.topic.as_str(), topic.points, topic.members),
+        ("price", 2.5, 2)
+    );
+}
+
+#[test]
+fn each_outcome_has_its_own_form() {
+    let with = |outcome| {
+        let profile = ann();
+        scored(Scored { profile, outcome }, EventPath::Single)
+    };
+    let applied = with(EventOutcome::Applied {
+        matched_signals: vec!["replied".into()],
+        stage_change: Some(StageChange {
+            from: None,
+            to: Some("awareness".into()),
+        }),
+        unmatched_type: None,
+    });
+    assert_eq!(applied.outcome(), v1::EventOutcome::Applied);
+    assert!(applied.warnings.is_empty());
+    assert_eq!(applied.matched_signals, ["replied"]);
+    let change = applied.stage_change.unwrap();
+    assert_eq!(
+        (change.from.as_str(), change.to.as_str()),
+        ("", "awareness")
+    );
+
+    assert_eq!(
+        with(EventOutcome::Duplicate).outcome(),
+        v1::EventOutcome::Duplicate
+    );
+    let slip = with(EventOutcome::Applied {
+        matched_signals: Vec::new(),
+        stage_change: None,
+        unmatched_type: Some("form_submited".to_owned()),
+    });
+    let warning = &slip.warnings[0];
+    assert_eq!(
+        (warning.code.as_str(), warning.field.as_str()),
+        (UNMATCHED_TYPE, "event.type")
+    );
+    assert!(warning.message.contains("\"form_submited\""));
+    let rule = "robots".to_owned();
+    let held = with(EventOutcome::Quarantined { rule });
+    assert_eq!(held.outcome(), v1::EventOutcome::Quarantined);
+    assert_eq!(held.quarantine_rule, "robots");
+    let ignored = with(EventOutcome::TooOld);
+    assert_eq!(ignored.outcome(), v1::EventOutcome::Ignored);
+    assert_eq!(ignored.ignored_reason(), v1::IgnoredReason::TooOld);
+}
+
+#[test]
+fn only_a_page_with_a_next_one_has_a_token() {
+    let query = QueryHash::new("RankSegment", &crate::scoring::Tenant::new("").unwrap(), []);
+    let page = |next| SegmentPage {
+        entries: vec![(
+            3,
+            Ranked {
+                profile: ann(),
+                points: 48.0,
+                probability: Some(likely()),
+            },
+        )],
+        total: 9,
+        next,
+        as_of: Timestamp::EPOCH,
+        model: Fingerprint(1),
+    };
+    let last = segment_page(page(None), query);
+    assert_eq!(last.next_page_token, "");
+    assert_eq!(last.total_size, 9);
+    let ranked = &last.profiles[0];
+    assert_eq!((ranked.rank, ranked.points), (3, 48.0));
+    assert_eq!(
+        (ranked.probability, ranked.outcome.as_str()),
+        (Some(0.25), "buys")
+    );
+
+    let start = PageStart {
+        after: Cursor {
+            key: RankKey::NO_POINTS,
+            profile_id: ProfileId::new("ann").unwrap(),
+        },
+        left: Some(4),
+        model: Fingerprint(1),
+    };
+    let more = segment_page(page(Some(start.clone())), query);
+    let token = PageToken::decode(&more.next_page_token).unwrap();
+    assert_eq!((token.query, token.start), (query, start));
+}
+
+#[test]
+fn a_failed_event_is_answered_with_its_status() {
+    let result = result_of_event(Err(Status::not_found("nobody")), EventPath::Indexed(0));
+    let Some(v1::score_events_result::Result::Error(error)) = result.result else {
+        panic!("not an error");
+    };
+    assert_eq!((error.code, error.message.as_str()), (5, "nobody"));
+}
