@@ -366,6 +366,29 @@ fn one_place_reads_the_environment() {
 }
 
 #[test]
+fn the_page_on_architecture_names_only_files_that_there_are() {
+    let page = include_str!("../../ARCHITECTURE.md");
+    let is_path = |word: &&str| {
+        let ends = [".rs", ".py", ".lua", "/"]
+            .iter()
+            .any(|end| word.ends_with(end));
+        ends && word.len() > 1 && !word.contains(['<', ':', '('])
+    };
+    let words = page.split(|sign: char| sign.is_whitespace() || "`|,;)".contains(sign));
+    let named: Vec<&str> = words.filter(is_path).collect();
+    assert!(named.len() > 40, "{named:?}");
+    let files = source::files(&["src", "tests", "docs", "proto", "models"]);
+    for path in named {
+        let wanted = format!("/{}", path.trim_start_matches('/'));
+        let is_there = |file: &String| match wanted.strip_suffix('/') {
+            Some(directory) => file.contains(&format!("{directory}/")),
+            None => file.ends_with(&wanted),
+        };
+        assert!(files.iter().any(is_there), "there is no {path}");
+    }
+}
+
+#[test]
 fn every_file_says_what_it_is_for_and_fits_in_one_reading() {
     for source in SOURCES.iter() {
         let says = source.text.starts_with("//! ");

@@ -96,6 +96,24 @@ fn collect(directory: &Path, paths: &mut Vec<std::path::PathBuf>) {
     }
 }
 
+/// Every file within these directories, as `/src/...` from the root of the repository.
+pub fn files(directories: &[&str]) -> Vec<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut left: Vec<_> = directories.iter().map(|name| root.join(name)).collect();
+    let mut files = Vec::new();
+    while let Some(directory) = left.pop() {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.strip_prefix(root).unwrap().to_str().unwrap();
+            files.push(format!("/{name}"));
+            if path.is_dir() {
+                left.push(path);
+            }
+        }
+    }
+    files
+}
+
 /// The crates that the manifest depends on, as Rust writes them.
 fn dependencies(root: &Path) -> BTreeSet<String> {
     let manifest = fs::read_to_string(root.join("Cargo.toml")).unwrap();
