@@ -8,7 +8,9 @@ use std::{
 };
 
 use super::{
-    Model, ModelChange, ProfileId, Record, Subject, Timestamp, evaluation::Evaluation,
+    Model, ModelChange, ProfileId, Record, SegmentId, Subject, Timestamp,
+    evaluation::Evaluation,
+    model::{ScoreId, StageId},
     model_changes,
 };
 
@@ -25,7 +27,7 @@ pub struct Comparison {
     movers: usize,
     profiles: u64,
     scores: Vec<ScoreTally>,
-    flows: BTreeMap<(Option<usize>, Option<usize>), u64>,
+    flows: BTreeMap<(Option<StageId>, Option<StageId>), u64>,
     segments: Vec<SegmentTally>,
 }
 
@@ -33,8 +35,8 @@ pub struct Comparison {
 #[derive(Debug)]
 struct ScoreTally {
     name: String,
-    old: Option<usize>,
-    new: Option<usize>,
+    old: Option<ScoreId>,
+    new: Option<ScoreId>,
     rising: u64,
     falling: u64,
     /// The least of the greatest moves first.
@@ -44,8 +46,8 @@ struct ScoreTally {
 #[derive(Debug)]
 struct SegmentTally {
     name: String,
-    old: Option<usize>,
-    new: Option<usize>,
+    old: Option<SegmentId>,
+    new: Option<SegmentId>,
     before: u64,
     after: u64,
     entering: u64,
@@ -192,7 +194,7 @@ impl Comparison {
         if subject == Subject::Person {
             self.profiles += 1;
             for tally in &mut self.scores {
-                let points = |evaluation: &Evaluation, model: &Model, score: Option<usize>| {
+                let points = |evaluation: &Evaluation, model: &Model, score: Option<ScoreId>| {
                     score.map_or(0.0, |score| evaluation.points_at(model, score, at))
                 };
                 let before = points(&by_old, &self.old, tally.old);
@@ -207,7 +209,7 @@ impl Comparison {
             by_new.segments(&self.new, at),
         );
         for tally in &mut self.segments {
-            let is_in = |segments: &[usize], segment: Option<usize>| {
+            let is_in = |segments: &[SegmentId], segment: Option<SegmentId>| {
                 segment.is_some_and(|segment| segments.contains(&segment))
             };
             tally.add(is_in(&before, tally.old), is_in(&after, tally.new));
@@ -217,7 +219,7 @@ impl Comparison {
     /// What the new model would change.
     pub fn finish(self) -> ComparisonReport {
         let (old, new) = (&self.old, &self.new);
-        let name = |model: &Model, stage: Option<usize>| {
+        let name = |model: &Model, stage: Option<StageId>| {
             stage.map(|stage| model.stages[stage].name.clone())
         };
         let flows = self.flows.iter().map(|((from, to), profiles)| StageFlow {
@@ -282,16 +284,19 @@ impl SegmentTally {
 
 /// The same names in two lists with their positions: all of the new list, then what it has no
 /// more.
-fn paired<'a>(
+fn paired<'a, Id: From<usize>>(
     old: impl Iterator<Item = &'a str>,
     new: impl Iterator<Item = &'a str>,
-) -> impl Iterator<Item = (String, Option<usize>, Option<usize>)> {
+) -> impl Iterator<Item = (String, Option<Id>, Option<Id>)> {
     let old: Vec<&str> = old.collect();
     let new: Vec<&str> = new.collect();
-    let place = |names: &[&str], name: &str| names.iter().position(|other| *other == name);
-    let gone = old.iter().filter(|name| place(&new, name).is_none());
+    let id_of = |names: &[&str], name: &str| {
+        let position = names.iter().position(|other| *other == name);
+        position.map(Id::from)
+    };
+    let gone = old.iter().filter(|name| !new.contains(name));
     let names: Vec<&str> = new.iter().chain(gone).copied().collect();
     names
         .into_iter()
-        .map(move |name| (name.to_owned(), place(&old, name), place(&new, name)))
+        .map(move |name| (name.to_owned(), id_of(&old, name), id_of(&new, name)))
 }

@@ -3,12 +3,13 @@
 
 use super::{
     Breadth, Contribution, ContributionKind, Influencer, KeyContribution, Model, Profile,
-    ProfileId, Ranked, Record, RecordEdit, Score, SignalCount, StageExplanation, StageRequirement,
-    Subject, Timestamp, TopicInterest,
+    ProfileId, Ranked, Record, RecordEdit, Score, SegmentId, SignalCount, StageExplanation,
+    StageRequirement, Subject, Timestamp, TopicInterest,
     decay::decay_factor,
     evaluation::Evaluation,
     influence::{influence_probability, on_topic},
     limits::NOISE_FLOOR,
+    model::{ScoreId, StageId},
 };
 
 /// How much of a profile to compute.
@@ -35,7 +36,7 @@ pub fn explain(
 /// A profile in the order of a segment, which is at that position in the model.
 pub fn ranked(
     model: &Model,
-    segment: usize,
+    segment: SegmentId,
     profile_id: &ProfileId,
     record: &Record,
     at: Timestamp,
@@ -76,8 +77,7 @@ fn profile(
 ) -> Profile {
     let is_explained = detail == Detail::Contributions;
     let is_person = profile_id.subject() == Subject::Person;
-    let scores = (0..model.scores.len()).map(|position| {
-        let score = &model.scores[position];
+    let scores = model.scores.iter_enumerated().map(|(position, score)| {
         let points = evaluation.points_at(model, position, at);
         let calibration = score.calibration.as_ref();
         let breadth = score.breadth.as_ref().filter(|_| is_explained);
@@ -128,10 +128,10 @@ fn contributions(
     model: &Model,
     record: &Record,
     evaluation: &Evaluation,
-    position: usize,
+    score: ScoreId,
     at: Timestamp,
 ) -> Vec<Contribution> {
-    let score = &model.scores[position];
+    let score = &model.scores[score];
     let factor = decay_factor(score.half_life, evaluation.at, at);
     // What is shared with an account has been limited already, person by person.
     let is_person = evaluation.subject == Subject::Person;
@@ -187,11 +187,11 @@ fn keys_of(parts: &SignalCount, factor: f64, weight: f64) -> Vec<KeyContribution
 fn explain_stage(
     model: &Model,
     evaluation: &Evaluation,
-    held: Option<usize>,
+    held: Option<StageId>,
     at: Timestamp,
 ) -> StageExplanation {
-    let next = held.map_or(0, |held| held + 1);
-    let requirement = |position: usize| {
+    let next = model.stage_after(held);
+    let requirement = |position: StageId| {
         let stage = &model.stages[position];
         let (score, min) = stage
             .bound
@@ -224,7 +224,7 @@ fn explain_stage(
     };
     StageExplanation {
         current: held.map(requirement),
-        next: (next < model.stages.len()).then(|| requirement(next)),
+        next: next.map(requirement),
     }
 }
 

@@ -113,8 +113,7 @@ pub(crate) fn keys(model: &Model, record: &Record) -> Vec<(InfluenceRank, RankKe
         };
         add((topic, None), cells.iter().map(|cell| cell.credit).sum());
         for cell in cells {
-            let mut stages = model.stages.iter();
-            if let Some(stage) = stages.position(|stage| stage.name == cell.stage) {
+            if let Some(stage) = model.stages.position(|stage| stage.name == cell.stage) {
                 add((topic, Some(stage)), cell.credit);
             }
         }

@@ -40,7 +40,8 @@ pub use event::Event;
 pub use explain::{Detail, InfluenceQuestion, explain, influencer, interests, ranked};
 pub use identity::{IdHash, ProfileId, Subject, Tenant, is_identifier};
 pub use influence::influence_probability;
-pub use model::{ActsOn, Diagnostic, Fingerprint, Model, ModelChange, model_changes};
+pub(crate) use model::ScoreId;
+pub use model::{ActsOn, Diagnostic, Fingerprint, Model, ModelChange, SegmentId, model_changes};
 pub use outcome::{EventOutcome, Outcome, StageChange};
 pub use profile::{
     Breadth, Contribution, ContributionKind, Influencer, KeyContribution, Probability, Profile,

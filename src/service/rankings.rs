@@ -10,8 +10,8 @@ use super::{
 use crate::{
     rollout::ModelSnapshot,
     scoring::{
-        InfluenceQuestion, Influencer, KeyRange, Model, Ranked, Subject, Tenant, Timestamp,
-        influencer, interests, ranked,
+        InfluenceQuestion, Influencer, KeyRange, Model, Ranked, SegmentId, Subject, Tenant,
+        Timestamp, influencer, interests, ranked,
     },
     store::{RankRange, Store},
     stretch::Stretch,
@@ -116,7 +116,7 @@ impl<S: Store> Service<S> {
         for stage in &query.stages {
             check_stage(model, stage)?;
         }
-        let is_staged = model.ranks[model.segments[segment].rank].of == Subject::Person;
+        let is_staged = model.rank_of(segment).of == Subject::Person;
         if !is_staged && !query.stages.is_empty() {
             return Err(ServiceError::NoStages(query.segment.clone()));
         }
@@ -235,7 +235,7 @@ impl<S: Store> Service<S> {
         };
         for (stage, count) in stages.into_iter().zip(counts) {
             match stage {
-                Some(stage) => funnel.stages[stage].1 += count,
+                Some(stage) => funnel.stages[usize::from(stage)].1 += count,
                 None => funnel.unstaged += count,
             }
         }
@@ -301,16 +301,15 @@ fn segment_range(
     model: &Model,
     name: &str,
     at: Timestamp,
-) -> Result<(usize, RankRange), ServiceError> {
-    let mut segments = model.segments.iter().enumerate();
-    let (position, segment) = segments
-        .find(|(_, segment)| segment.name == name)
+) -> Result<(SegmentId, RankRange), ServiceError> {
+    let segment = model
+        .segment(name)
         .ok_or_else(|| unknown("segment", name, model.segment_names()))?;
     let range = RankRange {
-        rank: model.ranks[segment.rank].name.clone(),
+        rank: model.rank_of(segment).name.clone(),
         keys: model.segment_range(segment, at),
     };
-    Ok((position, range))
+    Ok((segment, range))
 }
 
 fn check_stage(model: &Model, stage: &str) -> Result<(), ServiceError> {

@@ -7,8 +7,8 @@ use super::{Service, ServiceError};
 use crate::{
     rollout::{ModelSnapshot, RolloutError},
     scoring::{
-        Detail, KeyRange, Profile, ProfileId, RankKey, RankName, Subject, Tenant, Timestamp,
-        explain, limits::NOISE_FLOOR,
+        Detail, KeyRange, Profile, ProfileId, RankKey, RankName, ScoreId, Subject, Tenant,
+        Timestamp, explain, limits::NOISE_FLOOR,
     },
     store::{RankRange, Store, StoreError, Stored},
     stretch::Stretch,
@@ -154,12 +154,14 @@ impl<S: Store> Service<S> {
         let subject = profiles
             .first()
             .map_or(Subject::Person, |profile| profile.profile_id.subject());
-        let rank_of = |position: usize| -> (RankName, RankKey) {
+        let rank_of = |position: ScoreId| -> (RankName, RankKey) {
             let score = &model.scores[position];
             let rank = &model.ranks[score.rank_among(subject)];
             (rank.name.clone(), rank.slope.threshold_key(NOISE_FLOOR, at))
         };
-        let mut ranges: Vec<RankRange> = (0..model.scores.len())
+        let mut ranges: Vec<RankRange> = model
+            .scores
+            .keys()
             .map(|position| {
                 let (rank, from) = rank_of(position);
                 let keys = KeyRange { from, below: None };
@@ -170,12 +172,11 @@ impl<S: Store> Service<S> {
         let counted = profiles.iter().enumerate();
         for (index, profile) in counted.filter(|(_, profile)| profile.is_counted) {
             for (position, score) in profile.scores.iter().enumerate() {
+                let id = ScoreId::from(position);
                 if score.points > 0.0 {
-                    let above = model.scores[position]
-                        .slope
-                        .threshold_key_above(score.points, at);
+                    let above = model.scores[id].slope.threshold_key_above(score.points, at);
                     asked.push((index, position));
-                    let (rank, _) = rank_of(position);
+                    let (rank, _) = rank_of(id);
                     let keys = KeyRange {
                         from: above,
                         below: None,

@@ -126,7 +126,8 @@ const FLOORS_OF_SCORING: [&str; 20] = [
     "compare",
 ];
 /// And those of a model within it, which knows no record.
-const FLOORS_OF_MODEL: [&str; 14] = [
+const FLOORS_OF_MODEL: [&str; 15] = [
+    "ids",
     "fingerprint",
     "diagnostic",
     "duration",
@@ -144,7 +145,7 @@ const FLOORS_OF_MODEL: [&str; 14] = [
 ];
 
 /// What the pure core may use of other crates, `std` and `core` apart.
-const CRATES_OF_SCORING: [&str; 10] = [
+const CRATES_OF_SCORING: [&str; 11] = [
     "aho_corasick",
     "cel",
     "icu_normalizer",
@@ -153,6 +154,7 @@ const CRATES_OF_SCORING: [&str; 10] = [
     "strsim",
     "thiserror",
     "toml",
+    "typed_index_collections",
     "unicode_segmentation",
     "xxhash_rust",
 ];

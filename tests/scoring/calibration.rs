@@ -102,15 +102,16 @@ fn a_member_has_the_points_and_the_probability_that_its_segment_ranks_by() {
     let model = model(RANKED);
     let (record, _) = replay(&model, &[(at(0), event("1", "a"))]);
     let ann = ProfileId::new("ann").unwrap();
-    let member = |segment: usize, instant: Timestamp| {
+    let member = |segment: &str, instant: Timestamp| {
+        let segment = model.segment(segment).unwrap();
         ranked(&model, segment, &ann, &record, instant, Detail::Points)
     };
-    let now = member(0, at(0));
+    let now = member("buyers", at(0));
     assert_eq!((now.points, now.probability.unwrap().value), (12.0, 0.5));
-    let later = member(0, at(7 * DAY));
+    let later = member("buyers", at(7 * DAY));
     assert!((later.points - 6.0).abs() < 1e-9);
     assert!((later.probability.unwrap().value - 0.25).abs() < 1e-9);
-    assert_eq!(member(0, at(700 * DAY)).points, 0.0, "faded away");
-    let all = member(1, at(0));
+    assert_eq!(member("buyers", at(700 * DAY)).points, 0.0, "faded away");
+    let all = member("all", at(0));
     assert_eq!((all.points, all.probability), (6.0, None));
 }

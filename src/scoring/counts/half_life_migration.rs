@@ -2,7 +2,7 @@
 //! where the old one stood at the record's reference instant, which no clock moves. A record that
 //! is only read is evaluated so; the next write stores it so.
 
-use crate::scoring::{HalfLife, Model, Record, SignalCount};
+use crate::scoring::{HalfLife, Model, Record, SignalCount, model::SlotId};
 
 /// A count of a record that a model keeps with another half-life.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -10,7 +10,7 @@ pub(crate) struct HalfLifeMigration {
     /// The half-life in the record.
     pub from: Option<HalfLife>,
     /// The position in the model of the count that goes on from it.
-    pub slot: usize,
+    pub slot: SlotId,
 }
 
 impl HalfLifeMigration {
@@ -22,7 +22,7 @@ impl HalfLifeMigration {
     pub(crate) fn of(
         model: &Model,
         orphans: &[(Option<HalfLife>, &str)],
-        is_kept: impl Fn(usize) -> bool,
+        is_kept: impl Fn(SlotId) -> bool,
     ) -> Vec<Self> {
         let mut possible: Vec<Self> = Vec::new();
         for (from, signal) in orphans {

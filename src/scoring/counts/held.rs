@@ -5,11 +5,9 @@ use crate::scoring::{Model, Record};
 impl Record {
     /// How many events each rule of the model holds, by its position; nothing when none are held.
     pub(crate) fn held_by_rule(&self, model: &Model) -> impl Iterator<Item = u32> {
-        let rules = match self.quarantine.is_empty() {
-            true => &[][..],
-            false => model.quarantine.as_slice(),
-        };
-        rules.iter().map(|rule| self.held_by(&rule.name))
+        let rules = model.quarantine.iter();
+        let rules = rules.take_while(|_| !self.quarantine.is_empty());
+        rules.map(|rule| self.held_by(&rule.name))
     }
 
     /// How many events each rule holds: those of the model in its order, then those that were

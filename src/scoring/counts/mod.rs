@@ -17,14 +17,14 @@ use super::{
     CountGroup, HalfLife, Model, NamedCount, Record, SignalCount, Timestamp,
     decay::decay_factor,
     limits::MAX_COUNT,
-    model::{Signal, Slot},
+    model::{Signal, SignalId, Slot, SlotId},
 };
 
 /// An event that is a behaviour that counts.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Match {
     /// The position of the signal in the model.
-    pub signal: usize,
+    pub signal: SignalId,
     /// What it adds to each count.
     pub value: f64,
     /// What it counts under, each once; none when the signal is not kept by key.
@@ -80,7 +80,7 @@ impl Record {
         model: &Model,
         matched: &Match,
         at: Timestamp,
-        found: impl Fn(usize) -> Option<CountIndex>,
+        found: impl Fn(SlotId) -> Option<CountIndex>,
         deltas: &mut CountDeltas,
     ) -> bool {
         let now = self.last_event_time;

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::scoring::{
     EffectKind, Event, EventOutcome, Model, Outcome, Recollection, Record, StageChange,
-    evaluation::Changed,
+    evaluation::Changed, model::StageId,
 };
 
 /// Counts one event.
@@ -72,7 +72,7 @@ impl RecordEdit<'_> {
     pub(super) fn apply_matched_event(
         &mut self,
         matched_event: MatchedEvent<'_>,
-        from: Option<usize>,
+        from: Option<StageId>,
     ) -> (Vec<String>, Option<StageChange>) {
         let (model, record) = (self.model, &mut self.record);
         let now = matched_event.at.max(record.last_event_time);
@@ -105,7 +105,7 @@ impl RecordEdit<'_> {
         (matched_signals, stage_change)
     }
 
-    fn stage_name(&self, stage: usize) -> String {
+    fn stage_name(&self, stage: StageId) -> String {
         self.model.stages[stage].name.clone()
     }
 }

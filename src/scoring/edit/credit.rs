@@ -9,6 +9,7 @@ use crate::scoring::{
     Credit, Effect, EffectKind, ProfileId, Record, Timestamp, Touch,
     influence::{self, MILLION},
     limits::REMEMBERED_TOUCHES,
+    model::StageId,
 };
 
 impl Touch {
@@ -95,15 +96,15 @@ impl RecordEdit<'_> {
 
     /// Notes the stage where the profile stands at an instant. When it is higher than any that was
     /// reached before, shares one advance over the remembered touches, and forgets them.
-    pub(super) fn arrive(&mut self, stage: Option<usize>, at: Timestamp) {
+    pub(super) fn arrive(&mut self, stage: Option<StageId>, at: Timestamp) {
         let (model, record) = (self.model, &mut self.record);
         let Some(stage) = stage else {
             return;
         };
-        let reached = |position: usize, record: &Record| {
+        let reached = |position: StageId, record: &Record| {
             record.reached_stages.contains(&model.stages[position].name)
         };
-        let higher_reached = (stage..model.stages.len()).any(|stage| reached(stage, record));
+        let higher_reached = model.stages_from(stage).any(|stage| reached(stage, record));
         if !reached(stage, record) {
             record.reached_stages.push(model.stages[stage].name.clone());
         }

@@ -7,7 +7,7 @@ use crate::scoring::{
     counts::Match,
     evaluation::Changed,
     limits::{MAX_HELD_BYTES, MAX_HELD_EVENTS},
-    model::Model,
+    model::{Model, QuarantineRuleId, StageId},
 };
 
 /// Which held events to release.
@@ -30,7 +30,7 @@ impl RecordEdit<'_> {
     /// Keeps an event apart, and drops those that came first beyond the capacity.
     pub(super) fn hold(
         &mut self,
-        rule: usize,
+        rule: QuarantineRuleId,
         matched_event: MatchedEvent<'_>,
         remembered_events: usize,
     ) {
@@ -91,7 +91,7 @@ impl RecordEdit<'_> {
     pub(super) fn matched_event_of<'h>(
         &self,
         held: &'h HeldEvent,
-    ) -> (MatchedEvent<'h>, Option<usize>) {
+    ) -> (MatchedEvent<'h>, Option<StageId>) {
         let now = held.time.max(self.record.last_event_time);
         let from = self.evaluation.stage_to_be(self.model, now);
         let matched_event = MatchedEvent {

@@ -5,7 +5,7 @@ use crate::scoring::{
     Event, IdHash, Model, ProfileId, Subject, Timestamp,
     counts::{CountDeltas, Match},
     evaluation::{EvalContext, Evaluation, EventContext},
-    model::Budget,
+    model::{Budget, QuarantineRuleId, StageId},
 };
 
 /// What an event does, as far as it counts.
@@ -40,7 +40,7 @@ impl MatchedEvent<'_> {
 pub(super) struct EvaluatedEvent<'e> {
     pub matched_event: MatchedEvent<'e>,
     /// The position of the quarantine rule that it falls under.
-    pub rule: Option<usize>,
+    pub rule: Option<QuarantineRuleId>,
 }
 
 impl RecordEdit<'_> {
@@ -49,7 +49,7 @@ impl RecordEdit<'_> {
         &mut self,
         event: &'e Event,
         context: &Context<'_>,
-    ) -> (EvaluatedEvent<'e>, Option<usize>) {
+    ) -> (EvaluatedEvent<'e>, Option<StageId>) {
         let now = context.at.max(self.record.last_event_time);
         let from = self.evaluation.stage_to_be(self.model, now);
         let mut evaluated = self.evaluate(event, from, context);
@@ -66,7 +66,7 @@ impl RecordEdit<'_> {
     pub(super) fn evaluate<'e>(
         &mut self,
         event: &'e Event,
-        stage: Option<usize>,
+        stage: Option<StageId>,
         context: &Context<'_>,
     ) -> EvaluatedEvent<'e> {
         let model = self.model;
@@ -136,8 +136,8 @@ impl Model {
         event_type: &str,
         context: &EvalContext<'_>,
         failed_rules: &mut Vec<String>,
-    ) -> Option<usize> {
-        self.quarantine.iter().position(|rule| {
+    ) -> Option<QuarantineRuleId> {
+        self.quarantine.position(|rule| {
             rule.looks_at(event_type)
                 && rule.when.holds(context).unwrap_or_else(|_| {
                     failed_rules.push(rule.name.clone());

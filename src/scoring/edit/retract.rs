@@ -1,7 +1,9 @@
 //! Reverts what an event counted, or keeps one that has not come from ever counting.
 
 use super::{Context, RecordEdit, matched_event::MatchedEvent};
-use crate::scoring::{Effect, EffectKind, Event, Recollection, evaluation::Changed};
+use crate::scoring::{
+    Effect, EffectKind, Event, Recollection, evaluation::Changed, model::StageId,
+};
 
 /// What became of a retraction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +62,7 @@ impl RecordEdit<'_> {
 
     /// Keeps others from counting an event that has not counted here, and will not. Who began to
     /// count it may have come as far as its effects, and then have failed or be at it still.
-    pub(super) fn withhold(&mut self, matched_event: MatchedEvent<'_>, from: Option<usize>) {
+    pub(super) fn withhold(&mut self, matched_event: MatchedEvent<'_>, from: Option<StageId>) {
         let mut imagined = self.clone();
         imagined.effects.clear();
         imagined.apply_matched_event(matched_event, from);

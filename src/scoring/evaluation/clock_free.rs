@@ -1,22 +1,24 @@
 //! What a model makes of what no clock changes in a record: what the
 //! profile states and has been seen to do.
 
+use typed_index_collections::{TiSlice, TiVec};
+
 use super::EvalContext;
 use crate::scoring::{
     Record,
     limits::{CONFIDENCE_STEPS, MAX_VALUE},
-    model::{Budget, Expression, Model, Score},
+    model::{Budget, ConditionId, Expression, Model, RuleId, Score},
 };
 
 /// The conditions of a model on what no clock changes, and what follows from them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ClockFreeEvaluation {
     /// By position in `Model::conditions`.
-    pub conditions: Vec<bool>,
+    pub conditions: TiVec<ConditionId, bool>,
     /// From 0 to 1: how sure it is who this is.
     pub identity_confidence: f64,
     /// By position in `Model::rules`: how often the rule counts; 0 when it does not hold.
-    pub rules: Vec<f64>,
+    pub rules: TiVec<RuleId, f64>,
     /// Whether it took more steps than it may: then the last conditions and rules do not hold.
     pub is_cut_off: bool,
 }
@@ -31,8 +33,8 @@ impl ClockFreeEvaluation {
             identity_confidence: 0.0,
             event_context: None,
         };
-        let mut conditions = Vec::with_capacity(model.conditions.len());
-        let (of_identity, others) = model.conditions.split_at(model.identity_conditions);
+        let mut conditions = TiVec::with_capacity(model.conditions.len());
+        let (of_identity, others) = model.conditions.raw.split_at(model.identity_conditions);
         let holds = |condition: &Expression, context: &EvalContext<'_>| {
             condition.holds(context) == Ok(true)
         };
@@ -70,7 +72,11 @@ impl ClockFreeEvaluation {
 }
 
 /// What the evidence that holds makes together: each piece leaves its share of the doubt.
-fn confidence(model: &Model, conditions: &[bool], context: &EvalContext<'_>) -> f64 {
+fn confidence(
+    model: &Model,
+    conditions: &TiSlice<ConditionId, bool>,
+    context: &EvalContext<'_>,
+) -> f64 {
     let evidence = model.identity.iter();
     let holding = evidence.filter(|evidence| conditions[evidence.condition]);
     let doubt: f64 = holding

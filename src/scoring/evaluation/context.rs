@@ -5,7 +5,7 @@ use crate::scoring::{
     AttributeValue, Attributes, Event, Record, SeenType, Timestamp,
     counts::has_seen,
     decay::decay_factor,
-    model::{Budget, Model, NativeValue, Variable, Variables},
+    model::{AskedId, Budget, Model, NativeValue, ScoreId, Variable, Variables},
 };
 
 /// What `event.seconds_since_last` is before the first event.
@@ -146,7 +146,7 @@ impl<'a> EventContext<'a> {
         Some(value)
     }
 
-    fn points(&self, evaluation: &Evaluation, score: usize) -> f64 {
+    fn points(&self, evaluation: &Evaluation, score: ScoreId) -> f64 {
         evaluation.points_at(self.model, score, self.at.max(evaluation.at))
     }
 
@@ -160,7 +160,7 @@ impl<'a> EventContext<'a> {
     }
 
     /// A count just before the event, at the later of the event and the last one.
-    fn count(&self, asked: usize) -> f64 {
+    fn count(&self, asked: AskedId) -> f64 {
         let slot = self.model.asked[asked];
         let half_life = self.model.slots[slot].half_life;
         let now = self.at.max(self.evaluation.at);
@@ -170,7 +170,7 @@ impl<'a> EventContext<'a> {
     /// How often a day a signal has counted, as a count with that half-life knows. Its sum over
     /// the age of the profile is what a steady habit would have left in the count; nobody's habit
     /// is known from less than a day.
-    fn rate(&self, asked: usize) -> f64 {
+    fn rate(&self, asked: AskedId) -> f64 {
         let count = self.count(asked);
         let now = self.at.max(self.evaluation.at).nanos();
         let age = now.saturating_sub(self.record.first_seen_time.nanos()) as f64;

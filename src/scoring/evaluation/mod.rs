@@ -14,12 +14,14 @@ pub use rank_entries::{index, moves};
 
 use clock_free::ClockFreeEvaluation;
 
+use typed_index_collections::TiVec;
+
 use super::{
-    RankKey, Record, SignalCount, Subject, Timestamp,
+    RankKey, Record, SegmentId, SignalCount, Subject, Timestamp,
     counts::{CountIndex, HalfLifeMigration},
     decay::decay_factor,
     limits::{BREADTH_SLACK, NOISE_FLOOR},
-    model::{Ladder, Model},
+    model::{Ladder, Model, QuarantineRuleId, RankId, ScoreId, SlotId, StageId},
 };
 
 /// What a model makes of a record, without a clock.
@@ -33,16 +35,16 @@ pub(crate) struct Evaluation {
     pub(crate) migrations: Vec<HalfLifeMigration>,
     /// By position in `Model::scores`: points at the reference instant, before the floor at 0;
     /// 0 for a score that lacks breadth.
-    pub points: Vec<f64>,
+    pub points: TiVec<ScoreId, f64>,
     /// By position in `Model::scores`.
-    keys: Vec<ScoreKey>,
+    keys: TiVec<ScoreId, ScoreKey>,
     /// The instant of `counts` and `points`.
     pub at: Timestamp,
     pub subject: Subject,
     /// See [`Record::is_counted`].
     pub is_counted: bool,
     /// By position in `Model::quarantine`: how many events the rule holds.
-    pub held: Vec<u32>,
+    pub held: TiVec<QuarantineRuleId, u32>,
 }
 
 /// The key of a score.
@@ -58,7 +60,7 @@ struct ScoreKey {
 #[derive(Clone, Copy, Debug)]
 struct SlotCount {
     /// Position in `Model::slots`.
-    slot: usize,
+    slot: SlotId,
     /// Where the record keeps it; `None` when it moves from another half-life.
     place: Option<CountIndex>,
     /// Over all keys.
@@ -80,12 +82,12 @@ impl Evaluation {
             clock_free: ClockFreeEvaluation::of(model, record),
             counts: Vec::new(),
             migrations: Vec::new(),
-            points: Vec::with_capacity(model.scores.len()),
-            keys: Vec::with_capacity(model.scores.len()),
+            points: TiVec::with_capacity(model.scores.len()),
+            keys: TiVec::with_capacity(model.scores.len()),
             at: record.last_event_time,
             subject,
             is_counted: record.is_counted(),
-            held: Vec::new(),
+            held: TiVec::new(),
         };
         evaluation.collect(model, record);
         evaluation.add_up(model, record);
@@ -123,7 +125,7 @@ impl Evaluation {
                 self.points[*score] += weight * count.value;
             }
         }
-        for (position, score) in model.scores.iter().enumerate() {
+        for (position, score) in model.scores.iter_enumerated() {
             let breadth = score.breadth.as_ref();
             if breadth.is_some_and(|breadth| self.breadth(model, position) < breadth.required) {
                 self.points[position] = 0.0;
@@ -149,25 +151,25 @@ impl Evaluation {
 
     /// What the terms of a score add up to at the reference instant, whatever its floor at 0 or
     /// missing breadth.
-    pub(crate) fn sum(&self, model: &Model, score: usize) -> f64 {
+    pub(crate) fn sum(&self, model: &Model, score: ScoreId) -> f64 {
         let score = &model.scores[score];
         let terms = score.terms.iter();
         let terms = terms.map(|term| term.weight * self.count(term.slot));
         self.clock_free.sum(score) + terms.sum::<f64>()
     }
 
-    fn slot_count(&self, slot: usize) -> Option<&SlotCount> {
+    fn slot_count(&self, slot: SlotId) -> Option<&SlotCount> {
         let found = self.counts.binary_search_by_key(&slot, |count| count.slot);
         found.ok().map(|position| &self.counts[position])
     }
 
     /// The count of a slot at the reference instant.
-    pub(crate) fn count(&self, slot: usize) -> f64 {
+    pub(crate) fn count(&self, slot: SlotId) -> f64 {
         self.slot_count(slot).map_or(0.0, |count| count.value)
     }
 
     /// Where the record kept the count of a slot when the evaluation last followed it.
-    pub(crate) fn count_index(&self, slot: usize) -> Option<CountIndex> {
+    pub(crate) fn count_index(&self, slot: SlotId) -> Option<CountIndex> {
         self.slot_count(slot)?.place
     }
 
@@ -176,7 +178,7 @@ impl Evaluation {
         &self,
         model: &Model,
         record: &'r Record,
-        slot: usize,
+        slot: SlotId,
     ) -> Option<&'r SignalCount> {
         if let Some(place) = self.slot_count(slot)?.place {
             return Some(record.count_at(place));
@@ -188,7 +190,7 @@ impl Evaluation {
 
     /// How many signals and rules give the share of the greatest one that the breadth of a
     /// score asks for. All terms of a score fade alike, so this changes with writes alone.
-    pub(crate) fn breadth(&self, model: &Model, score: usize) -> usize {
+    pub(crate) fn breadth(&self, model: &Model, score: ScoreId) -> usize {
         let share = model.scores[score].breadth.as_ref();
         let share = share.map_or(0.0, |breadth| breadth.share);
         let greatest = self.positive_terms(model, score).fold(0.0, f64::max);
@@ -198,7 +200,7 @@ impl Evaluation {
     }
 
     /// The points above 0 that signals and rules give to a score at the reference instant.
-    fn positive_terms(&self, model: &Model, score: usize) -> impl Iterator<Item = f64> {
+    fn positive_terms(&self, model: &Model, score: ScoreId) -> impl Iterator<Item = f64> {
         let counted = self.counts.iter().flat_map(move |count| {
             let weights = model.weights[count.slot].iter();
             let own = weights.filter(move |(other, _)| *other == score);
@@ -252,7 +254,7 @@ impl Evaluation {
     }
 
     /// The points of a score at an instant, as callers see them.
-    pub(crate) fn points_at(&self, model: &Model, score: usize, at: Timestamp) -> f64 {
+    pub(crate) fn points_at(&self, model: &Model, score: ScoreId, at: Timestamp) -> f64 {
         match self.keys[score].shown {
             Some(key) if key >= model.scores[score].slope.threshold_key(NOISE_FLOOR, at) => {
                 self.points[score] * decay_factor(model.scores[score].half_life, self.at, at)
@@ -262,14 +264,14 @@ impl Evaluation {
     }
 
     /// Whether a score has at least that many points at an instant.
-    pub(crate) fn reaches(&self, model: &Model, score: usize, min: f64, at: Timestamp) -> bool {
+    pub(crate) fn reaches(&self, model: &Model, score: ScoreId, min: f64, at: Timestamp) -> bool {
         self.keys[score]
             .shown
             .is_some_and(|key| key >= model.scores[score].slope.threshold_key(min, at))
     }
 
     /// The product that a rank is the order of, at an instant.
-    pub(crate) fn rank_points(&self, model: &Model, rank: usize, at: Timestamp) -> f64 {
+    pub(crate) fn rank_points(&self, model: &Model, rank: RankId, at: Timestamp) -> f64 {
         let floor = model.ranks[rank].slope.threshold_key(NOISE_FLOOR, at);
         if self.rank_key(model, rank).is_none_or(|key| key < floor) {
             return 0.0;
@@ -282,7 +284,7 @@ impl Evaluation {
     }
 
     /// The key in a rank of the model; `None` when the profile does not stand in it.
-    pub(crate) fn rank_key(&self, model: &Model, rank: usize) -> Option<RankKey> {
+    pub(crate) fn rank_key(&self, model: &Model, rank: RankId) -> Option<RankKey> {
         let rank = &model.ranks[rank];
         if self.among() != Some(rank.of) {
             return None;
@@ -314,24 +316,23 @@ impl Evaluation {
     }
 
     /// The position of the highest stage that a person stands at, at an instant.
-    pub(crate) fn stage(&self, model: &Model, at: Timestamp) -> Option<usize> {
+    pub(crate) fn stage(&self, model: &Model, at: Timestamp) -> Option<StageId> {
         let is_ranked = self.among() == Some(Subject::Person);
         is_ranked.then(|| self.stage_to_be(model, at)).flatten()
     }
 
     /// The same, and for whom nothing has counted yet where the first event would find them.
-    pub(crate) fn stage_to_be(&self, model: &Model, at: Timestamp) -> Option<usize> {
+    pub(crate) fn stage_to_be(&self, model: &Model, at: Timestamp) -> Option<StageId> {
         let (ladder, key) = self.ladder(model);
         ladder.stage_of(model, key, at)
     }
 
     /// The positions of the segments that the profile belongs to at an instant.
-    pub(crate) fn segments(&self, model: &Model, at: Timestamp) -> Vec<usize> {
-        let belongs = |position: &usize| {
-            let segment = &model.segments[*position];
-            self.rank_key(model, segment.rank)
-                .is_some_and(|key| model.segment_range(segment, at).contains(key))
+    pub(crate) fn segments(&self, model: &Model, at: Timestamp) -> Vec<SegmentId> {
+        let belongs = |id: &SegmentId| {
+            self.rank_key(model, model.segments[*id].rank)
+                .is_some_and(|key| model.segment_range(*id, at).contains(key))
         };
-        (0..model.segments.len()).filter(belongs).collect()
+        model.segments.keys().filter(belongs).collect()
     }
 }

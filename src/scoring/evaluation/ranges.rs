@@ -1,13 +1,13 @@
 //! Which keys a stage or a segment takes at an instant.
 
 use crate::scoring::{
-    KeyRange, RankKey, Timestamp,
-    model::{Ladder, Model, Segment},
+    KeyRange, RankKey, SegmentId, Timestamp,
+    model::{Ladder, Model, StageId},
 };
 
 impl Ladder {
     /// The position of the highest stage that a key reaches at an instant.
-    pub(crate) fn stage_of(&self, model: &Model, key: RankKey, at: Timestamp) -> Option<usize> {
+    pub(crate) fn stage_of(&self, model: &Model, key: RankKey, at: Timestamp) -> Option<StageId> {
         let reached = self.steps.iter().rev().find(|(_, min)| {
             self.score
                 .is_some_and(|score| key >= model.scores[score].slope.threshold_key(*min, at))
@@ -17,7 +17,7 @@ impl Ladder {
 
     /// The keys of every stage that is open, and of those below all of them (`None`): each
     /// key of the ladder lies in exactly one range.
-    pub(crate) fn ranges(&self, model: &Model, at: Timestamp) -> Vec<(Option<usize>, KeyRange)> {
+    pub(crate) fn ranges(&self, model: &Model, at: Timestamp) -> Vec<(Option<StageId>, KeyRange)> {
         let mut ranges = Vec::with_capacity(self.steps.len() + 1);
         let mut below = None;
         for (stage, min) in self.steps.iter().rev() {
@@ -40,7 +40,8 @@ impl Ladder {
 
 impl Model {
     /// The keys of the members of a segment at an instant.
-    pub(crate) fn segment_range(&self, segment: &Segment, at: Timestamp) -> KeyRange {
+    pub(crate) fn segment_range(&self, segment: SegmentId, at: Timestamp) -> KeyRange {
+        let segment = &self.segments[segment];
         let slope = &self.ranks[segment.rank].slope;
         KeyRange {
             from: slope.threshold_key(segment.min, at),

@@ -2,21 +2,23 @@
 
 use std::collections::BTreeMap;
 
+use typed_index_collections::TiVec;
+
 use super::Evaluation;
 use crate::scoring::{
     ProfileId, RankChange, RankKey, RankName, Record, Slope, Subject, Timestamp, influence,
-    model::{Ladder, Model},
+    model::{Ladder, Model, QuarantineRuleId, RankId},
 };
 
 /// Where a profile stands, by position, so that two evaluations are compared without names.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RankEntries<'m> {
     /// By position in `Model::ranks`; empty for a profile that is not stored.
-    ranks: Vec<Option<RankKey>>,
+    ranks: TiVec<RankId, Option<RankKey>>,
     /// The one rank of stages that holds the profile.
     stages: Option<(&'m Ladder, RankKey)>,
     /// By position in `Model::quarantine`; empty for a profile that is not stored.
-    held: Vec<u32>,
+    held: TiVec<QuarantineRuleId, u32>,
 }
 
 impl RankEntries<'_> {
@@ -29,10 +31,9 @@ impl RankEntries<'_> {
                 changes.push(RankChange { rank, old, new });
             }
         };
-        for (position, rank) in model.ranks.iter().enumerate() {
-            let key = |rank_entries: &RankEntries<'_>| {
-                rank_entries.ranks.get(position).copied().flatten()
-            };
+        for (id, rank) in model.ranks.iter_enumerated() {
+            let key =
+                |rank_entries: &RankEntries<'_>| rank_entries.ranks.get(id).copied().flatten();
             note(&rank.name, key(self), key(new));
         }
         match (self.stages, new.stages) {
@@ -48,8 +49,8 @@ impl RankEntries<'_> {
                 }
             }
         }
-        for (position, rule) in model.quarantine.iter().enumerate() {
-            let key = |rank_entries: &RankEntries<'_>| held_key(*rank_entries.held.get(position)?);
+        for (id, rule) in model.quarantine.iter_enumerated() {
+            let key = |rank_entries: &RankEntries<'_>| held_key(*rank_entries.held.get(id)?);
             note(&rule.rank, key(self), key(new));
         }
         changes
@@ -74,7 +75,7 @@ fn held_key(held: u32) -> Option<RankKey> {
 impl Evaluation {
     /// The places of the profile in the ranks of the model and among its stages.
     pub(crate) fn rank_entries<'m>(&self, model: &'m Model) -> RankEntries<'m> {
-        let ranks = 0..model.ranks.len();
+        let ranks = model.ranks.keys();
         RankEntries {
             ranks: ranks.map(|rank| self.rank_key(model, rank)).collect(),
             stages: (self.among() == Some(Subject::Person)).then(|| self.ladder(model)),

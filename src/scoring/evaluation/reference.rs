@@ -369,7 +369,7 @@ proptest! {
                 account: has_account.then_some(&evaluation),
             }),
         };
-        let expression = model.signals[1].when.as_ref().unwrap();
+        let expression = model.signals.raw[1].when.as_ref().unwrap();
         let by_cel = holds_by_cel(expression, &context);
         let (holds, taken) = (expression.holds(&context), budget.taken());
         prop_assert!(taken <= expression.most_steps, "{} took {}", condition, taken);

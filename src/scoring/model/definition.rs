@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use rustc_hash::FxHashMap;
+use typed_index_collections::TiVec;
 
 use super::{
     calibration::Calibration,
@@ -10,6 +11,10 @@ use super::{
     effects::{Accounts, QuarantineRule},
     expr::Expression,
     fingerprint::Fingerprint,
+    ids::{
+        AskedId, ConditionId, QuarantineRuleId, RankId, RuleId, ScoreId, SegmentId, SignalId,
+        SlotId, StageId, TopicId,
+    },
     phrases::Phrases,
     signal::{Signal, Value},
     slot::Slot,
@@ -25,37 +30,37 @@ use crate::scoring::{
 pub struct Model {
     pub(crate) source: String,
     pub(crate) fingerprint: Fingerprint,
-    pub(crate) scores: Vec<Score>,
+    pub(crate) scores: TiVec<ScoreId, Score>,
     /// Every (half-life, signal) that a record keeps a count for, in the order of records.
-    pub(crate) slots: Vec<Slot>,
+    pub(crate) slots: TiVec<SlotId, Slot>,
     /// By position in `slots`: the positions of the scores that the count gives points to, and
     /// the weights.
-    pub(crate) weights: Vec<Vec<(usize, f64)>>,
+    pub(crate) weights: TiVec<SlotId, Vec<(ScoreId, f64)>>,
     /// Positions in `slots` of the counts that expressions ask for.
-    pub(crate) asked: Vec<usize>,
-    pub(crate) signals: Vec<Signal>,
+    pub(crate) asked: TiVec<AskedId, SlotId>,
+    pub(crate) signals: TiVec<SignalId, Signal>,
     /// Positions of the signals, by name.
-    pub(crate) signals_by_name: FxHashMap<String, usize>,
+    pub(crate) signals_by_name: FxHashMap<String, SignalId>,
     /// Positions of the signals that look at an event type, in the order of the file.
-    pub(crate) signals_by_type: FxHashMap<String, Vec<usize>>,
+    pub(crate) signals_by_type: FxHashMap<String, Vec<SignalId>>,
     /// The event types that signals ask for what the author states.
     pub(crate) types_reading_author: HashSet<String>,
     /// The event types that signals ask for the scores of the account.
     pub(crate) types_reading_account: HashSet<String>,
     /// Distinct conditions on what no clock changes, shared by rules, stages and segments.
-    pub(crate) conditions: Vec<Expression>,
+    pub(crate) conditions: TiVec<ConditionId, Expression>,
     /// How many of the first conditions are those of the evidence of identity: they are evaluated
     /// before the others, which may read its confidence.
     pub(crate) identity_conditions: usize,
     pub(crate) identity: Vec<Evidence>,
-    pub(crate) rules: Vec<Rule>,
-    pub(crate) stages: Vec<Stage>,
+    pub(crate) rules: TiVec<RuleId, Rule>,
+    pub(crate) stages: TiVec<StageId, Stage>,
     /// The positions in `conditions` of the distinct conditions of stages.
-    pub(crate) stage_conditions: Vec<usize>,
+    pub(crate) stage_conditions: Vec<ConditionId>,
     /// One for each combination of `stage_conditions`, the first condition the lowest bit.
     pub(crate) ladders: Vec<Ladder>,
-    pub(crate) ranks: Vec<Rank>,
-    pub(crate) segments: Vec<Segment>,
+    pub(crate) ranks: TiVec<RankId, Rank>,
+    pub(crate) segments: TiVec<SegmentId, Segment>,
     pub(crate) topics: Topics,
     /// The phrases to look for in texts: those of topics, by position, then those of signals.
     pub(crate) phrases: Phrases,
@@ -63,7 +68,7 @@ pub struct Model {
     pub(crate) influence: Option<Influence>,
     /// `None` when events count for people only.
     pub(crate) accounts: Option<Accounts>,
-    pub(crate) quarantine: Vec<QuarantineRule>,
+    pub(crate) quarantine: TiVec<QuarantineRuleId, QuarantineRule>,
     /// Every event type that the model names, ascending.
     pub(crate) named_types: Vec<String>,
     /// The steps that the clock-free conditions of a record take at most.
@@ -81,20 +86,20 @@ pub(crate) struct Score {
     /// What signals give, in the order of the file.
     pub terms: Vec<Term>,
     /// What rules give: position of the rule, and points.
-    pub rule_points: Vec<(usize, f64)>,
+    pub rule_points: Vec<(RuleId, f64)>,
     pub breadth: Option<Breadth>,
     pub calibration: Option<Calibration>,
     pub slope: Slope,
     /// Position in `ranks` of the rank of all people by this score.
-    pub rank: usize,
+    pub rank: RankId,
     /// And of all accounts, when the model has them.
-    pub account_rank: Option<usize>,
+    pub account_rank: Option<RankId>,
 }
 
 impl Score {
     /// Position in `ranks` of the rank by this score. Accounts that are left from a model that
     /// had them are compared with people.
-    pub(crate) fn rank_among(&self, subject: Subject) -> usize {
+    pub(crate) fn rank_among(&self, subject: Subject) -> RankId {
         match subject {
             Subject::Person => self.rank,
             Subject::Account => self.account_rank.unwrap_or(self.rank),
@@ -114,8 +119,8 @@ pub(crate) struct Breadth {
 /// What a signal gives to a score.
 #[derive(Debug)]
 pub(crate) struct Term {
-    pub signal: usize,
-    pub slot: usize,
+    pub signal: SignalId,
+    pub slot: SlotId,
     pub weight: f64,
 }
 
@@ -124,7 +129,7 @@ pub(crate) struct Term {
 pub(crate) struct Rule {
     pub name: String,
     /// Position in `conditions`; `None` for a rule that holds for everybody.
-    pub condition: Option<usize>,
+    pub condition: Option<ConditionId>,
     /// What it counts for those whom it holds for.
     pub value: Value,
 }
@@ -133,7 +138,7 @@ pub(crate) struct Rule {
 #[derive(Debug)]
 pub(crate) struct Evidence {
     /// Position in `conditions`.
-    pub condition: usize,
+    pub condition: ConditionId,
     /// How sure it makes by itself, from 0 to 1.
     pub confidence: Value,
 }
@@ -143,9 +148,9 @@ pub(crate) struct Evidence {
 pub(crate) struct Stage {
     pub name: String,
     /// Position in `conditions`.
-    pub condition: Option<usize>,
+    pub condition: Option<ConditionId>,
     /// Position of the score that it is bounded on, and its least points.
-    pub bound: Option<(usize, f64)>,
+    pub bound: Option<(ScoreId, f64)>,
 }
 
 /// The stages that one combination of conditions leaves open: a floor that is reached
@@ -153,11 +158,11 @@ pub(crate) struct Stage {
 #[derive(Debug)]
 pub(crate) struct Ladder {
     pub rank: RankName,
-    pub floor: Option<usize>,
+    pub floor: Option<StageId>,
     /// Position of the score that the steps are on; `None` without steps.
-    pub score: Option<usize>,
+    pub score: Option<ScoreId>,
     /// Position of the stage and its least points, lowest stage first.
-    pub steps: Vec<(usize, f64)>,
+    pub steps: Vec<(StageId, f64)>,
 }
 
 /// An order of people, or of accounts, by a score or a product of scores.
@@ -166,9 +171,9 @@ pub(crate) struct Rank {
     pub name: RankName,
     pub of: Subject,
     /// Positions in `conditions` of what a profile must meet, ascending.
-    pub conditions: Vec<usize>,
+    pub conditions: Vec<ConditionId>,
     /// Positions of the scores that are multiplied.
-    pub scores: Vec<usize>,
+    pub scores: Vec<ScoreId>,
     pub slope: Slope,
 }
 
@@ -177,7 +182,7 @@ pub(crate) struct Rank {
 pub(crate) struct Segment {
     pub name: String,
     /// Position in `ranks`.
-    pub rank: usize,
+    pub rank: RankId,
     pub min: f64,
     pub max: Option<f64>,
     pub calibration: Option<Calibration>,
@@ -195,7 +200,7 @@ pub(crate) struct Influence {
 }
 
 /// A rank of influence by positions in the model: a topic, and a stage or all of them.
-pub(crate) type InfluenceRank = (usize, Option<usize>);
+pub(crate) type InfluenceRank = (TopicId, Option<StageId>);
 
 impl Model {
     /// What is allowed and hardly meant, each with its place.
@@ -245,7 +250,7 @@ impl Model {
     }
 
     /// The position of the slot of a signal.
-    pub(crate) fn slot(&self, half_life: Option<HalfLife>, signal: &str) -> Option<usize> {
+    pub(crate) fn slot(&self, half_life: Option<HalfLife>, signal: &str) -> Option<SlotId> {
         let signal = &self.signals[*self.signals_by_name.get(signal)?];
         let mut slots = signal.slots.iter().copied();
         slots.find(|slot| self.slots[*slot].half_life == half_life)
@@ -261,6 +266,27 @@ impl Model {
             .chain(quarantine)
             .chain(self.influence_rank_names())
             .collect()
+    }
+
+    /// The stage above one, or the lowest one.
+    pub(crate) fn stage_after(&self, stage: Option<StageId>) -> Option<StageId> {
+        let next = stage.map_or(0, |stage| usize::from(stage) + 1);
+        (next < self.stages.len()).then(|| next.into())
+    }
+
+    /// A stage and those above it, lowest first.
+    pub(crate) fn stages_from(&self, stage: StageId) -> impl Iterator<Item = StageId> {
+        self.stages.keys().skip(stage.into())
+    }
+
+    /// The segment of this name.
+    pub fn segment(&self, name: &str) -> Option<SegmentId> {
+        self.segments.position(|segment| segment.name == name)
+    }
+
+    /// The rank that a segment is a part of.
+    pub(crate) fn rank_of(&self, segment: SegmentId) -> &Rank {
+        &self.ranks[self.segments[segment].rank]
     }
 
     /// The names of the scores, in the order of the file.
@@ -338,14 +364,14 @@ impl Model {
     /// The rank of influence at a position.
     pub(crate) fn influence_rank_at(&self, (topic, stage): InfluenceRank) -> RankName {
         let stage = stage.map(|stage| self.stages[stage].name.as_str());
-        Self::influence_rank(&self.topics.names()[topic], stage)
+        Self::influence_rank(&self.topics.names()[usize::from(topic)], stage)
     }
 
     /// Every rank of influence that an author may stand in.
     fn influence_rank_names(&self) -> impl Iterator<Item = RankName> {
-        let topics = 0..self.topics.names().len();
+        let topics = (0..self.topics.names().len()).map(TopicId::from);
         let ranks = topics.flat_map(|topic| {
-            let stages = (0..self.stages.len()).map(Some);
+            let stages = self.stages.keys().map(Some);
             std::iter::once(None)
                 .chain(stages)
                 .map(move |stage| (topic, stage))

@@ -12,6 +12,7 @@ mod effects;
 mod expr;
 mod file;
 mod fingerprint;
+mod ids;
 mod phrases;
 mod signal;
 mod slot;
@@ -21,12 +22,16 @@ pub use changes::{ActsOn, ModelChange, model_changes};
 pub use definition::Model;
 pub use diagnostic::Diagnostic;
 pub use fingerprint::Fingerprint;
+pub use ids::SegmentId;
 
 #[cfg(test)]
 pub(crate) use compile::compile_unchecked;
-pub(crate) use definition::{InfluenceRank, Ladder, Score, Segment};
+pub(crate) use definition::{InfluenceRank, Ladder, Score};
 pub(crate) use expr::{Budget, Expression, NativeValue, Variable, Variables};
 #[cfg(test)]
 pub(crate) use expr::{Failed, ORDERED, domain};
+pub(crate) use ids::{
+    AskedId, ConditionId, QuarantineRuleId, RankId, RuleId, ScoreId, SignalId, SlotId, StageId,
+};
 pub(crate) use signal::Signal;
 pub(crate) use slot::Slot;

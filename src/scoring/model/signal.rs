@@ -1,6 +1,9 @@
 //! A signal: which events are a behaviour that counts, and what each adds.
 
-use super::expr::{Expression, Failed, Variables};
+use super::{
+    expr::{Expression, Failed, Variables},
+    ids::SlotId,
+};
 use crate::scoring::limits::MAX_VALUE;
 
 /// A behaviour that the model recognises.
@@ -23,7 +26,7 @@ pub(crate) struct Signal {
     /// Whether the count is the value of the latest match, not the sum of all.
     pub keeps_latest: bool,
     /// Positions in `Model::slots` of the counts that a match changes.
-    pub slots: Vec<usize>,
+    pub slots: Vec<SlotId>,
 }
 
 /// How a signal counts each of its keys once.

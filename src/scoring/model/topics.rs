@@ -2,6 +2,8 @@
 
 use rustc_hash::FxHashMap;
 
+use super::ids::TopicId;
+
 /// Finds declared topics.
 #[derive(Debug)]
 pub(crate) struct Topics {
@@ -30,8 +32,8 @@ impl Topics {
     }
 
     /// The position of a topic in the order of the model.
-    pub(crate) fn position(&self, name: &str) -> Option<usize> {
-        self.positions.get(name).copied()
+    pub(crate) fn position(&self, name: &str) -> Option<TopicId> {
+        self.positions.get(name).copied().map(TopicId::from)
     }
 
     /// The declared topics of an event with these tags, in whose text the phrases of `mentioned`
@@ -40,7 +42,9 @@ impl Topics {
         if self.names.is_empty() {
             return Vec::new();
         }
-        let by_tag = tags.iter().filter_map(|tag| self.position(tag));
+        let by_tag = tags
+            .iter()
+            .filter_map(|tag| self.positions.get(tag).copied());
         let by_keyword = mentioned
             .iter()
             .copied()

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 
 use rustc_hash::FxHashMap;
 
+use typed_index_collections::TiSlice;
+
 use super::Compiler;
 use crate::scoring::limits::MAX_EVENT_STEPS;
 use crate::scoring::model::{
@@ -13,6 +15,7 @@ use crate::scoring::model::{
     effects::QuarantineRule,
     expr::Expression,
     file::ModelFile,
+    ids::{QuarantineRuleId, RuleId, SignalId},
     signal::Signal,
 };
 
@@ -25,9 +28,9 @@ impl Compiler<'_> {
     pub(crate) fn check_events(
         &mut self,
         file: &ModelFile,
-        signals: &[Signal],
-        by_type: &FxHashMap<String, Vec<usize>>,
-        quarantine: &[QuarantineRule],
+        signals: &TiSlice<SignalId, Signal>,
+        by_type: &FxHashMap<String, Vec<SignalId>>,
+        quarantine: &TiSlice<QuarantineRuleId, QuarantineRule>,
     ) {
         // With a mistake elsewhere, positions are not those of the file.
         if signals.len() != file.signals.len() {
@@ -46,7 +49,7 @@ impl Compiler<'_> {
                 let message = format!(
                     "the expressions that look at {event_type:?} take {steps} steps for the smallest event, and may take {MAX_EVENT_STEPS}; shorten them, or let fewer signals look at it"
                 );
-                let span = file.signals[listening[0]].span.clone();
+                let span = file.signals[usize::from(listening[0])].span.clone();
                 self.diagnostics.add(span, message);
             }
         }
@@ -54,7 +57,11 @@ impl Compiler<'_> {
 
     /// The steps that the clock-free conditions of a record take at most; tells when that is too much for
     /// any record.
-    pub(crate) fn clock_free_steps(&mut self, identity: &[Evidence], rules: &[Rule]) -> usize {
+    pub(crate) fn clock_free_steps(
+        &mut self,
+        identity: &[Evidence],
+        rules: &TiSlice<RuleId, Rule>,
+    ) -> usize {
         let of = |steps: fn(&Expression) -> usize| {
             let conditions = self.conditions.iter();
             let confidences = identity

@@ -1,10 +1,13 @@
 //! What a model makes of what no clock changes: attribute rules, and the evidence of identity.
 
+use typed_index_collections::{TiSlice, TiVec};
+
 use super::Compiler;
 use crate::scoring::model::{
     definition::{Evidence, Rule, Score},
     expr::{Scope, Wanted},
     file::{ModelFile, NumberOrExpression},
+    ids::{RuleId, ScoreId},
     signal::Value,
 };
 
@@ -26,8 +29,12 @@ impl Compiler<'_> {
         identity
     }
 
-    pub(crate) fn rules(&mut self, file: &ModelFile, scores: &mut [Score]) -> Vec<Rule> {
-        let mut rules = Vec::new();
+    pub(crate) fn rules(
+        &mut self,
+        file: &ModelFile,
+        scores: &mut TiSlice<ScoreId, Score>,
+    ) -> TiVec<RuleId, Rule> {
+        let mut rules: TiVec<RuleId, Rule> = TiVec::new();
         for table in &file.rules {
             let condition = table.when.as_ref();
             let condition = condition.map(|when| self.condition(when, Scope::ClockFree));
@@ -40,7 +47,7 @@ impl Compiler<'_> {
                     );
                     self.diagnostics.add(span, message);
                 }
-                scores[score].rule_points.push((rules.len(), points));
+                scores[score].rule_points.push((rules.next_key(), points));
             }
             if let Some(value) = value.filter(|_| condition != Some(None)) {
                 rules.push(Rule {

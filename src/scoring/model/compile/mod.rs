@@ -15,6 +15,8 @@ use std::{
     panic, thread,
 };
 
+use typed_index_collections::{TiSlice, TiVec};
+
 use signals::{signals_by_type, types_of};
 
 use super::{
@@ -23,6 +25,7 @@ use super::{
     effects::{Accounts, QuarantineRule},
     expr::{self, Declared, Expression, Scope, Wanted},
     file::{self, ModelFile, Points, Spanned},
+    ids::{ConditionId, ScoreId, SignalId, SlotId},
     phrases::{self, Phrases},
     signal::Signal,
     slot::Slot,
@@ -96,7 +99,7 @@ fn compile_recursively(source: &str, is_unchecked: bool) -> Result<Model, Vec<Di
             .collect(),
         warnings: Diagnostics::new(source),
         diagnostics,
-        conditions: Vec::new(),
+        conditions: TiVec::new(),
         asked: Vec::new(),
         seen_types: Vec::new(),
         topics: file.topics.len(),
@@ -121,7 +124,7 @@ pub(crate) struct Compiler<'source> {
     stage_names: Vec<String>,
     signal_names: Vec<String>,
     pub(crate) diagnostics: Diagnostics<'source>,
-    pub(crate) conditions: Vec<Expression>,
+    pub(crate) conditions: TiVec<ConditionId, Expression>,
     /// The counts that expressions ask for.
     pub(crate) asked: Vec<Slot>,
     /// The event types that expressions ask `seen` for, and where.
@@ -197,7 +200,7 @@ impl Compiler<'_> {
     }
 
     /// The positions of scores, with the number given to each.
-    pub(crate) fn score_points(&mut self, points: &Points) -> Vec<(usize, f64, Range<usize>)> {
+    pub(crate) fn score_points(&mut self, points: &Points) -> Vec<(ScoreId, f64, Range<usize>)> {
         let mut found = Vec::new();
         for (name, number) in points {
             if let Some(position) = self.score(name) {
@@ -207,7 +210,7 @@ impl Compiler<'_> {
         found
     }
 
-    pub(crate) fn score(&mut self, name: &Spanned<String>) -> Option<usize> {
+    pub(crate) fn score(&mut self, name: &Spanned<String>) -> Option<ScoreId> {
         let position = self
             .score_names
             .iter()
@@ -217,7 +220,7 @@ impl Compiler<'_> {
             let message = format!("there is no score {:?}; {hint}", name.value);
             self.diagnostics.add(name.span.clone(), message);
         }
-        position
+        position.map(ScoreId::from)
     }
 
     pub(crate) fn expression(
@@ -274,20 +277,20 @@ impl Compiler<'_> {
     }
 
     /// The position of a condition on what no clock changes, shared by all who write the same.
-    pub(crate) fn condition(&mut self, text: &Spanned<String>, scope: Scope) -> Option<usize> {
-        let known = self
-            .conditions
-            .iter()
-            .position(|known| known.text() == text.value);
+    pub(crate) fn condition(
+        &mut self,
+        text: &Spanned<String>,
+        scope: Scope,
+    ) -> Option<ConditionId> {
+        let known = self.conditions.position(|known| known.text() == text.value);
         known.or_else(|| {
             let expression = self.expression(text, scope, Wanted::Condition)?;
-            self.conditions.push(expression);
-            Some(self.conditions.len() - 1)
+            Some(self.conditions.push_and_get_key(expression))
         })
     }
 
     fn build(&mut self, file: &ModelFile) -> Option<Model> {
-        let mut ranks = Vec::new();
+        let mut ranks = TiVec::new();
         let mut scores = self.scores(file, &mut ranks);
         let identity = self.identity(file);
         let identity_conditions = self.conditions.len();
@@ -356,7 +359,12 @@ impl Compiler<'_> {
             types_reading_author: types_of(&signals, &signals_by_type, Expression::reads_author),
             types_reading_account: types_of(&signals, &signals_by_type, Expression::reads_account),
             asked,
-            signals_by_name: self.signal_names.iter().cloned().zip(0..).collect(),
+            signals_by_name: self
+                .signal_names
+                .iter()
+                .cloned()
+                .zip((0..).map(SignalId::from))
+                .collect(),
             signals,
             signals_by_type,
             conditions: std::mem::take(&mut self.conditions),
@@ -409,11 +417,11 @@ impl Compiler<'_> {
 }
 
 /// The terms of all scores, by slot.
-fn weights(scores: &[Score], slots: usize) -> Vec<Vec<(usize, f64)>> {
-    let mut weights = vec![Vec::new(); slots];
-    for (position, score) in scores.iter().enumerate() {
+fn weights(scores: &TiSlice<ScoreId, Score>, slots: usize) -> TiVec<SlotId, Vec<(ScoreId, f64)>> {
+    let mut weights: TiVec<SlotId, Vec<_>> = vec![Vec::new(); slots].into();
+    for (id, score) in scores.iter_enumerated() {
         for term in &score.terms {
-            weights[term.slot].push((position, term.weight));
+            weights[term.slot].push((id, term.weight));
         }
     }
     weights

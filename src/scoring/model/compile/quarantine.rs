@@ -1,16 +1,22 @@
 //! Puts the rules of quarantine together.
 
+use typed_index_collections::TiVec;
+
 use super::Compiler;
 use crate::scoring::model::{
     definition::Model,
     effects::QuarantineRule,
     expr::{Scope, Wanted},
     file::ModelFile,
+    ids::QuarantineRuleId,
 };
 
 impl Compiler<'_> {
-    pub(crate) fn quarantine(&mut self, file: &ModelFile) -> Vec<QuarantineRule> {
-        let mut rules = Vec::new();
+    pub(crate) fn quarantine(
+        &mut self,
+        file: &ModelFile,
+    ) -> TiVec<QuarantineRuleId, QuarantineRule> {
+        let mut rules = TiVec::new();
         for table in &file.quarantine {
             if let Some(when) = self.expression(&table.when, Scope::Event, Wanted::Condition) {
                 rules.push(QuarantineRule {

@@ -2,11 +2,14 @@
 
 use std::collections::HashSet;
 
+use typed_index_collections::{TiSlice, TiVec};
+
 use super::Compiler;
 use crate::scoring::model::{
     definition::{Ladder, Rank, Score, Segment, Stage},
     expr::Scope,
     file::{ModelFile, SegmentTable, Spanned},
+    ids::{ConditionId, RankId, ScoreId, SegmentId, StageId},
 };
 use crate::scoring::{
     RankName, Slope, Subject,
@@ -17,13 +20,13 @@ impl Compiler<'_> {
     pub(crate) fn segments(
         &mut self,
         file: &ModelFile,
-        scores: &[Score],
-        ranks: &mut Vec<Rank>,
-    ) -> Vec<Segment> {
-        let mut segments = Vec::new();
+        scores: &TiSlice<ScoreId, Score>,
+        ranks: &mut TiVec<RankId, Rank>,
+    ) -> TiVec<SegmentId, Segment> {
+        let mut segments = TiVec::new();
         for table in &file.segments {
             let conditions = self.segment_conditions(file, table);
-            let mut factors: Vec<usize> = Vec::new();
+            let mut factors: Vec<ScoreId> = Vec::new();
             for name in &table.rank_by {
                 if let Some(score) = self.factor(name) {
                     if factors.contains(&score) {
@@ -41,7 +44,7 @@ impl Compiler<'_> {
                 let message = "the model has no accounts; add a table [accounts]";
                 self.diagnostics.add(table.of.span.clone(), message);
             }
-            let known = ranks.iter().position(|rank| {
+            let known = ranks.position(|rank| {
                 rank.of == of && rank.conditions == conditions && rank.scores == factors
             });
             let rank = known.unwrap_or_else(|| {
@@ -52,14 +55,13 @@ impl Compiler<'_> {
                     Subject::Person => "",
                     Subject::Account => "account:",
                 };
-                ranks.push(Rank {
+                ranks.push_and_get_key(Rank {
                     name: RankName::new(format!("{whose}segment:{}", table.name.value)),
                     of,
                     conditions,
                     slope: Slope(half_lives.collect()),
                     scores: factors,
-                });
-                ranks.len() - 1
+                })
             });
             segments.push(Segment {
                 name: table.name.value.clone(),
@@ -73,7 +75,7 @@ impl Compiler<'_> {
     }
 
     /// A score that a segment is ranked by.
-    fn factor(&mut self, name: &Spanned<String>) -> Option<usize> {
+    fn factor(&mut self, name: &Spanned<String>) -> Option<ScoreId> {
         let is_operator = |character: char| "+-*/() ".contains(character);
         let mut parts = name
             .value
@@ -94,7 +96,7 @@ impl Compiler<'_> {
     }
 
     /// What the members of a segment must meet beside its bounds.
-    fn segment_conditions(&mut self, file: &ModelFile, table: &SegmentTable) -> Vec<usize> {
+    fn segment_conditions(&mut self, file: &ModelFile, table: &SegmentTable) -> Vec<ConditionId> {
         let mut conditions = Vec::new();
         if let Some(text) = &table.when {
             conditions.extend(self.condition(text, Scope::Members));
@@ -127,10 +129,13 @@ impl Compiler<'_> {
     }
 
     /// The stages, the distinct conditions of them, and the ladders.
-    pub(crate) fn ladders(&mut self, file: &ModelFile) -> (Vec<Stage>, Vec<usize>, Vec<Ladder>) {
-        let mut stages = Vec::new();
+    pub(crate) fn ladders(
+        &mut self,
+        file: &ModelFile,
+    ) -> (TiVec<StageId, Stage>, Vec<ConditionId>, Vec<Ladder>) {
+        let mut stages = TiVec::new();
         let mut stage_conditions = Vec::new();
-        let mut needs = Vec::new();
+        let mut needs: TiVec<StageId, _> = TiVec::new();
         for table in &file.stages {
             let bounds = self.score_points(&table.min);
             if let Some((_, _, span)) = bounds.get(1) {
@@ -176,7 +181,7 @@ impl Compiler<'_> {
                 score: None,
                 steps: Vec::new(),
             };
-            for (stage, (bit, bound, span)) in needs.iter().enumerate() {
+            for (stage, (bit, bound, span)) in needs.iter_enumerated() {
                 if bit.is_some_and(|bit| combination >> bit & 1 == 0) {
                     continue;
                 }
@@ -193,7 +198,8 @@ impl Compiler<'_> {
                         {
                             let message = format!(
                                 "this stage is bounded on {:?} and a lower one that may hold with it on {:?}; bound both on one score, or give one a `when`, which then also needs no bound",
-                                self.score_names[*score], self.score_names[other]
+                                self.score_names[usize::from(*score)],
+                                self.score_names[usize::from(other)]
                             );
                             self.diagnostics.add(span.clone(), message);
                         }

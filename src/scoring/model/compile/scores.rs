@@ -1,17 +1,24 @@
 //! The scores of a model: where they start, how fast they fade, and how broad the evidence
 //! must be.
 
+use typed_index_collections::{TiSlice, TiVec};
+
 use super::Compiler;
 use crate::scoring::model::{
     definition::{Breadth, Rank, Score},
     file::ModelFile,
+    ids::{RankId, ScoreId},
 };
 use crate::scoring::{RankName, Slope, Subject, limits::DEFAULT_BREADTH_SHARE};
 
 impl Compiler<'_> {
-    pub(crate) fn scores(&mut self, file: &ModelFile, ranks: &mut Vec<Rank>) -> Vec<Score> {
-        let mut scores = Vec::new();
-        for (position, table) in file.scores.iter().enumerate() {
+    pub(crate) fn scores(
+        &mut self,
+        file: &ModelFile,
+        ranks: &mut TiVec<RankId, Rank>,
+    ) -> TiVec<ScoreId, Score> {
+        let mut scores: TiVec<ScoreId, Score> = TiVec::new();
+        for table in &file.scores {
             let base = table.base.as_ref().map_or(0.0, |base| base.value);
             if let (Some(span), Some(_)) = (&table.base, table.half_life)
                 && base != 0.0
@@ -24,11 +31,11 @@ impl Compiler<'_> {
                 self.diagnostics.add(share.span.clone(), message);
             }
             let slope = Slope(table.half_life.into_iter().collect());
-            ranks.push(Rank {
+            let rank = ranks.push_and_get_key(Rank {
                 name: RankName::new(format!("score:{}", table.name.value)),
                 of: Subject::Person,
                 conditions: Vec::new(),
-                scores: vec![position],
+                scores: vec![scores.next_key()],
                 slope: slope.clone(),
             });
             let share = table.breadth_share.as_ref();
@@ -44,27 +51,27 @@ impl Compiler<'_> {
                 }),
                 calibration: table.calibration.clone(),
                 slope,
-                rank: position,
+                rank,
                 account_rank: None,
             });
         }
         if file.accounts.is_some() {
-            for (position, score) in scores.iter_mut().enumerate() {
-                score.account_rank = Some(ranks.len());
-                ranks.push(Rank {
+            for (id, score) in scores.iter_mut_enumerated() {
+                let rank = ranks.push_and_get_key(Rank {
                     name: RankName::new(format!("account:score:{}", score.name)),
                     of: Subject::Account,
                     conditions: Vec::new(),
-                    scores: vec![position],
+                    scores: vec![id],
                     slope: score.slope.clone(),
                 });
+                score.account_rank = Some(rank);
             }
         }
         scores
     }
 
     /// Tells the breadths that nobody could reach.
-    pub(crate) fn check_breadths(&mut self, file: &ModelFile, scores: &[Score]) {
+    pub(crate) fn check_breadths(&mut self, file: &ModelFile, scores: &TiSlice<ScoreId, Score>) {
         for (table, score) in file.scores.iter().zip(scores) {
             let Some(required) = &table.breadth else {
                 continue;

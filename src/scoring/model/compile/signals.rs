@@ -4,6 +4,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use rustc_hash::FxHashMap;
+use typed_index_collections::{TiSlice, TiVec};
 
 use super::Compiler;
 use crate::scoring::limits::{DEFAULT_KEYS, DEFAULT_ONCE_KEYS, MAX_KEYS, MAX_ONCE_KEYS};
@@ -12,6 +13,7 @@ use crate::scoring::model::{
     diagnostic::suggestion,
     expr::{Expression, Scope, Wanted},
     file::{ModelFile, SignalTable, Spanned},
+    ids::{AskedId, ScoreId, SignalId, SlotId},
     signal::{OncePerKey, Signal},
     slot::Slot,
 };
@@ -21,7 +23,7 @@ const KEPT: [&str; 2] = ["sum", "latest"];
 
 impl Compiler<'_> {
     /// The signals, before it is known which counts they have.
-    pub(crate) fn signals(&mut self, file: &ModelFile) -> Vec<Signal> {
+    pub(crate) fn signals(&mut self, file: &ModelFile) -> TiVec<SignalId, Signal> {
         let tables = file.signals.iter().enumerate();
         tables
             .filter_map(|(position, table)| {
@@ -154,9 +156,9 @@ impl Compiler<'_> {
     pub(crate) fn lay_out(
         &mut self,
         file: &ModelFile,
-        signals: &mut [Signal],
-        scores: &mut [Score],
-    ) -> (Vec<Slot>, Vec<usize>) {
+        signals: &mut TiSlice<SignalId, Signal>,
+        scores: &mut TiSlice<ScoreId, Score>,
+    ) -> (TiVec<SlotId, Slot>, TiVec<AskedId, SlotId>) {
         let mut slots: BTreeSet<Slot> = self.asked.iter().cloned().collect();
         let mut terms = Vec::new();
         for (signal, table) in file.signals.iter().enumerate() {
@@ -169,7 +171,7 @@ impl Compiler<'_> {
                             signal: name.clone(),
                         };
                         slots.insert(slot.clone());
-                        terms.push((score, signal, slot, weight));
+                        terms.push((score, SignalId::from(signal), slot, weight));
                     }
                 }
                 None if !self.asked.iter().any(|slot| slot.signal == *name) => {
@@ -181,10 +183,10 @@ impl Compiler<'_> {
                 None => {}
             }
         }
-        let slots: Vec<Slot> = slots.into_iter().collect();
-        let mut slots_of: HashMap<&str, Vec<usize>> = HashMap::new();
-        for (position, slot) in slots.iter().enumerate() {
-            slots_of.entry(&slot.signal).or_default().push(position);
+        let slots: TiVec<SlotId, Slot> = slots.into_iter().collect();
+        let mut slots_of: HashMap<&str, Vec<SlotId>> = HashMap::new();
+        for (id, slot) in slots.iter_enumerated() {
+            slots_of.entry(&slot.signal).or_default().push(id);
         }
         for signal in signals {
             signal.slots = slots_of.remove(signal.name.as_str()).unwrap_or_default();
@@ -221,13 +223,14 @@ fn counts_each_key_once(table: &SignalTable) -> bool {
 }
 
 /// The positions of the signals that look at an event type, in the order of the file.
-pub(crate) fn signals_by_type(file: &ModelFile) -> FxHashMap<String, Vec<usize>> {
-    let mut by_type: FxHashMap<String, Vec<usize>> = FxHashMap::default();
+pub(crate) fn signals_by_type(file: &ModelFile) -> FxHashMap<String, Vec<SignalId>> {
+    let mut by_type: FxHashMap<String, Vec<SignalId>> = FxHashMap::default();
     for (position, table) in file.signals.iter().enumerate() {
         for event_type in &table.on {
             let listed = by_type.entry(event_type.clone()).or_default();
-            if !listed.contains(&position) {
-                listed.push(position);
+            let id = SignalId::from(position);
+            if !listed.contains(&id) {
+                listed.push(id);
             }
         }
     }
@@ -236,8 +239,8 @@ pub(crate) fn signals_by_type(file: &ModelFile) -> FxHashMap<String, Vec<usize>>
 
 /// The event types of signals with an expression that reads something.
 pub(crate) fn types_of(
-    signals: &[Signal],
-    by_type: &FxHashMap<String, Vec<usize>>,
+    signals: &TiSlice<SignalId, Signal>,
+    by_type: &FxHashMap<String, Vec<SignalId>>,
     reads: impl Fn(&Expression) -> bool,
 ) -> HashSet<String> {
     let mut found = HashSet::new();

@@ -5,6 +5,7 @@ use super::scope::Scope;
 use crate::scoring::model::{
     diagnostic::suggestion,
     duration::{HALF_LIFE_TEXT, half_life_of},
+    ids::{AskedId, ScoreId},
     slot::Slot,
 };
 
@@ -32,14 +33,14 @@ pub(crate) enum Variable {
     Completeness(Vec<String>),
     IdentityConfidence,
     /// By position in the model.
-    Score(usize),
+    Score(ScoreId),
     /// The account's, by position in the model.
-    AccountScore(usize),
+    AccountScore(ScoreId),
     Stage,
     /// By position in `Model::asked`.
-    Count(usize),
+    Count(AskedId),
     /// Per day, by position in `Model::asked`.
-    Rate(usize),
+    Rate(AskedId),
     /// Whether it is there.
     Has(Box<Variable>),
 }
@@ -123,6 +124,7 @@ impl Variable {
     ) -> Result<(Self, usize), String> {
         let score = |name: &str| {
             let found = declared.scores.iter().position(|score| score == name);
+            let found = found.map(ScoreId::from);
             match found {
                 Some(_) if is_test => Err("tests a score, which is always there".to_owned()),
                 Some(position) => Ok(position),
@@ -247,9 +249,9 @@ impl Variable {
                         asked.len() - 1
                     });
                     if function == "count" {
-                        Self::Count(position)
+                        Self::Count(position.into())
                     } else {
-                        Self::Rate(position)
+                        Self::Rate(position.into())
                     }
                 })
             }
