@@ -96,11 +96,12 @@ fn collect(directory: &Path, paths: &mut Vec<std::path::PathBuf>) {
     }
 }
 
-/// Every file within these directories, as `/src/...` from the root of the repository.
+/// Every file within these directories, and what builds them, as `/src/...` from the root of the
+/// repository.
 pub fn files(directories: &[&str]) -> Vec<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut left: Vec<_> = directories.iter().map(|name| root.join(name)).collect();
-    let mut files = Vec::new();
+    let mut files = vec!["/build.rs".to_owned()];
     while let Some(directory) = left.pop() {
         for entry in fs::read_dir(directory).unwrap() {
             let path = entry.unwrap().path();

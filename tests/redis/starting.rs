@@ -200,7 +200,7 @@ fn import(store: &str) -> std::process::Output {
     let file = directory.path().join("backup.jsonl");
     let lines = [
         r#"{"format":1,"tenant":"shop"}"#,
-        r#"{"profileId":"anna","record":{"format":2,"eventCount":"1"}}"#,
+        r#"{"profileId":"anna","record":{"format":4,"eventCount":"1"}}"#,
         r#"{"profiles":1}"#,
     ];
     std::fs::write(&file, lines.join("\n") + "\n").unwrap();

@@ -6,7 +6,7 @@ mod context;
 mod ranges;
 mod rank_entries;
 #[cfg(test)]
-mod reference;
+mod reference_tests;
 
 pub(crate) use context::{EvalContext, EventContext};
 pub(crate) use rank_entries::RankEntries;

@@ -7,8 +7,11 @@ use std::{
 };
 
 use cel::{
-    Context, Env, ExecutionError, Value,
-    common::value::CowVal,
+    Context, Env, ExecutionError, IdedExpr, Value,
+    common::{
+        ast::{Expr, operators},
+        value::CowVal,
+    },
     context::VariableResolver,
     objects::{Key, Map},
 };
@@ -88,7 +91,31 @@ fn number(value: Value) -> Result<f64, ExecutionError> {
     parsed.ok_or_else(|| ExecutionError::function_error("number", "not a number"))
 }
 
-fn holds_by_cel(expression: &Expression, context: &EvalContext<'_>) -> Result<bool, Failed> {
+/// Whether a map is added to a list: CEL has no such sum, and the interpreter adds its names.
+fn adds_map_to_list(expr: &IdedExpr, scope: &Context<'_, '_>) -> bool {
+    let adds = |expr: &IdedExpr| adds_map_to_list(expr, scope);
+    match &expr.expr {
+        Expr::Call(call) => {
+            let is_own = call.func_name == operators::ADD
+                && matches!(
+                    call.args.as_slice(),
+                    [list, map] if matches!(Value::resolve(list, scope), Ok(Value::List(_)))
+                        && matches!(Value::resolve(map, scope), Ok(Value::Map(_)))
+                );
+            is_own || call.target.as_deref().is_some_and(adds) || call.args.iter().any(adds)
+        }
+        Expr::List(list) => list.elements.iter().any(adds),
+        Expr::Select(select) => adds(&select.operand),
+        Expr::Comprehension(comprehension) => adds(&comprehension.iter_range),
+        _ => false,
+    }
+}
+
+/// What the interpreter says; `None` where it goes beyond CEL.
+fn holds_by_cel(
+    expression: &Expression,
+    context: &EvalContext<'_>,
+) -> Option<Result<bool, Failed>> {
     let mut root = Context::with_env(Arc::new(Env::stdlib()));
     // A name that the standard library has cannot be added; it then serves as it is.
     let _ = root.add_function("min", |a: f64, b: f64| a.min(b));
@@ -106,10 +133,13 @@ fn holds_by_cel(expression: &Expression, context: &EvalContext<'_>) -> Result<bo
     };
     let mut scope = root.new_inner_scope();
     scope.set_variable_resolver(&named);
-    match Value::resolve(&expression.resolved, &scope) {
+    if adds_map_to_list(&expression.resolved, &scope) {
+        return None;
+    }
+    Some(match Value::resolve(&expression.resolved, &scope) {
         Ok(Value::Bool(holds)) => Ok(holds),
         _ => Err(Failed),
-    }
+    })
 }
 
 fn any_value() -> impl Strategy<Value = AttributeValue> {
@@ -373,7 +403,9 @@ proptest! {
         let by_cel = holds_by_cel(expression, &context);
         let (holds, taken) = (expression.holds(&context), budget.taken());
         prop_assert!(taken <= expression.most_steps, "{} took {}", condition, taken);
-        prop_assert_eq!(holds, by_cel, "{}", condition);
+        if let Some(by_cel) = by_cel {
+            prop_assert_eq!(holds, by_cel, "{}", condition);
+        }
     }
 }
 
@@ -402,4 +434,46 @@ name = "y"
 "#
     );
     compile_unchecked(&source).unwrap()
+}
+
+#[test]
+fn a_map_is_not_added_to_a_list() {
+    let model = model_of("event.topics + event.attributes == []");
+    let budget = Budget::new();
+    let record = Record::default();
+    let evaluation = Evaluation::of(&model, crate::scoring::Subject::Person, &record);
+    let event = Event {
+        id: IdHash(1),
+        profile_id: ProfileId::new("ann").unwrap(),
+        event_type: "x".to_owned(),
+        time: None,
+        channel: String::new(),
+        attributes: Attributes::new(),
+        text: String::new(),
+        tags: Vec::new(),
+        sentiment: None,
+        author_id: None,
+        content_id: String::new(),
+        account_id: None,
+    };
+    let context = EvalContext {
+        attributes: &record.attributes,
+        seen_types: &record.seen_types,
+        identity_confidence: 0.0,
+        budget: &budget,
+        event_context: Some(EventContext {
+            model: &model,
+            event: &event,
+            at: day(4),
+            topics: &[],
+            record: &record,
+            evaluation: &evaluation,
+            stage: "x",
+            author: None,
+            account: None,
+        }),
+    };
+    let expression = model.signals.raw[1].when.as_ref().unwrap();
+    assert_eq!(expression.holds(&context), Err(Failed));
+    assert_eq!(holds_by_cel(expression, &context), None);
 }
