@@ -5,15 +5,19 @@
 //! ```text
 //!                   scoring    pure: what an event does to a record, and what a record means
 //!                      ▲
-//!           limits   proto     bounds of the shell; what build.rs generates
+//!   limits   clock   stretch   proto     bounds of the shell, its clock; what build.rs generates
 //!                      ▲
 //!                    store     records, ranks and models, embedded or in Redis; interprets nothing
 //!                      ▲
 //!           config   telemetry   admission    who may enter when there is too much to do
 //!                      ▲
+//!                   rollout    which model answers a tenant
+//!                      ▲
 //!                   service    load, apply, commit; stamps arrivals
 //!                      ▲
-//!   request ──────►  grpc      messages in, calls of the service, messages out
+//!                     api      what the messages mean, and the one map from errors to statuses
+//!                      ▲
+//!   request ──────►  grpc      connections, deadlines, handlers
 //!                      ▲
 //!                   server     all of it in one process
 //!                      ▲

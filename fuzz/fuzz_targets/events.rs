@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use bellwether::{
     cli::replay::lines::{Entry, parse},
-    grpc::convert,
+    api,
     proto::v1,
     scoring::{Event, Model, Record},
     service::ProfileUpdate,
@@ -62,14 +62,14 @@ fn steps(data: &[u8]) -> Vec<Step> {
     match kind % 6 {
         0 => {
             let request = v1::ScoreEventRequest::decode(rest).ok();
-            let read = request.and_then(|request| convert::score_event(request).ok());
+            let read = request.and_then(|request| api::score_event(request).ok());
             read.map(|(_, event)| Step::Event(event))
                 .into_iter()
                 .collect()
         }
         1 => {
             let request = v1::ScoreEventsRequest::decode(rest).ok();
-            let read = request.and_then(|request| convert::score_events(request).ok());
+            let read = request.and_then(|request| api::score_events(request).ok());
             let (_, events) = match read {
                 Some(read) => read,
                 None => return Vec::new(),
@@ -86,7 +86,7 @@ fn steps(data: &[u8]) -> Vec<Step> {
         }
         4 => {
             let request = v1::RetractEventRequest::decode(rest).ok();
-            let read = request.and_then(|request| convert::retract_event(request).ok());
+            let read = request.and_then(|request| api::retract_event(request).ok());
             read.map(|(_, event)| Step::Retraction(event))
                 .into_iter()
                 .collect()
@@ -108,6 +108,6 @@ fn steps(data: &[u8]) -> Vec<Step> {
 }
 
 fn update(request: v1::UpdateProfileRequest) -> Option<Step> {
-    let (_, update) = convert::update_profile(request).ok()?;
+    let (_, update) = api::update_profile(request).ok()?;
     Some(Step::Update(update))
 }

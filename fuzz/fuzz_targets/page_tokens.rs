@@ -2,7 +2,7 @@
 #![no_main]
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use bellwether::{grpc::convert, grpc::page_token::PageToken, proto::v1};
+use bellwether::{api, api::page_token::PageToken, proto::v1};
 use libfuzzer_sys::fuzz_target;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -22,12 +22,12 @@ fn ask(text: &str) {
         assert_eq!(token.encode(), text, "two texts for one token");
         assert!(!token.start.after.key.value().is_nan());
     }
-    let segment = convert::segment_query(v1::RankSegmentRequest {
+    let segment = api::segment_query(v1::RankSegmentRequest {
         segment: "buyers".to_owned(),
         page_token: text.to_owned(),
         ..Default::default()
     });
-    let influencers = convert::influencer_query(v1::TopInfluencersRequest {
+    let influencers = api::influencer_query(v1::TopInfluencersRequest {
         topic: "coverage".to_owned(),
         page_token: text.to_owned(),
         ..Default::default()

@@ -2,11 +2,11 @@
 //! sum of their parts, and a record survives its own bytes.
 
 use bellwether::{
-    grpc::convert,
+    api::{self, EventPath},
     proto::v1,
     scoring::{
-        Context, Detail, Effect, Event, EventOutcome, IdHash, InfluenceQuestion, RecordEdit, Model,
-        Outcome, Profile, ProfileId, Record, RetractionOutcome, Selection, Timestamp, explain,
+        Context, Detail, Effect, Event, EventOutcome, IdHash, InfluenceQuestion, Model, Outcome,
+        Profile, ProfileId, Record, RecordEdit, RetractionOutcome, Selection, Timestamp, explain,
         index, influencer,
     },
     service::Scored,
@@ -57,7 +57,7 @@ impl<'m> Person<'m> {
         let outcome = edit.finish();
         assert_eq!(outcome.changed, changes);
         check_profile(&scored.profile, self.record.last_event_time);
-        serialises(&convert::scored(scored));
+        serialises(&api::scored(scored, EventPath::Single));
         self.store(outcome)
     }
 
@@ -134,7 +134,7 @@ impl<'m> Person<'m> {
                 assert!(influencer.influence.is_finite() && influencer.influence >= 0.0);
                 assert!(influencer.influence_probability.is_finite());
             }
-            serialises(&convert::profile(profile));
+            serialises(&api::profile(profile));
         }
         let keys = index(self.model, &self.id, &self.record);
         for (rank, key) in keys {
@@ -233,5 +233,5 @@ fn serialises(message: &impl prost::Message) {
 
 /// Reads an event as a server does.
 pub fn read_event(sent: v1::Event) -> Option<Event> {
-    convert::event(sent, convert::EventPath::Indexed(7)).ok()
+    api::event(sent, api::EventPath::Indexed(7)).ok()
 }

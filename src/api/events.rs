@@ -190,8 +190,8 @@ pub fn scored(scored: Scored, path: EventPath) -> v1::ScoreEventResponse {
             response.warnings.extend(unmatched);
             response.matched_signals = matched_signals;
             response.stage_change = stage_change.map(|change| v1::StageChange {
-                from: change.from.unwrap_or_default(),
-                to: change.to.unwrap_or_default(),
+                from_stage: change.from_stage.unwrap_or_default(),
+                to_stage: change.to_stage.unwrap_or_default(),
             });
         }
         EventOutcome::Duplicate => response.set_outcome(v1::EventOutcome::Duplicate),

@@ -6,10 +6,10 @@ use tonic::Status;
 
 use super::{
     fields::{instant, signed, tenant, timestamp},
+    status_size::shortened,
     violations::Violations,
 };
 use crate::{
-    api::status_size::shortened,
     limits::{DEFAULT_MOVERS, MAX_DIAGNOSTIC_BYTES, MAX_MOVERS},
     proto::v1,
     rollout::{Applied, ReadModel, TenantModels},

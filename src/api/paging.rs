@@ -62,7 +62,8 @@ pub(super) fn page_size(sent: i32, violations: &mut Violations) -> Option<usize>
     size("page_size", sent, most, usual, violations)
 }
 
-/// How many entries to read; the usual number when the caller does not say.
+/// How many entries to read: the usual number when the caller does not say, and as many as there
+/// may be when more are asked for.
 pub(super) fn size(
     field: &str,
     sent: i32,
@@ -72,8 +73,8 @@ pub(super) fn size(
 ) -> Option<usize> {
     match usize::try_from(sent) {
         Ok(0) => Some(usual),
-        Ok(size) if size <= most => Some(size),
-        _ => {
+        Ok(size) => Some(size.min(most)),
+        Err(_) => {
             let description = format_args!("is {sent}; send 1 to {most}, or 0 for {usual}");
             violations.add(field, description);
             None

@@ -212,7 +212,7 @@ pub(super) fn contribution(contribution: Contribution) -> v1::Contribution {
     };
     let keys = contribution.keys.into_iter();
     v1::Contribution {
-        signal: contribution.signal,
+        name: contribution.name,
         count: contribution.count,
         weight: contribution.weight,
         points: contribution.points,

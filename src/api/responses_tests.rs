@@ -33,7 +33,7 @@ fn ann() -> Profile {
             base: 0.0,
             percentile: Some(99.5),
             contributions: vec![Contribution {
-                signal: "replied".into(),
+                name: "replied".into(),
                 kind: ContributionKind::Signal,
                 count: 2.0,
                 weight: 8.0,
@@ -154,7 +154,7 @@ fn the_topics_of_a_segment_are_sent_with_how_many_care() {
         members: 3,
         total: 40,
     });
-    assert_eq!((sent.members, sent.total_size), (3, 40));
+    assert_eq!((sent.members, sent.segment_size), (3, 40));
     let topic = &sent.topics[0];
     assert_eq!(
         (topic.topic.as_str(), topic.points, topic.members),
@@ -171,8 +171,8 @@ fn each_outcome_has_its_own_form() {
     let applied = with(EventOutcome::Applied {
         matched_signals: vec!["replied".into()],
         stage_change: Some(StageChange {
-            from: None,
-            to: Some("awareness".into()),
+            from_stage: None,
+            to_stage: Some("awareness".into()),
         }),
         unmatched_type: None,
     });
@@ -181,7 +181,7 @@ fn each_outcome_has_its_own_form() {
     assert_eq!(applied.matched_signals, ["replied"]);
     let change = applied.stage_change.unwrap();
     assert_eq!(
-        (change.from.as_str(), change.to.as_str()),
+        (change.from_stage.as_str(), change.to_stage.as_str()),
         ("", "awareness")
     );
 
@@ -228,7 +228,7 @@ fn only_a_page_with_a_next_one_has_a_token() {
     };
     let last = segment_page(page(None), query);
     assert_eq!(last.next_page_token, "");
-    assert_eq!(last.total_size, 9);
+    assert_eq!(last.segment_size, 9);
     let ranked = &last.profiles[0];
     assert_eq!((ranked.rank, ranked.points), (3, 48.0));
     assert_eq!(

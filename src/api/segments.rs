@@ -132,7 +132,7 @@ pub fn segment_page(page: SegmentPage, query: QueryHash) -> v1::RankSegmentRespo
     v1::RankSegmentResponse {
         next_page_token: next_page_token(page.next, page.as_of, query),
         profiles: page.entries.into_iter().map(ranked).collect(),
-        total_size: signed(page.total),
+        segment_size: signed(page.total),
     }
 }
 
@@ -157,6 +157,6 @@ pub fn segment_topics(found: SegmentTopics) -> v1::GetSegmentTopicsResponse {
     v1::GetSegmentTopicsResponse {
         topics: topics.collect(),
         members: small(found.members),
-        total_size: signed(found.total),
+        segment_size: signed(found.total),
     }
 }

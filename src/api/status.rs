@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// The domain of every `google.rpc.ErrorInfo`.
-pub const ERROR_DOMAIN: &str = "bellwether";
+pub const ERROR_DOMAIN: &str = "bellwether.dev";
 
 /// The status of a failed call. `time_field` is the path of the event's time in the
 /// request, for an error that blames it.
@@ -462,6 +462,15 @@ mod tests {
                 StoreError::Superseded.into(),
                 Code::Unavailable,
                 "MODELS_CHANGING",
+                true,
+            ),
+            (
+                RolloutError::TooManyReading {
+                    retry_after: Duration::from_millis(70),
+                }
+                .into(),
+                Code::Unavailable,
+                "OVERLOADED",
                 true,
             ),
             (

@@ -5,10 +5,8 @@ use std::fmt;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation};
 
-use crate::{
-    api::{status::with_reason, status_size::shortened},
-    limits::{MAX_FIELD_VIOLATIONS, MAX_REPEATED_BYTES, MAX_SHOWN_CHARACTERS},
-};
+use super::{status::with_reason, status_size::shortened};
+use crate::limits::{MAX_FIELD_VIOLATIONS, MAX_REPEATED_BYTES, MAX_SHOWN_CHARACTERS};
 
 /// The violations of one request, in the order of its fields; at most
 /// [`MAX_FIELD_VIOLATIONS`] are named, fewer when they are long; all are counted.

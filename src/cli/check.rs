@@ -20,17 +20,17 @@ pub struct Check {
 
 impl Check {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let mut diagnostics = 0;
+        let mut count = 0;
         for file in model_files(&self.file)? {
             let text = std::fs::read_to_string(&file)
                 .map_err(|error| Failure::io(file.display(), &error))?;
             let (report, found) = report(&file, &text);
             output::print(&report)?;
-            diagnostics += found;
+            count += found;
         }
-        match diagnostics {
+        match count {
             0 => Ok(()),
-            diagnostics => Err(failed(diagnostics)),
+            count => Err(failed(count)),
         }
     }
 }
@@ -42,15 +42,15 @@ pub(super) fn load(file: &Path) -> Result<Arc<Model>, Failure> {
     match Model::parse(&text) {
         Ok(model) => Ok(Arc::new(model)),
         Err(_) => {
-            let (report, diagnostics) = report(file, &text);
+            let (report, count) = report(file, &text);
             output::print(&report)?;
-            Err(failed(diagnostics))
+            Err(failed(count))
         }
     }
 }
 
-fn failed(diagnostics: usize) -> Failure {
-    match diagnostics {
+fn failed(count: usize) -> Failure {
+    match count {
         1 => Failure::new("1 mistake"),
         more => Failure::new(format!("{more} mistakes")),
     }

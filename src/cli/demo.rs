@@ -223,7 +223,7 @@ fn describe_segment(segment: &str, response: &RankSegmentResponse) -> String {
     });
     format!(
         "Who should be contacted first among the {} people of the segment {segment}, and why?\n\n{}\n",
-        output::signed_count(response.total_size),
+        output::signed_count(response.segment_size),
         table(&columns, rows)
     )
 }

@@ -76,7 +76,7 @@ fn terms(score: &Score, decimals: usize) -> Vec<[String; 6]> {
             ContributionKind::Signal | ContributionKind::Unspecified => "signal",
         };
         rows.push([
-            printable(&term.signal),
+            printable(&term.name),
             from.to_owned(),
             format!("{:.2}", term.count),
             given(term.weight),
@@ -156,7 +156,7 @@ mod tests {
 
     fn term() -> Contribution {
         Contribution {
-            signal: "viewed".to_owned(),
+            name: "viewed".to_owned(),
             kind: ContributionKind::Signal.into(),
             count: 4.25,
             weight: 4.0,

@@ -189,7 +189,7 @@ mod tests {
                 points: 18.0,
                 percentile: Some(97.5),
                 contributions: vec![Contribution {
-                    signal: "asked".to_owned(),
+                    name: "asked".to_owned(),
                     count: 4.25,
                     weight: 4.0,
                     points: 17.0,

@@ -91,7 +91,7 @@ impl pages::Page for RankSegmentResponse {
     fn append(&mut self, next: Self) {
         self.profiles.extend(next.profiles);
         self.next_page_token = next.next_page_token;
-        self.total_size = next.total_size;
+        self.segment_size = next.segment_size;
     }
 
     fn truncate(&mut self, limit: usize) {
@@ -105,7 +105,7 @@ fn describe(segment: &str, response: &RankSegmentResponse, full: bool) -> String
     let Some(first) = profiles.clone().find_map(|ranked| ranked.profile.as_ref()) else {
         return format!(
             "nobody to list; {segment} has {}\n",
-            counted(response.total_size, "member")
+            counted(response.segment_size, "member")
         );
     };
     let is_calibrated = profiles.clone().any(|ranked| ranked.probability.is_some());
@@ -151,7 +151,7 @@ fn shown(segment: &str, response: &RankSegmentResponse) -> String {
     format!(
         "{} shown; {segment} has {}\n",
         output::count(response.profiles.len() as u64),
-        counted(response.total_size, "member")
+        counted(response.segment_size, "member")
     )
 }
 
@@ -179,7 +179,7 @@ pub(super) fn reasons(profile: &Profile, terms: usize) -> String {
                 (false, false) => " + ",
                 (false, true) => " - ",
             };
-            sum += &format!("{sign}{} {}", term.signal, points(term.points.abs()));
+            sum += &format!("{sign}{} {}", term.name, points(term.points.abs()));
         }
         if contributions.len() > terms {
             sum += " + ...";
@@ -196,7 +196,7 @@ mod tests {
 
     fn term(signal: &str, points: f64) -> Contribution {
         Contribution {
-            signal: signal.to_owned(),
+            name: signal.to_owned(),
             points,
             ..Contribution::default()
         }
@@ -225,7 +225,7 @@ mod tests {
                 profile: Some(profile),
                 ..RankedProfile::default()
             }],
-            total_size: 1_234,
+            segment_size: 1_234,
             ..RankSegmentResponse::default()
         }
     }

@@ -50,7 +50,7 @@ fn describe(segment: &str, response: &GetSegmentTopicsResponse) -> String {
     let over = format!(
         "over the {} highest of {} of {segment}\n",
         output::signed_count(response.members.into()),
-        output::counted(response.total_size, "member")
+        output::counted(response.segment_size, "member")
     );
     if response.topics.is_empty() {
         return format!("nobody cares about a topic, {over}");
@@ -86,7 +86,7 @@ mod tests {
                 members: 30,
             }],
             members: 100,
-            total_size: 1_234,
+            segment_size: 1_234,
         };
         let text = describe("buyers", &response);
         for part in [

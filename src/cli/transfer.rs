@@ -55,18 +55,17 @@ impl Place {
     /// Opens the store.
     pub(super) async fn open(&self, access: Access) -> Result<OpenStore, Failure> {
         let settings = self.config()?.store;
-        settings.open(access).await.map_err(|error| {
-            let hint = match (&settings, &error) {
-                (StoreSettings::Embedded(directory), StoreError::Misconfigured(_))
-                    if directory.is_dir() =>
-                {
-                    "; export, import and recount need it for themselves, so stop the server first"
-                }
-                _ => "",
-            };
-            Failure::new(format!(
-                "cannot open the store in {settings}: {error}{hint}"
-            ))
+        settings.open(access).await.map_err(|error| match &settings {
+            StoreSettings::Embedded(directory) if directory.is_dir() => {
+                let hint = match error {
+                    StoreError::Misconfigured(_) => {
+                        "; export, import and recount need it for themselves, so stop the server first"
+                    }
+                    _ => "",
+                };
+                Failure::new(format!("cannot open the store in {settings}: {error}{hint}"))
+            }
+            _ => error.into(),
         })
     }
 

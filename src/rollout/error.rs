@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::store::StoreError;
 
-/// Why a call failed. Nothing of any profile was written.
+/// Why the models cannot be had or changed. Nothing of any profile was written.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum RolloutError {
     /// The tenant has no model.

@@ -265,10 +265,10 @@ impl<S: Store> Deployment<S> {
         let scope = &source.scope;
         let model = match self.reading.read(text.to_owned()).await? {
             Ok(model) => model,
-            Err(mistakes) => {
+            Err(diagnostics) => {
                 crate::telemetry::count_refused_model();
                 let path = source.path.clone();
-                let reasons = ModelsError::Mistaken { path, mistakes };
+                let reasons = ModelsError::Invalid { path, diagnostics };
                 let refusal = match self.latest.of_scope(scope) {
                     Some(_) => {
                         "a changed model file is refused, and the model of before keeps serving"

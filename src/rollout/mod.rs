@@ -1,6 +1,6 @@
 //! Which model answers a tenant: model files are followed, what is applied is published to all
 //! servers of the store, and a tenant comes to the latest model while it is served. Serving asks
-//! only for a [`ModelSnapshot`].
+//! only for a `ModelSnapshot`.
 
 mod error;
 mod files;
@@ -74,7 +74,7 @@ impl<S> fmt::Debug for Deployment<S> {
 impl<S: Store> Deployment<S> {
     /// Proposes the configured models where the store has others, and builds the ranks that nobody
     /// could be answered without. From then on follows what other servers do.
-    pub async fn open(
+    pub(crate) async fn open(
         store: Arc<S>,
         models: Models,
         settings: Settings,
@@ -103,9 +103,15 @@ impl<S: Store> Deployment<S> {
         Ok(deployment)
     }
 
-    /// Ends what is done in the background, and has the store know that this server has ended.
-    pub async fn finish(&self) {
+    /// Begins nothing more in the background: no file is followed, no rollout driven.
+    pub(crate) fn stop(&self) {
         self.stopping.cancel();
+    }
+
+    /// Waits for what is done in the background, and has the store know that this server has
+    /// ended.
+    pub(crate) async fn finish(&self) {
+        self.stop();
         self.tasks.close();
         self.tasks.wait().await;
         // So that nobody waits for it, and an import knows that it is gone.
@@ -115,7 +121,7 @@ impl<S: Store> Deployment<S> {
     }
 
     /// Whether the store still holds what it held; it says itself whether it can be reached.
-    pub async fn ping(&self) -> Result<(), RolloutError> {
+    pub(crate) async fn ping(&self) -> Result<(), RolloutError> {
         let pinged = self.store.ping().await;
         self.ground.see(&pinged);
         Ok(pinged?)

@@ -1,4 +1,4 @@
-//! The models that the service evaluates by: one for every tenant, or one file each.
+//! The models that tenants are evaluated by: one for every tenant, or one file each.
 
 use std::{
     collections::HashMap,
@@ -37,20 +37,20 @@ pub enum ModelsError {
     /// A directory of models is empty.
     #[error("the model directory {0} has no <tenant>.toml")]
     Empty(PathBuf),
-    /// A file has mistakes.
-    #[error("{}", in_lines(path, mistakes))]
-    Mistaken {
+    /// A file has diagnostics.
+    #[error("{}", in_lines(path, diagnostics))]
+    Invalid {
         /// Which one.
         path: PathBuf,
         /// All of them.
-        mistakes: Vec<Diagnostic>,
+        diagnostics: Vec<Diagnostic>,
     },
 }
 
-fn in_lines(path: &Path, mistakes: &[Diagnostic]) -> impl fmt::Display {
-    let lines = mistakes
+fn in_lines(path: &Path, diagnostics: &[Diagnostic]) -> impl fmt::Display {
+    let lines = diagnostics
         .iter()
-        .map(|mistake| format!("{}:{mistake}", path.display()));
+        .map(|diagnostic| format!("{}:{diagnostic}", path.display()));
     lines.collect::<Vec<_>>().join("\n")
 }
 
@@ -141,8 +141,8 @@ pub(super) fn read(path: &Path) -> Result<String, ModelsError> {
 pub(super) fn parse(path: &Path, source: &str) -> Result<Arc<Model>, ModelsError> {
     Model::parse(source)
         .map(Arc::new)
-        .map_err(|mistakes| ModelsError::Mistaken {
+        .map_err(|diagnostics| ModelsError::Invalid {
             path: path.to_owned(),
-            mistakes,
+            diagnostics,
         })
 }

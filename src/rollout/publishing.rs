@@ -194,7 +194,7 @@ impl<S: Store> Deployment<S> {
                         unreadable: None,
                     };
                     self.latest.set(scope, own);
-                    return self.take_over(scope, latest).await;
+                    return self.follow_publication(scope, latest).await;
                 }
             }
             let next = Publication::following(latest, fingerprint, self.now().millis());
@@ -248,7 +248,7 @@ impl<S: Store> Deployment<S> {
             match latest {
                 Some(latest) if known.unreadable == Some(latest.revision) => {}
                 Some(latest) if latest.revision > known.revision => {
-                    self.take_over(&scope, latest).await?;
+                    self.follow_publication(&scope, latest).await?;
                 }
                 // A failover has lost the latest; whoever knows it publishes it again.
                 _ if revision < known.revision && known.unreadable.is_none() => {
@@ -268,7 +268,11 @@ impl<S: Store> Deployment<S> {
     }
 
     /// Takes the latest model of a scope from the store.
-    async fn take_over(&self, scope: &str, latest: Publication) -> Result<(), RolloutError> {
+    async fn follow_publication(
+        &self,
+        scope: &str,
+        latest: Publication,
+    ) -> Result<(), RolloutError> {
         let source = self.store.published_source(scope).await?;
         let flaw = match source {
             None => "is missing in the store; apply another one, and then this one again",

@@ -6,27 +6,27 @@ use super::{HalfLife, IdHash, ProfileId, Timestamp};
 /// nothing further.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
-    /// What an author earned, or what is taken from it.
+    /// What an author earned.
     Credit(Credit),
-    /// What an account counts for one of its people, or what is taken from it.
+    /// What an account counts for one of its people.
     AccountDelta(AccountDelta),
 }
 
 /// What is to become of an effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EffectKind {
-    /// It is given: the event counts.
+    /// It is applied: the event counts.
     Apply,
-    /// It is taken back: the event had counted.
+    /// It is reverted: the event had counted.
     Revert,
-    /// It is kept from being given, and taken back when it has been: the event has not counted
+    /// It is kept from being applied, and reverted when it has been: the event has not counted
     /// and never will, but somebody may have begun to count it.
     Withhold,
 }
 
 impl Effect {
     /// What a record remembers the effect by, derived from the event that caused it, so that it
-    /// never counts twice. Taking it back is remembered by itself.
+    /// never counts twice. Reverting it is remembered by itself.
     pub fn id(&self) -> IdHash {
         match self.kind() {
             EffectKind::Apply => self.applied_id(),
@@ -34,7 +34,7 @@ impl Effect {
         }
     }
 
-    /// The id of the effect when it is given.
+    /// The id of the effect when it is applied.
     pub(crate) fn applied_id(&self) -> IdHash {
         match self {
             Self::Credit(credit) => credit.id,
@@ -50,7 +50,7 @@ impl Effect {
         }
     }
 
-    /// What keeps an effect that would be given from being given; `None` for an advance, which
+    /// What keeps an effect that would be applied from being applied; `None` for an advance, which
     /// stays whatever becomes of the events that led to it.
     pub(crate) fn withheld(self) -> Option<Self> {
         match self {
@@ -114,9 +114,9 @@ impl Effect {
 /// What an author earned.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Credit {
-    /// Derived from the touch that caused it; what takes it back has the same.
+    /// Derived from the touch that caused it; what reverts it has the same.
     pub id: IdHash,
-    /// Whether it is given or taken.
+    /// Whether it is applied or reverted.
     pub kind: EffectKind,
     /// Who earned it.
     pub author_id: ProfileId,
@@ -126,7 +126,7 @@ pub struct Credit {
     pub topics: Vec<String>,
     /// The stage where the other person stood when touched; empty for none.
     pub stage: String,
-    /// What it adds to the faded credit of each topic; below 0 when a touch is taken back.
+    /// What it adds to the faded credit of each topic; below 0 when a touch is reverted.
     pub credit: f64,
     /// What it adds to the touches of each topic: -1, 0 or 1.
     pub touches: i64,
@@ -137,9 +137,9 @@ pub struct Credit {
 /// What an account counts for an event of one of its people.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AccountDelta {
-    /// Derived from the event; what takes it back has the same.
+    /// Derived from the event; what reverts it has the same.
     pub id: IdHash,
-    /// Whether it is given or taken.
+    /// Whether it is applied or reverted.
     pub kind: EffectKind,
     /// Whose, by [`ProfileId::of_account`].
     pub account_id: ProfileId,

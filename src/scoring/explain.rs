@@ -141,7 +141,7 @@ fn contributions(
         let parts = evaluation.parts(model, record, term.slot);
         let by_key = parts.filter(|parts| signal.per.is_some() || !parts.keys.is_empty());
         Contribution {
-            signal: signal.name.clone(),
+            name: signal.name.clone(),
             kind: ContributionKind::Signal,
             count,
             weight: term.weight,
@@ -154,7 +154,7 @@ fn contributions(
     let rules = score.rule_points.iter().map(|(rule, points)| {
         let count = evaluation.clock_free.rules[*rule];
         Contribution {
-            signal: model.rules[*rule].name.clone(),
+            name: model.rules[*rule].name.clone(),
             kind: ContributionKind::AttributeRule,
             count,
             weight: *points,

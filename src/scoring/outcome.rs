@@ -30,9 +30,9 @@ pub enum EventOutcome {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StageChange {
     /// The stage just before the event, at the event's instant.
-    pub from: Option<String>,
+    pub from_stage: Option<String>,
     /// The stage just after it.
-    pub to: Option<String>,
+    pub to_stage: Option<String>,
 }
 
 /// What comes of counting: a record to write, and its effects.

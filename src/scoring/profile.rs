@@ -111,7 +111,7 @@ pub struct Breadth {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Contribution {
     /// The signal or attribute rule.
-    pub signal: String,
+    pub name: String,
     /// Which of the two.
     pub kind: ContributionKind,
     /// The faded count of a signal; the value of a rule that holds.

@@ -1,5 +1,5 @@
-//! Load, apply, commit: the thin shell around the scoring core. It alone knows the clock,
-//! stamps arrivals and retries conflicts.
+//! Load, apply, commit: the thin shell around the scoring core. It stamps arrivals by the clock
+//! that it is handed, and retries conflicts.
 
 mod comparing;
 mod drafts;
@@ -163,6 +163,7 @@ impl<S: Store> Service<S> {
 
     /// Waits for the work that was taken in. The store closes with the last clone.
     pub async fn finish(&self) {
+        self.shell.deployment.stop();
         self.shell.tasks.close();
         self.shell.tasks.wait().await;
         self.shell.deployment.finish().await;

@@ -91,7 +91,7 @@ fn new_version() -> Result<Version, StoreError> {
 }
 
 impl<S: Store> Shell<S> {
-    /// How many events of one profile are counted in one write: with their shares, the credits
+    /// How many events of one profile are counted in one write: with the deltas of their accounts, the credits
     /// of their touches and of the advances that they lead to no more effects than may be
     /// unsettled.
     pub(super) fn most_folded(&self) -> usize {

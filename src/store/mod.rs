@@ -83,7 +83,7 @@ pub struct TotalsChange {
 }
 
 impl TotalsChange {
-    /// What a record's share of a topic adds.
+    /// What a record's delta of a topic adds.
     pub fn adding((topic, touches, advance_millionths): TopicDelta) -> Self {
         Self {
             topic,
@@ -92,9 +92,9 @@ impl TotalsChange {
         }
     }
 
-    /// What a record's share of a topic took with it.
-    pub fn removing(share: TopicDelta) -> Self {
-        let added = Self::adding(share);
+    /// What a record's delta of a topic took with it.
+    pub fn removing(delta: TopicDelta) -> Self {
+        let added = Self::adding(delta);
         Self {
             touches: -added.touches,
             advance_millionths: -added.advance_millionths,

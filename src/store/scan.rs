@@ -31,7 +31,7 @@ impl<'s, S: Store> Scan<'s, S> {
     /// The next records; none at the end.
     ///
     /// # Errors
-    /// Those of [`Store::scan`], after which it goes on where it was.
+    /// Those of [`RecordStore::scan`](super::RecordStore::scan), after which it goes on where it was.
     pub async fn next(&mut self) -> Result<Option<Vec<Stored>>, StoreError> {
         let after = self.after.as_ref();
         let records = self.store.scan(self.tenant, after, self.limit).await?;

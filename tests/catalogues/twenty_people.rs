@@ -170,7 +170,7 @@ async fn every_shopper_ranks_above_every_browser_and_the_explanation_says_why() 
             .max_by(|one, other| one.points.total_cmp(&other.points))
             .unwrap();
         assert!(
-            !LOOKING.contains(&heaviest.signal.as_str()),
+            !LOOKING.contains(&heaviest.name.as_str()),
             "{who}: {heaviest:?}"
         );
     }

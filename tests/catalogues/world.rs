@@ -284,21 +284,21 @@ pub fn term<'p>(profile: &'p Profile, score_name: &str, signal: &str) -> &'p Con
     let terms = &score(profile, score_name).contributions;
     terms
         .iter()
-        .find(|term| term.signal == signal)
+        .find(|term| term.name == signal)
         .unwrap_or_else(|| panic!("{signal} does not explain {score_name}: {terms:?}"))
 }
 
 /// The names of the terms of a score.
 pub fn reasons(profile: &Profile, score_name: &str) -> Vec<String> {
     let terms = score(profile, score_name).contributions.iter();
-    terms.map(|term| term.signal.clone()).collect()
+    terms.map(|term| term.name.clone()).collect()
 }
 
 /// What explains a score: each signal or rule with its weight, and its limit.
 fn explained(profile: &Profile, score_name: &str) -> Vec<(String, f64, Option<f64>)> {
     let terms = score(profile, score_name).contributions.iter();
     terms
-        .map(|term| (term.signal.clone(), term.weight, term.limit))
+        .map(|term| (term.name.clone(), term.weight, term.limit))
         .collect()
 }
 

@@ -101,7 +101,7 @@ def test_a_rule_counts_its_value_and_a_segment_ranks_by_the_product(stub, tenant
         score(stub, tenant, event(kind, event_type=kind))
     state(stub, tenant, {"years": 3})
     (term,) = full(stub, tenant).scores[1].contributions
-    assert (term.signal, term.count, term.weight, term.points) == ("has_worked", 3, 2, 6)
+    assert (term.name, term.count, term.weight, term.points) == ("has_worked", 3, 2, 6)
     (member,) = members(stub, tenant, "seekers")
     assert member.points == pytest.approx(5 * 7)
     assert member.probability == pytest.approx(1 / (1 + math.exp(5 - 35)))

@@ -29,8 +29,8 @@ def test_an_event_is_scored_and_read_back(stub, tenant):
     answer = score(stub, tenant, event(topics=["tools", "undeclared"]))
     assert answer.outcome == api.EVENT_OUTCOME_APPLIED
     assert list(answer.matched_signals) == ["asked", "looks_for_a_tool"]
-    assert getattr(answer.stage_change, "from") == "awareness"
-    assert answer.stage_change.to == "contributor"
+    assert answer.stage_change.from_stage == "awareness"
+    assert answer.stage_change.to_stage == "contributor"
     assert answer.profile.event_count == 1
 
     profile = get(stub, tenant, "ann", as_of=at(0), view=api.PROFILE_VIEW_FULL)
@@ -49,7 +49,7 @@ def test_the_full_view_explains_the_points(stub, tenant):
     score(stub, tenant, event("answer-1", event_type="answer", attributes={"length": 1000}))
     profile = get(stub, tenant, "ann", as_of=at(0), view=api.PROFILE_VIEW_FULL)
     engagement = profile.scores[0]
-    terms = {term.signal: (term.count, term.weight, term.points)
+    terms = {term.name: (term.count, term.weight, term.points)
              for term in engagement.contributions}
     assert terms == {"asked": (1, 6, 6), "answered": (2, 5, 10)}
     assert engagement.points == pytest.approx(engagement.base + 16)
@@ -62,13 +62,13 @@ def test_the_full_view_tells_kinds_limits_and_why_the_stage(stub, tenant):
             "badge": "Supporter", "grade": "bronze"}))
     profile = get(stub, tenant, "ann", as_of=at(0), view=api.PROFILE_VIEW_FULL)
     (term,) = profile.scores[0].contributions
-    assert (term.signal, term.kind) == ("took_a_first_step", api.CONTRIBUTION_KIND_SIGNAL)
+    assert (term.name, term.kind) == ("took_a_first_step", api.CONTRIBUTION_KIND_SIGNAL)
     assert (term.count, term.limit, term.capped_count) == (3, 3, 1)
     assert not term.keys
     update(stub, tenant, {"location": "Oslo"})
     full = get(stub, tenant, "ann", as_of=at(0), view=api.PROFILE_VIEW_FULL)
     (rule,) = full.scores[2].contributions
-    assert (rule.signal, rule.kind) == ("says_where", api.CONTRIBUTION_KIND_ATTRIBUTE_RULE)
+    assert (rule.name, rule.kind) == ("says_where", api.CONTRIBUTION_KIND_ATTRIBUTE_RULE)
     assert (rule.count, rule.weight, rule.HasField("limit")) == (1, 0.5, False)
 
     assert profile.stage == "consideration"
@@ -234,7 +234,7 @@ def test_a_segment_is_read_in_pages(stub, tenant):
     for expected in (3, 3, 1):
         page = rank(stub, tenant, page_size=3, page_token=token)
         assert len(page.profiles) == expected
-        assert page.total_size == 7
+        assert page.segment_size == 7
         members += [(member.rank, member.profile.profile_id) for member in page.profiles]
         token = page.next_page_token
     assert token == ""
@@ -247,7 +247,7 @@ def test_a_share_of_a_segment_is_read_in_pages_of_any_size(stub, tenant):
         read, token, page_size = [], "", 2
         while True:
             page = rank(stub, tenant, fraction=fraction, page_size=page_size, page_token=token)
-            assert page.total_size == 7
+            assert page.segment_size == 7
             read += [member.profile.profile_id for member in page.profiles]
             token, page_size = page.next_page_token, page_size + 1
             if not token:
@@ -277,7 +277,7 @@ def test_the_topics_of_a_segment_are_added_up_over_its_highest_members(stub, ten
         return stub.GetSegmentTopics(api.GetSegmentTopicsRequest(
             tenant=tenant, segment="contact_next", as_of=at(2 * 86400), **fields))
     answer = ask()
-    assert (answer.members, answer.total_size) == (3, 3)
+    assert (answer.members, answer.segment_size) == (3, 3)
     day = math.exp2(-1 / 30)
     assert [(topic.topic, topic.members, topic.points) for topic in answer.topics] == [
         ("tags", 2, pytest.approx(1 + day)),
@@ -286,7 +286,7 @@ def test_the_topics_of_a_segment_are_added_up_over_its_highest_members(stub, ten
     ]
     # The one who asked about a tool ranks above the one who asked a day later about none.
     answer = ask(members=1)
-    assert (answer.members, answer.total_size) == (1, 3)
+    assert (answer.members, answer.segment_size) == (1, 3)
     assert [topic.topic for topic in answer.topics] == ["tags", "tools"]
 
 
@@ -310,7 +310,7 @@ def test_a_segment_may_be_filtered_by_stage(stub, tenant):
     page = rank(stub, tenant, stages=["consideration"], view=api.PROFILE_VIEW_FULL)
     assert [(member.rank, member.profile.profile_id) for member in page.profiles] == [
         (3, "newcomer")]
-    assert page.total_size == 3
+    assert page.segment_size == 3
     assert page.profiles[0].profile.scores[0].contributions
 
 

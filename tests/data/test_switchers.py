@@ -168,13 +168,13 @@ def test_what_each_of_them_is_ranked_by_is_explained(stub, customers, instant):
         complaint, credibility = profile.scores
         assert close(complaint.points, customer.complaint(instant)), number
         assert close(credibility.points, customer.credibility()), number
-        terms = {term.signal: term.points for term in credibility.contributions}
+        terms = {term.name: term.points for term in credibility.contributions}
         assert close(credibility.base + math.fsum(terms.values()), credibility.points), number
         assert ("says_where" in terms) == bool(customer.location), number
         assert ("praised_somebody" in terms) == customer.praises, number
         assert ("was_passed_on" in terms) == (customer.retweets > 0), number
         if complaint.points:
-            assert [term.signal for term in complaint.contributions] == ["complained_of_them"]
+            assert [term.name for term in complaint.contributions] == ["complained_of_them"]
         assert profile.stage == customer.stage(instant), number
 
 

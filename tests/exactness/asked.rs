@@ -206,7 +206,7 @@ fn say_person(answers: &mut Answers, id: &str, profile: &Profile) {
             answers.number(format!("{name}: percentile"), percentile);
         }
         for term in &score.contributions {
-            let name = format!("{name}, {}", term.signal);
+            let name = format!("{name}, {}", term.name);
             for part in &term.keys {
                 answers.number(format!("{name}, by {:?}", part.key), part.count);
             }

@@ -187,7 +187,7 @@ fn outcome(scored: &Scored) -> String {
             ..
         } => {
             let moved = stage_change.clone().map(|change| {
-                let (from, to) = (change.from, change.to);
+                let (from, to) = (change.from_stage, change.to_stage);
                 (from.unwrap_or_default(), to.unwrap_or_default())
             });
             format!("applied {matched_signals:?}, moved {moved:?}")

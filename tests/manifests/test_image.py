@@ -1,4 +1,4 @@
-"""The Dockerfile, as far as it can be evaluated without building it: linted by `make`."""
+"""The Dockerfile, as far as it can be checked without building it: linted by `make`."""
 
 import re
 import shutil

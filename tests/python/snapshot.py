@@ -65,7 +65,7 @@ def segment(stub, name, at, tenant="", page_size=PAGE_SIZE, **fields):
             as_of=timestamp(at), **fields))
         assert len(answer.profiles) <= page_size
         members += answer.profiles
-        totals.append(answer.total_size)
+        totals.append(answer.segment_size)
         token = answer.next_page_token
         if not token:
             return members, totals

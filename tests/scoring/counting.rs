@@ -159,8 +159,8 @@ fn history_is_what_was_before_the_event() {
     else {
         panic!("{:?}", outcomes[1]);
     };
-    assert_eq!(change.from.as_deref(), Some("awareness"));
-    assert_eq!(change.to.as_deref(), Some("customer"));
+    assert_eq!(change.from_stage.as_deref(), Some("awareness"));
+    assert_eq!(change.to_stage.as_deref(), Some("customer"));
     let EventOutcome::Applied {
         matched_signals, ..
     } = &outcomes[2]

@@ -13,6 +13,7 @@ mod explanation;
 mod expressions;
 mod failing;
 mod failover;
+mod half_life_migration;
 mod influence;
 mod keys;
 mod models;
@@ -23,7 +24,6 @@ mod quarantine;
 mod signals;
 mod size;
 mod stated;
-mod takeover;
 mod topics;
 
 use bellwether::scoring::{

@@ -68,9 +68,7 @@ points = { fit = 100 }
     let terms = |attributes: &[(&str, AttributeValue)]| {
         let profile = view(&model, &stating(attributes), at(0));
         let terms = score(&profile, "fit").contributions.iter();
-        let terms: Vec<_> = terms
-            .map(|term| (term.signal.clone(), term.count))
-            .collect();
+        let terms: Vec<_> = terms.map(|term| (term.name.clone(), term.count)).collect();
         terms
     };
     let term = |name: &str, count| (name.to_owned(), count);

@@ -14,11 +14,11 @@ pub(crate) struct HalfLifeMigration {
 }
 
 impl HalfLifeMigration {
-    /// The counts that a model takes over: `orphans` are those of the record, by half-life and
+    /// The counts that move to another half-life under a model: `orphans` are those of the record, by half-life and
     /// signal, that the model has no slot for; `is_kept` says which slots the record has.
     ///
     /// The nearest go together first, of equals the shortest half-lives, until old or new ones
-    /// run out: what is left must not be there for another write to take over.
+    /// run out: what is left must not be there for another write to move.
     pub(crate) fn of(
         model: &Model,
         orphans: &[(Option<HalfLife>, &str)],
@@ -67,7 +67,7 @@ fn distance(a: Option<HalfLife>, b: Option<HalfLife>) -> f64 {
 }
 
 impl Record {
-    /// Stores what a model takes over as it evaluates it.
+    /// Stores what moves to another half-life as the model evaluates it.
     pub(crate) fn migrate_half_lives(&mut self, model: &Model, migrations: &[HalfLifeMigration]) {
         for migration in migrations {
             let slot = &model.slots[migration.slot];

@@ -1,5 +1,6 @@
-//! How matches of signals are added to the counts of a record. The record's reference instant
-//! has been moved to where it is to stand before anything is added.
+//! What a record keeps: counts of signals, to which matches are applied and from which they are
+//! reverted, types that were seen, interests, and what counts once. The record's reference instant
+//! has been moved to where it is to stand before anything is applied.
 
 mod deltas;
 mod half_life_migration;

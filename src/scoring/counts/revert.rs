@@ -79,7 +79,7 @@ impl Record {
     }
 
     /// The half-lives that the record counts a signal with: also those that the model has no
-    /// more, lest what was taken back is taken over from them, or is there again with an old model.
+    /// more, lest what was reverted moves from them, or is there again with an old model.
     fn half_lives_of(&self, signal: &str) -> Vec<Option<HalfLife>> {
         let half_lives = self.counts.iter().map(|group| group.half_life);
         half_lives
@@ -106,7 +106,7 @@ impl Record {
         if key.is_empty() || missing > value * ROUNDING {
             taken += subtract_from_value(count, missing);
         }
-        // A count that another half-life has as well stays at 0, lest that one is taken over.
+        // A count that another half-life has as well stays at 0, lest that one moves here.
         let mut counts = self.counts.iter().flat_map(|group| &group.counts);
         if counts.all(|count| count.signal != signal || count.total() == 0.0) {
             for group in &mut self.counts {

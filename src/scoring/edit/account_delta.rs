@@ -1,4 +1,4 @@
-//! Accounts: companies and households, which count what the events of their people counted.
+//! What an event changes for the account of its person: made an effect, and applied there.
 
 use super::{
     RecordEdit,

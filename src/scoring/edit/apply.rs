@@ -1,7 +1,4 @@
-//! Counts events: the one place where a record changes.
-//!
-//! [`apply`] is deterministic: the same model, record, event and context give the same
-//! outcome. Whatever the shell must look up comes in the [`Context`].
+//! Applies events: what one that matches changes of the record, and its effects on others.
 
 use super::{
     Context, RecordEdit,
@@ -99,8 +96,8 @@ impl RecordEdit<'_> {
         let stage = from.map_or_else(String::new, |stage| self.stage_name(stage));
         self.touch(matched_event, stage);
         let stage_change = (from != to).then(|| StageChange {
-            from: from.map(|stage| self.stage_name(stage)),
-            to: to.map(|stage| self.stage_name(stage)),
+            from_stage: from.map(|stage| self.stage_name(stage)),
+            to_stage: to.map(|stage| self.stage_name(stage)),
         });
         (matched_signals, stage_change)
     }

@@ -131,7 +131,7 @@ impl RecordEdit<'_> {
 impl Model {
     /// The position of the first rule that keeps an event apart. Rules that fail go to
     /// `failed_rules`.
-    pub(super) fn rule_against(
+    fn rule_against(
         &self,
         event_type: &str,
         context: &EvalContext<'_>,

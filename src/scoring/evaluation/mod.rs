@@ -221,7 +221,7 @@ impl Evaluation {
         }
     }
 
-    /// Finds the counts of the model's slots, and what the model takes over from other
+    /// Finds the counts of the model's slots, and what moves to the model's from other
     /// half-lives. Both sides are in one order.
     fn collect(&mut self, model: &Model, record: &Record) {
         self.counts.clear();

@@ -44,11 +44,11 @@ const NAMED: [&str; 8] = [
 ];
 
 /// What the files say by place: section, name of an entry or nothing, and key.
-type RankEntries = BTreeMap<(String, String), BTreeMap<String, String>>;
+type Entries = BTreeMap<(String, String), BTreeMap<String, String>>;
 
 /// Every difference between the files of two models, ordered by what they act on.
 pub fn model_changes(old: &Model, new: &Model) -> Vec<ModelChange> {
-    let (before, after) = (rank_entries(&old.source), rank_entries(&new.source));
+    let (before, after) = (entries_of(&old.source), entries_of(&new.source));
     let mut changes = Vec::new();
     let all: std::collections::BTreeSet<_> = before.keys().chain(after.keys()).collect();
     for place in all {
@@ -195,10 +195,10 @@ fn is_same_number(one: Option<&String>, other: Option<&String>) -> bool {
 }
 
 /// What a checked file says.
-fn rank_entries(source: &str) -> RankEntries {
-    let mut rank_entries = RankEntries::new();
+fn entries_of(source: &str) -> Entries {
+    let mut entries_of = Entries::new();
     let Ok(root) = DeTable::parse(source) else {
-        return rank_entries;
+        return entries_of;
     };
     for (section, value) in root.get_ref() {
         let section = section.get_ref().as_ref();
@@ -206,7 +206,7 @@ fn rank_entries(source: &str) -> RankEntries {
             DeValue::Table(tables) if NAMED.contains(&section) => {
                 for (name, table) in tables {
                     let name = name.get_ref().to_string();
-                    let entry = rank_entries.entry((section.to_owned(), name)).or_default();
+                    let entry = entries_of.entry((section.to_owned(), name)).or_default();
                     flatten("", table.get_ref(), entry);
                 }
             }
@@ -216,16 +216,16 @@ fn rank_entries(source: &str) -> RankEntries {
                     flatten("", table.get_ref(), &mut entry);
                     let name = entry.remove("name").unwrap_or_default();
                     let name = name.trim_matches('"').to_owned();
-                    rank_entries.insert((section.to_owned(), name), entry);
+                    entries_of.insert((section.to_owned(), name), entry);
                 }
             }
             other => {
-                let entry = rank_entries.entry((section.to_owned(), String::new()));
+                let entry = entries_of.entry((section.to_owned(), String::new()));
                 flatten("", other, entry.or_default());
             }
         }
     }
-    rank_entries
+    entries_of
 }
 
 /// The leaves of a table by their paths.

@@ -53,7 +53,7 @@ fn change_to_proto(change: &CountDelta) -> proto::CountDelta {
     }
 }
 
-/// The effect that was written out; an account takes shares, a person credits.
+/// The effect that was written out; an account takes deltas, a person credits.
 pub(super) fn effect(effect: proto::CausedEffect) -> Result<Effect, StoreError> {
     let (id, kind, time) = (
         IdHash(effect.hash),

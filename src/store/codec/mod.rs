@@ -30,6 +30,8 @@ pub const FORMAT: u32 = 4;
 /// to, whose writes are refused then, so that damaged bytes cannot claim all memory.
 pub const MAX_RECORD_BYTES: usize = 8 * 1024 * 1024;
 
+/// What a packed record begins with: the tag of the field `format`, before its number.
+const FORMAT_TAG: u8 = 0x08;
 /// The number of the field `attributes` of a packed record.
 const ATTRIBUTES_FIELD: u32 = 2;
 
@@ -57,9 +59,13 @@ pub fn decode(bytes: &[u8]) -> Result<Record, StoreError> {
             bytes.len()
         )));
     }
-    let packed = proto::PackedRecord::decode(bytes).map_err(corrupt)?;
-    check_format(packed.format)?;
-    packed::unpack(packed)
+    // Before the rest, which another format may say in another way.
+    let format = match bytes {
+        [FORMAT_TAG, format, ..] => u32::from(*format),
+        _ => 0,
+    };
+    check_format(format)?;
+    packed::unpack(proto::PackedRecord::decode(bytes).map_err(corrupt)?)
 }
 
 /// Refuses a record of another format.

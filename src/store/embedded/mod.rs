@@ -159,8 +159,8 @@ fn add_up_totals(records: &Records, ranks: &Ranks) -> Result<(), StoreError> {
             let Some(last) = page.last() else { break };
             after = Some(last.profile_id.clone());
             for stored in &page {
-                let shares = stored.record.topic_deltas();
-                let totals: Vec<_> = shares.map(TotalsChange::adding).collect();
+                let deltas = stored.record.topic_deltas();
+                let totals: Vec<_> = deltas.map(TotalsChange::adding).collect();
                 ranks.add_totals(&tenant, &totals)?;
             }
         }

@@ -5,10 +5,10 @@
 
 mod counts;
 mod effects;
+mod half_life_migration;
 mod lists;
 mod meaning;
 mod moment;
-mod takeover;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -4,19 +4,20 @@
 use std::collections::BTreeSet;
 
 use rustc_hash::FxHashMap;
-
 use typed_index_collections::TiSlice;
 
 use super::Compiler;
-use crate::scoring::limits::MAX_EVENT_STEPS;
-use crate::scoring::model::{
-    definition::{Evidence, Rule},
-    diagnostic::suggestion,
-    effects::QuarantineRule,
-    expr::Expression,
-    file::ModelFile,
-    ids::{QuarantineRuleId, RuleId, SignalId},
-    signal::Signal,
+use crate::scoring::{
+    limits::MAX_EVENT_STEPS,
+    model::{
+        definition::{Evidence, Rule},
+        diagnostic::suggestion,
+        effects::QuarantineRule,
+        expr::Expression,
+        file::ModelFile,
+        ids::{QuarantineRuleId, RuleId, SignalId},
+        signal::Signal,
+    },
 };
 
 fn sum(steps: impl Iterator<Item = usize>) -> usize {

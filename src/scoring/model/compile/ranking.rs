@@ -5,15 +5,15 @@ use std::collections::HashSet;
 use typed_index_collections::{TiSlice, TiVec};
 
 use super::Compiler;
-use crate::scoring::model::{
-    definition::{Ladder, Rank, Score, Segment, Stage},
-    expr::Scope,
-    file::{ModelFile, SegmentTable, Spanned},
-    ids::{ConditionId, RankId, ScoreId, SegmentId, StageId},
-};
 use crate::scoring::{
     RankName, Slope, Subject,
     limits::{MAX_STAGE_CONDITIONS, NOISE_FLOOR},
+    model::{
+        definition::{Ladder, Rank, Score, Segment, Stage},
+        expr::Scope,
+        file::{ModelFile, SegmentTable, Spanned},
+        ids::{ConditionId, RankId, ScoreId, SegmentId, StageId},
+    },
 };
 
 impl Compiler<'_> {

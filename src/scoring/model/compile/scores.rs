@@ -4,12 +4,15 @@
 use typed_index_collections::{TiSlice, TiVec};
 
 use super::Compiler;
-use crate::scoring::model::{
-    definition::{Breadth, Rank, Score},
-    file::ModelFile,
-    ids::{RankId, ScoreId},
+use crate::scoring::{
+    RankName, Slope, Subject,
+    limits::DEFAULT_BREADTH_SHARE,
+    model::{
+        definition::{Breadth, Rank, Score},
+        file::ModelFile,
+        ids::{RankId, ScoreId},
+    },
 };
-use crate::scoring::{RankName, Slope, Subject, limits::DEFAULT_BREADTH_SHARE};
 
 impl Compiler<'_> {
     pub(crate) fn scores(

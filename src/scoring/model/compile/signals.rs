@@ -7,15 +7,17 @@ use rustc_hash::FxHashMap;
 use typed_index_collections::{TiSlice, TiVec};
 
 use super::Compiler;
-use crate::scoring::limits::{DEFAULT_KEYS, DEFAULT_ONCE_KEYS, MAX_KEYS, MAX_ONCE_KEYS};
-use crate::scoring::model::{
-    definition::{Score, Term},
-    diagnostic::suggestion,
-    expr::{Expression, Scope, Wanted},
-    file::{ModelFile, SignalTable, Spanned},
-    ids::{AskedId, ScoreId, SignalId, SlotId},
-    signal::{OncePerKey, Signal},
-    slot::Slot,
+use crate::scoring::{
+    limits::{DEFAULT_KEYS, DEFAULT_ONCE_KEYS, MAX_KEYS, MAX_ONCE_KEYS},
+    model::{
+        definition::{Score, Term},
+        diagnostic::suggestion,
+        expr::{Expression, Scope, Wanted},
+        file::{ModelFile, SignalTable, Spanned},
+        ids::{AskedId, ScoreId, SignalId, SlotId},
+        signal::{OncePerKey, Signal},
+        slot::Slot,
+    },
 };
 
 /// What a signal may keep of its matches.

@@ -359,14 +359,14 @@ impl Loop {
             Each::Decides(_, condition) | Each::IsTheOne(condition) => {
                 (sum(&[of(condition).steps]), Extent::SCALAR)
             }
-            Each::Gives(condition, applied) => {
-                let applied = of(applied);
+            Each::Gives(condition, given) => {
+                let given = of(given);
                 let asked = condition
                     .as_ref()
                     .map_or(0, |condition| of(condition).steps);
                 let made = ELEMENT_BYTES / MADE_BYTES_PER_STEP;
-                let steps = sum(&[asked, applied.steps, made]);
-                (steps, applied.extent.times(count))
+                let steps = sum(&[asked, given.steps, made]);
+                (steps, given.extent.times(count))
             }
         };
         Bound::new(sum(&[over.steps, steps.saturating_mul(count)]), extent)

@@ -1,4 +1,4 @@
-//! Conditions and expressions in the language of CEL, compiled once and evaluated on facts.
+//! Conditions and expressions in the language of CEL, compiled once and evaluated on `Variables`.
 
 use std::borrow::Cow;
 

@@ -143,7 +143,7 @@ impl Loop {
                 }
                 Ok(NativeValue::Bool(count == 1))
             }
-            Each::Gives(condition, applied) => {
+            Each::Gives(condition, given) => {
                 let mut made = Vec::new();
                 for element in elements {
                     if match condition {
@@ -151,7 +151,7 @@ impl Loop {
                         None => true,
                     } {
                         budget.make_elements(1)?;
-                        made.push(applied.read(&Reading {
+                        made.push(given.read(&Reading {
                             context: at.context,
                             element: Some(&element),
                         })?);

@@ -4,10 +4,10 @@ use std::ops::Range;
 
 use toml::de::{DeString, DeTable, DeValue};
 
-use crate::scoring::limits::{
-    MAX_CONDITION_BYTES, MAX_NAME_BYTES, MAX_POINTS, MAX_TAG_BYTES, NOISE_FLOOR,
+use crate::scoring::{
+    limits::{MAX_CONDITION_BYTES, MAX_NAME_BYTES, MAX_POINTS, MAX_TAG_BYTES, NOISE_FLOOR},
+    model::diagnostic::{Diagnostics, suggestion},
 };
-use crate::scoring::model::diagnostic::{Diagnostics, suggestion};
 
 /// Something of the file, and where it stands.
 #[derive(Clone, Debug)]
@@ -21,21 +21,21 @@ pub(crate) type Points = Vec<(Spanned<String>, f64)>;
 
 /// A table of the file while it is read: knows which keys were asked for, so that the
 /// others can be told as mistakes.
-pub(crate) struct Table<'table, 'mistakes, 'source> {
+pub(crate) struct Table<'table, 'diagnostics, 'source> {
     title: &'static str,
     /// Where it stands in the file.
     pub(crate) span: Range<usize>,
     entries: &'table DeTable<'table>,
     asked: Vec<&'static str>,
-    diagnostics: &'mistakes mut Diagnostics<'source>,
+    diagnostics: &'diagnostics mut Diagnostics<'source>,
 }
 
-impl<'table, 'mistakes, 'source> Table<'table, 'mistakes, 'source> {
+impl<'table, 'diagnostics, 'source> Table<'table, 'diagnostics, 'source> {
     pub(crate) fn new(
         title: &'static str,
         span: Range<usize>,
         entries: &'table DeTable<'table>,
-        diagnostics: &'mistakes mut Diagnostics<'source>,
+        diagnostics: &'diagnostics mut Diagnostics<'source>,
     ) -> Self {
         Self {
             title,

@@ -37,7 +37,7 @@ impl World {
             for (signal, half_lives) in model.signals.iter().zip(&kept) {
                 person
                     .counts
-                    .take_over(signal.name, half_lives, person.last_event_time);
+                    .migrate_half_lives(signal.name, half_lives, person.last_event_time);
             }
         }
     }
@@ -46,7 +46,12 @@ impl World {
 impl Counts {
     /// Has counts whose half-lives are not among these go on with those of them that are
     /// missing, from what they are at an instant: the nearest first.
-    fn take_over(&mut self, signal: &'static str, half_lives: &BTreeSet<HalfLife>, at: i64) {
+    fn migrate_half_lives(
+        &mut self,
+        signal: &'static str,
+        half_lives: &BTreeSet<HalfLife>,
+        at: i64,
+    ) {
         let counted: BTreeSet<HalfLife> = self.half_lives_of(signal).collect();
         let mut missing = shortest_first(half_lives.difference(&counted));
         let mut old = shortest_first(counted.difference(half_lives));
