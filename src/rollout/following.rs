@@ -10,7 +10,10 @@ use std::{
     },
 };
 
-use super::{Deployment, RolloutError, steps::Pace};
+use super::{
+    Deployment, RolloutError,
+    steps::{Pace, ROLLOUTS_BATCH, is_unfinished},
+};
 use crate::{
     limits::{IDLE_LOOKS, MODEL_KEPT_FOR, ROLLOUT_INTERVAL},
     scoring::Tenant,
@@ -20,8 +23,6 @@ use crate::{
 
 /// Ticks of [`ROLLOUT_INTERVAL`] between looks at tenants that nobody has asked for here.
 const TICKS_BETWEEN_ALL: u64 = 30;
-/// Rollouts that are read at a time.
-pub(super) const ROLLOUTS_BATCH: usize = 512;
 
 /// The tenants whose rollouts are known to be unfinished, and whether models may be left that
 /// nobody needs. All others cost nothing.
@@ -50,11 +51,6 @@ impl Unfinished {
     fn lock(&self) -> MutexGuard<'_, BTreeSet<Tenant>> {
         self.tenants.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Whether something is left to do for a rollout, whatever the latest model is.
-pub(super) fn is_unfinished(rollout: &Rollout) -> bool {
-    rollout.candidate.is_some() || !rollout.discarded.is_empty()
 }
 
 impl<S: Store> Deployment<S> {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::{
     Deployment, RolloutError,
-    following::ROLLOUTS_BATCH,
     latest::{Known, SHARED, named},
+    steps::ROLLOUTS_BATCH,
 };
 use crate::{
     scoring::{Fingerprint, KeyRange, Model, Tenant},

@@ -4,18 +4,16 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use super::{
-    Deployment, RolloutError,
-    following::{ROLLOUTS_BATCH, is_unfinished},
-    latest::Known,
-    snapshot::new_generation,
-};
+use super::{Deployment, RolloutError, latest::Known, snapshot::new_generation};
 use crate::{
     limits::{ANNOUNCED_FOR, FAILOVER_LOSES, INDEX_BATCH, LEASE_PERIOD, ROLLOUT_RETRY_INTERVAL},
     scoring::{Tenant, index},
     store::{IndexEntry, IndexGeneration, Rollout, Scan, Store, StoreError},
     stretch::Stretch,
 };
+
+/// Rollouts that are read at a time.
+pub(super) const ROLLOUTS_BATCH: usize = 512;
 
 /// How fast ranks are built.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +22,11 @@ pub(super) enum Pace {
     Unlimited,
     /// As the settings say, so that calls keep their share of the store.
     Limited,
+}
+
+/// Whether something is left to do for a rollout, whatever the latest model is.
+pub(super) fn is_unfinished(rollout: &Rollout) -> bool {
+    rollout.candidate.is_some() || !rollout.discarded.is_empty()
 }
 
 impl<S: Store> Deployment<S> {

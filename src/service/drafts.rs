@@ -3,9 +3,9 @@
 
 use super::{
     Released, Retracted, ServiceError, Shell,
+    draft::{Draft, begin, refuse},
     lanes::Round,
     lookups::Lookups,
-    round::{Draft, refuse},
     write::{Arrived, ProfileUpdate, Scored, Task, Work},
 };
 use crate::{
@@ -190,17 +190,6 @@ impl<S: Store> Shell<S> {
             account.apply_effect(delta)
         });
         sheet.followed = (again.len(), effects.len());
-    }
-}
-
-pub(super) fn begin<'m>(
-    model: &'m Model,
-    profile_id: &ProfileId,
-    stored: Option<Stored>,
-) -> RecordEdit<'m> {
-    match stored {
-        Some(stored) => RecordEdit::new(model, profile_id.clone(), stored.record),
-        None => RecordEdit::new_profile(model, profile_id.clone()),
     }
 }
 

@@ -6,7 +6,12 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::{ServiceError, Shell, drafts::begin, lanes::Round, round::Draft, write::dropped};
+use super::{
+    ServiceError, Shell,
+    draft::{Draft, begin},
+    lanes::Round,
+    write::dropped,
+};
 use crate::{
     rollout::ModelSnapshot,
     scoring::{Effect, Outcome, ProfileId, Tenant},

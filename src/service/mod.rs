@@ -2,6 +2,7 @@
 //! that it is handed, and retries conflicts.
 
 mod comparing;
+mod draft;
 mod drafts;
 mod effects;
 mod error;

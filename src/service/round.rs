@@ -5,6 +5,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use super::{
     ServiceError, Shell,
+    draft::{Draft, refuse, refuse_round},
     drafts::split_off,
     effects::Wanted,
     lanes::Round,
@@ -12,10 +13,8 @@ use super::{
 };
 use crate::{
     rollout::ModelSnapshot,
-    scoring::{
-        EventOutcome, IdHash, Outcome, ProfileId, Record, Tenant, limits::REMEMBERED_TOUCHES,
-    },
-    store::{Commit, Committed, Store, StoreError, Stored, TotalsChange, Version},
+    scoring::{EventOutcome, IdHash, ProfileId, Tenant, limits::REMEMBERED_TOUCHES},
+    store::{Commit, Committed, Store, StoreError, Stored},
     telemetry::is_new,
 };
 
@@ -24,16 +23,6 @@ use crate::{
 const MAX_ATTEMPTS: usize = 32;
 /// Pieces of work that one commit of a profile folds.
 const MAX_FOLDED: usize = 64;
-
-/// A profile's record after a round of work, not yet written.
-pub(super) struct Draft<W> {
-    pub profile_id: ProfileId,
-    pub work: Vec<W>,
-    pub expected: Option<Version>,
-    /// The record before, when the ranks of a candidate are to follow.
-    pub before: Option<Record>,
-    pub outcome: Outcome,
-}
 
 /// Groups of drafts that have no more effects together than may be unsettled, or only one.
 fn by_effects(drafts: Vec<Draft<Work>>, most: usize) -> Vec<Vec<Draft<Work>>> {
@@ -53,41 +42,6 @@ fn by_effects(drafts: Vec<Draft<Work>>, most: usize) -> Vec<Vec<Draft<Work>>> {
         }
     }
     groups
-}
-
-impl<W> Draft<W> {
-    /// The write, and the work that waits for it.
-    pub(super) fn into_commit(
-        self,
-        snapshot: &ModelSnapshot,
-    ) -> Result<(Commit, Vec<W>), (StoreError, Vec<W>)> {
-        let version = match new_version() {
-            Ok(version) => version,
-            Err(error) => return Err((error, self.work)),
-        };
-        let outcome = self.outcome;
-        let before = self.before.as_ref();
-        let after = Some(&outcome.record);
-        let commit = Commit {
-            ranks: snapshot.moves(&self.profile_id, outcome.ranks, before, after),
-            profile_id: self.profile_id,
-            expected: self.expected,
-            version,
-            record: Some(outcome.record),
-            totals: outcome
-                .totals
-                .into_iter()
-                .map(TotalsChange::adding)
-                .collect(),
-        };
-        Ok((commit, self.work))
-    }
-}
-
-fn new_version() -> Result<Version, StoreError> {
-    getrandom::u64()
-        .map(Version)
-        .map_err(|error| StoreError::Unavailable(format!("no randomness for a version: {error}")))
 }
 
 impl<S: Store> Shell<S> {
@@ -324,16 +278,4 @@ fn drop_unwanted(round: &mut Round<Work>) {
         work.retain(|work| work.task.is_wanted());
     }
     round.retain(|(_, work)| !work.is_empty());
-}
-
-pub(super) fn refuse(work: Vec<Work>, error: &ServiceError) {
-    for Work { task, .. } in work {
-        task.refuse(error);
-    }
-}
-
-pub(super) fn refuse_round(round: Round<Work>, error: &ServiceError) {
-    for (_, work) in round {
-        refuse(work, error);
-    }
 }

@@ -1,0 +1,77 @@
+//! A draft: the record of a profile after some work, not yet written, with the work that waits for
+//! it.
+
+use super::{ServiceError, lanes::Round, write::Work};
+use crate::{
+    rollout::ModelSnapshot,
+    scoring::{Model, Outcome, ProfileId, Record, RecordEdit},
+    store::{Commit, StoreError, Stored, TotalsChange, Version},
+};
+
+/// A profile's record after a round of work, not yet written.
+pub(super) struct Draft<W> {
+    pub profile_id: ProfileId,
+    pub work: Vec<W>,
+    pub expected: Option<Version>,
+    /// The record before, when the ranks of a candidate are to follow.
+    pub before: Option<Record>,
+    pub outcome: Outcome,
+}
+
+impl<W> Draft<W> {
+    /// The write, and the work that waits for it.
+    pub(super) fn into_commit(
+        self,
+        snapshot: &ModelSnapshot,
+    ) -> Result<(Commit, Vec<W>), (StoreError, Vec<W>)> {
+        let version = match new_version() {
+            Ok(version) => version,
+            Err(error) => return Err((error, self.work)),
+        };
+        let outcome = self.outcome;
+        let before = self.before.as_ref();
+        let after = Some(&outcome.record);
+        let commit = Commit {
+            ranks: snapshot.moves(&self.profile_id, outcome.ranks, before, after),
+            profile_id: self.profile_id,
+            expected: self.expected,
+            version,
+            record: Some(outcome.record),
+            totals: outcome
+                .totals
+                .into_iter()
+                .map(TotalsChange::adding)
+                .collect(),
+        };
+        Ok((commit, self.work))
+    }
+}
+
+fn new_version() -> Result<Version, StoreError> {
+    getrandom::u64()
+        .map(Version)
+        .map_err(|error| StoreError::Unavailable(format!("no randomness for a version: {error}")))
+}
+
+pub(super) fn begin<'m>(
+    model: &'m Model,
+    profile_id: &ProfileId,
+    stored: Option<Stored>,
+) -> RecordEdit<'m> {
+    match stored {
+        Some(stored) => RecordEdit::new(model, profile_id.clone(), stored.record),
+        None => RecordEdit::new_profile(model, profile_id.clone()),
+    }
+}
+
+pub(super) fn refuse(work: Vec<Work>, error: &ServiceError) {
+    for Work { task, .. } in work {
+        task.refuse(error);
+    }
+}
+
+pub(super) fn refuse_round(round: Round<Work>, error: &ServiceError) {
+    for (_, work) in round {
+        refuse(work, error);
+    }
+}
