@@ -1,6 +1,7 @@
 //! Instants, in nanoseconds, so that the core needs no clock.
 
 const NANOS_PER_SECOND: i64 = 1_000_000_000;
+
 /// An instant: nanoseconds since 1970-01-01T00:00:00Z, never negative.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);

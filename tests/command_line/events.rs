@@ -352,7 +352,7 @@ fn lines_that_read_each_other_keep_the_order_of_the_file() {
         let replayed = server.ask(&["replay", file.to_str().unwrap(), "--batch", batch]);
         assert!(replayed.status.success(), "{}", text(&replayed));
         let told = server.json(&["rank", "told", "--as-of", "2024-01-01T01:00:00Z"]);
-        assert_eq!(field(&told, "/totalSize"), PAIRS.to_string(), "{name}");
+        assert_eq!(field(&told, "/segmentSize"), PAIRS.to_string(), "{name}");
         server.stop();
     }
 }
@@ -394,7 +394,7 @@ fn answers_for_people_are_tables_that_explain() {
     assert!(members(&all).len() > 20);
     let expected = members(&all).len().div_ceil(10);
     assert_eq!(members(&tenth), members(&all)[..expected]);
-    assert_eq!(field(&tenth, "/totalSize"), field(&all, "/totalSize"));
+    assert_eq!(field(&tenth, "/segmentSize"), field(&all, "/segmentSize"));
     let topics = text(&server.ask(&["topics", "contact_next", "--members", "5", "--as-of", AFTER]));
     assert!(topics.contains("over the 5 highest of"), "{topics}");
     let funnel = text(&server.ask(&["funnel", "--as-of", AFTER]));

@@ -1,12 +1,12 @@
-//! How many events the rules of quarantine hold.
+//! How many events each rule of quarantine holds.
 
 use crate::scoring::{Model, Record};
 
 impl Record {
     /// How many events each rule of the model holds, by its position; nothing when none are held.
     pub(crate) fn held_by_rule(&self, model: &Model) -> impl Iterator<Item = u32> {
-        let rules = model.quarantine.iter();
-        let rules = rules.take_while(|_| !self.quarantine.is_empty());
+        let is_holding = !self.quarantine.is_empty();
+        let rules = model.quarantine.iter().filter(move |_| is_holding);
         rules.map(|rule| self.held_by(&rule.name))
     }
 

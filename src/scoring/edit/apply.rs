@@ -9,7 +9,7 @@ use crate::scoring::{
     evaluation::Changed, model::StageId,
 };
 
-/// Counts one event.
+/// Applies one event.
 pub fn apply(
     model: &Model,
     record: Record,
@@ -22,7 +22,7 @@ pub fn apply(
 }
 
 impl RecordEdit<'_> {
-    /// Counts an event.
+    /// Applies an event.
     pub fn apply(&mut self, event: &Event, context: &Context<'_>) -> EventOutcome {
         // As it was sent: what came from the future would count at another instant, and so
         // once more, when it is sent again.
@@ -64,7 +64,7 @@ impl RecordEdit<'_> {
         }
     }
 
-    /// Counts what an event does; the profile stood at stage `from` just before it. Returns the
+    /// Applies what an event does; the profile stood at stage `from` just before it. Returns the
     /// signals that counted, and the move along the path to purchase.
     pub(super) fn apply_matched_event(
         &mut self,

@@ -14,7 +14,7 @@ use crate::scoring::{
 
 impl Touch {
     /// The credit that it gave.
-    pub(super) fn applied(&self, actor: &ProfileId) -> Credit {
+    pub(super) fn as_credit(&self, actor: &ProfileId) -> Credit {
         Credit {
             id: effect_id(Cause::Touch, actor, self.event),
             kind: EffectKind::Apply,
@@ -58,7 +58,7 @@ impl RecordEdit<'_> {
             credit,
         };
         self.effects
-            .push(Effect::Credit(touch.applied(&self.profile_id)));
+            .push(Effect::Credit(touch.as_credit(&self.profile_id)));
         let touches = &mut self.record.touches;
         let position = touches.partition_point(|other| other.time <= at);
         touches.insert(position, touch);
@@ -70,7 +70,7 @@ impl RecordEdit<'_> {
 
     /// Remembers among all effects the credit of a touch that is to wait no more.
     fn stops_waiting(&mut self, touch: &Touch) {
-        let applied = Effect::Credit(touch.applied(&self.profile_id));
+        let applied = Effect::Credit(touch.as_credit(&self.profile_id));
         self.record.note_caused(applied);
     }
 
@@ -85,7 +85,7 @@ impl RecordEdit<'_> {
         };
         let touch = self.record.touches.remove(position);
         self.stops_waiting(&touch);
-        let applied = touch.applied(&self.profile_id);
+        let applied = touch.as_credit(&self.profile_id);
         self.cause(Effect::Credit(Credit {
             kind: EffectKind::Revert,
             credit: -applied.credit,

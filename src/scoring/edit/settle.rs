@@ -46,7 +46,7 @@ impl RecordEdit<'_> {
         let record = &self.record;
         let mut touches = record.touches.iter();
         let touch = touches.find(|touch| touch.event == hash);
-        let touch = touch.map(|touch| Effect::Credit(touch.applied(&self.profile_id)));
+        let touch = touch.map(|touch| Effect::Credit(touch.as_credit(&self.profile_id)));
         let is_new = |effect: &Effect| !self.again.iter().any(|known| known.is_same(effect));
         let caused = record.caused_with(&ids).filter(|effect| is_new(effect));
         let new: Vec<Effect> = caused.cloned().chain(touch.filter(is_new)).collect();

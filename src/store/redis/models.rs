@@ -169,9 +169,7 @@ impl Redis {
         let models: Vec<Option<String>> = models.collect::<Result<_, _>>()?;
         Ok(models.into_iter().flatten().collect())
     }
-}
 
-impl Redis {
     async fn field(&self, field: String) -> Result<Value, StoreError> {
         let mut command = redis::cmd("HGET");
         command.arg(MODELS).arg(field);
