@@ -6,7 +6,7 @@ use std::{
     convert::Infallible,
     future::Future,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, LazyLock},
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -44,7 +44,9 @@ pub struct CallsLayer {
 
 impl CallsLayer {
     /// A layer for all connections of a server together.
-    pub const fn new(deadlines: Deadlines, gate: Gate, guard: Guard, telemetry: Telemetry) -> Self {
+    pub fn new(deadlines: Deadlines, gate: Gate, guard: Guard, telemetry: Telemetry) -> Self {
+        // Here, or the first call would wait for the descriptors to be read.
+        LazyLock::force(&METHODS);
         Self {
             deadlines,
             gate,

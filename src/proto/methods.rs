@@ -1,9 +1,10 @@
 //! The methods of the API, as the descriptors say: one that is added to `proto/` is known here.
 
-use std::{collections::HashMap, sync::LazyLock};
+use std::sync::LazyLock;
 
 use prost_reflect::MethodDescriptor;
 use prost_types::method_options::IdempotencyLevel;
+use rustc_hash::FxHashMap;
 
 use super::DESCRIPTOR_POOL;
 
@@ -24,7 +25,7 @@ pub struct ApiMethod {
 }
 
 /// By path, such as `/bellwether.v1.ScoringService/GetProfile`.
-pub static METHODS: LazyLock<HashMap<String, ApiMethod>> = LazyLock::new(|| {
+pub static METHODS: LazyLock<FxHashMap<String, ApiMethod>> = LazyLock::new(|| {
     let services = DESCRIPTOR_POOL.services();
     let own = services.filter(|service| service.package_name() == PACKAGE);
     let methods = own.flat_map(|service| service.methods().collect::<Vec<_>>());
