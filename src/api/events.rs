@@ -26,13 +26,7 @@ use crate::{
 pub fn score_event(request: v1::ScoreEventRequest) -> Result<(Tenant, Event), Status> {
     let mut violations = Violations::default();
     let tenant = tenant(&request.tenant, &mut violations);
-    let event = match request.event {
-        Some(event) => read_event(event, EventPath::Single, &mut violations),
-        None => {
-            violations.add("event", "is required");
-            None
-        }
-    };
+    let event = required_event(request.event, &mut violations);
     violations.finish(tenant.zip(event))
 }
 
@@ -57,11 +51,21 @@ pub fn event(event: v1::Event, path: EventPath) -> Result<Event, Status> {
     violations.finish(event)
 }
 
-pub(super) fn read_event(
-    sent: v1::Event,
-    path: EventPath,
+/// The event of a request that is of one.
+pub(super) fn required_event(
+    sent: Option<v1::Event>,
     violations: &mut Violations,
 ) -> Option<Event> {
+    match sent {
+        Some(event) => read_event(event, EventPath::Single, violations),
+        None => {
+            violations.add("event", "is required");
+            None
+        }
+    }
+}
+
+fn read_event(sent: v1::Event, path: EventPath, violations: &mut Violations) -> Option<Event> {
     identifier(format_args!("{path}.event_id"), &sent.event_id, violations);
     let profile = profile_id(
         format_args!("{path}.profile_id"),

@@ -2,12 +2,7 @@
 
 use tonic::Status;
 
-use super::{
-    events::read_event,
-    fields::tenant,
-    profiles::profile,
-    violations::{EventPath, Violations},
-};
+use super::{events::required_event, fields::tenant, profiles::profile, violations::Violations};
 use crate::{
     proto::v1,
     scoring::{Event, RetractionOutcome, Tenant},
@@ -21,13 +16,7 @@ use crate::{
 pub fn retract_event(request: v1::RetractEventRequest) -> Result<(Tenant, Event), Status> {
     let mut violations = Violations::default();
     let tenant = tenant(&request.tenant, &mut violations);
-    let event = match request.event {
-        Some(event) => read_event(event, EventPath::Single, &mut violations),
-        None => {
-            violations.add("event", "is required");
-            None
-        }
-    };
+    let event = required_event(request.event, &mut violations);
     if event.as_ref().is_some_and(|event| event.time.is_none()) {
         violations.add(
             "event.time",

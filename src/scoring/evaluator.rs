@@ -43,10 +43,7 @@ impl Evaluator {
 
     fn edit(&mut self, profile_id: &ProfileId, work: impl FnOnce(&mut RecordEdit<'_>)) -> Outcome {
         let stored = self.records.remove(profile_id);
-        let mut edit = match stored {
-            Some(record) => RecordEdit::new(&self.model, profile_id.clone(), record),
-            None => RecordEdit::new_profile(&self.model, profile_id.clone()),
-        };
+        let mut edit = RecordEdit::begin(&self.model, profile_id.clone(), stored);
         work(&mut edit);
         let outcome = edit.finish();
         self.records
@@ -86,17 +83,13 @@ impl Evaluator {
         at: Timestamp,
         work: impl FnOnce(&mut RecordEdit<'_>, &Context<'_>),
     ) {
-        let record_of = |id: Option<&ProfileId>| id.and_then(|id| self.records.get(id));
-        let event_type = &event.event_type;
-        let author_id = event.author_id.as_ref();
-        let author_id = author_id.filter(|_| self.model.reads_author(event_type));
-        let author = record_of(author_id).map(|record| record.attributes.clone());
-        let stated = record_of(Some(&event.profile_id)).map(|record| &record.attributes);
-        let account_id = self
-            .model
-            .account_of(event, stated.unwrap_or(&Attributes::new()));
-        let account_id = account_id.filter(|_| self.model.reads_account(event_type));
-        let account = record_of(account_id.as_ref()).cloned();
+        let nothing = Attributes::new();
+        let stated = self.records.get(&event.profile_id);
+        let stated = stated.map_or(&nothing, |record| &record.attributes);
+        let record_of = |id: Option<ProfileId>| self.records.get(&id?);
+        let author = record_of(self.model.author_read(event));
+        let author = author.map(|record| record.attributes.clone());
+        let account = record_of(self.model.account_read(event, stated)).cloned();
         let context = Context {
             author: author.as_ref(),
             account: account.as_ref(),

@@ -4,8 +4,8 @@
 use super::{ServiceError, lanes::Round, write::Work};
 use crate::{
     rollout::ModelSnapshot,
-    scoring::{Model, Outcome, ProfileId, Record, RecordEdit},
-    store::{Commit, StoreError, Stored, TotalsChange, Version},
+    scoring::{Outcome, ProfileId, Record},
+    store::{Commit, StoreError, TotalsChange, Version},
 };
 
 /// A profile's record after a round of work, not yet written.
@@ -51,17 +51,6 @@ fn new_version() -> Result<Version, StoreError> {
     getrandom::u64()
         .map(Version)
         .map_err(|error| StoreError::Unavailable(format!("no randomness for a version: {error}")))
-}
-
-pub(super) fn begin<'m>(
-    model: &'m Model,
-    profile_id: &ProfileId,
-    stored: Option<Stored>,
-) -> RecordEdit<'m> {
-    match stored {
-        Some(stored) => RecordEdit::new(model, profile_id.clone(), stored.record),
-        None => RecordEdit::new_profile(model, profile_id.clone()),
-    }
 }
 
 pub(super) fn refuse(work: Vec<Work>, error: &ServiceError) {

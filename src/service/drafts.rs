@@ -3,7 +3,7 @@
 
 use super::{
     Released, Retracted, ServiceError, Shell,
-    draft::{Draft, begin, refuse},
+    draft::{Draft, refuse},
     lanes::Round,
     lookups::Lookups,
     write::{Arrived, ProfileUpdate, Scored, Task, Work},
@@ -39,7 +39,11 @@ impl<'m> Sheet<'m> {
         Self {
             expected: stored.as_ref().map(|stored| stored.version),
             before: snapshot.before(stored.as_ref().map(|stored| &stored.record)),
-            edit: begin(snapshot.model(), &profile_id, stored),
+            edit: RecordEdit::begin(
+                snapshot.model(),
+                profile_id.clone(),
+                stored.map(|stored| stored.record),
+            ),
             applied: 0,
             followed: (0, 0),
             profile_id,

@@ -6,15 +6,10 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::{
-    ServiceError, Shell,
-    draft::{Draft, begin},
-    lanes::Round,
-    write::dropped,
-};
+use super::{ServiceError, Shell, draft::Draft, lanes::Round, write::dropped};
 use crate::{
     rollout::ModelSnapshot,
-    scoring::{Effect, Outcome, ProfileId, Tenant},
+    scoring::{Effect, Outcome, ProfileId, RecordEdit, Tenant},
     store::{Committed, Store, StoreError, Stored},
 };
 
@@ -149,7 +144,8 @@ fn draft_effects(
 ) -> Draft<EffectWork> {
     let expected = stored.as_ref().map(|stored| stored.version);
     let before = snapshot.before(stored.as_ref().map(|stored| &stored.record));
-    let mut edit = begin(snapshot.model(), profile_id, stored);
+    let stored = stored.map(|stored| stored.record);
+    let mut edit = RecordEdit::begin(snapshot.model(), profile_id.clone(), stored);
     for EffectWork { wanted, .. } in &work {
         if wanted.is_again {
             edit.apply_effect_again(&wanted.effect);

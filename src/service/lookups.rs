@@ -29,8 +29,10 @@ impl Lookups {
         record: &Record,
         (at, remembered_events): (Timestamp, usize),
     ) -> Result<Context<'_>, StoreError> {
-        let author = author_read(model, event).map(|id| self.record(&id));
-        let account = account_read(model, event, &record.attributes).map(|id| self.record(&id));
+        let author = model.author_read(event).map(|id| self.record(&id));
+        let account = model
+            .account_read(event, &record.attributes)
+            .map(|id| self.record(&id));
         let author = author.transpose()?.flatten();
         Ok(Context {
             author: author.map(|author| &author.attributes),
@@ -74,18 +76,6 @@ fn record_of(stored: Result<Option<Stored>, StoreError>) -> Result<Option<Record
     stored.map(|stored| stored.map(|stored| stored.record))
 }
 
-/// The author whom counting an event asks what they state.
-fn author_read(model: &Model, event: &Event) -> Option<ProfileId> {
-    let reads = model.reads_author(&event.event_type);
-    event.author_id.clone().filter(|_| reads)
-}
-
-/// The account whose scores counting an event asks for; a record may say which it is.
-fn account_read(model: &Model, event: &Event, attributes: &Attributes) -> Option<ProfileId> {
-    let reads = model.reads_account(&event.event_type);
-    reads.then(|| model.account_of(event, attributes)).flatten()
-}
-
 fn events_of(work: &[Work]) -> impl Iterator<Item = &Event> {
     work.iter().filter_map(|work| match &work.task {
         Task::Event(asked) => Some(&asked.question.event),
@@ -105,8 +95,8 @@ impl<S: Store> Shell<S> {
         let events = round.iter().flat_map(|(_, work)| events_of(work));
         let mut wanted: Vec<ProfileId> = events
             .flat_map(|event| {
-                let account_id = account_read(model, event, &Attributes::new());
-                [author_read(model, event), account_id]
+                let account_id = model.account_read(event, &Attributes::new());
+                [model.author_read(event), account_id]
             })
             .flatten()
             .collect();
@@ -133,7 +123,7 @@ impl<S: Store> Shell<S> {
                 .collect();
             let accounts = events_of(work).flat_map(|event| {
                 let statements = statements.iter();
-                statements.filter_map(move |stated| account_read(model, event, stated))
+                statements.filter_map(move |stated| model.account_read(event, stated))
             });
             stated.extend(accounts.filter(|id| !lookups.0.contains_key(id)));
         }

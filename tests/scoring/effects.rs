@@ -102,10 +102,8 @@ impl World {
         id: &ProfileId,
         change: &mut dyn FnMut(&mut RecordEdit<'_>),
     ) -> Outcome {
-        let mut edit = match self.records.get(id) {
-            Some(record) => RecordEdit::new(model, id.clone(), record.clone()),
-            None => RecordEdit::new_profile(model, id.clone()),
-        };
+        let stored = self.records.get(id).cloned();
+        let mut edit = RecordEdit::begin(model, id.clone(), stored);
         change(&mut edit);
         edit.finish()
     }

@@ -186,10 +186,7 @@ proptest! {
         let mut record: Option<Record> = None;
         for (position, (time, event)) in events.iter().enumerate() {
             let id = event.profile_id.clone();
-            let mut edit = match record {
-                None => RecordEdit::new_profile(&model, id),
-                Some(record) => RecordEdit::new(&model, id, record),
-            };
+            let mut edit = RecordEdit::begin(&model, id, record);
             edit.apply(event, &context(*time));
             if position % 5 == 4 {
                 let mut stated = edit.record().attributes.clone();

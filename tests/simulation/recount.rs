@@ -131,10 +131,8 @@ fn evaluate(
     profile_id: &ProfileId,
     count: impl FnOnce(&mut RecordEdit<'_>),
 ) -> Outcome {
-    let mut edit = match records.get(profile_id) {
-        Some(record) => RecordEdit::new(model, profile_id.clone(), record.clone()),
-        None => RecordEdit::new_profile(model, profile_id.clone()),
-    };
+    let stored = records.get(profile_id).cloned();
+    let mut edit = RecordEdit::begin(model, profile_id.clone(), stored);
     count(&mut edit);
     let outcome = edit.finish();
     records.insert(profile_id.clone(), outcome.record.clone());

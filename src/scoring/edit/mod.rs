@@ -102,6 +102,14 @@ impl<'m> RecordEdit<'m> {
         }
     }
 
+    /// Starts from a record when one is stored, else from nothing.
+    pub fn begin(model: &'m Model, profile_id: ProfileId, stored: Option<Record>) -> Self {
+        match stored {
+            Some(record) => Self::new(model, profile_id, record),
+            None => Self::new_profile(model, profile_id),
+        }
+    }
+
     /// Starts from nothing: a profile that is not stored yet, and stands in no rank.
     pub fn new_profile(model: &'m Model, profile_id: ProfileId) -> Self {
         let mut edit = Self::new(model, profile_id, Record::default());

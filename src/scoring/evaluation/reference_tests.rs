@@ -20,7 +20,7 @@ use proptest::prelude::*;
 use super::{EvalContext, Evaluation, EventContext};
 use crate::scoring::{
     AttributeValue, Attributes, CountGroup, Event, IdHash, ProfileId, Record, SeenType,
-    SignalCount, Timestamp,
+    SignalCount, Subject, Timestamp,
     model::{
         Budget, Expression, Failed, Model, NativeValue, ORDERED, Variables, compile_unchecked,
         domain,
@@ -357,6 +357,55 @@ account_id: None,
         }
     }
 
+/// What the condition of the second signal of a model is asked about.
+struct Asked<'a> {
+    model: &'a Model,
+    event: &'a Event,
+    record: &'a Record,
+    topics: &'a [String],
+    author: Option<&'a Attributes>,
+    has_account: bool,
+}
+
+impl Asked<'_> {
+    /// What we say of the condition, in no more steps than it may take, and what the interpreter
+    /// says.
+    fn of_both(
+        &self,
+        identity_confidence: f64,
+    ) -> (Result<bool, Failed>, Option<Result<bool, Failed>>) {
+        let evaluation = Evaluation::of(self.model, Subject::Person, self.record);
+        let budget = Budget::new();
+        let context = EvalContext {
+            attributes: &self.record.attributes,
+            seen_types: &self.record.seen_types,
+            identity_confidence,
+            budget: &budget,
+            event_context: Some(EventContext {
+                model: self.model,
+                event: self.event,
+                at: day(4),
+                topics: self.topics,
+                record: self.record,
+                evaluation: &evaluation,
+                stage: "x",
+                author: self.author,
+                account: self.has_account.then_some(&evaluation),
+            }),
+        };
+        let expression = self.model.signals.raw[1].when.as_ref().unwrap();
+        let by_cel = holds_by_cel(expression, &context);
+        let holds = expression.holds(&context);
+        let taken = budget.taken();
+        assert!(
+            taken <= expression.most_steps,
+            "{} took {taken}",
+            expression.text()
+        );
+        (holds, by_cel)
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
     #[test]
@@ -380,29 +429,9 @@ proptest! {
             seen_types: seen.into_iter().collect(),
             ..Record::default()
         };
-        let evaluation = Evaluation::of(&model, crate::scoring::Subject::Person, &record);
-        let budget = Budget::new();
-        let context = EvalContext {
-            attributes: &record.attributes,
-            seen_types: &record.seen_types,
-            identity_confidence: points / 4.0,
-            budget: &budget,
-            event_context: Some(EventContext {
-                model: &model,
-                event: &event,
-                at: day(4),
-                topics: &topics,
-                record: &record,
-                evaluation: &evaluation,
-                stage: "x",
-                author: author.as_ref(),
-                account: has_account.then_some(&evaluation),
-            }),
-        };
-        let expression = model.signals.raw[1].when.as_ref().unwrap();
-        let by_cel = holds_by_cel(expression, &context);
-        let (holds, taken) = (expression.holds(&context), budget.taken());
-        prop_assert!(taken <= expression.most_steps, "{} took {}", condition, taken);
+        let topics = &topics;
+        let asked = Asked { model: &model, event: &event, record: &record, topics, author: author.as_ref(), has_account };
+        let (holds, by_cel) = asked.of_both(points / 4.0);
         if let Some(by_cel) = by_cel {
             prop_assert_eq!(holds, by_cel, "{}", condition);
         }
@@ -439,9 +468,7 @@ name = "y"
 #[test]
 fn a_map_is_not_added_to_a_list() {
     let model = model_of("event.topics + event.attributes == []");
-    let budget = Budget::new();
     let record = Record::default();
-    let evaluation = Evaluation::of(&model, crate::scoring::Subject::Person, &record);
     let event = Event {
         id: IdHash(1),
         profile_id: ProfileId::new("ann").unwrap(),
@@ -456,24 +483,15 @@ fn a_map_is_not_added_to_a_list() {
         content_id: String::new(),
         account_id: None,
     };
-    let context = EvalContext {
-        attributes: &record.attributes,
-        seen_types: &record.seen_types,
-        identity_confidence: 0.0,
-        budget: &budget,
-        event_context: Some(EventContext {
-            model: &model,
-            event: &event,
-            at: day(4),
-            topics: &[],
-            record: &record,
-            evaluation: &evaluation,
-            stage: "x",
-            author: None,
-            account: None,
-        }),
+    let asked = Asked {
+        model: &model,
+        event: &event,
+        record: &record,
+        topics: &[],
+        author: None,
+        has_account: false,
     };
-    let expression = model.signals.raw[1].when.as_ref().unwrap();
-    assert_eq!(expression.holds(&context), Err(Failed));
-    assert_eq!(holds_by_cel(expression, &context), None);
+    let (holds, by_cel) = asked.of_both(0.0);
+    assert_eq!(holds, Err(Failed));
+    assert_eq!(by_cel, None);
 }

@@ -236,6 +236,19 @@ impl Model {
             || rules.any(|rule| rule.when.reads_account())
     }
 
+    /// The author whom counting an event asks what they state.
+    pub fn author_read(&self, event: &Event) -> Option<ProfileId> {
+        let reads = self.reads_author(&event.event_type);
+        event.author_id.clone().filter(|_| reads)
+    }
+
+    /// The account whose scores counting an event asks for, of a profile that states these
+    /// attributes.
+    pub fn account_read(&self, event: &Event, attributes: &Attributes) -> Option<ProfileId> {
+        let reads = self.reads_account(&event.event_type);
+        reads.then(|| self.account_of(event, attributes)).flatten()
+    }
+
     /// Whether counting an event of any type reads the scores of the account.
     pub fn reads_accounts(&self) -> bool {
         let mut rules = self.quarantine.iter();
