@@ -8,7 +8,7 @@ use std::{fmt::Write as _, hint::black_box, time::Duration};
 use bellwether::{
     scoring::{
         AttributeValue, Attributes, Context, Event, EventOutcome, IdHash, InfluenceCell, Model,
-        Outcome, ProfileId, Record, RecordEdit, Timestamp, Touch, apply,
+        Outcome, ProfileId, Record, RecordEdit, RememberedEvent, Timestamp, Touch, TypeMark, apply,
     },
     store::codec,
 };
@@ -434,6 +434,7 @@ fn typical_record() -> Record {
             topics: vec!["coverage".to_owned()],
             stage: "awareness".to_owned(),
             credit: 2.0,
+            origin: None,
         });
     }
     record
@@ -444,9 +445,14 @@ fn hot_record() -> Record {
     let mut record = typical_record();
     let hash = |number: usize| IdHash::of_event(&number.to_string());
     record.memory.remembered = (0..256)
-        .map(|number| (context(number).at, hash(number)))
+        .map(|number| RememberedEvent {
+            time: context(number).at,
+            id: hash(number),
+            type_mark: TypeMark::of("visit"),
+        })
         .collect();
-    record.effects.remembered = record.memory.remembered.clone();
+    let events = record.memory.remembered.iter();
+    record.effects.remembered = events.map(RememberedEvent::pair).collect();
     record.influence_time = context(256).at;
     record.influence = (0..30)
         .map(|number| InfluenceCell {

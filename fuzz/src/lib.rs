@@ -76,7 +76,11 @@ impl<'m> Person<'m> {
         let mut edit = self.edit();
         let retracted = edit.retract(event, &context);
         let again = edit.retract(event, &context);
-        let repeated = [RetractionOutcome::Duplicate, RetractionOutcome::TooOld];
+        let repeated = [
+            RetractionOutcome::Duplicate,
+            RetractionOutcome::TooOld,
+            RetractionOutcome::OtherType,
+        ];
         assert!(repeated.contains(&again), "{retracted:?}, then {again:?}");
         let outcome = edit.finish();
         self.store(outcome)

@@ -66,7 +66,6 @@ mod tests {
     #[test]
     fn every_kind_of_value_reads_and_writes_back() {
         let attributes: Attributes = [
-            ("null", AttributeValue::Null),
             ("bool", AttributeValue::Bool(true)),
             ("number", AttributeValue::Number(-0.5)),
             ("string", AttributeValue::String("ü".into())),
@@ -76,7 +75,7 @@ mod tests {
             ),
             (
                 "map",
-                AttributeValue::Map(BTreeMap::from([("".into(), AttributeValue::Null)])),
+                AttributeValue::Map(BTreeMap::from([("".into(), AttributeValue::Bool(false))])),
             ),
         ]
         .map(|(name, value)| (name.to_owned(), value))
@@ -89,6 +88,22 @@ mod tests {
         );
         assert_eq!(read, Some(attributes));
         assert!(violations.finish(Some(())).is_ok());
+    }
+
+    #[test]
+    fn what_is_null_is_not_stated_at_any_depth() {
+        let text = |text: &str| AttributeValue::String(text.to_owned());
+        let with = |null: bool| -> Attributes {
+            let plan = [("name".to_owned(), text("paid"))];
+            let nothing = ("until".to_owned(), AttributeValue::Null);
+            let plan = plan.into_iter().chain(null.then(|| nothing.clone()));
+            let plan = ("plan".to_owned(), AttributeValue::Map(plan.collect()));
+            let all = [plan].into_iter().chain(null.then_some(nothing));
+            all.collect()
+        };
+        let mut violations = Violations::default();
+        let sent = Some(to_struct(with(true)));
+        assert_eq!(read(sent, "attributes", &mut violations), Some(with(false)));
     }
 
     #[test]

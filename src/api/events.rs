@@ -5,7 +5,7 @@ use tonic::Status;
 use super::{
     attributes,
     fields::{account, count, identifier, instant, label, profile_id, tenant, too_long},
-    profiles::profile,
+    profiles::{profile, to_stage_change},
     status::to_message,
     violations::{EventPath, Shown, Violations},
 };
@@ -193,12 +193,16 @@ pub fn scored(scored: Scored, path: EventPath) -> v1::ScoreEventResponse {
             let unmatched = unmatched_type.map(|event_type| unmatched(path, &event_type));
             response.warnings.extend(unmatched);
             response.matched_signals = matched_signals;
-            response.stage_change = stage_change.map(|change| v1::StageChange {
-                from_stage: change.from_stage.unwrap_or_default(),
-                to_stage: change.to_stage.unwrap_or_default(),
-            });
+            response.stage_change = stage_change.map(to_stage_change);
         }
-        EventOutcome::Duplicate => response.set_outcome(v1::EventOutcome::Duplicate),
+        EventOutcome::Duplicate {
+            matched_signals,
+            stage_change,
+        } => {
+            response.set_outcome(v1::EventOutcome::Duplicate);
+            response.matched_signals = matched_signals;
+            response.stage_change = stage_change.map(to_stage_change);
+        }
         EventOutcome::TooOld => {
             response.set_outcome(v1::EventOutcome::Ignored);
             response.set_ignored_reason(v1::IgnoredReason::TooOld);

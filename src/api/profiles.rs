@@ -13,8 +13,8 @@ use crate::{
     limits::{MAX_BATCH_PROFILES, MAX_MASK_PATH_BYTES, MAX_MASK_PATHS},
     proto::{attributes::to_struct, v1},
     scoring::{
-        Attributes, Contribution, ContributionKind, Probability, Profile, ProfileId, Score,
-        StageExplanation, StageRequirement, Subject, Tenant, Timestamp,
+        Attributes, ChangeCause, Contribution, ContributionKind, Probability, Profile, ProfileId,
+        Score, StageChange, StageExplanation, StageRequirement, Subject, Tenant, Timestamp,
     },
     service::{ProfileUpdate, View},
 };
@@ -135,6 +135,12 @@ pub fn profile(profile: Profile) -> v1::Profile {
         },
         scores: profile.scores.into_iter().map(score).collect(),
         stage: profile.stage.unwrap_or_default(),
+        stage_entered_time: profile.stage_entered_time.map(timestamp),
+        stage_changes: profile
+            .stage_changes
+            .into_iter()
+            .map(to_stage_change)
+            .collect(),
         segments: profile.segments,
         topics: profile
             .topics
@@ -168,6 +174,15 @@ pub fn profile(profile: Profile) -> v1::Profile {
     }
 }
 
+pub(super) fn to_stage_change(change: StageChange) -> v1::StageChange {
+    v1::StageChange {
+        from_stage: change.from_stage.unwrap_or_default(),
+        to_stage: change.to_stage.unwrap_or_default(),
+        time: Some(timestamp(change.time)),
+        by_fading: change.cause == ChangeCause::Fading,
+    }
+}
+
 pub(super) fn requirement(requirement: StageRequirement) -> v1::StageRequirement {
     v1::StageRequirement {
         stage: requirement.stage,
@@ -175,6 +190,7 @@ pub(super) fn requirement(requirement: StageRequirement) -> v1::StageRequirement
         when_holds: requirement.when_holds,
         score: requirement.score,
         min: requirement.min,
+        keep: requirement.keep,
         points: requirement.points,
         missing_points: requirement.missing_points,
         missing_signals: small(requirement.missing_signals),

@@ -9,9 +9,9 @@ use super::{
 use crate::{
     proto::v1,
     scoring::{
-        AttributeValue, Breadth, Contribution, ContributionKind, EventOutcome, Fingerprint,
-        KeyContribution, Probability, Profile, ProfileId, RankKey, Ranked, Score, StageChange,
-        StageExplanation, StageRequirement, Timestamp, TopicInterest,
+        AttributeValue, Breadth, ChangeCause, Contribution, ContributionKind, EventOutcome,
+        Fingerprint, KeyContribution, Probability, Profile, ProfileId, RankKey, Ranked, Score,
+        StageChange, StageExplanation, StageRequirement, Timestamp, TopicInterest,
     },
     service::{PageStart, Scored, SegmentPage, SegmentTopic, SegmentTopics},
     store::Cursor,
@@ -21,6 +21,15 @@ fn likely() -> Probability {
     Probability {
         value: 0.25,
         outcome: "buys".into(),
+    }
+}
+
+fn arrival() -> StageChange {
+    StageChange {
+        from_stage: None,
+        to_stage: Some("awareness".into()),
+        time: Timestamp::EPOCH,
+        cause: ChangeCause::Write(None),
     }
 }
 
@@ -53,6 +62,8 @@ fn ann() -> Profile {
             }),
         }],
         stage: Some("awareness".into()),
+        stage_entered_time: Some(Timestamp::EPOCH),
+        stage_changes: vec![arrival()],
         segments: vec!["buyers".into()],
         topics: vec![TopicInterest {
             topic: "coverage".into(),
@@ -75,6 +86,7 @@ fn ann() -> Profile {
                 min: 20.0,
                 points: 16.0,
                 missing_points: 4.0,
+                keep: None,
                 missing_signals: 2,
             }),
         }),
@@ -170,10 +182,7 @@ fn each_outcome_has_its_own_form() {
     };
     let applied = with(EventOutcome::Applied {
         matched_signals: vec!["replied".into()],
-        stage_change: Some(StageChange {
-            from_stage: None,
-            to_stage: Some("awareness".into()),
-        }),
+        stage_change: Some(arrival()),
         unmatched_type: None,
     });
     assert_eq!(applied.outcome(), v1::EventOutcome::Applied);
@@ -185,10 +194,15 @@ fn each_outcome_has_its_own_form() {
         ("", "awareness")
     );
 
-    assert_eq!(
-        with(EventOutcome::Duplicate).outcome(),
-        v1::EventOutcome::Duplicate
-    );
+    let again = with(EventOutcome::Duplicate {
+        matched_signals: vec!["replied".into()],
+        stage_change: Some(arrival()),
+    });
+    assert_eq!(again.outcome(), v1::EventOutcome::Duplicate);
+    assert_eq!(again.matched_signals, ["replied"]);
+    let change = again.stage_change.unwrap();
+    assert_eq!(change.to_stage, "awareness");
+    assert!(change.time.is_some());
     let slip = with(EventOutcome::Applied {
         matched_signals: Vec::new(),
         stage_change: None,

@@ -37,6 +37,7 @@ pub fn retracted(retracted: Retracted) -> v1::RetractEventResponse {
         RetractionOutcome::Duplicate => v1::RetractionOutcome::Duplicate,
         RetractionOutcome::RetractedInAdvance => v1::RetractionOutcome::RetractedInAdvance,
         RetractionOutcome::TooOld => v1::RetractionOutcome::TooOld,
+        RetractionOutcome::OtherType => v1::RetractionOutcome::OtherType,
     });
     response
 }

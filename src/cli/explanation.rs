@@ -249,6 +249,7 @@ mod tests {
             min: 40.0,
             points: 25.0,
             missing_points: 15.0,
+            keep: None,
             missing_signals: 2,
         };
         assert_eq!(

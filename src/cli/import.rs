@@ -272,7 +272,10 @@ mod tests {
     use super::*;
     use crate::{
         cli::export::export,
-        scoring::{AttributeValue, CountGroup, EventMemory, IdHash, SignalCount, Timestamp},
+        scoring::{
+            AttributeValue, CountGroup, EventMemory, IdHash, RememberedEvent, SignalCount,
+            Timestamp, TypeMark,
+        },
         store::{Commit, RecordStore, Rollout, Version, embedded::Embedded},
     };
 
@@ -288,7 +291,7 @@ mod tests {
         let time = Timestamp::from_nanos(1_700_000_000_123_456_789 + seed as i64).unwrap();
         Record {
             attributes: [
-                ("crm_id".to_owned(), AttributeValue::Null),
+                ("crm_id".to_owned(), AttributeValue::Number(value)),
                 (
                     "sizes".to_owned(),
                     AttributeValue::List(vec![AttributeValue::Null]),
@@ -306,8 +309,12 @@ mod tests {
                 }],
             }],
             memory: EventMemory {
-                remembered: vec![(time, IdHash(u64::MAX - seed))],
-                horizon: None,
+                remembered: vec![RememberedEvent {
+                    time,
+                    id: IdHash(u64::MAX - seed),
+                    type_mark: TypeMark::of("ask"),
+                }],
+                ..EventMemory::default()
             },
             ..Record::default()
         }

@@ -16,12 +16,14 @@ use super::{
     failure::Failure,
     output,
     replay::lines::{Entry, LineReader, Position},
-    rewriting::{Rewriting, refuse_servers, replacing},
+    rewriting::{Rewriting, random, refuse_servers, replacing},
     transfer::{BATCH_PROFILES, Place},
 };
 use crate::{
     api::{self, EventPath},
-    scoring::{Evaluator, HeldEvent, Model, ProfileId, Recollection, Record, Subject, Tenant},
+    scoring::{
+        Evaluator, HeldEvent, Incarnation, Model, ProfileId, Recollection, Record, Subject, Tenant,
+    },
     store::{Access, OpenStore, Scan, Store, Stored},
 };
 
@@ -245,7 +247,10 @@ impl Recounting {
         let missing = missing(records_of_events);
         for batch in missing.chunks(BATCH_PROFILES) {
             let commits = batch.iter().cloned();
-            let commits = commits.map(|(id, record)| replacing(id, None, Some(record)));
+            let commits = commits.map(|(id, mut record)| {
+                record.incarnate(Incarnation(random()?));
+                replacing(id, None, Some(record))
+            });
             let commits = commits.collect::<Result<Vec<_>, _>>()?;
             (written, records) = (
                 written + commits.len() as u64,
@@ -278,5 +283,5 @@ fn was_released(stored: &Record, held: &HeldEvent) -> bool {
     let recall = |id| stored.memory.recall(held.known_by, id);
     !stored.quarantine.iter().any(is_held)
         && recall(held.id) != Recollection::New
-        && recall(held.id.of_retraction()) != Recollection::Known
+        && !matches!(recall(held.id.of_retraction()), Recollection::Known(_))
 }

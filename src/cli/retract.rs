@@ -98,6 +98,8 @@ struct Summary {
     unknown: u64,
     /// The lines of events that are too old.
     too_old: Vec<u64>,
+    /// The lines of events that are of another type than what counted.
+    other_type: Vec<u64>,
     /// The last line, when it was left unread.
     cut_off: Option<CutOff>,
 }
@@ -110,12 +112,14 @@ impl Summary {
             RetractionOutcome::Duplicate => self.duplicate += 1,
             RetractionOutcome::RetractedInAdvance => self.retracted_in_advance += 1,
             RetractionOutcome::TooOld => self.too_old.push(line),
+            RetractionOutcome::OtherType => self.other_type.push(line),
         }
     }
 
     /// Whether nothing of the file counts any more.
     fn is_complete(&self) -> bool {
-        self.unknown == 0 && self.too_old.is_empty() && self.cut_off.is_none()
+        let is_taken_back = self.too_old.is_empty() && self.other_type.is_empty();
+        self.unknown == 0 && is_taken_back && self.cut_off.is_none()
     }
 
     /// The summary for people.
@@ -126,6 +130,10 @@ impl Summary {
             ("retracted before", self.duplicate),
             ("not come, and will not count", self.retracted_in_advance),
             ("too old, and may still count", self.too_old.len() as u64),
+            (
+                "of another type, and still count",
+                self.other_type.len() as u64,
+            ),
             ("an answer unknown here", self.unknown),
         ];
         let rows = rows.map(|(outcome, count)| [outcome.to_owned(), output::count(count)]);
@@ -140,6 +148,14 @@ impl Summary {
                 "{} events are older than what their profiles remember, so nothing was taken back \
                  and they count if they did; the first one stands in line {}\n",
                 output::count(self.too_old.len() as u64),
+                output::count(*first)
+            );
+        }
+        if let Some(first) = self.other_type.first() {
+            text += &format!(
+                "{} events counted as another type, so nothing was taken back; the first one stands in \
+                 line {}: give it as it was sent\n",
+                output::count(self.other_type.len() as u64),
                 output::count(*first)
             );
         }
@@ -176,6 +192,11 @@ mod tests {
         assert_eq!(rows[3], ["retracted", "before", "1"]);
         assert_eq!(rows[5].last().unwrap(), "2");
         assert!(text.contains("stands in line 7"), "{text}");
+        assert!(!summary.is_complete());
+
+        let mut summary = Summary::default();
+        summary.note(5, RetractionOutcome::OtherType);
+        assert!(summary.describe().contains("stands in line 5"));
         assert!(!summary.is_complete());
     }
 }

@@ -109,6 +109,6 @@ async fn without_ranks(store: &impl Store, tenant: &Tenant) -> Result<Rollout, F
     Ok(rollout)
 }
 
-fn random() -> Result<u64, Failure> {
-    getrandom::u64().map_err(|error| Failure::new(format!("no randomness for versions: {error}")))
+pub(super) fn random() -> Result<u64, Failure> {
+    getrandom::u64().map_err(|error| Failure::new(format!("no randomness for a version: {error}")))
 }

@@ -10,11 +10,10 @@ use crate::scoring::{
     AttributeValue, Attributes, InvalidAttributes, check_attributes, limits::MAX_ATTRIBUTE_DEPTH,
 };
 
-/// The attributes of a `Struct`, within every bound.
+/// The attributes of a `Struct`, within every bound. What is null is not stated: it is left out of
+/// every map, and stays in lists, whose entries have an order.
 pub fn from_struct(message: Struct) -> Result<Attributes, InvalidAttributes> {
-    let attributes = message
-        .fields
-        .into_iter()
+    let attributes = stated(message)
         .map(|(name, value)| {
             let value = from_value(&name, value, 1)?;
             Ok((name, value))
@@ -32,6 +31,11 @@ pub fn to_struct(attributes: Attributes) -> Struct {
             .map(|(name, value)| (name, to_value(value)))
             .collect(),
     }
+}
+
+fn stated(message: Struct) -> impl Iterator<Item = (String, Value)> {
+    let fields = message.fields.into_iter();
+    fields.filter(|(_, value)| !matches!(value.kind, Some(Kind::NullValue(_))))
 }
 
 /// `name` is that of the attribute at the top, for the mistake.
@@ -53,8 +57,7 @@ fn from_value(name: &str, value: Value, depth: usize) -> Result<AttributeValue, 
                 .collect::<Result<_, _>>()?,
         ),
         Some(Kind::StructValue(map)) => {
-            let entries = map.fields.into_iter();
-            let entries = entries.map(|(key, value)| Ok((key, inner(value)?)));
+            let entries = stated(map).map(|(key, value)| Ok((key, inner(value)?)));
             AttributeValue::Map(entries.collect::<Result<_, InvalidAttributes>>()?)
         }
     })
@@ -142,7 +145,7 @@ mod tests {
 
     fn sample() -> Attributes {
         let inner = BTreeMap::from([
-            ("z".to_owned(), AttributeValue::Null),
+            ("z".to_owned(), AttributeValue::Number(2.0)),
             ("a".to_owned(), AttributeValue::Bool(true)),
         ]);
         Attributes::from([

@@ -113,7 +113,7 @@ impl Evaluator {
             .attributes_after(attributes, mask);
         check_attributes(&stated)?;
         let outcome = self.edit(profile_id, |edit| {
-            edit.update(stated);
+            edit.update(stated, Timestamp::EPOCH);
         });
         self.apply_effects(outcome);
         Ok(())

@@ -7,7 +7,7 @@ use super::{Attributes, IdHash, ProfileId, Timestamp};
 pub struct Event {
     /// The hash of the caller's id of the event.
     pub id: IdHash,
-    /// Who did it.
+    /// Who did it, by the id that it was sent with.
     pub profile_id: ProfileId,
     /// What was done.
     pub event_type: String,

@@ -3,13 +3,14 @@
 
 use super::{
     Breadth, Contribution, ContributionKind, Influencer, KeyContribution, Model, Profile,
-    ProfileId, Ranked, Record, RecordEdit, Score, SegmentId, SignalCount, StageExplanation,
-    StageRequirement, Subject, Timestamp, TopicInterest,
+    ProfileId, Ranked, Record, RecordEdit, Score, SegmentId, SignalCount, StageChange,
+    StageExplanation, StageRequirement, Subject, Timestamp, TopicInterest,
     decay::decay_factor,
     evaluation::Evaluation,
     influence::{influence_probability, on_topic},
-    limits::NOISE_FLOOR,
+    limits::{NOISE_FLOOR, REMEMBERED_STAGE_CHANGES},
     model::{ScoreId, StageId},
+    record::push_bounded,
 };
 
 /// How much of a profile to compute.
@@ -99,12 +100,23 @@ fn profile(
         }
     });
     let stage = evaluation.stage(model, at);
+    let stage_changes = stage_changes(model, record, evaluation, at);
+    let stage_name = model.stage_name(stage);
+    let entered = stage_changes
+        .last()
+        .filter(|last| last.to_stage == stage_name);
     let segments = evaluation.segments(model, at).into_iter();
     let has_events = record.event_count > 0;
     Profile {
         profile_id: profile_id.clone(),
         scores: scores.collect(),
-        stage: stage.map(|stage| model.stages[stage].name.clone()),
+        stage_entered_time: entered.filter(|_| stage.is_some()).map(|last| last.time),
+        stage: stage_name,
+        stage_changes: if is_explained {
+            stage_changes
+        } else {
+            Vec::new()
+        },
         segments: segments
             .map(|segment| model.segments[segment].name.clone())
             .collect(),
@@ -121,6 +133,22 @@ fn profile(
         quarantined: record.quarantined(model),
         as_of: at,
     }
+}
+
+/// The latest changes of stage up to an instant: those of the record, then by fading since.
+fn stage_changes(
+    model: &Model,
+    record: &Record,
+    evaluation: &Evaluation,
+    at: Timestamp,
+) -> Vec<StageChange> {
+    let mut changes = record.stage_changes.clone();
+    // An update or a retraction may have come after the instant that is asked for.
+    changes.retain(|change| change.time <= at);
+    for fallen in evaluation.fallen_stages(model, record, at) {
+        push_bounded(&mut changes, fallen, REMEMBERED_STAGE_CHANGES);
+    }
+    changes
 }
 
 /// The terms of a score that are not zero, in the order of the model.
@@ -193,15 +221,14 @@ fn explain_stage(
     let next = model.stage_after(held);
     let requirement = |position: StageId| {
         let stage = &model.stages[position];
-        let (score, min) = stage
-            .bound
-            .map_or((None, 0.0), |(score, min)| (Some(score), min));
+        let score = stage.bound.map(|bound| bound.score);
+        let least = evaluation.least_points(model, position).unwrap_or(0.0);
         let points = score.map_or(0.0, |score| evaluation.points_at(model, score, at));
-        let is_met = score.is_none_or(|score| evaluation.reaches(model, score, min, at));
+        let is_met = score.is_none_or(|score| evaluation.reaches(model, score, least, at));
         let missing = score.filter(|_| !is_met);
         let missing_points = missing.map(|score| {
             let factor = decay_factor(model.scores[score].half_life, evaluation.at, at);
-            min - evaluation.sum(model, score) * factor
+            least - evaluation.sum(model, score) * factor
         });
         let missing_signals = missing.and_then(|score| {
             let required = model.scores[score].breadth.as_ref()?.required;
@@ -216,7 +243,8 @@ fn explain_stage(
                 .condition
                 .is_none_or(|condition| evaluation.clock_free.conditions[condition]),
             score: score.map_or_else(String::new, |score| model.scores[score].name.clone()),
-            min,
+            min: stage.bound.map_or(0.0, |bound| bound.min),
+            keep: stage.keep(),
             points,
             missing_points: missing_points.unwrap_or(0.0).max(0.0),
             missing_signals: missing_signals.unwrap_or(0),

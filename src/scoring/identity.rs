@@ -111,6 +111,23 @@ pub fn is_identifier(id: &str) -> bool {
     !id.is_empty() && id.len() <= super::limits::MAX_ID_BYTES && !id.chars().any(char::is_control)
 }
 
+/// Tells a record from one that is made anew under the same id: drawn at random with its first
+/// write, 0 before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Incarnation(pub u64);
+
+/// A few bits of the hash of an event type: enough to tell that two types are not the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TypeMark(pub u8);
+
+impl TypeMark {
+    /// The mark of an event type.
+    pub fn of(event_type: &str) -> Self {
+        let [mark, ..] = xxhash_rust::xxh3::xxh3_64(event_type.as_bytes()).to_le_bytes();
+        Self(mark)
+    }
+}
+
 /// The hash by which a record remembers an event or a credit: XXH3, 64 bits, stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct IdHash(pub u64);

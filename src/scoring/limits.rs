@@ -63,10 +63,17 @@ pub const MAX_MODEL_BYTES: usize = 1024 * 1024;
 pub const MAX_SCORES: usize = 16;
 /// Signals, and attribute rules, of a model.
 pub const MAX_RULES: usize = 1_000;
+/// Changes of stage that a record remembers.
+pub const REMEMBERED_STAGE_CHANGES: usize = 16;
+/// Events whose matched signals a record remembers, for the answer to an event that is sent again.
+pub const REMEMBERED_MATCHES: usize = 8;
 /// Stages of a model.
 pub const MAX_STAGES: usize = 16;
 /// Distinct conditions of stages: each doubles the indexes of the funnel.
 pub const MAX_STAGE_CONDITIONS: usize = 6;
+/// Indexes of the stages of a model: one for each combination of conditions, and one more for each
+/// stage above it that is easier to keep than to reach.
+pub const MAX_STAGE_RANKS: usize = 128;
 /// Segments of a model: each may hold a rank.
 pub const MAX_SEGMENTS: usize = 64;
 /// Quarantine rules of a model: each holds a rank, and looks at every event.

@@ -38,18 +38,19 @@ pub use evaluation::{index, moves};
 pub use evaluator::Evaluator;
 pub use event::Event;
 pub use explain::{Detail, InfluenceQuestion, explain, influencer, interests, ranked};
-pub use identity::{IdHash, ProfileId, Subject, Tenant, is_identifier};
+pub use identity::{IdHash, Incarnation, ProfileId, Subject, Tenant, TypeMark, is_identifier};
 pub use influence::influence_probability;
 pub(crate) use model::ScoreId;
 pub use model::{ActsOn, Diagnostic, Fingerprint, Model, ModelChange, SegmentId, model_changes};
-pub use outcome::{EventOutcome, Outcome, StageChange};
+pub use outcome::{EventOutcome, Outcome};
 pub use profile::{
     Breadth, Contribution, ContributionKind, Influencer, KeyContribution, Probability, Profile,
     Ranked, Score, StageExplanation, StageRequirement, TopicInterest,
 };
 pub use rank::{KeyRange, RankChange, RankKey, RankName, Slope};
 pub use record::{
-    CountGroup, CountedKeys, EffectMemory, EventMemory, HeldEvent, HeldMatch, InfluenceCell,
-    NamedCount, Recollection, Record, SeenType, SignalCount, TopicDelta, Touch,
+    ChangeCause, CountGroup, CountedKeys, EffectMemory, EventMemory, HeldEvent, HeldMatch,
+    InfluenceCell, MatchedSignals, NamedCount, Recollection, Record, RememberedEvent, SeenType,
+    SignalCount, StageChange, TopicDelta, Touch,
 };
 pub use timestamp::Timestamp;

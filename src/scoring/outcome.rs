@@ -1,6 +1,6 @@
 //! What comes of events: for their callers, and for what is written.
 
-use super::{Effect, RankChange, Record, TopicDelta};
+use super::{Effect, RankChange, Record, StageChange, TopicDelta};
 
 /// What became of an event.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,7 +16,12 @@ pub enum EventOutcome {
         unmatched_type: Option<String>,
     },
     /// It had counted before.
-    Duplicate,
+    Duplicate {
+        /// The signals that counted then, as long as the record knows them.
+        matched_signals: Vec<String>,
+        /// The move along the path to purchase then, as long as the record knows it.
+        stage_change: Option<StageChange>,
+    },
     /// It cannot be told whether it had counted before.
     TooOld,
     /// A quarantine rule holds it.
@@ -26,13 +31,11 @@ pub enum EventOutcome {
     },
 }
 
-/// A move along the path to purchase; `None` for no stage.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StageChange {
-    /// The stage just before the event, at the event's instant.
-    pub from_stage: Option<String>,
-    /// The stage just after it.
-    pub to_stage: Option<String>,
+impl EventOutcome {
+    /// Whether the event had counted before.
+    pub fn is_duplicate(&self) -> bool {
+        matches!(self, Self::Duplicate { .. })
+    }
 }
 
 /// What comes of counting: a record to write, and its effects.

@@ -1,6 +1,6 @@
 //! A profile as a model sees it at one instant: what callers read.
 
-use super::{Attributes, ProfileId, Timestamp};
+use super::{Attributes, ProfileId, StageChange, Timestamp};
 
 /// Points, stage, segments and interests at `as_of`.
 #[derive(Clone, Debug, PartialEq)]
@@ -11,13 +11,17 @@ pub struct Profile {
     pub scores: Vec<Score>,
     /// The highest stage that holds; `None` for none.
     pub stage: Option<String>,
+    /// Since when; `None` without a stage, and when the model was changed since.
+    pub stage_entered_time: Option<Timestamp>,
+    /// The latest changes of stage, in the order in which they were found; empty in the basic view.
+    pub stage_changes: Vec<StageChange>,
     /// The segments that the profile belongs to, in the order of the model.
     pub segments: Vec<String>,
     /// Declared topics by interest, most first.
     pub topics: Vec<TopicInterest>,
     /// What the profile states.
     pub attributes: Attributes,
-    /// Whether anything has counted, is stated or was earned. Until then a profile has the
+    /// Whether anything has counted or is stated. Until then a profile has the
     /// points that everybody starts with, and stands in no rank, at no stage and in no segment.
     pub is_counted: bool,
     /// How many events counted.
@@ -58,8 +62,10 @@ pub struct StageRequirement {
     pub when_holds: bool,
     /// The score that the stage is bounded on; empty for none.
     pub score: String,
-    /// The least points of that score.
+    /// The least points of that score to reach the stage.
     pub min: f64,
+    /// The least points to stay, when that is less.
+    pub keep: Option<f64>,
     /// The points of the profile on that score.
     pub points: f64,
     /// How many points the sum of the score's terms is short of `min`, whatever its floor at 0

@@ -4,12 +4,15 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Attributes, Effect, HalfLife, IdHash, ProfileId, Timestamp, limits::REMEMBERED_EFFECTS,
+    Attributes, Effect, Event, HalfLife, IdHash, Incarnation, ProfileId, Timestamp, TypeMark,
+    limits::REMEMBERED_EFFECTS,
 };
 
 /// The state of one profile.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Record {
+    /// Which record of this id it is.
+    pub incarnation: Incarnation,
     /// What the profile states.
     pub attributes: Attributes,
     /// How many events counted.
@@ -41,6 +44,13 @@ pub struct Record {
     pub touches: Vec<Touch>,
     /// The stages that the profile has reached, in order of arrival.
     pub reached_stages: Vec<String>,
+    /// By score, of those with a stage that is easier to keep than to reach: the highest stage that
+    /// the profile holds.
+    pub held_stages: BTreeMap<String, String>,
+    /// The latest changes of stage, in order of arrival.
+    pub stage_changes: Vec<StageChange>,
+    /// What the latest events matched that matched anything, in order of arrival.
+    pub matched: Vec<MatchedSignals>,
     /// The instant that the credits of `influence` are the values at.
     pub influence_time: Timestamp,
     /// What the profile earned as an author, ascending by topic and stage.
@@ -50,6 +60,13 @@ pub struct Record {
 }
 
 impl Record {
+    /// Gives a new record its incarnation, when it is written for the first time.
+    pub fn incarnate(&mut self, incarnation: Incarnation) {
+        if self.incarnation == Incarnation::default() {
+            self.incarnation = incarnation;
+        }
+    }
+
     /// What the profile states after an update. `mask` names the attributes to set, or to
     /// remove when they are absent; an empty mask merges.
     pub fn attributes_after(&self, attributes: &Attributes, mask: &[String]) -> Attributes {
@@ -81,10 +98,11 @@ impl Record {
         })
     }
 
-    /// Whether anything has counted, is stated or was earned. Who has only had events that are
-    /// held in quarantine or were reverted stands in no rank.
+    /// Whether anything has counted or is stated. Who has only had events that are held in
+    /// quarantine or were reverted stands in no rank, nor does an author who has done nothing but
+    /// write: in none but those of influence.
     pub(crate) fn is_counted(&self) -> bool {
-        self.event_count > 0 || !self.attributes.is_empty() || !self.influence.is_empty()
+        self.event_count > 0 || !self.attributes.is_empty()
     }
 
     /// Whether anything was ever done, stated or earned, or retracted in advance. A record of
@@ -175,10 +193,39 @@ pub struct NamedCount {
 /// time and id hash, and the greatest pair that was dropped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EventMemory {
-    /// Ascending.
-    pub remembered: Vec<(Timestamp, IdHash)>,
+    /// Ascending by time and id.
+    pub remembered: Vec<RememberedEvent>,
     /// The greatest pair that was dropped; whatever is unknown and not above it is too old.
     pub horizon: Option<(Timestamp, IdHash)>,
+    /// With which id those remembered events were sent that were sent with another one than that
+    /// of the record. What an event does to others is known by this id.
+    pub origins: BTreeMap<(Timestamp, IdHash), ProfileId>,
+}
+
+/// An event that a record remembers, or a retraction of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RememberedEvent {
+    /// The time that the event is known by.
+    pub time: Timestamp,
+    /// The hash of its id.
+    pub id: IdHash,
+    /// Of its type.
+    pub type_mark: TypeMark,
+}
+
+impl RememberedEvent {
+    /// What it is ordered by, and known by within the record.
+    pub fn pair(&self) -> (Timestamp, IdHash) {
+        (self.time, self.id)
+    }
+
+    /// What its retraction is remembered as.
+    pub(crate) fn retraction(self) -> Self {
+        Self {
+            id: self.id.of_retraction(),
+            ..self
+        }
+    }
 }
 
 /// What a record knows about an event before counting it.
@@ -186,8 +233,8 @@ pub struct EventMemory {
 pub enum Recollection {
     /// It has not counted.
     New,
-    /// It has counted.
-    Known,
+    /// It has counted, as an event of a type with this mark.
+    Known(TypeMark),
     /// It cannot be told whether it has counted.
     TooOld,
 }
@@ -196,25 +243,54 @@ impl EventMemory {
     /// Whether the event has counted before.
     pub fn recall(&self, time: Timestamp, id: IdHash) -> Recollection {
         let pair = (time, id);
-        if self.remembered.binary_search(&pair).is_ok() {
-            Recollection::Known
-        } else if self.horizon.is_some_and(|horizon| pair <= horizon) {
-            Recollection::TooOld
-        } else {
-            Recollection::New
+        match self.find(pair) {
+            Ok(position) => Recollection::Known(self.remembered[position].type_mark),
+            Err(_) if self.horizon.is_some_and(|horizon| pair <= horizon) => Recollection::TooOld,
+            Err(_) => Recollection::New,
         }
     }
 
+    /// Whether an event is remembered.
+    pub fn knows(&self, event: (Timestamp, IdHash)) -> bool {
+        self.find(event).is_ok()
+    }
+
+    fn find(&self, pair: (Timestamp, IdHash)) -> Result<usize, usize> {
+        self.remembered
+            .binary_search_by_key(&pair, RememberedEvent::pair)
+    }
+
+    /// The time that an event is known by: as it was sent, because what came from the future would
+    /// count at another instant, and so once more, when it is sent again. One that was sent
+    /// without is looked for by its id alone; it takes its arrival when it is new.
+    pub fn known_by(&self, event: &Event, arrival: Timestamp) -> Timestamp {
+        let remembered = || {
+            let mut latest_first = self.remembered.iter().rev();
+            latest_first.find(|remembered| remembered.id == event.id)
+        };
+        let time = event.time;
+        time.or_else(|| remembered().map(|remembered| remembered.time))
+            .unwrap_or(arrival)
+    }
+
+    /// The id that a remembered event was sent with, when that is not the one of the record.
+    pub fn origin(&self, time: Timestamp, id: IdHash) -> Option<&ProfileId> {
+        self.origins.get(&(time, id))
+    }
+
     /// Remembers a new event, and forgets the smallest beyond `capacity`.
-    pub fn remember(&mut self, time: Timestamp, id: IdHash, capacity: usize) {
-        let pair = (time, id);
-        let Err(position) = self.remembered.binary_search(&pair) else {
+    pub fn remember(&mut self, event: RememberedEvent, origin: Option<ProfileId>, capacity: usize) {
+        let Err(position) = self.find(event.pair()) else {
             return;
         };
-        self.remembered.insert(position, pair);
+        self.remembered.insert(position, event);
+        if let Some(origin) = origin {
+            self.origins.insert(event.pair(), origin);
+        }
         let excess = self.remembered.len().saturating_sub(capacity.max(1));
         if let Some(greatest) = self.remembered.drain(..excess).next_back() {
-            self.horizon = self.horizon.max(Some(greatest));
+            self.horizon = self.horizon.max(Some(greatest.pair()));
+            self.origins.retain(|pair, _| *pair > greatest.pair());
         }
     }
 }
@@ -265,6 +341,59 @@ pub struct Touch {
     pub stage: String,
     /// The credit that it gave.
     pub credit: f64,
+    /// The id that the event was sent with, when that is not the one of the record.
+    pub origin: Option<ProfileId>,
+}
+
+/// A move of a profile along the path to purchase; `None` for no stage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StageChange {
+    /// The stage just before it.
+    pub from_stage: Option<String>,
+    /// The stage just after it.
+    pub to_stage: Option<String>,
+    /// When: the instant of the event, the arrival of an update or a retraction, the instant at
+    /// which fading points fell below what the stage asks for; never before the latest event, nor
+    /// before the change that was noted before it.
+    pub time: Timestamp,
+    /// What brought it.
+    pub cause: ChangeCause,
+}
+
+/// What brings a change of stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangeCause {
+    /// A write; the remembered event that was answered with the change, if it was one.
+    Write(Option<(Timestamp, IdHash)>),
+    /// Fading alone. It follows from what is counted, and is found anew when something is counted
+    /// that came before it.
+    Fading,
+}
+
+impl StageChange {
+    /// The remembered event that was answered with it.
+    pub fn event(&self) -> Option<(Timestamp, IdHash)> {
+        match self.cause {
+            ChangeCause::Write(event) => event,
+            ChangeCause::Fading => None,
+        }
+    }
+}
+
+/// What an event matched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MatchedSignals {
+    /// A remembered event.
+    pub event: (Timestamp, IdHash),
+    /// The signals that counted, in the order of the model.
+    pub signals: Vec<String>,
+}
+
+/// Puts an entry at the end, and forgets the first ones beyond the capacity.
+pub(super) fn push_bounded<T>(entries: &mut Vec<T>, entry: T, capacity: usize) {
+    entries.push(entry);
+    let excess = entries.len().saturating_sub(capacity);
+    entries.drain(..excess);
 }
 
 /// What an event in quarantine would count. Nothing that was written in it is kept.
@@ -288,6 +417,8 @@ pub struct HeldEvent {
     pub author_id: Option<ProfileId>,
     /// The account that it counts for.
     pub account_id: Option<ProfileId>,
+    /// The id that it was sent with, when that is not the one of the record.
+    pub origin: Option<ProfileId>,
 }
 
 /// A signal that an event in quarantine matched.

@@ -4,7 +4,7 @@
 use super::{ServiceError, lanes::Round, write::Work};
 use crate::{
     rollout::ModelSnapshot,
-    scoring::{Outcome, ProfileId, Record},
+    scoring::{Incarnation, Outcome, ProfileId, Record},
     store::{Commit, StoreError, TotalsChange, Version},
 };
 
@@ -28,7 +28,9 @@ impl<W> Draft<W> {
             Ok(version) => version,
             Err(error) => return Err((error, self.work)),
         };
-        let outcome = self.outcome;
+        let mut outcome = self.outcome;
+        // Of all that is drawn at random for a record, the version of its first write is the first.
+        outcome.record.incarnate(Incarnation(version.0));
         let before = self.before.as_ref();
         let after = Some(&outcome.record);
         let commit = Commit {

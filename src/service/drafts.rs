@@ -151,7 +151,7 @@ impl<S: Store> Shell<S> {
         let edit = &mut sheet.edit;
         let profile = |edit: &RecordEdit<'_>| edit.profile(now.max(edit.record().last_event_time));
         let context = |Arrived { event, at }: &Arrived, edit: &RecordEdit<'_>| {
-            let instant = (*at, self.settings.remembered_events);
+            let instant = (*at, now, self.settings.remembered_events);
             lookups.context(model, event, edit.record(), instant)
         };
         match task {
@@ -181,7 +181,7 @@ impl<S: Store> Shell<S> {
                 });
             }
             Task::Update(asked) => {
-                let changed = change(edit, &asked.question);
+                let changed = change(edit, &asked.question, now);
                 asked.result = Some(changed.map(|()| profile(edit)));
             }
         }
@@ -198,11 +198,15 @@ impl<S: Store> Shell<S> {
 }
 
 /// Updates what a profile states, unless that would be too much.
-fn change(edit: &mut RecordEdit<'_>, update: &ProfileUpdate) -> Result<(), ServiceError> {
+fn change(
+    edit: &mut RecordEdit<'_>,
+    update: &ProfileUpdate,
+    now: Timestamp,
+) -> Result<(), ServiceError> {
     let stated = edit
         .record()
         .attributes_after(&update.attributes, &update.mask);
     check_attributes(&stated).map_err(ServiceError::Attributes)?;
-    edit.update(stated);
+    edit.update(stated, now);
     Ok(())
 }

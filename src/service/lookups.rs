@@ -27,7 +27,7 @@ impl Lookups {
         model: &Model,
         event: &Event,
         record: &Record,
-        (at, remembered_events): (Timestamp, usize),
+        (at, now, remembered_events): (Timestamp, Timestamp, usize),
     ) -> Result<Context<'_>, StoreError> {
         let author = model.author_read(event).map(|id| self.record(&id));
         let account = model
@@ -37,7 +37,9 @@ impl Lookups {
         Ok(Context {
             author: author.map(|author| &author.attributes),
             account: account.transpose()?.flatten(),
-            ..Context::at(at, remembered_events)
+            at,
+            now,
+            remembered_events,
         })
     }
 

@@ -217,7 +217,7 @@ impl<S: Store> Service<S> {
         let at = as_of.unwrap_or_else(|| self.shell.now());
         let mut stages = Vec::new();
         let mut ranges = Vec::new();
-        for ladder in &model.ladders {
+        for ladder in model.ladders() {
             for (stage, keys) in ladder.ranges(model, at) {
                 stages.push(stage);
                 let rank = ladder.rank.clone();

@@ -494,12 +494,19 @@ class World:
 
     def parties(self, segment):
         """Those that a segment may have as members."""
-        return self.accounts() if segment.get("of") == "accounts" else self.people
+        return self.accounts() if segment.get("of") == "accounts" else self.ranked_people()
+
+    def ranked_people(self):
+        """Those who have done or state something: nobody else stands in a rank of people."""
+        return {
+            profile_id: person for profile_id, person in self.people.items()
+            if person.times or person.attributes
+        }
 
     def funnel(self, at):
         """How many people stand at each stage; `""` for none."""
         counts = {stage["name"]: 0 for stage in self.model.stages} | {"": 0}
-        for person in self.people.values():
+        for person in self.ranked_people().values():
             counts[self.stage(person, at)] += 1
         return counts
 

@@ -244,6 +244,9 @@ fn say_person(answers: &mut Answers, id: &str, profile: &Profile) {
     }
     let stage = profile.stage.as_deref().unwrap_or_default();
     answers.words(format!("{id}: stage"), stage);
+    if let Some(entered) = profile.stage_entered_time {
+        answers.number(format!("{id}: entered"), entered.nanos() as f64);
+    }
     answers.words(format!("{id}: segments"), profile.segments.join(" "));
     for interest in &profile.topics {
         answers.number(format!("{id}, about {}", interest.topic), interest.points);
@@ -264,6 +267,7 @@ fn say_stage(answers: &mut Answers, name: &str, stage: &StageRequirement) {
     if !stage.score.is_empty() {
         answers.words(format!("{name}: score"), &stage.score);
         answers.number(format!("{name}: min"), stage.min);
+        answers.number(format!("{name}: keep"), stage.keep.unwrap_or(0.0));
         answers.number(format!("{name}: points"), stage.points);
         answers.number(format!("{name}: missing"), stage.missing_points);
         let signals = stage.missing_signals as f64;

@@ -193,9 +193,9 @@ fn states_account(step: &Step) -> bool {
 }
 
 /// What is the same for every order of events: not how advances are shared, nor what is in
-/// which key once there are more than are kept.
+/// which key once there are more than are kept, nor since when somebody stands at a stage.
 fn is_order_free(name: &str) -> bool {
-    !name.contains(" on ") && !is_of_few_keys(name)
+    !name.contains(" on ") && !is_of_few_keys(name) && !name.ends_with(": entered")
 }
 
 /// Whether a number is what a signal has in one key, of which there are more than are kept.

@@ -155,6 +155,7 @@ impl<H: Home> Served<H> {
             RetractionOutcome::Duplicate => "duplicate",
             RetractionOutcome::RetractedInAdvance => "retracted in advance",
             RetractionOutcome::TooOld => "too old",
+            RetractionOutcome::OtherType => "other type",
         }
         .to_owned()
     }
@@ -192,7 +193,7 @@ fn outcome(scored: &Scored) -> String {
             });
             format!("applied {matched_signals:?}, moved {moved:?}")
         }
-        EventOutcome::Duplicate => "duplicate".to_owned(),
+        EventOutcome::Duplicate { .. } => "duplicate".to_owned(),
         EventOutcome::TooOld => "too old".to_owned(),
         EventOutcome::Quarantined { rule } => format!("held by {rule}"),
     }
@@ -215,7 +216,6 @@ fn attribute(value: &Value) -> AttributeValue {
     match value {
         Value::Number(number) => AttributeValue::Number(*number),
         Value::Text(text) => AttributeValue::String((*text).to_owned()),
-        Value::Null => AttributeValue::Null,
     }
 }
 

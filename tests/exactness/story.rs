@@ -23,7 +23,6 @@ pub const ACCOUNTS: [&str; 2] = ["acme", "zenith"];
 pub enum Value {
     Number(f64),
     Text(&'static str),
-    Null,
 }
 
 impl fmt::Display for Value {
@@ -31,7 +30,6 @@ impl fmt::Display for Value {
         match self {
             Self::Number(number) => write!(formatter, "{number}"),
             Self::Text(text) => write!(formatter, "{text:?}"),
-            Self::Null => write!(formatter, "null"),
         }
     }
 }
@@ -143,8 +141,8 @@ impl Story {
             .chain(ACCOUNTS)
             .map(|person| Step::State {
                 person,
-                name: "city",
-                value: Some(Value::Null),
+                name: "nick",
+                value: Some(Value::Text("x")),
             });
         Self(stated.chain(self.0).collect())
     }

@@ -135,6 +135,8 @@ pub struct Stage {
     pub name: &'static str,
     pub when: Option<Standing>,
     pub min: Option<(&'static str, f64)>,
+    /// The least points to stay, when that is less.
+    pub keep: Option<f64>,
 }
 
 #[derive(Clone, Copy)]
@@ -213,6 +215,9 @@ impl Model {
             .retain(|signal| signal.is_order_free() && !signal.points.is_empty());
         self.quarantine.retain(|rule| !rule.reads_history);
         self.asked.clear();
+        for stage in &mut self.stages {
+            stage.keep = None;
+        }
         self
     }
 
@@ -287,6 +292,9 @@ impl Model {
             file.text("name", Some(stage.name));
             file.text("when", stage.when.map(|when| when.text));
             file.by_name("min", stage.min.as_slice());
+            let keep = stage.min.zip(stage.keep);
+            let keep = keep.map(|((score, _), keep)| (score, keep));
+            file.by_name("keep", keep.as_slice());
         }
         for segment in &self.segments {
             file.table("[[segments]]");

@@ -25,10 +25,13 @@ fn an_account_is_named_by_the_event_or_by_what_the_profile_states() {
     let outcome = change(&model, Record::default(), |edit| {
         edit.apply(&visit("1", None), &context(at(0)));
         let acme = AttributeValue::String("acme".to_owned());
-        edit.update([("company".to_owned(), acme)].into());
+        edit.update([("company".to_owned(), acme)].into(), crate::at(0));
         edit.apply(&visit("2", None), &context(at(0)));
         edit.apply(&visit("3", Some("home")), &context(at(0)));
-        edit.update([("company".to_owned(), AttributeValue::Number(7.0))].into());
+        edit.update(
+            [("company".to_owned(), AttributeValue::Number(7.0))].into(),
+            crate::at(0),
+        );
         edit.apply(&visit("4", None), &context(at(0)));
     });
     assert_eq!(accounts(outcome), ["acme", "home"]);
@@ -104,13 +107,13 @@ fn an_account_that_has_not_counted_an_event_loses_nothing_when_it_is_taken_back(
     };
     let deltas = |outcome: &Outcome| outcome.effects.clone();
     let zed = change(&model, Record::default(), |edit| {
-        edit.update(company("home"));
+        edit.update(company("home"), crate::at(0));
         edit.apply(&of("zed"), &context(at(0)));
     });
     let eve = change(&model, Record::default(), |edit| {
-        edit.update(company("acme"));
+        edit.update(company("acme"), crate::at(0));
         edit.apply(&of("eve"), &context(at(0)));
-        edit.update(company("home"));
+        edit.update(company("home"), crate::at(0));
         edit.retract(&of("eve"), &context(at(0)));
     });
     let [given, taken] = deltas(&eve).try_into().unwrap();

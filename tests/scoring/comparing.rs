@@ -230,7 +230,7 @@ fn record(visits: u8, calls: u8, in_retail: bool) -> Record {
     }
     if in_retail {
         let retail = AttributeValue::String("retail".to_owned());
-        edit.update([("industry".to_owned(), retail)].into());
+        edit.update([("industry".to_owned(), retail)].into(), Timestamp::EPOCH);
     }
     edit.finish().record
 }

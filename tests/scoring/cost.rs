@@ -152,7 +152,7 @@ fn standing_facts_are_cut_off_too_and_told() {
     let words = (0..980).map(|n| format!("w{n}"));
     let words = words.chain(["r0".to_owned(), "r99".to_owned()]);
     let mut edit = RecordEdit::new_profile(&model, ProfileId::new("ann").unwrap());
-    edit.update(listing(words));
+    edit.update(listing(words), crate::at(0));
     let profile = edit.profile(at(0));
     assert_eq!(profile.scores[0].points, 1.0);
     assert_eq!(edit.finish().failed_rules, ["(what is stated)"]);

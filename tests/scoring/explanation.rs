@@ -162,6 +162,7 @@ fn a_stage_is_explained_by_what_holds_it_and_what_is_missing_to_the_next() {
         when: String::new(),
         when_holds: true,
         score: String::new(),
+        keep: None,
         min: 0.0,
         points: 0.0,
         missing_points: 0.0,

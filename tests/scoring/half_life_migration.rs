@@ -159,7 +159,10 @@ fn a_write_of_what_was_taken_over_moves_no_rank() {
     let ann = ProfileId::new("ann").unwrap();
     let before = index(&slower, &ann, &record);
     let mut edit = RecordEdit::new(&slower, ann.clone(), record);
-    edit.update([("city".to_owned(), bellwether::scoring::AttributeValue::Null)].into());
+    edit.update(
+        [("city".to_owned(), bellwether::scoring::AttributeValue::Null)].into(),
+        crate::at(0),
+    );
     let outcome = edit.finish();
     assert!(outcome.ranks.is_empty(), "{:?}", outcome.ranks);
     assert_eq!(index(&slower, &ann, &outcome.record), before);

@@ -19,6 +19,8 @@ mod keys;
 mod models;
 mod once;
 mod order_free;
+mod origins;
+mod path;
 mod properties;
 mod quarantine;
 mod signals;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use bellwether::scoring::{
-    AttributeValue, Credit, Effect, EffectKind, Event, EventOutcome, IdHash, Model, ProfileId,
-    RankKey, RankName, Record, RecordEdit, Timestamp, index,
+    AttributeValue, Credit, Effect, EffectKind, Event, IdHash, Model, ProfileId, RankKey, RankName,
+    Record, RecordEdit, Timestamp, index,
 };
 use proptest::prelude::*;
 
@@ -126,7 +126,7 @@ proptest! {
         let (record, _) = replay(&model, &events);
         for (time, event) in &events {
             let mut edit = RecordEdit::new(&model, event.profile_id.clone(), record.clone());
-            prop_assert_eq!(edit.apply(event, &context(*time)), EventOutcome::Duplicate);
+            prop_assert!(edit.apply(event, &context(*time)).is_duplicate());
             let outcome = edit.finish();
             prop_assert!(!outcome.changed && outcome.ranks.is_empty());
             prop_assert_eq!(&outcome.record, &record);
@@ -156,7 +156,7 @@ proptest! {
         let sum = |half_life: f64, names: &[&str], worth: &dyn Fn(&Event) -> f64| -> f64 {
             events.iter().zip(&outcomes)
                 .filter(|((_, event), outcome)| {
-                    names.contains(&event.event_type.as_str()) && **outcome != EventOutcome::Duplicate
+                    names.contains(&event.event_type.as_str()) && !outcome.is_duplicate()
                 })
                 .map(|((time, event), _)| {
                     let age = (instant.nanos() - time.nanos()) as f64 / SECOND as f64;
@@ -191,7 +191,7 @@ proptest! {
             if position % 5 == 4 {
                 let mut stated = edit.record().attributes.clone();
                 stated.insert("rich".to_owned(), AttributeValue::Bool(true));
-                edit.update(stated);
+                edit.update(stated, Timestamp::EPOCH);
             }
             let outcome = edit.finish();
             follow(&mut held, &outcome.ranks);

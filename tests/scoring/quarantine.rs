@@ -20,7 +20,7 @@ fn a_held_event_counts_nowhere_but_in_its_rule() {
     let held = edit.apply(&visit, &context(at(0)));
     let rule = "robots".to_owned();
     assert_eq!(held, EventOutcome::Quarantined { rule });
-    assert_eq!(edit.apply(&visit, &context(at(0))), EventOutcome::Duplicate);
+    assert!(edit.apply(&visit, &context(at(0))).is_duplicate());
     assert_eq!(edit.profile(at(0)).quarantined, [("robots".to_owned(), 1)]);
     let outcome = edit.finish();
     assert_eq!(ranks_of(&outcome), ["quarantine:robots"]);
@@ -125,10 +125,8 @@ fn released_events_count_at_their_own_time_and_once() {
     let outcome = change(&model, record, |edit| {
         assert_eq!(edit.release(&other, 10), 0);
         assert_eq!(edit.release(&Selection::default(), 10), 1);
-        assert_eq!(
-            edit.apply(&by_robot("2", "visit"), &context(at(DAY))),
-            EventOutcome::Duplicate
-        );
+        let again = edit.apply(&by_robot("2", "visit"), &context(at(DAY)));
+        assert!(again.is_duplicate());
     });
     assert_eq!(outcome.record.event_count, 3);
 }

@@ -168,7 +168,7 @@ impl Run {
     fn note_scored(&self, event: &Event, scored: &Scored) {
         match &scored.outcome {
             EventOutcome::Applied { .. } => self.note(event, |told| told.applied += 1),
-            EventOutcome::Duplicate => {}
+            EventOutcome::Duplicate { .. } => {}
             EventOutcome::TooOld if self.sends_again && self.forgets => {}
             EventOutcome::Quarantined { rule } => {
                 self.violate(format!("no model has a rule {rule}"));
@@ -189,6 +189,12 @@ impl Run {
             RetractionOutcome::TooOld if !self.forgets => {
                 let id = event.profile_id.clone();
                 self.violate(format!("an event of {id} was taken back too late"));
+            }
+            RetractionOutcome::OtherType => {
+                let id = event.profile_id.clone();
+                self.violate(format!(
+                    "an event of {id} was taken for one of another type"
+                ));
             }
             RetractionOutcome::Duplicate | RetractionOutcome::TooOld => {}
         }

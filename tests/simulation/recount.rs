@@ -109,7 +109,7 @@ impl Recount {
                 Action::Update(update) => {
                     let record = edit.record();
                     let stated = record.attributes_after(&update.attributes, &update.mask);
-                    edit.update(stated);
+                    edit.update(stated, Timestamp::EPOCH);
                 }
             }
         });

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use bellwether::scoring::{
-    AttributeValue, CountGroup, Credit, Effect, EffectKind, EffectMemory, EventMemory, HalfLife,
-    HeldEvent, HeldMatch, IdHash, InfluenceCell, NamedCount, ProfileId, Record, SeenType,
-    SignalCount, Timestamp, Touch,
+    AttributeValue, ChangeCause, CountGroup, Credit, Effect, EffectKind, EffectMemory, EventMemory,
+    HalfLife, HeldEvent, HeldMatch, IdHash, Incarnation, InfluenceCell, MatchedSignals, NamedCount,
+    ProfileId, Record, RememberedEvent, SeenType, SignalCount, StageChange, Timestamp, Touch,
+    TypeMark,
 };
 use bellwether::store::{Commit, Committed, RecordStore, Store};
 
@@ -306,9 +307,17 @@ pub fn full_record() -> Record {
         name: name.to_owned(),
         count,
     };
+    let event = |nanos, id| RememberedEvent {
+        time: time(nanos),
+        id: IdHash(id),
+        type_mark: TypeMark::of("visit"),
+    };
     Record {
         attributes: BTreeMap::from([
-            ("crm_id".to_owned(), AttributeValue::Null),
+            (
+                "crm_ids".to_owned(),
+                AttributeValue::List(vec![AttributeValue::Null]),
+            ),
             ("seats".to_owned(), AttributeValue::Number(0.1)),
             (
                 "tags".to_owned(),
@@ -322,6 +331,7 @@ pub fn full_record() -> Record {
                 ]),
             ),
         ]),
+        incarnation: Incarnation(u64::MAX),
         event_count: u64::MAX,
         first_seen_time: time(1),
         last_event_time: time(i64::MAX),
@@ -363,14 +373,12 @@ pub fn full_record() -> Record {
             topics: vec!["coverage".to_owned()],
             author_id: Some(id("Zoë")),
             account_id: ProfileId::of_account("acme"),
+            origin: Some(id("zoe@example.com")),
         }],
         memory: EventMemory {
-            remembered: vec![
-                (time(5), IdHash(9)),
-                (time(6), IdHash(0)),
-                (time(6), IdHash(u64::MAX)),
-            ],
+            remembered: vec![event(5, 9), event(6, 0), event(6, u64::MAX)],
             horizon: Some((time(4), IdHash(3))),
+            origins: [((time(6), IdHash(0)), id("zoe@example.com"))].into(),
         },
         effects: EffectMemory {
             remembered: vec![(time(9), IdHash(8)), (time(2), IdHash(1))],
@@ -394,7 +402,19 @@ pub fn full_record() -> Record {
             topics: vec!["coverage".to_owned()],
             stage: String::new(),
             credit: 2.0,
+            origin: Some(id("zoe@example.com")),
         }],
+        stage_changes: vec![StageChange {
+            from_stage: None,
+            to_stage: Some("customer".to_owned()),
+            time: time(6),
+            cause: ChangeCause::Write(Some((time(6), IdHash(0)))),
+        }],
+        matched: vec![MatchedSignals {
+            event: (time(5), IdHash(9)),
+            signals: vec!["visited".to_owned()],
+        }],
+        held_stages: BTreeMap::from([("interest".to_owned(), "customer".to_owned())]),
         reached_stages: vec!["customer".to_owned(), "awareness".to_owned()],
         influence_time: time(11),
         influence: vec![InfluenceCell {

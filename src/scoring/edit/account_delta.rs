@@ -23,7 +23,11 @@ impl RecordEdit<'_> {
             return;
         };
         self.cause(Effect::AccountDelta(AccountDelta {
-            id: effect_id(Cause::AccountDelta, &self.profile_id, matched_event.hash()),
+            id: effect_id(
+                Cause::AccountDelta,
+                matched_event.origin.as_ref().unwrap_or(&self.profile_id),
+                matched_event.hash(),
+            ),
             kind,
             account_id,
             time: matched_event.at,

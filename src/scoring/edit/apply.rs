@@ -5,8 +5,9 @@ use super::{
     matched_event::{EvaluatedEvent, MatchedEvent},
 };
 use crate::scoring::{
-    EffectKind, Event, EventOutcome, Model, Outcome, Recollection, Record, StageChange,
-    evaluation::Changed, model::StageId,
+    EffectKind, Event, EventOutcome, IdHash, MatchedSignals, Model, Outcome, Recollection, Record,
+    StageChange, Timestamp, evaluation::Changed, limits::REMEMBERED_MATCHES, model::StageId,
+    record::push_bounded,
 };
 
 /// Applies one event.
@@ -24,13 +25,11 @@ pub fn apply(
 impl RecordEdit<'_> {
     /// Applies an event.
     pub fn apply(&mut self, event: &Event, context: &Context<'_>) -> EventOutcome {
-        // As it was sent: what came from the future would count at another instant, and so
-        // once more, when it is sent again.
-        let known_by = event.time.unwrap_or(context.at);
+        let known_by = self.record.memory.known_by(event, context.at);
         match self.record.memory.recall(known_by, event.id) {
-            Recollection::Known => {
+            Recollection::Known(_) => {
                 self.cause_again(event, known_by);
-                return EventOutcome::Duplicate;
+                return self.duplicate((known_by, event.id));
             }
             Recollection::TooOld => {
                 self.cause_again(event, known_by);
@@ -45,8 +44,11 @@ impl RecordEdit<'_> {
             },
             from,
         ) = self.evaluate_new(event, context);
-        let memory = &mut self.record.memory;
-        memory.remember(known_by, event.id, context.remembered_events);
+        self.remember(
+            matched_event.remembered(),
+            matched_event.origin.clone(),
+            context.remembered_events,
+        );
         self.changed = true;
         if let Some(rule) = rule {
             self.hold(rule, matched_event, context.remembered_events);
@@ -64,6 +66,20 @@ impl RecordEdit<'_> {
         }
     }
 
+    /// The outcome of an event that had counted, as far as the record knows what came of it.
+    fn duplicate(&self, event: (Timestamp, IdHash)) -> EventOutcome {
+        let record = &self.record;
+        let mut matched = record.matched.iter();
+        let matched = matched.find(|matched| matched.event == event);
+        let mut changes = record.stage_changes.iter();
+        EventOutcome::Duplicate {
+            matched_signals: matched.map_or_else(Vec::new, |matched| matched.signals.clone()),
+            stage_change: changes
+                .find(|change| change.event() == Some(event))
+                .cloned(),
+        }
+    }
+
     /// Applies what an event does; the profile stood at stage `from` just before it. Returns the
     /// signals that counted, and the move along the path to purchase.
     pub(super) fn apply_matched_event(
@@ -71,8 +87,14 @@ impl RecordEdit<'_> {
         matched_event: MatchedEvent<'_>,
         from: Option<StageId>,
     ) -> (Vec<String>, Option<StageChange>) {
-        let (model, record) = (self.model, &mut self.record);
+        let (model, record) = (self.model, &self.record);
         let now = matched_event.at.max(record.last_event_time);
+        let event = (matched_event.known_by, matched_event.id);
+        let noted = self.note_until(now);
+        let stood = self.evaluation.stage(model, noted);
+        let before = self.evaluation.stage_to_be(model, noted);
+        self.judge_held_stages(now);
+        let record = &mut self.record;
         record.advance_to(model, now);
         let mut matched_signals = Vec::with_capacity(matched_event.matches.len());
         let mut deltas = matched_event.count_deltas(now);
@@ -90,19 +112,20 @@ impl RecordEdit<'_> {
         record.note_event(matched_event.at);
         self.cause_account_delta(&matched_event, deltas, EffectKind::Apply);
         self.evaluation.refresh(model, &self.record, changed);
+        self.judge_held_stages(now);
 
-        let to = self.evaluation.stage(model, now);
-        self.arrive(to, now);
-        let stage = from.map_or_else(String::new, |stage| self.stage_name(stage));
-        self.touch(matched_event, stage);
-        let stage_change = (from != to).then(|| StageChange {
-            from_stage: from.map(|stage| self.stage_name(stage)),
-            to_stage: to.map(|stage| self.stage_name(stage)),
-        });
+        let event = Some(event).filter(|event| self.record.memory.knows(*event));
+        // Who is new begins at the first stage, and is not told of that as a change.
+        self.note_stages(stood, before, noted, None);
+        let after = self.evaluation.stage(model, noted);
+        let stage_change = self.note_stages(before, after, noted, event);
+        if let Some(event) = event.filter(|_| !matched_signals.is_empty()) {
+            let signals = matched_signals.clone();
+            let matched = MatchedSignals { event, signals };
+            push_bounded(&mut self.record.matched, matched, REMEMBERED_MATCHES);
+        }
+        self.arrive(self.evaluation.stage(model, now), now);
+        self.touch(matched_event, model.stage_name(from).unwrap_or_default());
         (matched_signals, stage_change)
-    }
-
-    fn stage_name(&self, stage: StageId) -> String {
-        self.model.stages[stage].name.clone()
     }
 }

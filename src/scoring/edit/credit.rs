@@ -6,17 +6,17 @@ use super::{
     settle::{Cause, effect_id},
 };
 use crate::scoring::{
-    Credit, Effect, EffectKind, ProfileId, Record, Timestamp, Touch,
+    Credit, Effect, EffectKind, IdHash, ProfileId, Record, Timestamp, Touch,
     influence::{self, MILLION},
     limits::REMEMBERED_TOUCHES,
     model::StageId,
 };
 
 impl Touch {
-    /// The credit that it gave.
-    pub(super) fn as_credit(&self, actor: &ProfileId) -> Credit {
+    /// The credit that it gave, of a profile.
+    pub(super) fn as_credit(&self, profile_id: &ProfileId) -> Credit {
         Credit {
-            id: effect_id(Cause::Touch, actor, self.event),
+            id: self.effect_id(Cause::Touch, profile_id),
             kind: EffectKind::Apply,
             author_id: self.author_id.clone(),
             time: self.time,
@@ -26,6 +26,14 @@ impl Touch {
             touches: 1,
             advance_millionths: 0,
         }
+    }
+
+    fn effect_id(&self, cause: Cause, profile_id: &ProfileId) -> IdHash {
+        effect_id(
+            cause,
+            self.origin.as_ref().unwrap_or(profile_id),
+            self.event,
+        )
     }
 }
 
@@ -56,6 +64,7 @@ impl RecordEdit<'_> {
             topics,
             stage,
             credit,
+            origin: matched_event.origin,
         };
         self.effects
             .push(Effect::Credit(touch.as_credit(&self.profile_id)));
@@ -133,7 +142,7 @@ impl RecordEdit<'_> {
             return;
         }
         self.cause(Effect::Credit(Credit {
-            id: effect_id(Cause::Advance, &self.profile_id, touch.event),
+            id: touch.effect_id(Cause::Advance, &self.profile_id),
             kind: EffectKind::Apply,
             author_id: touch.author_id,
             time: at,

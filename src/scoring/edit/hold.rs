@@ -50,15 +50,15 @@ impl RecordEdit<'_> {
             topics: matched_event.topics,
             author_id: matched_event.author_id,
             account_id: matched_event.account_id,
+            origin: matched_event.origin,
         });
         let excess = excess(&record.quarantine);
         let dropped: Vec<HeldEvent> = record.quarantine.drain(..excess).collect();
         for dropped in dropped {
-            let retraction = dropped.id.of_retraction();
-            let memory = &mut self.record.memory;
-            memory.remember(dropped.known_by, retraction, remembered_events);
             // Who began to release it may have come as far as its effects.
             let (matched_event, from) = self.matched_event_of(&dropped);
+            let retraction = matched_event.remembered().retraction();
+            self.remember(retraction, None, remembered_events);
             self.withhold(matched_event, from);
             self.dropped_events += 1;
         }
@@ -95,6 +95,7 @@ impl RecordEdit<'_> {
         let now = held.time.max(self.record.last_event_time);
         let from = self.evaluation.stage_to_be(self.model, now);
         let matched_event = MatchedEvent {
+            origin: held.origin.clone(),
             id: held.id,
             known_by: held.known_by,
             at: held.time,

@@ -2,7 +2,7 @@
 
 use super::{Context, RecordEdit};
 use crate::scoring::{
-    Event, IdHash, Model, ProfileId, Subject, Timestamp,
+    Event, IdHash, Model, ProfileId, Recollection, RememberedEvent, Subject, Timestamp, TypeMark,
     counts::{CountDeltas, Match},
     evaluation::{EvalContext, Evaluation, EventContext},
     model::{Budget, QuarantineRuleId, StageId},
@@ -11,6 +11,8 @@ use crate::scoring::{
 /// What an event does, as far as it counts.
 #[derive(Debug)]
 pub(super) struct MatchedEvent<'e> {
+    /// The id that the event was sent with, when that is not the one of the record.
+    pub origin: Option<ProfileId>,
     pub id: IdHash,
     /// The time that the event is known by.
     pub known_by: Timestamp,
@@ -28,6 +30,15 @@ impl MatchedEvent<'_> {
     /// What the event is known by within its profile, in one hash: its id, and its time as sent.
     pub fn hash(&self) -> IdHash {
         self.id.at(self.known_by)
+    }
+
+    /// What a record remembers it as.
+    pub fn remembered(&self) -> RememberedEvent {
+        RememberedEvent {
+            time: self.known_by,
+            id: self.id,
+            type_mark: TypeMark::of(self.event_type),
+        }
     }
 
     /// Where to note what it changes of counts, for its account.
@@ -59,6 +70,16 @@ impl RecordEdit<'_> {
                 && self.record.leave_first_times(signal, &mut matched.keys)
         });
         (evaluated, from)
+    }
+
+    /// The id that an event was sent with, when that is not the one of the record: whoever sends
+    /// it again may do so with another one.
+    pub(super) fn origin_of(&self, event: &Event, known_by: Timestamp) -> Option<ProfileId> {
+        let memory = &self.record.memory;
+        match memory.recall(known_by, event.id) {
+            Recollection::Known(_) => memory.origin(known_by, event.id).cloned(),
+            _ => (event.profile_id != self.profile_id).then(|| event.profile_id.clone()),
+        }
     }
 
     /// What an event does at an instant, and whether a rule keeps it apart: by the record just
@@ -111,9 +132,11 @@ impl RecordEdit<'_> {
             }
         }
         self.steps += budget.taken();
+        let known_by = self.record.memory.known_by(event, context.at);
         let matched_event = MatchedEvent {
+            origin: self.origin_of(event, known_by),
             id: event.id,
-            known_by: event.time.unwrap_or(context.at),
+            known_by,
             at: context.at,
             event_type: &event.event_type,
             topics,

@@ -9,6 +9,7 @@ mod apply;
 mod credit;
 mod hold;
 mod matched_event;
+mod path;
 mod recount;
 mod retract;
 mod settle;
@@ -33,6 +34,8 @@ const CLOCK_FREE_RULES: &str = "(what is stated)";
 pub struct Context<'a> {
     /// The instant that the event counts at: its own, or its arrival.
     pub at: Timestamp,
+    /// The instant of the write.
+    pub now: Timestamp,
     /// How many events a record remembers.
     pub remembered_events: usize,
     /// What the author of the content states, when the model asks for it and it is known.
@@ -42,10 +45,11 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// Nothing looked up but the instant.
+    /// Nothing looked up but the instant, which is that of the write as well.
     pub fn at(at: Timestamp, remembered_events: usize) -> Self {
         Self {
             at,
+            now: at,
             remembered_events,
             author: None,
             account: None,
@@ -117,8 +121,10 @@ impl<'m> RecordEdit<'m> {
         edit
     }
 
-    /// Replaces what the profile states.
-    pub fn update(&mut self, attributes: Attributes) {
+    /// Replaces what the profile states, in a write at an instant.
+    pub fn update(&mut self, attributes: Attributes, now: Timestamp) {
+        let now = self.note_until(now.max(self.record.last_event_time));
+        let from = self.evaluation.stage(self.model, now);
         self.record.attributes = attributes;
         self.changed = true;
         let changed = Changed {
@@ -126,6 +132,9 @@ impl<'m> RecordEdit<'m> {
             counts: false,
         };
         self.evaluation.refresh(self.model, &self.record, changed);
+        self.judge_held_stages(self.record.last_event_time);
+        let to = self.evaluation.stage(self.model, now);
+        self.note_stages(from, to, now, None);
         let at = self.record.last_event_time;
         self.arrive(self.evaluation.stage(self.model, at), at);
     }

@@ -2,7 +2,8 @@
 
 use super::{Context, RecordEdit, matched_event::MatchedEvent};
 use crate::scoring::{
-    Effect, EffectKind, Event, Recollection, evaluation::Changed, model::StageId,
+    Effect, EffectKind, Event, Recollection, RememberedEvent, TypeMark, evaluation::Changed,
+    model::StageId,
 };
 
 /// What became of a retraction.
@@ -16,19 +17,34 @@ pub enum RetractionOutcome {
     RetractedInAdvance,
     /// It cannot be told whether the event counted.
     TooOld,
+    /// The event that is known by this id and time has another type; nothing was reverted.
+    OtherType,
 }
 
 impl RecordEdit<'_> {
     /// Retracts an event, as it was sent.
     pub fn retract(&mut self, event: &Event, context: &Context<'_>) -> RetractionOutcome {
-        let known_by = event.time.unwrap_or(context.at);
-        let retraction = event.id.of_retraction();
-        let memory = &mut self.record.memory;
+        let memory = &self.record.memory;
+        let known_by = memory.known_by(event, context.at);
+        let remembered = RememberedEvent {
+            time: known_by,
+            id: event.id,
+            type_mark: TypeMark::of(&event.event_type),
+        };
+        let retraction = remembered.retraction();
+        let mut held = self.record.quarantine.iter();
+        let held = held.position(|held| held.id == event.id && held.known_by == known_by);
+        let is_held_as_other =
+            held.is_some_and(|held| self.record.quarantine[held].event_type != event.event_type);
         let is_known = match (
-            memory.recall(known_by, retraction),
+            memory.recall(known_by, retraction.id),
             memory.recall(known_by, event.id),
         ) {
-            (Recollection::Known, _) => {
+            (_, Recollection::Known(mark)) if mark != remembered.type_mark => {
+                return RetractionOutcome::OtherType;
+            }
+            _ if is_held_as_other => return RetractionOutcome::OtherType,
+            (Recollection::Known(_), _) => {
                 self.cause_again(event, known_by);
                 return RetractionOutcome::Duplicate;
             }
@@ -36,18 +52,19 @@ impl RecordEdit<'_> {
                 self.cause_again(event, known_by);
                 return RetractionOutcome::TooOld;
             }
-            (Recollection::New, event) => event == Recollection::Known,
+            (Recollection::New, event) => matches!(event, Recollection::Known(_)),
         };
         self.changed = true;
-        memory.remember(known_by, event.id, context.remembered_events);
-        memory.remember(known_by, retraction, context.remembered_events);
+        let origin = self.origin_of(event, known_by);
+        self.remember(remembered, origin, context.remembered_events);
+        self.remember(retraction, None, context.remembered_events);
+        self.forget_answers(|_, event| event == remembered.pair());
         if !is_known {
             let (evaluated, from) = self.evaluate_new(event, context);
             self.withhold(evaluated.matched_event, from);
             return RetractionOutcome::RetractedInAdvance;
         }
-        let mut held = self.record.quarantine.iter();
-        match held.position(|held| held.id == event.id && held.known_by == known_by) {
+        match held {
             Some(position) => {
                 let held = self.record.quarantine.remove(position);
                 let changed = Changed::default();
@@ -76,6 +93,8 @@ impl RecordEdit<'_> {
     fn revert(&mut self, event: &Event, context: &Context<'_>) {
         let model = self.model;
         let now = self.record.last_event_time;
+        let written = self.note_until(context.now.max(now));
+        let stood = self.evaluation.stage(model, written);
         // What counted is no later than the last event that did.
         let context = Context {
             at: context.at.min(now),
@@ -98,7 +117,11 @@ impl RecordEdit<'_> {
         self.record.event_count = self.record.event_count.saturating_sub(1);
         self.cause_account_delta(&matched_event, deltas, EffectKind::Revert);
         self.revert_touch(&matched_event);
+        let before = self.evaluation.clone();
         self.evaluation.refresh(model, &self.record, changed);
+        self.judge_held_stages_anew(&before, now);
+        let stands = self.evaluation.stage(model, written);
+        self.note_stages(stood, stands, written, None);
         self.arrive(self.evaluation.stage(model, now), now);
     }
 }

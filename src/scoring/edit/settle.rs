@@ -21,11 +21,11 @@ pub(super) enum Cause {
     AccountDelta = 3,
 }
 
-/// The id of an effect: the actor is part of it, because events are known within one profile
-/// only.
-pub(super) fn effect_id(cause: Cause, actor: &ProfileId, event: IdHash) -> IdHash {
+/// The id of an effect. The id that the event was sent with is part of it: events are known within
+/// one profile only, and whoever has several ids may send an event again with another one.
+pub(super) fn effect_id(cause: Cause, origin: &ProfileId, event: IdHash) -> IdHash {
     IdHash(xxh3_64_with_seed(
-        actor.as_str().as_bytes(),
+        origin.as_str().as_bytes(),
         event.0 ^ cause as u64,
     ))
 }
@@ -42,7 +42,9 @@ impl RecordEdit<'_> {
     pub(super) fn cause_again(&mut self, event: &Event, known_by: Timestamp) {
         let hash = event.id.at(known_by);
         let causes = [Cause::AccountDelta, Cause::Touch, Cause::Advance];
-        let ids = causes.map(|cause| effect_id(cause, &self.profile_id, hash));
+        let origin = self.origin_of(event, known_by);
+        let origin = origin.as_ref().unwrap_or(&self.profile_id);
+        let ids = causes.map(|cause| effect_id(cause, origin, hash));
         let record = &self.record;
         let mut touches = record.touches.iter();
         let touch = touches.find(|touch| touch.event == hash);

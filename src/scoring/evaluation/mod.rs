@@ -3,6 +3,7 @@
 
 mod clock_free;
 mod context;
+mod path;
 mod ranges;
 mod rank_entries;
 #[cfg(test)]
@@ -45,6 +46,8 @@ pub(crate) struct Evaluation {
     pub is_counted: bool,
     /// By position in `Model::quarantine`: how many events the rule holds.
     pub held: TiVec<QuarantineRuleId, u32>,
+    /// By position in `Model::held_stages`: the highest stage that is held.
+    held_stages: Vec<Option<StageId>>,
 }
 
 /// The key of a score.
@@ -88,7 +91,9 @@ impl Evaluation {
             subject,
             is_counted: record.is_counted(),
             held: TiVec::new(),
+            held_stages: Vec::new(),
         };
+        evaluation.read_held_stages(model, record);
         evaluation.collect(model, record);
         evaluation.add_up(model, record);
         evaluation
@@ -310,7 +315,10 @@ impl Evaluation {
         for (bit, condition) in model.stage_conditions.iter().enumerate() {
             combination |= usize::from(self.clock_free.conditions[*condition]) << bit;
         }
-        let ladder = &model.ladders[combination];
+        let ladders = &model.ladders[combination];
+        let steps = ladders.first().map_or(&[][..], |ladder| &ladder.steps);
+        let held = steps.iter().filter(|(stage, _)| self.keeps(model, *stage));
+        let ladder = &ladders[held.count()];
         let key = ladder.score.and_then(|score| self.keys[score].shown);
         (ladder, key.unwrap_or(RankKey::NO_POINTS))
     }

@@ -127,6 +127,8 @@ fn of_key(
     let first = key.split('.').next().unwrap_or(key);
     match (section, first) {
         ("scores" | "interests" | "influence", "half_life") => ActsOn::HalfLife,
+        // Only who reaches the stage afterwards holds it.
+        ("stages", "keep") => ActsOn::Afterwards,
         ("signals", "points") if before.is_none() => of_new_points(name, key, models),
         ("signals", "points")
         | ("scores" | "attributes" | "stages" | "segments" | "identity", _)

@@ -57,8 +57,12 @@ pub struct Model {
     pub(crate) stages: TiVec<StageId, Stage>,
     /// The positions in `conditions` of the distinct conditions of stages.
     pub(crate) stage_conditions: Vec<ConditionId>,
-    /// One for each combination of `stage_conditions`, the first condition the lowest bit.
-    pub(crate) ladders: Vec<Ladder>,
+    /// For each combination of `stage_conditions`, the first condition the lowest bit: the ladder
+    /// of those who hold none of the stages that are easier to keep than to reach, then of those
+    /// who hold the lowest of these, and so on.
+    pub(crate) ladders: Vec<Vec<Ladder>>,
+    /// The stages that a record remembers to hold.
+    pub(crate) held_stages: Vec<HeldStages>,
     pub(crate) ranks: TiVec<RankId, Rank>,
     pub(crate) segments: TiVec<SegmentId, Segment>,
     pub(crate) topics: Topics,
@@ -149,8 +153,32 @@ pub(crate) struct Stage {
     pub name: String,
     /// Position in `conditions`.
     pub condition: Option<ConditionId>,
-    /// Position of the score that it is bounded on, and its least points.
-    pub bound: Option<(ScoreId, f64)>,
+    pub bound: Option<StageBound>,
+}
+
+impl Stage {
+    /// The least points of a stage that is easier to keep than to reach.
+    pub(crate) fn keep(&self) -> Option<f64> {
+        self.bound.and_then(|bound| bound.keep)
+    }
+}
+
+/// What a stage asks of a score.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StageBound {
+    pub score: ScoreId,
+    /// The least points to reach it.
+    pub min: f64,
+    /// The least points to stay, when that is less.
+    pub keep: Option<f64>,
+}
+
+/// The stages that are bounded on one score, of which one is easier to keep than to reach.
+#[derive(Debug)]
+pub(crate) struct HeldStages {
+    pub score: ScoreId,
+    /// Lowest first, with what reaching and keeping each of them asks for.
+    pub stages: Vec<(StageId, StageBound)>,
 }
 
 /// The stages that one combination of conditions leaves open: a floor that is reached
@@ -272,7 +300,7 @@ impl Model {
     /// Every rank that a record may stand in under this model.
     pub fn rank_names(&self) -> Vec<RankName> {
         let ranks = self.ranks.iter().map(|rank| rank.name.clone());
-        let ladders = self.ladders.iter().map(|ladder| ladder.rank.clone());
+        let ladders = self.stage_ranks();
         let quarantine = self.quarantine.iter().map(|rule| rule.rank.clone());
         ranks
             .chain(ladders)
@@ -285,6 +313,11 @@ impl Model {
     pub(crate) fn stage_after(&self, stage: Option<StageId>) -> Option<StageId> {
         let next = stage.map_or(0, |stage| usize::from(stage) + 1);
         (next < self.stages.len()).then(|| next.into())
+    }
+
+    /// The name of a stage; `None` for none.
+    pub(crate) fn stage_name(&self, stage: Option<StageId>) -> Option<String> {
+        stage.map(|stage| self.stages[stage].name.clone())
     }
 
     /// A stage and those above it, lowest first.
@@ -338,8 +371,13 @@ impl Model {
     }
 
     /// The ranks of stages: everybody who counts stands in exactly one of them, and no account.
-    pub fn stage_ranks(&self) -> impl ExactSizeIterator<Item = RankName> {
-        self.ladders.iter().map(|ladder| ladder.rank.clone())
+    pub fn stage_ranks(&self) -> impl Iterator<Item = RankName> {
+        self.ladders().map(|ladder| ladder.rank.clone())
+    }
+
+    /// The ladders of all combinations of conditions and held stages.
+    pub(crate) fn ladders(&self) -> impl Iterator<Item = &Ladder> {
+        self.ladders.iter().flatten()
     }
 
     /// The rank of authors by influence on a topic, over all stages or at one.

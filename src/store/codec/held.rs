@@ -1,6 +1,9 @@
 //! Events in quarantine.
 
-use super::bounds::{amount, corrupt, event_type, key, name, time, topic};
+use super::{
+    bounds::{amount, corrupt, event_type, key, name, time, topic},
+    memory::origin,
+};
 use crate::{
     proto::record as proto,
     scoring::{HeldEvent, HeldMatch, IdHash, ProfileId},
@@ -27,6 +30,7 @@ pub(super) fn held_to_proto(held: &HeldEvent) -> proto::HeldEvent {
         topics: held.topics.clone(),
         author_id: id_of(&held.author_id),
         account_id: id_of(&held.account_id),
+        origin: id_of(&held.origin),
     }
 }
 
@@ -65,5 +69,6 @@ pub(super) fn held_event(held: proto::HeldEvent) -> Result<HeldEvent, StoreError
             .collect::<Result<_, _>>()?,
         author_id: id_of(held.author_id)?,
         account_id: id_of(held.account_id)?,
+        origin: origin(&held.origin)?,
     })
 }

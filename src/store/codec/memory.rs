@@ -2,25 +2,62 @@
 //! each but the first as the difference to the one before, and hashes; and the pair that was
 //! dropped last.
 
+use std::collections::BTreeMap;
+
 use super::bounds::{check_ascending, check_lengths, corrupt, time};
 use crate::{
     proto::record as proto,
-    scoring::{EffectMemory, EventMemory, IdHash, Timestamp},
+    scoring::{EffectMemory, EventMemory, IdHash, ProfileId, RememberedEvent, Timestamp, TypeMark},
     store::StoreError,
 };
 
 type Pair = (Timestamp, IdHash);
 
-pub(super) fn times_of(pairs: &[Pair]) -> Vec<i64> {
-    let mut previous = 0;
-    let times = pairs.iter().map(|(time, _)| time.nanos());
-    times
-        .map(|time| time - std::mem::replace(&mut previous, time))
-        .collect()
+/// Events or effects, each by what it is known by.
+pub(super) trait Pairs {
+    fn pairs(&self) -> impl Iterator<Item = Pair>;
+
+    fn times(&self) -> Vec<i64> {
+        let mut previous = 0;
+        let times = self.pairs().map(|(time, _)| time.nanos());
+        times
+            .map(|time| time - std::mem::replace(&mut previous, time))
+            .collect()
+    }
+
+    fn hashes(&self) -> Vec<u64> {
+        self.pairs().map(|(_, id)| id.0).collect()
+    }
 }
 
-pub(super) fn hashes_of(pairs: &[Pair]) -> Vec<u64> {
-    pairs.iter().map(|(_, id)| id.0).collect()
+impl Pairs for EventMemory {
+    fn pairs(&self) -> impl Iterator<Item = Pair> {
+        self.remembered.iter().map(RememberedEvent::pair)
+    }
+}
+
+impl Pairs for EffectMemory {
+    fn pairs(&self) -> impl Iterator<Item = Pair> {
+        self.remembered.iter().copied()
+    }
+}
+
+/// A byte for each remembered event.
+pub(super) fn type_marks_of<N: From<u8>>(memory: &EventMemory) -> Vec<N> {
+    let events = memory.remembered.iter();
+    events.map(|event| event.type_mark.0.into()).collect()
+}
+
+/// The ids that remembered events were sent with, each with the positions of its events.
+pub(super) fn origins_of(memory: &EventMemory) -> BTreeMap<&ProfileId, Vec<u32>> {
+    let mut origins: BTreeMap<&ProfileId, Vec<u32>> = BTreeMap::new();
+    for (pair, origin) in &memory.origins {
+        let position = memory
+            .remembered
+            .partition_point(|event| event.pair() < *pair);
+        origins.entry(origin).or_default().push(position as u32);
+    }
+    origins
 }
 
 pub(super) fn horizon_to_proto(horizon: Option<Pair>) -> Option<proto::RememberedEvent> {
@@ -30,18 +67,60 @@ pub(super) fn horizon_to_proto(horizon: Option<Pair>) -> Option<proto::Remembere
     })
 }
 
-/// The memory of events that the three say.
+/// The memory of events that the five say: for each id that events were sent with, their
+/// positions.
 pub(super) fn event_memory(
     times: &[i64],
     hashes: &[u64],
+    type_marks: impl ExactSizeIterator<Item = Option<u8>>,
+    origins: impl Iterator<Item = Result<(String, Vec<u32>), StoreError>>,
     horizon: Option<proto::RememberedEvent>,
 ) -> Result<EventMemory, StoreError> {
-    let remembered = pairs("times of remembered events", times, hashes)?;
-    check_ascending(&remembered, |pair| *pair)?;
-    Ok(EventMemory {
+    check_lengths("types of remembered events", times.len(), type_marks.len())?;
+    let pairs = pairs("times of remembered events", times, hashes)?;
+    check_ascending(&pairs, |pair| *pair)?;
+    // With room for what the record is mostly read for.
+    let mut remembered = Vec::with_capacity(pairs.len() + 1);
+    for ((time, id), mark) in pairs.into_iter().zip(type_marks) {
+        let mark = mark.ok_or_else(|| corrupt("the type of an event takes more than a byte"))?;
+        remembered.push(RememberedEvent {
+            time,
+            id,
+            type_mark: TypeMark(mark),
+        });
+    }
+    let mut memory = EventMemory {
         remembered,
         horizon: pair(horizon)?,
-    })
+        origins: BTreeMap::new(),
+    };
+    for origin in origins {
+        let (id, positions) = origin?;
+        let id = origin_id(&id)?;
+        for position in positions {
+            let event = memory.remembered.get(position as usize);
+            let event = event
+                .ok_or_else(|| corrupt("it says who sent an event that it does not remember"))?;
+            if memory.origins.insert(event.pair(), id.clone()).is_some() {
+                return Err(corrupt("it says twice who sent an event"));
+            }
+        }
+    }
+    Ok(memory)
+}
+
+/// An id that an event was sent with.
+pub(super) fn origin_id(id: &str) -> Result<ProfileId, StoreError> {
+    ProfileId::new(id).ok_or_else(|| corrupt("an event was sent with a malformed profile id"))
+}
+
+/// The same; empty for the id of the record.
+pub(super) fn origin(id: &str) -> Result<Option<ProfileId>, StoreError> {
+    (!id.is_empty()).then(|| origin_id(id)).transpose()
+}
+
+pub(super) fn origin_to_text(origin: Option<&ProfileId>) -> &str {
+    origin.map_or("", ProfileId::as_str)
 }
 
 /// The memory of effects that the three say, in order of arrival.
@@ -59,8 +138,7 @@ pub(super) fn effect_memory(
 fn pairs(what: &str, times: &[i64], hashes: &[u64]) -> Result<Vec<Pair>, StoreError> {
     check_lengths(what, times.len(), hashes.len())?;
     let mut previous = 0_i64;
-    // With room for what the record is mostly read for.
-    let mut pairs = Vec::with_capacity(times.len() + 1);
+    let mut pairs = Vec::with_capacity(times.len());
     for (&difference, &hash) in times.iter().zip(hashes) {
         let next = previous.checked_add(difference);
         previous =

@@ -1,6 +1,7 @@
 //! Records to and from bytes. Equal records are equal bytes. Decoding takes any bytes without a
 //! panic and returns nothing that breaks a promise of [`Record`].
 
+mod answers;
 mod bounds;
 mod counts;
 mod effects;
@@ -25,7 +26,7 @@ use crate::{
 };
 
 /// The format of records, packed as they are stored, or as they are exported.
-pub const FORMAT: u32 = 4;
+pub const FORMAT: u32 = 5;
 /// Bytes of an encoded record: more than any but a model of a thousand signals by long keys comes
 /// to, whose writes are refused then, so that damaged bytes cannot claim all memory.
 pub const MAX_RECORD_BYTES: usize = 8 * 1024 * 1024;
@@ -86,9 +87,10 @@ mod tests {
 
     use super::*;
     use crate::scoring::{
-        AccountDelta, AttributeValue, Attributes, CountDelta, CountGroup, CountedKeys, Credit,
-        Effect, EffectKind, EffectMemory, EventMemory, HalfLife, HeldEvent, HeldMatch, IdHash,
-        InfluenceCell, NamedCount, ProfileId, SeenType, SignalCount, Timestamp, Touch,
+        AccountDelta, AttributeValue, Attributes, ChangeCause, CountDelta, CountGroup, CountedKeys,
+        Credit, Effect, EffectKind, EffectMemory, EventMemory, HalfLife, HeldEvent, HeldMatch,
+        IdHash, Incarnation, InfluenceCell, MatchedSignals, NamedCount, ProfileId, RememberedEvent,
+        SeenType, SignalCount, StageChange, Timestamp, Touch, TypeMark,
         limits::{
             MAX_ATTRIBUTES, MAX_COUNT, MAX_ID_BYTES, MAX_KEY_BYTES, MAX_KEYS, MAX_RULES,
             MAX_TAG_BYTES,
@@ -132,14 +134,18 @@ mod tests {
             any_number().prop_map(AttributeValue::Number),
             "(?s).{0,8}".prop_map(AttributeValue::String),
         ];
-        let value = leaf.prop_recursive(4, 16, 4, |inner| {
+        let stated = |mut attributes: Attributes| {
+            attributes.retain(|_, value| *value != AttributeValue::Null);
+            attributes
+        };
+        let value = leaf.prop_recursive(4, 16, 4, move |inner| {
             prop_oneof![
                 vec(inner.clone(), 0..4).prop_map(AttributeValue::List),
                 prop::collection::btree_map("(?s).{0,6}", inner, 0..4)
-                    .prop_map(AttributeValue::Map),
+                    .prop_map(move |map| AttributeValue::Map(stated(map))),
             ]
         });
-        prop::collection::btree_map(any_name(), value, 0..5)
+        prop::collection::btree_map(any_name(), value, 0..5).prop_map(stated)
     }
 
     fn any_amount() -> impl Strategy<Value = f64> {
@@ -180,7 +186,11 @@ mod tests {
             },
         );
         let names = (any_name(), any_name(), vec(any_name(), 0..3));
-        let ids = (option::of(any_id()), option::of(any_id()));
+        let ids = (
+            option::of(any_id()),
+            option::of(any_id()),
+            option::of(any_id()),
+        );
         let times = (any_time(), any_time());
         (names, any_hash(), times, vec(matched, 0..3), ids).prop_map(
             |((rule, event_type, topics), id, (known_by, time), matches, ids)| HeldEvent {
@@ -193,6 +203,7 @@ mod tests {
                 topics,
                 author_id: ids.0,
                 account_id: ids.1.and_then(|id| ProfileId::of_account(id.as_str())),
+                origin: ids.2,
             },
         )
     }
@@ -206,10 +217,22 @@ mod tests {
     }
 
     fn any_memory() -> impl Strategy<Value = EventMemory> {
-        let pairs = prop::collection::btree_set((any_time(), any_hash()), 0..6);
-        (pairs, option::of((any_time(), any_hash()))).prop_map(|(pairs, horizon)| EventMemory {
-            remembered: pairs.into_iter().collect(),
-            horizon,
+        let event = (any::<u8>().prop_map(TypeMark), option::of(any_id()));
+        let events = prop::collection::btree_map((any_time(), any_hash()), event, 0..6);
+        (events, option::of((any_time(), any_hash()))).prop_map(|(events, horizon)| {
+            let mut memory = EventMemory {
+                horizon,
+                ..EventMemory::default()
+            };
+            for ((time, id), (type_mark, origin)) in events {
+                let event = RememberedEvent {
+                    time,
+                    id,
+                    type_mark,
+                };
+                memory.remember(event, origin, usize::MAX);
+            }
+            memory
         })
     }
 
@@ -221,15 +244,19 @@ mod tests {
             vec(any_name(), 0..3),
             "[a-z]{0,3}",
             any_change(),
+            option::of(any_id()),
         )
-            .prop_map(|(event, time, author_id, topics, stage, credit)| Touch {
-                event,
-                time,
-                author_id,
-                topics,
-                stage,
-                credit,
-            });
+            .prop_map(
+                |(event, time, author_id, topics, stage, credit, origin)| Touch {
+                    event,
+                    time,
+                    author_id,
+                    topics,
+                    stage,
+                    credit,
+                    origin,
+                },
+            );
         vec(touch, 0..4).prop_map(|mut touches| {
             touches.sort_by_key(|touch| touch.time);
             touches
@@ -329,6 +356,42 @@ mod tests {
         })
     }
 
+    fn any_stage() -> impl Strategy<Value = Option<String>> {
+        option::of(any_name())
+    }
+
+    /// Some were answered to events that are remembered.
+    fn stage_changes_of(
+        memory: &EventMemory,
+        changes: Vec<(usize, Option<String>, Option<String>, Timestamp)>,
+    ) -> Vec<StageChange> {
+        let events = &memory.remembered;
+        let changes = changes.into_iter();
+        let changes = changes.map(|(position, from_stage, to_stage, time)| StageChange {
+            from_stage,
+            to_stage,
+            time,
+            cause: match position % 3 {
+                0 => ChangeCause::Fading,
+                1 if !events.is_empty() => {
+                    ChangeCause::Write(Some(events[position % events.len()].pair()))
+                }
+                _ => ChangeCause::Write(None),
+            },
+        });
+        changes.collect()
+    }
+
+    fn matched_of(memory: &EventMemory, matched: Vec<(usize, Vec<String>)>) -> Vec<MatchedSignals> {
+        let events = &memory.remembered;
+        let matched = matched.into_iter().filter(|_| !events.is_empty());
+        let matched = matched.map(|(position, signals)| MatchedSignals {
+            event: events[position % events.len()].pair(),
+            signals,
+        });
+        matched.collect()
+    }
+
     fn any_record() -> impl Strategy<Value = Record> {
         let times = (any_time(), any_time(), any_time());
         let sets = (
@@ -340,6 +403,9 @@ mod tests {
             (any_effect_memory(), vec(any_effect(), 0..4)),
             vec(any_name(), 0..3),
             vec(any_held_event(), 0..2),
+            vec((any::<usize>(), any_stage(), any_stage(), any_time()), 0..3),
+            vec((any::<usize>(), vec(any_name(), 1..3)), 0..3),
+            prop::collection::btree_map(any_name(), any_name(), 0..3),
         );
         let parts = (
             any_groups(),
@@ -348,8 +414,9 @@ mod tests {
             any_touches(),
             any_influence(),
         );
-        (any_attributes(), any::<u64>(), times, sets, lists, parts).prop_map(
-            |(attributes, event_count, times, sets, lists, parts): (
+        let numbers = (any::<u64>(), any::<u64>());
+        (any_attributes(), numbers, times, sets, lists, parts).prop_map(
+            |(attributes, numbers, times, sets, lists, parts): (
                 _,
                 _,
                 _,
@@ -357,8 +424,9 @@ mod tests {
                 _,
                 _,
             )| Record {
+                incarnation: Incarnation(numbers.0),
                 attributes,
-                event_count,
+                event_count: numbers.1,
                 first_seen_time: times.0.min(times.1),
                 last_event_time: times.0.max(times.1),
                 influence_time: times.2,
@@ -368,6 +436,9 @@ mod tests {
                 effects: lists.0.0,
                 caused: lists.0.1,
                 reached_stages: lists.1,
+                stage_changes: stage_changes_of(&parts.2, lists.3),
+                matched: matched_of(&parts.2, lists.4),
+                held_stages: lists.5,
                 counts: parts.0,
                 interests: parts.1,
                 memory: parts.2,
@@ -475,11 +546,17 @@ mod tests {
             topics: vec!["price".to_owned()],
             stage: "awareness".to_owned(),
             credit: 2.0,
+            origin: None,
         };
+        let remembered = [7, 8].map(|id| RememberedEvent {
+            time: time(5),
+            id: IdHash(id),
+            type_mark: TypeMark(1),
+        });
         let record = Record {
             memory: EventMemory {
-                remembered: vec![(time(5), IdHash(7)), (time(5), IdHash(8))],
-                horizon: None,
+                remembered: remembered.to_vec(),
+                ..EventMemory::default()
             },
             touches: vec![touch(IdHash(8).at(time(5))), touch(IdHash(9).at(time(5)))],
             last_event_time: time(6),
@@ -493,11 +570,11 @@ mod tests {
 
     #[test]
     fn what_breaks_a_promise_of_a_packed_record_is_refused() {
-        let refused = |change: fn(&mut proto::PackedRecord)| {
+        fn refused(change: impl FnOnce(&mut proto::PackedRecord)) -> String {
             let mut message = packed::pack(&counted(&["a", "b"]));
             change(&mut message);
             corrupt_reason(&message.encode_to_vec())
-        };
+        }
         refused(|message| message.first_seen_time = 1);
         refused(|message| message.last_event_time = -1);
         refused(|message| message.name_bytes.push(1));
@@ -544,6 +621,35 @@ mod tests {
         refused(|message| message.counts[0].key_values[1] = -1.0);
         refused(|message| message.counts.push(message.counts[0].clone()));
         refused(|message| message.effect_times.push(1));
+        refused(|message| message.held_scores.push(0));
+        refused(|message| message.event_type_marks.push(1));
+        let change = proto::PackedStageChanges {
+            from_stages: vec![0],
+            to_stages: vec![0],
+            causes: vec![0],
+            times: vec![0],
+        };
+        for causes in [vec![2], Vec::new(), vec![0, 0]] {
+            refused(|message| {
+                let change = change.clone();
+                message.stage_changes = Some(proto::PackedStageChanges { causes, ..change });
+            });
+        }
+        for (events, signals) in [(vec![0], vec![0]), (Vec::new(), vec![0])] {
+            refused(|message| {
+                message.matched = Some(proto::PackedMatchedSignals {
+                    signal_counts: vec![1; events.len()],
+                    events,
+                    signals,
+                });
+            });
+        }
+        refused(|message| {
+            message.event_origins.push(proto::PackedOrigin {
+                events: vec![0],
+                ..proto::PackedOrigin::default()
+            });
+        });
         refused(|message| {
             message.caused.push(proto::PackedEffect {
                 subject: 99,
@@ -644,6 +750,7 @@ mod tests {
                 topics: vec![topic.clone()],
                 stage: String::new(),
                 credit: 0.0,
+                origin: None,
             }],
             influence: vec![InfluenceCell {
                 topic,

@@ -3,6 +3,7 @@
 
 use super::{
     FORMAT,
+    answers::{pack_matched, pack_stage_changes, unpack_matched, unpack_stage_changes},
     bounds::{
         amount, amount_or_below, attributes, author, check_ascending, check_lengths, check_touches,
         corrupt, half_life, key, name, name_or_empty, paired, time, topic,
@@ -10,14 +11,17 @@ use super::{
     counts::{counted_keys, seen_type},
     effects::{pack_effects, unpack_effect},
     held::{held_event, held_to_proto},
-    memory::{effect_memory, event_memory, hashes_of, horizon_to_proto, times_of},
+    memory::{
+        Pairs as _, effect_memory, event_memory, horizon_to_proto, origin, origin_to_text,
+        origins_of, type_marks_of,
+    },
     names::{NamesRead, NamesWritten},
 };
 use crate::{
     proto::record as proto,
     scoring::{
-        CountGroup, CountedKeys, Effect, EventMemory, HalfLife, IdHash, InfluenceCell, NamedCount,
-        Record, SeenType, SignalCount, Timestamp, Touch,
+        CountGroup, CountedKeys, Effect, EventMemory, HalfLife, IdHash, Incarnation, InfluenceCell,
+        NamedCount, Record, SeenType, SignalCount, Timestamp, Touch,
     },
     store::StoreError,
 };
@@ -30,12 +34,21 @@ pub(super) fn pack(record: &Record) -> proto::PackedRecord {
     let (caused, caused_half_lives) = pack_effects(record, &mut names);
     let packed = proto::PackedRecord {
         format: FORMAT,
+        incarnation: record.incarnation.0,
         attributes: None,
         event_count: record.event_count,
         first_seen_time: since(earliest(&record.memory), record.first_seen_time),
         last_event_time: since(latest(&record.memory), last),
-        event_times: times_of(&record.memory.remembered),
-        event_hashes: hashes_of(&record.memory.remembered),
+        event_times: record.memory.times(),
+        event_hashes: record.memory.hashes(),
+        event_type_marks: type_marks_of(&record.memory),
+        event_origins: origins_of(&record.memory)
+            .into_iter()
+            .map(|(origin, events)| proto::PackedOrigin {
+                profile_id: names.position(origin.as_str()),
+                events,
+            })
+            .collect(),
         counts: counts.map(|group| pack_counts(group, &mut names)).collect(),
         seen_types: names.positions(record.seen_types.iter().map(|seen| seen.name.as_str())),
         seen_counts: record.seen_types.iter().map(|seen| seen.count).collect(),
@@ -58,7 +71,7 @@ pub(super) fn pack(record: &Record) -> proto::PackedRecord {
             .map(|time| since(last, *time))
             .collect(),
         horizon: horizon_to_proto(record.memory.horizon),
-        effect_hashes: hashes_of(&record.effects.remembered),
+        effect_hashes: record.effects.hashes(),
         influence: pack_influence(record, &mut names),
         quarantine: record.quarantine.iter().map(held_to_proto).collect(),
         counted_keys: record
@@ -70,10 +83,14 @@ pub(super) fn pack(record: &Record) -> proto::PackedRecord {
                 times: keys.values().map(|time| since(last, *time)).collect(),
             })
             .collect(),
-        effect_times: times_of(&record.effects.remembered),
+        effect_times: record.effects.times(),
         effect_horizon: horizon_to_proto(record.effects.horizon),
         caused,
         caused_half_lives,
+        held_scores: names.positions(record.held_stages.keys().map(String::as_str)),
+        held_stages: names.positions(record.held_stages.values().map(String::as_str)),
+        stage_changes: pack_stage_changes(record, &mut names),
+        matched: pack_matched(record, &mut names),
         names: String::new(),
         name_bytes: Vec::new(),
     };
@@ -87,7 +104,14 @@ pub(super) fn pack(record: &Record) -> proto::PackedRecord {
 /// The record that was packed; [`StoreError::Corrupt`] when it is not one.
 pub(super) fn unpack(packed: proto::PackedRecord) -> Result<Record, StoreError> {
     let names = NamesRead::new(&packed.names, &packed.name_bytes)?;
-    let memory = event_memory(&packed.event_times, &packed.event_hashes, packed.horizon)?;
+    let origins = packed.event_origins.into_iter();
+    let memory = event_memory(
+        &packed.event_times,
+        &packed.event_hashes,
+        packed.event_type_marks.into_iter().map(Some),
+        origins.map(|origin| Ok((names.at(origin.profile_id)?, origin.events))),
+        packed.horizon,
+    )?;
     let first_seen_time = after(earliest(&memory), packed.first_seen_time)?;
     let last = after(latest(&memory), packed.last_event_time)?;
     if first_seen_time > last {
@@ -126,11 +150,18 @@ pub(super) fn unpack(packed: proto::PackedRecord) -> Result<Record, StoreError> 
         caused.map(|effect| unpack_effect(effect, &packed.caused_half_lives, last, &names));
     let caused: Vec<Effect> = caused.collect::<Result<_, _>>()?;
     let stages = packed.reached_stages.into_iter();
+    let held = paired("held stages", &packed.held_scores, &packed.held_stages)?
+        .map(|(score, stage)| Ok((name(names.at(*score)?)?, name(names.at(*stage)?)?)));
+    let held: Vec<(String, String)> = held.collect::<Result<_, StoreError>>()?;
+    check_ascending(&held, |(score, _)| score.as_str())?;
+    let stage_changes = unpack_stage_changes(packed.stage_changes.as_ref(), &memory, last, &names)?;
+    let matched = unpack_matched(packed.matched.as_ref(), &memory, &names)?;
     let (influence_time, influence) = match packed.influence {
         None => (Timestamp::EPOCH, Vec::new()),
         Some(influence) => unpack_influence(&influence, last, &names)?,
     };
     Ok(Record {
+        incarnation: Incarnation(packed.incarnation),
         attributes: attributes(packed.attributes)?,
         event_count: packed.event_count,
         first_seen_time,
@@ -151,6 +182,9 @@ pub(super) fn unpack(packed: proto::PackedRecord) -> Result<Record, StoreError> 
         reached_stages: stages
             .map(|position| name(names.at(position)?))
             .collect::<Result<_, _>>()?,
+        held_stages: held.into_iter().collect(),
+        stage_changes,
+        matched,
         influence_time,
         influence,
         quarantine: packed
@@ -228,18 +262,19 @@ fn pack_touch<'r>(
     names: &mut NamesWritten<'r>,
 ) -> proto::PackedTouch {
     let memory = &record.memory.remembered;
-    let from = memory.partition_point(|(time, _)| *time < touch.time);
+    let from = memory.partition_point(|event| event.time < touch.time);
     let same_time = memory[from..]
         .iter()
-        .take_while(|(time, _)| *time == touch.time);
+        .take_while(|event| event.time == touch.time);
     let found = same_time
         .enumerate()
-        .find(|(_, (time, id))| id.at(*time) == touch.event);
+        .find(|(_, event)| event.id.at(event.time) == touch.event);
     let common = proto::PackedTouch {
         author_id: touch.author_id.as_str().to_owned(),
         topics: names.positions(touch.topics.iter().map(String::as_str)),
         stage: names.optional(&touch.stage),
         credit: touch.credit + 0.0,
+        origin: names.optional(origin_to_text(touch.origin.as_ref())),
         ..proto::PackedTouch::default()
     };
     match found {
@@ -265,9 +300,9 @@ fn unpack_touch(
         None => (after(last, touch.time)?, IdHash(touch.event_hash)),
         Some(position) => {
             let remembered = memory.remembered.get(position as usize);
-            let (time, id) = remembered
+            let event = remembered
                 .ok_or_else(|| corrupt("it was touched by an event that it does not remember"))?;
-            (*time, id.at(*time))
+            (event.time, event.id.at(event.time))
         }
     };
     let topics = touch.topics.into_iter();
@@ -280,6 +315,7 @@ fn unpack_touch(
             .collect::<Result<_, _>>()?,
         stage: name_or_empty(names.optional(touch.stage)?)?,
         credit: amount_or_below(touch.credit)?,
+        origin: origin(&names.optional(touch.origin)?)?,
     })
 }
 
@@ -332,19 +368,19 @@ fn unpack_influence(
 
 fn earliest(memory: &EventMemory) -> Timestamp {
     let first = memory.remembered.first();
-    first.map_or(Timestamp::EPOCH, |(time, _)| *time)
+    first.map_or(Timestamp::EPOCH, |event| event.time)
 }
 
 fn latest(memory: &EventMemory) -> Timestamp {
     let last = memory.remembered.last();
-    last.map_or(Timestamp::EPOCH, |(time, _)| *time)
+    last.map_or(Timestamp::EPOCH, |event| event.time)
 }
 
-fn since(from: Timestamp, time: Timestamp) -> i64 {
+pub(super) fn since(from: Timestamp, time: Timestamp) -> i64 {
     time.nanos() - from.nanos()
 }
 
-fn after(from: Timestamp, difference: i64) -> Result<Timestamp, StoreError> {
+pub(super) fn after(from: Timestamp, difference: i64) -> Result<Timestamp, StoreError> {
     let nanos = from.nanos().checked_add(difference);
     time(nanos.ok_or_else(|| corrupt("it has an instant beyond the end of time"))?)
 }

@@ -2,6 +2,7 @@
 
 use super::{
     FORMAT,
+    answers::{matched, matched_to_proto, stage_changes, stage_changes_to_proto},
     bounds::{
         amount, amount_or_below, attributes, author, check_ascending, check_touches, corrupt, name,
         name_or_empty, time, topic,
@@ -13,11 +14,14 @@ use super::{
     },
     effects::{effect, effect_to_proto},
     held::{held_event, held_to_proto},
-    memory::{effect_memory, event_memory, hashes_of, horizon_to_proto, times_of},
+    memory::{
+        Pairs as _, effect_memory, event_memory, horizon_to_proto, origin, origin_to_text,
+        origins_of, type_marks_of,
+    },
 };
 use crate::{
     proto::{attributes::to_struct, record as proto},
-    scoring::{HalfLife, IdHash, InfluenceCell, Record, Timestamp, Touch},
+    scoring::{HalfLife, IdHash, Incarnation, InfluenceCell, Record, Timestamp, Touch},
     store::StoreError,
 };
 
@@ -25,6 +29,7 @@ use crate::{
 pub fn to_proto(record: &Record) -> proto::Record {
     proto::Record {
         format: FORMAT,
+        incarnation: record.incarnation.0,
         attributes: (!record.attributes.is_empty()).then(|| to_struct(record.attributes.clone())),
         event_count: record.event_count,
         first_seen_time: record.first_seen_time.nanos(),
@@ -56,11 +61,19 @@ pub fn to_proto(record: &Record) -> proto::Record {
             .collect(),
         seen_counts: record.seen_types.iter().map(|seen| seen.count).collect(),
         interests: named_counts_to_proto(&record.interests),
-        event_times: times_of(&record.memory.remembered),
-        event_hashes: hashes_of(&record.memory.remembered),
+        event_times: record.memory.times(),
+        event_hashes: record.memory.hashes(),
+        event_type_marks: type_marks_of(&record.memory),
+        event_origins: origins_of(&record.memory)
+            .into_iter()
+            .map(|(origin, events)| proto::EventOrigin {
+                profile_id: origin.as_str().to_owned(),
+                events,
+            })
+            .collect(),
         horizon: horizon_to_proto(record.memory.horizon),
-        effect_hashes: hashes_of(&record.effects.remembered),
-        effect_times: times_of(&record.effects.remembered),
+        effect_hashes: record.effects.hashes(),
+        effect_times: record.effects.times(),
         effect_horizon: horizon_to_proto(record.effects.horizon),
         caused: record.caused.iter().map(effect_to_proto).collect(),
         touches: record
@@ -73,6 +86,7 @@ pub fn to_proto(record: &Record) -> proto::Record {
                 topics: touch.topics.clone(),
                 stage: touch.stage.clone(),
                 credit: touch.credit + 0.0,
+                origin: origin_to_text(touch.origin.as_ref()).to_owned(),
             })
             .collect(),
         reached_stages: record.reached_stages.clone(),
@@ -81,6 +95,16 @@ pub fn to_proto(record: &Record) -> proto::Record {
                 time: record.influence_time.nanos(),
                 cells: record.influence.iter().map(cell_to_proto).collect(),
             }),
+        held_stages: record
+            .held_stages
+            .iter()
+            .map(|(score, stage)| proto::HeldStage {
+                score: score.clone(),
+                stage: stage.clone(),
+            })
+            .collect(),
+        stage_changes: stage_changes_to_proto(record),
+        matched: matched_to_proto(record),
         quarantine: record.quarantine.iter().map(held_to_proto).collect(),
         counted_keys: record
             .counted_keys
@@ -106,8 +130,23 @@ pub fn from_proto(message: proto::Record) -> Result<Record, StoreError> {
     }
     check_ascending(&message.last_counted, |counted| counted.signal.as_str())?;
     check_ascending(&message.seen_types, String::as_str)?;
+    check_ascending(&message.held_stages, |held| held.score.as_str())?;
     check_ascending(&message.counted_keys, |keys| keys.signal.as_str())?;
+    let memory = event_memory(
+        &message.event_times,
+        &message.event_hashes,
+        message
+            .event_type_marks
+            .into_iter()
+            .map(|mark| u8::try_from(mark).ok()),
+        message
+            .event_origins
+            .into_iter()
+            .map(|origin| Ok((origin.profile_id, origin.events))),
+        message.horizon,
+    )?;
     Ok(Record {
+        incarnation: Incarnation(message.incarnation),
         attributes: attributes(message.attributes)?,
         event_count: message.event_count,
         first_seen_time: time(message.first_seen_time)?,
@@ -128,7 +167,14 @@ pub fn from_proto(message: proto::Record) -> Result<Record, StoreError> {
             .collect::<Result<_, StoreError>>()?,
         seen_types: seen_types(message.seen_types, &message.seen_counts)?,
         interests: named_counts(message.interests, topic)?,
-        memory: event_memory(&message.event_times, &message.event_hashes, message.horizon)?,
+        held_stages: message
+            .held_stages
+            .into_iter()
+            .map(|held| Ok((name(held.score)?, name(held.stage)?)))
+            .collect::<Result<_, StoreError>>()?,
+        stage_changes: stage_changes(message.stage_changes, &memory)?,
+        matched: matched(message.matched, &memory)?,
+        memory,
         effects: effect_memory(
             &message.effect_times,
             &message.effect_hashes,
@@ -180,6 +226,7 @@ fn touches(touches: Vec<proto::Touch>) -> Result<Vec<Touch>, StoreError> {
                     .collect::<Result<_, _>>()?,
                 stage: name_or_empty(touch.stage)?,
                 credit: amount_or_below(touch.credit)?,
+                origin: origin(&touch.origin)?,
             })
         })
         .collect::<Result<Vec<_>, StoreError>>()?;

@@ -9,7 +9,7 @@ use super::{
     counts::{faded_sum, is_left, remaining},
 };
 use crate::{
-    story::{Event, Value},
+    story::{Event, NOW, Value},
     table::Signal,
 };
 
@@ -239,6 +239,9 @@ impl World {
     fn take_back(&mut self, event: &Event) {
         let topics = self.topics_of(event);
         let now = self.people[event.person].last_event_time;
+        let written = self.fall(event.person, NOW.max(now));
+        let stood = self.shown_stage(event.person, written);
+        let points = self.bounded_points(event.person, now);
         let matches = self.matches(&self.moment(event, &topics, now));
         let pair = (event.known_by(), IdHash::of_event(&event.id).0);
         // An account that has not counted the event has nothing to lose.
@@ -262,6 +265,17 @@ impl World {
             }
         }
         self.take_touch_back(event, &topics);
+        // Of a score that has changed, only what is reached is held.
+        let after = self.bounded_points(event.person, now);
+        let changed = points
+            .iter()
+            .zip(&after)
+            .filter(|(before, after)| before != after);
+        for ((score, _), _) in changed {
+            self.person(event.person).held_stages.remove(score);
+        }
+        self.judge(event.person, now);
+        self.note(event.person, stood, written);
         self.arrive(event.person, now);
     }
 

@@ -41,7 +41,7 @@ pub(super) fn probability(calibration: Calibration, points: f64) -> f64 {
 
 /// Whether anything has counted, is stated or was earned.
 pub(super) fn is_counted(person: &Person) -> bool {
-    person.event_count > 0 || !person.attributes.is_empty() || !person.earned.is_empty()
+    person.event_count > 0 || !person.attributes.is_empty()
 }
 
 /// One term of a score.
@@ -180,13 +180,14 @@ impl World {
     }
 
     /// The highest stage that holds.
-    pub(super) fn stage(&self, person: &Person, at: i64) -> Option<usize> {
-        self.model.stages.iter().rposition(|stage| {
-            self.holds(stage.when, person)
-                && stage
-                    .min
-                    .is_none_or(|(score, bound)| meets(self.points(person, score, at), bound))
-        })
+    pub(super) fn stage(&self, id: &str, at: i64) -> Option<usize> {
+        let person = &self.people[id];
+        let holds = |position: &usize| {
+            let least = self.least(id, *position);
+            self.holds(self.model.stages[*position].when, person)
+                && least.is_none_or(|(score, least)| meets(self.points(person, score, at), least))
+        };
+        (0..self.model.stages.len()).rev().find(holds)
     }
 
     /// Where a person is said to stand: whoever has nothing counted, stated or earned stands
@@ -194,7 +195,7 @@ impl World {
     pub(super) fn shown_stage(&self, id: &str, at: i64) -> Option<usize> {
         let person = &self.people[id];
         let is_staged = is_counted(person) && !ACCOUNTS.contains(&id);
-        is_staged.then(|| self.stage(person, at)).flatten()
+        is_staged.then(|| self.stage(id, at)).flatten()
     }
 
     pub(super) fn stage_name(&self, stage: Option<usize>) -> &'static str {
@@ -221,7 +222,13 @@ impl World {
     /// All that the service should say at an instant after everything that happened.
     pub fn answers(&self, at: i64) -> Answers {
         let mut answers = Answers::default();
-        for (id, person) in &self.people {
+        let is_known = |person: &Person| {
+            is_counted(person)
+                || !person.known.is_empty()
+                || !person.earned.is_empty()
+                || person.last_event_time != 0
+        };
+        for (id, person) in self.people.iter().filter(|(_, person)| is_known(person)) {
             self.say_person(&mut answers, id, person, at);
         }
         for rule in &self.model.quarantine {
@@ -240,7 +247,7 @@ impl World {
         answers
     }
 
-    fn say_person(&self, answers: &mut Answers, id: &str, person: &Person, at: i64) {
+    fn say_person(&self, answers: &mut Answers, id: &'static str, person: &Person, at: i64) {
         for score in &self.model.scores {
             let name = format!("{id}, {}", score.name);
             let points = self.points(person, score.name, at);
@@ -278,14 +285,20 @@ impl World {
         answers.number(format!("{id}: identity"), identity);
         let stage = self.shown_stage(id, at);
         answers.words(format!("{id}: stage"), self.stage_name(stage));
+        if let Some(entered) = self.entered(id, at) {
+            answers.number(format!("{id}: entered"), entered as f64);
+        }
         let next = stage.map_or(0, |stage| stage + 1);
         for (rule, count) in by_rule(&person.held) {
             answers.number(format!("{id}: held by {rule}"), count as f64);
         }
         let stages = [("held", stage), ("next", Some(next))];
         for (what, stage) in stages.into_iter().filter(|_| !ACCOUNTS.contains(&id)) {
-            if let Some(stage) = stage.and_then(|stage| self.model.stages.get(stage)) {
-                self.say_stage(answers, &format!("{id}, stage {what}"), person, stage, at);
+            let position = stage.unwrap_or(usize::MAX);
+            if let Some(stage) = self.model.stages.get(position) {
+                let least = self.least(id, position);
+                let name = format!("{id}, stage {what}");
+                self.say_stage(answers, &name, person, (stage, least), at);
             }
         }
         let segments = self.model.segments.iter();
@@ -316,7 +329,7 @@ impl World {
         answers: &mut Answers,
         name: &str,
         person: &Person,
-        stage: &Stage,
+        (stage, least): (&Stage, Option<(&str, f64)>),
         at: i64,
     ) {
         answers.words(format!("{name}: name"), stage.name);
@@ -326,18 +339,19 @@ impl World {
         );
         let holds = self.holds(stage.when, person);
         answers.number(format!("{name}: holds"), f64::from(holds));
-        if let Some((score, min)) = stage.min {
+        if let Some(((score, min), (_, least))) = stage.min.zip(least) {
             let points = self.points(person, score, at);
             let asked = self.score(score);
             let (mut missing, mut signals) = (0.0, 0);
-            if !meets(points, min) {
-                missing = (min - self.sum(person, asked, at)).max(0.0);
+            if !meets(points, least) {
+                missing = (least - self.sum(person, asked, at)).max(0.0);
                 signals = asked.breadth.map_or(0, |(required, _)| {
                     required.saturating_sub(self.breadth(person, asked))
                 });
             }
             answers.words(format!("{name}: score"), score);
             answers.number(format!("{name}: min"), min);
+            answers.number(format!("{name}: keep"), stage.keep.unwrap_or(0.0));
             answers.number(format!("{name}: points"), points);
             answers.number(format!("{name}: missing"), missing);
             answers.number(format!("{name}: signals missing"), signals as f64);
@@ -346,8 +360,7 @@ impl World {
 
     /// Of those with points on a score, the share that has at most as many.
     fn percentile(&self, id: &str, score: &str, at: i64) -> Option<f64> {
-        let is_known = |person: &&Person| person.event_count > 0 || !person.attributes.is_empty();
-        let person = self.people.get(id).filter(is_known)?;
+        let person = self.people.get(id).filter(|person| is_counted(person))?;
         let points = self.points(person, score, at);
         let all: Vec<f64> = self
             .alike(ACCOUNTS.contains(&id))

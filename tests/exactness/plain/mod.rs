@@ -9,6 +9,7 @@ mod half_life_migration;
 mod lists;
 mod meaning;
 mod moment;
+mod path;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -67,6 +68,10 @@ pub struct Person {
     /// Ascending by time.
     touches: Vec<Touch>,
     highest_stage: Option<usize>,
+    /// By score: the highest stage that is held, where one is easier to keep than to reach.
+    held_stages: BTreeMap<&'static str, usize>,
+    /// When the stage changed, to which, and whether by fading alone.
+    path: Vec<(i64, Option<usize>, bool)>,
     earned: BTreeMap<Cell, Earned>,
     held: Vec<Held>,
     /// Whose events an account has counted, by what they are known by.
@@ -155,12 +160,18 @@ impl World {
     }
 
     fn state(&mut self, id: &'static str, name: &'static str, value: Option<&Value>) -> String {
+        let written = NOW.max(self.person(id).last_event_time);
+        let written = self.fall(id, written);
+        let stood = self.shown_stage(id, written);
         let person = self.person(id);
         match value {
             Some(value) => person.attributes.insert(name, value.clone()),
             None => person.attributes.remove(name),
         };
-        self.arrive(id, self.people[id].last_event_time);
+        let last = self.people[id].last_event_time;
+        self.judge(id, last);
+        self.note(id, stood, written);
+        self.arrive(id, last);
         let stage = self.shown_stage(id, NOW);
         format!("now at {:?}", self.stage_name(stage))
     }
@@ -215,7 +226,11 @@ impl World {
         account: Option<&'static str>,
     ) -> String {
         let now = event.time().max(self.people[event.person].last_event_time);
-        let from = self.stage(&self.people[event.person], now);
+        let from = self.stage(event.person, now);
+        let noted = self.fall(event.person, now);
+        let stood = self.shown_stage(event.person, noted);
+        let before = self.stage(event.person, noted);
+        self.judge(event.person, now);
         let mut changes = Vec::new();
         for matched in matches {
             self.count(event, matched, now, &mut changes);
@@ -224,11 +239,15 @@ impl World {
         if let Some(account) = account {
             self.share(account, event, topics, &changes, now);
         }
-        let to = self.stage(&self.people[event.person], now);
+        self.judge(event.person, now);
+        // Who is new begins at the first stage.
+        let begins = stood != before;
+        self.note(event.person, if begins { None } else { before }, noted);
+        let to = self.stage(event.person, noted);
         self.arrive(event.person, now);
         self.touch(event, topics, self.stage_name(from));
         let matched: Vec<&str> = matches.iter().map(|matched| matched.signal.name).collect();
-        let moved = (from != to).then(|| (self.stage_name(from), self.stage_name(to)));
+        let moved = (before != to).then(|| (self.stage_name(before), self.stage_name(to)));
         format!("applied {matched:?}, moved {moved:?}")
     }
 

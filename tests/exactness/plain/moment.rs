@@ -16,11 +16,11 @@ impl Facts<'_> {
         self.identity
     }
 
-    /// The share of these attributes that are stated, and neither null nor empty.
+    /// The share of these attributes that are stated, and not empty.
     pub fn completeness(&self, names: &[&str]) -> f64 {
         let stated = names.iter().filter(|name| {
             let value = self.person.attributes.get(**name);
-            value.is_some_and(|value| !matches!(value, Value::Null | Value::Text("")))
+            value.is_some_and(|value| !matches!(value, Value::Text("")))
         });
         stated.count() as f64 / names.len() as f64
     }
@@ -126,6 +126,6 @@ impl<'a> Moment<'a> {
 
     pub fn stage(&self) -> &'static str {
         self.world
-            .stage_name(self.world.stage(self.person, self.now))
+            .stage_name(self.world.stage(self.event.person, self.now))
     }
 }

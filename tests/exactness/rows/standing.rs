@@ -68,21 +68,25 @@ pub fn stages() -> Vec<Stage> {
             name: "awareness",
             when: None,
             min: Some(("slow", 0.9)),
+            keep: None,
         },
         Stage {
             name: "consideration",
             when: None,
             min: Some(("slow", 9.3)),
+            keep: Some(4.1),
         },
         Stage {
             name: "customer",
             when: Some(HAS_BOUGHT),
             min: None,
+            keep: None,
         },
         Stage {
             name: "advocate",
             when: Some(HAS_BOUGHT),
             min: Some(("ever", 45.3)),
+            keep: Some(31.7),
         },
     ]
 }

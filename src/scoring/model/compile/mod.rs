@@ -3,6 +3,7 @@
 
 mod budgets;
 mod clock_free;
+mod path;
 mod quarantine;
 mod ranking;
 mod scores;
@@ -302,7 +303,7 @@ impl Compiler<'_> {
         let rules = self.rules(file, &mut scores);
         self.check_breadths(file, &scores);
         let segments = self.segments(file, &scores, &mut ranks);
-        let (stages, stage_conditions, ladders) = self.ladders(file);
+        let path = self.path(file);
         let phrases = self.phrases(file);
         let topics = file.topics.iter().map(|topic| topic.name.value.clone());
         let topics = Topics::new(topics.collect());
@@ -371,9 +372,10 @@ impl Compiler<'_> {
             identity_conditions,
             identity,
             rules,
-            stages,
-            stage_conditions,
-            ladders,
+            stages: path.stages,
+            stage_conditions: path.conditions,
+            held_stages: path.held,
+            ladders: path.ladders,
             ranks,
             segments,
             topics,

@@ -1,18 +1,16 @@
-//! How profiles are ranked: the segments, and the ladders of stages.
-
-use std::collections::HashSet;
+//! How profiles are ranked by segments.
 
 use typed_index_collections::{TiSlice, TiVec};
 
 use super::Compiler;
 use crate::scoring::{
     RankName, Slope, Subject,
-    limits::{MAX_STAGE_CONDITIONS, NOISE_FLOOR},
+    limits::NOISE_FLOOR,
     model::{
-        definition::{Ladder, Rank, Score, Segment, Stage},
+        definition::{Rank, Score, Segment},
         expr::Scope,
         file::{ModelFile, SegmentTable, Spanned},
-        ids::{ConditionId, RankId, ScoreId, SegmentId, StageId},
+        ids::{ConditionId, RankId, ScoreId, SegmentId},
     },
 };
 
@@ -126,90 +124,5 @@ impl Compiler<'_> {
                 format!("max must be above min, which is {min}: nobody would be in the segment");
             self.diagnostics.add(max.span.clone(), message);
         }
-    }
-
-    /// The stages, the distinct conditions of them, and the ladders.
-    pub(crate) fn ladders(
-        &mut self,
-        file: &ModelFile,
-    ) -> (TiVec<StageId, Stage>, Vec<ConditionId>, Vec<Ladder>) {
-        let mut stages = TiVec::new();
-        let mut stage_conditions = Vec::new();
-        let mut needs: TiVec<StageId, _> = TiVec::new();
-        for table in &file.stages {
-            let bounds = self.score_points(&table.min);
-            if let Some((_, _, span)) = bounds.get(1) {
-                let message = "a stage is bounded on one score at most, or the count of a stage would not be one range; bound a second stage, or a segment with rank_by of both";
-                self.diagnostics.add(span.clone(), message);
-            }
-            let bit = match &table.when {
-                None => None,
-                Some(text) => {
-                    let Some(condition) = self.condition(text, Scope::Members) else {
-                        continue;
-                    };
-                    let known = stage_conditions
-                        .iter()
-                        .position(|known| *known == condition);
-                    Some(known.unwrap_or_else(|| {
-                        stage_conditions.push(condition);
-                        stage_conditions.len() - 1
-                    }))
-                }
-            };
-            stages.push(Stage {
-                name: table.name.value.clone(),
-                condition: bit.map(|bit: usize| stage_conditions[bit]),
-                bound: bounds.first().map(|(score, min, _)| (*score, *min)),
-            });
-            needs.push((bit, bounds.into_iter().next(), table.name.span.clone()));
-        }
-        if stage_conditions.len() > MAX_STAGE_CONDITIONS {
-            let message = format!(
-                "the stages have {} distinct conditions; at most {MAX_STAGE_CONDITIONS} are allowed, because each doubles the indexes of the funnel",
-                stage_conditions.len()
-            );
-            self.diagnostics.add(0..0, message);
-            return (stages, Vec::new(), Vec::new());
-        }
-        let mut ladders = Vec::new();
-        let mut told = HashSet::new();
-        for combination in 0_usize..1 << stage_conditions.len() {
-            let mut ladder = Ladder {
-                rank: RankName::new(format!("stages:{combination}")),
-                floor: None,
-                score: None,
-                steps: Vec::new(),
-            };
-            for (stage, (bit, bound, span)) in needs.iter_enumerated() {
-                if bit.is_some_and(|bit| combination >> bit & 1 == 0) {
-                    continue;
-                }
-                match bound {
-                    None => {
-                        ladder.floor = Some(stage);
-                        ladder.score = None;
-                        ladder.steps.clear();
-                    }
-                    Some((score, min, _)) => {
-                        if let Some(other) = ladder.score
-                            && other != *score
-                            && told.insert(stage)
-                        {
-                            let message = format!(
-                                "this stage is bounded on {:?} and a lower one that may hold with it on {:?}; bound both on one score, or give one a `when`, which then also needs no bound",
-                                self.score_names[usize::from(*score)],
-                                self.score_names[usize::from(other)]
-                            );
-                            self.diagnostics.add(span.clone(), message);
-                        }
-                        ladder.score = Some(*score);
-                        ladder.steps.push((stage, *min));
-                    }
-                }
-            }
-            ladders.push(ladder);
-        }
-        (stages, stage_conditions, ladders)
     }
 }

@@ -98,6 +98,7 @@ pub(crate) struct StageTable {
     pub name: Spanned<String>,
     pub when: Option<Spanned<String>>,
     pub min: Points,
+    pub keep: Points,
 }
 
 #[derive(Debug)]
@@ -294,7 +295,13 @@ fn read_stage(table: &mut Table<'_, '_, '_>) -> StageTable {
     let name = table.required_name();
     let when = table.condition("when");
     let min = table.bounds("min");
-    StageTable { name, when, min }
+    let keep = table.bounds("keep");
+    StageTable {
+        name,
+        when,
+        min,
+        keep,
+    }
 }
 
 fn read_segment(table: &mut Table<'_, '_, '_>) -> SegmentTable {

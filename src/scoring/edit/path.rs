@@ -1,0 +1,130 @@
+//! The way of a profile along the path to purchase, as its record remembers it.
+
+use super::RecordEdit;
+use crate::scoring::{
+    ChangeCause, EventMemory, IdHash, ProfileId, Record, RememberedEvent, StageChange, Timestamp,
+    evaluation::Evaluation, limits::REMEMBERED_STAGE_CHANGES, model::StageId, record::push_bounded,
+};
+
+impl RecordEdit<'_> {
+    /// Judges at an instant which stages the profile holds: those that it held and keeps, and
+    /// those that it reaches.
+    pub(super) fn judge_held_stages(&mut self, at: Timestamp) {
+        self.judge(at, |evaluation, position| evaluation.held_at(position));
+    }
+
+    /// The same after a retraction: of a score that has changed, only what is reached is held.
+    pub(super) fn judge_held_stages_anew(&mut self, before: &Evaluation, at: Timestamp) {
+        let model = self.model;
+        self.judge(at, |evaluation, position| {
+            let score = model.held_stages[position].score;
+            let is_unchanged = evaluation.points[score] == before.points[score];
+            evaluation.held_at(position).filter(|_| is_unchanged)
+        });
+    }
+
+    fn judge(
+        &mut self,
+        at: Timestamp,
+        held_before: impl Fn(&Evaluation, usize) -> Option<StageId>,
+    ) {
+        let (model, record) = (self.model, &mut self.record);
+        let evaluation = &mut self.evaluation;
+        if model.held_stages.is_empty() && record.held_stages.is_empty() {
+            return;
+        }
+        // Of scores that the model does not hold stages of.
+        let holds = |score: &str| {
+            let mut held = model.held_stages.iter();
+            held.any(|held| model.scores[held.score].name == score)
+        };
+        record.held_stages.retain(|score, _| holds(score));
+        for (position, of_score) in model.held_stages.iter().enumerate() {
+            let before = held_before(evaluation, position);
+            let held = evaluation.holds(model, of_score, before, at);
+            let score = &model.scores[of_score.score].name;
+            match model.stage_name(held) {
+                Some(stage) => record.held_stages.insert(score.clone(), stage),
+                None => record.held_stages.remove(score),
+            };
+        }
+        evaluation.read_held_stages(model, record);
+    }
+
+    /// Remembers an event that is new to the record.
+    pub(super) fn remember(
+        &mut self,
+        event: RememberedEvent,
+        origin: Option<ProfileId>,
+        capacity: usize,
+    ) {
+        let memory = &mut self.record.memory;
+        let horizon = memory.horizon;
+        memory.remember(event, origin, capacity);
+        if memory.horizon != horizon {
+            self.forget_answers(|memory, event| !memory.knows(event));
+        }
+    }
+
+    /// Forgets what events were answered with.
+    pub(super) fn forget_answers(
+        &mut self,
+        is_forgotten: impl Fn(&EventMemory, (Timestamp, IdHash)) -> bool,
+    ) {
+        let Record {
+            memory,
+            matched,
+            stage_changes,
+            ..
+        } = &mut self.record;
+        matched.retain(|matched| !is_forgotten(memory, matched.event));
+        for change in stage_changes {
+            let answered = change.event();
+            if answered.is_some_and(|event| is_forgotten(memory, event)) {
+                change.cause = ChangeCause::Write(None);
+            }
+        }
+    }
+
+    /// Makes ready to note a change of stage that comes with a write at an instant: notes the stages
+    /// that the profile has fallen to. Returns the instant to note it for, which is that of the
+    /// write unless a change that came with another write is later.
+    pub(super) fn note_until(&mut self, now: Timestamp) -> Timestamp {
+        let changes = &mut self.record.stage_changes;
+        let is_later =
+            |change: &mut StageChange| change.cause == ChangeCause::Fading && change.time > now;
+        while changes.pop_if(is_later).is_some() {}
+        let noted = changes.last().map_or(now, |noted| noted.time.max(now));
+        let fallen = self
+            .evaluation
+            .fallen_stages(self.model, &self.record, noted);
+        for change in fallen {
+            self.note_stage_change(change);
+        }
+        noted
+    }
+
+    /// Remembers that the profile has come from one stage to another, and returns the change;
+    /// nothing when they are the same. `event` is answered with it.
+    pub(super) fn note_stages(
+        &mut self,
+        from: Option<StageId>,
+        to: Option<StageId>,
+        time: Timestamp,
+        event: Option<(Timestamp, IdHash)>,
+    ) -> Option<StageChange> {
+        let change = (from != to).then(|| StageChange {
+            from_stage: self.model.stage_name(from),
+            to_stage: self.model.stage_name(to),
+            time,
+            cause: ChangeCause::Write(event),
+        })?;
+        self.note_stage_change(change.clone());
+        Some(change)
+    }
+
+    fn note_stage_change(&mut self, change: StageChange) {
+        let changes = &mut self.record.stage_changes;
+        push_bounded(changes, change, REMEMBERED_STAGE_CHANGES);
+    }
+}

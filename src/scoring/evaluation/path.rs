@@ -1,0 +1,115 @@
+//! The way of a profile along the path to purchase: which stages it holds, of those that are easier
+//! to keep than to reach, and which it loses while nothing happens.
+
+use super::Evaluation;
+use crate::scoring::{
+    ChangeCause, Record, StageChange, Timestamp,
+    model::{HeldStages, Model, ScoreId, StageId},
+};
+
+impl Evaluation {
+    /// Reads the stages that a record holds. A stage that the model has no more is not held.
+    pub(crate) fn read_held_stages(&mut self, model: &Model, record: &Record) {
+        self.held_stages.clear();
+        let held = model.held_stages.iter().map(|of_score| {
+            let held = record.held_stages.get(&model.scores[of_score.score].name)?;
+            let mut stages = of_score.stages.iter().map(|(stage, _)| *stage);
+            stages.find(|stage| model.stages[*stage].name == *held)
+        });
+        self.held_stages.extend(held);
+    }
+
+    /// The highest held stage of those that are bounded on a score.
+    fn held_stage(&self, model: &Model, score: ScoreId) -> Option<StageId> {
+        let position = model
+            .held_stages
+            .iter()
+            .position(|held| held.score == score);
+        *self.held_stages.get(position?)?
+    }
+
+    /// Whether a stage that is easier to keep than to reach is held.
+    pub(super) fn keeps(&self, model: &Model, stage: StageId) -> bool {
+        let bound = model.stages[stage].bound;
+        let bound = bound.filter(|bound| bound.keep.is_some());
+        bound.is_some_and(|bound| Some(stage) <= self.held_stage(model, bound.score))
+    }
+
+    /// The least points that a stage asks of a profile.
+    pub(crate) fn least_points(&self, model: &Model, stage: StageId) -> Option<f64> {
+        let bound = model.stages[stage].bound?;
+        let keep = bound.keep.filter(|_| self.keeps(model, stage));
+        Some(keep.unwrap_or(bound.min))
+    }
+
+    /// The highest stage of a score that is held from an instant on, when `held` was before.
+    pub(crate) fn holds(
+        &self,
+        model: &Model,
+        of_score: &HeldStages,
+        held: Option<StageId>,
+        at: Timestamp,
+    ) -> Option<StageId> {
+        let mut highest_first = of_score.stages.iter().rev();
+        let reached = highest_first.find(|(stage, bound)| {
+            let keep = bound.keep.filter(|_| Some(*stage) <= held);
+            self.reaches(model, of_score.score, keep.unwrap_or(bound.min), at)
+        });
+        reached.map(|(stage, _)| *stage)
+    }
+
+    /// The same by position, as it was read.
+    pub(crate) fn held_at(&self, position: usize) -> Option<StageId> {
+        self.held_stages.get(position).copied().flatten()
+    }
+
+    /// The stages that the profile falls to by fading alone, from the last change that the record
+    /// remembers up to an instant.
+    pub(crate) fn fallen_stages(
+        &self,
+        model: &Model,
+        record: &Record,
+        until: Timestamp,
+    ) -> Vec<StageChange> {
+        let mut changes = Vec::new();
+        let noted = record.stage_changes.last();
+        let mut time = noted.map_or(self.at, |noted| noted.time.max(self.at));
+        let mut stage = self.stage(model, time);
+        while let Some(lost) = self.loss_of_stage(model, stage, time, until) {
+            let next = self.stage(model, lost);
+            changes.push(StageChange {
+                from_stage: model.stage_name(stage),
+                to_stage: model.stage_name(next),
+                time: lost,
+                cause: ChangeCause::Fading,
+            });
+            (time, stage) = (lost, next);
+        }
+        changes
+    }
+
+    /// The first instant after `from` and up to `until` at which the profile no longer stands at a
+    /// stage where it stood at `from`.
+    fn loss_of_stage(
+        &self,
+        model: &Model,
+        stage: Option<StageId>,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Option<Timestamp> {
+        if until <= from || self.stage(model, until) == stage {
+            return None;
+        }
+        // By the one test of a bound, so that this never disagrees with a stage.
+        let (mut kept, mut lost) = (from.nanos(), until.nanos());
+        while lost - kept > 1 {
+            let middle = kept + (lost - kept) / 2;
+            let at = Timestamp::from_nanos(middle)?;
+            match self.stage(model, at) == stage {
+                true => kept = middle,
+                false => lost = middle,
+            }
+        }
+        Timestamp::from_nanos(lost)
+    }
+}
