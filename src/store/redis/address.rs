@@ -1,8 +1,14 @@
 //! Where Redis is, as one writes it: `redis://[user:password@]host[:port][/database]`,
 //! `rediss://` with TLS, `redis-cluster://[user:password@]host[:port],host[:port]` and
 //! `rediss-cluster://`. The password is in no message and no debug output.
+//!
+//! It is no URL in the strict sense: a password may have `/` and `@` in it as they are, and a
+//! cluster has several hosts. So it is taken apart here, and its parts are read as those of URLs.
 
 use std::fmt;
+
+use percent_encoding::percent_decode_str;
+use url::{Host, ParseError};
 
 /// The port of a host that names none.
 const DEFAULT_PORT: u16 = 6379;
@@ -113,66 +119,57 @@ fn parse_database(text: &str) -> Result<u32, String> {
 }
 
 fn parse_node(text: &str) -> Result<RedisNode, String> {
-    let (host, port) = match text.strip_prefix('[') {
-        Some(bracketed) => {
-            let (host, rest) = bracketed
-                .split_once(']')
-                .ok_or("an address that begins with `[` ends with `]`")?;
-            match rest.strip_prefix(':') {
-                Some(port) => (host, Some(port)),
-                None if rest.is_empty() => (host, None),
-                None => return Err("only a port may follow `]`".to_owned()),
-            }
-        }
-        None => match text.split_once(':') {
-            Some((host, port)) => (host, Some(port)),
-            None => (text, None),
-        },
+    let end = if text.starts_with('[') {
+        let bracket = text.find(']');
+        bracket.ok_or("an address that begins with `[` ends with `]`")? + 1
+    } else {
+        text.find(':').unwrap_or(text.len())
     };
-    if host.is_empty() {
-        return Err("a host is missing".to_owned());
-    }
-    if host.contains(|character: char| character.is_whitespace() || character.is_control()) {
-        return Err("a host has a blank in it".to_owned());
-    }
-    let port = match port {
-        None => DEFAULT_PORT,
+    let (host, port) = text.split_at(end);
+    let host = parse_host(host)?;
+    let port = match port.strip_prefix(':') {
+        None if port.is_empty() => DEFAULT_PORT,
+        None => return Err("only a port may follow `]`".to_owned()),
         Some(port) => match port.parse() {
             Ok(port) if port != 0 => port,
             _ => return Err(format!("the port of {host} is no number from 1 to 65535")),
         },
     };
-    Ok(RedisNode {
-        host: host.to_owned(),
-        port,
-    })
+    Ok(RedisNode { host, port })
+}
+
+fn parse_host(text: &str) -> Result<String, &'static str> {
+    if text.is_empty() {
+        return Err("a host is missing");
+    }
+    if text.contains(|character: char| character.is_whitespace() || character.is_control()) {
+        return Err("a host has a blank in it");
+    }
+    match Host::parse_opaque(text) {
+        Ok(Host::Ipv6(address)) => Ok(address.to_string()),
+        // Otherwise the crate has put percent signs into it.
+        Ok(Host::Domain(name)) if name == text => Ok(name),
+        Err(ParseError::InvalidIpv6Address) => Err("what `[` and `]` enclose is no IPv6 address"),
+        _ => Err("a host has a character in it that no host has"),
+    }
 }
 
 /// The text with each `%` and two hexadecimal digits as the byte that they mean.
 fn decoded(text: &str) -> Result<String, String> {
-    const MESSAGE: &str = "in the user or the password a `%` is not followed by two hexadecimal \
-                           digits that make valid UTF-8; write a percent sign as %25";
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        rest = after;
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let (digits, after) = rest.split_first_chunk::<2>().ok_or(MESSAGE)?;
-        let digit = |digit: u8| {
-            char::from(digit)
-                .to_digit(16)
-                .and_then(|digit| u8::try_from(digit).ok())
-        };
-        let (Some(high), Some(low)) = (digit(digits[0]), digit(digits[1])) else {
-            return Err(MESSAGE.to_owned());
-        };
-        bytes.push(high * 16 + low);
-        rest = after;
+    // The crate takes a `%` that nothing of that kind follows as it is.
+    let is_escape = |rest: &str| {
+        let digits = rest.as_bytes().first_chunk::<2>();
+        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    };
+    let is_well_formed = text.split('%').skip(1).all(is_escape);
+    match percent_decode_str(text).decode_utf8() {
+        Ok(decoded) if is_well_formed => Ok(decoded.into_owned()),
+        _ => Err(
+            "in the user or the password a `%` is not followed by two hexadecimal digits that \
+             make valid UTF-8; write a percent sign as %25"
+                .to_owned(),
+        ),
     }
-    String::from_utf8(bytes).map_err(|_| MESSAGE.to_owned())
 }
 
 /// The address without user and password.
@@ -232,6 +229,8 @@ mod tests {
         );
         assert_eq!(shown("redis://[::1]:6380/"), "redis://[::1]:6380");
         assert_eq!(shown("redis://[::1]"), "redis://[::1]:6379");
+        assert_eq!(shown("redis://[0:0::1]:1"), "redis://[::1]:1");
+        assert_eq!(shown("redis://Cache_1.0:1"), "redis://Cache_1.0:1");
         assert_eq!(
             shown("redis-cluster://:pass@one:7000,two"),
             "redis-cluster://one:7000,two:6379"
@@ -277,6 +276,12 @@ mod tests {
             ("redis://:secret@[::1", "ends with `]`"),
             ("redis://:secret@[::1]6379", "may follow `]`"),
             ("redis://:secret@ho st", "blank"),
+            ("redis://:secret@ho\tst", "blank"),
+            ("redis://:secret@[host]", "no IPv6 address"),
+            ("redis://:secret@ho<st", "no host has"),
+            ("redis://:secret@höst", "no host has"),
+            ("redis://:secret@host:", "no number from 1 to 65535"),
+            ("redis://ann:secret:secret", "port of ann is no number"),
         ] {
             let mistake = RedisAddress::parse(text).unwrap_err();
             assert!(mistake.contains(reason), "{text}: {mistake}");
