@@ -16,10 +16,10 @@ use tonic::body::Body;
 use tower::Service;
 
 use super::{
+    budget::Budgets,
     connection::{Connection, ConnectionId},
     descriptors,
     exchange::Exchanges,
-    guard::Budgets,
     socket::Socket,
 };
 use crate::{

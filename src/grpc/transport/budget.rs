@@ -15,6 +15,14 @@ use tokio::{
     time::Instant,
 };
 
+/// What all connections share.
+#[derive(Clone, Debug)]
+pub struct Budgets {
+    pub streams: Budget,
+    pub request_bytes: Budget,
+    pub answer_bytes: Budget,
+}
+
 /// An amount of something that all connections share.
 #[derive(Clone, Debug)]
 pub struct Budget(Arc<Shared>);

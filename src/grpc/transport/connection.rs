@@ -9,7 +9,7 @@ use std::sync::{
 use http::Extensions;
 use tokio::{sync::Notify, time::Instant};
 
-use super::{budget::Account, guard::Budgets};
+use super::budget::{Account, Budgets};
 
 /// Bytes with which every HTTP/2 connection begins.
 const PREFACE_BYTES: usize = 24;

@@ -10,7 +10,7 @@ use tonic::{Status, body::Body};
 use super::{
     answer::{Reserved, Sending},
     arriving::{Terms, whole_messages},
-    budget::Budget,
+    budget::{Budget, Budgets},
     connection::Connection,
 };
 use crate::{
@@ -18,14 +18,6 @@ use crate::{
     config::Config,
     limits::{ANSWER_ENTRY_BYTES, ANSWER_ROOM_WAIT, RETRY_UNAVAILABLE_AFTER},
 };
-
-/// What all connections share.
-#[derive(Clone, Debug)]
-pub struct Budgets {
-    pub(super) streams: Budget,
-    pub(super) request_bytes: Budget,
-    pub(super) answer_bytes: Budget,
-}
 
 /// What is asked of every call.
 #[derive(Clone, Debug)]
