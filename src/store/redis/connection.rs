@@ -159,9 +159,14 @@ impl Connection {
         }
     }
 
-    /// Sends a command to the server, or to every primary of the cluster; the answers in any
-    /// order.
-    pub async fn send_to_primaries(&self, command: &Cmd) -> Result<Vec<Value>, Failure> {
+    /// Asks the server, or every primary of the cluster, by a command that changes nothing; the
+    /// answers in any order.
+    pub async fn ask_primaries(&self, command: &Cmd) -> Result<Vec<Value>, StoreError> {
+        let answers = self.send_to_primaries(command).await;
+        answers.map_err(Failure::of_read)
+    }
+
+    async fn send_to_primaries(&self, command: &Cmd) -> Result<Vec<Value>, Failure> {
         let link = self.links().link;
         match &link {
             Link::Single(_) => Ok(vec![link.send(command, "").await?.value]),

@@ -11,7 +11,6 @@ use super::{
     failure::{Failure, unexpected},
     keys::{MARKER, is_left_behind, is_ours},
     list,
-    opening::ask_all,
     scripts::MARK,
     text,
 };
@@ -103,7 +102,7 @@ async fn mark(settings: &RedisSettings, connection: &Connection) -> Result<Note,
 /// into it while it was emptied under them: that is deleted.
 async fn other_keys(settings: &RedisSettings, connection: &Connection) -> Result<(), StoreError> {
     let mut count = 0;
-    for answer in ask_all(connection, &redis::cmd("DBSIZE")).await? {
+    for answer in connection.ask_primaries(&redis::cmd("DBSIZE")).await? {
         count += super::count(&answer)?;
     }
     if count == 0 {
@@ -146,7 +145,7 @@ async fn some_keys(connection: &Connection, count: u64) -> Result<Vec<String>, S
         redis::cmd("SCAN").arg(0).take()
     };
     let mut keys = Vec::new();
-    for answer in ask_all(connection, &command).await? {
+    for answer in connection.ask_primaries(&command).await? {
         let mut found = list(answer)?;
         if count > MAX_LOOKED_AT {
             found = list(found.pop().unwrap_or_default())?;

@@ -1,14 +1,14 @@
 //! The checks of a start, each with what to do when it fails, and the check whether the
 //! servers still serve.
 
-use redis::{Cmd, Value, aio::MultiplexedConnection};
+use redis::{Value, aio::MultiplexedConnection};
 
 use super::{
     super::StoreError,
     MAX_PARTITIONS, RedisSettings,
     connection::Connection,
     connector::Connector,
-    failure::{Failure, of_connecting, unexpected},
+    failure::{of_connecting, unexpected},
     list, note,
     scripts::WRITABLE,
     text,
@@ -36,7 +36,7 @@ pub async fn open(
     check_primaries(&connection).await?;
     let mut command = redis::cmd("INFO");
     command.arg("server").arg("memory");
-    for answer in ask_all(&connection, &command).await? {
+    for answer in connection.ask_primaries(&command).await? {
         let facts = Facts(text(answer)?.ok_or_else(unexpected)?);
         check_version(settings, &facts)?;
         check_eviction(settings, &facts)?;
@@ -50,7 +50,7 @@ pub async fn check_primaries(connection: &Connection) -> Result<(), StoreError> 
     if connection.is_cluster() {
         return check_cluster(connection).await;
     }
-    for role in ask_all(connection, &redis::cmd("ROLE")).await? {
+    for role in connection.ask_primaries(&redis::cmd("ROLE")).await? {
         let role = list(role)?.into_iter().next().unwrap_or_default();
         if text(role)?.as_deref() != Some("master") {
             return Err(StoreError::Unavailable(
@@ -79,7 +79,7 @@ async fn check_cluster(connection: &Connection) -> Result<(), StoreError> {
 async fn missing_primaries(connection: &Connection) -> Result<Option<String>, StoreError> {
     let mut command = redis::cmd("CLUSTER");
     command.arg("INFO");
-    let answers = ask_all(connection, &command).await?;
+    let answers = connection.ask_primaries(&command).await?;
     let answering = answers.len();
     for answer in answers {
         let facts = Facts(text(answer)?.ok_or_else(unexpected)?);
@@ -106,18 +106,13 @@ async fn missing_primaries(connection: &Connection) -> Result<Option<String>, St
 pub async fn check_ground(connection: &Connection) -> Result<(), StoreError> {
     let mut command = redis::cmd("INFO");
     command.arg("memory");
-    for answer in ask_all(connection, &command).await? {
+    for answer in connection.ask_primaries(&command).await? {
         let facts = Facts(text(answer)?.ok_or_else(unexpected)?);
         check_eviction(connection.settings(), &facts)?;
     }
     // Redis refuses a script that may write as it refuses a write, and this one writes nothing.
     let probe = WRITABLE.whole(&WRITABLE.call(0, 0, 0));
-    ask_all(connection, &probe).await.map(drop)
-}
-
-pub async fn ask_all(connection: &Connection, command: &Cmd) -> Result<Vec<Value>, StoreError> {
-    let answers = connection.send_to_primaries(command).await;
-    answers.map_err(Failure::of_read)
+    connection.ask_primaries(&probe).await.map(drop)
 }
 
 /// What the first server that answers says of itself.
