@@ -8,7 +8,7 @@ use cel::Program;
 
 use super::{
     cost::Inputs,
-    kinds,
+    inference,
     native_expr::NativeExpr,
     native_value::NativeValue,
     reading::{Reading, Variables},
@@ -136,7 +136,7 @@ pub(crate) fn compile(
     resolver.resolve(&mut resolved);
     let (variables, mut diagnostics) = (resolver.variables, resolver.diagnostics);
     if !declared.is_unchecked {
-        diagnostics.extend(kinds::check(
+        diagnostics.extend(inference::check(
             &resolved,
             wanted,
             &variables,

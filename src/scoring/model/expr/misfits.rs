@@ -2,13 +2,13 @@
 
 use cel::{
     IdedExpr,
-    common::ast::{CallExpr, Expr},
+    common::ast::{CallExpr, SourceInfo},
 };
 
-use super::kinds::{Kind, Kinds};
+use super::{kinds::Kind, scope::ExpressionDiagnostic};
 
 /// Functions, how many values they take, and how they are called.
-pub(crate) const FUNCTIONS: [(&str, usize, &str); 8] = [
+pub(super) const FUNCTIONS: [(&str, usize, &str); 8] = [
     ("min", 2, "min(a, b)"),
     ("max", 2, "max(a, b)"),
     ("get", 3, "get(map, \"key\", default)"),
@@ -19,8 +19,27 @@ pub(crate) const FUNCTIONS: [(&str, usize, &str); 8] = [
     ("domain", 1, "domain(address)"),
 ];
 
-impl Kinds<'_> {
-    pub(crate) fn of_function(
+/// What does not fit in an expression.
+pub(super) struct Misfits<'a> {
+    source_info: &'a SourceInfo,
+    pub diagnostics: Vec<ExpressionDiagnostic>,
+}
+
+impl<'a> Misfits<'a> {
+    pub(super) fn new(source_info: &'a SourceInfo) -> Self {
+        Self {
+            source_info,
+            diagnostics: Vec::new(),
+        }
+    }
+
+    pub(super) fn add(&mut self, node: &IdedExpr, message: impl Into<String>) {
+        let (start, stop) = self.source_info.offset_for(node.id).unwrap_or((0, 0));
+        let span = start as usize..stop as usize;
+        self.diagnostics.push((span, message.into()));
+    }
+
+    pub(super) fn of_function(
         &mut self,
         node: &IdedExpr,
         call: &CallExpr,
@@ -31,7 +50,7 @@ impl Kinds<'_> {
         let name = call.func_name.as_str();
         if call.target.is_some() {
             let message = format!("asks a value to {name}(), which is no method; write {written}");
-            self.diagnostic(node, message);
+            self.add(node, message);
         } else if kinds.len() != wanted {
             let values = if wanted == 1 { "value" } else { "values" };
             let instead = match name {
@@ -42,7 +61,7 @@ impl Kinds<'_> {
                 "calls {name}() with {}; it takes {wanted} {values}: write {instead}",
                 kinds.len()
             );
-            self.diagnostic(node, message);
+            self.add(node, message);
         } else {
             self.check_arguments(name, operands, kinds);
         }
@@ -71,32 +90,32 @@ impl Kinds<'_> {
                     kind.named(),
                     needed.join(", ")
                 );
-                self.diagnostic(operand, message);
+                self.add(operand, message);
             }
         }
     }
 
-    pub(crate) fn need_condition(&mut self, node: &IdedExpr, kind: Kind) {
+    pub(super) fn need_condition(&mut self, node: &IdedExpr, kind: Kind) {
         if !kind.may_be(Kind::Truth) {
             let message = format!(
                 "takes {} for a condition; compare it with something, such as x == \"y\" or x > 0",
                 kind.named()
             );
-            self.diagnostic(node, message);
+            self.add(node, message);
         }
     }
 
-    pub(crate) fn need_number(&mut self, node: &IdedExpr, kind: Kind) {
+    pub(super) fn need_number(&mut self, node: &IdedExpr, kind: Kind) {
         if !kind.may_be(Kind::Number) {
             let message = format!(
                 "calculates with {}; number(x) makes a number of a text or of true and false",
                 kind.named()
             );
-            self.diagnostic(node, message);
+            self.add(node, message);
         }
     }
 
-    pub(crate) fn of_sum(
+    pub(super) fn of_sum(
         &mut self,
         node: &IdedExpr,
         a: (&IdedExpr, Kind),
@@ -115,7 +134,7 @@ impl Kinds<'_> {
                 a.named(),
                 b.named()
             );
-            self.diagnostic(node, message);
+            self.add(node, message);
         }
         match (a, b) {
             (Kind::Any, other) | (other, Kind::Any) => other,
@@ -130,7 +149,7 @@ impl Kinds<'_> {
         }
     }
 
-    pub(crate) fn check_equality(&mut self, node: &IdedExpr, a: Kind, b: Kind) {
+    pub(super) fn check_equality(&mut self, node: &IdedExpr, a: Kind, b: Kind) {
         if a.may_be(b) {
             return;
         }
@@ -147,10 +166,10 @@ impl Kinds<'_> {
             a.named(),
             b.named()
         );
-        self.diagnostic(node, message);
+        self.add(node, message);
     }
 
-    pub(crate) fn check_order(&mut self, node: &IdedExpr, a: Kind, b: Kind) {
+    pub(super) fn check_order(&mut self, node: &IdedExpr, a: Kind, b: Kind) {
         let has_order = |kind| matches!(kind, Kind::Any | Kind::Truth | Kind::Number | Kind::Text);
         if has_order(a) && has_order(b) && a.may_be(b) {
             return;
@@ -165,58 +184,43 @@ impl Kinds<'_> {
             a.named(),
             b.named()
         );
-        self.diagnostic(node, message);
+        self.add(node, message);
     }
 
-    pub(crate) fn check_membership(
+    pub(super) fn check_membership(
         &mut self,
         node: &IdedExpr,
         element: Kind,
-        list: (&IdedExpr, Kind),
+        list: Kind,
+        elements: &[Kind],
     ) {
-        let (list_node, list) = list;
         if list == Kind::Text {
             let message = "asks whether something is `in` a text; write text.contains(\"part\")";
-            self.diagnostic(node, message);
+            self.add(node, message);
         } else if !list.is_list() && !list.may_be(Kind::Map) {
             let message = format!(
                 "asks whether something is `in` {}; write a list, such as x in [\"a\", \"b\"]",
                 list.named()
             );
-            self.diagnostic(node, message);
-        } else if list.is_list() {
-            let elements: Vec<Kind> = match &list_node.expr {
-                Expr::List(list) => list
-                    .elements
-                    .iter()
-                    .map(|one| self.kind_alone(one))
-                    .collect(),
-                _ => vec![list.of_element()],
-            };
-            if !elements.is_empty() && !elements.iter().any(|one| one.may_be(element)) {
-                let message = format!(
-                    "asks whether {} is `in` a list that has none; {}",
-                    element.named(),
-                    match element {
-                        Kind::Text => "write its elements in quotes",
-                        Kind::Number => "write its elements without quotes, or ask for string(x)",
-                        _ => "ask for one element, or compare with ==",
-                    }
-                );
-                self.diagnostic(node, message);
-            }
+            self.add(node, message);
+        } else if list.is_list()
+            && !elements.is_empty()
+            && !elements.iter().any(|one| one.may_be(element))
+        {
+            let message = format!(
+                "asks whether {} is `in` a list that has none; {}",
+                element.named(),
+                match element {
+                    Kind::Text => "write its elements in quotes",
+                    Kind::Number => "write its elements without quotes, or ask for string(x)",
+                    _ => "ask for one element, or compare with ==",
+                }
+            );
+            self.add(node, message);
         }
     }
 
-    /// The kind of what was looked at already.
-    fn kind_alone(&mut self, node: &IdedExpr) -> Kind {
-        let told = self.diagnostics.len();
-        let kind = self.of(node);
-        self.diagnostics.truncate(told);
-        kind
-    }
-
-    pub(crate) fn check_text_test(
+    pub(super) fn check_text_test(
         &mut self,
         node: &IdedExpr,
         call: &CallExpr,
@@ -228,14 +232,14 @@ impl Kinds<'_> {
             let message = format!(
                 "calls {name}() otherwise than of a text with one part; write text.{name}(\"part\")"
             );
-            return self.diagnostic(node, message);
+            return self.add(node, message);
         }
         if kinds[0].is_list() || kinds[0] == Kind::Map {
             let message = format!(
                 "asks {} with {name}(); write \"element\" in list, or list.exists(x, x.{name}(\"part\"))",
                 kinds[0].named()
             );
-            return self.diagnostic(operands[0], message);
+            return self.add(operands[0], message);
         }
         for (operand, kind) in operands.iter().zip(kinds) {
             if !kind.may_be(Kind::Text) {
@@ -243,7 +247,7 @@ impl Kinds<'_> {
                     "asks for {name}() with {}, which is for texts; string(x) makes a text of a number",
                     kind.named()
                 );
-                self.diagnostic(operand, message);
+                self.add(operand, message);
             }
         }
     }

@@ -4,6 +4,7 @@
 
 mod cost;
 mod expression;
+mod inference;
 mod kinds;
 mod misfits;
 mod native_expr;

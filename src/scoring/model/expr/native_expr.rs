@@ -108,7 +108,7 @@ pub(crate) enum Change {
 
 impl NativeExpr {
     /// Of a resolved expression; `None` when there is something in it that is never evaluated,
-    /// which `kinds` tells.
+    /// which `inference` tells.
     pub(crate) fn of(node: &IdedExpr, variables: &[Variable]) -> Option<Self> {
         if let Some(literal) = literal(node) {
             return Some(Self::Literal(literal));
