@@ -18,13 +18,12 @@ use tonic::transport::{Channel, Endpoint};
 
 use crate::{
     events::{
-        EVENTS_PER_BATCH, Events, assert_all_applied, assert_applied, assert_full, assert_scored,
-        page_request, profile_request,
+        EVENTS_PER_BATCH, Events, PROFILES, assert_all_applied, assert_applied, assert_full,
+        assert_scored, page_request, profile_request,
     },
-    phases::{Call, Latencies, Side, Stream},
+    phases::{CONNECTIONS, Call, Latencies, Side, Stream},
 };
 
-pub const CONNECTIONS: usize = 4;
 /// Requests of a `ScoreEvents` stream that wait for their answer.
 pub const BATCHES_IN_FLIGHT: usize = 8;
 
@@ -76,6 +75,18 @@ impl Clients {
     /// The connection of a caller.
     pub fn of(&self, caller: usize) -> Client {
         self.0[caller % self.0.len()].clone()
+    }
+
+    /// Scores the first events of every profile.
+    pub async fn preload(&self, events: &Arc<Events>, events_per_profile: u64) {
+        let batches = PROFILES * events_per_profile / EVENTS_PER_BATCH;
+        let events = Arc::clone(events);
+        let requests = futures_util::stream::iter(0..batches).map(move |_| events.batch());
+        let answers = self.of(0).score_events(requests).await.unwrap();
+        let mut answers = answers.into_inner();
+        while let Some(answer) = answers.next().await {
+            assert_all_applied(&answer.unwrap());
+        }
     }
 
     /// What these callers do.

@@ -2,18 +2,12 @@
 
 use std::{
     collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU64, Ordering},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use bellwether::proto::v1;
-use futures_util::StreamExt as _;
 use pbjson_types::{Struct, Timestamp};
-
-use crate::clients::Client;
 
 pub const PROFILES: u64 = 10_000;
 /// Unless the arguments say otherwise.
@@ -88,18 +82,6 @@ impl Events {
         v1::ScoreEventsRequest {
             events: (0..EVENTS_PER_BATCH).map(|_| self.event()).collect(),
             ..v1::ScoreEventsRequest::default()
-        }
-    }
-
-    /// Scores the first events of every profile.
-    pub async fn preload(self: &Arc<Self>, client: &Client, events_per_profile: u64) {
-        let batches = PROFILES * events_per_profile / EVENTS_PER_BATCH;
-        let events = Arc::clone(self);
-        let requests = futures_util::stream::iter(0..batches).map(move |_| events.batch());
-        let answers = client.clone().score_events(requests).await.unwrap();
-        let mut answers = answers.into_inner();
-        while let Some(answer) = answers.next().await {
-            assert_all_applied(&answer.unwrap());
         }
     }
 }

@@ -29,10 +29,10 @@ use self::{
     arguments::Arguments,
     bare::Ear,
     bellwether::Bellwether,
-    clients::{CONNECTIONS, Clients, Method},
+    clients::{Clients, Method},
     events::{Events, PROFILES},
     noop::Noop,
-    phases::{CALLS_IN_FLIGHT, Side, compare},
+    phases::{CALLS_IN_FLIGHT, CONNECTIONS, Side, compare},
     redis_server::RedisServer,
     report::{print_heading, print_line},
 };
@@ -149,7 +149,7 @@ impl Sides {
         let real = Clients::connect(bellwether.address).await;
         let events = Arc::new(Events::new());
         let loaded = Instant::now();
-        events.preload(&real.of(0), events_per_profile).await;
+        real.preload(&events, events_per_profile).await;
         println!(
             "{PROFILES} profiles of {events_per_profile} events loaded in {:.1} s",
             loaded.elapsed().as_secs_f64(),

@@ -11,9 +11,9 @@ use std::{
 
 use hdrhistogram::Histogram;
 
-use crate::clients::CONNECTIONS;
-
 pub const CALLS_IN_FLIGHT: usize = 64;
+/// Of callers to one service, and streams at a time, one on each.
+pub const CONNECTIONS: usize = 4;
 /// How often the sides of a comparison take turns: enough for a median that one disturbed turn
 /// does not move.
 pub const TURNS: u32 = 5;
