@@ -98,17 +98,14 @@ impl Coordination for Redis {
 }
 
 impl Redis {
-    pub(super) async fn read_rollout(&self, tenant: &Tenant) -> Result<Rollout, StoreError> {
+    async fn read_rollout(&self, tenant: &Tenant) -> Result<Rollout, StoreError> {
         let key = keys::rollout(tenant);
         let mut command = redis::cmd("GET");
         command.arg(&key);
         rollout(tenant, self.read(&command, &key).await?)
     }
 
-    pub(super) async fn read_rollouts(
-        &self,
-        tenants: &[Tenant],
-    ) -> Result<Vec<Rollout>, StoreError> {
+    async fn read_rollouts(&self, tenants: &[Tenant]) -> Result<Vec<Rollout>, StoreError> {
         if self.connection.is_cluster() {
             let mut rollouts = Vec::with_capacity(tenants.len());
             for tenants in tenants.chunks(MAX_IN_FLIGHT) {
@@ -134,11 +131,7 @@ impl Redis {
         Ok(rollouts)
     }
 
-    pub(super) async fn raise_fences(
-        &self,
-        tenant: &Tenant,
-        rollout: &Rollout,
-    ) -> Result<(), StoreError> {
+    async fn raise_fences(&self, tenant: &Tenant, rollout: &Rollout) -> Result<(), StoreError> {
         let fence = &Fence::of(rollout);
         let raised = self.partitions_of(tenant).map(|mut keys| async move {
             let mut call = FENCE.call(1, 4, 128);

@@ -124,7 +124,7 @@ impl ModelStore for Redis {
 
 impl Redis {
     /// Writes what is known of a model; no ranks when they are not.
-    pub(super) async fn write_text(
+    async fn write_text(
         &self,
         model: Fingerprint,
         source: &str,
@@ -138,10 +138,7 @@ impl Redis {
         self.decide(&SAVE, &call, TEXTS).await.map(|_| ())
     }
 
-    pub(super) async fn read_source(
-        &self,
-        model: Fingerprint,
-    ) -> Result<Option<String>, StoreError> {
+    async fn read_source(&self, model: Fingerprint) -> Result<Option<String>, StoreError> {
         let mut command = redis::cmd("HGET");
         command.arg(TEXTS).arg(text_field(model, "source"));
         text(self.read(&command, TEXTS).await?)

@@ -195,7 +195,7 @@ impl RankStore for Redis {
 }
 
 impl Redis {
-    pub(super) async fn read_page(
+    async fn read_page(
         &self,
         tenant: &Tenant,
         generation: IndexGeneration,
@@ -299,7 +299,7 @@ impl Redis {
         })
     }
 
-    pub(super) async fn count_ranges(
+    async fn count_ranges(
         &self,
         tenant: &Tenant,
         generation: IndexGeneration,

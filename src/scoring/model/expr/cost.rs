@@ -48,7 +48,7 @@ impl Budget {
     }
 
     /// Takes steps. Fails when there are not so many left.
-    pub(crate) fn step(&self, steps: usize) -> Result<(), Failed> {
+    pub(super) fn step(&self, steps: usize) -> Result<(), Failed> {
         match self.left.get().checked_sub(steps) {
             Some(left) if !self.is_spent.get() => {
                 self.left.set(left);
@@ -62,24 +62,24 @@ impl Budget {
     }
 
     /// Looks through a text.
-    pub(crate) fn look_through(&self, bytes: usize) -> Result<(), Failed> {
+    pub(super) fn look_through(&self, bytes: usize) -> Result<(), Failed> {
         self.step(bytes / READ_BYTES_PER_STEP)
     }
 
     /// Makes a text.
-    pub(crate) fn make(&self, bytes: usize) -> Result<(), Failed> {
+    pub(super) fn make(&self, bytes: usize) -> Result<(), Failed> {
         self.step(bytes / MADE_BYTES_PER_STEP)
     }
 
     /// Makes elements of a list.
-    pub(crate) fn make_elements(&self, count: usize) -> Result<(), Failed> {
+    pub(super) fn make_elements(&self, count: usize) -> Result<(), Failed> {
         self.make(count.saturating_mul(ELEMENT_BYTES))
     }
 }
 
 impl NativeValue<'_> {
     /// The steps that comparing it takes.
-    pub(crate) fn weight(&self) -> usize {
+    pub(super) fn weight(&self) -> usize {
         match self {
             Self::Null | Self::Bool(_) | Self::Number(_) => 0,
             Self::Text(text) => text.len() / READ_BYTES_PER_STEP,
@@ -102,7 +102,7 @@ impl NativeValue<'_> {
     }
 
     /// The bytes that a copy of it takes.
-    pub(crate) fn made_bytes(&self) -> usize {
+    pub(super) fn made_bytes(&self) -> usize {
         match self {
             Self::Text(std::borrow::Cow::Owned(text)) => text.len(),
             Self::Made(values) => values
@@ -116,7 +116,7 @@ impl NativeValue<'_> {
 
 impl Variable {
     /// The steps that looking it up takes.
-    pub(crate) fn steps(&self) -> usize {
+    pub(super) fn steps(&self) -> usize {
         match self {
             Self::Completeness(names) => names.len(),
             _ => 0,
@@ -126,7 +126,7 @@ impl Variable {
 
 /// How much there is to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Inputs {
+pub(super) enum Inputs {
     /// Next to nothing.
     Least,
     /// As much as is allowed, with so many declared topics.
@@ -259,7 +259,7 @@ fn sum(steps: &[usize]) -> usize {
 
 impl NativeExpr {
     /// The steps that an evaluation takes at most.
-    pub(crate) fn steps(&self, inputs: Inputs) -> usize {
+    pub(super) fn steps(&self, inputs: Inputs) -> usize {
         self.bound(inputs, Extent::SCALAR).steps
     }
 

@@ -21,7 +21,7 @@ pub(crate) trait Variables {
 }
 
 /// Where an evaluation stands.
-pub(crate) struct Reading<'a, 'f> {
+pub(super) struct Reading<'a, 'f> {
     pub context: &'a dyn Variables,
     /// What the loop around is at.
     pub element: Option<&'f NativeValue<'a>>,
@@ -35,7 +35,7 @@ impl<'a> Reading<'a, '_> {
 
 impl NativeExpr {
     /// What it stands for.
-    pub(crate) fn read<'a>(&'a self, at: &Reading<'a, '_>) -> Result<NativeValue<'a>, Failed> {
+    pub(super) fn read<'a>(&'a self, at: &Reading<'a, '_>) -> Result<NativeValue<'a>, Failed> {
         let budget = at.budget();
         budget.step(1)?;
         let truth = match self {
