@@ -16,7 +16,7 @@ use crate::{
     scoring::limits::REMEMBERED_EFFECTS,
     service::{Service, ServiceError, Settings},
     store::{Access, OpenStore, Store, StoreError, embedded::Embedded, redis::Redis},
-    telemetry::Telemetry,
+    telemetry::{Counters, Telemetry},
 };
 
 /// Why a server could not start or stopped early.
@@ -94,13 +94,14 @@ pub async fn open(
     })?;
     let models = Models::load(config.model.as_deref())?;
     let reload = Arc::new(Notify::new());
+    let counters = telemetry.counters();
     let service = match config.store.open(Access::Create).await? {
         OpenStore::Embedded(store) => {
-            Opened::Embedded(open_service(store, models, &config, 1, &reload).await?)
+            Opened::Embedded(open_service(store, models, &config, 1, &reload, counters).await?)
         }
         OpenStore::Redis(store) => {
             let servers = SERVERS_TO_STOP_AT_ONCE;
-            Opened::Redis(open_service(store, models, &config, servers, &reload).await?)
+            Opened::Redis(open_service(store, models, &config, servers, &reload, counters).await?)
         }
     };
     Ok(BoundServer {
@@ -121,6 +122,7 @@ async fn open_service<S: Store>(
     config: &Config,
     servers: usize,
     reload: &Arc<Notify>,
+    counters: Counters,
 ) -> Result<Service<S>, ServerError> {
     let settings = Settings {
         server: None,
@@ -138,7 +140,7 @@ async fn open_service<S: Store>(
     // The built-in model is in no file.
     let files = config.model.as_deref();
     let files = files.map(|path| ModelFiles::new(path, &models));
-    let service = Service::open(store, models, settings, system_clock()).await?;
+    let service = Service::open(store, models, settings, system_clock(), counters).await?;
     if let Some(files) = files {
         service.deployment().follow_files(files, Arc::clone(reload));
     }

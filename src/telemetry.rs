@@ -3,21 +3,18 @@
 //! what a caller sent.
 
 mod collector;
+mod counters;
 mod repeats;
 
+pub use counters::Counters;
 pub use repeats::is_new;
 
-use std::{
-    collections::BTreeSet,
-    io::IsTerminal as _,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
-    time::Duration,
-};
+use std::{io::IsTerminal as _, sync::Arc, time::Duration};
 
 use http::HeaderMap;
 use opentelemetry::{
-    KeyValue, global,
-    metrics::{Counter, Histogram},
+    KeyValue,
+    metrics::{Histogram, Meter, MeterProvider as _},
     propagation::{Extractor, TextMapPropagator as _},
     trace::TracerProvider as _,
 };
@@ -35,7 +32,7 @@ use tracing_subscriber::{
 
 use crate::{
     config::{LogFormat, Secret},
-    limits::{MAX_UNMATCHED_TYPES, TELEMETRY_FLUSH_TIMEOUT},
+    limits::TELEMETRY_FLUSH_TIMEOUT,
 };
 
 /// The name of this crate in logs, traces and metrics.
@@ -46,10 +43,12 @@ const DURATION_EDGES: [f64; 14] = [
     0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0,
 ];
 
-/// Reports calls. Cheap to clone; does nothing beyond logs without an endpoint.
+/// Reports calls, and has the counters of all else. Cheap to clone; does nothing beyond logs
+/// without an endpoint.
 #[derive(Clone, Debug)]
 pub struct Telemetry {
     call_duration: Option<Arc<Histogram<f64>>>,
+    counters: Counters,
 }
 
 /// What must be flushed before the process ends.
@@ -71,7 +70,7 @@ pub enum TelemetryError {
 }
 
 /// Starts logs, and traces and metrics when there is an endpoint. Called once, within the
-/// runtime, before anything is counted.
+/// runtime.
 ///
 /// # Errors
 /// When the endpoint is malformed or logs are already set up.
@@ -108,17 +107,11 @@ pub fn start(
     if let Some(endpoint) = otlp_endpoint {
         tokio::spawn(collector::ask_once(endpoint.clone()));
     }
-    let call_duration = exporters.metrics.clone().map(|provider| {
-        global::set_meter_provider(provider);
-        let duration = global::meter(SCOPE)
-            .f64_histogram("rpc.server.call.duration")
-            .with_unit("s")
-            .with_description("Duration of calls by method and code; its count is how many")
-            .with_boundaries(DURATION_EDGES.to_vec())
-            .build();
-        Arc::new(duration)
-    });
-    Ok((Telemetry { call_duration }, exporters))
+    let telemetry = match &exporters.metrics {
+        Some(provider) => Telemetry::new(&provider.meter(SCOPE)),
+        None => Telemetry::disabled(),
+    };
+    Ok((telemetry, exporters))
 }
 
 fn exporters(endpoint: &Secret) -> Result<Exporters, ExporterBuildError> {
@@ -173,11 +166,31 @@ impl Exporters {
 }
 
 impl Telemetry {
+    /// With the instruments of a meter.
+    fn new(meter: &Meter) -> Self {
+        let duration = meter
+            .f64_histogram("rpc.server.call.duration")
+            .with_unit("s")
+            .with_description("Duration of calls by method and code; its count is how many")
+            .with_boundaries(DURATION_EDGES.to_vec())
+            .build();
+        Self {
+            call_duration: Some(Arc::new(duration)),
+            counters: Counters::new(meter),
+        }
+    }
+
     /// Logs alone.
-    pub const fn disabled() -> Self {
+    pub fn disabled() -> Self {
         Self {
             call_duration: None,
+            counters: Counters::disabled(),
         }
+    }
+
+    /// What is counted beside calls.
+    pub fn counters(&self) -> Counters {
+        self.counters.clone()
     }
 
     /// The span of a call, a child of the caller's own when it sends `traceparent`. Free
@@ -267,124 +280,6 @@ pub const fn code_name(code: Code) -> &'static str {
     }
 }
 
-/// Counts a condition or value of a rule of the model that failed on an event, as
-/// `bellwether.rule.errors` by rule.
-pub fn count_rule_error(rule: &str) {
-    static RULE_ERRORS: OnceLock<Counter<u64>> = OnceLock::new();
-    RULE_ERRORS
-        .get_or_init(|| {
-            global::meter(SCOPE)
-                .u64_counter("bellwether.rule.errors")
-                .with_description("Conditions and values of the model that failed on an event")
-                .build()
-        })
-        .add(1, &[KeyValue::new("rule", rule.to_owned())]);
-}
-
-/// Counts an event that a quarantine rule holds, as `bellwether.events.quarantined` by rule.
-pub fn count_quarantined(rule: &str) {
-    static QUARANTINED: OnceLock<Counter<u64>> = OnceLock::new();
-    QUARANTINED
-        .get_or_init(|| {
-            global::meter(SCOPE)
-                .u64_counter("bellwether.events.quarantined")
-                .with_description("Events that a quarantine rule of the model holds")
-                .build()
-        })
-        .add(1, &[KeyValue::new("rule", rule.to_owned())]);
-}
-
-/// Counts an event whose type the model names nowhere, as `bellwether.events.unmatched` by
-/// type: the first [`MAX_UNMATCHED_TYPES`] by name, the rest as `other`.
-pub fn count_unmatched(event_type: &str) {
-    static UNMATCHED: OnceLock<Counter<u64>> = OnceLock::new();
-    static TYPES: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-    let name = {
-        let mut types = TYPES.lock().unwrap_or_else(PoisonError::into_inner);
-        bounded_name(&mut types, event_type).to_owned()
-    };
-    UNMATCHED
-        .get_or_init(|| {
-            global::meter(SCOPE)
-                .u64_counter("bellwether.events.unmatched")
-                .with_description("Events whose type the model names nowhere")
-                .build()
-        })
-        .add(1, &[KeyValue::new("type", name)]);
-}
-
-/// The name, while no more than [`MAX_UNMATCHED_TYPES`] are known.
-fn bounded_name<'a>(known: &mut BTreeSet<String>, name: &'a str) -> &'a str {
-    if known.contains(name) {
-        return name;
-    }
-    if known.len() >= MAX_UNMATCHED_TYPES {
-        return "other";
-    }
-    known.insert(name.to_owned());
-    name
-}
-
-/// Counts held events that were dropped for good because one profile has too many, as
-/// `bellwether.events.dropped`.
-pub fn count_dropped(events: u64) {
-    static DROPPED: OnceLock<Counter<u64>> = OnceLock::new();
-    if events == 0 {
-        return;
-    }
-    DROPPED
-        .get_or_init(|| {
-            global::meter(SCOPE)
-                .u64_counter("bellwether.events.dropped")
-                .with_description("Events in quarantine that were dropped for good")
-                .build()
-        })
-        .add(events, &[]);
-}
-
-/// Counts effects of events that had come before, of which it cannot be told whether their account
-/// or author has lost them, as `bellwether.effects.unsettled`.
-pub fn count_unsettled(effects: u64) {
-    static UNSETTLED: OnceLock<Counter<u64>> = OnceLock::new();
-    if effects == 0 {
-        return;
-    }
-    UNSETTLED
-        .get_or_init(|| {
-            global::meter(SCOPE)
-                .u64_counter("bellwether.effects.unsettled")
-                .with_description("Effects of repeated events that may be missing or not")
-                .build()
-        })
-        .add(effects, &[]);
-}
-
-/// Counts records whose ranks were built for a model, as `bellwether.ranks.indexed`.
-pub fn count_indexed(records: u64) {
-    static INDEXED: OnceLock<Counter<u64>> = OnceLock::new();
-    INDEXED
-        .get_or_init(|| {
-            global::meter(SCOPE)
-                .u64_counter("bellwether.ranks.indexed")
-                .with_description("Records whose ranks were built for a model")
-                .build()
-        })
-        .add(records, &[]);
-}
-
-/// Counts model files that were refused while the server ran, as `bellwether.models.refused`.
-pub fn count_refused_model() {
-    static REFUSED: OnceLock<Counter<u64>> = OnceLock::new();
-    REFUSED
-        .get_or_init(|| {
-            global::meter(SCOPE)
-                .u64_counter("bellwether.models.refused")
-                .with_description("Model files that were refused while the server ran")
-                .build()
-        })
-        .add(1, &[]);
-}
-
 struct Headers<'a>(&'a HeaderMap);
 
 impl Extractor for Headers<'_> {
@@ -394,21 +289,5 @@ impl Extractor for Headers<'_> {
 
     fn keys(&self) -> Vec<&str> {
         self.0.keys().map(http::HeaderName::as_str).collect()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_beyond_the_bound_are_counted_as_other() {
-        let mut known = BTreeSet::new();
-        for number in 0..MAX_UNMATCHED_TYPES {
-            let name = number.to_string();
-            assert_eq!(bounded_name(&mut known, &name), name);
-        }
-        assert_eq!(bounded_name(&mut known, "one more"), "other");
-        assert_eq!(bounded_name(&mut known, "7"), "7");
     }
 }

@@ -266,7 +266,7 @@ impl<S: Store> Deployment<S> {
         let model = match self.reading.read(text.to_owned()).await? {
             Ok(model) => model,
             Err(diagnostics) => {
-                crate::telemetry::count_refused_model();
+                self.counters.refused_model();
                 let path = source.path.clone();
                 let reasons = ModelsError::Invalid { path, diagnostics };
                 let refusal = match self.latest.of_scope(scope) {

@@ -13,6 +13,7 @@ use crate::{
     rollout::Settings,
     scoring::{Tenant, Timestamp},
     store::embedded::Embedded,
+    telemetry::Counters,
 };
 
 const MODEL: &str = r#"
@@ -77,9 +78,10 @@ impl Watched {
             auto_create_tenants: true,
             rebuild_rate: 20_000,
         };
+        let counters = Counters::disabled();
         let clock = Arc::new(|| Timestamp::from_nanos(1_767_268_800_000_000_000).unwrap());
         let store = Arc::new(Embedded::open(data.path()).unwrap());
-        let deployment = Deployment::open(store, models, settings, clock, 1).await;
+        let deployment = Deployment::open(store, models, settings, clock, 1, counters).await;
         log.take();
         Self {
             directory,

@@ -33,6 +33,7 @@ use crate::{
     clock::Clock,
     scoring::{Tenant, Timestamp},
     store::Store,
+    telemetry::Counters,
 };
 
 /// Bounds that an operator may configure.
@@ -60,6 +61,7 @@ pub struct Deployment<S> {
     clock: Clock,
     /// What this server is known by among those on one store.
     server: u64,
+    counters: Counters,
     reading: reading::Reading,
     tasks: TaskTracker,
     stopping: CancellationToken,
@@ -80,6 +82,7 @@ impl<S: Store> Deployment<S> {
         settings: Settings,
         clock: Clock,
         server: u64,
+        counters: Counters,
     ) -> Result<Arc<Self>, RolloutError> {
         let deployment = Arc::new(Self {
             store,
@@ -92,6 +95,7 @@ impl<S: Store> Deployment<S> {
             settings,
             clock,
             server,
+            counters,
             reading: reading::Reading::new(),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),

@@ -251,7 +251,7 @@ impl<S: Store> Deployment<S> {
                 indexed => indexed?,
             }
             indexed += count as u64;
-            crate::telemetry::count_indexed(count as u64);
+            self.counters.indexed(count);
             tracing::debug!(%tenant, model = %candidate.model, indexed, "building ranks");
             if let Pace::Limited = pace {
                 let rate = f64::from(self.settings.rebuild_rate.max(1));

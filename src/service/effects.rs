@@ -108,7 +108,7 @@ impl<S: Store> Shell<S> {
                     continue;
                 }
             };
-            crate::telemetry::count_unsettled(draft.outcome.unsettled_effects as u64);
+            self.counters.unsettled(draft.outcome.unsettled_effects);
             if !draft.outcome.changed {
                 tell_durable(draft.work, &Ok(true));
                 continue;

@@ -45,6 +45,7 @@ use crate::{
     rollout::{self, Deployment, Models},
     scoring::Timestamp,
     store::{Store, StoreError},
+    telemetry::Counters,
 };
 
 /// Bounds that an operator may configure, and the name of the server.
@@ -95,6 +96,7 @@ struct Shell<S> {
     writes: health::Writes,
     settings: Settings,
     clock: Clock,
+    counters: Counters,
     /// What this server is known by among those on one store.
     server: u64,
     events: lanes::Lanes<write::Work>,
@@ -123,6 +125,7 @@ impl<S: Store> Service<S> {
         models: Models,
         settings: Settings,
         clock: Clock,
+        counters: Counters,
     ) -> Result<Self, ServiceError> {
         let most_single = (settings.max_events_in_flight / 4).max(1);
         let most_streamed = settings
@@ -141,12 +144,14 @@ impl<S: Store> Service<S> {
             settings.rollout.clone(),
             Arc::clone(&clock),
             server,
+            counters.clone(),
         );
         let shell = Arc::new(Shell {
             deployment: deployment.await?,
             store,
             writes: health::Writes::default(),
             clock,
+            counters,
             server,
             events: lanes::Lanes::new(),
             turns: AtomicU64::new(0),

@@ -15,7 +15,7 @@ use crate::{
     rollout::ModelSnapshot,
     scoring::{EventOutcome, IdHash, ProfileId, Tenant, limits::REMEMBERED_TOUCHES},
     store::{Commit, Committed, Store, StoreError, Stored},
-    telemetry::is_new,
+    telemetry::{Counters, is_new},
 };
 
 /// How often a conflict is retried: with two writers of one record in a process, and a few
@@ -66,13 +66,13 @@ impl<S: Store> Shell<S> {
             let drafts = self.drafts(tenant, &snapshot, round).await;
             for draft in &drafts {
                 for rule in &draft.outcome.failed_rules {
-                    crate::telemetry::count_rule_error(rule);
+                    self.counters.rule_error(rule);
                 }
                 for rule in &draft.outcome.held_by {
-                    crate::telemetry::count_quarantined(rule);
+                    self.counters.quarantined(rule);
                 }
-                crate::telemetry::count_dropped(draft.outcome.dropped_events as u64);
-                crate::telemetry::count_unsettled(draft.outcome.unsettled_effects as u64);
+                self.counters.dropped(draft.outcome.dropped_events);
+                self.counters.unsettled(draft.outcome.unsettled_effects);
             }
             for group in by_effects(drafts, self.settings.max_unsettled_effects) {
                 self.settle(tenant, Arc::clone(&snapshot), group).await;
@@ -200,7 +200,7 @@ impl<S: Store> Shell<S> {
         let mut written = Vec::with_capacity(drafts.len());
         for draft in drafts {
             if !draft.outcome.changed {
-                tell(draft.work);
+                tell(draft.work, &self.counters);
                 continue;
             }
             match draft.into_commit(snapshot) {
@@ -218,7 +218,7 @@ impl<S: Store> Shell<S> {
         let results = self.commit(tenant, snapshot, commits).await;
         for ((profile_id, work), result) in written.into_iter().zip(results) {
             match result {
-                Ok(Committed::Written) => tell(work),
+                Ok(Committed::Written) => tell(work, &self.counters),
                 Ok(Committed::Conflict) | Err(StoreError::Superseded) => {
                     again.push((profile_id, work));
                 }
@@ -257,15 +257,14 @@ impl<S: Store> Shell<S> {
     }
 }
 
-fn tell(work: Vec<Work>) {
+fn tell(work: Vec<Work>, counters: &Counters) {
     for Work { task, .. } in work {
         if let Task::Event(asked) = &task
             && let Some(Ok(Scored { outcome, .. })) = &asked.result
             && let EventOutcome::Applied { unmatched_type, .. } = outcome
+            && let Some(event_type) = unmatched_type
         {
-            unmatched_type
-                .as_deref()
-                .map(crate::telemetry::count_unmatched);
+            counters.unmatched(event_type);
         }
         task.tell();
     }

@@ -76,6 +76,7 @@ impl Repeats {
     }
 }
 
+// Global, because the log is: what a line is written to belongs to the process, too.
 static REPEATS: LazyLock<Mutex<Repeats>> = LazyLock::new(Mutex::default);
 
 fn repeats() -> MutexGuard<'static, Repeats> {

@@ -361,6 +361,14 @@ fn one_place_reads_the_clock() {
 }
 
 #[test]
+fn whoever_counts_is_handed_the_counters() {
+    refuse(
+        "a meter of the whole process counts for everybody",
+        |_, name| matches!(name.foreign().as_slice(), ["opentelemetry", "global", ..]),
+    );
+}
+
+#[test]
 fn one_place_reads_the_environment() {
     refuse("configuration comes from one lookup", |source, name| {
         name.text().contains("env::var") && source.path != "src/cli/configured.rs"

@@ -10,6 +10,7 @@ use bellwether::{
     },
     service::{Paging, ProfileUpdate, QuarantineQuery, SegmentQuery, Service, Settings, View},
     store::embedded::Embedded,
+    telemetry::Counters,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -137,6 +138,7 @@ impl World {
             Models::Shared(Arc::new(model)),
             settings,
             Arc::new(|| at(LAST_DAY)),
+            Counters::disabled(),
         )
         .await
         .unwrap();

@@ -9,6 +9,7 @@ use bellwether::{
         Selection, Tenant, Timestamp,
     },
     service::{PendingScores, ProfileUpdate, Scored, Service, ServiceError, Settings},
+    telemetry::Counters,
 };
 
 use crate::{
@@ -74,7 +75,7 @@ impl<H: Home> Served<H> {
         };
         let clock = Arc::new(|| instant(NOW));
         let store = self.home.open().await;
-        let service = Service::open(store, models, settings, clock).await;
+        let service = Service::open(store, models, settings, clock, Counters::disabled()).await;
         self.service = Some(service.unwrap());
     }
 

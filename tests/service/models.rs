@@ -17,7 +17,7 @@ use super::{
 };
 
 /// Waits until something holds.
-async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
+pub async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
     for _ in 0..6_000 {
         if holds().await {
             return;

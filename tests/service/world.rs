@@ -7,6 +7,7 @@ use bellwether::{
     scoring::{AttributeValue, Attributes, Event, IdHash, Model, ProfileId, Tenant, Timestamp},
     service::{Service, ServiceError, Settings},
     store::{Store, embedded::Embedded},
+    telemetry::Counters,
 };
 use tempfile::TempDir;
 
@@ -146,7 +147,7 @@ pub async fn open_as<S: Store>(
     settings: Settings,
 ) -> Result<Service<S>, ServiceError> {
     let clock = Arc::new(|| at(100 * DAY));
-    Service::open(store, models, settings, clock).await
+    Service::open(store, models, settings, clock, Counters::disabled()).await
 }
 
 /// A small generator of pseudo-random numbers: the same seed, the same events.

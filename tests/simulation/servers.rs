@@ -11,6 +11,7 @@ use bellwether::{
     rollout::{self, Models},
     scoring::Model,
     service::{Service, Settings},
+    telemetry::Counters,
 };
 use tokio::{
     sync::mpsc,
@@ -161,6 +162,6 @@ impl Setup {
         };
         let began = self.began;
         let clock: Clock = Arc::new(move || people::at(began.elapsed().as_nanos() as i64));
-        Service::open(connection, models, settings, clock).await
+        Service::open(connection, models, settings, clock, Counters::disabled()).await
     }
 }
