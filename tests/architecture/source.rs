@@ -129,9 +129,10 @@ fn dependencies(root: &Path) -> BTreeSet<String> {
 impl Source {
     /// Reads a file that stands at this path.
     pub fn new(path: &str, text: &str, dependencies: &Arc<BTreeSet<String>>) -> Self {
-        let lines = text.lines().take_while(|line| *line != "#[cfg(test)]");
-        let code: Vec<&str> = lines.collect();
-        let words = words(&code.join("\n"));
+        // Not at the first attribute for tests: more than tests may follow a `use` that has one.
+        let code = text.split("\n#[cfg(test)]\nmod tests {").next();
+        let code = code.unwrap_or_default();
+        let words = words(code);
         let module = module(path);
         let names = paths(&words)
             .into_iter()
@@ -140,7 +141,7 @@ impl Source {
             path: path.to_owned(),
             room: module.first().cloned().unwrap_or_default(),
             text: text.to_owned(),
-            lines: code.len(),
+            lines: code.lines().count(),
             names: names.collect(),
             module: module.clone(),
             words,
