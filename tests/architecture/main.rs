@@ -2,6 +2,7 @@
 //! source text; ARCHITECTURE.md says why they are as they are.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
+mod circles;
 mod source;
 
 use source::{Name, SOURCES, Source};
