@@ -5,19 +5,22 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
 
+const ROOTS: [&str; 3] = ["proto/public", "proto/stored", "proto/vendored"];
 const FILES: [&str; 5] = [
-    "proto/google/rpc/status.proto",
-    "proto/bellwether/v1/model.proto",
-    "proto/bellwether/v1/scoring.proto",
-    "proto/bellwether/record/v1/packed.proto",
-    "proto/bellwether/record/v1/record.proto",
+    "proto/public/bellwether/v1/model.proto",
+    "proto/public/bellwether/v1/scoring.proto",
+    "proto/stored/bellwether/record/v1/packed.proto",
+    "proto/stored/bellwether/record/v1/record.proto",
+    "proto/vendored/google/rpc/status.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=build.rs");
-    println!("cargo:rerun-if-changed=proto");
+    for root in ROOTS {
+        println!("cargo:rerun-if-changed={root}");
+    }
 
-    let descriptors = protox::compile(FILES, ["proto"])?;
+    let descriptors = protox::compile(FILES, ROOTS)?;
     let encoded = descriptors.encode_to_vec();
     let out_dir = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out_dir.join("descriptors.bin"), &encoded)?;

@@ -275,8 +275,8 @@ From the shell:
 From Python, in this repository:
   python3 -m venv .venv-client
   .venv-client/bin/pip install grpcio-tools googleapis-common-protos
-  .venv-client/bin/python -m grpc_tools.protoc -I proto --python_out=.venv-client --grpc_python_out=.venv-client \
-      proto/bellwether/v1/scoring.proto
+  .venv-client/bin/python -m grpc_tools.protoc -I proto/public -I proto/vendored \
+      --python_out=.venv-client --grpc_python_out=.venv-client proto/public/bellwether/v1/scoring.proto
   PYTHONPATH=.venv-client .venv-client/bin/python -c '
 import grpc
 from bellwether.v1 import scoring_pb2, scoring_pb2_grpc

@@ -22,6 +22,6 @@ fi
 
 # google/rpc comes with googleapis-common-protos, so only our own files are generated.
 mkdir -p "$generated"
-"$venv/bin/python" -m grpc_tools.protoc --proto_path=proto \
+"$venv/bin/python" -m grpc_tools.protoc --proto_path=proto/public --proto_path=proto/vendored \
     --python_out="$generated" --grpc_python_out="$generated" \
-    proto/bellwether/v1/scoring.proto proto/bellwether/v1/model.proto
+    proto/public/bellwether/v1/scoring.proto proto/public/bellwether/v1/model.proto
