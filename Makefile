@@ -8,7 +8,7 @@ BUF := @bufbuild/buf@1.75.0
 SECONDS ?= 600
 FUZZ_TARGETS := $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 
-.PHONY: help test check fix binary python test-clients test-data check-manifests bench bench-check bench-compare fuzz
+.PHONY: help test check check-breaking fix binary python test-clients test-data check-manifests bench bench-check bench-compare fuzz
 
 help: ## Say what each target does
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 19
@@ -26,6 +26,11 @@ check: cargo ## Format, lints, documentation, proto and example models; changes 
 	else \
 		echo "npx is missing, so the proto was NOT linted; it comes with Node.js: https://nodejs.org"; \
 	fi
+
+check-breaking: ## Compare the public proto with that of the last tag
+	@command -v npx >/dev/null || { \
+		echo "npx is missing; it comes with Node.js: https://nodejs.org"; exit 1; } >&2
+	sh proto/check_breaking.sh $(BUF)
 
 fix: cargo ## Format, and apply what clippy can mend by itself
 	cargo fmt
