@@ -9,23 +9,9 @@ for program in redis-server openssl; do
 done
 [ -n "$missing" ] || exit 0
 
-as_root() {
-    if [ "$(id -u)" -eq 0 ]; then
-        "$@"
-    elif command -v sudo >/dev/null; then
-        sudo "$@"
-    else
-        echo "have an administrator run: $*" >&2
-        exit 1
-    fi
-}
-
 if command -v apt-get >/dev/null; then
-    echo "missing:$missing; installing it with apt-get"
-    as_root apt-get update --quiet
     # shellcheck disable=SC2086 # one word for each program
-    as_root env DEBIAN_FRONTEND=noninteractive \
-        apt-get install --yes --quiet --no-install-recommends $missing
+    sh "$(dirname "$0")/../apt_install.sh" $missing
 elif command -v brew >/dev/null; then
     echo "missing:$missing; installing it with brew"
     brew install redis openssl
