@@ -8,7 +8,7 @@ BUF := @bufbuild/buf@1.75.0
 SECONDS ?= 600
 FUZZ_TARGETS := $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 
-.PHONY: help test check check-breaking fix binary python test-clients test-data check-manifests bench bench-check bench-compare fuzz
+.PHONY: help test check check-breaking fix binary python languages test-clients test-data check-manifests bench bench-check bench-compare fuzz
 
 help: ## Say what each target does
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 19
@@ -36,7 +36,7 @@ fix: cargo ## Format, and apply what clippy can mend by itself
 	cargo fmt
 	cargo clippy --locked --all-targets --fix --allow-dirty --allow-staged
 
-test-clients: binary python redis ## Drive a real server with a Python client made from the proto
+test-clients: binary python languages redis ## Drive a real server with clients made from the proto, in six languages
 	BELLWETHER_BINARY=$(BINARY) .venv/bin/python -m pytest tests/clients
 
 test-data: data binary python redis ## Compare replays of real data with a recomputation: DATA=directory
@@ -76,6 +76,9 @@ binary: cargo
 
 python:
 	sh tests/python/setup.sh
+
+languages:
+	sh tests/clients/languages/setup.sh
 
 # What a target cannot do without, and how to get it.
 

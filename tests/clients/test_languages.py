@@ -1,0 +1,138 @@
+"""Clients in other languages: made by the commands of docs/clients.md, compiled, and run.
+
+Each sends an event to a real server, reads the profile and decodes an error. C# alone does not:
+its libraries and the plugin for its stubs are on NuGet, and Debian, PyPI and npm do not have
+them. So the messages in C# are made and parsed.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from glob import glob
+from pathlib import Path
+
+import pytest
+from server import REPOSITORY, Server
+
+CALLERS = REPOSITORY / "tests" / "clients" / "languages"
+NODE = REPOSITORY / ".venv" / "node" / "node_modules"
+COMMANDS = dict(re.findall(r"^## (.+?)$.*?^```sh$(.+?)^```$",
+                           (REPOSITORY / "docs" / "clients.md").read_text(encoding="utf-8"),
+                           re.MULTILINE | re.DOTALL))
+TOOLS = [line.split() for line in (CALLERS / "tools.txt").read_text(encoding="utf-8").splitlines()
+         if not line.startswith("#")]
+JARS = ["geronimo-annotation-1.3-spec", "grpc-api", "grpc-context", "grpc-core", "grpc-netty",
+        "grpc-protobuf", "grpc-protobuf-lite", "grpc-stub", "guava", "netty-buffer", "netty-codec",
+        "netty-codec-http", "netty-codec-http2", "netty-common", "netty-handler", "netty-resolver",
+        "netty-transport", "perfmark-api", "proto-google-common-protos", "protobuf"]
+# What each caller prints: the event's signals and new stage, the profile, the code and the field.
+STORY = """\
+scored asked,looks_for_a_tool contributor
+read 1 contributor
+refused 3 profile_id
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with Server(tmp_path_factory.mktemp("server")) as running:
+        yield running
+
+
+@pytest.fixture
+def work(tmp_path):
+    """A directory that has what the commands expect in the repository, and an empty `client/`."""
+    (tmp_path / "proto").symlink_to(REPOSITORY / "proto")
+    (tmp_path / "node_modules").symlink_to(NODE)
+    (tmp_path / "client").mkdir()
+    return tmp_path
+
+
+def need(language):
+    """Fails with what to install where a tool of the language is missing."""
+    missing = [f"{tool} of Debian's package {package}" for of, tool, package in TOOLS
+               if of == language and not (glob(tool) if tool.startswith("/") else shutil.which(tool))]
+    assert not missing, f"missing: {', '.join(missing)}"
+
+
+def run(work, *command, **environment):
+    """Runs a command to its end, and returns what it prints."""
+    done = subprocess.run([*map(str, command)], cwd=work, env=os.environ | environment,
+                          capture_output=True, text=True, encoding="utf-8", timeout=300,
+                          check=False)
+    assert done.returncode == 0, f"{command[0]}: {done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def generate(work, language, **environment):
+    """Makes the client by the command that is documented, and returns the files."""
+    run(work, "sh", "-ec", COMMANDS[language], **environment)
+    return {str(path.relative_to(work / "client")) for path in (work / "client").rglob("*.*")}
+
+
+def test_every_documented_language_is_tried():
+    assert sorted(COMMANDS) == ["C#", "Go", "Java", "Python", "Ruby",
+                                "TypeScript with protobuf-es", "TypeScript with ts-proto"]
+
+
+def test_go(work, server):
+    need("go")
+    made = generate(work, "Go")
+    assert made == {f"bellwether/v1/{name}.pb.go"
+                    for name in ("scoring", "scoring_grpc", "model", "model_grpc")}
+    # What Debian carries is found by its place: no module is fetched.
+    (work / "go").mkdir()
+    (work / "go" / "src").symlink_to(work / "client")
+    printed = run(work, "go", "run", CALLERS / "first.go", server.address,
+                  GO111MODULE="off", GOFLAGS="", GOPATH=f"{work}/go:/usr/share/gocode")
+    assert printed == STORY
+
+
+def test_java(work, server):
+    need("java")
+    made = generate(work, "Java")
+    assert {f"bellwether/v1/{name}.java" for name in
+            ("Event", "ApplyModelRequest", "ScoringServiceGrpc", "ModelServiceGrpc")} <= made
+    class_path = ":".join([*(f"/usr/share/java/{name}.jar" for name in JARS), "classes"])
+    run(work, "javac", "-J-XX:TieredStopAtLevel=1", "-nowarn", "-d", "classes", "-cp", class_path,
+        CALLERS / "First.java", *(work / "client").rglob("*.java"))
+    assert run(work, "java", "-cp", class_path, "First", server.address) == STORY
+
+
+def test_c_sharp_as_far_as_it_can_be_parsed(work):
+    need("c#")
+    assert generate(work, "C#") == {"Bellwether/V1/Scoring.cs", "Bellwether/V1/Model.cs"}
+    run(work, "mcs", "--parse", *(work / "client").rglob("*.cs"))
+
+
+@pytest.mark.parametrize("plugin, caller, suffix", [("protobuf-es", "protobuf_es", "_pb"),
+                                                    ("ts-proto", "ts_proto", "")])
+def test_typescript(work, server, plugin, caller, suffix):
+    need("typescript")
+    assert NODE.is_dir(), "missing: the packages of npm, which `make test-clients` installs"
+    made = generate(work, f"TypeScript with {plugin}")
+    assert {f"bellwether/v1/{name}{suffix}.ts" for name in ("scoring", "model")} <= made
+    for file in ("package.json", "tsconfig.json", f"{caller}.ts"):
+        shutil.copy(CALLERS / file, work)
+    run(work, "node_modules/.bin/tsc")
+    assert run(work, "node", f"built/{caller}.js", server.address) == STORY
+
+
+def test_python(work):
+    """Its calls are what the other tests here make."""
+    made = generate(work, "Python", PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    assert made == {f"bellwether/v1/{name}.py" for name in
+                    ("scoring_pb2", "scoring_pb2_grpc", "model_pb2", "model_pb2_grpc")}
+    run(work, sys.executable, "-c",
+        "from bellwether.v1 import model_pb2_grpc, scoring_pb2_grpc", PYTHONPATH="client")
+
+
+def test_ruby(work, server):
+    need("ruby")
+    made = generate(work, "Ruby")
+    assert made == {f"bellwether/v1/{name}_pb.rb" for name in
+                    ("scoring", "scoring_services", "model", "model_services")}
+    run(work, "ruby", "-I", "client", "-e", "require 'bellwether/v1/model_services_pb'")
+    assert run(work, "ruby", "-I", "client", CALLERS / "first.rb", server.address) == STORY
