@@ -1,0 +1,35 @@
+//! `models/social.toml`: the path to purchase, for people of whom only a handle is known.
+
+mod path;
+mod phrases;
+mod scores;
+mod taking_part;
+mod voices;
+
+use serde_json::{Value, json};
+
+use crate::world::{Action, World, did};
+
+async fn world() -> World {
+    World::of("social.toml").await
+}
+
+fn simply(who: &str, event_type: &str, day: f64) -> Action {
+    did(who, event_type, day, Value::Null)
+}
+
+/// Something said about a brand.
+fn said(who: &str, brand: &str, text: &str) -> Action {
+    did(who, "post", 0.0, json!({ "brand": brand })).saying(text)
+}
+
+async fn stage(world: &World, who: &str, day: f64) -> String {
+    world.profile(who, day).await.stage.unwrap()
+}
+
+/// The signals of a post beside having written it.
+async fn heard(world: &mut World, action: Action) -> Vec<String> {
+    let mut matched = world.sees(action).await;
+    matched.retain(|signal| signal != "wrote");
+    matched
+}
