@@ -4,6 +4,7 @@
 mod calibration;
 mod duration;
 mod effects;
+mod numbers;
 mod table;
 
 use std::ops::Range;

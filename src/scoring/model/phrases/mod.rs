@@ -2,16 +2,15 @@
 //! stands between them and whatever stands in them that nobody sees. One search finds the phrases
 //! of all who have some.
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, BTreeSet},
-};
+mod folding;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use aho_corasick::{AhoCorasick, MatchKind};
-use icu_normalizer::ComposingNormalizerBorrowed;
-use icu_properties::{CodePointSetData, props::DefaultIgnorableCodePoint};
 use rustc_hash::FxHashSet;
 use unicode_segmentation::UnicodeSegmentation as _;
+
+use folding::fold;
 
 /// Finds the owners of phrases.
 #[derive(Debug)]
@@ -104,48 +103,4 @@ fn within_a_word(text: &str, position: usize) -> bool {
 fn word_boundaries(text: &str) -> Vec<usize> {
     let starts = text.split_word_bound_indices().map(|(start, _)| start);
     starts.chain([text.len()]).collect()
-}
-
-/// What looks alike to a reader made alike: upper and lower case, each run of white space and one
-/// blank, apostrophes, and letters with their marks in one character or several; without what
-/// nobody sees. To upper case first, so that letters with several lower-case forms (`ς` and `σ`)
-/// or none of their own (`ß` and `SS`) meet.
-fn fold(text: &str) -> String {
-    if is_plain(text) {
-        return text.to_ascii_lowercase();
-    }
-    let unseen = CodePointSetData::new::<DefaultIgnorableCodePoint>();
-    let mut folded = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '!'..='~' => folded.push(character.to_ascii_lowercase()),
-            blank if blank.is_whitespace() => {
-                if !folded.ends_with(' ') {
-                    folded.push(' ');
-                }
-            }
-            '\u{2019}' | '\u{2bc}' => folded.push('\''),
-            other if unseen.contains(other) => {}
-            other => folded.extend(other.to_uppercase().flat_map(char::to_lowercase)),
-        }
-    }
-    match ComposingNormalizerBorrowed::new_nfc().normalize(&folded) {
-        Cow::Borrowed(_) => folded,
-        Cow::Owned(composed) => composed,
-    }
-}
-
-/// Whether a text is ASCII with single blanks and no other white space, as most are. Looks at
-/// every byte, because that is done for many at a time where leaving early is not.
-fn is_plain(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let is_blank = |byte: &u8| *byte == b' ';
-    let has_control = bytes
-        .iter()
-        .fold(false, |found, byte| found | byte.is_ascii_control());
-    let neighbours = bytes.iter().zip(bytes.iter().skip(1));
-    let has_run = neighbours.fold(false, |found, (one, next)| {
-        found | (is_blank(one) & is_blank(next))
-    });
-    text.is_ascii() && !has_control && !has_run
 }
