@@ -80,8 +80,18 @@ pub const MAX_SEGMENTS: usize = 64;
 pub const MAX_QUARANTINE_RULES: usize = 64;
 /// Topics of a model.
 pub const MAX_TOPICS: usize = 1_000;
-/// Keywords of a topic.
+/// Keywords of a topic, phrases of a signal, and words of a list.
 pub const MAX_KEYWORDS: usize = 1_000;
+/// Phrases and keywords of a model that look at what stands near them: each may look at every
+/// place of its forms.
+pub const MAX_NEAR_CONDITIONS: usize = 1_000;
+/// Lists of words that phrases share.
+pub const MAX_WORD_LISTS: usize = 64;
+/// Words before or after a phrase that it looks at.
+pub const MAX_NEAR_DISTANCE: usize = 32;
+/// What phrases look at near them in one text, in bytes: some milliseconds. Where more would be
+/// needed, a phrase that has not been found is not there.
+pub const MAX_NEAR_LOOKS: usize = 250_000;
 /// Bytes of a name in a model.
 pub const MAX_NAME_BYTES: usize = 64;
 /// Bytes of a condition.

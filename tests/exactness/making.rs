@@ -60,13 +60,19 @@ fn any_event() -> impl Strategy<Value = Event> {
         "purchase",
         "other",
     ];
-    const TEXTS: [&str; 6] = [
+    const TEXTS: [&str; 12] = [
         "",
         "Far TOO dear!",
         "Pricey, not priced",
         "what a price",
         "Looking FOR shoes",
         "overlooking forests",
+        "Not now. Looking for new shoes",
+        "I am not looking for shoes",
+        "looking for followers, not shoes",
+        "Tres  CHER! À LA RECHERCHE DE bottes",
+        "à la recherche de/des bottes, bientôt",
+        "J'AIMERAIS? Aime\u{301}rais des bottes tre\u{300}s che\u{300}res",
     ];
     let done = (
         prop::sample::select(PEOPLE.to_vec()),

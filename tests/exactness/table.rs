@@ -63,7 +63,7 @@ pub struct Signal {
     pub per: Option<Per>,
     /// How many keys are kept.
     pub keys: Option<usize>,
-    pub phrases: &'static [&'static str],
+    pub phrases: &'static [Phrase],
     /// Whether the count is the value of the latest match.
     pub latest: bool,
     /// Whether only the first match counts.
@@ -177,7 +177,73 @@ pub struct QuarantineRule {
 #[derive(Clone, Copy)]
 pub struct Topic {
     pub name: &'static str,
-    pub keywords: &'static [&'static str],
+    pub keywords: &'static [Phrase],
+}
+
+/// Something to look for in a text.
+#[derive(Clone, Copy)]
+pub struct Phrase {
+    pub forms: &'static [&'static str],
+    pub folds_diacritics: bool,
+    pub near: Option<Near>,
+    pub unless_near: Option<Near>,
+}
+
+/// A phrase without forms.
+pub const PHRASE: Phrase = Phrase {
+    forms: &[],
+    folds_diacritics: false,
+    near: None,
+    unless_near: None,
+};
+
+/// Words near a phrase.
+#[derive(Clone, Copy)]
+pub struct Near {
+    pub words: &'static [&'static str],
+    /// Whether those of `NEGATION` are meant as well.
+    pub negation: bool,
+    pub before: usize,
+    pub after: usize,
+}
+
+/// The words that phrases share.
+pub const NEGATION: [&str; 2] = ["not", "n'en"];
+
+impl Phrase {
+    /// As a model file writes it; in full when it says more than one form.
+    fn toml(&self) -> String {
+        if let (&[form], false, None, None) = (
+            self.forms,
+            self.folds_diacritics,
+            self.near,
+            self.unless_near,
+        ) {
+            return format!("{form:?}");
+        }
+        let near = |key: &str, near: Option<Near>| {
+            near.map_or_else(String::new, |near| {
+                let list = if near.negation {
+                    "list = \"negation\", "
+                } else {
+                    ""
+                };
+                let words = match near.words {
+                    [] => String::new(),
+                    words => format!("words = {words:?}, "),
+                };
+                let (before, after) = (near.before, near.after);
+                format!(", {key} = {{ {list}{words}before = {before}, after = {after} }}")
+            })
+        };
+        format!(
+            "{{ forms = {:?}, fold_diacritics = {}{}{} }}",
+            self.forms,
+            self.folds_diacritics,
+            near("near", self.near),
+            near("unless_near", self.unless_near),
+        )
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -257,7 +323,7 @@ impl Model {
             file.value(signal.value.map(|value| value.text));
             file.text("per", signal.per.map(|per| per.text));
             file.number("keys", signal.keys.map(|keys| keys as f64));
-            file.list("phrases", signal.phrases);
+            file.phrases("phrases", signal.phrases);
             file.text("keep", signal.latest.then_some("latest"));
             file.flag("once", signal.once);
             if let Some((most, counts_beyond)) = signal.once_keys {
@@ -316,8 +382,10 @@ impl Model {
         for topic in &self.topics {
             file.table("[[topics]]");
             file.text("name", Some(topic.name));
-            file.list("keywords", topic.keywords);
+            file.phrases("keywords", topic.keywords);
         }
+        file.table("[word_lists]");
+        file.list("negation", &NEGATION);
         file.table("[interests]");
         file.text("half_life", Some(self.interests_half_life));
         file.table("[influence]");
@@ -392,6 +460,13 @@ impl File {
     fn list(&mut self, key: &str, texts: &[&str]) {
         if !texts.is_empty() {
             writeln!(self.0, "{key} = {texts:?}").unwrap();
+        }
+    }
+
+    fn phrases(&mut self, key: &str, phrases: &[Phrase]) {
+        if !phrases.is_empty() {
+            let phrases: Vec<String> = phrases.iter().map(Phrase::toml).collect();
+            writeln!(self.0, "{key} = [{}]", phrases.join(", ")).unwrap();
         }
     }
 

@@ -137,6 +137,24 @@ fn each_kind_of_change_says_what_it_acts_on() {
             Afterwards,
         ),
         (
+            "keywords = [\"price\"]",
+            "keywords = [{ forms = \"price\", unless_near = { words = \"no\", before = 2 } }]",
+            "topics.price.keywords",
+            Afterwards,
+        ),
+        (
+            "on = \"call\"",
+            "on = \"call\"\nphrases = [{ forms = \"cher\", fold_diacritics = true }]",
+            "signals.called.phrases",
+            Afterwards,
+        ),
+        (
+            "[influence]",
+            "[word_lists]\nnegation = [\"not\"]\n[influence]",
+            "word_lists.negation",
+            Afterwards,
+        ),
+        (
             "reply = 2",
             "reply = 3",
             "influence.event_types.reply",

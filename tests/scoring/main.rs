@@ -21,6 +21,7 @@ mod once;
 mod order_free;
 mod origins;
 mod path;
+mod phrases;
 mod properties;
 mod quarantine;
 mod signals;

@@ -10,6 +10,7 @@ mod lists;
 mod meaning;
 mod moment;
 mod path;
+mod phrases;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +19,7 @@ use bellwether::scoring::IdHash;
 use counts::{Counts, Slot, Term, nanos, remaining};
 use effects::{Earned, Held, Touch, keys_of};
 pub use moment::{Facts, Moment};
+use phrases::mentions;
 
 use crate::{
     story::{Attributes, Event, NOW, Step, Value},
@@ -368,19 +370,4 @@ impl World {
             .chain(asked.map(|(_, half_life)| *half_life))
             .collect()
     }
-}
-
-/// Whether one of the phrases stands in a text as whole words, in any case.
-fn mentions(phrases: &[&str], text: &str) -> bool {
-    let words = |text: &str| -> Vec<String> {
-        text.split(|letter: char| !letter.is_alphanumeric())
-            .filter(|word| !word.is_empty())
-            .map(str::to_lowercase)
-            .collect()
-    };
-    let text = words(text);
-    phrases.iter().any(|phrase| {
-        let phrase = words(phrase);
-        text.windows(phrase.len()).any(|window| window == phrase)
-    })
 }

@@ -3,7 +3,9 @@
 mod signals;
 mod standing;
 
-use crate::table::{Calibration, Influence, Model, QuarantineRule, SCORE, Said, Score, Topic};
+use crate::table::{
+    Calibration, Influence, Model, PHRASE, Phrase, QuarantineRule, SCORE, Said, Score, Topic,
+};
 
 /// Types of events of which a signal reads what an account did before.
 pub const READS_ACCOUNTS: [&str; 1] = ["post"];
@@ -79,7 +81,17 @@ pub fn model() -> Model {
         topics: vec![
             Topic {
                 name: "price",
-                keywords: &["price", "too dear"],
+                keywords: &[
+                    Phrase {
+                        forms: &["price", "too dear"],
+                        ..PHRASE
+                    },
+                    Phrase {
+                        forms: &["très cher"],
+                        folds_diacritics: true,
+                        ..PHRASE
+                    },
+                ],
             },
             Topic {
                 name: "quality",

@@ -1,6 +1,6 @@
 //! What counts, each expression in both forms.
 
-use crate::table::{SIGNAL, Said, Signal};
+use crate::table::{Near, PHRASE, Phrase, SIGNAL, Said, Signal};
 
 pub fn signals() -> Vec<Signal> {
     vec![
@@ -123,7 +123,28 @@ pub fn signals() -> Vec<Signal> {
         Signal {
             name: "looked_for",
             on: &["visit", "post", "share"],
-            phrases: &["looking for", "dear"],
+            phrases: &[
+                Phrase {
+                    forms: &["dear"],
+                    ..PHRASE
+                },
+                Phrase {
+                    forms: &["looking for", "a la recherche de", "aimerais"],
+                    folds_diacritics: true,
+                    near: Some(Near {
+                        words: &["shoes", "des bottes"],
+                        negation: false,
+                        before: 1,
+                        after: 2,
+                    }),
+                    unless_near: Some(Near {
+                        words: &["bientot"],
+                        negation: true,
+                        before: 2,
+                        after: 1,
+                    }),
+                },
+            ],
             when: Some(Said {
                 text: r#"event.channel == "web""#,
                 same: |moment| Some(moment.event.channel == "web"),

@@ -4,6 +4,7 @@
 mod budgets;
 mod clock_free;
 mod path;
+mod phrases;
 mod quarantine;
 mod ranking;
 mod scores;
@@ -18,6 +19,7 @@ use std::{
 
 use typed_index_collections::{TiSlice, TiVec};
 
+use phrases::all_phrases;
 use signals::{signals_by_type, types_of};
 
 use super::{
@@ -25,9 +27,8 @@ use super::{
     diagnostic::{Diagnostic, Diagnostics, suggestion},
     effects::{Accounts, QuarantineRule},
     expr::{self, Declared, Expression, Scope, Wanted},
-    file::{self, ModelFile, Points, Spanned},
+    file::{self, ModelFile, PhraseTable, Points, Spanned},
     ids::{ConditionId, ScoreId, SignalId, SlotId},
-    phrases::{self, Phrases},
     signal::Signal,
     slot::Slot,
     topics::Topics,
@@ -35,8 +36,8 @@ use super::{
 use crate::scoring::{
     HalfLife, Slope,
     limits::{
-        MAX_KEYWORDS, MAX_MODEL_BYTES, MAX_QUARANTINE_RULES, MAX_RULES, MAX_SCORES, MAX_SEGMENTS,
-        MAX_STAGES, MAX_TOPICS, MAX_TYPE_BYTES,
+        MAX_KEYWORDS, MAX_MODEL_BYTES, MAX_NEAR_CONDITIONS, MAX_QUARANTINE_RULES, MAX_RULES,
+        MAX_SCORES, MAX_SEGMENTS, MAX_STAGES, MAX_TOPICS, MAX_TYPE_BYTES, MAX_WORD_LISTS,
     },
 };
 
@@ -139,8 +140,12 @@ impl Compiler<'_> {
     /// Whether the file has no more of anything than is allowed.
     fn check_sizes(&mut self, file: &ModelFile) -> bool {
         let mut is_too_large = false;
-        let keywords = file.topics.iter().map(|topic| topic.keywords.len()).max();
-        let phrases = file.signals.iter().map(|signal| signal.phrases.len()).max();
+        let forms = |phrases: &[PhraseTable]| phrases.iter().map(|phrase| phrase.forms.len()).sum();
+        let keywords = file.topics.iter().map(|topic| forms(&topic.keywords));
+        let phrases = file.signals.iter().map(|signal| forms(&signal.phrases));
+        let near = all_phrases(file).flat_map(|(_, phrase)| phrase.conditions());
+        let words = file.word_lists.iter().map(|(_, words)| words.len());
+        let words = words.chain(near.clone().map(|near| near.words.len()));
         let counted = [
             ("scores", file.scores.len(), MAX_SCORES),
             ("signals", file.signals.len(), MAX_RULES),
@@ -154,8 +159,15 @@ impl Compiler<'_> {
                 file.quarantine.len(),
                 MAX_QUARANTINE_RULES,
             ),
-            ("keywords in one topic", keywords.unwrap_or(0), MAX_KEYWORDS),
-            ("phrases in one signal", phrases.unwrap_or(0), MAX_KEYWORDS),
+            ("keywords in one topic", most(keywords), MAX_KEYWORDS),
+            ("phrases in one signal", most(phrases), MAX_KEYWORDS),
+            ("lists of words", file.word_lists.len(), MAX_WORD_LISTS),
+            ("words in one list", most(words), MAX_KEYWORDS),
+            (
+                "conditions on words near phrases",
+                near.count(),
+                MAX_NEAR_CONDITIONS,
+            ),
         ];
         for (what, count, most) in counted {
             if count > most {
@@ -391,31 +403,11 @@ impl Compiler<'_> {
             warnings: std::mem::take(&mut self.warnings).into_sorted(),
         })
     }
+}
 
-    /// What is looked for in texts: the keywords of topics, and the phrases of signals.
-    fn phrases(&mut self, file: &ModelFile) -> Option<Phrases> {
-        let keywords = file.topics.iter().map(|topic| &topic.keywords);
-        let phrases = file.signals.iter().map(|signal| &signal.phrases);
-        for word in keywords.clone().chain(phrases.clone()).flatten() {
-            if !phrases::is_seen(&word.value) {
-                let message = "nobody sees any of this; write a word or a phrase";
-                self.diagnostics.add(word.span.clone(), message);
-            }
-        }
-        let owners = keywords.chain(phrases).enumerate();
-        let phrases = owners.flat_map(|(owner, phrases)| {
-            let phrases = phrases.iter();
-            phrases.map(move |word| (owner, word.value.as_str()))
-        });
-        match Phrases::new(phrases) {
-            Ok(phrases) => Some(phrases),
-            Err(message) => {
-                let message = format!("the keywords and phrases are too many: {message}");
-                self.diagnostics.add(0..0, message);
-                None
-            }
-        }
-    }
+/// The greatest of some counts.
+fn most(counts: impl Iterator<Item = usize>) -> usize {
+    counts.max().unwrap_or(0)
 }
 
 /// The terms of all scores, by slot.

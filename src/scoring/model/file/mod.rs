@@ -5,6 +5,7 @@ mod calibration;
 mod duration;
 mod effects;
 mod numbers;
+mod phrases;
 mod table;
 
 use std::ops::Range;
@@ -15,6 +16,7 @@ use effects::{read_accounts, read_quarantine, read_subject};
 use table::Table;
 
 pub(crate) use effects::{AccountsTable, QuarantineTable};
+pub(crate) use phrases::{NearTable, PhraseTable};
 pub(crate) use table::{Points, Spanned};
 
 use super::{calibration::Calibration, diagnostic::Diagnostics, fingerprint::Fingerprint};
@@ -36,6 +38,7 @@ pub(crate) struct ModelFile {
     pub stages: Vec<StageTable>,
     pub segments: Vec<SegmentTable>,
     pub topics: Vec<TopicTable>,
+    pub word_lists: Vec<(Spanned<String>, Vec<Spanned<String>>)>,
     pub interests_half_life: Option<HalfLife>,
     pub influence: Option<InfluenceTable>,
     pub accounts: Option<AccountsTable>,
@@ -57,7 +60,7 @@ pub(crate) struct SignalTable {
     pub span: Range<usize>,
     pub name: Spanned<String>,
     pub on: Vec<String>,
-    pub phrases: Vec<Spanned<String>>,
+    pub phrases: Vec<PhraseTable>,
     pub when: Option<Spanned<String>>,
     pub value: NumberOrExpression,
     pub per: Option<Spanned<String>>,
@@ -117,7 +120,7 @@ pub(crate) struct SegmentTable {
 #[derive(Debug)]
 pub(crate) struct TopicTable {
     pub name: Spanned<String>,
-    pub keywords: Vec<Spanned<String>>,
+    pub keywords: Vec<PhraseTable>,
 }
 
 #[derive(Debug)]
@@ -150,6 +153,10 @@ pub(crate) fn read(source: &str, diagnostics: &mut Diagnostics<'_>) -> Option<Mo
     file.stages = root.tables("stages", read_stage);
     file.segments = root.tables("segments", read_segment);
     file.topics = root.tables("topics", read_topic);
+    file.word_lists = root.named_lists(
+        "word_lists",
+        "words, such as negation = [\"not\", \"never\"]",
+    );
     file.interests_half_life = root
         .table("interests", |table| table.half_life("half_life"))
         .flatten();
@@ -203,11 +210,11 @@ fn read_signal(table: &mut Table<'_, '_, '_>) -> SignalTable {
         "the event type that this signal counts, such as on = \"visit\"",
     );
     let value = value(table);
-    let phrases = if table.has("phrases") {
-        table.strings("phrases", "words, such as phrases = [\"looking for\"]")
-    } else {
-        Vec::new()
-    };
+    let phrases = phrases::read(
+        table,
+        "phrases",
+        "words, such as phrases = [\"looking for\"]",
+    );
     let when = table.condition("when");
     let per = table.condition("per");
     let keys = table.number("keys", 1.0, MAX_KEYS as f64);
@@ -337,11 +344,7 @@ fn read_topic(table: &mut Table<'_, '_, '_>) -> TopicTable {
             "what the topic is called, such as name = \"coverage\"",
         );
     }
-    let keywords = if table.has("keywords") {
-        table.strings("keywords", "words")
-    } else {
-        Vec::new()
-    };
+    let keywords = phrases::read(table, "keywords", "words");
     TopicTable {
         name: name.unwrap_or_else(|| table.placeholder("")),
         keywords,

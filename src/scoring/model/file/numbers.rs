@@ -50,6 +50,17 @@ impl Table<'_, '_, '_> {
         }
     }
 
+    /// A whole number from 0.
+    pub(crate) fn whole_number(&mut self, key: &'static str, greatest: usize) -> Option<usize> {
+        let number = self.number(key, 0.0, greatest as f64)?;
+        if number.value.fract() != 0.0 {
+            let message = format!("{key:?} must be a whole number from 0 to {greatest}");
+            self.diagnostic(number.span, message);
+            return None;
+        }
+        Some(number.value as usize)
+    }
+
     /// A table of numbers by name, none of them zero.
     pub(crate) fn points(&mut self, key: &'static str) -> Points {
         self.numbers_by_name(key, -MAX_POINTS)

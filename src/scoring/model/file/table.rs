@@ -99,6 +99,15 @@ impl<'table, 'diagnostics, 'source> Table<'table, 'diagnostics, 'source> {
         read: impl FnOnce(&mut Table<'_, '_, '_>) -> T,
     ) -> Option<T> {
         let value = self.get(key)?;
+        self.table_of(value, key, read)
+    }
+
+    pub(crate) fn table_of<T>(
+        &mut self,
+        value: &toml::Spanned<DeValue<'_>>,
+        key: &'static str,
+        read: impl FnOnce(&mut Table<'_, '_, '_>) -> T,
+    ) -> Option<T> {
         let Some(entries) = value.get_ref().as_table() else {
             self.wrong_kind(value, key, "a table");
             return None;
@@ -168,6 +177,29 @@ impl<'table, 'diagnostics, 'source> Table<'table, 'diagnostics, 'source> {
         result
     }
 
+    /// A table of lists of texts, in the order of the file; `hint` says what is missing in an
+    /// empty one.
+    pub(crate) fn named_lists(
+        &mut self,
+        key: &'static str,
+        hint: &str,
+    ) -> Vec<(Spanned<String>, Vec<Spanned<String>>)> {
+        let Some(value) = self.get(key) else {
+            return Vec::new();
+        };
+        let Some(entries) = value.get_ref().as_table() else {
+            self.wrong_kind(value, key, "a table of lists");
+            return Vec::new();
+        };
+        let mut ordered: Vec<_> = entries.iter().collect();
+        ordered.sort_by_key(|(name, _)| name.span().start);
+        let lists = ordered.into_iter().map(|(name, value)| {
+            let placed = self.checked_name(name.get_ref(), name.span());
+            (placed, self.strings_of(value, name.get_ref(), hint))
+        });
+        lists.collect()
+    }
+
     /// A name, whether it is a good one or not.
     fn checked_name(&mut self, name: &str, span: Range<usize>) -> Spanned<String> {
         let mut characters = name.chars();
@@ -217,7 +249,7 @@ impl<'table, 'diagnostics, 'source> Table<'table, 'diagnostics, 'source> {
         self.text_of(value, key, max_bytes)
     }
 
-    fn text_of(
+    pub(crate) fn text_of(
         &mut self,
         value: &toml::Spanned<DeValue<'_>>,
         key: &str,
@@ -306,6 +338,15 @@ impl<'table, 'diagnostics, 'source> Table<'table, 'diagnostics, 'source> {
             self.missing(key, hint);
             return Vec::new();
         };
+        self.strings_of(value, key, hint)
+    }
+
+    fn strings_of(
+        &mut self,
+        value: &toml::Spanned<DeValue<'_>>,
+        key: &str,
+        hint: &str,
+    ) -> Vec<Spanned<String>> {
         if let Some(array) = value.get_ref().as_array() {
             if array.is_empty() {
                 self.diagnostics

@@ -1,9 +1,16 @@
 //! The form in which texts and phrases are compared.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::RangeInclusive};
 
-use icu_normalizer::ComposingNormalizerBorrowed;
+use icu_normalizer::{
+    ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed,
+    properties::CanonicalCombiningClassMap,
+};
 use icu_properties::{CodePointSetData, props::DefaultIgnorableCodePoint};
+
+/// The combining classes of marks that stand above a letter, below it or attached to it. Others
+/// make another letter, such as the voicing marks of Japanese, or are vowels.
+const DIACRITICS: RangeInclusive<u8> = 200..=240;
 
 /// What looks alike to a reader made alike: upper and lower case, each run of white space and one
 /// blank, apostrophes, and letters with their marks in one character or several; without what
@@ -32,6 +39,27 @@ pub(super) fn fold(text: &str) -> String {
         Cow::Borrowed(_) => folded,
         Cow::Owned(composed) => composed,
     }
+}
+
+/// A folded text without diacritics: `e` for `é`, and two letters for the ligatures `œ` and `æ`.
+pub(super) fn without_diacritics(folded: &str) -> Cow<'_, str> {
+    if folded.is_ascii() {
+        return Cow::Borrowed(folded);
+    }
+    let classes = CanonicalCombiningClassMap::new();
+    let decomposed = DecomposingNormalizerBorrowed::new_nfd().normalize_iter(folded.chars());
+    let mut bare = String::with_capacity(folded.len());
+    for character in decomposed {
+        match character {
+            // Two blanks with a mark between them are one.
+            ' ' if bare.ends_with(' ') => {}
+            'œ' => bare.push_str("oe"),
+            'æ' => bare.push_str("ae"),
+            mark if DIACRITICS.contains(&classes.get_u8(mark)) => {}
+            other => bare.push(other),
+        }
+    }
+    Cow::Owned(bare)
 }
 
 /// Whether a text is ASCII with single blanks and no other white space, as most are. Looks at
