@@ -129,9 +129,22 @@ async fn who_bought_before_asks_for_more_and_after_three_purchases_for_no_more_t
             let again = term(&profile, "readiness", "asked_again_as_customer");
             assert_close(again.count, expected);
             assert_eq!(again.weight, 3.0);
-            let bought = term(&profile, "readiness", "purchased");
-            assert_close(bought.points, -20.0 * f64::from(purchases));
         }
+    }
+}
+
+#[tokio::test]
+async fn who_asks_again_after_a_purchase_is_as_ready_as_a_stranger_and_a_customer_besides() {
+    let mut world = world().await;
+    let asks = |who: &str| did(who, "offer_request", 0.0, Value::Null);
+    world.sees(asks("ann")).await;
+    for _ in 0..2 {
+        world.sees(did("ann", "purchase", 0.0, Value::Null)).await;
+        assert_eq!(world.points("ann", "readiness", 0.0).await, 0.0);
+    }
+    for (who, expected) in [("ann", 10.0 + 2.0 * 3.0), ("bob", 10.0)] {
+        world.sees(asks(who)).await;
+        assert_close(world.points(who, "readiness", 0.0).await, expected);
     }
 }
 
