@@ -33,6 +33,7 @@ async fn whoever_is_judged_a_robot_by_the_caller_is_held_whatever_they_do() {
 #[tokio::test]
 async fn robots_are_known_by_their_user_agent_and_browsers_are_not_held() {
     let mut world = world().await;
+    let mut day = 1.0;
     for (user_agent, is_held) in [
         ("Mozilla/5.0 (compatible; Googlebot/2.1)", true),
         ("Slackbot-LinkExpanding 1.0", true),
@@ -45,7 +46,8 @@ async fn robots_are_known_by_their_user_agent_and_browsers_are_not_held() {
     ] {
         for event_type in ["web_visit", "email_opened", "email_clicked"] {
             let agent = json!({ "user_agent": user_agent });
-            let rule = world.holds(did("ann", event_type, 1.0, agent)).await;
+            day += 1.0;
+            let rule = world.holds(did("ann", event_type, day, agent)).await;
             let expected = is_held.then_some("robots_by_user_agent");
             assert_eq!(rule.as_deref(), expected, "{event_type} by {user_agent}");
         }
@@ -59,24 +61,46 @@ async fn robots_are_known_by_their_user_agent_and_browsers_are_not_held() {
 async fn nobody_opens_ten_pages_within_seconds_and_a_reader_who_takes_their_time_passes() {
     let mut world = world().await;
     let mut held = Vec::new();
-    for number in 0..30 {
-        let rule = world.holds(visit("robot", f64::from(number) / 10.0)).await;
-        held.extend(rule);
+    for number in 0..12 {
+        let page = visit("robot", 0.6 * f64::from(number));
+        held.push(world.holds(page).await);
     }
-    assert_eq!(held, ["impossible_speed"; 20], "ten have counted before");
+    let rule = Some("impossible_speed".to_owned());
+    assert_eq!(held[..10], [const { None }; 10], "ten have counted before");
+    assert_eq!(held[10..], [rule.clone(), rule]);
     for number in 0..100 {
         let page = visit("reader", 10.0 * f64::from(number));
         assert_eq!(world.holds(page).await, None, "{number}");
     }
-    // A scanner opens all the links of a letter at once.
-    let click = || did("scanner", "email_clicked", 1.0, Value::Null);
+}
+
+#[tokio::test]
+async fn a_scanner_that_opens_every_link_at_once_comes_no_further_than_awareness() {
+    let mut world = world().await;
     for number in 0..12 {
-        let rule = world.holds(click()).await;
-        assert_eq!(rule.is_some(), number >= 10, "{number}");
+        let seconds = 0.15 * f64::from(number);
+        let click = |who: &str| did(who, "email_clicked", after(seconds), Value::Null);
+        // With a site that counts its visits, and without.
+        let is_held = world.holds(click("clicks")).await.is_some();
+        assert_eq!(is_held, number >= 3 && (number - 2) % 4 != 0, "{number}");
+        world.holds(click("visits")).await;
+        let page = json!({ "page": "news" });
+        let opened = did("visits", "web_visit", after(seconds + 0.05), page);
+        world.holds(opened).await;
     }
-    let held = world.quarantined("impossible_speed").await;
-    let expected = [("robot", 20), ("scanner", 2)];
-    assert_eq!(held, expected.map(|(who, count)| (who.to_owned(), count)));
+    for who in ["clicks", "visits"] {
+        let profile = world.profile(who, after(5.0)).await;
+        assert_eq!(profile.stage.as_deref(), Some("awareness"), "{who}");
+    }
+    // Somebody who opens links, each with its page, one after the other.
+    for number in 0..4 {
+        let seconds = 3.0 * f64::from(number);
+        let click = did("reader", "email_clicked", after(seconds), Value::Null);
+        assert_eq!(world.holds(click).await, None);
+        assert_eq!(world.holds(visit("reader", seconds + 0.3)).await, None);
+    }
+    let reader = world.profile("reader", after(60.0)).await;
+    assert_eq!(reader.stage.as_deref(), Some("consideration"));
 }
 
 #[tokio::test]

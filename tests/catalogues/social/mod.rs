@@ -27,9 +27,9 @@ async fn stage(world: &World, who: &str, day: f64) -> String {
     world.profile(who, day).await.stage.unwrap()
 }
 
-/// The signals of a post beside having written it.
+/// The signals of an action beside having written something and having taken part.
 async fn heard(world: &mut World, action: Action) -> Vec<String> {
     let mut matched = world.sees(action).await;
-    matched.retain(|signal| signal != "wrote");
+    matched.retain(|signal| !["wrote", "took_part"].contains(&signal.as_str()));
     matched
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{said, simply, stage, world};
+use super::{heard, said, simply, stage, world};
 use crate::world::{assert_close, did, score};
 
 #[tokio::test]
@@ -11,7 +11,7 @@ async fn a_handle_walks_the_path_from_awareness_to_decision_without_an_address()
     world.sees(simply("@handle", "like", 0.0)).await;
     assert_eq!(stage(&world, "@handle", 0.0).await, "awareness");
     world
-        .sees(said("@handle", "acme", "training for Oslo"))
+        .sees(said("@handle", "acme", "training for the Oslo marathon"))
         .await;
     assert_eq!(stage(&world, "@handle", 0.0).await, "consideration");
     world
@@ -46,12 +46,35 @@ async fn a_buyer_is_a_customer_and_an_advocate_by_what_they_do_for_us() {
     assert!(world.ranked("likely_buyers", 0.0).await.is_empty());
     assert_eq!(world.points("ann", "intent", 0.0).await, 0.0);
     let review = did("ann", "review", 0.0, json!({ "stars": 5 }));
-    assert_eq!(world.sees(review).await, ["recommended_us"]);
+    assert_eq!(heard(&mut world, review).await, ["recommended_us"]);
     assert_eq!(stage(&world, "ann", 0.0).await, "customer");
     world.sees(simply("ann", "referral", 0.0)).await;
     assert_eq!(world.points("ann", "advocacy", 0.0).await, 20.0);
     assert_eq!(stage(&world, "ann", 0.0).await, "advocate");
     assert_eq!(world.ranked("brand_advocates", 0.0).await, ["ann"]);
+}
+
+#[tokio::test]
+async fn who_looks_again_after_a_purchase_is_as_likely_a_buyer_as_a_stranger() {
+    let mut world = world().await;
+    let mut searches = said("buyer", "acme", "switching from Acme, looking for shoes");
+    for _ in 0..3 {
+        world.sees(searches).await;
+        world.sees(simply("buyer", "purchase", 0.0)).await;
+        assert_eq!(world.points("buyer", "intent", 0.0).await, 0.0);
+        assert_eq!(world.points("buyer", "intent", 9.0).await, 0.0);
+        searches = said("buyer", "acme", "looking for a watch");
+    }
+    for who in ["buyer", "stranger"] {
+        for (event_type, attributes) in [
+            ("post", json!({ "brand": "acme" })),
+            ("web_visit", json!({ "page": "prices" })),
+        ] {
+            let action = did(who, event_type, 10.0, attributes);
+            world.sees(action.saying("looking for new shoes")).await;
+        }
+        assert_close(world.points(who, "intent", 10.0).await, 19.0);
+    }
 }
 
 #[tokio::test]

@@ -24,6 +24,7 @@ async fn every_score_fades_at_its_own_pace() {
         ("voice", 30.0),
         ("discontent", 21.0),
         ("presence", 30.0),
+        ("recency", 30.0),
     ] {
         let now = world.points("ann", name, 0.0).await;
         assert!(now > 0.0, "{name}");
@@ -37,7 +38,7 @@ async fn everything_somebody_did_is_explained_with_its_weight_and_its_limit() {
     world.states("ann", json!({ "followers": 20_000 })).await;
     let comment = |text: &str| simply("ann", "comment", 0.0).saying(text);
     let actions = [
-        comment("looking for shoes, training for Oslo").through("our-page"),
+        comment("looking for shoes, training for a race").through("our-page"),
         said("ann", "acme", "switching from Acme"),
         said("ann", "ours", "switching from you").feeling(-0.5),
         said("ann", "ours", "nice").feeling(0.5),
@@ -54,7 +55,7 @@ async fn everything_somebody_did_is_explained_with_its_weight_and_its_limit() {
     ];
     world.sees_all(actions).await;
     let profile = world.profile("ann", 0.0).await;
-    let expected: [(&str, &[Term<'_>]); 7] = [
+    let expected: [(&str, &[Term<'_>]); 8] = [
         (
             "intent",
             &[
@@ -66,7 +67,7 @@ async fn everything_somebody_did_is_explained_with_its_weight_and_its_limit() {
                 ("visited_our_site", 2.0, Some(10.0)),
                 ("saw_prices", 5.0, Some(5.0)),
                 ("clicked_in_email", 3.0, Some(5.0)),
-                ("bought", -30.0, None),
+                ("intent_was_settled", -1.0, None),
             ],
         ),
         (
@@ -119,6 +120,7 @@ async fn everything_somebody_did_is_explained_with_its_weight_and_its_limit() {
                 ("bought", 5.0, None),
             ],
         ),
+        ("recency", &[("took_part", 1.0, None)]),
         ("audience", &[("has_followers", 1.0, None)]),
     ];
     for (name, terms) in expected {
