@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use bellwether::scoring::{Event, Model};
 use proptest::prelude::*;
 
-use crate::{at, event, model, replay};
+use crate::{DAY, at, event, model, points, replay, view};
 
 /// A model with a signal that looks for phrases, and a topic with the same as keywords.
 fn looking(phrases: &str) -> Model {
@@ -366,6 +366,54 @@ fn where_too_much_would_have_to_be_looked_at_a_phrase_is_not_there() {
     let text = |many: usize| format!("{}. b a", "a ".repeat(many));
     assert!(finds(&model, &text(1_000)));
     assert!(!finds(&model, &text(10_000)));
+}
+
+/// The block of the guide that begins with a line.
+fn block_of_the_guide(first_line: &str) -> &'static str {
+    let guide = include_str!("../../docs/model.md");
+    let start = guide.find(&format!("```toml\n{first_line}")).unwrap() + "```toml\n".len();
+    let block = &guide[start..];
+    &block[..block.find("```").unwrap()]
+}
+
+#[test]
+fn the_phrases_of_the_guide_find_what_it_says() {
+    let block = block_of_the_guide("[word_lists]");
+    let model = model(&format!("[scores.interest]\n{block}"));
+    let is_found = |text: &str| {
+        let event = Event {
+            text: text.to_owned(),
+            ..event("1", "post")
+        };
+        !replay(&model, &[(at(0), event)]).0.counts.is_empty()
+    };
+    assert!(is_found("looking for shoes, not boots"));
+    assert!(is_found("A la recherche de chaussures"));
+    assert!(!is_found("I am not looking for shoes"));
+    assert!(!is_found("looking for followers of my shoes"));
+}
+
+#[test]
+fn the_silence_of_the_guide_is_stated_exactly() {
+    let model = model(block_of_the_guide("[scores.recency]"));
+    let events = [(0, "purchase"), (1, "visit"), (2, "visit")];
+    let events = events.map(|(day, what)| (at(day * DAY), event(&day.to_string(), what)));
+    let record = replay(&model, &events).0;
+    for (days, is_silent) in [
+        (60, false),
+        (61, true),
+        (200, true),
+        (360, true),
+        (361, false),
+    ] {
+        let now = at((2 + days) * DAY);
+        let silence = -(days as f64) / 30.0;
+        let expected = silence.exp2();
+        let points = points(&model, &record, now, "recency");
+        assert!((points - expected).abs() <= 1e-12 * expected);
+        let is_member = !view(&model, &record, now).segments.is_empty();
+        assert_eq!(is_member, is_silent, "{days}");
+    }
 }
 
 /// Words, marks and what stands between words.
