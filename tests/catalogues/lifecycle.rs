@@ -51,7 +51,7 @@ async fn the_industry_changes_what_an_event_is_worth() {
     assert_worth(
         json!({ "industry": "education" }),
         "asked_from_slow_industry",
-        6.0,
+        7.0,
     )
     .await;
 }
@@ -79,7 +79,7 @@ async fn the_local_economy_changes_what_an_event_is_worth_by_how_it_does() {
     assert_worth(
         json!({ "local_growth": -40 }),
         "asked_where_economy_shrinks",
-        5.0,
+        6.0,
     )
     .await;
 }
@@ -87,7 +87,7 @@ async fn the_local_economy_changes_what_an_event_is_worth_by_how_it_does() {
 #[tokio::test]
 async fn the_income_bracket_changes_what_an_event_is_worth() {
     assert_worth(json!({ "income": "high" }), "asked_with_high_income", 14.0).await;
-    assert_worth(json!({ "income": "low" }), "asked_with_low_income", 7.0).await;
+    assert_worth(json!({ "income": "low" }), "asked_with_low_income", 8.0).await;
 }
 
 #[tokio::test]
@@ -108,6 +108,14 @@ async fn contexts_add_up_and_each_is_named() {
     let (points, reasons) = asked(stated).await;
     assert_close(points, 10.0 + 5.0 + 1.0 + 4.0 + 6.0);
     assert_eq!(reasons.len(), 5);
+}
+
+#[tokio::test]
+async fn asking_makes_nobody_less_ready_in_the_worst_of_contexts() {
+    let stated = json!({ "industry": "education", "local_growth": -40, "income": "low" });
+    let (points, reasons) = asked(stated).await;
+    assert_close(points, 10.0 - 3.0 - 4.0 - 2.0);
+    assert_eq!(reasons.len(), 4);
 }
 
 #[tokio::test]

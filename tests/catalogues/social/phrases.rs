@@ -146,5 +146,8 @@ async fn french_is_understood_with_and_without_its_accents() {
         world.sees(said("bea", "acme", text)).await;
     }
     let topics = world.profile("bea", 0.0).await.topics;
-    assert_eq!((topics[0].topic.as_str(), topics[0].points), ("prices", 3.0));
+    assert_eq!(
+        (topics[0].topic.as_str(), topics[0].points),
+        ("prices", 3.0)
+    );
 }
