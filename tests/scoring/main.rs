@@ -21,6 +21,7 @@ mod once;
 mod order_free;
 mod origins;
 mod path;
+mod phrase_mistakes;
 mod phrases;
 mod properties;
 mod quarantine;
