@@ -50,5 +50,5 @@ pub use bellwether::{record::v1 as record, v1};
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
 /// What they say. Empty if what the build wrote could not be read, and then no test passes.
-static DESCRIPTOR_POOL: LazyLock<DescriptorPool> =
+pub static DESCRIPTOR_POOL: LazyLock<DescriptorPool> =
     LazyLock::new(|| DescriptorPool::decode(DESCRIPTORS).unwrap_or_default());

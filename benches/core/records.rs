@@ -3,9 +3,7 @@
 use std::hint::black_box;
 
 use bellwether::{
-    scoring::{
-        IdHash, InfluenceCell, ProfileId, Record, RememberedEvent, Touch, TypeMark,
-    },
+    scoring::{IdHash, InfluenceCell, ProfileId, Record, RememberedEvent, Touch, TypeMark},
     store::codec,
 };
 use criterion::Criterion;

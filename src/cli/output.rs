@@ -1,12 +1,18 @@
 //! What commands print: tables for people, JSON for programs.
 
-use std::io::{ErrorKind, Write as _};
+use std::{
+    collections::HashSet,
+    io::{ErrorKind, Write as _},
+    sync::LazyLock,
+};
 
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
+use prost_reflect::FieldDescriptor;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::failure::Failure;
+use crate::proto::DESCRIPTOR_POOL;
 
 /// Decimals of points at most.
 const MAX_DECIMALS: usize = 4;
@@ -37,8 +43,18 @@ pub fn json<T: Serialize>(message: &T) -> Result<String, Failure> {
         .map_err(|error| Failure::new(format!("the response has no JSON form: {error}")))
 }
 
-/// Fields of the API that are instants.
-const TIMES: [&str; 4] = ["asOf", "time", "firstSeenTime", "lastEventTime"];
+/// The names of all fields that are instants, as the descriptors say.
+static TIMES: LazyLock<HashSet<String>> = LazyLock::new(|| {
+    let fields = DESCRIPTOR_POOL.all_messages();
+    let fields = fields.flat_map(|message| message.fields().collect::<Vec<_>>());
+    let is_instant = |field: &FieldDescriptor| {
+        let kind = field.kind();
+        let message = kind.as_message();
+        message.is_some_and(|message| message.full_name() == "google.protobuf.Timestamp")
+    };
+    let names = fields.filter(is_instant);
+    names.map(|field| field.json_name().to_owned()).collect()
+});
 
 /// Writes `Z` where the library writes `+00:00`, as the proto's JSON form has it.
 fn write_times_in_utc(value: &mut Value) {
@@ -46,7 +62,7 @@ fn write_times_in_utc(value: &mut Value) {
         Value::Object(fields) => {
             for (name, field) in fields {
                 match field {
-                    Value::String(text) if TIMES.contains(&name.as_str()) => {
+                    Value::String(text) if TIMES.contains(name) => {
                         if let Some(instant) = text.strip_suffix("+00:00") {
                             *text = format!("{instant}Z");
                         }

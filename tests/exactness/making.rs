@@ -133,6 +133,7 @@ fn any_statement() -> impl Strategy<Value = Draft> {
         Just(("industry", None)),
         Just(("seats", Some(Value::Number(7.0)))),
         Just(("seats", Some(Value::Number(3.0)))),
+        Just(("seats", Some(Value::Text("many")))),
         Just(("seats", None)),
         Just(("followers", Some(Value::Number(300.0)))),
         Just(("followers", Some(Value::Number(3_000.0)))),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bellwether::store::{
     Coordination as _, StoreError,
+    codec::FORMAT,
     redis::{Redis, RedisSettings},
 };
 use futures_util::future::join_all;
@@ -200,7 +201,7 @@ fn import(store: &str) -> std::process::Output {
     let file = directory.path().join("backup.jsonl");
     let lines = [
         r#"{"format":1,"tenant":"shop"}"#,
-        r#"{"profileId":"anna","record":{"format":4,"eventCount":"1"}}"#,
+        &format!(r#"{{"profileId":"anna","record":{{"format":{FORMAT},"eventCount":"1"}}}}"#),
         r#"{"profiles":1}"#,
     ];
     std::fs::write(&file, lines.join("\n") + "\n").unwrap();

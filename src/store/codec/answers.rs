@@ -2,9 +2,8 @@
 //! refer to a remembered event by its position.
 
 use super::{
-    bounds::{check_lengths, corrupt, name, name_or_empty, paired, time},
+    bounds::{after, check_lengths, corrupt, name, name_or_empty, paired, since, time},
     names::{NamesRead, NamesWritten},
-    packed::{after, since},
 };
 use crate::{
     proto::record as proto,

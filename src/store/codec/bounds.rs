@@ -134,3 +134,14 @@ pub(super) fn check_lengths(what: &str, listed: usize, told: usize) -> Result<()
         )))
     }
 }
+
+/// Nanoseconds from one instant to another.
+pub(super) fn since(from: Timestamp, time: Timestamp) -> i64 {
+    time.nanos() - from.nanos()
+}
+
+/// The instant that is so many nanoseconds after another.
+pub(super) fn after(from: Timestamp, difference: i64) -> Result<Timestamp, StoreError> {
+    let nanos = from.nanos().checked_add(difference);
+    time(nanos.ok_or_else(|| corrupt("it has an instant beyond the end of time"))?)
+}

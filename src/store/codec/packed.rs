@@ -5,8 +5,8 @@ use super::{
     FORMAT,
     answers::{pack_matched, pack_stage_changes, unpack_matched, unpack_stage_changes},
     bounds::{
-        amount, amount_or_below, attributes, author, check_ascending, check_lengths, check_touches,
-        corrupt, half_life, key, name, name_or_empty, paired, time, topic,
+        after, amount, amount_or_below, attributes, author, check_ascending, check_lengths,
+        check_touches, corrupt, half_life, key, name, name_or_empty, paired, since, topic,
     },
     counts::{counted_keys, seen_type},
     effects::{pack_effects, unpack_effect},
@@ -374,13 +374,4 @@ fn earliest(memory: &EventMemory) -> Timestamp {
 fn latest(memory: &EventMemory) -> Timestamp {
     let last = memory.remembered.last();
     last.map_or(Timestamp::EPOCH, |event| event.time)
-}
-
-pub(super) fn since(from: Timestamp, time: Timestamp) -> i64 {
-    time.nanos() - from.nanos()
-}
-
-pub(super) fn after(from: Timestamp, difference: i64) -> Result<Timestamp, StoreError> {
-    let nanos = from.nanos().checked_add(difference);
-    time(nanos.ok_or_else(|| corrupt("it has an instant beyond the end of time"))?)
 }
