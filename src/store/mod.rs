@@ -8,6 +8,7 @@ mod publication;
 pub mod redis;
 mod rollout;
 mod scan;
+mod token_key;
 
 use std::{future::Future, time::Duration};
 
@@ -15,6 +16,7 @@ pub use opening::{Access, OpenStore, StoreSettings};
 pub use publication::Publication;
 pub use rollout::{IndexGeneration, Rollout, SavedModel};
 pub use scan::Scan;
+pub use token_key::TokenKey;
 
 use crate::scoring::{
     Fingerprint, KeyRange, ProfileId, RankChange, RankKey, RankName, Record, Tenant, TopicDelta,
@@ -354,6 +356,13 @@ pub trait Coordination: Send + Sync + 'static {
         server: u64,
         period: Duration,
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// The key that all servers on the store seal page tokens with: the one that was kept first,
+    /// which is this one when there was none.
+    fn token_key(
+        &self,
+        proposed: &TokenKey,
+    ) -> impl Future<Output = Result<TokenKey, StoreError>> + Send;
 
     /// Whether servers on other machines may serve from the same data.
     fn is_shared(&self) -> bool;

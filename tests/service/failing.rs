@@ -13,7 +13,7 @@ use bellwether::{
     store::{
         Commit, Committed, Coordination, Cursor, IndexEntry, IndexGeneration, ModelStore,
         Publication, RankPage, RankRange, RankStore, RecordStore, Rollout, SavedModel, StoreError,
-        Stored, TopicTotals, embedded::Embedded,
+        Stored, TokenKey, TopicTotals, embedded::Embedded,
     },
 };
 
@@ -212,6 +212,10 @@ impl Coordination for Failing {
         period: Duration,
     ) -> Result<bool, StoreError> {
         self.store.lease(tenant, server, period).await
+    }
+
+    async fn token_key(&self, proposed: &TokenKey) -> Result<TokenKey, StoreError> {
+        self.store.token_key(proposed).await
     }
 
     fn is_shared(&self) -> bool {

@@ -7,7 +7,7 @@ use bellwether::{
     scoring::{Fingerprint, KeyRange, ProfileId, RankKey, RankName},
     store::{
         Commit, Committed, Cursor, IndexEntry, IndexGeneration, Publication, RankRange, Rollout,
-        SavedModel, StoreError, Stored, TopicTotals, TotalsChange,
+        SavedModel, StoreError, Stored, TokenKey, TopicTotals, TotalsChange,
     },
 };
 use tokio::time::{Duration, Instant};
@@ -76,6 +76,7 @@ pub struct Common {
     pub publication: Option<Publication>,
     pub source: Option<String>,
     pub revisions: BTreeMap<Fingerprint, u64>,
+    pub token_key: Option<TokenKey>,
 }
 
 /// What is read of one partition for a page.

@@ -107,6 +107,7 @@ macro_rules! conformance_suite {
                 rollouts::a_dropped_record_leaves_nothing
                 rollouts::the_right_to_build_is_one_servers
                 rollouts::servers_know_of_each_other
+                rollouts::the_first_key_of_page_tokens_is_kept
                 publications::a_scope_without_models_has_no_latest
                 publications::a_publication_replaces_only_the_one_that_it_was_made_after
                 publications::a_publication_sent_again_changes_nothing_that_followed_it

@@ -6,7 +6,7 @@ use bellwether::{
     scoring::{Fingerprint, RankName, Tenant},
     store::{
         Commit, Committed, Coordination, IndexEntry, IndexGeneration, ModelStore, Publication,
-        RankStore, RecordStore, Rollout, SavedModel, StoreError, Stored,
+        RankStore, RecordStore, Rollout, SavedModel, StoreError, Stored, TokenKey,
     },
 };
 
@@ -387,4 +387,15 @@ pub async fn servers_know_of_each_other(subject: impl Subject) {
     } else {
         assert_eq!((alone, others), (0, 0));
     }
+}
+
+pub async fn the_first_key_of_page_tokens_is_kept(subject: impl Subject) {
+    let store = subject.store();
+    let proposed = || TokenKey::random().unwrap();
+    let first = store.token_key(&proposed()).await.unwrap();
+    assert_eq!(store.token_key(&proposed()).await, Ok(first.clone()));
+    drop(store);
+    let subject = subject.reopen().await;
+    let again = subject.store().token_key(&proposed()).await;
+    assert_eq!(again, Ok(first));
 }

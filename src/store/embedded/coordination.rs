@@ -1,13 +1,18 @@
 //! Coordination in the embedded store, where one process has the directory.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
+
+use tokio::task;
 
 use super::{
-    super::{Coordination, Rollout, StoreError},
+    super::{Coordination, Rollout, StoreError, TokenKey},
     Embedded,
     records::Records,
 };
 use crate::scoring::Tenant;
+
+/// Where the key of page tokens stands, beside what is noted of models.
+const TOKEN_KEY: &str = "token-key";
 
 impl Coordination for Embedded {
     async fn rollout(&self, tenant: &Tenant) -> Result<Rollout, StoreError> {
@@ -36,6 +41,19 @@ impl Coordination for Embedded {
         _period: Duration,
     ) -> Result<bool, StoreError> {
         Ok(true)
+    }
+
+    async fn token_key(&self, proposed: &TokenKey) -> Result<TokenKey, StoreError> {
+        if let Some(kept) = self.records.model_entry(TOKEN_KEY)? {
+            return TokenKey::from_text(&kept);
+        }
+        let (records, proposed) = (Arc::clone(&self.records), proposed.clone());
+        let write = move || {
+            let entry = (TOKEN_KEY.to_owned(), Some(proposed.to_text()));
+            records.write_models([entry]).map(|()| proposed)
+        };
+        let written = task::spawn_blocking(write).await;
+        written.unwrap_or_else(|error| Err(StoreError::OutcomeUnknown(error.to_string())))
     }
 
     fn is_shared(&self) -> bool {

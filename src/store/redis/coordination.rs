@@ -6,14 +6,14 @@ use futures_util::future::try_join_all;
 use redis::{Cmd, Value};
 
 use super::{
-    super::{Coordination, Rollout, StoreError},
+    super::{Coordination, Rollout, StoreError, TokenKey},
     Redis,
     commits::Fence,
     connection::milliseconds,
     count,
     failure::unexpected,
     keys, list, opening,
-    scripts::{ANNOUNCE, FENCE, LEASE, ROLLOUT, SERVERS, Script, TENANT},
+    scripts::{ANNOUNCE, FENCE, LEASE, ROLLOUT, SERVERS, Script, TENANT, TOKEN_KEY},
     text,
 };
 use crate::scoring::Tenant;
@@ -68,6 +68,18 @@ impl Coordination for Redis {
         let mut call = LEASE.call(1, 2, 128);
         call.arg(&key).arg(server).arg(milliseconds(period));
         Ok(self.decide(&LEASE, &call, &key).await? == 1)
+    }
+
+    async fn token_key(&self, proposed: &TokenKey) -> Result<TokenKey, StoreError> {
+        self.check_note().await?;
+        let mut call = TOKEN_KEY.call(1, 1, 128);
+        call.arg(keys::TOKEN_KEY).arg(proposed.to_text());
+        let answer = self
+            .connection
+            .run(&TOKEN_KEY, &call, keys::TOKEN_KEY)
+            .await;
+        let kept = text(answer.map_err(|failure| failure.of_write())?.value)?;
+        TokenKey::from_text(&kept.ok_or_else(unexpected)?)
     }
 
     fn is_shared(&self) -> bool {

@@ -18,6 +18,8 @@ pub const TEXTS: &str = "bellwether:texts";
 pub const MODELS: &str = "bellwether:models";
 /// The servers that serve, by the time until which they do.
 pub const SERVERS: &str = "bellwether:servers";
+/// The key that page tokens are sealed with.
+pub const TOKEN_KEY: &str = "bellwether:token-key";
 
 /// Whether a key has the form of one of ours.
 pub fn is_ours(key: &str) -> bool {

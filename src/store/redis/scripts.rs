@@ -50,6 +50,8 @@ scripts! {
     ANNOUNCE = "announce.lua";
     /// Counts the servers that are known to serve.
     SERVERS = "servers.lua";
+    /// Keeps the key of page tokens.
+    TOKEN_KEY = "token_key.lua";
     /// Is refused as a write would be.
     WRITABLE = "writable.lua";
     /// Marks a database as Bellwether's.

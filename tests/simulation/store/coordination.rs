@@ -2,7 +2,7 @@
 
 use bellwether::{
     scoring::Tenant,
-    store::{Coordination, Rollout, StoreError},
+    store::{Coordination, Rollout, StoreError, TokenKey},
 };
 use tokio::time::{Duration, Instant};
 
@@ -70,6 +70,15 @@ impl Coordination for Connection {
             taken
         };
         self.ask(Place::Common, Kind::Write, take).await
+    }
+
+    async fn token_key(&self, proposed: &TokenKey) -> Result<TokenKey, StoreError> {
+        let proposed = proposed.clone();
+        let keep = move |world: &mut World| {
+            let kept = &mut world.common.token_key;
+            kept.get_or_insert_with(|| proposed.clone()).clone()
+        };
+        self.ask(Place::Common, Kind::Write, keep).await
     }
 
     fn is_shared(&self) -> bool {
