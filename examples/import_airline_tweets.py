@@ -70,7 +70,7 @@ def event_of(row):
         "sentiment": DIRECTIONS[sentiment] * confidence,
     }
     if row["negativereason"] not in NO_REASON:
-        event["topics"] = [slug(row["negativereason"])]
+        event["tags"] = [slug(row["negativereason"])]
     if quoted := QUOTED.search(row["text"]):
         event["authorId"] = quoted.group(1)
     return time, event

@@ -4,7 +4,7 @@
 DIR holds Users.xml, Posts.xml, Comments.xml, Badges.xml and Votes.xml, each plain or
 as .xml.gz. The output is JSON Lines: first what people state, then what they did, by time.
 
-  question         somebody asked                       topics: the tags of the question
+  question         somebody asked                       tags: those of the question
   answer           ... answered                         author_id: who asked
   comment          ... commented on a post              author_id: who wrote the post
   answer_accepted  ... accepted an answer to their own  author_id: who answered
@@ -127,7 +127,7 @@ class Importer:
         post = self.posts[post_id]
         owner = post["owner"]
         author = f"user-{owner}" if owner not in (None, ROBOT) else None
-        return {"authorId": author, "contentId": f"post-{post_id}", "topics": self.tags(post_id)}
+        return {"authorId": author, "contentId": f"post-{post_id}", "tags": self.tags(post_id)}
 
     def tags(self, post_id):
         """The tags of a question, or of the question that an answer belongs to."""
@@ -155,7 +155,7 @@ class Importer:
             }
             event_id, owner = f"post-{row['Id']}", post["owner"]
             if row["PostTypeId"] == QUESTION:
-                self.add(event_id, "question", owner, time, topics=post["tags"], **written)
+                self.add(event_id, "question", owner, time, tags=post["tags"], **written)
             elif post["parent"] in self.posts:
                 engaged = self.engagement(post["parent"])
                 self.add(event_id, "answer", owner, time, **engaged, **written)
@@ -194,7 +194,7 @@ class Importer:
             self.add(f"accept-{answer_id}", "answer_accepted", question["owner"], time,
                      **engaged, attributes=attributes)
             self.add(f"accepted-{answer_id}", "accepted", answer["owner"], time,
-                     contentId=engaged["contentId"], topics=engaged["topics"],
+                     contentId=engaged["contentId"], tags=engaged["tags"],
                      attributes=attributes)
 
     def read_badges(self):

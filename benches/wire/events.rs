@@ -41,7 +41,7 @@ impl Events {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let kind = (number + number / PROFILES) % 4;
         let kind = ["question", "answer", "comment", "badge"][kind as usize];
-        let (author_id, topics) = match kind {
+        let (author_id, tags) = match kind {
             "comment" => (profile_id(number / 4), vec!["tools".to_owned()]),
             _ => (String::new(), Vec::new()),
         };
@@ -66,7 +66,7 @@ impl Events {
             channel: "forum".to_owned(),
             attributes: Some(Struct { fields: attributes }),
             author_id,
-            topics,
+            tags,
             ..v1::Event::default()
         }
     }

@@ -225,7 +225,7 @@ fn check_profile(profile: &Profile, last: Timestamp) {
             "{score:?}"
         );
     }
-    for interest in &profile.topics {
+    for interest in &profile.interests {
         assert!(interest.points.is_finite() && interest.points > 0.0);
     }
     assert!(profile.first_seen_time <= profile.last_event_time || profile.event_count == 0);

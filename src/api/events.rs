@@ -105,7 +105,7 @@ fn read_event(sent: v1::Event, path: EventPath, violations: &mut Violations) -> 
             ),
         );
     }
-    tags(path, &sent.topics, violations);
+    tags(path, &sent.tags, violations);
     if let Some(sentiment) = sent.sentiment
         && !(-1.0..=1.0).contains(&sentiment)
     {
@@ -136,7 +136,7 @@ fn read_event(sent: v1::Event, path: EventPath, violations: &mut Violations) -> 
         channel: sent.channel,
         attributes: attributes?,
         text: sent.text,
-        tags: sent.topics,
+        tags: sent.tags,
         sentiment: sent.sentiment,
         author_id,
         content_id: sent.content_id,
@@ -147,14 +147,14 @@ fn read_event(sent: v1::Event, path: EventPath, violations: &mut Violations) -> 
 pub(super) fn tags(path: EventPath, tags: &[String], violations: &mut Violations) {
     if tags.len() > MAX_TAGS {
         violations.add(
-            format_args!("{path}.topics"),
+            format_args!("{path}.tags"),
             format_args!("has {} entries; send at most {MAX_TAGS}", tags.len()),
         );
     }
     for (index, tag) in tags.iter().take(MAX_TAGS).enumerate() {
         if tag.len() > MAX_TAG_BYTES {
             too_long(
-                format_args!("{path}.topics[{index}]"),
+                format_args!("{path}.tags[{index}]"),
                 tag,
                 MAX_TAG_BYTES,
                 violations,

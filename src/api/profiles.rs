@@ -142,8 +142,8 @@ pub fn profile(profile: Profile) -> v1::Profile {
             .map(to_stage_change)
             .collect(),
         segments: profile.segments,
-        topics: profile
-            .topics
+        interests: profile
+            .interests
             .into_iter()
             .map(|interest| v1::TopicInterest {
                 topic: interest.topic,

@@ -47,7 +47,7 @@ fn a_complete_event_is_read_field_by_field() {
         }),
         channel: "web".into(),
         text: "a\nb".into(),
-        topics: vec!["coverage".into()],
+        tags: vec!["coverage".into()],
         sentiment: Some(-1.0),
         author_id: "bob".into(),
         content_id: "post 9".into(),
@@ -85,7 +85,7 @@ fn everything_that_is_wrong_is_named_at_once() {
         channel: "w\0b".into(),
         attributes: Some([("x".to_owned(), f64::NAN.into())].into_iter().collect()),
         text: "secret".repeat(20_000),
-        topics: vec!["t".repeat(129)],
+        tags: vec!["t".repeat(129)],
         sentiment: Some(f64::NAN),
         author_id: "\n".into(),
         content_id: "c".repeat(257),
@@ -109,7 +109,7 @@ fn everything_that_is_wrong_is_named_at_once() {
             "event.channel",
             "event.attributes",
             "event.text",
-            "event.topics[0]",
+            "event.tags[0]",
             "event.sentiment",
             "event.author_id",
             "event.content_id",
@@ -184,8 +184,8 @@ fn sentiment_is_a_number_from_minus_one_to_one() {
 
 #[test]
 fn too_many_tags_are_refused() {
-    let (field, description) = refused(|event| event.topics = vec!["t".into(); 65]);
-    assert_eq!(field, "event.topics");
+    let (field, description) = refused(|event| event.tags = vec!["t".into(); 65]);
+    assert_eq!(field, "event.tags");
     assert!(description.contains("65 entries"));
 }
 

@@ -65,7 +65,7 @@ fn ann() -> Profile {
         stage_entered_time: Some(Timestamp::EPOCH),
         stage_changes: vec![arrival()],
         segments: vec!["buyers".into()],
-        topics: vec![TopicInterest {
+        interests: vec![TopicInterest {
             topic: "coverage".into(),
             points: 1.5,
         }],
@@ -102,7 +102,7 @@ fn a_profile_is_sent_whole() {
     assert_eq!(sent.scores[0].contributions[0].weight, 8.0);
     assert_eq!(sent.stage, "awareness");
     assert_eq!(sent.segments, ["buyers"]);
-    assert_eq!(sent.topics[0].points, 1.5);
+    assert_eq!(sent.interests[0].points, 1.5);
     assert_eq!(sent.attributes.unwrap().fields["crm_id"], 7.0.into());
     assert_eq!(sent.event_count, 2);
     assert_eq!(sent.first_seen_time.unwrap().seconds, 0);

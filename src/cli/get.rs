@@ -11,7 +11,7 @@ use super::{
 };
 use crate::proto::v1::{GetProfileRequest, Profile, ProfileView, Score};
 
-/// Shows one profile: scores, stage, segments, topics and attributes.
+/// Shows one profile: scores, stage, segments, interests and attributes.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Get {
     /// Whose profile.
@@ -90,7 +90,7 @@ fn describe(profile: &Profile, full: bool) -> String {
     }
     facts.extend([
         ("segments", or_none(&profile.segments.join(", "))),
-        ("topics", or_none(&topics(profile))),
+        ("interests", or_none(&interests(profile))),
         ("events", signed_count(profile.event_count)),
     ]);
     if profile.event_count > 0 {
@@ -143,13 +143,13 @@ fn scores(profile: &Profile) -> String {
     table(&columns, rows)
 }
 
-fn topics(profile: &Profile) -> String {
-    let topics: Vec<_> = profile
-        .topics
+fn interests(profile: &Profile) -> String {
+    let interests: Vec<_> = profile
+        .interests
         .iter()
         .map(|interest| format!("{} {}", interest.topic, points(interest.points)))
         .collect();
-    topics.join(", ")
+    interests.join(", ")
 }
 
 /// Attributes by name, each value as JSON, which also escapes control characters.
@@ -198,7 +198,7 @@ mod tests {
                 base: 1.0,
                 ..Score::default()
             }],
-            topics: vec![TopicInterest {
+            interests: vec![TopicInterest {
                 topic: "grammar".to_owned(),
                 points: 2.5,
             }],

@@ -22,7 +22,7 @@ fn update(text: &str) -> Result<UpdateProfileRequest, String> {
 fn both_names_of_a_field_are_read_and_null_is_an_absent_one() {
     let camel = event(r#"{"eventId":"e","profileId":"p","time":"2026-01-01T02:30:00+02:30"}"#);
     let snake = event(
-        r#"{"event_id":"e","profile_id":"p","type":null,"time":"2026-01-01T00:00:00Z","attributes":null,"topics":null,"sentiment":null,"author_id":null}"#,
+        r#"{"event_id":"e","profile_id":"p","type":null,"time":"2026-01-01T00:00:00Z","attributes":null,"tags":null,"sentiment":null,"author_id":null}"#,
     );
     assert_eq!(camel, snake);
     let seconds = 1_767_225_600;
@@ -103,12 +103,12 @@ fn a_mistake_names_its_field_and_what_to_write() {
             "time: is 1767225600; write an instant as text",
         ),
         (
-            r#"{"topics":"price"}"#,
-            "topics: is the text \"price\"; write a list",
+            r#"{"tags":"price"}"#,
+            "tags: is the text \"price\"; write a list",
         ),
         (
-            r#"{"topics":["price",null]}"#,
-            "topics[1]: is null; write a text",
+            r#"{"tags":["price",null]}"#,
+            "tags[1]: is null; write a text",
         ),
         (
             r#"{"attributes":[]}"#,

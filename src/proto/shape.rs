@@ -262,7 +262,7 @@ mod tests {
     #[test]
     fn entries_in_all_depths_are_counted() {
         let tags = v1::Event {
-            topics: vec![String::new(); MAX_ENTRIES_IN_ALL / 10],
+            tags: vec![String::new(); MAX_ENTRIES_IN_ALL / 10],
             ..Default::default()
         };
         assert_eq!(checked(vec![tags.clone(); 9]), Ok(()));

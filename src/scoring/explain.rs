@@ -120,7 +120,7 @@ fn profile(
         segments: segments
             .map(|segment| model.segments[segment].name.clone())
             .collect(),
-        topics: interests(model, record, at),
+        interests: interests(model, record, at),
         attributes: record.attributes.clone(),
         is_counted: evaluation.is_counted,
         event_count: record.event_count,

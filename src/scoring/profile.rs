@@ -18,7 +18,7 @@ pub struct Profile {
     /// The segments that the profile belongs to, in the order of the model.
     pub segments: Vec<String>,
     /// Declared topics by interest, most first.
-    pub topics: Vec<TopicInterest>,
+    pub interests: Vec<TopicInterest>,
     /// What the profile states.
     pub attributes: Attributes,
     /// Whether anything has counted or is stated. Until then a profile has the

@@ -26,7 +26,7 @@ def points(profile, name):
 
 
 def test_an_event_is_scored_and_read_back(stub, tenant):
-    answer = score(stub, tenant, event(topics=["tools", "undeclared"]))
+    answer = score(stub, tenant, event(tags=["tools", "undeclared"]))
     assert answer.outcome == api.EVENT_OUTCOME_APPLIED
     assert list(answer.matched_signals) == ["asked", "looks_for_a_tool"]
     assert answer.stage_change.from_stage == "awareness"
@@ -39,7 +39,7 @@ def test_an_event_is_scored_and_read_back(stub, tenant):
     assert points(profile, "fit") == 1
     assert profile.stage == "contributor"
     assert "contact_next" in profile.segments
-    assert [topic.topic for topic in profile.topics] == ["tools"]
+    assert [topic.topic for topic in profile.interests] == ["tools"]
     assert profile.first_seen_time == profile.last_event_time == at(0)
     assert profile.as_of == at(0)
 
@@ -272,7 +272,7 @@ def test_a_member_has_the_points_that_its_segment_ranks_by(stub, tenant):
 def test_the_topics_of_a_segment_are_added_up_over_its_highest_members(stub, tenant):
     for number, topics in enumerate((["tools"], ["tools", "tags"], ["tags", "scope"])):
         score(stub, tenant, event(profile_id=f"person-{number}", second=number * 86400,
-                                  topics=topics))
+                                  tags=topics))
     def ask(**fields):
         return stub.GetSegmentTopics(api.GetSegmentTopicsRequest(
             tenant=tenant, segment="contact_next", as_of=at(2 * 86400), **fields))
@@ -340,9 +340,9 @@ def test_influence_is_credited_by_evidence(stub, tenant):
     # Two comments touch ann; a question makes her a contributor, so both share an advance.
     for number, author in enumerate(("author", "other")):
         score(stub, tenant, event(f"comment-{number}", event_type="comment", second=0,
-                                  author_id=author, topics=["tools"], attributes={"length": 5}))
+                                  author_id=author, tags=["tools"], attributes={"length": 5}))
     score(stub, tenant, event("own", event_type="comment", second=0, author_id="ann",
-                              topics=["tools"], attributes={"length": 5}))
+                              tags=["tools"], attributes={"length": 5}))
     score(stub, tenant, event("question", second=100))
     answer = influencers(stub, tenant)
     found = {author.profile.profile_id: author for author in answer.influencers}
@@ -364,7 +364,7 @@ def test_influence_is_credited_by_evidence(stub, tenant):
 
 def test_only_the_latest_32_touches_share_an_advance(stub, tenant):
     requests = [api.ScoreEventsRequest(tenant=tenant, events=[
-        event(f"comment-{number}", event_type="comment", second=number, topics=["tools"],
+        event(f"comment-{number}", event_type="comment", second=number, tags=["tools"],
               author_id=f"author-{number:02}", attributes={"length": 5})
         for number in range(40)])]
     assert len(list(stub.ScoreEvents(iter(requests)))) == 1
@@ -379,7 +379,7 @@ def test_only_the_latest_32_touches_share_an_advance(stub, tenant):
 
 def test_an_advance_is_shared_once(stub, tenant):
     score(stub, tenant, event("comment", event_type="comment", author_id="author",
-                              topics=["tools"], attributes={"length": 5}))
+                              tags=["tools"], attributes={"length": 5}))
     for number in range(3):  # the first makes her a contributor, the third an advocate at most
         score(stub, tenant, event(f"question-{number}", second=1 + number))
     (author,) = influencers(stub, tenant).influencers

@@ -48,8 +48,8 @@ BAD_EVENTS = {
     "a type over the limit": ("type", lambda: event(event_type="x" * 65)),
     "a channel over the limit": ("channel", lambda: event(channel="x" * 65)),
     "a text over the limit": ("text", lambda: event(text="x" * (64 * 1024 + 1))),
-    "too many topics": ("topics", lambda: event(topics=["tools"] * 65)),
-    "a topic over the limit": ("topics", lambda: event(topics=["x" * 129])),
+    "too many tags": ("tags", lambda: event(tags=["tools"] * 65)),
+    "a tag over the limit": ("tags", lambda: event(tags=["x" * 129])),
     "an author id over the limit": ("author_id", lambda: event(author_id="x" * (MAX_ID + 1))),
     "a content id over the limit": ("content_id", lambda: event(content_id="x" * (MAX_ID + 1))),
     "a sentiment above 1": ("sentiment", lambda: event(sentiment=1.01)),
@@ -109,7 +109,7 @@ def test_a_stream_refuses_and_goes_on_after(stub, tenant, what):
 def test_what_is_just_within_the_limits_is_taken(stub, tenant):
     made = event(
         "é" * (MAX_ID // 2), "x" * MAX_ID, "question", channel="x" * 64, text="x" * 64 * 1024,
-        topics=["x" * 128] * 64, author_id="y" * MAX_ID, content_id="z" * MAX_ID, sentiment=-1.0,
+        tags=["x" * 128] * 64, author_id="y" * MAX_ID, content_id="z" * MAX_ID, sentiment=-1.0,
         attributes={f"a{n}": n for n in range(63)} | {"nested": nested(7)})
     made.time.nanos = 999_999_999
     assert score(stub, tenant, made).outcome == api.EVENT_OUTCOME_APPLIED

@@ -94,7 +94,7 @@ def visit(number=1, profile_id="ann", second=0, **fields):
 
 
 def test_a_retraction_takes_back_what_an_event_counted_and_can_be_sent_again(stub, tenant):
-    made = visit(account_id="acme", author_id="bob", topics=["price"])
+    made = visit(account_id="acme", author_id="bob", tags=["price"])
     score(stub, tenant, visit(2, second=10))
     score(stub, tenant, made)
     answer = retract(stub, tenant, made)
@@ -102,7 +102,7 @@ def test_a_retraction_takes_back_what_an_event_counted_and_can_be_sent_again(stu
     assert answer.profile.event_count == 1
     profile = get(stub, tenant, "ann", as_of=at(10))
     assert heat(profile) == pytest.approx(4)
-    assert not profile.topics
+    assert not profile.interests
     acme = get(stub, tenant, "", account_id="acme")
     assert (acme.event_count, heat(acme)) == (0, 0)
     influencers = stub.TopInfluencers(api.TopInfluencersRequest(tenant=tenant, topic="price"))
@@ -193,7 +193,7 @@ def test_more_held_events_than_are_kept_and_than_one_write_counts_are_released_a
         stub, tenant):
     for number in range(70):
         score(stub, tenant, visit(number, second=number, channel="robot", account_id="acme",
-                                  author_id="bob", topics=["price"]))
+                                  author_id="bob", tags=["price"]))
     profile = get(stub, tenant, "ann")
     assert profile.quarantined[0].count == 64
     answer = release(stub, tenant)
@@ -268,15 +268,14 @@ def test_a_signal_reads_the_scores_of_the_account(stub, tenant):
 
 @pytest.mark.parametrize("change", [
     {"event_id": ""}, {"profile_id": ""}, {"type": ""}, {"account_id": "a\x01"},
-    {"account_id": "x" * 257}, {"profile_id": "\x01acme"}, {"topics": ["t"] * 65},
+    {"account_id": "x" * 257}, {"profile_id": "\x01acme"}, {"tags": ["t"] * 65},
 ])
 def test_bad_retractions_are_refused(stub, tenant, change):
     made = visit()
     for name, value in change.items():
         made.ClearField(name)
         made.MergeFrom(api.Event(**{name: value}))
-        invalid(retract, stub, tenant, made, field=f"event.{name}"
-                if name != "topics" else "event.topics")
+        invalid(retract, stub, tenant, made, field=f"event.{name}")
 
 
 def test_a_retraction_needs_an_event_with_its_time(stub, tenant):

@@ -104,7 +104,7 @@ fn a_refused_line_is_told_with_its_number_and_the_rest_goes_on() {
 fn every_form_that_protobuf_gives_json_is_read_by_every_command() {
     let directory = tempfile::tempdir().unwrap();
     let events = [
-        r#"{"eventId":"1","profileId":"ann","type":"comment","time":"2016-12-31T23:59:60Z","text":null,"topics":null,"sentiment":"0.5"}"#,
+        r#"{"eventId":"1","profileId":"ann","type":"comment","time":"2016-12-31T23:59:60Z","text":null,"tags":null,"sentiment":"0.5"}"#,
         "",
         r#"{"event_id":"2","profile_id":"ann","type":"comment","time":"2017-01-01T02:30:00+02:30","attributes":{"length":null}}"#,
     ];

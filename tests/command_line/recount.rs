@@ -48,7 +48,7 @@ fn event(number: usize) -> Value {
         "profileId": format!("person-{person}"),
         "type": event_type,
         "time": format!("2026-01-{:02}T{:02}:30:00Z", number / 20 + 1, number % 20),
-        "topics": ["price", tag],
+        "tags": ["price", tag],
         "authorId": format!("author-{}", number % 3),
     });
     if person != 3 {

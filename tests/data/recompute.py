@@ -255,7 +255,7 @@ class World:
         event = Event(
             event_id=line["eventId"], type=line["type"], time=time,
             channel=line.get("channel", ""), text=text,
-            topics=self.model.topics_of(line.get("topics", []), text),
+            topics=self.model.topics_of(line.get("tags", []), text),
             sentiment=line.get("sentiment"), author_id=line.get("authorId", ""),
             content_id=line.get("contentId", ""), attributes=line.get("attributes", {}))
         at = max(time, person.last_event_time)

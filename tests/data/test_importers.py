@@ -77,7 +77,7 @@ def test_a_question_carries_its_tags_and_its_plain_text(dump):
     question = events_by_id(run_importer("import_stackexchange.py", dump))["post-10"]
     assert question == {
         "eventId": "post-10", "profileId": "user-1", "type": "question",
-        "time": "2020-01-10T10:00:00.123Z", "topics": ["tea", "green-tea"],
+        "time": "2020-01-10T10:00:00.123Z", "tags": ["tea", "green-tea"],
         "attributes": {"length": 14, "links": 1}, "text": "Why?\nIs it so & why"}
 
 
@@ -86,7 +86,7 @@ def test_answers_and_comments_engage_with_the_owner_of_the_post(dump):
     answer, comment = events["post-11"], events["comment-20"]
     assert (answer["authorId"], answer["contentId"]) == ("user-1", "post-10")
     assert (comment["authorId"], comment["contentId"]) == ("user-2", "post-11")
-    assert answer["topics"] == comment["topics"] == ["tea", "green-tea"]
+    assert answer["tags"] == comment["tags"] == ["tea", "green-tea"]
     assert "authorId" not in events["comment-23"]  # nobody knows who wrote that answer
 
 
@@ -170,7 +170,7 @@ def test_tweets_become_complaints_praise_and_mentions(tmp_path, suffix):
     first, late, praise, mention = lines[1:]
     assert [event["type"] for event in lines[1:]] == ["complaint", "complaint", "praise", "mention"]
     assert [event["sentiment"] for event in lines[1:]] == [-0.6, -1.0, 0.75, 0.0]
-    assert "topics" not in first and late["topics"] == ["late-flight"]
+    assert "tags" not in first and late["tags"] == ["late-flight"]
     assert late["time"] == "2015-02-24T17:00:00Z"
     assert late["attributes"] == {
         "airline": "United", "confidence": 1.0, "retweets": 0, "reason": "Late Flight",

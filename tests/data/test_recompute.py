@@ -249,15 +249,15 @@ def test_topics_are_found_by_tag_and_by_whole_words(world):
 
 
 def test_interest_fades_and_adds_up(world):
-    send(world, "read", 0, topics=["tea"])
-    send(world, "read", 1, topics=["tea"])
+    send(world, "read", 0, tags=["tea"])
+    send(world, "read", 1, tags=["tea"])
     assert world.interests(world.people["ann"], START + DAY) == {"tea": 1.5}
 
 
 def test_an_arrival_shares_one_advance_over_the_touches_before_it(world):
-    send(world, "read", 0, topics=["tea"], authorId="bob")
-    send(world, "other", 0, topics=["tea"], authorId="cid")  # not a touch
-    send(world, "read", 0, topics=["tea"], authorId="ann", eventId="own")  # not a touch: her own
+    send(world, "read", 0, tags=["tea"], authorId="bob")
+    send(world, "other", 0, tags=["tea"], authorId="cid")  # not a touch
+    send(world, "read", 0, tags=["tea"], authorId="ann", eventId="own")  # not a touch: her own
     # Two reads made her warm; the second led there, and only bob touched her before.
     people = world.people
     assert people["bob"].advance_millionths == {("tea", "known"): 1_000_000}
@@ -270,8 +270,8 @@ def test_an_arrival_shares_one_advance_over_the_touches_before_it(world):
 
 def test_shares_go_by_recency_in_millionths(world):
     # In two days the first read has faded to 1, so that the second does not make her warm.
-    send(world, "read", 0, topics=["tea"], authorId="bob")
-    send(world, "read", 2, topics=["tea", "coffee"], authorId="cid")
+    send(world, "read", 0, tags=["tea"], authorId="bob")
+    send(world, "read", 2, tags=["tea", "coffee"], authorId="cid")
     send(world, "buy", 2)
     people = world.people
     assert people["bob"].advance_millionths == {("tea", "known"): 200_000}
@@ -282,7 +282,7 @@ def test_shares_go_by_recency_in_millionths(world):
 
 def test_only_the_latest_32_touches_are_remembered(world):
     for hour in range(40):
-        send(world, "read", hour / 2, topics=["tea"], authorId=f"author-{hour}", who="dan")
+        send(world, "read", hour / 2, tags=["tea"], authorId=f"author-{hour}", who="dan")
     assert len(world.people["dan"].touches) == 32
     assert world.people["dan"].touches[0][1] == "author-8"
 

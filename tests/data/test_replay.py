@@ -355,10 +355,10 @@ def differing_breadth(world, person, score):
 
 def differing_interests(world, person, profile, at):
     expected = world.interests(person, at)
-    points = [interest.points for interest in profile.topics]
+    points = [interest.points for interest in profile.interests]
     if any(later > earlier * (1 + NEAR) for earlier, later in zip(points, points[1:])):
         yield "interests are not in order"
-    given = {interest.topic: interest.points for interest in profile.topics}
+    given = {interest.topic: interest.points for interest in profile.interests}
     for topic in given.keys() | {t for t, p in expected.items() if p >= NOISE_FLOOR * 1.00001}:
         if not close(given.get(topic, 0.0), expected.get(topic, 0.0)):
             yield f"interest in {topic} {given.get(topic)}, not {expected.get(topic)}"

@@ -248,7 +248,7 @@ fn say_person(answers: &mut Answers, id: &str, profile: &Profile) {
         answers.number(format!("{id}: entered"), entered.nanos() as f64);
     }
     answers.words(format!("{id}: segments"), profile.segments.join(" "));
-    for interest in &profile.topics {
+    for interest in &profile.interests {
         answers.number(format!("{id}, about {}", interest.topic), interest.points);
     }
     for (name, value) in &profile.attributes {

@@ -69,7 +69,7 @@ impl Story {
             event.attributes = Some(Struct {
                 fields: [("length".to_owned(), length.into())].into(),
             });
-            event.topics = vec![["price", "quality"][dice.roll(2) as usize].to_owned()];
+            event.tags = vec![["price", "quality"][dice.roll(2) as usize].to_owned()];
             let author = dice.roll(people / 5);
             event.author_id = format!("person-{author}");
             event

@@ -273,7 +273,12 @@ fn every_number_is_finite_even_long_before_the_last_event() {
                 "{part:?}"
             );
         }
-        assert!(profile.topics.iter().all(|topic| topic.points.is_finite()));
+        assert!(
+            profile
+                .interests
+                .iter()
+                .all(|interest| interest.points.is_finite())
+        );
     }
 }
 

@@ -187,7 +187,10 @@ async fn the_topics_of_a_segment_are_the_interests_of_its_highest_members() {
         let counted = count.min(everyone.len());
         assert_eq!((found.members, found.total), (counted, total));
         let mut expected: BTreeMap<&str, (f64, usize)> = BTreeMap::new();
-        for interest in everyone[..counted].iter().flat_map(|member| &member.topics) {
+        for interest in everyone[..counted]
+            .iter()
+            .flat_map(|member| &member.interests)
+        {
             let topic = expected.entry(&interest.topic).or_default();
             *topic = (topic.0 + interest.points, topic.1 + 1);
         }

@@ -145,7 +145,7 @@ async fn french_is_understood_with_and_without_its_accents() {
     for text in ["Beaucoup trop CHERE", "trop chère", "quel prix ?"] {
         world.sees(said("bea", "acme", text)).await;
     }
-    let topics = world.profile("bea", 0.0).await.topics;
+    let topics = world.profile("bea", 0.0).await.interests;
     assert_eq!(
         (topics[0].topic.as_str(), topics[0].points),
         ("prices", 3.0)
