@@ -42,10 +42,10 @@ pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// Ids of one `BatchGetProfiles`.
 pub const MAX_BATCH_PROFILES: usize = 1_000;
-/// Paths of the mask of an `UpdateProfile`: as many as a profile has attributes.
-pub const MAX_MASK_PATHS: usize = crate::scoring::limits::MAX_ATTRIBUTES;
-/// Bytes of a path of a mask: as many as a name and its value may take together.
-pub const MAX_MASK_PATH_BYTES: usize = crate::scoring::limits::MAX_ATTRIBUTE_BYTES;
+/// Attributes that one update removes: as many as a profile has.
+pub const MAX_REMOVED_ATTRIBUTES: usize = crate::scoring::limits::MAX_ATTRIBUTES;
+/// Bytes of the name of one: as many as a name and its value may take together.
+pub const MAX_REMOVED_NAME_BYTES: usize = crate::scoring::limits::MAX_ATTRIBUTE_BYTES;
 /// Entries of a page when the caller does not say.
 pub const DEFAULT_PAGE_SIZE: usize = 50;
 /// Entries of a page.

@@ -38,7 +38,7 @@ fuzz_target!(|data: &[u8]| {
             Step::Update(update) => {
                 let after = person
                     .record
-                    .attributes_after(&update.attributes, &update.mask);
+                    .attributes_after(&update.attributes, &update.removed);
                 if bellwether::scoring::check_attributes(&after).is_err() {
                     continue;
                 }

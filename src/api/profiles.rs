@@ -10,7 +10,7 @@ use super::{
     violations::{Shown, Violations},
 };
 use crate::{
-    limits::{MAX_BATCH_PROFILES, MAX_MASK_PATH_BYTES, MAX_MASK_PATHS},
+    limits::{MAX_BATCH_PROFILES, MAX_REMOVED_ATTRIBUTES, MAX_REMOVED_NAME_BYTES},
     proto::{attributes::to_struct, v1},
     scoring::{
         Attributes, ChangeCause, Contribution, ContributionKind, Probability, Profile, ProfileId,
@@ -67,56 +67,44 @@ pub fn update_profile(
     let tenant = tenant(&request.tenant, &mut violations);
     let profile_id = subject(&request.profile_id, &request.account_id, &mut violations);
     let attributes = attributes::read(request.attributes, "attributes", &mut violations);
-    let mask = request.update_mask.unwrap_or_default().paths;
-    if mask.len() > MAX_MASK_PATHS {
-        violations.add(
-            "update_mask.paths",
-            format_args!("has {} entries; send at most {MAX_MASK_PATHS}", mask.len()),
-        );
-    }
-    for (index, path) in mask.iter().take(MAX_MASK_PATHS).enumerate() {
-        if path.is_empty() {
-            violations.add(
-                format_args!("update_mask.paths[{index}]"),
-                "is empty; send the name of an attribute",
-            );
-        } else if path.len() > MAX_MASK_PATH_BYTES {
-            too_long(
-                format_args!("update_mask.paths[{index}]"),
-                path,
-                MAX_MASK_PATH_BYTES,
-                &mut violations,
-            );
-        }
-    }
-    if let Some(attributes) = &attributes {
-        unnamed(attributes, &mask, &mut violations);
-    }
+    let removed = request.remove_attributes;
+    removed_attributes(&removed, attributes.as_ref(), &mut violations);
     let read = tenant.zip(profile_id).zip(attributes);
     violations.finish(read.map(|((tenant, profile_id), attributes)| {
         let update = ProfileUpdate {
             profile_id,
             attributes,
-            mask,
+            removed,
         };
         (tenant, update)
     }))
 }
 
-/// Refuses attributes that no path of a mask names: they would be lost in silence.
-pub(super) fn unnamed(attributes: &Attributes, mask: &[String], violations: &mut Violations) {
-    if mask.is_empty() {
-        return;
-    }
-    for name in attributes.keys().filter(|name| !mask.contains(name)) {
+fn removed_attributes(names: &[String], sent: Option<&Attributes>, violations: &mut Violations) {
+    if names.len() > MAX_REMOVED_ATTRIBUTES {
         violations.add(
-            "update_mask.paths",
+            "remove_attributes",
             format_args!(
-                "leaves out {name}, which attributes holds; write {name} as a path, which is the \
-                 name of an attribute and nothing else, or send no mask to set all that is sent",
-                name = Shown(name)
+                "has {} entries; send at most {MAX_REMOVED_ATTRIBUTES}",
+                names.len()
             ),
         );
+    }
+    for (index, name) in names.iter().take(MAX_REMOVED_ATTRIBUTES).enumerate() {
+        let field = format_args!("remove_attributes[{index}]");
+        if name.is_empty() {
+            violations.add(field, "is empty; send the name of an attribute");
+        } else if name.len() > MAX_REMOVED_NAME_BYTES {
+            too_long(field, name, MAX_REMOVED_NAME_BYTES, violations);
+        } else if sent.is_some_and(|sent| sent.contains_key(name)) {
+            violations.add(
+                field,
+                format_args!(
+                    "is {}, which attributes sets; send it in one of the two",
+                    Shown(name)
+                ),
+            );
+        }
     }
 }
 

@@ -247,28 +247,8 @@ fn a_batch_names_the_ids_that_are_wrong() {
 }
 
 #[test]
-fn a_mask_names_attributes_within_bounds() {
-    let update = |paths: Vec<String>| {
-        update_profile(v1::UpdateProfileRequest {
-            profile_id: "ann".into(),
-            update_mask: Some(wkt::FieldMask { paths }),
-            ..Default::default()
-        })
-    };
-    let (_, read) = update(vec!["crm_id".into()]).unwrap();
-    assert_eq!(read.mask, ["crm_id"]);
-    for (wrong, field) in [
-        (vec!["a".into(), String::new()], "update_mask.paths[1]"),
-        (vec!["a".into(); 65], "update_mask.paths"),
-        (vec!["a".repeat(16_385)], "update_mask.paths[0]"),
-    ] {
-        assert_eq!(violations(&update(wrong).unwrap_err())[0].0, field);
-    }
-}
-
-#[test]
-fn an_attribute_that_no_path_names_is_refused_with_what_to_write() {
-    let update = |paths: &[&str]| {
+fn removed_attributes_are_named_within_bounds_and_are_not_set_as_well() {
+    let update = |removed: Vec<String>| {
         update_profile(v1::UpdateProfileRequest {
             profile_id: "ann".into(),
             attributes: Some(
@@ -276,22 +256,34 @@ fn an_attribute_that_no_path_names_is_refused_with_what_to_write() {
                     .into_iter()
                     .collect(),
             ),
-            update_mask: Some(wkt::FieldMask {
-                paths: paths.iter().map(|path| (*path).to_owned()).collect(),
-            }),
+            remove_attributes: removed,
             ..Default::default()
         })
     };
-    for paths in [&[][..], &["industry"], &["city", "industry"]] {
-        assert!(update(paths).is_ok(), "{paths:?}");
-    }
-    for path in ["*", "attributes", "attributes.industry", "industri"] {
-        let found = violations(&update(&[path]).unwrap_err());
-        assert_eq!(found[0].0, "update_mask.paths", "{path}");
-        assert!(
-            found[0].1.contains("write \"industry\" as a path"),
-            "{}",
-            found[0].1
-        );
+    let (_, read) = update(vec!["crm_id".into(); 64]).unwrap();
+    assert_eq!(read.removed, vec!["crm_id"; 64]);
+    assert!(read.attributes.contains_key("industry"));
+    for (wrong, field, what) in [
+        (
+            vec!["a".into(), String::new()],
+            "remove_attributes[1]",
+            "is empty",
+        ),
+        (vec!["a".into(); 65], "remove_attributes", "has 65 entries"),
+        (
+            vec!["a".repeat(16_385)],
+            "remove_attributes[0]",
+            "has 16385 bytes",
+        ),
+        (
+            vec!["industry".into()],
+            "remove_attributes[0]",
+            "which attributes sets",
+        ),
+    ] {
+        let found = violations(&update(wrong).unwrap_err());
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].0, field);
+        assert!(found[0].1.contains(what), "{}", found[0].1);
     }
 }

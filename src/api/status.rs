@@ -82,7 +82,7 @@ pub fn of_service(error: &ServiceError, time_field: &str) -> Status {
         ),
         ServiceError::Attributes(error) => bad_field(
             "attributes",
-            &format!("of the profile after the update: {error}; remove some with update_mask"),
+            &format!("of the profile after the update: {error}; name some in remove_attributes"),
             "ATTRIBUTES_OUT_OF_BOUNDS",
         ),
         ServiceError::Contended(profile_id) => with_reason(

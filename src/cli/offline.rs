@@ -96,7 +96,7 @@ fn count(entry: Entry, sides: &mut [Evaluator; 2]) -> Option<Timestamp> {
         Entry::Update(update) => {
             let (_, update) = api::update_profile(update).ok()?;
             for side in sides {
-                side.update(&update.profile_id, &update.attributes, &update.mask)
+                side.update(&update.profile_id, &update.attributes, &update.removed)
                     .ok()?;
             }
             Some(Timestamp::EPOCH)

@@ -184,7 +184,7 @@ impl Recounting {
                 let (_, update) = api::update_profile(update).map_err(said)?;
                 let updated =
                     self.evaluator
-                        .update(&update.profile_id, &update.attributes, &update.mask);
+                        .update(&update.profile_id, &update.attributes, &update.removed);
                 updated.map_err(|error| error.to_string())
             }
         }

@@ -7,7 +7,7 @@ mod value;
 
 use std::{collections::HashSet, fmt};
 
-use pbjson_types::{FieldMask, ListValue, Struct, Value as FreeForm, value::Kind as FreeKind};
+use pbjson_types::{ListValue, Struct, Value as FreeForm, value::Kind as FreeKind};
 use prost::Message;
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, Value};
 
@@ -74,7 +74,6 @@ fn read_message(descriptor: &MessageDescriptor, json: Json) -> Result<DynamicMes
             let read = instant::parse(&text).map_err(JsonError::new)?;
             transcoded(descriptor, &read)
         }
-        "google.protobuf.FieldMask" => transcoded(descriptor, &mask(json)?),
         "google.protobuf.Struct" => transcoded(descriptor, &free_map(json)?),
         "google.protobuf.ListValue" => match free_form(json)?.kind {
             Some(FreeKind::ListValue(list)) => transcoded(descriptor, &list),
@@ -199,53 +198,6 @@ fn read_value(kind: &Kind, json: Json) -> Result<Value, JsonError> {
 
 fn expected(what: &str, found: &Json) -> JsonError {
     JsonError::new(format!("is {found}; write {what}"))
-}
-
-/// A mask: texts with commas between them, each of which names in camel case what has
-/// underscores; or `{"paths": […]}`, taken as it is.
-fn mask(json: Json) -> Result<FieldMask, JsonError> {
-    let paths = match json {
-        Json::Text(text) => {
-            let paths = text
-                .split(',')
-                .map(str::trim)
-                .filter(|path| !path.is_empty());
-            paths.map(snake_case).collect()
-        }
-        Json::Map(entries)
-            if entries.iter().all(|(name, _)| name == "paths") && entries.len() < 2 =>
-        {
-            let lists = entries.into_iter().map(|(_, list)| list);
-            let paths = lists.flat_map(|list| match list {
-                Json::List(paths) => paths,
-                Json::Null => Vec::new(),
-                other => vec![other],
-            });
-            let texts = paths.map(|path| match path {
-                Json::Text(path) => Ok(path),
-                other => Err(expected("the paths as texts in a list", &other)),
-            });
-            texts.collect::<Result<_, _>>()?
-        }
-        other => {
-            return Err(expected(
-                "the paths in one text, with commas between them",
-                &other,
-            ));
-        }
-    };
-    Ok(FieldMask { paths })
-}
-
-fn snake_case(path: &str) -> String {
-    let mut snake = String::with_capacity(path.len());
-    for character in path.chars() {
-        if character.is_ascii_uppercase() {
-            snake.push('_');
-        }
-        snake.push(character.to_ascii_lowercase());
-    }
-    snake
 }
 
 fn free_map(json: Json) -> Result<Struct, JsonError> {

@@ -1,10 +1,7 @@
 use pbjson_types::Timestamp;
 
 use super::*;
-use crate::proto::{
-    record::ExportedProfile,
-    v1::{Event, UpdateProfileRequest},
-};
+use crate::proto::{record::ExportedProfile, v1::Event};
 
 fn read<T: Message + Default>(name: &str, text: &str) -> Result<T, String> {
     message(name, Json::parse(text)?)
@@ -12,10 +9,6 @@ fn read<T: Message + Default>(name: &str, text: &str) -> Result<T, String> {
 
 fn event(text: &str) -> Result<Event, String> {
     read("bellwether.v1.Event", text)
-}
-
-fn update(text: &str) -> Result<UpdateProfileRequest, String> {
-    read("bellwether.v1.UpdateProfileRequest", text)
 }
 
 #[test]
@@ -40,24 +33,6 @@ fn null_within_attributes_is_a_value() {
     };
     assert_eq!(list.values[0].kind, null);
     assert_eq!(fields["n"].kind, Some(FreeKind::NumberValue(100.0)));
-}
-
-#[test]
-fn a_mask_is_a_text_with_commas_or_a_list_of_paths() {
-    let paths = |text: &str| {
-        let update = update(&format!(r#"{{"updateMask":{text}}}"#)).unwrap();
-        update.update_mask.map(|mask| mask.paths)
-    };
-    let expected = Some(vec!["crm_id".to_owned(), "city".to_owned()]);
-    assert_eq!(paths(r#""crmId,city""#), expected);
-    assert_eq!(paths(r#""crm_id, city""#), expected);
-    assert_eq!(paths(r#"{"paths":["crm_id","city"]}"#), expected);
-    assert_eq!(
-        paths(r#"{"paths":["crmId"]}"#),
-        Some(vec!["crmId".to_owned()])
-    );
-    assert_eq!(paths(r#""""#), Some(Vec::new()));
-    assert_eq!(paths("null"), None);
 }
 
 #[test]

@@ -105,12 +105,12 @@ impl Evaluator {
         &mut self,
         profile_id: &ProfileId,
         attributes: &Attributes,
-        mask: &[String],
+        removed: &[String],
     ) -> Result<(), InvalidAttributes> {
         let known = self.records.get(profile_id);
         let stated = known
             .unwrap_or(&Record::default())
-            .attributes_after(attributes, mask);
+            .attributes_after(attributes, removed);
         check_attributes(&stated)?;
         let outcome = self.edit(profile_id, |edit| {
             edit.update(stated, Timestamp::EPOCH);

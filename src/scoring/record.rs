@@ -67,18 +67,13 @@ impl Record {
         }
     }
 
-    /// What the profile states after an update. `mask` names the attributes to set, or to
-    /// remove when they are absent; an empty mask merges.
-    pub fn attributes_after(&self, attributes: &Attributes, mask: &[String]) -> Attributes {
+    /// What the profile states after an update, which sets some attributes and removes others
+    /// by name.
+    pub fn attributes_after(&self, attributes: &Attributes, removed: &[String]) -> Attributes {
         let mut stated = self.attributes.clone();
-        if mask.is_empty() {
-            stated.extend(attributes.clone());
-        }
-        for name in mask {
-            match attributes.get(name) {
-                Some(value) => stated.insert(name.clone(), value.clone()),
-                None => stated.remove(name),
-            };
+        stated.extend(attributes.clone());
+        for name in removed {
+            stated.remove(name);
         }
         stated
     }

@@ -205,7 +205,7 @@ fn change(
 ) -> Result<(), ServiceError> {
     let stated = edit
         .record()
-        .attributes_after(&update.attributes, &update.mask);
+        .attributes_after(&update.attributes, &update.removed);
     check_attributes(&stated).map_err(ServiceError::Attributes)?;
     edit.update(stated, now);
     Ok(())

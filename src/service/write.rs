@@ -32,10 +32,10 @@ pub struct Scored {
 pub struct ProfileUpdate {
     /// Whose.
     pub profile_id: ProfileId,
-    /// What it states.
+    /// The attributes to set.
     pub attributes: Attributes,
-    /// The attributes to set, or to remove when absent; empty merges.
-    pub mask: Vec<String>,
+    /// The names of the attributes to remove.
+    pub removed: Vec<String>,
 }
 
 /// Work for one profile. Its permit is given back when it is done.

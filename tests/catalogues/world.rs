@@ -154,7 +154,7 @@ impl World {
         let update = ProfileUpdate {
             profile_id: ProfileId::new(who).unwrap(),
             attributes: attributes_of(attributes),
-            mask: Vec::new(),
+            removed: Vec::new(),
         };
         self.service
             .update_profile(&tenant(), update)

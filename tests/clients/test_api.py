@@ -197,10 +197,10 @@ def test_profiles_are_read_in_the_order_asked_for(stub, tenant):
     assert list(answer.missing_ids) == ["nobody", "none"]
 
 
-def update(stub, tenant, attributes, mask=()):
+def update(stub, tenant, attributes, remove=()):
     request = api.UpdateProfileRequest(tenant=tenant, profile_id="ann")
     request.attributes.update(attributes)
-    request.update_mask.paths.extend(mask)
+    request.remove_attributes.extend(remove)
     return stub.UpdateProfile(request).profile
 
 
@@ -208,8 +208,10 @@ def test_attributes_create_merge_and_remove(stub, tenant):
     assert points(update(stub, tenant, {"location": "Oslo", "nick": None}), "fit") == 1.5
     assert as_json(update(stub, tenant, {"joined_week": 1}))["attributes"] == {
         "location": "Oslo", "nick": None, "joined_week": 1}
-    # The mask names what to set: `location` is in it and absent, and so removed.
-    profile = update(stub, tenant, {"joined_week": 5}, ["joined_week", "location"])
+    # A name that JSON would fold (`crmId`, `crm_id`) is taken as it is.
+    update(stub, tenant, {"crmId": 1, "crm_id": 2})
+    assert "crmId" not in update(stub, tenant, {}, ["crmId"]).attributes
+    profile = update(stub, tenant, {"joined_week": 5}, ["location", "crm_id", "never_stated"])
     assert as_json(profile)["attributes"] == {"nick": None, "joined_week": 5}
     assert points(profile, "fit") == 1
     assert profile.event_count == 0

@@ -179,20 +179,18 @@ BAD_UPDATES = {
     "attributes nested too deep": ("attributes", "ann", {"x": nested(9)}, []),
     "attributes that are too large": ("attributes", "ann", {"x": "y" * 16 * 1024}, []),
     "an attribute that is no number": ("attributes", "ann", {"x": math.nan}, []),
-    "an empty name in the mask": ("update_mask", "ann", {"x": 1}, [""]),
-    "a mask of everything": ("update_mask", "ann", {"x": 1}, ["*"]),
-    "a mask of the whole field": ("update_mask", "ann", {"x": 1}, ["attributes"]),
-    "a path with its field": ("update_mask", "ann", {"x": 1}, ["attributes.x"]),
-    "an attribute outside of the mask": ("update_mask", "ann", {"x": 1, "y": 2}, ["x"]),
+    "an empty name to remove": ("remove_attributes", "ann", {"x": 1}, [""]),
+    "too many names to remove": ("remove_attributes", "ann", {"x": 1}, ["y"] * 65),
+    "a name that is set and removed": ("remove_attributes", "ann", {"x": 1, "y": 2}, ["z", "x"]),
 }
 
 
 @pytest.mark.parametrize("what", BAD_UPDATES)
 def test_an_update_is_refused_with(stub, tenant, what):
-    field, profile_id, attributes, mask = BAD_UPDATES[what]
+    field, profile_id, attributes, removed = BAD_UPDATES[what]
     request = api.UpdateProfileRequest(tenant=tenant, profile_id=profile_id)
     request.attributes.update(attributes)
-    request.update_mask.paths.extend(mask)
+    request.remove_attributes.extend(removed)
     refusal = invalid(stub.UpdateProfile, request)
     assert names(refusal, field), refusal.bad_fields
     assert_nothing_written(stub, tenant)

@@ -135,14 +135,15 @@ impl<H: Home> Served<H> {
     }
 
     async fn state(&self, person: &str, name: &str, value: Option<&Value>) -> String {
-        let mut attributes = Attributes::new();
-        if let Some(value) = value {
-            attributes.insert(name.to_owned(), attribute(value));
+        let (mut attributes, mut removed) = (Attributes::new(), Vec::new());
+        match value {
+            Some(value) => drop(attributes.insert(name.to_owned(), attribute(value))),
+            None => removed.push(name.to_owned()),
         }
         let update = ProfileUpdate {
             profile_id: profile_id(person),
             attributes,
-            mask: vec![name.to_owned()],
+            removed,
         };
         let updated = self.service().update_profile(&self.tenant(), update).await;
         format!("now at {:?}", updated.unwrap().stage.unwrap_or_default())

@@ -252,7 +252,7 @@ confidence = 0.3
             let update = ProfileUpdate {
                 profile_id: id(number),
                 attributes: Attributes::from_iter((!industry.is_empty()).then_some(stated)),
-                mask: Vec::new(),
+                removed: Vec::new(),
             };
             service.update_profile(&tenant(), update).await.unwrap();
         }

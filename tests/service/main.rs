@@ -244,7 +244,7 @@ async fn after_concurrent_streams_everything_equals_a_recount() {
             let update = ProfileUpdate {
                 profile_id: id(number),
                 attributes,
-                mask: Vec::new(),
+                removed: Vec::new(),
             };
             service.update_profile(&tenant(), update).await.unwrap();
         }
@@ -348,7 +348,7 @@ async fn a_request_that_is_refused_writes_nothing() {
     let update = |attributes: Attributes| ProfileUpdate {
         profile_id: id(1),
         attributes,
-        mask: Vec::new(),
+        removed: Vec::new(),
     };
     service
         .update_profile(&tenant(), update(attributes))

@@ -40,7 +40,7 @@ async fn an_event_reads_what_its_author_states_and_what_its_account_scores() {
             AttributeValue::String("manager".to_owned()),
         )]
         .into(),
-        mask: Vec::new(),
+        removed: Vec::new(),
     };
     service.update_profile(&tenant(), manager).await.unwrap();
     let visit = Event {

@@ -284,7 +284,7 @@ fn employment(number: u64) -> ProfileUpdate {
     ProfileUpdate {
         profile_id: person(number),
         attributes: Attributes::from([("company".to_owned(), company)]),
-        mask: Vec::new(),
+        removed: Vec::new(),
     }
 }
 
@@ -371,6 +371,6 @@ fn update(dice: &mut Dice, number: u64, people: u64) -> ProfileUpdate {
     ProfileUpdate {
         profile_id,
         attributes: Attributes::from([(name, value)]),
-        mask: Vec::new(),
+        removed: Vec::new(),
     }
 }

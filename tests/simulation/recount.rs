@@ -108,7 +108,7 @@ impl Recount {
                 }
                 Action::Update(update) => {
                     let record = edit.record();
-                    let stated = record.attributes_after(&update.attributes, &update.mask);
+                    let stated = record.attributes_after(&update.attributes, &update.removed);
                     edit.update(stated, Timestamp::EPOCH);
                 }
             }
