@@ -14,7 +14,8 @@ use crate::{
     proto::{attributes::to_struct, v1},
     scoring::{
         Attributes, ChangeCause, Contribution, ContributionKind, Probability, Profile, ProfileId,
-        Score, StageChange, StageExplanation, StageRequirement, Subject, Tenant, Timestamp,
+        Score, SegmentMembership, StageChange, StageExplanation, StageRequirement, Subject, Tenant,
+        Timestamp,
     },
     service::{ProfileUpdate, View},
 };
@@ -129,7 +130,7 @@ pub fn profile(profile: Profile) -> v1::Profile {
             .into_iter()
             .map(to_stage_change)
             .collect(),
-        segments: profile.segments,
+        segments: profile.segments.into_iter().map(membership).collect(),
         interests: profile
             .interests
             .into_iter()
@@ -168,6 +169,16 @@ pub(super) fn to_stage_change(change: StageChange) -> v1::StageChange {
         to_stage: change.to_stage.unwrap_or_default(),
         time: Some(timestamp(change.time)),
         by_fading: change.cause == ChangeCause::Fading,
+    }
+}
+
+fn membership(membership: SegmentMembership) -> v1::SegmentMembership {
+    let (probability, outcome) = probability(membership.probability);
+    v1::SegmentMembership {
+        segment: membership.segment,
+        points: membership.points,
+        probability,
+        outcome,
     }
 }
 

@@ -11,7 +11,8 @@ use crate::{
     scoring::{
         AttributeValue, Breadth, ChangeCause, Contribution, ContributionKind, EventOutcome,
         Fingerprint, KeyContribution, Probability, Profile, ProfileId, RankKey, Ranked, Score,
-        StageChange, StageExplanation, StageRequirement, Timestamp, TopicInterest,
+        SegmentMembership, StageChange, StageExplanation, StageRequirement, Timestamp,
+        TopicInterest,
     },
     service::{PageStart, Scored, SegmentPage, SegmentTopic, SegmentTopics},
     store::Cursor,
@@ -64,7 +65,11 @@ fn ann() -> Profile {
         stage: Some("awareness".into()),
         stage_entered_time: Some(Timestamp::EPOCH),
         stage_changes: vec![arrival()],
-        segments: vec!["buyers".into()],
+        segments: vec![SegmentMembership {
+            segment: "buyers".into(),
+            points: 48.0,
+            probability: Some(likely()),
+        }],
         interests: vec![TopicInterest {
             topic: "coverage".into(),
             points: 1.5,
@@ -101,7 +106,12 @@ fn a_profile_is_sent_whole() {
     assert_eq!(sent.scores[0].percentile, Some(99.5));
     assert_eq!(sent.scores[0].contributions[0].weight, 8.0);
     assert_eq!(sent.stage, "awareness");
-    assert_eq!(sent.segments, ["buyers"]);
+    let segment = &sent.segments[0];
+    assert_eq!((&*segment.segment, segment.points), ("buyers", 48.0));
+    assert_eq!(
+        (segment.probability, &*segment.outcome),
+        (Some(0.25), "buys")
+    );
     assert_eq!(sent.interests[0].points, 1.5);
     assert_eq!(sent.attributes.unwrap().fields["crm_id"], 7.0.into());
     assert_eq!(sent.event_count, 2);

@@ -89,7 +89,7 @@ fn describe(profile: &Profile, full: bool) -> String {
         facts.push(("identity", sure));
     }
     facts.extend([
-        ("segments", or_none(&profile.segments.join(", "))),
+        ("segments", or_none(&segments(profile))),
         ("interests", or_none(&interests(profile))),
         ("events", signed_count(profile.event_count)),
     ]);
@@ -143,6 +143,21 @@ fn scores(profile: &Profile) -> String {
     table(&columns, rows)
 }
 
+/// Such as `buyers 12.3 (25.0% likely: buys)`.
+fn segments(profile: &Profile) -> String {
+    let segments = profile.segments.iter().map(|segment| {
+        let named = format!("{} {}", segment.segment, points(segment.points));
+        match segment.probability {
+            Some(chance) => {
+                let likely = explanation::probability(chance, &segment.outcome);
+                format!("{named} ({likely})")
+            }
+            None => named,
+        }
+    });
+    segments.collect::<Vec<_>>().join(", ")
+}
+
 fn interests(profile: &Profile) -> String {
     let interests: Vec<_> = profile
         .interests
@@ -179,7 +194,9 @@ fn or_none(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::v1::{Contribution, StageExplanation, StageRequirement, TopicInterest};
+    use crate::proto::v1::{
+        Contribution, SegmentMembership, StageExplanation, StageRequirement, TopicInterest,
+    };
 
     fn profile() -> Profile {
         Profile {
@@ -198,6 +215,19 @@ mod tests {
                 base: 1.0,
                 ..Score::default()
             }],
+            segments: vec![
+                SegmentMembership {
+                    segment: "learners".to_owned(),
+                    points: 18.0,
+                    ..SegmentMembership::default()
+                },
+                SegmentMembership {
+                    segment: "buyers".to_owned(),
+                    points: 36.0,
+                    probability: Some(0.25),
+                    outcome: "buys".to_owned(),
+                },
+            ],
             interests: vec![TopicInterest {
                 topic: "grammar".to_owned(),
                 points: 2.5,
@@ -221,6 +251,7 @@ mod tests {
         let text = describe(&profile(), false);
         for part in [
             "stage       -",
+            "segments    learners 18.0, buyers 36.0 (25.0% likely: buys)",
             "grammar 2.5",
             "1,200",
             "interest",

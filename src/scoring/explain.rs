@@ -3,8 +3,8 @@
 
 use super::{
     Breadth, Contribution, ContributionKind, Influencer, KeyContribution, Model, Profile,
-    ProfileId, Ranked, Record, RecordEdit, Score, SegmentId, SignalCount, StageChange,
-    StageExplanation, StageRequirement, Subject, Timestamp, TopicInterest,
+    ProfileId, Ranked, Record, RecordEdit, Score, SegmentId, SegmentMembership, SignalCount,
+    StageChange, StageExplanation, StageRequirement, Subject, Timestamp, TopicInterest,
     decay::decay_factor,
     evaluation::Evaluation,
     influence::{influence_probability, on_topic},
@@ -44,11 +44,30 @@ pub fn ranked(
     detail: Detail,
 ) -> Ranked {
     let evaluation = Evaluation::of(model, profile_id.subject(), record);
+    let SegmentMembership {
+        points,
+        probability,
+        ..
+    } = membership(model, &evaluation, segment, at);
+    Ranked {
+        profile: profile(model, profile_id, record, &evaluation, at, detail),
+        points,
+        probability,
+    }
+}
+
+/// What a segment ranks by, and what that makes likely.
+fn membership(
+    model: &Model,
+    evaluation: &Evaluation,
+    segment: SegmentId,
+    at: Timestamp,
+) -> SegmentMembership {
     let segment = &model.segments[segment];
     let points = evaluation.rank_points(model, segment.rank, at);
     let calibration = segment.calibration.as_ref();
-    Ranked {
-        profile: profile(model, profile_id, record, &evaluation, at, detail),
+    SegmentMembership {
+        segment: segment.name.clone(),
         points,
         probability: calibration.map(|calibration| calibration.probability(points)),
     }
@@ -118,7 +137,7 @@ fn profile(
             Vec::new()
         },
         segments: segments
-            .map(|segment| model.segments[segment].name.clone())
+            .map(|segment| membership(model, evaluation, segment, at))
             .collect(),
         interests: interests(model, record, at),
         attributes: record.attributes.clone(),

@@ -45,7 +45,7 @@ pub use model::{ActsOn, Diagnostic, Fingerprint, Model, ModelChange, SegmentId, 
 pub use outcome::{EventOutcome, Outcome};
 pub use profile::{
     Breadth, Contribution, ContributionKind, Influencer, KeyContribution, Probability, Profile,
-    Ranked, Score, StageExplanation, StageRequirement, TopicInterest,
+    Ranked, Score, SegmentMembership, StageExplanation, StageRequirement, TopicInterest,
 };
 pub use rank::{KeyRange, RankChange, RankKey, RankName, Slope};
 pub use record::{

@@ -16,7 +16,7 @@ pub struct Profile {
     /// The latest changes of stage, in the order in which they were found; empty in the basic view.
     pub stage_changes: Vec<StageChange>,
     /// The segments that the profile belongs to, in the order of the model.
-    pub segments: Vec<String>,
+    pub segments: Vec<SegmentMembership>,
     /// Declared topics by interest, most first.
     pub interests: Vec<TopicInterest>,
     /// What the profile states.
@@ -153,6 +153,17 @@ pub struct KeyContribution {
     pub count: f64,
     /// `count * weight`.
     pub points: f64,
+}
+
+/// A segment that a profile belongs to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SegmentMembership {
+    /// The name of the segment.
+    pub segment: String,
+    /// What the segment ranks by: points, or the product of several scores.
+    pub points: f64,
+    /// What the calibration of the segment makes of them; `None` without one.
+    pub probability: Option<Probability>,
 }
 
 /// A profile in the order of a segment.

@@ -106,6 +106,12 @@ def test_a_rule_counts_its_value_and_a_segment_ranks_by_the_product(stub, tenant
     assert member.points == pytest.approx(5 * 7)
     assert member.probability == pytest.approx(1 / (1 + math.exp(5 - 35)))
     assert member.outcome == "is hired"
+    # The profile itself says the same, whoever asks for it.
+    basic = get(stub, tenant, "ann", as_of=Timestamp(seconds=START))
+    for profile in (full(stub, tenant), basic):
+        own = next(own for own in profile.segments if own.segment == "seekers")
+        assert (own.points, own.probability, own.outcome) == (
+            member.points, member.probability, member.outcome)
 
 
 def test_a_segment_may_ask_how_sure_it_is_who_somebody_is(stub, tenant):
@@ -116,7 +122,7 @@ def test_a_segment_may_ask_how_sure_it_is_who_somebody_is(stub, tenant):
     assert state(stub, tenant, {"match": 0.5}).identity_confidence == 0.75
     assert [member.profile.profile_id for member in members(stub, tenant, "known_seekers")] == [
         "ann"]
-    assert "known_seekers" in full(stub, tenant).segments
+    assert "known_seekers" in [member.segment for member in full(stub, tenant).segments]
 
 
 def test_a_type_that_the_model_names_nowhere_is_warned_of(stub, tenant):

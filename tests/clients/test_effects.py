@@ -225,7 +225,7 @@ def test_an_account_counts_what_its_people_count_and_is_ranked_apart(stub, tenan
     people = [get(stub, tenant, person, as_of=at(1000)) for person in ("ann", "bob")]
     assert heat(acme) == pytest.approx(sum(map(heat, people)), rel=1e-12)
     assert acme.scores[0].percentile == 100
-    assert acme.segments == ["companies"]
+    assert [member.segment for member in acme.segments] == ["companies"]
 
     companies = segment(stub, tenant, "companies")
     ranked = [(found.rank, found.profile.account_id, found.profile.profile_id)

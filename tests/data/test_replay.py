@@ -286,9 +286,20 @@ def differing_profile(world, ranked, person, profile, at):
     stage = world.stage(person, at)
     if profile.stage != stage:
         yield f"stage {profile.stage!r}, not {stage!r}"
-    segments = world.segments(person, at)
-    if list(profile.segments) != segments:
-        yield f"segments {list(profile.segments)}, not {segments}"
+    yield from differing_segments(world, person, profile, at)
+
+
+def differing_segments(world, party, profile, at, of=None):
+    """Yields in what the segments of a person or of an account differ."""
+    given = [member.segment for member in profile.segments]
+    segments = world.segments(party, at, of)
+    if given != segments:
+        yield f"segments {given}, not {segments}"
+    by_name = {segment["name"]: segment for segment in world.model.segments}
+    for member in profile.segments:
+        points = world.rank_points(party, by_name[member.segment], at)
+        if not close(member.points, points):
+            yield f"points in {member.segment} {member.points}, not {points}"
 
 
 def differing_party(world, ranked, person, profile, at):
@@ -388,9 +399,11 @@ def test_every_account_is_as_recomputed(replayed, stub, instant):
             as_of=snapshot.timestamp(instant))).profile
         differences += (
             (number, what) for what in differing_party(world, ranked, account, profile, instant))
-        segments = world.segments(account, instant, "accounts")
-        if (profile.account_id, profile.stage, list(profile.segments)) != (name, "", segments):
-            differences.append((number, f"segments {list(profile.segments)}, not {segments}"))
+        differences += (
+            (number, what)
+            for what in differing_segments(world, account, profile, instant, "accounts"))
+        if (profile.account_id, profile.stage) != (name, ""):
+            differences.append((number, f"{profile.account_id} at {profile.stage!r}"))
     assert not differences, first_few(differences)
 
 

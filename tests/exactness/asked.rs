@@ -247,7 +247,21 @@ fn say_person(answers: &mut Answers, id: &str, profile: &Profile) {
     if let Some(entered) = profile.stage_entered_time {
         answers.number(format!("{id}: entered"), entered.nanos() as f64);
     }
-    answers.words(format!("{id}: segments"), profile.segments.join(" "));
+    let names = profile
+        .segments
+        .iter()
+        .map(|member| member.segment.as_str());
+    answers.words(
+        format!("{id}: segments"),
+        names.collect::<Vec<_>>().join(" "),
+    );
+    for member in &profile.segments {
+        let name = format!("{id} in {}", member.segment);
+        answers.number(format!("{name}: points"), member.points);
+        if let Some(probability) = &member.probability {
+            answers.number(format!("{name}: probability"), probability.value);
+        }
+    }
     for interest in &profile.interests {
         answers.number(format!("{id}, about {}", interest.topic), interest.points);
     }

@@ -7,7 +7,7 @@ use bellwether::scoring::{
 use crate::{
     DAY, SECOND, at, context,
     corrections::{MODEL, change, ranks_of},
-    event, model,
+    event, model, segments,
 };
 
 #[test]
@@ -80,10 +80,8 @@ fn an_account_stands_in_ranks_of_its_own_and_at_no_stage() {
         at(DAY),
         Detail::Contributions,
     );
-    assert_eq!(
-        (profile.stage, profile.segments),
-        (None, vec!["warm_accounts".to_owned()])
-    );
+    assert_eq!(profile.stage, None);
+    assert_eq!(segments(&profile), ["warm_accounts"]);
     assert_eq!(profile.event_count, 3);
     assert_eq!(profile.scores[1].points, 4.0);
     let keys = index(&model, &acme, &account.record);

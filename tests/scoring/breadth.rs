@@ -5,7 +5,7 @@ use bellwether::scoring::{
 };
 use proptest::prelude::*;
 
-use crate::{DAY, SECOND, at, context, event, model, replay, score, view};
+use crate::{DAY, SECOND, at, context, event, model, replay, score, segments, view};
 
 const BREADTH: &str = r#"
 [scores.seeking]
@@ -93,7 +93,7 @@ fn a_score_that_asks_for_breadth_has_points_only_with_so_many_different_signals(
         .insert("rich".to_owned(), AttributeValue::Null);
     let profile = view(&model, &record, at(2 * SECOND));
     assert!((score(&profile, "fit").points - 8.9).abs() < 1e-9);
-    assert_eq!(profile.segments, ["seekers"]);
+    assert_eq!(segments(&profile), ["seekers"]);
 }
 
 #[test]

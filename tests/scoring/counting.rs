@@ -2,7 +2,7 @@
 
 use bellwether::scoring::{AttributeValue, EventOutcome, ProfileId, Record, RecordEdit};
 
-use crate::{DAY, SECOND, at, context, event, model, points, replay, view};
+use crate::{DAY, SECOND, at, context, event, model, points, replay, segments, view};
 
 const MODEL: &str = r#"
 [scores.interest]
@@ -174,10 +174,10 @@ fn history_is_what_was_before_the_event() {
 fn bounds_hold_at_the_line_and_a_maximum_is_below_it() {
     let model = model(MODEL);
     let (record, _) = replay(&model, &[(at(0), event("1", "visit"))]);
-    assert_eq!(view(&model, &record, at(0)).segments, ["warm"]);
-    assert_eq!(view(&model, &record, at(DAY)).segments, ["leaving"]);
-    assert_eq!(view(&model, &record, at(14 * DAY)).segments, ["leaving"]);
-    assert!(view(&model, &record, at(15 * DAY)).segments.is_empty());
+    assert_eq!(segments(&view(&model, &record, at(0))), ["warm"]);
+    assert_eq!(segments(&view(&model, &record, at(DAY))), ["leaving"]);
+    assert_eq!(segments(&view(&model, &record, at(14 * DAY))), ["leaving"]);
+    assert_eq!(segments(&view(&model, &record, at(15 * DAY))), [""; 0]);
 }
 
 #[test]
@@ -190,12 +190,17 @@ fn a_product_multiplies_what_is_stated_with_what_is_done() {
     edit.update([("industry".to_owned(), retail)].into(), crate::at(0));
     let record = edit.finish().record;
     assert_eq!(points(&model, &record, at(0), "fit"), 21.0);
-    assert_eq!(view(&model, &record, at(0)).segments, ["warm", "good"]);
+    let both = view(&model, &record, at(0));
+    assert_eq!(segments(&both), ["warm", "good"]);
+    let warm = both.scores.iter().find(|score| score.name == "interest");
+    let points = both.segments.iter().map(|segment| segment.points);
+    let warm = warm.unwrap().points;
+    assert_eq!(points.collect::<Vec<_>>(), [warm, warm * 21.0]);
     let mut known = record.clone();
     known
         .attributes
         .insert("crm_id".to_owned(), AttributeValue::Null);
-    assert_eq!(view(&model, &known, at(0)).segments, ["warm"]);
+    assert_eq!(segments(&view(&model, &known, at(0))), ["warm"]);
 }
 
 #[test]

@@ -89,6 +89,12 @@ pub fn view(model: &Model, record: &Record, at: Timestamp) -> Profile {
     explain(model, &ann, record, at, Detail::Contributions)
 }
 
+/// The names of the segments that a profile belongs to.
+pub fn segments(profile: &Profile) -> Vec<&str> {
+    let segments = profile.segments.iter();
+    segments.map(|segment| segment.segment.as_str()).collect()
+}
+
 pub fn points(model: &Model, record: &Record, at: Timestamp, score: &str) -> f64 {
     let profile = view(model, record, at);
     let score = profile.scores.into_iter().find(|found| found.name == score);

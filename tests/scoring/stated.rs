@@ -5,7 +5,7 @@ use bellwether::scoring::{
 };
 use proptest::prelude::*;
 
-use crate::{at, context, event, model, replay, score, stating, text, view};
+use crate::{at, context, event, model, replay, score, segments, stating, text, view};
 
 const STATED: &str = r#"
 [scores.fit]
@@ -174,13 +174,13 @@ fn pieces_of_evidence_of_an_identity_add_up_and_everything_else_may_read_it() {
     let stranger = view(&model, &stating(&[("mood", text("good"))]), at(0));
     assert_eq!(stranger.identity_confidence, Some(0.0));
     assert_eq!(stranger.stage.as_deref(), Some("anyone"));
-    assert_eq!(stranger.segments, ["strangers"]);
+    assert_eq!(segments(&stranger), ["strangers"]);
 
     let half = view(&model, &stating(&[matching(0.5)]), at(0));
     assert_eq!(half.identity_confidence, Some(0.5));
     assert_eq!(score(&half, "fit").points, 7.0);
     assert_eq!(half.stage.as_deref(), Some("known"));
-    assert_eq!(half.segments, [""; 0]);
+    assert_eq!(segments(&half), [""; 0]);
 
     let mut record = stating(std::slice::from_ref(&crm));
     record.seen_types.push(bellwether::scoring::SeenType {
@@ -189,7 +189,7 @@ fn pieces_of_evidence_of_an_identity_add_up_and_everything_else_may_read_it() {
     });
     let known = view(&model, &record, at(0));
     assert_eq!(known.identity_confidence, Some(0.86), "1 - 0.2 * 0.7");
-    assert_eq!(known.segments, ["sure", "sure_and_good"]);
+    assert_eq!(segments(&known), ["sure", "sure_and_good"]);
 
     // What is no share counts as the nearest one.
     for (stated, confidence) in [(7.0, 1.0), (-1.0, 0.8)] {

@@ -310,7 +310,8 @@ when = 'event.type == "crawl"'
     let (score, profile) = fit(counted).await;
     assert_eq!((score.points, score.percentile), (1.0, Some(100.0)));
     assert_eq!(profile.stage.as_deref(), Some("awareness"));
-    assert_eq!(profile.segments, ["fitting"]);
+    assert_eq!(profile.segments[0].segment, "fitting");
+    assert_eq!(profile.segments[0].points, 1.0);
     for person in [held, retracted] {
         let (score, profile) = fit(person).await;
         assert_eq!((score.name.as_str(), score.base), ("fit", 1.0));

@@ -21,7 +21,9 @@ use std::{
 };
 
 use bellwether::{
-    scoring::{AttributeValue, Attributes, Event, IdHash, Profile, ProfileId, Timestamp},
+    scoring::{
+        AttributeValue, Attributes, Event, IdHash, Profile, ProfileId, SegmentMembership, Timestamp,
+    },
     service::{InfluencerQuery, Paging, ProfileUpdate, SegmentQuery, Service, ServiceError, View},
     store::{Store, embedded::Embedded},
 };
@@ -94,6 +96,16 @@ fn points(profile: &Profile, names: &[&str]) -> f64 {
         .product()
 }
 
+/// What a profile says of a segment that it belongs to.
+fn membership<'p>(profile: &'p Profile, segment: &str) -> Option<&'p SegmentMembership> {
+    let mut segments = profile.segments.iter();
+    segments.find(|member| member.segment == segment)
+}
+
+fn belongs(profile: &Profile, segment: &str) -> bool {
+    membership(profile, segment).is_some()
+}
+
 async fn check_exactness(service: &Service<Embedded>, instant: Timestamp) {
     let profiles = everybody(service, View::Full, instant).await;
     let segments: [(&str, &[&str]); 3] = [
@@ -105,13 +117,17 @@ async fn check_exactness(service: &Service<Embedded>, instant: Timestamp) {
         let (listed, total) = members(service, segment, 4, instant).await;
         let mut expected: Vec<&Profile> = profiles
             .iter()
-            .filter(|profile| profile.segments.iter().any(|name| name == segment))
+            .filter(|profile| belongs(profile, segment))
             .collect();
         expected.sort_by(|a, b| {
             let by_points = points(b, factors).total_cmp(&points(a, factors));
             by_points.then_with(|| a.profile_id.cmp(&b.profile_id))
         });
         assert_eq!(total, expected.len() as u64, "{segment}");
+        for profile in &expected {
+            let ranked_by = membership(profile, segment).unwrap().points;
+            assert!((ranked_by / points(profile, factors) - 1.0).abs() < 1e-12);
+        }
         let ids = |profiles: &[&Profile]| -> Vec<String> {
             profiles
                 .iter()

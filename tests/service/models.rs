@@ -11,7 +11,7 @@ use bellwether::{
 use tokio::sync::mpsc;
 
 use super::{
-    everybody,
+    belongs, everybody,
     failing::Failing,
     world::{DAY, Dice, MODEL, at, event, model, open, open_with, serve_with, stream, tenant},
 };
@@ -86,7 +86,9 @@ async fn an_applied_model_answers_for_all_that_was_counted() {
     let places = |profiles: &[Profile]| -> Vec<(String, Option<String>, Vec<String>)> {
         let places = profiles.iter().map(|profile| {
             let id = profile.profile_id.to_string();
-            (id, profile.stage.clone(), profile.segments.clone())
+            let segments = profile.segments.iter();
+            let segments = segments.map(|member| member.segment.clone());
+            (id, profile.stage.clone(), segments.collect())
         });
         places.collect()
     };
@@ -272,7 +274,7 @@ async fn a_comparison_foretells_what_the_model_changes_and_changes_nothing() {
     assert!(flows.is_empty());
     for segment in &report.segments {
         let members = |profiles: &[Profile]| {
-            let has = |profile: &&Profile| profile.segments.contains(&segment.segment);
+            let has = |profile: &&Profile| belongs(profile, &segment.segment);
             profiles.iter().filter(has).count() as u64
         };
         assert_eq!(segment.before, members(&before), "{segment:?}");

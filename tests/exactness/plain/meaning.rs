@@ -305,8 +305,18 @@ impl World {
         let segments = segments.filter(|segment| {
             segment.of_accounts == ACCOUNTS.contains(&id) && self.belongs(person, segment, at)
         });
-        let segments: Vec<&str> = segments.map(|segment| segment.name).collect();
-        answers.words(format!("{id}: segments"), segments.join(" "));
+        let segments: Vec<&Segment> = segments.collect();
+        let names: Vec<&str> = segments.iter().map(|segment| segment.name).collect();
+        answers.words(format!("{id}: segments"), names.join(" "));
+        for segment in segments {
+            let product = self.product(person, segment, at);
+            let name = format!("{id} in {}", segment.name);
+            answers.number(format!("{name}: points"), product);
+            if let Some(calibration) = segment.calibration {
+                let probability = probability(calibration, product);
+                answers.number(format!("{name}: probability"), probability);
+            }
+        }
         let half_life = Some(self.model.interests_half_life);
         for (topic, terms) in &person.interests {
             let points = faded_sum(terms, half_life, at);
