@@ -105,7 +105,7 @@ pub fn assert_applied(scored: &v1::ScoreEventResponse) {
 
 /// A page is full: the segment has more members than any page has entries.
 pub fn assert_full(page: &v1::RankSegmentResponse, page_size: i32) {
-    assert_eq!(page.profiles.len(), page_size as usize);
+    assert_eq!(page.members.len(), page_size as usize);
 }
 
 /// The profile that was asked for, or for the service that does nothing any other, with scores.

@@ -35,7 +35,7 @@ impl Noop {
         for &size in page_sizes {
             let page = client.rank_segment(page_request(size)).await.unwrap();
             let page = page.into_inner();
-            assert_eq!(page.profiles.len(), size as usize);
+            assert_eq!(page.members.len(), size as usize);
             pages.insert(size, page);
         }
         let batch = futures_util::stream::iter([events.batch()]);

@@ -253,7 +253,7 @@ fn only_a_page_with_a_next_one_has_a_token() {
     let last = segment_page(page(None), query);
     assert_eq!(last.next_page_token, "");
     assert_eq!(last.segment_size, 9);
-    let ranked = &last.profiles[0];
+    let ranked = &last.members[0];
     assert_eq!((ranked.rank, ranked.points), (3, 48.0));
     assert_eq!(
         (ranked.probability, ranked.outcome.as_str()),

@@ -131,14 +131,14 @@ pub(super) fn fraction(fraction: f64, violations: &mut Violations) -> Option<Fra
 pub fn segment_page(page: SegmentPage, query: QueryHash) -> v1::RankSegmentResponse {
     v1::RankSegmentResponse {
         next_page_token: next_page_token(page.next, page.as_of, query),
-        profiles: page.entries.into_iter().map(ranked).collect(),
+        members: page.entries.into_iter().map(ranked).collect(),
         segment_size: signed(page.total),
     }
 }
 
-pub(super) fn ranked((rank, member): (u64, Ranked)) -> v1::RankedProfile {
+pub(super) fn ranked((rank, member): (u64, Ranked)) -> v1::SegmentMember {
     let (probability, outcome) = probability(member.probability);
-    v1::RankedProfile {
+    v1::SegmentMember {
         rank: signed(rank),
         profile: Some(profile(member.profile)),
         points: member.points,

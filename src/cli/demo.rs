@@ -197,7 +197,7 @@ async fn show_segment(client: &mut Client, model: &Model) -> Result<String, Fail
             })
             .await?
             .into_inner();
-        if !response.profiles.is_empty() {
+        if !response.members.is_empty() {
             return Ok(describe_segment(segment, &response));
         }
     }
@@ -211,11 +211,11 @@ fn describe_segment(segment: &str, response: &RankSegmentResponse) -> String {
         Column::words("stage"),
         Column::words("points from"),
     ];
-    let rows = response.profiles.iter().map(|ranked| {
-        let profile = ranked.profile.clone().unwrap_or_default();
+    let rows = response.members.iter().map(|member| {
+        let profile = member.profile.clone().unwrap_or_default();
         let reasons = reasons(&profile, SHOWN_TERMS);
         [
-            ranked.rank.to_string(),
+            member.rank.to_string(),
             profile.profile_id,
             profile.stage,
             reasons,

@@ -81,7 +81,7 @@ fn percentage(text: &str) -> Result<f64, String> {
 
 impl pages::Page for RankSegmentResponse {
     fn len(&self) -> usize {
-        self.profiles.len()
+        self.members.len()
     }
 
     fn next_page_token(&self) -> &str {
@@ -89,26 +89,26 @@ impl pages::Page for RankSegmentResponse {
     }
 
     fn append(&mut self, next: Self) {
-        self.profiles.extend(next.profiles);
+        self.members.extend(next.members);
         self.next_page_token = next.next_page_token;
         self.segment_size = next.segment_size;
     }
 
     fn truncate(&mut self, limit: usize) {
-        self.profiles.truncate(limit);
+        self.members.truncate(limit);
     }
 }
 
 /// The page for people.
 fn describe(segment: &str, response: &RankSegmentResponse, full: bool) -> String {
-    let profiles = response.profiles.iter();
-    let Some(first) = profiles.clone().find_map(|ranked| ranked.profile.as_ref()) else {
+    let members = response.members.iter();
+    let Some(first) = members.clone().find_map(|member| member.profile.as_ref()) else {
         return format!(
             "nobody to list; {segment} has {}\n",
             counted(response.segment_size, "member")
         );
     };
-    let is_calibrated = profiles.clone().any(|ranked| ranked.probability.is_some());
+    let is_calibrated = members.clone().any(|member| member.probability.is_some());
     let mut columns = vec![
         Column::numbers("rank"),
         Column::words("profile"),
@@ -124,18 +124,18 @@ fn describe(segment: &str, response: &RankSegmentResponse, full: bool) -> String
         let names = first.scores.iter().map(|score| score.name.clone());
         columns.extend(names.map(Column::numbers));
     }
-    let rows = profiles.map(|ranked| {
-        let profile = ranked.profile.clone().unwrap_or_default();
+    let rows = members.map(|member| {
+        let profile = member.profile.clone().unwrap_or_default();
         let mut row = vec![
-            signed_count(ranked.rank),
+            signed_count(member.rank),
             // One of the two is empty.
             printable(&profile.profile_id) + &printable(&profile.account_id),
             profile.stage.clone(),
-            points(ranked.points),
+            points(member.points),
         ];
         if is_calibrated {
-            let chance = ranked.probability.unwrap_or_default();
-            row.push(explanation::probability(chance, &ranked.outcome));
+            let chance = member.probability.unwrap_or_default();
+            row.push(explanation::probability(chance, &member.outcome));
         }
         if full {
             row.push(reasons(&profile, 4));
@@ -150,7 +150,7 @@ fn describe(segment: &str, response: &RankSegmentResponse, full: bool) -> String
 fn shown(segment: &str, response: &RankSegmentResponse) -> String {
     format!(
         "{} shown; {segment} has {}\n",
-        output::count(response.profiles.len() as u64),
+        output::count(response.members.len() as u64),
         counted(response.segment_size, "member")
     )
 }
@@ -192,7 +192,7 @@ pub(super) fn reasons(profile: &Profile, terms: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::v1::{Contribution, RankedProfile, Score};
+    use crate::proto::v1::{Contribution, Score, SegmentMember};
 
     fn term(signal: &str, points: f64) -> Contribution {
         Contribution {
@@ -220,10 +220,10 @@ mod tests {
             ..Profile::default()
         };
         RankSegmentResponse {
-            profiles: vec![RankedProfile {
+            members: vec![SegmentMember {
                 rank: 1,
                 profile: Some(profile),
-                ..RankedProfile::default()
+                ..SegmentMember::default()
             }],
             segment_size: 1_234,
             ..RankSegmentResponse::default()
@@ -232,7 +232,7 @@ mod tests {
 
     #[test]
     fn the_greatest_terms_are_named_first_with_their_sign() {
-        let profile = response().profiles.remove(0).profile.unwrap();
+        let profile = response().members.remove(0).profile.unwrap();
         assert_eq!(
             reasons(&profile, 3),
             "expertise 47.1 (answers 42.1 + badges 10.0 - downvotes 5.0)"
@@ -272,8 +272,8 @@ mod tests {
     fn the_table_says_what_the_segment_ranks_by_and_what_is_likely() {
         let mut response = response();
         assert!(!describe("experts", &response, false).contains("probability"));
-        response.profiles[0].points = 94.2;
-        response.profiles[0].probability = Some(0.125);
+        response.members[0].points = 94.2;
+        response.members[0].probability = Some(0.125);
         for full in [false, true] {
             let text = describe("experts", &response, full);
             assert!(

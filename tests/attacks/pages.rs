@@ -33,7 +33,7 @@ async fn pages_that_nobody_reads_are_few_and_end_while_others_are_answered() {
     let mut quiet = server.scoring().await;
     // One page as a reader has it, and what it takes.
     let page = quiet.rank_segment(large_page()).await.unwrap();
-    assert_eq!(page.into_inner().profiles.len(), PROFILES);
+    assert_eq!(page.into_inner().members.len(), PROFILES);
     let before = server.memory();
 
     let mut calls = Vec::new();
@@ -66,7 +66,7 @@ async fn pages_that_nobody_reads_are_few_and_end_while_others_are_answered() {
 
     // What they took is free again; the quiet caller is one more of the segment.
     let page = quiet.rank_segment(large_page()).await.unwrap();
-    assert_eq!(page.into_inner().profiles.len(), PROFILES + 1);
+    assert_eq!(page.into_inner().members.len(), PROFILES + 1);
 }
 
 #[tokio::test]

@@ -67,7 +67,7 @@ def full(stub, tenant, days=0):
 
 def members(stub, tenant, segment):
     return stub.RankSegment(api.RankSegmentRequest(
-        tenant=tenant, segment=segment, as_of=Timestamp(seconds=START))).profiles
+        tenant=tenant, segment=segment, as_of=Timestamp(seconds=START))).members
 
 
 def state(stub, tenant, attributes):

@@ -235,9 +235,9 @@ def test_a_segment_is_read_in_pages(stub, tenant):
     members, token = [], ""
     for expected in (3, 3, 1):
         page = rank(stub, tenant, page_size=3, page_token=token)
-        assert len(page.profiles) == expected
+        assert len(page.members) == expected
         assert page.segment_size == 7
-        members += [(member.rank, member.profile.profile_id) for member in page.profiles]
+        members += [(member.rank, member.profile.profile_id) for member in page.members]
         token = page.next_page_token
     assert token == ""
     assert members == [(1 + number, f"person-{6 - number}") for number in range(7)]
@@ -250,7 +250,7 @@ def test_a_share_of_a_segment_is_read_in_pages_of_any_size(stub, tenant):
         while True:
             page = rank(stub, tenant, fraction=fraction, page_size=page_size, page_token=token)
             assert page.segment_size == 7
-            read += [member.profile.profile_id for member in page.profiles]
+            read += [member.profile.profile_id for member in page.members]
             token, page_size = page.next_page_token, page_size + 1
             if not token:
                 break
@@ -266,7 +266,7 @@ def test_a_member_has_the_points_that_its_segment_ranks_by(stub, tenant):
     update(stub, tenant, {"location": "Oslo"})
     score(stub, tenant, event())
     (member,) = stub.RankSegment(api.RankSegmentRequest(
-        tenant=tenant, segment="contact_next", as_of=at(0))).profiles
+        tenant=tenant, segment="contact_next", as_of=at(0))).members
     assert member.points == pytest.approx(6 * 1.5)
     assert not member.HasField("probability")
 
@@ -296,10 +296,10 @@ def test_equals_of_a_segment_stand_in_the_order_of_their_ids(stub, tenant):
     for name in ("cid", "ann", "bob"):
         score(stub, tenant, event(profile_id=name))
     page = rank(stub, tenant, page_size=1)
-    names = [page.profiles[0].profile.profile_id]
+    names = [page.members[0].profile.profile_id]
     while page.next_page_token:
         page = rank(stub, tenant, page_size=1, page_token=page.next_page_token)
-        names += [member.profile.profile_id for member in page.profiles]
+        names += [member.profile.profile_id for member in page.members]
     assert names == ["ann", "bob", "cid"]
 
 
@@ -310,10 +310,10 @@ def test_a_segment_may_be_filtered_by_stage(stub, tenant):
     score(stub, tenant, event("badge-2", "newcomer", "badge", second=8 * 86400, attributes={
         "badge": "Autobiographer", "grade": "bronze"}))
     page = rank(stub, tenant, stages=["consideration"], view=api.PROFILE_VIEW_FULL)
-    assert [(member.rank, member.profile.profile_id) for member in page.profiles] == [
+    assert [(member.rank, member.profile.profile_id) for member in page.members] == [
         (3, "newcomer")]
     assert page.segment_size == 3
-    assert page.profiles[0].profile.scores[0].contributions
+    assert page.members[0].profile.scores[0].contributions
 
 
 def test_the_funnel_counts_everybody_once(stub, tenant):

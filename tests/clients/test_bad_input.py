@@ -321,7 +321,7 @@ def page_request(tenant, token="", **fields):
 
 def test_a_page_token_works_where_it_is_from(stub, tenant, page_token):
     page = stub.RankSegment(page_request(tenant, page_token))
-    assert [member.profile.profile_id for member in page.profiles] == ["bob"]
+    assert [member.profile.profile_id for member in page.members] == ["bob"]
 
 
 @pytest.mark.parametrize("token", ["x", "AAAA", "not base64 !", "=" * 8, "A" * 5000, "Zm9v"])

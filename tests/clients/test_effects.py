@@ -229,15 +229,15 @@ def test_an_account_counts_what_its_people_count_and_is_ranked_apart(stub, tenan
 
     companies = segment(stub, tenant, "companies")
     ranked = [(found.rank, found.profile.account_id, found.profile.profile_id)
-              for found in companies.profiles]
+              for found in companies.members]
     assert ranked == [(1, "acme", ""), (2, "home", "")]
     everybody = segment(stub, tenant, "people")
-    assert {found.profile.profile_id for found in everybody.profiles} == {"ann", "bob", "cid"}
+    assert {found.profile.profile_id for found in everybody.members} == {"ann", "bob", "cid"}
     assert everybody.segment_size == 3
     assert funnel(stub, tenant) == 3
     first = segment(stub, tenant, "companies", page_size=1)
     second = segment(stub, tenant, "companies", page_size=1, page_token=first.next_page_token)
-    assert second.profiles[0].profile.account_id == "home"
+    assert second.members[0].profile.account_id == "home"
 
 
 def test_a_profile_may_state_its_account_and_an_account_what_it_is(stub, tenant):
@@ -357,7 +357,7 @@ def test_accounts_and_held_events_outlive_a_restart_and_a_move(tmp_path):
 
 def check_what_outlives(stub):
     assert heat(get(stub, "", "", account_id="acme", as_of=at(0))) == 4
-    assert segment(stub, "", "companies").profiles[0].profile.account_id == "acme"
+    assert segment(stub, "", "companies").members[0].profile.account_id == "acme"
     assert segment(stub, "", "people").segment_size == 1
     assert quarantine(stub, "").profiles[0].profile_id == "ann"
     assert score(stub, "", visit(2, channel="robot")).outcome == api.EVENT_OUTCOME_DUPLICATE

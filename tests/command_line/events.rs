@@ -390,7 +390,7 @@ fn answers_for_people_are_tables_that_explain() {
     }
     let all = server.json(&["rank", "contact_next", "--limit", "1000", "--as-of", AFTER]);
     let tenth = server.json(&["rank", "contact_next", "--top", "10%", "--as-of", AFTER]);
-    let members = |answer: &Value| field(answer, "/profiles").as_array().unwrap().clone();
+    let members = |answer: &Value| field(answer, "/members").as_array().unwrap().clone();
     assert!(members(&all).len() > 20);
     let expected = members(&all).len().div_ceil(10);
     assert_eq!(members(&tenth), members(&all)[..expected]);

@@ -63,8 +63,8 @@ def segment(stub, name, at, tenant="", page_size=PAGE_SIZE, **fields):
         answer = stub.RankSegment(api.RankSegmentRequest(
             tenant=tenant, segment=name, page_size=page_size, page_token=token,
             as_of=timestamp(at), **fields))
-        assert len(answer.profiles) <= page_size
-        members += answer.profiles
+        assert len(answer.members) <= page_size
+        members += answer.members
         totals.append(answer.segment_size)
         token = answer.next_page_token
         if not token:

@@ -45,9 +45,9 @@ fn next_model() -> String {
 /// The names of scores on a page: those of one model.
 fn scores_of(page: &v1::RankSegmentResponse) -> BTreeSet<Vec<String>> {
     let profiles = page
-        .profiles
+        .members
         .iter()
-        .filter_map(|ranked| ranked.profile.as_ref());
+        .filter_map(|member| member.profile.as_ref());
     let names = profiles.map(|profile| {
         let scores = profile.scores.iter().map(|score| score.name.clone());
         scores.collect()
@@ -78,8 +78,8 @@ async fn read_pages(server: &Bellwether, reading: &AtomicBool) -> u64 {
             };
             walked.extend(scores_of(&page));
             assert!(walked.len() <= 1, "one walk shows two models: {walked:?}");
-            for ranked in &page.profiles {
-                let profile_id = ranked.profile.as_ref().unwrap().profile_id.clone();
+            for member in &page.members {
+                let profile_id = member.profile.as_ref().unwrap().profile_id.clone();
                 assert!(seen.insert(profile_id), "somebody stands twice");
             }
             pages += 1;
