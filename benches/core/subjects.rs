@@ -37,6 +37,7 @@ pub fn event(number: usize, event_type: &str) -> Event {
         sentiment: None,
         author_id: None,
         content_id: String::new(),
+        campaign_id: String::new(),
         account_id: None,
     }
 }

@@ -61,6 +61,7 @@ fn typical_record() -> Record {
             sentiment: None,
             author_id: is_comment.then(|| ProfileId::new("member-1").unwrap()),
             content_id: String::new(),
+            campaign_id: String::new(),
             account_id: None,
         };
         let context = Context::at(

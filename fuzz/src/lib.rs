@@ -190,6 +190,7 @@ pub fn event(event_type: &str, id: u64, time: i64) -> Event {
         sentiment: Some(-0.5),
         author_id: ProfileId::new("bob"),
         content_id: "c".to_owned(),
+        campaign_id: "s".to_owned(),
         account_id: ProfileId::of_account("a"),
     }
 }

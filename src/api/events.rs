@@ -118,12 +118,12 @@ fn read_event(sent: v1::Event, path: EventPath, violations: &mut Violations) -> 
         "" => None,
         author_id => profile_id(format_args!("{path}.author_id"), author_id, violations),
     };
-    label(
-        format_args!("{path}.content_id"),
-        &sent.content_id,
-        MAX_ID_BYTES,
-        violations,
-    );
+    for (name, id) in [
+        ("content_id", &sent.content_id),
+        ("campaign_id", &sent.campaign_id),
+    ] {
+        label(format_args!("{path}.{name}"), id, MAX_ID_BYTES, violations);
+    }
     let account_id = match sent.account_id.as_str() {
         "" => None,
         id => account(format_args!("{path}.account_id"), id, violations),
@@ -140,6 +140,7 @@ fn read_event(sent: v1::Event, path: EventPath, violations: &mut Violations) -> 
         sentiment: sent.sentiment,
         author_id,
         content_id: sent.content_id,
+        campaign_id: sent.campaign_id,
         account_id,
     })
 }

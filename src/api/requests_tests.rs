@@ -51,6 +51,7 @@ fn a_complete_event_is_read_field_by_field() {
         sentiment: Some(-1.0),
         author_id: "bob".into(),
         content_id: "post 9".into(),
+        campaign_id: "spring".into(),
         account_id: "acme".into(),
         ..good()
     };
@@ -67,6 +68,7 @@ fn a_complete_event_is_read_field_by_field() {
         sentiment: Some(-1.0),
         author_id: ProfileId::new("bob"),
         content_id: "post 9".into(),
+        campaign_id: "spring".into(),
         account_id: ProfileId::of_account("acme"),
     };
     assert_eq!(read, expected);
@@ -89,6 +91,7 @@ fn everything_that_is_wrong_is_named_at_once() {
         sentiment: Some(f64::NAN),
         author_id: "\n".into(),
         content_id: "c".repeat(257),
+        campaign_id: "c\n".into(),
         account_id: "\n".into(),
     };
     let request = v1::ScoreEventRequest {
@@ -113,6 +116,7 @@ fn everything_that_is_wrong_is_named_at_once() {
             "event.sentiment",
             "event.author_id",
             "event.content_id",
+            "event.campaign_id",
             "event.account_id",
         ]
     );

@@ -27,6 +27,8 @@ pub struct Event {
     pub author_id: Option<ProfileId>,
     /// Which content this engages with; empty when not said.
     pub content_id: String,
+    /// Which campaign led to this; empty when not said.
+    pub campaign_id: String,
     /// The account that it counts for as well, by [`ProfileId::of_account`].
     pub account_id: Option<ProfileId>,
 }

@@ -46,6 +46,7 @@ pub fn did(who: &str, event_type: &str, day: f64, attributes: Value) -> Action {
         sentiment: None,
         author_id: None,
         content_id: String::new(),
+        campaign_id: String::new(),
         account_id: None,
     };
     Action(event, day)

@@ -52,6 +52,7 @@ BAD_EVENTS = {
     "a tag over the limit": ("tags", lambda: event(tags=["x" * 129])),
     "an author id over the limit": ("author_id", lambda: event(author_id="x" * (MAX_ID + 1))),
     "a content id over the limit": ("content_id", lambda: event(content_id="x" * (MAX_ID + 1))),
+    "a campaign id over the limit": ("campaign_id", lambda: event(campaign_id="x" * (MAX_ID + 1))),
     "a sentiment above 1": ("sentiment", lambda: event(sentiment=1.01)),
     "a sentiment below -1": ("sentiment", lambda: event(sentiment=-1.01)),
     "a sentiment that is no number": ("sentiment", lambda: event(sentiment=math.nan)),
@@ -109,7 +110,8 @@ def test_a_stream_refuses_and_goes_on_after(stub, tenant, what):
 def test_what_is_just_within_the_limits_is_taken(stub, tenant):
     made = event(
         "é" * (MAX_ID // 2), "x" * MAX_ID, "question", channel="x" * 64, text="x" * 64 * 1024,
-        tags=["x" * 128] * 64, author_id="y" * MAX_ID, content_id="z" * MAX_ID, sentiment=-1.0,
+        tags=["x" * 128] * 64, author_id="y" * MAX_ID, content_id="z" * MAX_ID, campaign_id="c" * MAX_ID,
+        sentiment=-1.0,
         attributes={f"a{n}": n for n in range(63)} | {"nested": nested(7)})
     made.time.nanos = 999_999_999
     assert score(stub, tenant, made).outcome == api.EVENT_OUTCOME_APPLIED

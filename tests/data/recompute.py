@@ -151,6 +151,7 @@ class Event:
     sentiment: float | None
     author_id: str
     content_id: str
+    campaign_id: str
     attributes: dict
 
 
@@ -257,7 +258,8 @@ class World:
             channel=line.get("channel", ""), text=text,
             topics=self.model.topics_of(line.get("tags", []), text),
             sentiment=line.get("sentiment"), author_id=line.get("authorId", ""),
-            content_id=line.get("contentId", ""), attributes=line.get("attributes", {}))
+            content_id=line.get("contentId", ""), campaign_id=line.get("campaignId", ""),
+            attributes=line.get("attributes", {}))
         at = max(time, person.last_event_time)
         before = self.stage_index(person, at)
         matched = self.matches(person, event, at)

@@ -109,6 +109,7 @@ fn any_event() -> impl Strategy<Value = Event> {
             attributes,
             author,
             content,
+            campaign: if content == "offer" { "spring" } else { "" },
             account,
         }
     })

@@ -237,6 +237,7 @@ fn event_of(event: &Event) -> bellwether::scoring::Event {
         sentiment: event.sentiment,
         author_id: event.author.map(profile_id),
         content_id: event.content.to_owned(),
+        campaign_id: event.campaign.to_owned(),
         account_id: event.account.map(profile_id),
     }
 }

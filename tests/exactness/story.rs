@@ -51,6 +51,7 @@ pub struct Event {
     pub attributes: Attributes,
     pub author: Option<&'static str>,
     pub content: &'static str,
+    pub campaign: &'static str,
     pub account: Option<&'static str>,
 }
 
@@ -244,6 +245,9 @@ impl fmt::Display for Event {
         }
         if let Some(author) = self.author {
             write!(formatter, " author {author}")?;
+        }
+        if !self.campaign.is_empty() {
+            write!(formatter, " campaign {}", self.campaign)?;
         }
         if !self.content.is_empty() {
             write!(formatter, " content {}", self.content)?;

@@ -240,6 +240,7 @@ fn record(visits: u8, calls: u8, in_retail: bool) -> Record {
                 sentiment: None,
                 author_id: None,
                 content_id: String::new(),
+                campaign_id: String::new(),
                 account_id: None,
             };
             let context = Context::at(at, 256);

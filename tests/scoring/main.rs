@@ -64,6 +64,7 @@ pub fn event(id: &str, event_type: &str) -> Event {
         sentiment: None,
         author_id: None,
         content_id: String::new(),
+        campaign_id: String::new(),
         account_id: None,
     }
 }

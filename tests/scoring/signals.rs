@@ -101,6 +101,23 @@ fn once_counts_the_first_match_to_arrive_and_no_other() {
 }
 
 #[test]
+fn a_condition_reads_the_campaign_that_led_to_an_event() {
+    for (condition, expected) in [
+        ("event.campaign_id == \"spring\"", [true, false, false]),
+        ("has(event.campaign_id)", [true, true, false]),
+    ] {
+        let model = trying(&format!("when = '{condition}'\n"));
+        let led = |campaign: &str| Event {
+            campaign_id: campaign.to_owned(),
+            ..event(campaign, "try")
+        };
+        let events = ["spring", "summer", ""].map(|campaign| (at(0), led(campaign)));
+        let (_, outcomes) = replay(&model, &events);
+        assert_eq!(matched(&outcomes, "tried"), expected, "{condition}");
+    }
+}
+
+#[test]
 fn phrases_are_whole_words_in_any_case_and_go_with_the_condition() {
     let model = trying(
         "phrases = [\"looking for\", \"training for\"]\nwhen = 'event.channel == \"blog\"'\n[[topics]]\nname = \"running\"\nkeywords = [\"marathon\"]\n",

@@ -188,6 +188,7 @@ pub fn event(dice: &mut Dice, number: u64) -> Event {
         sentiment: None,
         author_id: (dice.roll(3) > 0).then(|| id(dice.roll(PEOPLE / 3))),
         content_id: String::new(),
+        campaign_id: String::new(),
         account_id: None,
     }
 }

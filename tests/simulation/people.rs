@@ -347,6 +347,7 @@ fn event(dice: &mut Dice, number: u64, jobs: &[Job]) -> Event {
         // Few authors, who are people of their own too.
         author_id: (!dice.once_in(4)).then(|| person(dice.roll(people / 2 + 1))),
         content_id: String::new(),
+        campaign_id: String::new(),
         account_id,
     }
 }

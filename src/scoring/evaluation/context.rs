@@ -103,6 +103,7 @@ impl EvalContext<'_> {
                 Variable::EventChannel
                 | Variable::EventText
                 | Variable::EventContentId
+                | Variable::EventCampaignId
                 | Variable::EventAuthorId,
                 _,
             ) => self
@@ -121,6 +122,7 @@ impl<'a> EventContext<'a> {
             Variable::EventChannel => NativeValue::text(&event.channel),
             Variable::EventText => NativeValue::text(&event.text),
             Variable::EventContentId => NativeValue::text(&event.content_id),
+            Variable::EventCampaignId => NativeValue::text(&event.campaign_id),
             Variable::EventAuthorId => {
                 let author_id = event.author_id.as_ref();
                 NativeValue::text(author_id.map_or("", |author_id| author_id.as_str()))

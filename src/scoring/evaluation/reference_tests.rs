@@ -334,28 +334,29 @@ fn any_condition() -> impl Strategy<Value = String> {
 }
 
 prop_compose! {
-        fn any_event()(
-            attributes in any_attributes(),
-            sentiment in prop::option::of(Just(1.0)),
-            by in prop::option::of(Just("x")),
-            event_type in "[xy]",
-        ) -> Event {
-            Event {
-                id: IdHash(1),
-                profile_id: ProfileId::new("ann").unwrap(),
-                event_type,
-                time: None,
-                channel: String::new(),
-                attributes,
-                text: String::new(),
-                tags: vec!["x".to_owned()],
-                sentiment,
-                author_id: by.and_then(ProfileId::new),
-                content_id: String::new(),
-account_id: None,
-            }
+    fn any_event()(
+        attributes in any_attributes(),
+        sentiment in prop::option::of(Just(1.0)),
+        by in prop::option::of(Just("x")),
+        event_type in "[xy]",
+    ) -> Event {
+        Event {
+            id: IdHash(1),
+            profile_id: ProfileId::new("ann").unwrap(),
+            event_type,
+            time: None,
+            channel: String::new(),
+            attributes,
+            text: String::new(),
+            tags: vec!["x".to_owned()],
+            sentiment,
+            author_id: by.and_then(ProfileId::new),
+            content_id: String::new(),
+            campaign_id: String::new(),
+            account_id: None,
         }
     }
+}
 
 /// What the condition of the second signal of a model is asked about.
 struct Asked<'a> {
@@ -481,6 +482,7 @@ fn a_map_is_not_added_to_a_list() {
         sentiment: None,
         author_id: None,
         content_id: String::new(),
+        campaign_id: String::new(),
         account_id: None,
     };
     let asked = Asked {

@@ -89,11 +89,13 @@ pub fn signals() -> Vec<Signal> {
             name: "called_out",
             on: &["reply", "share", "visit"],
             when: Some(Said {
-                text: r#"event.author_id != "" && event.type != "visit" && event.content_id != "home" && (lower(event.text).contains("dear") || event.tags.exists(tag, tag == "shoes"))"#,
+                text: r#"event.author_id != "" && event.type != "visit" && event.content_id != "home" && event.campaign_id != "spring" && (lower(event.text).contains("dear") || event.tags.exists(tag, tag == "shoes"))"#,
                 same: |moment| {
                     let event = moment.event;
                     let is_said = event.text.to_lowercase().contains("dear");
-                    let is_elsewhere = event.kind != "visit" && event.content != "home";
+                    let is_elsewhere = event.kind != "visit"
+                        && event.content != "home"
+                        && event.campaign != "spring";
                     let is_about = is_said || event.tags.contains(&"shoes");
                     Some(event.author.is_some() && is_elsewhere && is_about)
                 },

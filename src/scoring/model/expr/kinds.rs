@@ -70,6 +70,7 @@ impl Variable {
             | Self::EventChannel
             | Self::EventText
             | Self::EventContentId
+            | Self::EventCampaignId
             | Self::EventAuthorId
             | Self::Stage => Kind::Text,
             Self::EventTopics | Self::EventTags => Kind::Texts,

@@ -16,6 +16,7 @@ pub(crate) enum Variable {
     EventChannel,
     EventText,
     EventContentId,
+    EventCampaignId,
     EventAuthorId,
     EventSentiment,
     EventTopics,
@@ -45,7 +46,7 @@ pub(crate) enum Variable {
     Has(Box<Variable>),
 }
 
-const EVENT_FIELDS: [(&str, Variable); 9] = [
+const EVENT_FIELDS: [(&str, Variable); 10] = [
     ("type", Variable::EventType),
     ("channel", Variable::EventChannel),
     ("text", Variable::EventText),
@@ -54,6 +55,7 @@ const EVENT_FIELDS: [(&str, Variable); 9] = [
     ("sentiment", Variable::EventSentiment),
     ("author_id", Variable::EventAuthorId),
     ("content_id", Variable::EventContentId),
+    ("campaign_id", Variable::EventCampaignId),
     ("seconds_since_last", Variable::SecondsSinceLast),
 ];
 
