@@ -63,14 +63,14 @@ fn steps(data: &[u8]) -> Vec<Step> {
         0 => {
             let request = v1::ScoreEventRequest::decode(rest).ok();
             let read = request.and_then(|request| api::score_event(request).ok());
-            read.map(|(_, event)| Step::Event(event))
+            read.map(|(_, event, _)| Step::Event(event))
                 .into_iter()
                 .collect()
         }
         1 => {
             let request = v1::ScoreEventsRequest::decode(rest).ok();
             let read = request.and_then(|request| api::score_events(request).ok());
-            let (_, events) = match read {
+            let (_, events, _) = match read {
                 Some(read) => read,
                 None => return Vec::new(),
             };
@@ -87,7 +87,7 @@ fn steps(data: &[u8]) -> Vec<Step> {
         4 => {
             let request = v1::RetractEventRequest::decode(rest).ok();
             let read = request.and_then(|request| api::retract_event(request).ok());
-            read.map(|(_, event)| Step::Retraction(event))
+            read.map(|(_, event, _)| Step::Retraction(event))
                 .into_iter()
                 .collect()
         }
@@ -108,6 +108,6 @@ fn steps(data: &[u8]) -> Vec<Step> {
 }
 
 fn update(request: v1::UpdateProfileRequest) -> Option<Step> {
-    let (_, update) = api::update_profile(request).ok()?;
+    let (_, update, _) = api::update_profile(request).ok()?;
     Some(Step::Update(update))
 }

@@ -39,10 +39,11 @@ impl<'m> Person<'m> {
         let context = Context::at(event.time.unwrap_or(arrival), REMEMBERED_EVENTS);
         let mut edit = self.edit();
         let outcome = edit.apply(event, &context);
-        let scored = Scored {
-            profile: edit.profile(self.record.last_event_time.max(context.at)),
-            outcome,
-        };
+        let at = self.record.last_event_time.max(context.at);
+        let profile = edit.profile(at, Detail::Points);
+        check_profile(&profile, self.record.last_event_time);
+        let profile = Some(profile);
+        let scored = Scored { outcome, profile };
         let changes = matches!(
             scored.outcome,
             EventOutcome::Applied { .. } | EventOutcome::Quarantined { .. }
@@ -56,7 +57,6 @@ impl<'m> Person<'m> {
         }
         let outcome = edit.finish();
         assert_eq!(outcome.changed, changes);
-        check_profile(&scored.profile, self.record.last_event_time);
         serialises(&api::scored(scored, EventPath::Single));
         self.store(outcome)
     }

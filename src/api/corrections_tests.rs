@@ -34,9 +34,9 @@ fn a_release_names_what_it_releases() {
         profile_id: "ann".into(),
         ..v1::ReleaseEventsRequest::default()
     };
-    let (_, _, all) = release_events(request.clone()).unwrap();
+    let (_, _, all, _) = release_events(request.clone()).unwrap();
     assert_eq!(all, Selection::default());
-    let (_, _, one) = release_events(v1::ReleaseEventsRequest {
+    let (_, _, one, _) = release_events(v1::ReleaseEventsRequest {
         rule: "robots".into(),
         event_id: "e1".into(),
         ..request

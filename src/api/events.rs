@@ -4,7 +4,9 @@ use tonic::Status;
 
 use super::{
     attributes,
-    fields::{account, count, identifier, instant, label, profile_id, tenant, too_long},
+    fields::{
+        account, count, identifier, instant, label, profile_id, response_view, tenant, too_long,
+    },
     profiles::{profile, to_stage_change},
     status::to_message,
     violations::{EventPath, Shown, Violations},
@@ -16,23 +18,30 @@ use crate::{
         Event, EventOutcome, IdHash, Tenant,
         limits::{MAX_ID_BYTES, MAX_TAG_BYTES, MAX_TAGS, MAX_TEXT_BYTES, MAX_TYPE_BYTES},
     },
-    service::Scored,
+    service::{Scored, View},
 };
+
+/// An event of a tenant, and how much of its profile to answer with.
+pub type EventQuery = (Tenant, Event, Option<View>);
 
 /// Reads a `ScoreEvent`.
 ///
 /// # Errors
 /// `INVALID_ARGUMENT` with everything that is wrong, as in every function here.
-pub fn score_event(request: v1::ScoreEventRequest) -> Result<(Tenant, Event), Status> {
+pub fn score_event(request: v1::ScoreEventRequest) -> Result<EventQuery, Status> {
     let mut violations = Violations::default();
     let tenant = tenant(&request.tenant, &mut violations);
     let event = required_event(request.event, &mut violations);
-    violations.finish(tenant.zip(event))
+    let view = response_view(request.response_view, &mut violations);
+    let read = tenant.zip(event);
+    violations.finish(read.map(|(tenant, event)| (tenant, event, view)))
 }
 
 /// Reads the frame of a `ScoreEvents` request; its events are read one by one with
 /// [`event`], because each is refused on its own.
-pub fn score_events(request: v1::ScoreEventsRequest) -> Result<(Tenant, Vec<v1::Event>), Status> {
+pub fn score_events(
+    request: v1::ScoreEventsRequest,
+) -> Result<(Tenant, Vec<v1::Event>, Option<View>), Status> {
     let mut violations = Violations::default();
     let tenant = tenant(&request.tenant, &mut violations);
     count(
@@ -41,7 +50,8 @@ pub fn score_events(request: v1::ScoreEventsRequest) -> Result<(Tenant, Vec<v1::
         MAX_EVENTS_PER_REQUEST,
         &mut violations,
     );
-    violations.finish(tenant.map(|tenant| (tenant, request.events)))
+    let view = response_view(request.response_view, &mut violations);
+    violations.finish(tenant.map(|tenant| (tenant, request.events, view)))
 }
 
 /// Reads one event of a `ScoreEvents` request.
@@ -181,7 +191,7 @@ pub(super) fn unmatched(path: EventPath, event_type: &str) -> v1::Warning {
 /// The answer to a `ScoreEvent`.
 pub fn scored(scored: Scored, path: EventPath) -> v1::ScoreEventResponse {
     let mut response = v1::ScoreEventResponse {
-        profile: Some(profile(scored.profile)),
+        profile: scored.profile.map(profile),
         ..v1::ScoreEventResponse::default()
     };
     match scored.outcome {

@@ -172,6 +172,24 @@ pub(super) fn view(value: i32, violations: &mut Violations) -> Option<View> {
     }
 }
 
+/// How much of a profile to return with the answer to a write; `None` for no profile.
+pub(super) fn response_view(value: i32, violations: &mut Violations) -> Option<View> {
+    match v1::ResponseView::try_from(value) {
+        Ok(v1::ResponseView::None) => None,
+        Ok(v1::ResponseView::Unspecified | v1::ResponseView::Basic) => Some(View::Basic),
+        Ok(v1::ResponseView::Full) => Some(View::Full),
+        Err(_) => {
+            violations.add(
+                "response_view",
+                format_args!(
+                    "is {value}; send RESPONSE_VIEW_NONE, RESPONSE_VIEW_BASIC or RESPONSE_VIEW_FULL"
+                ),
+            );
+            None
+        }
+    }
+}
+
 /// An instant that may be left out.
 pub(super) fn instant(
     field: impl fmt::Display,

@@ -5,7 +5,8 @@ use tonic::Status;
 use super::{
     attributes,
     fields::{
-        count, instant, profile_id, signed, small, subject, tenant, timestamp, too_long, view,
+        count, instant, profile_id, response_view, signed, small, subject, tenant, timestamp,
+        too_long, view,
     },
     violations::{Shown, Violations},
 };
@@ -60,16 +61,18 @@ pub fn batch_get_profiles(request: &v1::BatchGetProfilesRequest) -> Result<Batch
     violations.finish(tenant.map(|tenant| (tenant, ids, as_of)))
 }
 
+/// An update of a profile, and how much of the profile to answer with.
+pub type UpdateQuery = (Tenant, ProfileUpdate, Option<View>);
+
 /// Reads an `UpdateProfile`.
-pub fn update_profile(
-    request: v1::UpdateProfileRequest,
-) -> Result<(Tenant, ProfileUpdate), Status> {
+pub fn update_profile(request: v1::UpdateProfileRequest) -> Result<UpdateQuery, Status> {
     let mut violations = Violations::default();
     let tenant = tenant(&request.tenant, &mut violations);
     let profile_id = subject(&request.profile_id, &request.account_id, &mut violations);
     let attributes = attributes::read(request.attributes, "attributes", &mut violations);
     let removed = request.remove_attributes;
     removed_attributes(&removed, attributes.as_ref(), &mut violations);
+    let view = response_view(request.response_view, &mut violations);
     let read = tenant.zip(profile_id).zip(attributes);
     violations.finish(read.map(|((tenant, profile_id), attributes)| {
         let update = ProfileUpdate {
@@ -77,7 +80,7 @@ pub fn update_profile(
             attributes,
             removed,
         };
-        (tenant, update)
+        (tenant, update, view)
     }))
 }
 

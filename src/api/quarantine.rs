@@ -3,7 +3,10 @@
 use tonic::Status;
 
 use super::{
-    fields::{identifier, label, profile_id, required_name, signed, tenant, timestamp},
+    fields::{
+        identifier, label, profile_id, required_name, response_view, signed, small, tenant,
+        timestamp,
+    },
     page_token::QueryHash,
     paging::{Paged, next_page_token, page_size, page_token, paging},
     profiles::profile,
@@ -12,7 +15,7 @@ use super::{
 use crate::{
     proto::v1,
     scoring::{HeldEvent, IdHash, ProfileId, Selection, Tenant, limits::MAX_NAME_BYTES},
-    service::{QuarantinePage, QuarantineQuery, Released},
+    service::{QuarantinePage, QuarantineQuery, Released, View},
 };
 
 /// Reads a `ListQuarantine`.
@@ -62,10 +65,11 @@ pub(super) fn held_event(held: HeldEvent) -> v1::HeldEvent {
     }
 }
 
+/// Whose events to release, which of them, and how much of the profile to answer with.
+pub type ReleaseQuery = (Tenant, ProfileId, Selection, Option<View>);
+
 /// Reads a `ReleaseEvents`.
-pub fn release_events(
-    request: v1::ReleaseEventsRequest,
-) -> Result<(Tenant, ProfileId, Selection), Status> {
+pub fn release_events(request: v1::ReleaseEventsRequest) -> Result<ReleaseQuery, Status> {
     let mut violations = Violations::default();
     let tenant = tenant(&request.tenant, &mut violations);
     let profile_id = profile_id("profile_id", &request.profile_id, &mut violations);
@@ -77,14 +81,15 @@ pub fn release_events(
         event: (!request.event_id.is_empty()).then(|| IdHash::of_event(&request.event_id)),
         rule: (!request.rule.is_empty()).then_some(request.rule),
     };
+    let view = response_view(request.response_view, &mut violations);
     let read = tenant.zip(profile_id);
-    violations.finish(read.map(|(tenant, profile_id)| (tenant, profile_id, selection)))
+    violations.finish(read.map(|(tenant, profile_id)| (tenant, profile_id, selection, view)))
 }
 
 /// The answer to a `ReleaseEvents`.
 pub fn released(released: Released) -> v1::ReleaseEventsResponse {
     v1::ReleaseEventsResponse {
-        profile: Some(profile(released.profile)),
-        released_count: i32::try_from(released.count).unwrap_or(i32::MAX),
+        profile: released.profile.map(profile),
+        released_count: small(released.outcome),
     }
 }

@@ -97,6 +97,7 @@ fn everything_that_is_wrong_is_named_at_once() {
     let request = v1::ScoreEventRequest {
         tenant: "Acme{}".into(),
         event: Some(sent),
+        response_view: 9,
     };
     let status = score_event(request).unwrap_err();
     let found = violations(&status);
@@ -118,6 +119,7 @@ fn everything_that_is_wrong_is_named_at_once() {
             "event.content_id",
             "event.campaign_id",
             "event.account_id",
+            "response_view",
         ]
     );
     assert!(
@@ -206,6 +208,7 @@ fn a_stream_request_has_1_to_1000_events() {
     let request = |events| v1::ScoreEventsRequest {
         tenant: String::new(),
         events: vec![v1::Event::default(); events],
+        ..Default::default()
     };
     assert_eq!(score_events(request(1_000)).unwrap().1.len(), 1_000);
     for wrong in [0, 1_001] {
@@ -264,7 +267,7 @@ fn removed_attributes_are_named_within_bounds_and_are_not_set_as_well() {
             ..Default::default()
         })
     };
-    let (_, read) = update(vec!["crm_id".into(); 64]).unwrap();
+    let (_, read, _) = update(vec!["crm_id".into(); 64]).unwrap();
     assert_eq!(read.removed, vec!["crm_id"; 64]);
     assert!(read.attributes.contains_key("industry"));
     for (wrong, field, what) in [
@@ -290,4 +293,27 @@ fn removed_attributes_are_named_within_bounds_and_are_not_set_as_well() {
         assert_eq!(found[0].0, field);
         assert!(found[0].1.contains(what), "{}", found[0].1);
     }
+}
+
+#[test]
+fn a_write_is_answered_with_as_much_of_the_profile_as_is_asked_for() {
+    use crate::{proto::v1::ResponseView, service::View};
+    let view = |view: i32| {
+        let request = v1::UpdateProfileRequest {
+            profile_id: "ann".into(),
+            response_view: view,
+            ..Default::default()
+        };
+        update_profile(request).map(|(_, _, view)| view)
+    };
+    for (sent, read) in [
+        (ResponseView::Unspecified, Some(View::Basic)),
+        (ResponseView::None, None),
+        (ResponseView::Basic, Some(View::Basic)),
+        (ResponseView::Full, Some(View::Full)),
+    ] {
+        assert_eq!(view(sent.into()).unwrap(), read);
+    }
+    let found = violations(&view(4).unwrap_err());
+    assert_eq!(found[0].0, "response_view");
 }

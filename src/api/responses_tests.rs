@@ -188,7 +188,8 @@ fn the_topics_of_a_segment_are_sent_with_how_many_care() {
 fn each_outcome_has_its_own_form() {
     let with = |outcome| {
         let profile = ann();
-        scored(Scored { profile, outcome }, EventPath::Single)
+        let profile = Some(profile);
+        scored(Scored { outcome, profile }, EventPath::Single)
     };
     let applied = with(EventOutcome::Applied {
         matched_signals: vec!["replied".into()],

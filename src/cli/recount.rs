@@ -181,7 +181,7 @@ impl Recounting {
                 Err("a profile update cannot be taken back".to_owned())
             }
             Entry::Update(update) => {
-                let (_, update) = api::update_profile(update).map_err(said)?;
+                let (_, update, _) = api::update_profile(update).map_err(said)?;
                 let updated =
                     self.evaluator
                         .update(&update.profile_id, &update.attributes, &update.removed);

@@ -39,6 +39,7 @@ impl Release {
             profile_id: self.profile_id.clone(),
             rule: self.rule,
             event_id: self.event_id,
+            ..ReleaseEventsRequest::default()
         });
         let response = self
             .asking

@@ -14,7 +14,9 @@ use super::{
     replay::lines::{CutOff, Entry, LineReader, Position},
     went_through,
 };
-use crate::proto::v1::{Event, RetractEventRequest, RetractEventResponse, RetractionOutcome};
+use crate::proto::v1::{
+    Event, ResponseView, RetractEventRequest, RetractEventResponse, RetractionOutcome,
+};
 
 /// Takes back what events counted.
 ///
@@ -81,6 +83,7 @@ impl Retract {
         let request = self.asking.request(RetractEventRequest {
             tenant: self.asking.target.tenant.clone(),
             event: Some(event),
+            response_view: ResponseView::None.into(),
         });
         self.asking
             .answer(async |mut client| client.retract_event(request).await)

@@ -50,12 +50,12 @@ pub fn answer<S: Store>(
 }
 
 /// A request whose events are in the queues of their profiles; why each other one is not.
-struct Submitted {
+struct Submitted<S> {
     refused: Vec<Option<rpc::Status>>,
-    pending: PendingScores,
+    pending: PendingScores<S>,
 }
 
-impl Submitted {
+impl<S: Store> Submitted<S> {
     async fn answer(self) -> v1::ScoreEventsResponse {
         let mut scored = self.pending.results().await.into_iter();
         let results = self
@@ -118,7 +118,10 @@ async fn read<S: Store>(
 
 /// Puts the answers to what was submitted where they are taken, each once its events are
 /// counted, whether or not somebody takes it.
-async fn collect(mut submitted: mpsc::Receiver<Result<Submitted, Status>>, puts: Arc<Puts>) {
+async fn collect<S: Store>(
+    mut submitted: mpsc::Receiver<Result<Submitted<S>, Status>>,
+    puts: Arc<Puts>,
+) {
     while let Some(submitted) = submitted.recv().await {
         match submitted {
             Ok(submitted) => puts.put(Ok(submitted.answer().await)),
@@ -130,8 +133,8 @@ async fn collect(mut submitted: mpsc::Receiver<Result<Submitted, Status>>, puts:
 async fn submit<S: Store>(
     service: &Service<S>,
     request: v1::ScoreEventsRequest,
-) -> Result<Submitted, Status> {
-    let (tenant, events) = api::score_events(request)?;
+) -> Result<Submitted<S>, Status> {
+    let (tenant, events, view) = api::score_events(request)?;
     let mut accepted = Vec::with_capacity(events.len());
     let mut refused = Vec::with_capacity(events.len());
     for (index, event) in events.into_iter().enumerate() {
@@ -143,7 +146,7 @@ async fn submit<S: Store>(
             Err(status) => refused.push(Some(status::to_message(&status))),
         }
     }
-    let pending = service.submit_events(&tenant, accepted).await;
+    let pending = service.submit_events(&tenant, accepted, view).await;
     Ok(Submitted { refused, pending })
 }
 

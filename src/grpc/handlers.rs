@@ -58,9 +58,9 @@ impl<S: Store> ScoringService for Handlers<S> {
         request: Request<v1::ScoreEventRequest>,
     ) -> Result<Response<v1::ScoreEventResponse>, Status> {
         let caller = Caller::of(request.extensions());
-        let (tenant, event) = api::score_event(request.into_inner())?;
+        let (tenant, event, view) = api::score_event(request.into_inner())?;
         caller.identify(&self.service, &tenant)?;
-        let scored = self.service.score_event(&tenant, event).await;
+        let scored = self.service.score_event(&tenant, event, view).await;
         Ok(Response::new(api::scored(
             scored.map_err(failed)?,
             api::EventPath::Single,
@@ -118,11 +118,11 @@ impl<S: Store> ScoringService for Handlers<S> {
         request: Request<v1::UpdateProfileRequest>,
     ) -> Result<Response<v1::UpdateProfileResponse>, Status> {
         let caller = Caller::of(request.extensions());
-        let (tenant, update) = api::update_profile(request.into_inner())?;
+        let (tenant, update, view) = api::update_profile(request.into_inner())?;
         caller.identify(&self.service, &tenant)?;
-        let profile = self.service.update_profile(&tenant, update).await;
+        let profile = self.service.update_profile(&tenant, update, view).await;
         Ok(Response::new(v1::UpdateProfileResponse {
-            profile: Some(api::profile(profile.map_err(failed)?)),
+            profile: profile.map_err(failed)?.map(api::profile),
         }))
     }
 
@@ -171,9 +171,9 @@ impl<S: Store> ScoringService for Handlers<S> {
         request: Request<v1::RetractEventRequest>,
     ) -> Result<Response<v1::RetractEventResponse>, Status> {
         let caller = Caller::of(request.extensions());
-        let (tenant, event) = api::retract_event(request.into_inner())?;
+        let (tenant, event, view) = api::retract_event(request.into_inner())?;
         caller.identify(&self.service, &tenant)?;
-        let retracted = self.service.retract_event(&tenant, event).await;
+        let retracted = self.service.retract_event(&tenant, event, view).await;
         Ok(Response::new(api::retracted(retracted.map_err(failed)?)))
     }
 
@@ -195,11 +195,11 @@ impl<S: Store> ScoringService for Handlers<S> {
         request: Request<v1::ReleaseEventsRequest>,
     ) -> Result<Response<v1::ReleaseEventsResponse>, Status> {
         let caller = Caller::of(request.extensions());
-        let (tenant, profile_id, selection) = api::release_events(request.into_inner())?;
+        let (tenant, profile_id, selection, view) = api::release_events(request.into_inner())?;
         caller.identify(&self.service, &tenant)?;
         let released = self
             .service
-            .release_events(&tenant, &profile_id, selection)
+            .release_events(&tenant, &profile_id, selection, view)
             .await;
         Ok(Response::new(api::released(released.map_err(failed)?)))
     }

@@ -75,7 +75,7 @@ fn membership(
 
 impl RecordEdit<'_> {
     /// The profile as it stands now, at an instant not before its last event.
-    pub fn profile(&self, at: Timestamp) -> Profile {
+    pub fn profile(&self, at: Timestamp, detail: Detail) -> Profile {
         let Self {
             model,
             profile_id,
@@ -83,7 +83,7 @@ impl RecordEdit<'_> {
             evaluation,
             ..
         } = self;
-        self::profile(model, profile_id, record, evaluation, at, Detail::Points)
+        self::profile(model, profile_id, record, evaluation, at, detail)
     }
 }
 

@@ -1,12 +1,14 @@
 //! Drafts of a round: records loaded, and all work applied to them in the order in which it was
 //! taken in, so that an event reads of others what came before it and nothing else.
 
+use std::sync::Arc;
+
 use super::{
-    Released, Retracted, ServiceError, Shell,
+    ServiceError, Shell,
     draft::{Draft, refuse},
     lanes::Round,
     lookups::Lookups,
-    write::{Arrived, ProfileUpdate, Scored, Task, Work},
+    write::{Arrived, ProfileUpdate, Task, Work},
 };
 use crate::{
     rollout::ModelSnapshot,
@@ -107,7 +109,7 @@ impl<S: Store> Shell<S> {
     pub(super) async fn drafts(
         &self,
         tenant: &Tenant,
-        snapshot: &ModelSnapshot,
+        snapshot: &Arc<ModelSnapshot>,
         round: Round<Work>,
     ) -> Vec<Draft<Work>> {
         let model = snapshot.model();
@@ -129,7 +131,7 @@ impl<S: Store> Shell<S> {
         }
         for position in turns(&sheets, model) {
             let before = sheets[position].edit.steps();
-            self.apply_next(model, &mut sheets[position], &mut lookups, now);
+            self.apply_next(snapshot, &mut sheets[position], &mut lookups, now);
             let steps = sheets[position].edit.steps() - before;
             stretch.took(steps).await;
         }
@@ -139,17 +141,17 @@ impl<S: Store> Shell<S> {
     /// Applies the next piece of work of a profile.
     fn apply_next(
         &self,
-        model: &Model,
+        snapshot: &Arc<ModelSnapshot>,
         sheet: &mut Sheet<'_>,
         lookups: &mut Lookups,
         now: Timestamp,
     ) {
+        let model = snapshot.model();
         let Some(Work { task, .. }) = sheet.work.get_mut(sheet.applied) else {
             return;
         };
         sheet.applied += 1;
         let edit = &mut sheet.edit;
-        let profile = |edit: &RecordEdit<'_>| edit.profile(now.max(edit.record().last_event_time));
         let context = |Arrived { event, at }: &Arrived, edit: &RecordEdit<'_>| {
             let instant = (*at, now, self.settings.remembered_events);
             lookups.context(model, event, edit.record(), instant)
@@ -158,31 +160,24 @@ impl<S: Store> Shell<S> {
             Task::Event(asked) => {
                 let context = context(&asked.question, edit);
                 let outcome = context.map(|context| edit.apply(&asked.question.event, &context));
-                asked.result = Some(outcome.map_err(Into::into).map(|outcome| Scored {
-                    profile: profile(edit),
-                    outcome,
-                }));
+                asked.note(outcome.map_err(Into::into), snapshot, edit, now);
             }
             Task::Retraction(asked) => {
                 let context = context(&asked.question, edit);
                 let outcome = context.map(|context| edit.retract(&asked.question.event, &context));
-                asked.result = Some(outcome.map_err(Into::into).map(|outcome| Retracted {
-                    profile: profile(edit),
-                    outcome,
-                }));
+                asked.note(outcome.map_err(Into::into), snapshot, edit, now);
             }
             Task::Release(asked) => {
-                asked.result = Some(if edit.record().is_known() {
-                    let count = edit.release(&asked.question, self.most_folded());
-                    let profile = profile(edit);
-                    Ok(Released { profile, count })
+                let released = if edit.record().is_known() {
+                    Ok(edit.release(&asked.question, self.most_folded()))
                 } else {
                     Err(ServiceError::unknown(&sheet.profile_id))
-                });
+                };
+                asked.note(released, snapshot, edit, now);
             }
             Task::Update(asked) => {
                 let changed = change(edit, &asked.question, now);
-                asked.result = Some(changed.map(|()| profile(edit)));
+                asked.note(changed, snapshot, edit, now);
             }
         }
         let (again, effects) = (sheet.edit.again(), sheet.edit.effects());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::{ServiceError, Shell, draft::Draft, lanes::Round, write::dropped};
+use super::{ServiceError, Shell, answers::dropped, draft::Draft, lanes::Round};
 use crate::{
     rollout::ModelSnapshot,
     scoring::{Effect, Outcome, ProfileId, RecordEdit, Tenant},

@@ -1,6 +1,7 @@
 //! Load, apply, commit: the thin shell around the scoring core. It stamps arrivals by the clock
 //! that it is handed, and retries conflicts.
 
+mod answers;
 mod comparing;
 mod draft;
 mod drafts;
@@ -27,17 +28,17 @@ use std::{
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
+pub use answers::{PendingScores, Released, Retracted, Scored, Written};
 pub use comparing::{Comparing, ModelComparison};
 pub use error::ServiceError;
 pub use pages::{Fraction, Page, PageStart, Paging};
-pub use quarantine::{QuarantinePage, QuarantineQuery, QuarantinedProfile, Released};
+pub use quarantine::{QuarantinePage, QuarantineQuery, QuarantinedProfile};
 pub use rankings::{
     Funnel, InfluencerPage, InfluencerQuery, SegmentPage, SegmentQuery, SegmentTopic,
     SegmentTopics, SegmentTopicsQuery,
 };
 pub use read::View;
-pub use retraction::Retracted;
-pub use write::{PendingScores, ProfileUpdate, Scored};
+pub use write::ProfileUpdate;
 
 use crate::{
     admission::Gate,

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::{
-    Page, Paging, Service, ServiceError,
+    Page, Paging, Released, Service, ServiceError, View, Written,
     rankings::unknown,
     write::{Asked, Task},
 };
 use crate::{
     rollout::ModelSnapshot,
-    scoring::{HeldEvent, KeyRange, Model, Profile, ProfileId, Selection, Tenant},
+    scoring::{HeldEvent, KeyRange, Model, ProfileId, Selection, Tenant},
     store::{RankRange, Store},
 };
 
@@ -33,15 +33,6 @@ pub struct QuarantinedProfile {
 
 /// Profiles, most held events first.
 pub type QuarantinePage = Page<QuarantinedProfile>;
-
-/// Events that were released.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Released {
-    /// The profile just after it.
-    pub profile: Profile,
-    /// How many events.
-    pub count: usize,
-}
 
 impl<S: Store> Service<S> {
     /// Reads a page of the profiles with events that a rule holds.
@@ -91,6 +82,7 @@ impl<S: Store> Service<S> {
         tenant: &Tenant,
         profile_id: &ProfileId,
         selection: Selection,
+        view: Option<View>,
     ) -> Result<Released, ServiceError> {
         if let Some(rule) = &selection.rule {
             let snapshot = self.shell.deployment.snapshot(tenant).await?;
@@ -99,14 +91,18 @@ impl<S: Store> Service<S> {
         let mut count = 0;
         loop {
             let selection = selection.clone();
-            let released = self
+            let answer = self
                 .work(tenant, profile_id.clone(), |caller| {
-                    Task::Release(Asked::new(selection, caller))
+                    Task::Release(Asked::new(selection, view, caller))
                 })
                 .await?;
-            count += released.count;
-            if released.count < self.shell.most_folded() {
-                return Ok(Released { count, ..released });
+            count += answer.outcome();
+            if *answer.outcome() < self.shell.most_folded() {
+                let Written { profile, .. } = self.complete_one(tenant, Ok(answer)).await?;
+                return Ok(Written {
+                    outcome: count,
+                    profile,
+                });
             }
         }
     }

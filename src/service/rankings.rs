@@ -138,7 +138,7 @@ impl<S: Store> Service<S> {
         }
         if query.view == View::Full {
             let profiles = members.iter_mut().map(|member| &mut member.profile);
-            self.add_percentiles(tenant, &snapshot, profiles.collect(), at)
+            self.add_percentiles(tenant, &snapshot, profiles.collect())
                 .await?;
         }
         Ok(page.with(places.into_iter().zip(members).collect()))

@@ -1,14 +1,14 @@
 //! Questions about profiles, each exact at an instant. Questions about ranks are in
 //! `rankings`.
 
-use std::{future::Future, sync::Arc};
+use std::{collections::HashMap, future::Future, sync::Arc};
 
 use super::{Service, ServiceError};
 use crate::{
     rollout::{ModelSnapshot, RolloutError},
     scoring::{
-        Detail, KeyRange, Profile, ProfileId, RankKey, RankName, ScoreId, Subject, Tenant,
-        Timestamp, explain, limits::NOISE_FLOOR,
+        Detail, KeyRange, Profile, ProfileId, RankKey, ScoreId, Subject, Tenant, Timestamp,
+        explain, limits::NOISE_FLOOR,
     },
     store::{RankRange, Store, StoreError, Stored},
     stretch::Stretch,
@@ -88,7 +88,7 @@ impl<S: Store> Service<S> {
         let record = &stored.record;
         let mut profile = explain(snapshot.model(), profile_id, record, at, detail(view));
         if view == View::Full {
-            self.add_percentiles(tenant, &snapshot, vec![&mut profile], at)
+            self.add_percentiles(tenant, &snapshot, vec![&mut profile])
                 .await?;
         }
         Ok(profile)
@@ -147,41 +147,35 @@ impl<S: Store> Service<S> {
         tenant: &Tenant,
         snapshot: &ModelSnapshot,
         mut profiles: Vec<&mut Profile>,
-        at: Timestamp,
     ) -> Result<(), ServiceError> {
         let model = snapshot.model();
-        // They are all people, or all accounts.
-        let subject = profiles
-            .first()
-            .map_or(Subject::Person, |profile| profile.profile_id.subject());
-        let rank_of = |position: ScoreId| -> (RankName, RankKey) {
-            let score = &model.scores[position];
-            let rank = &model.ranks[score.rank_among(subject)];
-            (rank.name.clone(), rank.slope.threshold_key(NOISE_FLOOR, at))
+        let range = |score: ScoreId, subject: Subject, from: RankKey| {
+            let rank = model.ranks[model.scores[score].rank_among(subject)]
+                .name
+                .clone();
+            let keys = KeyRange { from, below: None };
+            RankRange { rank, keys }
         };
-        let mut ranges: Vec<RankRange> = model
-            .scores
-            .keys()
-            .map(|position| {
-                let (rank, from) = rank_of(position);
-                let keys = KeyRange { from, below: None };
-                RankRange { rank, keys }
-            })
-            .collect();
+        let mut ranges = Vec::new();
+        // Where the ranges begin that count everybody with points, one for each score.
+        let mut totals: HashMap<(Subject, Timestamp), usize> = HashMap::new();
         let mut asked = Vec::new();
         let counted = profiles.iter().enumerate();
         for (index, profile) in counted.filter(|(_, profile)| profile.is_counted) {
+            let (subject, at) = (profile.profile_id.subject(), profile.as_of);
+            let total = *totals.entry((subject, at)).or_insert_with(|| {
+                let begin = ranges.len();
+                ranges.extend(model.scores.iter_enumerated().map(|(id, score)| {
+                    range(id, subject, score.slope.threshold_key(NOISE_FLOOR, at))
+                }));
+                begin
+            });
             for (position, score) in profile.scores.iter().enumerate() {
                 let id = ScoreId::from(position);
                 if score.points > 0.0 {
                     let above = model.scores[id].slope.threshold_key_above(score.points, at);
-                    asked.push((index, position));
-                    let (rank, _) = rank_of(id);
-                    let keys = KeyRange {
-                        from: above,
-                        below: None,
-                    };
-                    ranges.push(RankRange { rank, keys });
+                    asked.push((index, position, total + position, ranges.len()));
+                    ranges.push(range(id, subject, above));
                 }
             }
         }
@@ -190,11 +184,10 @@ impl<S: Store> Service<S> {
             let generation = snapshot.active.generation;
             counts.extend(self.shell.store.count(tenant, generation, ranges).await?);
         }
-        let (totals, above) = counts.split_at(model.scores.len());
-        for ((index, position), above) in asked.into_iter().zip(above) {
+        for (index, position, total, above) in asked {
             // Whoever has points is not above itself, even when it has moved meanwhile.
-            let total = totals[position].max(1);
-            let fraction = 1.0 - (*above).min(total - 1) as f64 / total as f64;
+            let total = counts[total].max(1);
+            let fraction = 1.0 - counts[above].min(total - 1) as f64 / total as f64;
             profiles[index].scores[position].percentile = Some(100.0 * fraction);
         }
         Ok(())

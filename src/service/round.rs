@@ -9,7 +9,7 @@ use super::{
     drafts::split_off,
     effects::Wanted,
     lanes::Round,
-    write::{Scored, Task, Work},
+    write::{Task, Work},
 };
 use crate::{
     rollout::ModelSnapshot,
@@ -260,8 +260,8 @@ impl<S: Store> Shell<S> {
 fn tell(work: Vec<Work>, counters: &Counters) {
     for Work { task, .. } in work {
         if let Task::Event(asked) = &task
-            && let Some(Ok(Scored { outcome, .. })) = &asked.result
-            && let EventOutcome::Applied { unmatched_type, .. } = outcome
+            && let Some(Ok(answer)) = &asked.result
+            && let EventOutcome::Applied { unmatched_type, .. } = answer.outcome()
             && let Some(event_type) = unmatched_type
         {
             counters.unmatched(event_type);

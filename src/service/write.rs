@@ -8,24 +8,23 @@ use std::{
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::{Released, Retracted, Service, ServiceError, Shell, turns::Held};
+use super::{
+    Scored, Service, ServiceError, Shell, View,
+    answers::{Answer, Caller, Pending, PendingScores, dropped},
+    turns::Held,
+};
 use crate::{
     admission::TenantKey,
-    scoring::{Attributes, Event, EventOutcome, Profile, ProfileId, Selection, Tenant, Timestamp},
-    store::{Store, StoreError},
+    rollout::ModelSnapshot,
+    scoring::{
+        Attributes, Event, EventOutcome, Profile, ProfileId, RecordEdit, RetractionOutcome,
+        Selection, Tenant, Timestamp,
+    },
+    store::Store,
 };
 
 /// When a caller that was turned away should come back.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
-
-/// An event that was taken.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Scored {
-    /// The profile just after the event.
-    pub profile: Profile,
-    /// What became of the event.
-    pub outcome: EventOutcome,
-}
 
 /// What to change of what a profile states.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,10 +53,10 @@ pub(super) enum Permit {
 
 /// What is to be done for a profile.
 pub(super) enum Task {
-    Event(Asked<Arrived, Scored>),
-    Retraction(Asked<Arrived, Retracted>),
-    Release(Asked<Selection, Released>),
-    Update(Asked<ProfileUpdate, Profile>),
+    Event(Asked<Arrived, EventOutcome>),
+    Retraction(Asked<Arrived, RetractionOutcome>),
+    Release(Asked<Selection, usize>),
+    Update(Asked<ProfileUpdate, ()>),
 }
 
 /// An event, and the instant that it counts at.
@@ -69,19 +68,34 @@ pub(super) struct Arrived {
 /// What is asked, with what came of it and the caller who waits for that.
 pub(super) struct Asked<Q, A> {
     pub question: Q,
+    /// How much of the profile to answer with; `None` for no profile.
+    view: Option<View>,
     /// Told once it is durable.
-    pub result: Option<Result<A, ServiceError>>,
-    caller: oneshot::Sender<Result<A, ServiceError>>,
+    pub result: Option<Result<Answer<A>, ServiceError>>,
+    caller: Caller<A>,
 }
 
 impl<Q, A> Asked<Q, A> {
     /// A question of somebody who waits for the result.
-    pub(super) fn new(question: Q, caller: oneshot::Sender<Result<A, ServiceError>>) -> Self {
+    pub(super) fn new(question: Q, view: Option<View>, caller: Caller<A>) -> Self {
         Self {
             question,
+            view,
             result: None,
             caller,
         }
+    }
+
+    /// Keeps what came of it, with the profile as it stands now.
+    pub(super) fn note(
+        &mut self,
+        outcome: Result<A, ServiceError>,
+        snapshot: &Arc<ModelSnapshot>,
+        edit: &RecordEdit<'_>,
+        now: Timestamp,
+    ) {
+        let answer = |outcome| Answer::new(outcome, self.view, snapshot, edit, now);
+        self.result = Some(outcome.map(answer));
     }
 
     /// Tells the caller what came of it; one that has left is told nothing.
@@ -127,68 +141,19 @@ impl Task {
     }
 }
 
-/// Events that were submitted and not yet answered. Whoever holds it bounds how many answers
-/// wait to be read: work does not.
-#[derive(Debug)]
-pub struct PendingScores {
-    pending: Vec<Pending>,
-}
-
-/// The answer to an event, there already or on its way.
-#[derive(Debug)]
-enum Pending {
-    Answered(Box<Result<Scored, ServiceError>>),
-    Waiting(oneshot::Receiver<Result<Scored, ServiceError>>),
-}
-
-impl Pending {
-    fn refused(error: ServiceError) -> Self {
-        Self::Answered(Box::new(Err(error)))
-    }
-
-    async fn result(self) -> Result<Scored, ServiceError> {
-        match self {
-            Self::Answered(result) => *result,
-            Self::Waiting(receiver) => receiver.await.unwrap_or_else(|_| Err(dropped())),
-        }
-    }
-}
-
-impl PendingScores {
-    /// One result per event, in order.
-    pub async fn results(self) -> Vec<Result<Scored, ServiceError>> {
-        let mut results = Vec::with_capacity(self.pending.len());
-        for pending in self.pending {
-            results.push(pending.result().await);
-        }
-        results
-    }
-
-    /// Waits for every answer.
-    async fn answered(&mut self) {
-        for pending in &mut self.pending {
-            if let Pending::Waiting(receiver) = pending {
-                let result = receiver.await.unwrap_or_else(|_| Err(dropped()));
-                *pending = Pending::Answered(Box::new(result));
-            }
-        }
-    }
-}
-
-pub(super) fn dropped() -> ServiceError {
-    let message = "the server failed while it was working on this".to_owned();
-    StoreError::OutcomeUnknown(message).into()
-}
-
 impl<S: Store> Service<S> {
     /// Counts one event. Turned away when too many events are in flight.
-    pub async fn score_event(&self, tenant: &Tenant, event: Event) -> Result<Scored, ServiceError> {
+    pub async fn score_event(
+        &self,
+        tenant: &Tenant,
+        event: Event,
+        view: Option<View>,
+    ) -> Result<Scored, ServiceError> {
         let permit = self.permit_now()?;
         self.shell.deployment.check_tenant(tenant)?;
         let mut permit = Some(Permit::Single { _permit: permit });
-        let pending = self.enter(tenant, vec![event], || permit.take());
-        let pending = PendingScores { pending };
-        let result = pending.results().await.pop();
+        let pending = self.enter(tenant, vec![event], view, || permit.take());
+        let result = self.pending(tenant, pending).results().await.pop();
         result.unwrap_or_else(|| Err(dropped()))
     }
 
@@ -197,7 +162,12 @@ impl<S: Store> Service<S> {
     /// scores of accounts, which any event may change: then they are answered before this
     /// returns, so that a caller who takes in one request after the other has them read each
     /// other in that order.
-    pub async fn submit_events(&self, tenant: &Tenant, events: Vec<Event>) -> PendingScores {
+    pub async fn submit_events(
+        &self,
+        tenant: &Tenant,
+        events: Vec<Event>,
+        view: Option<View>,
+    ) -> PendingScores<S> {
         // Before it waits: whoever names a tenant that is none waits for nothing.
         let held = match self.shell.deployment.check_tenant(tenant) {
             Ok(()) => {
@@ -211,15 +181,12 @@ impl<S: Store> Service<S> {
             Ok(held) => held,
             Err(error) => {
                 let refused = events.iter().map(|_| Pending::refused(error.clone()));
-                return PendingScores {
-                    pending: refused.collect(),
-                };
+                return self.pending(tenant, refused.collect());
             }
         };
         let one = || Some(Permit::Streamed { _held: held.one() });
-        let mut scores = PendingScores {
-            pending: self.enter(tenant, events, one),
-        };
+        let pending = self.enter(tenant, events, view, one);
+        let mut scores = self.pending(tenant, pending);
         // What was not needed for events that were refused.
         drop(held);
         if self.reads_accounts(tenant).await {
@@ -239,26 +206,29 @@ impl<S: Store> Service<S> {
         is_known.then(|| tenant.clone())
     }
 
-    /// Changes what a profile states, in its place between the profile's events.
+    /// Changes what a profile states, in its place between the profile's events. Returns the
+    /// profile, when it is asked for.
     pub async fn update_profile(
         &self,
         tenant: &Tenant,
         update: ProfileUpdate,
-    ) -> Result<Profile, ServiceError> {
+        view: Option<View>,
+    ) -> Result<Option<Profile>, ServiceError> {
         let profile_id = update.profile_id.clone();
-        self.work(tenant, profile_id, |caller| {
-            Task::Update(Asked::new(update, caller))
-        })
-        .await
+        let answer = self.work(tenant, profile_id, |caller| {
+            Task::Update(Asked::new(update, view, caller))
+        });
+        let updated = self.complete_one(tenant, answer.await).await?;
+        Ok(updated.profile)
     }
 
     /// Does one task of a profile. Turned away when too much is in flight.
-    pub(super) async fn work<T>(
+    pub(super) async fn work<A>(
         &self,
         tenant: &Tenant,
         profile_id: ProfileId,
-        task: impl FnOnce(oneshot::Sender<Result<T, ServiceError>>) -> Task,
-    ) -> Result<T, ServiceError> {
+        task: impl FnOnce(Caller<A>) -> Task,
+    ) -> Result<Answer<A>, ServiceError> {
         let permit = self.permit_now()?;
         self.shell.deployment.check_tenant(tenant)?;
         let (caller, receiver) = oneshot::channel();
@@ -284,6 +254,7 @@ impl<S: Store> Service<S> {
         &self,
         tenant: &Tenant,
         events: Vec<Event>,
+        view: Option<View>,
         mut permit: impl FnMut() -> Option<Permit>,
     ) -> Vec<Pending> {
         let now = self.shell.now();
@@ -303,7 +274,7 @@ impl<S: Store> Service<S> {
             };
             let (caller, receiver) = oneshot::channel();
             let profile_id = event.profile_id.clone();
-            let task = Task::Event(Asked::new(Arrived { event, at }, caller));
+            let task = Task::Event(Asked::new(Arrived { event, at }, view, caller));
             let turn = self.shell.next_turn();
             work.push((
                 profile_id,

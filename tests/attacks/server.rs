@@ -192,6 +192,7 @@ impl Server {
         let request = ScoreEventRequest {
             tenant: tenant.to_owned(),
             event: Some(event),
+            ..Default::default()
         };
         while let Err(refused) = client.score_event(request.clone()).await {
             // Whoever is turned away comes again when it is told to, and waits as long.

@@ -225,12 +225,12 @@ async fn flood(server: Arc<Server>, is_over: Arc<AtomicBool>, kind: Flood) {
                     Flood::CostlyEvents => (String::new(), costly_event(number)),
                     Flood::Tenants => (format!("tenant-{number}"), event),
                 };
-                let event = Some(event);
-                drop(
-                    client
-                        .score_event(v1::ScoreEventRequest { tenant, event })
-                        .await,
-                );
+                let request = v1::ScoreEventRequest {
+                    tenant,
+                    event: Some(event),
+                    ..Default::default()
+                };
+                drop(client.score_event(request).await);
             }
         });
     }

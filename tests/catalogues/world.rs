@@ -158,7 +158,7 @@ impl World {
             removed: Vec::new(),
         };
         self.service
-            .update_profile(&tenant(), update)
+            .update_profile(&tenant(), update, None)
             .await
             .unwrap();
     }
@@ -169,7 +169,11 @@ impl World {
         assert!(day < LAST_DAY, "the clock of the service stands there");
         self.actions += 1;
         event.id = IdHash::of_event(&format!("deed-{}", self.actions));
-        let scored = self.service.score_event(&tenant(), event).await.unwrap();
+        let scored = self
+            .service
+            .score_event(&tenant(), event, None)
+            .await
+            .unwrap();
         scored.outcome
     }
 
@@ -223,10 +227,10 @@ impl World {
         };
         let released = self
             .service
-            .release_events(&tenant(), &ProfileId::new(who).unwrap(), selection)
+            .release_events(&tenant(), &ProfileId::new(who).unwrap(), selection, None)
             .await
             .unwrap();
-        released.count
+        released.outcome
     }
 
     /// Somebody as they stand on a day, in the full view, whose explanation must hold.

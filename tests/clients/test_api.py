@@ -415,3 +415,36 @@ def test_reflection_lists_and_describes_the_service(server):
     described = DescriptorPool(database).FindServiceByName(SERVICE)
     assert {method.name for method in described.methods} == {
         method.name for method in api.DESCRIPTOR.services_by_name["ScoringService"].methods}
+
+
+def test_a_write_answers_as_much_of_the_profile_as_is_asked_for(stub, tenant):
+    def answers(number, view):
+        """What each kind of write answers."""
+        made = event(f"single-{number}", second=number)
+        yield stub.ScoreEvent(api.ScoreEventRequest(
+            tenant=tenant, event=made, response_view=view))
+        request = api.ScoreEventsRequest(tenant=tenant, response_view=view, events=[
+            event(f"stream-{number}", second=number)])
+        ((result,),) = [answer.results for answer in stub.ScoreEvents(iter([request]))]
+        yield result.response
+        yield stub.UpdateProfile(api.UpdateProfileRequest(
+            tenant=tenant, profile_id="ann", response_view=view))
+        yield stub.RetractEvent(api.RetractEventRequest(
+            tenant=tenant, event=made, response_view=view))
+
+    for number, view in enumerate([
+            api.RESPONSE_VIEW_UNSPECIFIED, api.RESPONSE_VIEW_NONE, api.RESPONSE_VIEW_BASIC,
+            api.RESPONSE_VIEW_FULL]):
+        for answer in answers(number, view):
+            assert answer.HasField("profile") == (view != api.RESPONSE_VIEW_NONE)
+            if answer.HasField("profile"):
+                engagement, _, fit = answer.profile.scores
+                is_full = view == api.RESPONSE_VIEW_FULL
+                assert fit.HasField("percentile") == is_full
+                assert bool(engagement.contributions) == is_full
+    full = get(stub, tenant, "ann", view=api.PROFILE_VIEW_FULL).scores[0]
+    assert [term.name for term in full.contributions] == [
+        term.name for term in engagement.contributions]
+    refusal = invalid(stub.ScoreEvent, api.ScoreEventRequest(
+        tenant=tenant, event=event(), response_view=9))
+    assert list(refusal.bad_fields) == ["response_view"]

@@ -8,7 +8,7 @@ use bellwether::{
         AttributeValue, Attributes, EventOutcome, IdHash, Model, ProfileId, RetractionOutcome,
         Selection, Tenant, Timestamp,
     },
-    service::{PendingScores, ProfileUpdate, Scored, Service, ServiceError, Settings},
+    service::{ProfileUpdate, Scored, Service, ServiceError, Settings, View},
     telemetry::Counters,
 };
 
@@ -129,7 +129,8 @@ impl<H: Home> Served<H> {
         if events.is_empty() {
             return;
         }
-        let pending: PendingScores = self.service().submit_events(&self.tenant(), events).await;
+        let service = self.service();
+        let pending = service.submit_events(&self.tenant(), events, None).await;
         let results = pending.results().await;
         answers.extend(results.into_iter().map(|result| outcome(&result.unwrap())));
     }
@@ -145,13 +146,17 @@ impl<H: Home> Served<H> {
             attributes,
             removed,
         };
-        let updated = self.service().update_profile(&self.tenant(), update).await;
-        format!("now at {:?}", updated.unwrap().stage.unwrap_or_default())
+        let (service, basic) = (self.service(), Some(View::Basic));
+        let updated = service.update_profile(&self.tenant(), update, basic).await;
+        format!(
+            "now at {:?}",
+            updated.unwrap().unwrap().stage.unwrap_or_default()
+        )
     }
 
     async fn retract(&self, event: &Event) -> String {
         let (tenant, event) = (self.tenant(), event_of(event));
-        let retracted = self.service().retract_event(&tenant, event).await;
+        let retracted = self.service().retract_event(&tenant, event, None).await;
         match retracted.unwrap().outcome {
             RetractionOutcome::Retracted => "retracted",
             RetractionOutcome::Duplicate => "duplicate",
@@ -168,9 +173,10 @@ impl<H: Home> Served<H> {
             event: None,
         };
         let (tenant, id) = (self.tenant(), profile_id(person));
-        let released = self.service().release_events(&tenant, &id, selection).await;
+        let service = self.service();
+        let released = service.release_events(&tenant, &id, selection, None).await;
         match released {
-            Ok(released) => format!("released {}", released.count),
+            Ok(released) => format!("released {}", released.outcome),
             Err(ServiceError::UnknownProfile(_)) => "unknown".to_owned(),
             Err(error) => panic!("{error}"),
         }

@@ -182,6 +182,7 @@ async fn stream(client: &mut Client, tenant: &str, events: &[v1::Event], answers
         .map(|events| v1::ScoreEventsRequest {
             tenant: tenant.to_owned(),
             events: events.to_vec(),
+            ..Default::default()
         })
         .collect();
     let mut left = events.iter();

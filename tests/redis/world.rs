@@ -202,6 +202,7 @@ pub fn score_request(tenant: &str, event: v1::Event) -> v1::ScoreEventRequest {
     v1::ScoreEventRequest {
         tenant: tenant.to_owned(),
         event: Some(event),
+        ..Default::default()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bellwether::scoring::{
-    AttributeValue, Context, Event, EventOutcome, Model, ProfileId, Record, RecordEdit,
+    AttributeValue, Context, Detail, Event, EventOutcome, Model, ProfileId, Record, RecordEdit,
     limits::{MAX_EVENT_STEPS, MAX_TEXT_BYTES},
 };
 
@@ -153,7 +153,7 @@ fn standing_facts_are_cut_off_too_and_told() {
     let words = words.chain(["r0".to_owned(), "r99".to_owned()]);
     let mut edit = RecordEdit::new_profile(&model, ProfileId::new("ann").unwrap());
     edit.update(listing(words), crate::at(0));
-    let profile = edit.profile(at(0));
+    let profile = edit.profile(at(0), Detail::Points);
     assert_eq!(profile.scores[0].points, 1.0);
     assert_eq!(edit.finish().failed_rules, ["(what is stated)"]);
     assert_eq!(model.clock_free_steps(), MAX_EVENT_STEPS);

@@ -1,7 +1,7 @@
 //! What counts once for each key, however long ago that was.
 
 use bellwether::scoring::{
-    Context, Event, EventOutcome, IdHash, Model, ProfileId, Record, RecordEdit, Selection,
+    Context, Detail, Event, EventOutcome, IdHash, Model, ProfileId, Record, RecordEdit, Selection,
 };
 
 use crate::{DAY, at, event, model};
@@ -57,7 +57,7 @@ impl<'m> Reader<'m> {
 
     /// How much has ever counted.
     fn ever(&self) -> f64 {
-        self.edit.profile(at(100 * DAY)).scores[1].points
+        self.edit.profile(at(100 * DAY), Detail::Points).scores[1].points
     }
 }
 

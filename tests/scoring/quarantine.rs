@@ -21,7 +21,10 @@ fn a_held_event_counts_nowhere_but_in_its_rule() {
     let rule = "robots".to_owned();
     assert_eq!(held, EventOutcome::Quarantined { rule });
     assert!(edit.apply(&visit, &context(at(0))).is_duplicate());
-    assert_eq!(edit.profile(at(0)).quarantined, [("robots".to_owned(), 1)]);
+    assert_eq!(
+        edit.profile(at(0), Detail::Points).quarantined,
+        [("robots".to_owned(), 1)]
+    );
     let outcome = edit.finish();
     assert_eq!(ranks_of(&outcome), ["quarantine:robots"]);
     assert_eq!(outcome.held_by, ["robots"]);

@@ -32,7 +32,7 @@ fn acted(person: u64, kind: &str, day: i64) -> Event {
 
 async fn act(service: &Service<Embedded>, person: u64, kind: &str, day: i64) {
     let event = acted(person, kind, day);
-    service.score_event(&tenant(), event).await.unwrap();
+    service.score_event(&tenant(), event, None).await.unwrap();
 }
 
 fn query(segment: &str, fraction: Option<f64>, page_size: usize) -> SegmentQuery {
@@ -131,10 +131,13 @@ async fn work_whose_caller_has_gone_before_it_began_is_not_done() {
     let service = open(&directory).await;
     // On this one thread nothing that is queued begins before somebody waits.
     let tenant = tenant();
-    let abandoned = service.score_event(&tenant, acted(1, "visit", 1));
+    let abandoned = service.score_event(&tenant, acted(1, "visit", 1), None);
     assert!(abandoned.now_or_never().is_none());
-    let scored = service.score_event(&tenant, acted(1, "visit", 2)).await;
-    assert_eq!(scored.unwrap().profile.event_count, 1);
+    let basic = Some(View::Basic);
+    let scored = service
+        .score_event(&tenant, acted(1, "visit", 2), basic)
+        .await;
+    assert_eq!(scored.unwrap().profile.unwrap().event_count, 1);
 }
 
 #[tokio::test]
@@ -254,7 +257,10 @@ confidence = 0.3
                 attributes: Attributes::from_iter((!industry.is_empty()).then_some(stated)),
                 removed: Vec::new(),
             };
-            service.update_profile(&tenant(), update).await.unwrap();
+            service
+                .update_profile(&tenant(), update, None)
+                .await
+                .unwrap();
         }
         let events: Vec<Event> = (0..600).map(|number| event(&mut dice, number)).collect();
         stream(&service, &events).await;
@@ -298,7 +304,7 @@ when = 'event.type == "crawl"'
     act(&service, held, "crawl", 10).await;
     act(&service, retracted, "visit", 10).await;
     let visit = acted(retracted, "visit", 10);
-    service.retract_event(&tenant(), visit).await.unwrap();
+    service.retract_event(&tenant(), visit, None).await.unwrap();
 
     let fit = async |person| {
         let at = Some(at(20 * DAY));

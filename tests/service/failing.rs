@@ -25,6 +25,8 @@ pub struct Failing {
     pub others: u64,
     /// Whether somebody else always publishes first.
     pub refuses_publications: bool,
+    /// Whether ranks cannot be counted.
+    pub refuses_counts: bool,
 }
 
 impl Failing {
@@ -35,6 +37,7 @@ impl Failing {
             commits_left: Arc::new(AtomicUsize::new(usize::MAX)),
             others: 0,
             refuses_publications: false,
+            refuses_counts: false,
         }
     }
 }
@@ -105,6 +108,10 @@ impl RankStore for Failing {
         generation: IndexGeneration,
         ranges: &[RankRange],
     ) -> Result<Vec<u64>, StoreError> {
+        if self.refuses_counts {
+            let away = StoreError::Unavailable("the ranks are away".to_owned());
+            return Err(away);
+        }
         self.store.count(tenant, generation, ranges).await
     }
 

@@ -10,6 +10,7 @@ mod models;
 mod others;
 mod paused;
 mod tenants;
+mod views;
 mod world;
 
 use std::{
@@ -262,7 +263,10 @@ async fn after_concurrent_streams_everything_equals_a_recount() {
                 attributes,
                 removed: Vec::new(),
             };
-            service.update_profile(&tenant(), update).await.unwrap();
+            service
+                .update_profile(&tenant(), update, None)
+                .await
+                .unwrap();
         }
         let events: Vec<Event> = (0..1_500).map(|number| event(&mut dice, number)).collect();
         stream(&service, &events).await;
@@ -282,7 +286,7 @@ async fn after_concurrent_streams_everything_equals_a_recount() {
         // A second run counts nothing; a start from the disk alone finds the same.
         let before = everybody(&service, View::Full, at(38 * DAY)).await;
         for result in service
-            .submit_events(&tenant(), events.clone())
+            .submit_events(&tenant(), events.clone(), None)
             .await
             .results()
             .await
@@ -322,7 +326,7 @@ async fn many_callers_of_one_profile_count_every_event_once() {
                         text: String::new(),
                         ..event
                     };
-                    service.score_event(&tenant(), event).await.unwrap();
+                    service.score_event(&tenant(), event, None).await.unwrap();
                 }
             })
         })
@@ -351,7 +355,7 @@ async fn a_request_that_is_refused_writes_nothing() {
         ..event(&mut Dice(1), 1)
     };
     let refused = service
-        .score_event(&tenant(), far.clone())
+        .score_event(&tenant(), far.clone(), None)
         .await
         .unwrap_err();
     assert!(
@@ -367,14 +371,14 @@ async fn a_request_that_is_refused_writes_nothing() {
         removed: Vec::new(),
     };
     service
-        .update_profile(&tenant(), update(attributes))
+        .update_profile(&tenant(), update(attributes), None)
         .await
         .unwrap();
     let more: Attributes = (0..60)
         .map(|n| (format!("b{n}"), AttributeValue::Null))
         .collect();
     let refused = service
-        .update_profile(&tenant(), update(more))
+        .update_profile(&tenant(), update(more), None)
         .await
         .unwrap_err();
     assert!(matches!(refused, ServiceError::Attributes(_)), "{refused}");
@@ -397,8 +401,11 @@ async fn an_event_slightly_ahead_takes_its_arrival() {
         time: Some(at(100 * DAY + SECOND)),
         ..event(&mut Dice(1), 1)
     };
-    let scored = service.score_event(&tenant(), ahead).await.unwrap();
-    assert_eq!(scored.profile.last_event_time, Some(at(100 * DAY)));
+    let scored = service
+        .score_event(&tenant(), ahead, Some(View::Basic))
+        .await
+        .unwrap();
+    assert_eq!(scored.profile.unwrap().last_event_time, Some(at(100 * DAY)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -424,7 +431,7 @@ async fn credits_count_once_wherever_the_store_stops_between_them_and_their_caus
         };
         let events: Vec<Event> = (0..1_000).map(touch).collect();
         let send = async || {
-            let pending = service.submit_events(&tenant(), events.clone()).await;
+            let pending = service.submit_events(&tenant(), events.clone(), None).await;
             pending.results().await
         };
         assert!(send().await.iter().any(Result::is_err), "{commits}");

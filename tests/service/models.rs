@@ -167,9 +167,12 @@ async fn a_tenant_without_records_gets_the_applied_model() {
     apply(&service, &next()).await;
     let newcomer = Tenant::new("newcomer").unwrap();
     let first = event(&mut Dice(4), 1);
-    let scored = service.score_event(&newcomer, first).await.unwrap();
-    let scores = scored.profile.scores.iter();
-    assert!(scores.into_iter().any(|score| score.name == "merit"));
+    let scored = service
+        .score_event(&newcomer, first, Some(View::Basic))
+        .await
+        .unwrap();
+    let scores = scored.profile.unwrap().scores;
+    assert!(scores.iter().any(|score| score.name == "merit"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

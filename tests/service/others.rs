@@ -21,7 +21,12 @@ fn meeting(second: i64, of: ProfileId, author: Option<u64>, account: &str) -> Ev
 }
 
 async fn matched(service: &Service<Embedded>, event: Event) -> Vec<String> {
-    match service.score_event(&tenant(), event).await.unwrap().outcome {
+    match service
+        .score_event(&tenant(), event, None)
+        .await
+        .unwrap()
+        .outcome
+    {
         EventOutcome::Applied {
             matched_signals, ..
         } => matched_signals,
@@ -42,12 +47,15 @@ async fn an_event_reads_what_its_author_states_and_what_its_account_scores() {
         .into(),
         removed: Vec::new(),
     };
-    service.update_profile(&tenant(), manager).await.unwrap();
+    service
+        .update_profile(&tenant(), manager, None)
+        .await
+        .unwrap();
     let visit = Event {
         event_type: "visit".to_owned(),
         ..meeting(0, id(50), None, "shop")
     };
-    service.score_event(&tenant(), visit).await.unwrap();
+    service.score_event(&tenant(), visit, None).await.unwrap();
 
     let author = "met_a_manager";
     let account = "met_with_a_warm_account";
@@ -81,7 +89,7 @@ async fn events_of_one_message_read_what_those_before_them_did_to_the_account() 
         visit(1, 50),
         meeting(2, id(2), None, "shop"),
     ];
-    let pending = service.submit_events(&tenant(), events).await;
+    let pending = service.submit_events(&tenant(), events, None).await;
     let answers = pending.results().await;
     let matched = answers
         .into_iter()
@@ -118,7 +126,7 @@ async fn requests_that_are_taken_in_one_after_the_other_read_each_other_in_that_
             visit,
             meeting(second + 2, id(3_000 + pair), None, &account),
         ] {
-            pending.push(service.submit_events(&tenant(), vec![event]).await);
+            pending.push(service.submit_events(&tenant(), vec![event], None).await);
         }
     }
     let mut matched = Vec::new();
@@ -147,7 +155,7 @@ async fn events_of_one_message_read_nothing_that_came_after_them() {
         meeting(2, id(1), None, "shop"),
     ];
     let answers = service
-        .submit_events(&tenant(), events)
+        .submit_events(&tenant(), events, None)
         .await
         .results()
         .await;

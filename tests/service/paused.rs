@@ -62,6 +62,7 @@ fn request(caller: &str, number: usize) -> v1::ScoreEventsRequest {
     v1::ScoreEventsRequest {
         tenant: caller.to_owned(),
         events: events.collect(),
+        ..Default::default()
     }
 }
 

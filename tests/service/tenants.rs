@@ -21,7 +21,7 @@ async fn serve(directory: &tempfile::TempDir, settings: Settings) -> Service<Emb
 
 async fn score(service: &Service<Embedded>, tenant: &str) -> Result<(), ServiceError> {
     let event = event(&mut Dice(1), 1);
-    let scored = service.score_event(&named(tenant), event).await;
+    let scored = service.score_event(&named(tenant), event, None).await;
     scored.map(drop)
 }
 

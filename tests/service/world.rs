@@ -210,7 +210,7 @@ pub async fn stream(service: &Service<Embedded>, events: &[Event]) {
                 for batch in events.chunks(7) {
                     let twice: Vec<Event> =
                         batch.iter().chain(batch.iter().take(2)).cloned().collect();
-                    pending.push(service.submit_events(&tenant(), twice).await);
+                    pending.push(service.submit_events(&tenant(), twice, None).await);
                 }
                 for pending in pending {
                     for result in pending.results().await {

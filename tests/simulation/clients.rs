@@ -77,7 +77,7 @@ impl Run {
         };
         let patience = Duration::from_millis(dice.between(1, 2_000));
         let tenant = tenant();
-        let asked = service.score_event(&tenant, event.clone());
+        let asked = service.score_event(&tenant, event.clone(), None);
         match timeout(patience, asked).await {
             Ok(Ok(scored)) => self.note_scored(event, &scored),
             Ok(Err(error)) => self.check_error(&error),
@@ -111,7 +111,9 @@ impl Run {
     ) -> Vec<Action> {
         let mut again = Vec::new();
         if let [Action::Update(update)] = actions {
-            let updated = service.update_profile(&tenant(), update.clone()).await;
+            let updated = service
+                .update_profile(&tenant(), update.clone(), None)
+                .await;
             if let Err(error) = updated {
                 self.check_error(&error);
                 again = actions.to_vec();
@@ -119,7 +121,7 @@ impl Run {
             return again;
         }
         if let [Action::Retraction(event)] = actions {
-            match service.retract_event(&tenant(), event.clone()).await {
+            match service.retract_event(&tenant(), event.clone(), None).await {
                 Ok(retracted) => self.note_retracted(event, retracted.outcome),
                 Err(error) => {
                     self.check_error(&error);
@@ -135,11 +137,11 @@ impl Run {
         let events: Vec<_> = events.collect();
         let results = match events.as_slice() {
             [event] if dice.once_in(2) => {
-                vec![service.score_event(&tenant(), event.clone()).await]
+                vec![service.score_event(&tenant(), event.clone(), None).await]
             }
             _ => {
                 service
-                    .submit_events(&tenant(), events.clone())
+                    .submit_events(&tenant(), events.clone(), None)
                     .await
                     .results()
                     .await

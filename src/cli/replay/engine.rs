@@ -25,7 +25,7 @@ use crate::{
         connection::Client,
         failure::{Failure, describe},
     },
-    proto::v1::{ScoreEventsRequest, UpdateProfileRequest},
+    proto::v1::{ResponseView, ScoreEventsRequest, UpdateProfileRequest},
 };
 
 /// Bytes of a request of events: servers take 4 MiB unless configured, and a line may
@@ -294,6 +294,7 @@ impl<W: Watcher> Engine<'_, W> {
         let mut request = ScoreEventsRequest {
             tenant: self.options.preparation.tenant.clone(),
             events: Vec::new(),
+            response_view: ResponseView::None.into(),
         };
         let mut sent = Vec::new();
         let mut bytes = 0;
@@ -421,10 +422,11 @@ async fn sleep_until(instant: Option<Instant>) {
 /// Makes one profile update, with retries; nothing that can read it is on its way.
 async fn update(mut client: Client, step: Step, patience: Patience) -> UpdateAnswer {
     let Step { line, entry, .. } = step;
-    let update = match entry {
+    let mut update = match entry {
         Entry::Update(update) => update,
         Entry::Event(_) => UpdateProfileRequest::default(),
     };
+    update.set_response_view(ResponseView::None);
     let mut retries = 0;
     loop {
         let mut request = tonic::Request::new(update.clone());
