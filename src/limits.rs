@@ -40,7 +40,7 @@ pub const MIN_RETRY_AFTER: Duration = Duration::from_millis(100);
 /// When the last of them should.
 pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// Ids of one `BatchGetProfiles`.
+/// Profiles of one `BatchGetProfiles` or `BatchUpdateProfiles`.
 pub const MAX_BATCH_PROFILES: usize = 1_000;
 /// Attributes that one update removes: as many as a profile has.
 pub const MAX_REMOVED_ATTRIBUTES: usize = crate::scoring::limits::MAX_ATTRIBUTES;

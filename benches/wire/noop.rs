@@ -105,6 +105,13 @@ impl ScoringService for Noop {
         Err(Status::unimplemented("not measured"))
     }
 
+    async fn batch_update_profiles(
+        &self,
+        _: Request<v1::BatchUpdateProfilesRequest>,
+    ) -> Result<Response<v1::BatchUpdateProfilesResponse>, Status> {
+        Err(Status::unimplemented("not measured"))
+    }
+
     async fn update_profile(
         &self,
         _: Request<v1::UpdateProfileRequest>,

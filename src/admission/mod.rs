@@ -25,7 +25,7 @@ pub enum Class {
     Read,
     /// Changes one profile.
     Write,
-    /// Streams, which wait for their turn, and what is seldom asked for.
+    /// Streams and batches of writes, which wait for their turn, and what is seldom asked for.
     Other,
 }
 

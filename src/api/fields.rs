@@ -51,18 +51,20 @@ pub(super) fn tenant(name: &str, violations: &mut Violations) -> Option<Tenant> 
     tenant
 }
 
-/// A profile, or an account instead.
+/// A profile, or an account instead; the path of the message that names it ends with a dot, or
+/// is empty.
 pub(super) fn subject(
+    path: &str,
     profile: &str,
     account_id: &str,
     violations: &mut Violations,
 ) -> Option<ProfileId> {
     match (profile, account_id) {
-        (_, "") => profile_id("profile_id", profile, violations),
-        ("", _) => account("account_id", account_id, violations),
+        (_, "") => profile_id(format_args!("{path}profile_id"), profile, violations),
+        ("", _) => account(format_args!("{path}account_id"), account_id, violations),
         _ => {
             violations.add(
-                "account_id",
+                format_args!("{path}account_id"),
                 "stands beside profile_id; send one of the two",
             );
             None

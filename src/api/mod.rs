@@ -26,7 +26,10 @@ pub use models::{
     applied, apply_model, compare_models, compared, comparing, comparison_report, get_models,
     models,
 };
-pub use profiles::{batch_get_profiles, get_profile, profile, profiles, update_profile};
+pub use profiles::{
+    batch_get_profiles, batch_update_profiles, batch_updated, get_profile, profile, profiles,
+    update_profile, updated,
+};
 pub use quarantine::{quarantine_page, quarantine_query, release_events, released};
 pub use retraction::{retract_event, retracted};
 pub use segments::{segment_page, segment_query, segment_topics, segment_topics_query};

@@ -1,4 +1,4 @@
-//! `GetProfile`, `BatchGetProfiles` and `UpdateProfile`.
+//! `GetProfile` and `UpdateProfile`, and their batches.
 
 use tonic::Status;
 
@@ -8,6 +8,7 @@ use super::{
         count, instant, profile_id, response_view, signed, small, subject, tenant, timestamp,
         too_long, view,
     },
+    status::{inconsistent, of_service, to_message},
     violations::{Shown, Violations},
 };
 use crate::{
@@ -18,7 +19,7 @@ use crate::{
         Score, SegmentMembership, StageChange, StageExplanation, StageRequirement, Subject, Tenant,
         Timestamp,
     },
-    service::{ProfileUpdate, View},
+    service::{ProfileUpdate, ServiceError, View},
 };
 
 /// What a `GetProfile` asks for.
@@ -28,7 +29,12 @@ pub type ProfileQuery = (Tenant, ProfileId, View, Option<Timestamp>);
 pub fn get_profile(request: &v1::GetProfileRequest) -> Result<ProfileQuery, Status> {
     let mut violations = Violations::default();
     let tenant = tenant(&request.tenant, &mut violations);
-    let profile_id = subject(&request.profile_id, &request.account_id, &mut violations);
+    let profile_id = subject(
+        "",
+        &request.profile_id,
+        &request.account_id,
+        &mut violations,
+    );
     let view = view(request.view, &mut violations);
     let as_of = instant("as_of", request.as_of, &mut violations);
     let read = tenant.zip(profile_id).zip(view);
@@ -68,26 +74,70 @@ pub type UpdateQuery = (Tenant, ProfileUpdate, Option<View>);
 pub fn update_profile(request: v1::UpdateProfileRequest) -> Result<UpdateQuery, Status> {
     let mut violations = Violations::default();
     let tenant = tenant(&request.tenant, &mut violations);
-    let profile_id = subject(&request.profile_id, &request.account_id, &mut violations);
-    let attributes = attributes::read(request.attributes, "attributes", &mut violations);
-    let removed = request.remove_attributes;
-    removed_attributes(&removed, attributes.as_ref(), &mut violations);
+    let update = v1::ProfileUpdate {
+        profile_id: request.profile_id,
+        attributes: request.attributes,
+        remove_attributes: request.remove_attributes,
+        account_id: request.account_id,
+    };
+    let update = profile_update(update, "", &mut violations);
     let view = response_view(request.response_view, &mut violations);
-    let read = tenant.zip(profile_id).zip(attributes);
-    violations.finish(read.map(|((tenant, profile_id), attributes)| {
-        let update = ProfileUpdate {
-            profile_id,
-            attributes,
-            removed,
-        };
-        (tenant, update, view)
-    }))
+    let read = tenant.zip(update);
+    violations.finish(read.map(|(tenant, update)| (tenant, update, view)))
 }
 
-fn removed_attributes(names: &[String], sent: Option<&Attributes>, violations: &mut Violations) {
+/// What a `BatchUpdateProfiles` asks for: each update or why it is refused, and how much of each
+/// profile to answer with.
+pub type BatchUpdateQuery = (Tenant, Vec<Result<ProfileUpdate, Status>>, Option<View>);
+
+/// Reads a `BatchUpdateProfiles`. Its updates are refused one by one.
+pub fn batch_update_profiles(
+    request: v1::BatchUpdateProfilesRequest,
+) -> Result<BatchUpdateQuery, Status> {
+    let mut violations = Violations::default();
+    let tenant = tenant(&request.tenant, &mut violations);
+    let (sent, most) = (request.updates, MAX_BATCH_PROFILES);
+    count("updates", sent.len(), most, &mut violations);
+    let view = response_view(request.response_view, &mut violations);
+    let tenant = violations.finish(tenant)?;
+    let updates = sent.into_iter().enumerate().map(|(index, update)| {
+        let mut violations = Violations::default();
+        let update = profile_update(update, &format!("updates[{index}]."), &mut violations);
+        violations.finish(update)
+    });
+    Ok((tenant, updates.collect(), view))
+}
+
+/// Reads an update; the path of its message ends with a dot, or is empty.
+fn profile_update(
+    sent: v1::ProfileUpdate,
+    path: &str,
+    violations: &mut Violations,
+) -> Option<ProfileUpdate> {
+    let profile_id = subject(path, &sent.profile_id, &sent.account_id, violations);
+    let attributes = attributes::read(
+        sent.attributes,
+        format_args!("{path}attributes"),
+        violations,
+    );
+    let removed = sent.remove_attributes;
+    removed_attributes(path, &removed, attributes.as_ref(), violations);
+    Some(ProfileUpdate {
+        profile_id: profile_id?,
+        attributes: attributes?,
+        removed,
+    })
+}
+
+fn removed_attributes(
+    path: &str,
+    names: &[String],
+    sent: Option<&Attributes>,
+    violations: &mut Violations,
+) {
     if names.len() > MAX_REMOVED_ATTRIBUTES {
         violations.add(
-            "remove_attributes",
+            format_args!("{path}remove_attributes"),
             format_args!(
                 "has {} entries; send at most {MAX_REMOVED_ATTRIBUTES}",
                 names.len()
@@ -95,7 +145,7 @@ fn removed_attributes(names: &[String], sent: Option<&Attributes>, violations: &
         );
     }
     for (index, name) in names.iter().take(MAX_REMOVED_ATTRIBUTES).enumerate() {
-        let field = format_args!("remove_attributes[{index}]");
+        let field = format_args!("{path}remove_attributes[{index}]");
         if name.is_empty() {
             violations.add(field, "is empty; send the name of an attribute");
         } else if name.len() > MAX_REMOVED_NAME_BYTES {
@@ -254,5 +304,45 @@ pub fn profiles(
     v1::BatchGetProfilesResponse {
         profiles: known.into_iter().map(profile).collect(),
         missing_ids: missing.iter().map(|id| id.as_str().to_owned()).collect(),
+    }
+}
+
+/// The answer to an `UpdateProfile`.
+pub fn updated(updated: Option<Profile>) -> v1::UpdateProfileResponse {
+    v1::UpdateProfileResponse {
+        profile: updated.map(profile),
+    }
+}
+
+/// The answer to a `BatchUpdateProfiles`: one result for each update that was made or failed,
+/// between those that were refused before.
+pub fn batch_updated(
+    refused: Vec<Option<Status>>,
+    made: Vec<Result<Option<Profile>, ServiceError>>,
+) -> v1::BatchUpdateProfilesResponse {
+    use v1::batch_update_profiles_result::Result as Answer;
+    let mut made = made.into_iter();
+    let results = refused.into_iter().enumerate().map(|(index, refused)| {
+        let result = match refused {
+            Some(status) => Err(status),
+            None => made.next().map_or_else(
+                || Err(inconsistent()),
+                |made| {
+                    made.map_err(|error| {
+                        of_service(&error, &format!("updates[{index}].attributes"))
+                    })
+                },
+            ),
+        };
+        let result = match result {
+            Ok(profile) => Answer::Response(updated(profile)),
+            Err(status) => Answer::Error(to_message(&status)),
+        };
+        v1::BatchUpdateProfilesResult {
+            result: Some(result),
+        }
+    });
+    v1::BatchUpdateProfilesResponse {
+        results: results.collect(),
     }
 }

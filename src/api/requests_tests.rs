@@ -317,3 +317,45 @@ fn a_write_is_answered_with_as_much_of_the_profile_as_is_asked_for() {
     let found = violations(&view(4).unwrap_err());
     assert_eq!(found[0].0, "response_view");
 }
+
+#[test]
+fn a_batch_of_updates_is_refused_whole_only_for_what_concerns_all_of_it() {
+    let update = |profile_id: &str| v1::ProfileUpdate {
+        profile_id: profile_id.into(),
+        ..Default::default()
+    };
+    let batch = |updates| v1::BatchUpdateProfilesRequest {
+        updates,
+        ..Default::default()
+    };
+    let both = v1::ProfileUpdate {
+        account_id: "acme".into(),
+        remove_attributes: vec![String::new()],
+        ..update("ann")
+    };
+    let (_, read, _) = batch_update_profiles(batch(vec![update("ann"), update(""), both])).unwrap();
+    assert_eq!(read[0].as_ref().unwrap().profile_id.as_str(), "ann");
+    let fields = |index: usize| {
+        let found = violations(read[index].as_ref().unwrap_err());
+        found
+            .into_iter()
+            .map(|(field, _)| field)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(fields(1), ["updates[1].profile_id"]);
+    assert_eq!(
+        fields(2),
+        ["updates[2].account_id", "updates[2].remove_attributes[0]"]
+    );
+    for wrong in [0, 1_001] {
+        let status = batch_update_profiles(batch(vec![update("ann"); wrong])).unwrap_err();
+        assert_eq!(violations(&status)[0].0, "updates");
+    }
+    let status = batch_update_profiles(v1::BatchUpdateProfilesRequest {
+        tenant: "{}".into(),
+        response_view: 9,
+        ..batch(vec![update("ann")])
+    });
+    let found = violations(&status.unwrap_err());
+    assert_eq!((&*found[0].0, &*found[1].0), ("tenant", "response_view"));
+}

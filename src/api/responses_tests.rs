@@ -10,11 +10,11 @@ use crate::{
     proto::v1,
     scoring::{
         AttributeValue, Breadth, ChangeCause, Contribution, ContributionKind, EventOutcome,
-        Fingerprint, KeyContribution, Probability, Profile, ProfileId, RankKey, Ranked, Score,
-        SegmentMembership, StageChange, StageExplanation, StageRequirement, Timestamp,
-        TopicInterest,
+        Fingerprint, InvalidAttributes, KeyContribution, Probability, Profile, ProfileId, RankKey,
+        Ranked, Score, SegmentMembership, StageChange, StageExplanation, StageRequirement,
+        Timestamp, TopicInterest,
     },
-    service::{PageStart, Scored, SegmentPage, SegmentTopic, SegmentTopics},
+    service::{PageStart, Scored, SegmentPage, SegmentTopic, SegmentTopics, ServiceError},
     store::Cursor,
 };
 
@@ -281,4 +281,25 @@ fn a_failed_event_is_answered_with_its_status() {
         panic!("not an error");
     };
     assert_eq!((error.code, error.message.as_str()), (5, "nobody"));
+}
+
+#[test]
+fn the_results_of_a_batch_stand_in_the_order_of_its_updates() {
+    use v1::batch_update_profiles_result::Result as Answer;
+    let too_many = ServiceError::Attributes(InvalidAttributes::TooDeep);
+    let refused = vec![None, Some(Status::invalid_argument("no id")), None, None];
+    let made = vec![Ok(Some(ann())), Ok(None), Err(too_many)];
+    let sent = batch_updated(refused, made).results;
+    let profile = |index: usize| match &sent[index].result {
+        Some(Answer::Response(response)) => response.profile.as_ref(),
+        other => panic!("{other:?}"),
+    };
+    let error = |index: usize| match &sent[index].result {
+        Some(Answer::Error(error)) => error.message.as_str(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(profile(0).unwrap().profile_id, "ann");
+    assert_eq!(error(1), "no id");
+    assert_eq!(profile(2), None, "it is asked for without profiles");
+    assert!(error(3).starts_with("updates[3].attributes of the profile"));
 }

@@ -27,9 +27,9 @@ use crate::{
 /// The domain of every `google.rpc.ErrorInfo`.
 pub const ERROR_DOMAIN: &str = "bellwether.dev";
 
-/// The status of a failed call. `time_field` is the path of the event's time in the
-/// request, for an error that blames it.
-pub fn of_service(error: &ServiceError, time_field: &str) -> Status {
+/// The status of a failed call. `field` is the path of what an error may blame: the time of an
+/// event, the attributes of an update.
+pub fn of_service(error: &ServiceError, field: &str) -> Status {
     match error {
         ServiceError::UnknownProfile(profile_id) => with_reason(
             Code::NotFound,
@@ -73,7 +73,7 @@ pub fn of_service(error: &ServiceError, time_field: &str) -> Status {
             )
         }
         ServiceError::TooFarAhead { allowed } => bad_field(
-            time_field,
+            field,
             &format!(
                 "is further ahead of the server's clock than the allowed {}; send the time of the event in UTC, or none",
                 humantime::format_duration(*allowed)
@@ -81,7 +81,7 @@ pub fn of_service(error: &ServiceError, time_field: &str) -> Status {
             "TOO_FAR_AHEAD",
         ),
         ServiceError::Attributes(error) => bad_field(
-            "attributes",
+            field,
             &format!("of the profile after the update: {error}; name some in remove_attributes"),
             "ATTRIBUTES_OUT_OF_BOUNDS",
         ),
@@ -276,7 +276,7 @@ pub fn stalled_sender() -> Status {
 pub fn inconsistent() -> Status {
     with_reason(
         Code::Internal,
-        "the service did not answer every event".to_owned(),
+        "the service did not answer everything".to_owned(),
         "INCONSISTENT",
         ErrorDetails::new(),
     )

@@ -121,9 +121,28 @@ impl<S: Store> ScoringService for Handlers<S> {
         let (tenant, update, view) = api::update_profile(request.into_inner())?;
         caller.identify(&self.service, &tenant)?;
         let profile = self.service.update_profile(&tenant, update, view).await;
-        Ok(Response::new(v1::UpdateProfileResponse {
-            profile: profile.map_err(failed)?.map(api::profile),
-        }))
+        let profile = profile.map_err(|error| of_service(&error, "attributes"))?;
+        Ok(Response::new(api::updated(profile)))
+    }
+
+    async fn batch_update_profiles(
+        &self,
+        request: Request<v1::BatchUpdateProfilesRequest>,
+    ) -> Result<Response<v1::BatchUpdateProfilesResponse>, Status> {
+        let (_, extensions, request) = request.into_parts();
+        let (tenant, read, view) = api::batch_update_profiles(request)?;
+        Caller::of(&extensions).identify(&self.service, &tenant)?;
+        let answered = view.map_or(0, |_| read.len());
+        let room = reserve(&extensions, answered).await?;
+        let (mut updates, mut refused) = (Vec::new(), Vec::new());
+        for update in read {
+            refused.push(update.map(|update| updates.push(update)).err());
+        }
+        let made = self.service.update_profiles(&tenant, updates, view).await;
+        Ok(within(
+            room,
+            api::batch_updated(refused, made.map_err(failed)?),
+        ))
     }
 
     async fn rank_segment(

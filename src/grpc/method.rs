@@ -41,6 +41,8 @@ impl Method {
             (_, true) => unary(name, Class::Read),
             // Models are read one at a time, whoever sends them.
             ("ModelService", false) => unary(name, Class::Other),
+            // A batch of writes waits for room, as streams do.
+            (_, false) if name.starts_with("Batch") => unary(name, Class::Other),
             (_, false) => unary(name, Class::Write),
         }
     }
@@ -72,6 +74,11 @@ mod tests {
         assert_eq!(
             (apply_model.name, apply_model.class),
             ("ApplyModel", Class::Other)
+        );
+        let batch = Method::of("/bellwether.v1.ScoringService/BatchUpdateProfiles");
+        assert_eq!(
+            (batch.name, batch.class),
+            ("BatchUpdateProfiles", Class::Other)
         );
         assert_eq!(Method::of("/evil/metric-1").name, "unknown");
         assert_eq!(

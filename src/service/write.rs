@@ -222,6 +222,42 @@ impl<S: Store> Service<S> {
         Ok(updated.profile)
     }
 
+    /// Changes what profiles state, those of one profile in their order. Waits for room as
+    /// the events of streams do. Returns one result per update, in order.
+    pub async fn update_profiles(
+        &self,
+        tenant: &Tenant,
+        updates: Vec<ProfileUpdate>,
+        view: Option<View>,
+    ) -> Result<Vec<Result<Option<Profile>, ServiceError>>, ServiceError> {
+        self.shell.deployment.check_tenant(tenant)?;
+        let key = self.known(tenant);
+        let held = self.shell.streamed.take(key, updates.len()).await;
+        let mut held = held.ok_or_else(dropped)?;
+        let mut work = Vec::with_capacity(updates.len());
+        let mut pending = Vec::with_capacity(updates.len());
+        for update in updates {
+            let (caller, receiver) = oneshot::channel();
+            let profile_id = update.profile_id.clone();
+            let asked = Work {
+                task: Task::Update(Asked::new(update, view, caller)),
+                turn: self.shell.next_turn(),
+                _permit: Permit::Streamed { _held: held.one() },
+            };
+            work.push((profile_id, asked));
+            pending.push(receiver);
+        }
+        self.run(tenant, work);
+        let mut answers = Vec::with_capacity(pending.len());
+        for receiver in pending {
+            answers.push(receiver.await.unwrap_or_else(|_| Err(dropped())));
+        }
+        let updated = self.complete(tenant, answers).await.into_iter();
+        Ok(updated
+            .map(|updated| updated.map(|updated| updated.profile))
+            .collect())
+    }
+
     /// Does one task of a profile. Turned away when too much is in flight.
     pub(super) async fn work<A>(
         &self,

@@ -3,6 +3,7 @@
 import math
 import time
 
+import grpc
 import pytest
 from bellwether.v1 import scoring_pb2 as api
 from calls import START, as_json, event, get, invalid, score
@@ -448,3 +449,43 @@ def test_a_write_answers_as_much_of_the_profile_as_is_asked_for(stub, tenant):
     refusal = invalid(stub.ScoreEvent, api.ScoreEventRequest(
         tenant=tenant, event=event(), response_view=9))
     assert list(refusal.bad_fields) == ["response_view"]
+
+
+def test_a_batch_of_updates_is_answered_one_by_one(stub, tenant):
+    def made(profile_id, attributes, remove=()):
+        update = api.ProfileUpdate(profile_id=profile_id, remove_attributes=remove)
+        update.attributes.update(attributes)
+        return update
+
+    request = api.BatchUpdateProfilesRequest(tenant=tenant, updates=[
+        made("ann", {"location": "Oslo", "nick": "a"}),
+        made("bob", {"crmId": 7}, ["crmId"]),
+        made("", {"location": "Rome"}),
+        made("ann", {"joined_week": 1}, ["nick"]),
+        made("cid", {}),
+    ])
+    first, refused, nobody, second, cid = stub.BatchUpdateProfiles(request).results
+    assert as_json(first.response.profile)["attributes"] == {"location": "Oslo", "nick": "a"}
+    assert as_json(second.response.profile)["attributes"] == {
+        "location": "Oslo", "joined_week": 1}
+    assert cid.response.profile.profile_id == "cid"
+    for result, code in ((refused, grpc.StatusCode.INVALID_ARGUMENT),
+                         (nobody, grpc.StatusCode.INVALID_ARGUMENT)):
+        assert result.error.code == code.value[0]
+        assert result.error.details
+    assert "updates[1].remove_attributes[0]" in refused.error.message
+    assert "updates[2].profile_id" in nobody.error.message
+
+    request.response_view = api.RESPONSE_VIEW_NONE
+    results = stub.BatchUpdateProfiles(request).results
+    assert [result.WhichOneof("result") for result in results] == [
+        "response", "error", "error", "response", "response"]
+    assert not any(result.response.HasField("profile") for result in results)
+
+
+@pytest.mark.parametrize("count", [0, 1001])
+def test_a_batch_holds_1_to_1000_updates(stub, tenant, count):
+    updates = [api.ProfileUpdate(profile_id=f"person-{number}") for number in range(count)]
+    refusal = invalid(stub.BatchUpdateProfiles, api.BatchUpdateProfilesRequest(
+        tenant=tenant, updates=updates))
+    assert list(refusal.bad_fields) == ["updates"]

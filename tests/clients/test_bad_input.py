@@ -141,6 +141,8 @@ def test_every_call_refuses_the_tenant(stub, tenant):
         (stub.GetProfile, api.GetProfileRequest(profile_id="ann")),
         (stub.BatchGetProfiles, api.BatchGetProfilesRequest(profile_ids=["ann"])),
         (stub.UpdateProfile, api.UpdateProfileRequest(profile_id="ann")),
+        (stub.BatchUpdateProfiles, api.BatchUpdateProfilesRequest(
+            updates=[api.ProfileUpdate(profile_id="ann")])),
         (stub.RankSegment, api.RankSegmentRequest(segment="experts")),
         (stub.GetFunnel, api.GetFunnelRequest()),
         (stub.TopInfluencers, api.TopInfluencersRequest(topic="tools")),

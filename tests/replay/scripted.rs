@@ -11,13 +11,14 @@ use std::{
 use bellwether::proto::{
     google,
     v1::{
-        BatchGetProfilesRequest, BatchGetProfilesResponse, Event, EventOutcome, GetFunnelRequest,
-        GetFunnelResponse, GetProfileRequest, GetProfileResponse, GetSegmentTopicsRequest,
-        GetSegmentTopicsResponse, IgnoredReason, ListQuarantineRequest, ListQuarantineResponse,
-        RankSegmentRequest, RankSegmentResponse, ReleaseEventsRequest, ReleaseEventsResponse,
-        RetractEventRequest, RetractEventResponse, ScoreEventRequest, ScoreEventResponse,
-        ScoreEventsRequest, ScoreEventsResponse, ScoreEventsResult, TopInfluencersRequest,
-        TopInfluencersResponse, UpdateProfileRequest, UpdateProfileResponse, score_events_result,
+        BatchGetProfilesRequest, BatchGetProfilesResponse, BatchUpdateProfilesRequest,
+        BatchUpdateProfilesResponse, Event, EventOutcome, GetFunnelRequest, GetFunnelResponse,
+        GetProfileRequest, GetProfileResponse, GetSegmentTopicsRequest, GetSegmentTopicsResponse,
+        IgnoredReason, ListQuarantineRequest, ListQuarantineResponse, RankSegmentRequest,
+        RankSegmentResponse, ReleaseEventsRequest, ReleaseEventsResponse, RetractEventRequest,
+        RetractEventResponse, ScoreEventRequest, ScoreEventResponse, ScoreEventsRequest,
+        ScoreEventsResponse, ScoreEventsResult, TopInfluencersRequest, TopInfluencersResponse,
+        UpdateProfileRequest, UpdateProfileResponse, score_events_result,
         scoring_service_server::{ScoringService, ScoringServiceServer},
     },
 };
@@ -173,6 +174,13 @@ impl ScoringService for Scripted {
         &self,
         _: Request<BatchGetProfilesRequest>,
     ) -> Result<Response<BatchGetProfilesResponse>, Status> {
+        Err(Status::unimplemented("not scripted"))
+    }
+
+    async fn batch_update_profiles(
+        &self,
+        _: Request<BatchUpdateProfilesRequest>,
+    ) -> Result<Response<BatchUpdateProfilesResponse>, Status> {
         Err(Status::unimplemented("not scripted"))
     }
 

@@ -128,7 +128,7 @@ async fn each_service_counts_what_it_does_with_its_own_counters() {
         like(4, "wave", "web"),
         like(5, "visit", "web"),
     ] {
-        service.score_event(&tenant(), event).await.unwrap();
+        service.score_event(&tenant(), event, None).await.unwrap();
     }
     first.assert_is(&[
         ("bellwether.events.quarantined rule=robots", 1),

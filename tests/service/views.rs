@@ -1,14 +1,15 @@
-//! How much of a profile a write answers with.
+//! How much of a profile a write answers with, and updates in batches.
 
 use bellwether::{
-    scoring::{Event, EventOutcome, IdHash, Profile},
-    service::{ProfileUpdate, Service, View},
+    rollout::Models,
+    scoring::{AttributeValue, Event, EventOutcome, IdHash, Profile},
+    service::{ProfileUpdate, Service, ServiceError, Settings, View},
     store::{Store, embedded::Embedded},
 };
 
 use crate::{
     failing::Failing,
-    world::{DAY, Dice, at, event, id, open, serve, tenant},
+    world::{DAY, Dice, MODEL, at, event, id, model, open, open_as, serve, settings, tenant},
 };
 
 const FULL: Option<View> = Some(View::Full);
@@ -105,4 +106,72 @@ async fn a_durable_write_is_answered_though_its_percentiles_cannot_be_counted() 
     assert!(!profile.unwrap().scores[1].contributions.is_empty());
     let read = service.profile(&tenant(), &id(1), View::Full, None).await;
     assert!(read.is_err(), "a read says that it cannot");
+}
+
+#[tokio::test]
+async fn updates_of_a_batch_are_made_in_order_and_fail_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let service = open(&directory).await;
+    let setting = |person, name: &str, value: f64| ProfileUpdate {
+        attributes: [(name.to_owned(), AttributeValue::Number(value))].into(),
+        ..update(person)
+    };
+    let full = ProfileUpdate {
+        attributes: (0..64)
+            .map(|number| (format!("a{number}"), AttributeValue::Number(0.0)))
+            .collect(),
+        ..update(2)
+    };
+    let forgetting = ProfileUpdate {
+        removed: vec!["rank".to_owned()],
+        ..update(1)
+    };
+    let updates = vec![
+        setting(1, "age", 1.0),
+        full,
+        setting(2, "one_too_many", 1.0),
+        setting(1, "rank", 2.0),
+        forgetting,
+        setting(1, "age", 3.0),
+    ];
+    let basic = Some(View::Basic);
+    let made = service.update_profiles(&tenant(), updates, basic).await;
+    let stated: Vec<_> = made.unwrap().into_iter().map(stated).collect();
+    let age = |age: f64| Some(vec![("age".to_owned(), AttributeValue::Number(age))]);
+    assert_eq!((&stated[0], &stated[4]), (&age(1.0), &age(1.0)));
+    assert_eq!(stated[1].as_ref().unwrap().len(), 64);
+    assert_eq!(stated[2], None, "it has 64 already");
+    assert_eq!(stated[3].as_ref().unwrap().len(), 2);
+    assert_eq!(stated[5], age(3.0));
+}
+
+/// What a profile states after an update, unless it failed.
+fn stated(updated: Result<Option<Profile>, ServiceError>) -> Option<Vec<(String, AttributeValue)>> {
+    let profile = updated.ok()?.unwrap();
+    Some(profile.attributes.into_iter().collect())
+}
+
+#[tokio::test]
+async fn a_batch_larger_than_all_that_may_be_in_flight_goes_alone_and_gives_its_room_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        max_events_in_flight: 8,
+        ..settings()
+    };
+    let store = Embedded::open(directory.path()).unwrap();
+    let models = Models::Shared(model(MODEL));
+    let service = open_as(store, models, settings).await.unwrap();
+    let tenant = tenant();
+    for _ in 0..3 {
+        let updates: Vec<_> = (0..100).map(update).collect();
+        let both = tokio::join!(
+            service.update_profiles(&tenant, updates.clone(), None),
+            service.update_profiles(&tenant, updates, None),
+        );
+        for made in [both.0, both.1] {
+            let made = made.unwrap();
+            assert_eq!(made.len(), 100);
+            assert!(made.iter().all(|updated| *updated == Ok(None)));
+        }
+    }
 }
