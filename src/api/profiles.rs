@@ -42,7 +42,7 @@ pub fn get_profile(request: &v1::GetProfileRequest) -> Result<ProfileQuery, Stat
 }
 
 /// What a `BatchGetProfiles` asks for.
-pub type BatchQuery = (Tenant, Vec<ProfileId>, Option<Timestamp>);
+pub type BatchQuery = (Tenant, Vec<ProfileId>, View, Option<Timestamp>);
 
 /// Reads a `BatchGetProfiles`.
 pub fn batch_get_profiles(request: &v1::BatchGetProfilesRequest) -> Result<BatchQuery, Status> {
@@ -63,8 +63,10 @@ pub fn batch_get_profiles(request: &v1::BatchGetProfilesRequest) -> Result<Batch
             profile_id(format_args!("profile_ids[{index}]"), id, &mut violations)
         })
         .collect();
+    let view = view(request.view, &mut violations);
     let as_of = instant("as_of", request.as_of, &mut violations);
-    violations.finish(tenant.map(|tenant| (tenant, ids, as_of)))
+    let read = tenant.zip(view);
+    violations.finish(read.map(|(tenant, view)| (tenant, ids, view, as_of)))
 }
 
 /// An update of a profile, and how much of the profile to answer with.
@@ -298,12 +300,19 @@ pub(super) fn contribution(contribution: Contribution) -> v1::Contribution {
 }
 
 /// The answer to a `BatchGetProfiles`.
-pub fn profiles(
-    (known, missing): (Vec<Profile>, Vec<crate::scoring::ProfileId>),
-) -> v1::BatchGetProfilesResponse {
+pub fn profiles(read: Vec<Result<Profile, ServiceError>>) -> v1::BatchGetProfilesResponse {
+    use v1::batch_get_profiles_result::Result as Answer;
+    let results = read.into_iter().map(|read| {
+        let result = match read {
+            Ok(read) => Answer::Profile(profile(read)),
+            Err(error) => Answer::Error(to_message(&of_service(&error, "as_of"))),
+        };
+        v1::BatchGetProfilesResult {
+            result: Some(result),
+        }
+    });
     v1::BatchGetProfilesResponse {
-        profiles: known.into_iter().map(profile).collect(),
-        missing_ids: missing.iter().map(|id| id.as_str().to_owned()).collect(),
+        results: results.collect(),
     }
 }
 

@@ -303,3 +303,19 @@ fn the_results_of_a_batch_stand_in_the_order_of_its_updates() {
     assert_eq!(profile(2), None, "it is asked for without profiles");
     assert!(error(3).starts_with("updates[3].attributes of the profile"));
 }
+
+#[test]
+fn each_id_of_a_batch_is_answered_with_a_profile_or_why_there_is_none() {
+    use v1::batch_get_profiles_result::Result as Answer;
+    let unknown = ServiceError::UnknownProfile("bob".into());
+    let sent = profiles(vec![Ok(ann()), Err(unknown)]).results;
+    let Some(Answer::Profile(found)) = &sent[0].result else {
+        panic!("{:?}", sent[0]);
+    };
+    assert_eq!(found.profile_id, "ann");
+    let Some(Answer::Error(error)) = &sent[1].result else {
+        panic!("{:?}", sent[1]);
+    };
+    assert_eq!(error.code, i32::from(tonic::Code::NotFound));
+    assert!(!error.details.is_empty());
+}

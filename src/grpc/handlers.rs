@@ -106,10 +106,10 @@ impl<S: Store> ScoringService for Handlers<S> {
         request: Request<v1::BatchGetProfilesRequest>,
     ) -> Result<Response<v1::BatchGetProfilesResponse>, Status> {
         let caller = Caller::of(request.extensions());
-        let (tenant, ids, as_of) = api::batch_get_profiles(request.get_ref())?;
+        let (tenant, ids, view, as_of) = api::batch_get_profiles(request.get_ref())?;
         caller.identify(&self.service, &tenant)?;
         let room = reserve(request.extensions(), ids.len()).await?;
-        let profiles = self.service.profiles(&tenant, &ids, as_of).await;
+        let profiles = self.service.profiles(&tenant, &ids, view, as_of).await;
         Ok(within(room, api::profiles(profiles.map_err(failed)?)))
     }
 

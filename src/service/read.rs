@@ -62,64 +62,61 @@ impl<S: Store> Service<S> {
         view: View,
         as_of: Option<Timestamp>,
     ) -> Result<Profile, ServiceError> {
-        self.ask(tenant, |snapshot| {
-            self.profile_by(snapshot, tenant, profile_id, view, as_of)
-        })
-        .await
+        let ids = std::slice::from_ref(profile_id);
+        let mut profiles = self.profiles(tenant, ids, view, as_of).await?;
+        let profile = profiles.pop();
+        profile.unwrap_or_else(|| Err(ServiceError::unknown(profile_id)))
     }
 
-    async fn profile_by(
-        &self,
-        snapshot: Arc<ModelSnapshot>,
-        tenant: &Tenant,
-        profile_id: &ProfileId,
-        view: View,
-        as_of: Option<Timestamp>,
-    ) -> Result<Profile, ServiceError> {
-        let mut loaded = self
-            .shell
-            .store
-            .load(tenant, std::slice::from_ref(profile_id))
-            .await;
-        let stored = loaded.pop().unwrap_or(Ok(None))?;
-        let stored = stored.filter(|stored| stored.record.is_known());
-        let stored = stored.ok_or_else(|| ServiceError::unknown(profile_id))?;
-        let at = self.instant_for(&stored, as_of)?;
-        let record = &stored.record;
-        let mut profile = explain(snapshot.model(), profile_id, record, at, detail(view));
-        if view == View::Full {
-            self.add_percentiles(tenant, &snapshot, vec![&mut profile])
-                .await?;
-        }
-        Ok(profile)
-    }
-
-    /// Reads profiles: those that are known, in the order asked for, and the ids that are
-    /// not.
+    /// Reads profiles, in the order asked for, all by one model. Fails as a whole only where
+    /// none of them can be read.
     pub async fn profiles(
         &self,
         tenant: &Tenant,
         profile_ids: &[ProfileId],
+        view: View,
         as_of: Option<Timestamp>,
-    ) -> Result<(Vec<Profile>, Vec<ProfileId>), ServiceError> {
-        let snapshot = self.shell.deployment.snapshot(tenant).await?;
+    ) -> Result<Vec<Result<Profile, ServiceError>>, ServiceError> {
+        self.ask(tenant, |snapshot| {
+            self.profiles_by(snapshot, tenant, profile_ids, view, as_of)
+        })
+        .await
+    }
+
+    async fn profiles_by(
+        &self,
+        snapshot: Arc<ModelSnapshot>,
+        tenant: &Tenant,
+        profile_ids: &[ProfileId],
+        view: View,
+        as_of: Option<Timestamp>,
+    ) -> Result<Vec<Result<Profile, ServiceError>>, ServiceError> {
         let loaded = self.shell.store.load(tenant, profile_ids).await;
-        let mut profiles = Vec::with_capacity(profile_ids.len());
-        let mut missing = Vec::new();
-        let mut stretch = Stretch::default();
-        for (profile_id, stored) in profile_ids.iter().zip(loaded) {
-            match stored? {
-                Some(stored) if stored.record.is_known() => {
-                    let at = self.instant_for(&stored, as_of)?;
-                    let record = &stored.record;
-                    let model = snapshot.model();
-                    profiles.push(explain(model, profile_id, record, at, Detail::Points));
-                    stretch.took(model.clock_free_steps()).await;
-                }
-                _ => missing.push(profile_id.clone()),
-            }
+        if let Some(Err(error)) = loaded.first()
+            && loaded.iter().all(Result::is_err)
+        {
+            return Err(error.clone().into());
         }
-        Ok((profiles, missing))
+        let model = snapshot.model();
+        let mut profiles = Vec::with_capacity(profile_ids.len());
+        let mut stretch = Stretch::default();
+        for (profile_id, loaded) in profile_ids.iter().zip(loaded) {
+            let profile = loaded.map_err(Into::into).and_then(|stored| {
+                let stored = stored.filter(|stored| stored.record.is_known());
+                let stored = stored.ok_or_else(|| ServiceError::unknown(profile_id))?;
+                let at = self.instant_for(&stored, as_of)?;
+                let record = &stored.record;
+                Ok(explain(model, profile_id, record, at, detail(view)))
+            });
+            profiles.push(profile);
+            stretch.took(model.clock_free_steps()).await;
+        }
+        if view == View::Full {
+            let found = profiles.iter_mut().filter_map(|found| found.as_mut().ok());
+            self.add_percentiles(tenant, &snapshot, found.collect())
+                .await?;
+        }
+        Ok(profiles)
     }
 
     /// The instant to compute a profile for.

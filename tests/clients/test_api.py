@@ -190,12 +190,30 @@ def test_a_stream_of_small_requests_is_slowed_down_and_not_cut(stub, tenant):
 
 
 def test_profiles_are_read_in_the_order_asked_for(stub, tenant):
-    for name in ("ann", "bob"):
-        score(stub, tenant, event(profile_id=name))
-    answer = stub.BatchGetProfiles(api.BatchGetProfilesRequest(
-        tenant=tenant, profile_ids=["nobody", "bob", "ann", "none"]))
-    assert [profile.profile_id for profile in answer.profiles] == ["bob", "ann"]
-    assert list(answer.missing_ids) == ["nobody", "none"]
+    for second, name in enumerate(("ann", "bob", "late")):
+        score(stub, tenant, event(profile_id=name, second=second))
+    ids = ["nobody", "bob", "late", "ann", "bob"]
+
+    def codes(**fields):
+        answer = stub.BatchGetProfiles(api.BatchGetProfilesRequest(
+            tenant=tenant, profile_ids=ids, **fields))
+        return answer.results, [
+            result.error.code if result.HasField("error") else result.profile.profile_id
+            for result in answer.results]
+
+    not_found = grpc.StatusCode.NOT_FOUND.value[0]
+    too_early = grpc.StatusCode.FAILED_PRECONDITION.value[0]
+    assert codes()[1] == [not_found, "bob", "late", "ann", "bob"]
+    results, found = codes(as_of=at(1))
+    assert found == [not_found, "bob", too_early, "ann", "bob"]
+    assert '"nobody"' in results[0].error.message and '"late"' in results[2].error.message
+    assert results[2].error.details
+    assert not results[1].profile.scores[0].contributions
+    results, found = codes(as_of=at(2), view=api.PROFILE_VIEW_FULL)
+    for result in results[1:]:
+        assert result.profile == get(stub, tenant, result.profile.profile_id, as_of=at(2),
+                                     view=api.PROFILE_VIEW_FULL)
+        assert result.profile.scores[0].HasField("percentile")
 
 
 def update(stub, tenant, attributes, remove=()):
@@ -394,7 +412,8 @@ def test_tenants_do_not_see_each_other(stub, tenant):
     score(stub, tenant, event())
     answer = stub.BatchGetProfiles(api.BatchGetProfilesRequest(
         tenant=f"{tenant}-other", profile_ids=["ann"]))
-    assert list(answer.missing_ids) == ["ann"]
+    (result,) = answer.results
+    assert result.error.code == grpc.StatusCode.NOT_FOUND.value[0]
 
 
 def test_an_empty_tenant_is_the_default_one(stub):

@@ -411,9 +411,8 @@ def test_the_basic_view_has_the_same_points(replayed, stub, instant):
     people = list(replayed.world.people)[:1000]
     answer = stub.BatchGetProfiles(api.BatchGetProfilesRequest(
         profile_ids=people, as_of=snapshot.timestamp(instant)))
-    assert [profile.profile_id for profile in answer.profiles] == people
-    assert not answer.missing_ids
-    for profile in answer.profiles:
+    assert [result.profile.profile_id for result in answer.results] == people
+    for profile in (result.profile for result in answer.results):
         for score in profile.scores:
             expected = replayed.world.points(
                 replayed.world.people[profile.profile_id], score.name, instant)

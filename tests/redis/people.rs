@@ -6,7 +6,9 @@ use std::{
     time::Duration,
 };
 
-use bellwether::proto::v1::{self, scoring_service_client::ScoringServiceClient};
+use bellwether::proto::v1::{
+    self, batch_get_profiles_result::Result as Answer, scoring_service_client::ScoringServiceClient,
+};
 use pbjson_types::{Struct, Timestamp, value::Kind};
 use serde_json::{Map, Value, json};
 use tonic::{Status, transport::Channel};
@@ -426,10 +428,14 @@ pub async fn event_counts(
         tenant: tenant.to_owned(),
         profile_ids: story.counts().into_keys().collect(),
         as_of: Some(instant(END)),
+        ..Default::default()
     };
     let response = client.batch_get_profiles(request).await.unwrap();
-    let profiles = response.into_inner().profiles.into_iter();
-    profiles
-        .map(|profile| (profile.profile_id, profile.event_count))
+    let results = response.into_inner().results.into_iter();
+    results
+        .filter_map(|result| match result.result? {
+            Answer::Profile(profile) => Some((profile.profile_id, profile.event_count)),
+            Answer::Error(_) => None,
+        })
         .collect()
 }

@@ -25,6 +25,8 @@ pub struct Failing {
     pub others: u64,
     /// Whether somebody else always publishes first.
     pub refuses_publications: bool,
+    /// Whose records cannot be read.
+    pub damaged: Vec<ProfileId>,
     /// Whether ranks cannot be counted.
     pub refuses_counts: bool,
 }
@@ -37,6 +39,7 @@ impl Failing {
             commits_left: Arc::new(AtomicUsize::new(usize::MAX)),
             others: 0,
             refuses_publications: false,
+            damaged: Vec::new(),
             refuses_counts: false,
         }
     }
@@ -48,7 +51,14 @@ impl RecordStore for Failing {
         tenant: &Tenant,
         profile_ids: &[ProfileId],
     ) -> Vec<Result<Option<Stored>, StoreError>> {
-        self.store.load(tenant, profile_ids).await
+        let loaded = self.store.load(tenant, profile_ids).await;
+        let loaded = profile_ids.iter().zip(loaded);
+        loaded
+            .map(|(id, loaded)| match self.damaged.contains(id) {
+                true => Err(StoreError::Corrupt("a bad sector".to_owned())),
+                false => loaded,
+            })
+            .collect()
     }
 
     async fn commit(

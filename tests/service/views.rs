@@ -1,10 +1,10 @@
-//! How much of a profile a write answers with, and updates in batches.
+//! How much of a profile a write answers with, and batches of reads and updates.
 
 use bellwether::{
     rollout::Models,
     scoring::{AttributeValue, Event, EventOutcome, IdHash, Profile},
     service::{ProfileUpdate, Service, ServiceError, Settings, View},
-    store::{Store, embedded::Embedded},
+    store::{Store, StoreError, embedded::Embedded},
 };
 
 use crate::{
@@ -173,5 +173,44 @@ async fn a_batch_larger_than_all_that_may_be_in_flight_goes_alone_and_gives_its_
             assert_eq!(made.len(), 100);
             assert!(made.iter().all(|updated| *updated == Ok(None)));
         }
+    }
+}
+
+#[tokio::test]
+async fn nobody_keeps_the_others_of_a_batch_from_being_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let service = serve(Failing {
+        damaged: vec![id(4)],
+        ..Failing::well(Embedded::open(directory.path()).unwrap())
+    })
+    .await;
+    for person in 1..4 {
+        let visit = visited(person, 10 * person as i64);
+        service.score_event(&tenant(), visit, None).await.unwrap();
+    }
+    let (tenant, at) = (tenant(), Some(at(20 * DAY)));
+    let people = [1, 9, 2, 3, 4, 1].map(id);
+    for view in [View::Basic, View::Full] {
+        let read = service.profiles(&tenant, &people, view, at).await.unwrap();
+        let known = [0, 2, 5].map(|index| read[index].clone().unwrap());
+        for (person, profile) in [1, 2, 1].into_iter().zip(known) {
+            let alone = service.profile(&tenant, &id(person), view, at).await;
+            assert_eq!(alone, Ok(profile));
+        }
+        let failed = [1, 3, 4].map(|index| read[index].clone().unwrap_err());
+        let unknown = ServiceError::UnknownProfile("person-9".to_owned());
+        assert_eq!(failed[0], unknown);
+        assert!(matches!(
+            failed[1],
+            ServiceError::AsOfBeforeLastEvent { .. }
+        ));
+        let is_damaged =
+            |error: &ServiceError| matches!(error, ServiceError::Store(StoreError::Corrupt(_)));
+        assert!(is_damaged(&failed[2]));
+        let read = service.profiles(&tenant, &people[4..5], view, at).await;
+        assert!(
+            is_damaged(&read.unwrap_err()),
+            "there is nothing else to say"
+        );
     }
 }
