@@ -1,5 +1,6 @@
 //! `GetProfile` and `UpdateProfile`, and their batches.
 
+use pbjson_types as wkt;
 use tonic::Status;
 
 use super::{
@@ -17,16 +18,14 @@ use crate::{
     scoring::{
         Attributes, ChangeCause, Contribution, ContributionKind, Probability, Profile, ProfileId,
         Score, SegmentMembership, StageChange, StageExplanation, StageRequirement, Subject, Tenant,
-        Timestamp,
     },
-    service::{ProfileUpdate, ServiceError, View},
+    service::{ProfileQuery, ProfileUpdate, ServiceError, View},
 };
 
-/// What a `GetProfile` asks for.
-pub type ProfileQuery = (Tenant, ProfileId, View, Option<Timestamp>);
-
 /// Reads a `GetProfile`.
-pub fn get_profile(request: &v1::GetProfileRequest) -> Result<ProfileQuery, Status> {
+pub fn get_profile(
+    request: &v1::GetProfileRequest,
+) -> Result<(Tenant, ProfileId, ProfileQuery), Status> {
     let mut violations = Violations::default();
     let tenant = tenant(&request.tenant, &mut violations);
     let profile_id = subject(
@@ -35,17 +34,32 @@ pub fn get_profile(request: &v1::GetProfileRequest) -> Result<ProfileQuery, Stat
         &request.account_id,
         &mut violations,
     );
-    let view = view(request.view, &mut violations);
-    let as_of = instant("as_of", request.as_of, &mut violations);
-    let read = tenant.zip(profile_id).zip(view);
-    violations.finish(read.map(|((tenant, profile_id), view)| (tenant, profile_id, view, as_of)))
+    let query = profile_query(
+        (request.view, request.as_of, request.or_default),
+        &mut violations,
+    );
+    let read = tenant.zip(profile_id).zip(query);
+    violations.finish(read.map(|((tenant, profile_id), query)| (tenant, profile_id, query)))
 }
 
-/// What a `BatchGetProfiles` asks for.
-pub type BatchQuery = (Tenant, Vec<ProfileId>, View, Option<Timestamp>);
+/// How to read profiles: the view, the instant, and whether unknown ones are answered.
+fn profile_query(
+    (sent, as_of, or_default): (i32, Option<wkt::Timestamp>, bool),
+    violations: &mut Violations,
+) -> Option<ProfileQuery> {
+    let view = view(sent, violations);
+    let as_of = instant("as_of", as_of, violations);
+    Some(ProfileQuery {
+        view: view?,
+        as_of,
+        or_default,
+    })
+}
 
 /// Reads a `BatchGetProfiles`.
-pub fn batch_get_profiles(request: &v1::BatchGetProfilesRequest) -> Result<BatchQuery, Status> {
+pub fn batch_get_profiles(
+    request: &v1::BatchGetProfilesRequest,
+) -> Result<(Tenant, Vec<ProfileId>, ProfileQuery), Status> {
     let mut violations = Violations::default();
     let tenant = tenant(&request.tenant, &mut violations);
     let ids = &request.profile_ids;
@@ -63,10 +77,12 @@ pub fn batch_get_profiles(request: &v1::BatchGetProfilesRequest) -> Result<Batch
             profile_id(format_args!("profile_ids[{index}]"), id, &mut violations)
         })
         .collect();
-    let view = view(request.view, &mut violations);
-    let as_of = instant("as_of", request.as_of, &mut violations);
-    let read = tenant.zip(view);
-    violations.finish(read.map(|(tenant, view)| (tenant, ids, view, as_of)))
+    let query = profile_query(
+        (request.view, request.as_of, request.or_default),
+        &mut violations,
+    );
+    let read = tenant.zip(query);
+    violations.finish(read.map(|(tenant, query)| (tenant, ids, query)))
 }
 
 /// An update of a profile, and how much of the profile to answer with.
@@ -177,6 +193,7 @@ pub fn profile(profile: Profile) -> v1::Profile {
             Subject::Person => String::new(),
             Subject::Account => name,
         },
+        exists: profile.exists,
         scores: profile.scores.into_iter().map(score).collect(),
         stage: profile.stage.unwrap_or_default(),
         stage_entered_time: profile.stage_entered_time.map(timestamp),

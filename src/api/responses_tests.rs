@@ -76,6 +76,7 @@ fn ann() -> Profile {
         }],
         attributes: [("crm_id".to_owned(), AttributeValue::Number(7.0))].into(),
         is_counted: true,
+        exists: true,
         event_count: 2,
         quarantined: vec![("robots".into(), 2)],
         first_seen_time: Some(Timestamp::EPOCH),
@@ -122,6 +123,7 @@ fn a_profile_is_sent_whole() {
     assert_eq!(sent.quarantined[0].rule, "robots");
     assert_eq!(sent.quarantined[0].count, 2);
     assert_eq!(sent.account_id, "");
+    assert!(sent.exists);
 }
 
 #[test]

@@ -23,6 +23,9 @@ pub struct Get {
     /// by what it asks for and what is missing to the next.
     #[arg(long)]
     full: bool,
+    /// Show of an unknown profile what one starts with.
+    #[arg(long)]
+    or_default: bool,
     /// The instant to compute for (RFC 3339); now unless given.
     #[arg(long, value_parser = instant::parse, value_name = "INSTANT")]
     as_of: Option<Timestamp>,
@@ -42,6 +45,7 @@ impl Get {
             view: view(self.full).into(),
             as_of: self.as_of,
             account_id,
+            or_default: self.or_default,
         });
         let response = self
             .asking
@@ -74,6 +78,9 @@ fn whose(profile: &Profile) -> (&'static str, String) {
 /// The profile for people.
 fn describe(profile: &Profile, full: bool) -> String {
     let mut facts = vec![whose(profile), ("stage", or_none(&profile.stage))];
+    if !profile.exists {
+        facts.insert(1, ("exists", "no".to_owned()));
+    }
     if let Some(explanation) = &profile.stage_explanation {
         if let Some(current) = &explanation.current {
             facts.push(("because", explanation::of_stage(current)));
@@ -201,6 +208,7 @@ mod tests {
     fn profile() -> Profile {
         Profile {
             profile_id: "ada".to_owned(),
+            exists: true,
             scores: vec![Score {
                 name: "interest".to_owned(),
                 points: 18.0,
@@ -284,6 +292,14 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }
+    }
+
+    #[test]
+    fn a_profile_that_does_not_exist_is_said_to() {
+        let mut profile = profile();
+        assert!(!describe(&profile, false).contains("exists"));
+        profile.exists = false;
+        assert!(describe(&profile, false).contains("exists      no"));
     }
 
     #[test]

@@ -90,12 +90,9 @@ impl<S: Store> ScoringService for Handlers<S> {
         request: Request<v1::GetProfileRequest>,
     ) -> Result<Response<v1::GetProfileResponse>, Status> {
         let caller = Caller::of(request.extensions());
-        let (tenant, profile_id, view, as_of) = api::get_profile(request.get_ref())?;
+        let (tenant, profile_id, query) = api::get_profile(request.get_ref())?;
         caller.identify(&self.service, &tenant)?;
-        let profile = self
-            .service
-            .profile(&tenant, &profile_id, view, as_of)
-            .await;
+        let profile = self.service.profile(&tenant, &profile_id, query).await;
         Ok(Response::new(v1::GetProfileResponse {
             profile: Some(api::profile(profile.map_err(failed)?)),
         }))
@@ -106,10 +103,10 @@ impl<S: Store> ScoringService for Handlers<S> {
         request: Request<v1::BatchGetProfilesRequest>,
     ) -> Result<Response<v1::BatchGetProfilesResponse>, Status> {
         let caller = Caller::of(request.extensions());
-        let (tenant, ids, view, as_of) = api::batch_get_profiles(request.get_ref())?;
+        let (tenant, ids, query) = api::batch_get_profiles(request.get_ref())?;
         caller.identify(&self.service, &tenant)?;
         let room = reserve(request.extensions(), ids.len()).await?;
-        let profiles = self.service.profiles(&tenant, &ids, view, as_of).await;
+        let profiles = self.service.profiles(&tenant, &ids, query).await;
         Ok(within(room, api::profiles(profiles.map_err(failed)?)))
     }
 

@@ -128,6 +128,7 @@ fn profile(
     let has_events = record.event_count > 0;
     Profile {
         profile_id: profile_id.clone(),
+        exists: record.is_known(),
         scores: scores.collect(),
         stage_entered_time: entered.filter(|_| stage.is_some()).map(|last| last.time),
         stage: stage_name,

@@ -7,6 +7,8 @@ use super::{Attributes, ProfileId, StageChange, Timestamp};
 pub struct Profile {
     /// Whose.
     pub profile_id: ProfileId,
+    /// Whether anything is known of them; without it they are as everybody starts.
+    pub exists: bool,
     /// Every score of the model, in its order.
     pub scores: Vec<Score>,
     /// The highest stage that holds; `None` for none.

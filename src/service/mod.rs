@@ -37,7 +37,7 @@ pub use rankings::{
     Funnel, InfluencerPage, InfluencerQuery, SegmentPage, SegmentQuery, SegmentTopic,
     SegmentTopics, SegmentTopicsQuery,
 };
-pub use read::View;
+pub use read::{ProfileQuery, View};
 pub use write::ProfileUpdate;
 
 use crate::{

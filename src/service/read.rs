@@ -7,10 +7,10 @@ use super::{Service, ServiceError};
 use crate::{
     rollout::{ModelSnapshot, RolloutError},
     scoring::{
-        Detail, KeyRange, Profile, ProfileId, RankKey, ScoreId, Subject, Tenant, Timestamp,
+        Detail, KeyRange, Profile, ProfileId, RankKey, Record, ScoreId, Subject, Tenant, Timestamp,
         explain, limits::NOISE_FLOOR,
     },
-    store::{RankRange, Store, StoreError, Stored},
+    store::{RankRange, Store, StoreError},
     stretch::Stretch,
 };
 
@@ -21,6 +21,17 @@ pub enum View {
     Basic,
     /// Also percentiles and contributions.
     Full,
+}
+
+/// How to read profiles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProfileQuery {
+    /// How much of each.
+    pub view: View,
+    /// The instant, not before the last event; the later of that and now when absent.
+    pub as_of: Option<Timestamp>,
+    /// Whether unknown profiles are answered as everybody starts.
+    pub or_default: bool,
 }
 
 /// Ranges that are counted at a time for percentiles: a store answers nobody else meanwhile.
@@ -59,11 +70,10 @@ impl<S: Store> Service<S> {
         &self,
         tenant: &Tenant,
         profile_id: &ProfileId,
-        view: View,
-        as_of: Option<Timestamp>,
+        query: ProfileQuery,
     ) -> Result<Profile, ServiceError> {
         let ids = std::slice::from_ref(profile_id);
-        let mut profiles = self.profiles(tenant, ids, view, as_of).await?;
+        let mut profiles = self.profiles(tenant, ids, query).await?;
         let profile = profiles.pop();
         profile.unwrap_or_else(|| Err(ServiceError::unknown(profile_id)))
     }
@@ -74,11 +84,10 @@ impl<S: Store> Service<S> {
         &self,
         tenant: &Tenant,
         profile_ids: &[ProfileId],
-        view: View,
-        as_of: Option<Timestamp>,
+        query: ProfileQuery,
     ) -> Result<Vec<Result<Profile, ServiceError>>, ServiceError> {
         self.ask(tenant, |snapshot| {
-            self.profiles_by(snapshot, tenant, profile_ids, view, as_of)
+            self.profiles_by(snapshot, tenant, profile_ids, query)
         })
         .await
     }
@@ -88,8 +97,7 @@ impl<S: Store> Service<S> {
         snapshot: Arc<ModelSnapshot>,
         tenant: &Tenant,
         profile_ids: &[ProfileId],
-        view: View,
-        as_of: Option<Timestamp>,
+        query: ProfileQuery,
     ) -> Result<Vec<Result<Profile, ServiceError>>, ServiceError> {
         let loaded = self.shell.store.load(tenant, profile_ids).await;
         if let Some(Err(error)) = loaded.first()
@@ -102,16 +110,19 @@ impl<S: Store> Service<S> {
         let mut stretch = Stretch::default();
         for (profile_id, loaded) in profile_ids.iter().zip(loaded) {
             let profile = loaded.map_err(Into::into).and_then(|stored| {
-                let stored = stored.filter(|stored| stored.record.is_known());
-                let stored = stored.ok_or_else(|| ServiceError::unknown(profile_id))?;
-                let at = self.instant_for(&stored, as_of)?;
-                let record = &stored.record;
-                Ok(explain(model, profile_id, record, at, detail(view)))
+                let stored = stored.map(|stored| stored.record);
+                let record = match stored.filter(Record::is_known) {
+                    Some(record) => record,
+                    None if query.or_default => Record::default(),
+                    None => return Err(ServiceError::unknown(profile_id)),
+                };
+                let at = self.instant_for(profile_id, &record, query.as_of)?;
+                Ok(explain(model, profile_id, &record, at, detail(query.view)))
             });
             profiles.push(profile);
             stretch.took(model.clock_free_steps()).await;
         }
-        if view == View::Full {
+        if query.view == View::Full {
             let found = profiles.iter_mut().filter_map(|found| found.as_mut().ok());
             self.add_percentiles(tenant, &snapshot, found.collect())
                 .await?;
@@ -122,14 +133,15 @@ impl<S: Store> Service<S> {
     /// The instant to compute a profile for.
     fn instant_for(
         &self,
-        stored: &Stored,
+        profile_id: &ProfileId,
+        record: &Record,
         as_of: Option<Timestamp>,
     ) -> Result<Timestamp, ServiceError> {
-        let last_event = stored.record.last_event_time;
+        let last_event = record.last_event_time;
         match as_of {
             None => Ok(self.shell.now().max(last_event)),
             Some(as_of) if as_of < last_event => Err(ServiceError::AsOfBeforeLastEvent {
-                profile_id: stored.profile_id.name().to_owned(),
+                profile_id: profile_id.name().to_owned(),
                 as_of,
                 last_event,
             }),

@@ -8,7 +8,9 @@ use bellwether::{
         AttributeValue, Attributes, Contribution, Event, EventOutcome, IdHash, Model, Profile,
         ProfileId, Ranked, Score, Selection, Tenant, Timestamp,
     },
-    service::{Paging, ProfileUpdate, QuarantineQuery, SegmentQuery, Service, Settings, View},
+    service::{
+        Paging, ProfileQuery, ProfileUpdate, QuarantineQuery, SegmentQuery, Service, Settings, View,
+    },
     store::embedded::Embedded,
     telemetry::Counters,
 };
@@ -240,8 +242,11 @@ impl World {
             .profile(
                 &tenant(),
                 &ProfileId::new(who).unwrap(),
-                View::Full,
-                Some(at(day)),
+                ProfileQuery {
+                    view: View::Full,
+                    as_of: Some(at(day)),
+                    or_default: false,
+                },
             )
             .await
             .unwrap();

@@ -508,3 +508,23 @@ def test_a_batch_holds_1_to_1000_updates(stub, tenant, count):
     refusal = invalid(stub.BatchUpdateProfiles, api.BatchUpdateProfilesRequest(
         tenant=tenant, updates=updates))
     assert list(refusal.bad_fields) == ["updates"]
+
+
+def test_a_stranger_is_answered_as_everybody_starts_when_asked_for(stub, tenant):
+    assert score(stub, tenant, event()).profile.exists
+    assert get(stub, tenant, "ann").exists
+    stranger = get(stub, tenant, "nobody", as_of=at(7), or_default=True)
+    assert (stranger.profile_id, stranger.exists, stranger.as_of) == ("nobody", False, at(7))
+    assert (points(stranger, "engagement"), points(stranger, "fit")) == (0, 1)
+    assert not stranger.stage and not stranger.segments
+    full = get(stub, tenant, "nobody", view=api.PROFILE_VIEW_FULL, or_default=True)
+    assert full.scores[2].base == 1 and not full.scores[2].HasField("percentile")
+    answer = stub.BatchGetProfiles(api.BatchGetProfilesRequest(
+        tenant=tenant, profile_ids=["nobody", "ann"], or_default=True))
+    assert [result.profile.exists for result in answer.results] == [False, True]
+    # Nothing was made of it.
+    answer = stub.BatchGetProfiles(api.BatchGetProfilesRequest(
+        tenant=tenant, profile_ids=["nobody"]))
+    assert answer.results[0].error.code == grpc.StatusCode.NOT_FOUND.value[0]
+    funnel = stub.GetFunnel(api.GetFunnelRequest(tenant=tenant))
+    assert sum(stage.count for stage in funnel.stages) + funnel.unstaged_count == 1

@@ -3,7 +3,7 @@
 use bellwether::{
     scoring::{AttributeValue, Profile, Ranked, StageRequirement},
     service::{
-        Fraction, InfluencerQuery, PageStart, Paging, QuarantineQuery, SegmentQuery,
+        Fraction, InfluencerQuery, PageStart, Paging, ProfileQuery, QuarantineQuery, SegmentQuery,
         SegmentTopicsQuery, ServiceError, View,
     },
 };
@@ -23,9 +23,14 @@ impl<H: Home> Served<H> {
     pub async fn answers(&self, at: i64) -> Answers {
         let tenant = self.tenant();
         let mut answers = Answers::default();
+        let query = ProfileQuery {
+            view: View::Full,
+            as_of: Some(instant(at)),
+            or_default: false,
+        };
         for id in PEOPLE.into_iter().chain(ACCOUNTS) {
             let (service, id_of) = (self.service(), profile_id(id));
-            let asked = service.profile(&tenant, &id_of, View::Full, Some(instant(at)));
+            let asked = service.profile(&tenant, &id_of, query);
             match asked.await {
                 Ok(profile) => say_person(&mut answers, id, &profile),
                 Err(ServiceError::UnknownProfile(_) | ServiceError::UnknownAccount(_)) => {}

@@ -15,7 +15,7 @@ use futures_util::FutureExt as _;
 
 use crate::{
     check_exactness, members,
-    world::{DAY, Dice, MODEL, PEOPLE, at, event, id, open, serve_model, stream, tenant},
+    world::{DAY, Dice, MODEL, PEOPLE, at, event, id, open, reading, serve_model, stream, tenant},
 };
 
 /// What somebody does at `day`, an event of its own.
@@ -309,7 +309,7 @@ when = 'event.type == "crawl"'
     let fit = async |person| {
         let at = Some(at(20 * DAY));
         let (tenant, id) = (tenant(), id(person));
-        let profile = service.profile(&tenant, &id, View::Full, at);
+        let profile = service.profile(&tenant, &id, reading(View::Full, at));
         let mut profile = profile.await.unwrap();
         (profile.scores.remove(0), profile)
     };

@@ -30,7 +30,7 @@ use bellwether::{
 };
 
 use failing::Failing;
-use world::{DAY, Dice, PEOPLE, SECOND, at, event, id, open, serve, stream, tenant};
+use world::{DAY, Dice, PEOPLE, SECOND, at, event, id, open, reading, serve, stream, tenant};
 
 pub async fn everybody(
     service: &Service<Embedded>,
@@ -40,7 +40,7 @@ pub async fn everybody(
     let mut profiles = Vec::new();
     for number in 0..PEOPLE {
         match service
-            .profile(&tenant(), &id(number), view, Some(instant))
+            .profile(&tenant(), &id(number), reading(view, Some(instant)))
             .await
         {
             Ok(profile) => profiles.push(profile),
@@ -336,7 +336,7 @@ async fn many_callers_of_one_profile_count_every_event_once() {
     }
     for person in 0..2 {
         let profile = service
-            .profile(&tenant(), &id(person), View::Basic, None)
+            .profile(&tenant(), &id(person), reading(View::Basic, None))
             .await
             .unwrap();
         // More than are remembered, and all within: 16 senders of 20 events each.
@@ -383,12 +383,12 @@ async fn a_request_that_is_refused_writes_nothing() {
         .unwrap_err();
     assert!(matches!(refused, ServiceError::Attributes(_)), "{refused}");
     let profile = service
-        .profile(&tenant(), &id(1), View::Basic, None)
+        .profile(&tenant(), &id(1), reading(View::Basic, None))
         .await
         .unwrap();
     assert_eq!(profile.attributes.len(), 60);
     let missing = service
-        .profile(&tenant(), &far.profile_id, View::Basic, None)
+        .profile(&tenant(), &far.profile_id, reading(View::Basic, None))
         .await;
     assert!(far.profile_id == id(1) || matches!(missing, Err(ServiceError::UnknownProfile(_))));
 }

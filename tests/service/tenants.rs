@@ -3,11 +3,11 @@
 use bellwether::{
     rollout::{self, Models, RolloutError},
     scoring::Tenant,
-    service::{Service, ServiceError, Settings, View},
+    service::{ProfileQuery, Service, ServiceError, Settings, View},
     store::embedded::Embedded,
 };
 
-use super::world::{DAY, Dice, MODEL, at, event, id, model, open_as, settings};
+use super::world::{DAY, Dice, MODEL, at, event, id, model, open_as, reading, settings};
 
 fn named(name: &str) -> Tenant {
     Tenant::new(name).unwrap()
@@ -25,9 +25,19 @@ async fn score(service: &Service<Embedded>, tenant: &str) -> Result<(), ServiceE
     scored.map(drop)
 }
 
+/// What is told of an unknown person of a tenant.
+async fn default(service: &Service<Embedded>, tenant: &str) -> Result<bool, ServiceError> {
+    let query = ProfileQuery {
+        or_default: true,
+        ..reading(View::Basic, None)
+    };
+    let read = service.profile(&named(tenant), &id(1_000), query).await;
+    read.map(|profile| profile.exists)
+}
+
 async fn read(service: &Service<Embedded>, tenant: &str) -> ServiceError {
     let (tenant, unknown) = (named(tenant), id(1_000));
-    let read = service.profile(&tenant, &unknown, View::Basic, Some(at(100 * DAY)));
+    let read = service.profile(&tenant, &unknown, reading(View::Basic, Some(at(100 * DAY))));
     read.await.unwrap_err()
 }
 
@@ -102,4 +112,6 @@ async fn where_callers_make_no_tenants_an_unknown_one_is_not_found() {
     });
     assert_eq!(score(&service, "club").await, Err(unknown.clone()));
     assert_eq!(read(&service, "club").await, unknown);
+    assert_eq!(default(&service, "club").await, Err(unknown));
+    assert_eq!(default(&service, "shop").await, Ok(false));
 }

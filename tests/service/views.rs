@@ -1,15 +1,18 @@
-//! How much of a profile a write answers with, and batches of reads and updates.
+//! How much of a profile a write answers with, batches of reads and updates, and those whom nobody
+//! knows.
 
 use bellwether::{
     rollout::Models,
     scoring::{AttributeValue, Event, EventOutcome, IdHash, Profile},
-    service::{ProfileUpdate, Service, ServiceError, Settings, View},
+    service::{ProfileQuery, ProfileUpdate, Service, ServiceError, Settings, View},
     store::{Store, StoreError, embedded::Embedded},
 };
 
 use crate::{
     failing::Failing,
-    world::{DAY, Dice, MODEL, at, event, id, model, open, open_as, serve, settings, tenant},
+    world::{
+        DAY, Dice, MODEL, at, event, id, model, open, open_as, reading, serve, settings, tenant,
+    },
 };
 
 const FULL: Option<View> = Some(View::Full);
@@ -34,7 +37,9 @@ fn update(person: u64) -> ProfileUpdate {
 }
 
 async fn read<S: Store>(service: &Service<S>, person: u64, view: View) -> Option<Profile> {
-    let profile = service.profile(&tenant(), &id(person), view, None).await;
+    let profile = service
+        .profile(&tenant(), &id(person), reading(view, None))
+        .await;
     Some(profile.unwrap())
 }
 
@@ -104,7 +109,9 @@ async fn a_durable_write_is_answered_though_its_percentiles_cannot_be_counted() 
     let profile = scored.unwrap().profile;
     assert_eq!(percentile(&profile), None);
     assert!(!profile.unwrap().scores[1].contributions.is_empty());
-    let read = service.profile(&tenant(), &id(1), View::Full, None).await;
+    let read = service
+        .profile(&tenant(), &id(1), reading(View::Full, None))
+        .await;
     assert!(read.is_err(), "a read says that it cannot");
 }
 
@@ -191,10 +198,15 @@ async fn nobody_keeps_the_others_of_a_batch_from_being_read() {
     let (tenant, at) = (tenant(), Some(at(20 * DAY)));
     let people = [1, 9, 2, 3, 4, 1].map(id);
     for view in [View::Basic, View::Full] {
-        let read = service.profiles(&tenant, &people, view, at).await.unwrap();
+        let read = service
+            .profiles(&tenant, &people, reading(view, at))
+            .await
+            .unwrap();
         let known = [0, 2, 5].map(|index| read[index].clone().unwrap());
         for (person, profile) in [1, 2, 1].into_iter().zip(known) {
-            let alone = service.profile(&tenant, &id(person), view, at).await;
+            let alone = service
+                .profile(&tenant, &id(person), reading(view, at))
+                .await;
             assert_eq!(alone, Ok(profile));
         }
         let failed = [1, 3, 4].map(|index| read[index].clone().unwrap_err());
@@ -207,10 +219,60 @@ async fn nobody_keeps_the_others_of_a_batch_from_being_read() {
         let is_damaged =
             |error: &ServiceError| matches!(error, ServiceError::Store(StoreError::Corrupt(_)));
         assert!(is_damaged(&failed[2]));
-        let read = service.profiles(&tenant, &people[4..5], view, at).await;
+        let read = service
+            .profiles(&tenant, &people[4..5], reading(view, at))
+            .await;
         assert!(
             is_damaged(&read.unwrap_err()),
             "there is nothing else to say"
         );
     }
+}
+
+#[tokio::test]
+async fn of_an_unknown_person_may_be_told_what_everybody_starts_with_and_nothing_is_made() {
+    let directory = tempfile::tempdir().unwrap();
+    let service = open(&directory).await;
+    for person in 1..3 {
+        let visit = visited(person, 10);
+        service.score_event(&tenant(), visit, None).await.unwrap();
+    }
+    let retracted = service.retract_event(&tenant(), visited(2, 10), None).await;
+    retracted.unwrap();
+    let people = [1, 2, 3].map(id);
+    for view in [View::Basic, View::Full] {
+        let query = ProfileQuery {
+            or_default: true,
+            ..reading(view, Some(at(50 * DAY)))
+        };
+        let read = service.profiles(&tenant(), &people, query).await.unwrap();
+        let read: Vec<Profile> = read.into_iter().map(Result::unwrap).collect();
+        let [known, left, stranger] = <[Profile; 3]>::try_from(read).unwrap();
+        assert!(known.exists && left.exists && !stranger.exists);
+        assert_eq!(stranger.profile_id, id(3));
+        assert_eq!(stranger.as_of, at(50 * DAY));
+        // Nothing has counted of the other one either.
+        assert_eq!(stranger.scores, left.scores);
+        assert_eq!(stranger.scores[2].points, 1.0, "where everybody starts");
+        assert_eq!(stranger.stage_explanation, left.stage_explanation);
+        assert_eq!((stranger.stage, stranger.segments), (None, Vec::new()));
+        assert_eq!(
+            known,
+            service.profile(&tenant(), &id(1), query).await.unwrap()
+        );
+        let now = ProfileQuery {
+            as_of: None,
+            ..query
+        };
+        let stranger = service.profile(&tenant(), &id(3), now).await.unwrap();
+        assert_eq!(stranger.as_of, at(100 * DAY));
+    }
+    let read = service
+        .profile(&tenant(), &id(3), reading(View::Basic, None))
+        .await;
+    let unknown = ServiceError::UnknownProfile("person-3".to_owned());
+    assert_eq!(read, Err(unknown));
+    let funnel = service.funnel(&tenant(), None).await.unwrap();
+    let everybody: u64 = funnel.stages.iter().map(|(_, people)| people).sum();
+    assert_eq!(everybody + funnel.unstaged, 1);
 }

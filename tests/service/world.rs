@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use bellwether::{
     rollout::{self, Models},
     scoring::{AttributeValue, Attributes, Event, IdHash, Model, ProfileId, Tenant, Timestamp},
-    service::{Service, ServiceError, Settings},
+    service::{ProfileQuery, Service, ServiceError, Settings, View},
     store::{Store, embedded::Embedded},
     telemetry::Counters,
 };
@@ -95,6 +95,15 @@ pub fn at(offset: i64) -> Timestamp {
 
 pub fn id(number: u64) -> ProfileId {
     ProfileId::new(&format!("person-{number}")).unwrap()
+}
+
+/// A read of profiles that must be known.
+pub fn reading(view: View, as_of: Option<Timestamp>) -> ProfileQuery {
+    ProfileQuery {
+        view,
+        as_of,
+        or_default: false,
+    }
 }
 
 pub fn tenant() -> Tenant {

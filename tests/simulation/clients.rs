@@ -8,7 +8,7 @@ use std::{
 
 use bellwether::{
     scoring::{Event, EventOutcome, Fingerprint, IdHash, ProfileId, RetractionOutcome},
-    service::{InfluencerQuery, Paging, Scored, SegmentQuery, ServiceError, View},
+    service::{InfluencerQuery, Paging, ProfileQuery, Scored, SegmentQuery, ServiceError, View},
     store::{IndexGeneration, StoreError},
 };
 use tokio::time::{Duration, Instant, sleep, timeout};
@@ -321,7 +321,12 @@ impl Run {
             _ => people::person(dice.roll(6)),
         };
         let tenant = tenant();
-        let asked = service.profile(&tenant, &id, View::Full, None);
+        let full = ProfileQuery {
+            view: View::Full,
+            as_of: None,
+            or_default: false,
+        };
+        let asked = service.profile(&tenant, &id, full);
         let (profile, read) = watch(asked).await;
         let scores = profile?.scores;
         let names: Vec<&str> = scores.iter().map(|score| score.name.as_str()).collect();
