@@ -5,17 +5,20 @@ use std::sync::Arc;
 use tonic::Status;
 
 use super::{
-    fields::{instant, signed, tenant, timestamp},
+    fields::{instant, signed, small, tenant, timestamp},
     status_size::shortened,
     violations::Violations,
 };
 use crate::{
     limits::{DEFAULT_MOVERS, MAX_DIAGNOSTIC_BYTES, MAX_MOVERS},
     proto::v1,
-    rollout::{Applied, ReadModel, TenantModels},
+    rollout::{Applied, ApplyOptions, ReadModel, TenantModels},
     scoring::{ActsOn, ComparisonReport, Model, ModelChange, Tenant},
     service::{Comparing, ModelComparison},
 };
+
+/// A model that is to be applied, to a tenant or to all, and how.
+pub type ApplyQuery = (Option<Tenant>, Arc<Model>, ApplyOptions);
 
 /// Reads an `ApplyModel`; no tenant when none was sent, which is not the default one here.
 ///
@@ -24,14 +27,31 @@ use crate::{
 pub fn apply_model(
     request: &v1::ApplyModelRequest,
     read: Option<ReadModel>,
-) -> Result<(Option<Tenant>, Arc<Model>), Status> {
+) -> Result<ApplyQuery, Status> {
     let mut violations = Violations::default();
     let owner = match request.tenant.as_str() {
         "" => Some(None),
         name => tenant(name, &mut violations).map(Some),
     };
     let model = model("source", read, &mut violations);
-    violations.finish(owner.zip(model))
+    let options = ApplyOptions {
+        expected_revision: revision(request.expected_revision, &mut violations),
+        validate_only: request.validate_only,
+    };
+    let read = owner.zip(model);
+    violations.finish(read.map(|(owner, model)| (owner, model, options)))
+}
+
+fn revision(sent: Option<i64>, violations: &mut Violations) -> Option<u64> {
+    let sent = sent?;
+    let read = u64::try_from(sent).ok();
+    if read.is_none() {
+        violations.add(
+            "expected_revision",
+            format_args!("is {sent}; send a revision that a call answered, or leave it out"),
+        );
+    }
+    read
 }
 
 /// Reads a `GetModels`.
@@ -100,16 +120,22 @@ fn model(field: &str, read: Option<ReadModel>, violations: &mut Violations) -> O
 
 /// What became of a model that was applied.
 pub fn applied(model: &Model, applied: Applied) -> v1::ApplyModelResponse {
-    let state = if applied.waiting_tenants == 0 {
-        v1::ModelState::Active
-    } else {
-        v1::ModelState::Building
+    let state = match applied.waiting_tenants {
+        None => v1::ModelState::Unspecified,
+        Some(0) => v1::ModelState::Active,
+        Some(_) => v1::ModelState::Building,
     };
+    let warnings = model.warnings().iter().map(|warning| v1::ModelWarning {
+        line: small(warning.line),
+        column: small(warning.column),
+        message: warning.message.clone(),
+    });
     v1::ApplyModelResponse {
         fingerprint: model.fingerprint().to_string(),
         revision: signed(applied.revision),
         changed: applied.is_new,
         state: state.into(),
+        warnings: warnings.collect(),
     }
 }
 

@@ -123,6 +123,15 @@ fn of_rollout(error: &RolloutError) -> Status {
             "is required: each tenant has a model of its own here; name the one whose model it is",
             "TENANT_REQUIRED",
         ),
+        RolloutError::RevisionChanged { revision, .. } => {
+            let (reason, message) = (
+                "REVISION_CHANGED",
+                format!("{error}; read it and decide anew"),
+            );
+            let (details, code) = (ErrorDetails::new(), Code::FailedPrecondition);
+            let known = [("revision".to_owned(), revision.to_string())].into();
+            with_info(code, message, (reason, known), details)
+        }
         RolloutError::RanksBuilding { .. } => not_now(error, "RANKS_BUILDING"),
         RolloutError::ModelsChanging(_) => not_now(error, "MODELS_CHANGING"),
         RolloutError::TooManyReading { retry_after } => overloaded(*retry_after),
@@ -330,8 +339,18 @@ pub fn of_decoder(status: Status) -> Status {
 }
 
 /// A status with a stable reason beside its other details, no larger than clients take.
-pub fn with_reason(code: Code, message: String, reason: &str, mut details: ErrorDetails) -> Status {
-    details.set_error_info(reason, ERROR_DOMAIN, HashMap::new());
+pub fn with_reason(code: Code, message: String, reason: &str, details: ErrorDetails) -> Status {
+    with_info(code, message, (reason, HashMap::new()), details)
+}
+
+/// The same, with what a program may want to know by name.
+fn with_info(
+    code: Code,
+    message: String,
+    (reason, known): (&str, HashMap<String, String>),
+    mut details: ErrorDetails,
+) -> Status {
+    details.set_error_info(reason, ERROR_DOMAIN, known);
     within_bounds(code, &message, details)
 }
 
@@ -390,6 +409,16 @@ mod tests {
                 .into(),
                 Code::ResourceExhausted,
                 "TOO_MANY_TENANTS",
+                false,
+            ),
+            (
+                RolloutError::RevisionChanged {
+                    expected: 5,
+                    revision: 6,
+                }
+                .into(),
+                Code::FailedPrecondition,
+                "REVISION_CHANGED",
                 false,
             ),
             (
@@ -534,6 +563,18 @@ mod tests {
             );
             assert_eq!(status.message().contains("10.0.0.1"), tells, "{status}");
         }
+    }
+
+    #[test]
+    fn a_changed_revision_is_told_to_programs() {
+        let error = RolloutError::RevisionChanged {
+            expected: 5,
+            revision: 6,
+        };
+        let status = of_service(&error.into(), "");
+        let info = status.get_details_error_info().unwrap();
+        assert_eq!(info.metadata["revision"], "6");
+        assert!(status.message().contains("not of the expected 5"));
     }
 
     #[test]

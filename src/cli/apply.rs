@@ -21,6 +21,12 @@ pub struct Apply {
     /// Wait until every tenant that the model is for is answered by it.
     #[arg(long)]
     wait: bool,
+    /// Apply it only if the latest model is still of this revision, as --json shows it.
+    #[arg(long, value_name = "REVISION")]
+    expected_revision: Option<i64>,
+    /// Have the server check the file and change nothing.
+    #[arg(long, conflicts_with = "wait")]
+    validate_only: bool,
     #[command(flatten)]
     asking: Asking,
 }
@@ -31,6 +37,8 @@ impl Apply {
         let request = self.asking.request(ApplyModelRequest {
             tenant: self.asking.target.tenant.clone(),
             source: model.source().to_owned(),
+            expected_revision: self.expected_revision,
+            validate_only: self.validate_only,
         });
         let applied = self
             .asking
@@ -39,10 +47,10 @@ impl Apply {
         if self.wait {
             self.wait_for(&applied).await?;
         }
-        output::print(&if self.asking.json {
-            output::json(&applied)?
-        } else {
-            describe(&applied, self.wait)
+        output::print(&match (self.asking.json, self.validate_only) {
+            (true, _) => output::json(&applied)?,
+            (false, true) => describe_validated(&applied),
+            (false, false) => describe(&applied, self.wait),
         })
     }
 
@@ -108,10 +116,25 @@ fn describe(applied: &ApplyModelResponse, has_waited: bool) -> String {
     format!("model {} {what}\n", applied.fingerprint)
 }
 
+/// What a model that was only checked would be.
+fn describe_validated(validated: &ApplyModelResponse) -> String {
+    let mut text = String::new();
+    for warning in &validated.warnings {
+        let (line, column) = (warning.line, warning.column);
+        text += &format!("{line}:{column}: warning: {}\n", warning.message);
+    }
+    let what = match validated.changed {
+        true => "would be applied",
+        false => "is the latest already",
+    };
+    let (model, revision) = (&validated.fingerprint, validated.revision);
+    text + &format!("model {model} {what}; the latest is of revision {revision}\n")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::v1::{CandidateModel, Model};
+    use crate::proto::v1::{CandidateModel, Model, ModelWarning};
 
     fn model(fingerprint: &str) -> Model {
         Model {
@@ -153,5 +176,17 @@ mod tests {
         assert!(describe(&applied, true).contains("is applied, and answers"));
         applied.changed = false;
         assert!(describe(&applied, true).contains("already"));
+        applied.revision = 7;
+        applied.warnings = vec![ModelWarning {
+            line: 3,
+            column: 1,
+            message: "a slip?".to_owned(),
+        }];
+        assert_eq!(
+            describe_validated(&applied),
+            "3:1: warning: a slip?\nmodel 00ff is the latest already; the latest is of revision 7\n"
+        );
+        applied.changed = true;
+        assert!(describe_validated(&applied).contains("would be applied"));
     }
 }

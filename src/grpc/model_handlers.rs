@@ -70,11 +70,11 @@ impl<S: Store> ModelService for ModelHandlers<S> {
     ) -> Result<Response<v1::ApplyModelResponse>, Status> {
         let mut request = request.into_inner();
         let model = read(&self.service, &mut request.source).await?;
-        let (tenant, model) = api::apply_model(&request, model)?;
+        let (tenant, model, options) = api::apply_model(&request, model)?;
         let applied = self
             .service
             .deployment()
-            .apply_model(tenant.as_ref(), Arc::clone(&model))
+            .apply_model(tenant.as_ref(), Arc::clone(&model), options)
             .await;
         let applied = applied.map_err(failed)?;
         Ok(Response::new(api::applied(&model, applied)))

@@ -47,6 +47,14 @@ pub enum RolloutError {
         /// Whose.
         tenant: String,
     },
+    /// Another model became the latest since the caller looked.
+    #[error("the latest model is of revision {revision}, not of the expected {expected}")]
+    RevisionChanged {
+        /// The revision that the caller expected.
+        expected: u64,
+        /// That of the latest model; 0 when there is none.
+        revision: u64,
+    },
     /// Others were faster at every attempt.
     #[error("the models of {0} change all the time")]
     ModelsChanging(String),

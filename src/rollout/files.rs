@@ -290,7 +290,7 @@ impl<S: Store> Deployment<S> {
                 tracing::warn!(scope = %scope_name, model = %fingerprint, "the model of the changed file was applied already, in the last ten minutes: what was applied since stays; `bellwether apply` goes back to the file's");
             }
             Some(_) => {
-                let published = self.publish(scope, model).await?;
+                let published = self.publish(scope, model, None).await?;
                 if !published.is_new {
                     tracing::info!(scope = %scope_name, model = %fingerprint, "the model of the changed file is the latest already");
                 }

@@ -10,7 +10,7 @@ use tracing::subscriber::DefaultGuard;
 
 use super::*;
 use crate::{
-    rollout::Settings,
+    rollout::{ApplyOptions, Settings},
     scoring::{Tenant, Timestamp},
     store::embedded::Embedded,
     telemetry::Counters,
@@ -208,7 +208,10 @@ async fn a_changed_file_counts_where_there_is_no_other_server_whatever_was_appli
     let shop = Tenant::new("shop").unwrap();
     for points in [5, 7] {
         let model = Arc::new(Model::parse(&worth(points)).unwrap());
-        let applied = watched.deployment.apply_model(Some(&shop), model).await;
+        let applied = watched
+            .deployment
+            .apply_model(Some(&shop), model, ApplyOptions::default())
+            .await;
         assert!(applied.unwrap().is_new);
     }
     watched.log.take();

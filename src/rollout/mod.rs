@@ -25,7 +25,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub use error::RolloutError;
 pub use files::ModelFiles;
 pub use models::{Models, ModelsError};
-pub use publishing::{Applied, TenantModel, TenantModels};
+pub use publishing::{Applied, ApplyOptions, TenantModel, TenantModels};
 pub use reading::ReadModel;
 pub(crate) use snapshot::ModelSnapshot;
 

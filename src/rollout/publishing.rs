@@ -25,15 +25,24 @@ pub(super) struct Published {
     pub is_new: bool,
 }
 
+/// How to apply a model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ApplyOptions {
+    /// The revision that it is to follow; `None` for whichever is the latest.
+    pub expected_revision: Option<u64>,
+    /// Whether nothing is to be changed.
+    pub validate_only: bool,
+}
+
 /// What became of a model that was applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Applied {
-    /// When the model became the latest of its scope, in milliseconds since 1970.
+    /// When the latest model of its scope became that, in milliseconds since 1970.
     pub revision: u64,
-    /// Whether it was not before.
+    /// Whether another one was the latest before.
     pub is_new: bool,
-    /// How many tenants of the scope are not answered by it yet.
-    pub waiting_tenants: u64,
+    /// How many tenants of the scope are not answered by it yet; `None` when it was not applied.
+    pub waiting_tenants: Option<u64>,
 }
 
 /// A model that has to do with a tenant.
@@ -67,14 +76,26 @@ impl<S: Store> Deployment<S> {
         &self,
         tenant: Option<&Tenant>,
         model: Arc<Model>,
+        options: ApplyOptions,
     ) -> Result<Applied, RolloutError> {
         let scope = self.scope_of(tenant)?;
         let fingerprint = model.fingerprint();
-        let Published { revision, is_new } = self.publish(&scope, model).await?;
+        let expected = options.expected_revision;
+        if options.validate_only {
+            let latest = self.publication(&scope).await?;
+            let is_latest = check_revision(latest, fingerprint, expected)?;
+            return Ok(Applied {
+                revision: latest.map_or(0, |latest| latest.revision),
+                is_new: !is_latest,
+                waiting_tenants: None,
+            });
+        }
+        let Published { revision, is_new } = self.publish(&scope, model, expected).await?;
+        let waiting_tenants = self.waiting_tenants(&scope, fingerprint).await?;
         Ok(Applied {
             revision,
             is_new,
-            waiting_tenants: self.waiting_tenants(&scope, fingerprint).await?,
+            waiting_tenants: Some(waiting_tenants),
         })
     }
 
@@ -101,6 +122,24 @@ impl<S: Store> Deployment<S> {
             candidate,
             waiting_tenants,
         })
+    }
+}
+
+/// Whether a model is the latest already. Else the latest must be of the expected revision.
+fn check_revision(
+    latest: Option<Publication>,
+    model: Fingerprint,
+    expected: Option<u64>,
+) -> Result<bool, RolloutError> {
+    if latest.is_some_and(|latest| latest.model == model) {
+        return Ok(true);
+    }
+    let revision = latest.map_or(0, |latest| latest.revision);
+    match expected {
+        Some(expected) if expected != revision => {
+            Err(RolloutError::RevisionChanged { expected, revision })
+        }
+        _ => Ok(false),
     }
 }
 
@@ -209,16 +248,19 @@ impl<S: Store> Deployment<S> {
         Err(unsettled(scope))
     }
 
-    /// Makes a model the latest of a scope, unless it is already.
+    /// Makes a model the latest of a scope, unless it is already. The store takes it only in the
+    /// place of the one that was looked at here.
     pub(super) async fn publish(
         &self,
         scope: &str,
         model: Arc<Model>,
+        expected: Option<u64>,
     ) -> Result<Published, RolloutError> {
         let fingerprint = model.fingerprint();
         for _ in 0..MAX_ATTEMPTS {
             let latest = self.publication(scope).await?;
-            if let Some(latest) = latest.filter(|latest| latest.model == fingerprint) {
+            let is_latest = check_revision(latest, fingerprint, expected)?;
+            if let Some(latest) = latest.filter(|_| is_latest) {
                 self.latest.set(scope, Known::new(model, latest));
                 return Ok(Published {
                     revision: latest.revision,

@@ -43,7 +43,8 @@ class Refusal:
     def __init__(self, error):
         self.code = error.code()
         self.message = error.details()
-        self.bad_fields, self.reason, self.domain, self.retry_info = {}, None, None, None
+        self.bad_fields, self.metadata = {}, {}
+        self.reason, self.domain, self.retry_info = None, None, None
         status = rpc_status.from_call(error)
         for detail in status.details if status else ():
             if detail.Is(error_details_pb2.BadRequest.DESCRIPTOR):
@@ -56,6 +57,7 @@ class Refusal:
                 info = error_details_pb2.ErrorInfo()
                 detail.Unpack(info)
                 self.reason, self.domain = info.reason, info.domain
+                self.metadata = dict(info.metadata)
             elif detail.Is(error_details_pb2.RetryInfo.DESCRIPTOR):
                 self.retry_info = error_details_pb2.RetryInfo()
                 detail.Unpack(self.retry_info)

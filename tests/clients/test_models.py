@@ -196,3 +196,44 @@ def test_a_server_may_do_without(store, tmp_path):
         assert refusal.code == grpc.StatusCode.UNIMPLEMENTED
         profile = scoring_pb2.ScoreEventRequest(event=event())
         assert server.stub.ScoreEvent(profile).profile.profile_id == "ann"
+
+
+def test_a_model_follows_the_revision_that_was_looked_at_or_is_refused(server):
+    stub = models_of(server)
+    seen = stub.GetModels(api.GetModelsRequest()).revision
+    other = MODEL.replace("interest = 3", "interest = 4")
+    applied = stub.ApplyModel(api.ApplyModelRequest(source=other, expected_revision=seen))
+    assert applied.changed
+    late = api.ApplyModelRequest(source=GENEROUS, expected_revision=seen)
+    refusal = refused(stub.ApplyModel, late)
+    assert refusal.code == grpc.StatusCode.FAILED_PRECONDITION
+    assert refusal.reason == "REVISION_CHANGED"
+    assert refusal.metadata == {"revision": str(applied.revision)}
+    late.expected_revision = applied.revision
+    assert stub.ApplyModel(late).changed
+    assert not stub.ApplyModel(late).changed, "it may be sent again"
+    late.expected_revision = -1
+    invalid(stub.ApplyModel, late, field="expected_revision")
+
+
+def test_a_model_is_validated_and_not_applied(server):
+    stub = models_of(server)
+    before = stub.GetModels(api.GetModelsRequest())
+    source = GENEROUS + """[[signals]]
+name = "asked_again"
+on = "question"
+when = 'seen("questoin")'
+points = { interest = 1 }
+"""
+    validated = stub.ApplyModel(api.ApplyModelRequest(source=source, validate_only=True))
+    assert (validated.changed, validated.revision) == (True, before.revision)
+    assert validated.state == api.MODEL_STATE_UNSPECIFIED
+    assert validated.fingerprint != before.latest.fingerprint
+    [warning] = validated.warnings
+    assert warning.line == 15 and "questoin" in warning.message
+    invalid(stub.ApplyModel, api.ApplyModelRequest(source="[scores", validate_only=True),
+            field="source")
+    assert stub.GetModels(api.GetModelsRequest()) == before
+    applied = stub.ApplyModel(api.ApplyModelRequest(source=source))
+    assert applied.fingerprint == validated.fingerprint
+    assert applied.warnings == validated.warnings

@@ -270,6 +270,7 @@ async fn apply(server: &Bellwether, source: &str) -> v1::ApplyModelResponse {
     let request = v1::ApplyModelRequest {
         tenant: String::new(),
         source: source.to_owned(),
+        ..Default::default()
     };
     let applied = server.model_client().apply_model(request).await;
     applied.unwrap().into_inner()

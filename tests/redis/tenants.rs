@@ -92,6 +92,7 @@ async fn tenants_share_one_text_and_one_that_nobody_needs_is_deleted() {
     let request = v1::ApplyModelRequest {
         tenant: String::new(),
         source: next,
+        ..Default::default()
     };
     server.model_client().apply_model(request).await.unwrap();
     let settled = || async {

@@ -1,9 +1,9 @@
 //! Models that change while the service runs: applied, followed, taken back and compared.
 
-use std::{collections::BTreeMap, future::Future, time::Duration};
+use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 
 use bellwether::{
-    rollout::{ModelFiles, Models, RolloutError},
+    rollout::{ApplyOptions, ModelFiles, Models, RolloutError},
     scoring::{Event, Model, Profile, Tenant},
     service::{ModelComparison, Service, ServiceError, View},
     store::{Store, embedded::Embedded},
@@ -56,7 +56,7 @@ async fn is_answered_by(service: &Service<Embedded>, source: &str) -> bool {
 async fn apply(service: &Service<Embedded>, source: &str) -> bool {
     let applied = service
         .deployment()
-        .apply_model(None, model(source))
+        .apply_model(None, model(source), ApplyOptions::default())
         .await
         .unwrap();
     applied.is_new
@@ -181,7 +181,7 @@ async fn a_model_is_applied_to_all_tenants_or_to_the_one_that_has_its_own() {
     let shared = open(&directory).await;
     let refused = shared
         .deployment()
-        .apply_model(Some(&tenant()), model(&next()))
+        .apply_model(Some(&tenant()), model(&next()), ApplyOptions::default())
         .await;
     assert_eq!(refused, Err(RolloutError::TenantShares));
 
@@ -190,16 +190,19 @@ async fn a_model_is_applied_to_all_tenants_or_to_the_one_that_has_its_own() {
     let (shop, club) = (Tenant::new("shop").unwrap(), Tenant::new("club").unwrap());
     let models = [shop.clone(), club.clone()].map(|tenant| (tenant, model(MODEL)));
     let service = serve_with(store, Models::ByTenant(models.into())).await;
-    let refused = service.deployment().apply_model(None, model(&next())).await;
+    let refused = service
+        .deployment()
+        .apply_model(None, model(&next()), ApplyOptions::default())
+        .await;
     assert_eq!(refused, Err(RolloutError::TenantMissing));
     let refused = service
         .deployment()
-        .apply_model(Some(&tenant()), model(&next()))
+        .apply_model(Some(&tenant()), model(&next()), ApplyOptions::default())
         .await;
     assert!(matches!(refused, Err(RolloutError::UnknownTenant { .. })));
     let applied = service
         .deployment()
-        .apply_model(Some(&shop), model(&next()))
+        .apply_model(Some(&shop), model(&next()), ApplyOptions::default())
         .await;
     assert!(applied.unwrap().is_new);
     let latest = |models: bellwether::rollout::TenantModels| models.latest.fingerprint();
@@ -375,7 +378,7 @@ async fn a_file_that_another_server_has_taken_in_takes_nothing_back() {
     until("the changed file is applied", || is_latest(&next)).await;
     let applied = service
         .deployment()
-        .apply_model(Some(&shop), model(&third))
+        .apply_model(Some(&shop), model(&third), ApplyOptions::default())
         .await;
     assert!(applied.unwrap().is_new);
     write(late, "shop", &next);
@@ -390,6 +393,76 @@ async fn a_file_that_another_server_has_taken_in_takes_nothing_back() {
     of_late.notify_one();
     until("the next change is applied", || is_latest(&fourth)).await;
     service.finish().await;
+}
+
+/// A model that gives so many points for a visit.
+fn giving(points: usize) -> Arc<Model> {
+    model(&MODEL.replace("interest = 3", &format!("interest = {points}")))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_those_who_expect_the_same_revision_one_applies_its_model() {
+    let directory = tempfile::tempdir().unwrap();
+    let service = open(&directory).await;
+    let deployment = service.deployment();
+    let revision = deployment.models(&tenant()).await.unwrap().revision;
+    let expecting = |revision| ApplyOptions {
+        expected_revision: Some(revision),
+        ..ApplyOptions::default()
+    };
+    let applied = (10..18).map(|points| {
+        let options = expecting(revision);
+        deployment.apply_model(None, giving(points), options)
+    });
+    let applied = futures_util::future::join_all(applied).await;
+    let first = applied.iter().position(Result::is_ok).unwrap();
+    let latest = applied[first].clone().unwrap().revision;
+    assert!(latest > revision);
+    let late = RolloutError::RevisionChanged {
+        expected: revision,
+        revision: latest,
+    };
+    for (number, applied) in applied.into_iter().enumerate() {
+        if number != first {
+            assert_eq!(applied, Err(late.clone()));
+        }
+    }
+    // Who was not answered may send the same again.
+    let again = deployment.apply_model(None, giving(10 + first), expecting(revision));
+    let again = again.await.unwrap();
+    assert_eq!((again.revision, again.is_new), (latest, false));
+    let next = deployment.apply_model(None, giving(20), expecting(latest));
+    assert!(next.await.unwrap().is_new);
+}
+
+#[tokio::test]
+async fn a_model_that_is_only_validated_is_not_applied() {
+    let directory = tempfile::tempdir().unwrap();
+    let service = open(&directory).await;
+    let deployment = service.deployment();
+    let before = deployment.models(&tenant()).await.unwrap();
+    let validating = |expected_revision| ApplyOptions {
+        expected_revision,
+        validate_only: true,
+    };
+    for (source, is_new) in [(giving(10), true), (model(MODEL), false)] {
+        let validated = deployment.apply_model(None, source, validating(None)).await;
+        let validated = validated.unwrap();
+        assert_eq!(
+            (validated.revision, validated.is_new),
+            (before.revision, is_new)
+        );
+        assert_eq!(validated.waiting_tenants, None);
+    }
+    let refused = deployment.apply_model(None, giving(10), validating(Some(7)));
+    let refused = refused.await.unwrap_err();
+    assert!(matches!(refused, RolloutError::RevisionChanged { .. }));
+    let tenant = tenant();
+    let refused = deployment.apply_model(Some(&tenant), giving(10), validating(None));
+    assert_eq!(refused.await, Err(RolloutError::TenantShares));
+    let after = deployment.models(&tenant).await.unwrap();
+    assert_eq!(after.revision, before.revision);
+    assert_eq!(after.latest.fingerprint(), before.latest.fingerprint());
 }
 
 #[tokio::test]

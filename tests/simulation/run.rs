@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use bellwether::{scoring::Model, service::View};
+use bellwether::{rollout::ApplyOptions, scoring::Model, service::View};
 use tokio::time::{Duration, Instant, sleep, timeout};
 
 use crate::{
@@ -358,7 +358,11 @@ async fn go_back_and_forth(run: &Run, dice: &mut Dice, model: usize) {
             if let Some(service) = dice.pick(&run.servers).service()
                 && let Ok(Ok(_)) = timeout(
                     Duration::from_secs(20),
-                    service.deployment().apply_model(None, Arc::clone(&applied)),
+                    service.deployment().apply_model(
+                        None,
+                        Arc::clone(&applied),
+                        ApplyOptions::default(),
+                    ),
                 )
                 .await
             {
