@@ -94,6 +94,8 @@ pub const MAX_NEAR_DISTANCE: usize = 32;
 pub const MAX_NEAR_LOOKS: usize = 250_000;
 /// Bytes of a name in a model.
 pub const MAX_NAME_BYTES: usize = 64;
+/// Bytes of what a model says of a thing that it declares: a few sentences.
+pub const MAX_DESCRIPTION_BYTES: usize = 500;
 /// Bytes of a condition.
 pub const MAX_CONDITION_BYTES: usize = 4 * 1024;
 /// Steps that the expressions of a model may take for one event, or for what no clock changes in one

@@ -41,7 +41,10 @@ pub use explain::{Detail, InfluenceQuestion, explain, influencer, interests, ran
 pub use identity::{IdHash, Incarnation, ProfileId, Subject, Tenant, TypeMark, is_identifier};
 pub use influence::influence_probability;
 pub(crate) use model::ScoreId;
-pub use model::{ActsOn, Diagnostic, Fingerprint, Model, ModelChange, SegmentId, model_changes};
+pub use model::{
+    ActsOn, Catalog, CatalogEntry, Diagnostic, Fingerprint, Model, ModelChange, SegmentId,
+    model_changes,
+};
 pub use outcome::{EventOutcome, Outcome};
 pub use profile::{
     Breadth, Contribution, ContributionKind, Influencer, KeyContribution, Probability, Profile,

@@ -127,7 +127,7 @@ const FLOORS_OF_SCORING: [&str; 20] = [
     "compare",
 ];
 /// And those of a model within it, which knows no record.
-const FLOORS_OF_MODEL: [&str; 15] = [
+const FLOORS_OF_MODEL: [&str; 16] = [
     "ids",
     "fingerprint",
     "diagnostic",
@@ -137,6 +137,7 @@ const FLOORS_OF_MODEL: [&str; 15] = [
     "calibration",
     "slot",
     "file",
+    "catalog",
     "expr",
     "signal",
     "effects",

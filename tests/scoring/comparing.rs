@@ -131,6 +131,12 @@ fn each_kind_of_change_says_what_it_acts_on() {
             History,
         ),
         (
+            "on = \"call\"",
+            "on = \"call\"\ndescription = \"Called us.\"",
+            "signals.called.description",
+            History,
+        ),
+        (
             "keywords = [\"price\"]",
             "keywords = [\"cost\"]",
             "topics.price.keywords",

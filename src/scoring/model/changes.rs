@@ -126,6 +126,7 @@ fn of_key(
 ) -> ActsOn {
     let first = key.split('.').next().unwrap_or(key);
     match (section, first) {
+        (_, "description") => ActsOn::History,
         ("scores" | "interests" | "influence", "half_life") => ActsOn::HalfLife,
         // Only who reaches the stage afterwards holds it.
         ("stages", "keep") => ActsOn::Afterwards,

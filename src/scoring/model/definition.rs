@@ -7,6 +7,7 @@ use typed_index_collections::TiVec;
 
 use super::{
     calibration::Calibration,
+    catalog::Catalog,
     diagnostic::Diagnostic,
     effects::{Accounts, QuarantineRule},
     expr::Expression,
@@ -30,6 +31,7 @@ use crate::scoring::{
 pub struct Model {
     pub(crate) source: String,
     pub(crate) fingerprint: Fingerprint,
+    pub(crate) catalog: Catalog,
     pub(crate) scores: TiVec<ScoreId, Score>,
     /// Every (half-life, signal) that a record keeps a count for, in the order of records.
     pub(crate) slots: TiVec<SlotId, Slot>,
@@ -234,6 +236,11 @@ impl Model {
     /// What is allowed and hardly meant, each with its place.
     pub fn warnings(&self) -> &[Diagnostic] {
         &self.warnings
+    }
+
+    /// What the model declares, with what its file says of each thing.
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
     }
 
     /// The steps that evaluating a record without an event takes at most.

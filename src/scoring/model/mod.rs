@@ -3,6 +3,7 @@
 //! comes of it, `expr` its conditions. A model knows no record.
 
 mod calibration;
+mod catalog;
 mod changes;
 mod compile;
 mod definition;
@@ -18,6 +19,7 @@ mod signal;
 mod slot;
 mod topics;
 
+pub use catalog::{Catalog, CatalogEntry};
 pub use changes::{ActsOn, ModelChange, model_changes};
 pub use definition::Model;
 pub use diagnostic::Diagnostic;

@@ -23,6 +23,7 @@ use phrases::all_phrases;
 use signals::{signals_by_type, types_of};
 
 use super::{
+    catalog::Catalog,
     definition::{Influence, Model, Score},
     diagnostic::{Diagnostic, Diagnostics, suggestion},
     effects::{Accounts, QuarantineRule},
@@ -366,6 +367,7 @@ impl Compiler<'_> {
         Some(Model {
             source: self.source.to_owned(),
             fingerprint: file.fingerprint,
+            catalog: Catalog::of(file),
             weights: weights(&scores, slots.len()),
             scores,
             slots,

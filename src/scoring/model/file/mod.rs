@@ -48,6 +48,7 @@ pub(crate) struct ModelFile {
 #[derive(Debug)]
 pub(crate) struct ScoreTable {
     pub name: Spanned<String>,
+    pub description: String,
     pub half_life: Option<HalfLife>,
     pub base: Option<Spanned<f64>>,
     pub breadth: Option<Spanned<f64>>,
@@ -59,6 +60,7 @@ pub(crate) struct ScoreTable {
 pub(crate) struct SignalTable {
     pub span: Range<usize>,
     pub name: Spanned<String>,
+    pub description: String,
     pub on: Vec<String>,
     pub phrases: Vec<PhraseTable>,
     pub when: Option<Spanned<String>>,
@@ -85,6 +87,7 @@ pub(crate) enum NumberOrExpression {
 #[derive(Debug)]
 pub(crate) struct RuleTable {
     pub name: Spanned<String>,
+    pub description: String,
     pub when: Option<Spanned<String>>,
     pub value: NumberOrExpression,
     pub points: Points,
@@ -100,6 +103,7 @@ pub(crate) struct IdentityTable {
 #[derive(Debug)]
 pub(crate) struct StageTable {
     pub name: Spanned<String>,
+    pub description: String,
     pub when: Option<Spanned<String>>,
     pub min: Points,
     pub keep: Points,
@@ -108,6 +112,7 @@ pub(crate) struct StageTable {
 #[derive(Debug)]
 pub(crate) struct SegmentTable {
     pub name: Spanned<String>,
+    pub description: String,
     pub of: Spanned<Subject>,
     pub when: Option<Spanned<String>>,
     pub min_confidence: Option<Spanned<f64>>,
@@ -120,6 +125,7 @@ pub(crate) struct SegmentTable {
 #[derive(Debug)]
 pub(crate) struct TopicTable {
     pub name: Spanned<String>,
+    pub description: String,
     pub keywords: Vec<PhraseTable>,
 }
 
@@ -170,6 +176,7 @@ pub(crate) fn read(source: &str, diagnostics: &mut Diagnostics<'_>) -> Option<Mo
 fn read_score(name: Spanned<String>, table: &mut Table<'_, '_, '_>) -> ScoreTable {
     ScoreTable {
         name,
+        description: table.description(),
         half_life: table.half_life("half_life"),
         base: table.number("base", -MAX_POINTS, MAX_POINTS),
         breadth: table.number("breadth", 2.0, MAX_BREADTH as f64),
@@ -232,6 +239,7 @@ fn read_signal(table: &mut Table<'_, '_, '_>) -> SignalTable {
     SignalTable {
         span: table.span.clone(),
         name,
+        description: table.description(),
         on: on.into_iter().map(|on| on.value).collect(),
         phrases,
         when,
@@ -267,6 +275,7 @@ fn read_rule(table: &mut Table<'_, '_, '_>) -> RuleTable {
     }
     RuleTable {
         name,
+        description: table.description(),
         when,
         value,
         points,
@@ -306,6 +315,7 @@ fn read_stage(table: &mut Table<'_, '_, '_>) -> StageTable {
     let keep = table.bounds("keep");
     StageTable {
         name,
+        description: table.description(),
         when,
         min,
         keep,
@@ -326,6 +336,7 @@ fn read_segment(table: &mut Table<'_, '_, '_>) -> SegmentTable {
     let calibration = table.table("calibration", calibration::read).flatten();
     SegmentTable {
         name,
+        description: table.description(),
         of,
         when,
         min_confidence,
@@ -347,6 +358,7 @@ fn read_topic(table: &mut Table<'_, '_, '_>) -> TopicTable {
     let keywords = phrases::read(table, "keywords", "words");
     TopicTable {
         name: name.unwrap_or_else(|| table.placeholder("")),
+        description: table.description(),
         keywords,
     }
 }

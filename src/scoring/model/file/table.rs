@@ -5,7 +5,7 @@ use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
 use crate::scoring::{
-    limits::{MAX_CONDITION_BYTES, MAX_NAME_BYTES, MAX_TAG_BYTES},
+    limits::{MAX_CONDITION_BYTES, MAX_DESCRIPTION_BYTES, MAX_NAME_BYTES, MAX_TAG_BYTES},
     model::diagnostic::{Diagnostics, suggestion},
 };
 
@@ -271,6 +271,12 @@ impl<'table, 'diagnostics, 'source> Table<'table, 'diagnostics, 'source> {
             value: text.to_owned(),
             span: value.span(),
         })
+    }
+
+    /// What the file says of the thing, for people; empty when it says nothing.
+    pub(crate) fn description(&mut self) -> String {
+        let text = self.text("description", MAX_DESCRIPTION_BYTES);
+        text.map_or_else(String::new, |text| text.value)
     }
 
     /// One of a few words.

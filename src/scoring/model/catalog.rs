@@ -1,0 +1,83 @@
+//! What a model declares, for people and for programs that show it: names, each with what the file
+//! says of it. Nothing is counted by it.
+
+use super::file::{ModelFile, Spanned};
+use crate::scoring::Subject;
+
+/// Everything that a model declares, in the order of the file, stages lowest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Catalog {
+    /// The scores.
+    pub scores: Vec<CatalogEntry>,
+    /// The signals, with the event types that each counts.
+    pub signals: Vec<(CatalogEntry, Vec<String>)>,
+    /// The attribute rules.
+    pub rules: Vec<CatalogEntry>,
+    /// The stages.
+    pub stages: Vec<CatalogEntry>,
+    /// The segments, with whom each is of.
+    pub segments: Vec<(CatalogEntry, Subject)>,
+    /// The topics.
+    pub topics: Vec<CatalogEntry>,
+    /// Whether events count for accounts as well.
+    pub has_accounts: bool,
+}
+
+/// Something that a model declares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CatalogEntry {
+    /// The name.
+    pub name: String,
+    /// What the file says of it; empty when it says nothing.
+    pub description: String,
+}
+
+impl CatalogEntry {
+    fn new(name: &Spanned<String>, description: &str) -> Self {
+        Self {
+            name: name.value.clone(),
+            description: description.to_owned(),
+        }
+    }
+}
+
+impl Catalog {
+    /// What a file declares.
+    pub(crate) fn of(file: &ModelFile) -> Self {
+        let scores = file.scores.iter();
+        let rules = file.rules.iter();
+        let stages = file.stages.iter();
+        let topics = file.topics.iter();
+        Self {
+            scores: scores
+                .map(|score| CatalogEntry::new(&score.name, &score.description))
+                .collect(),
+            signals: file
+                .signals
+                .iter()
+                .map(|signal| {
+                    let entry = CatalogEntry::new(&signal.name, &signal.description);
+                    (entry, signal.on.clone())
+                })
+                .collect(),
+            rules: rules
+                .map(|rule| CatalogEntry::new(&rule.name, &rule.description))
+                .collect(),
+            stages: stages
+                .map(|stage| CatalogEntry::new(&stage.name, &stage.description))
+                .collect(),
+            segments: file
+                .segments
+                .iter()
+                .map(|segment| {
+                    let entry = CatalogEntry::new(&segment.name, &segment.description);
+                    (entry, segment.of.value)
+                })
+                .collect(),
+            topics: topics
+                .map(|topic| CatalogEntry::new(&topic.name, &topic.description))
+                .collect(),
+            has_accounts: file.accounts.is_some(),
+        }
+    }
+}
