@@ -105,6 +105,13 @@ impl ScoringService for Noop {
         Err(Status::unimplemented("not measured"))
     }
 
+    async fn get_catalog(
+        &self,
+        _: Request<v1::GetCatalogRequest>,
+    ) -> Result<Response<v1::GetCatalogResponse>, Status> {
+        Err(Status::unimplemented("not measured"))
+    }
+
     async fn batch_update_profiles(
         &self,
         _: Request<v1::BatchUpdateProfilesRequest>,

@@ -3,6 +3,7 @@
 //! one map from errors to what callers see.
 
 mod attributes;
+mod catalog;
 mod events;
 mod fields;
 mod funnel;
@@ -18,6 +19,7 @@ pub mod status;
 mod status_size;
 mod violations;
 
+pub use catalog::{catalog, get_catalog};
 pub use events::{UNMATCHED_TYPE, event, result_of_event, score_event, score_events, scored};
 pub use fields::timestamp_of;
 pub use funnel::{funnel, get_funnel};

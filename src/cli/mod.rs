@@ -2,6 +2,7 @@
 //! and the tools that need none.
 
 mod apply;
+mod catalog;
 mod check;
 mod comparison;
 mod configured;
@@ -65,6 +66,7 @@ enum Command {
     Replay(replay::Replay),
     Check(check::Check),
     Apply(apply::Apply),
+    Catalog(catalog::Catalog),
     Diff(diff::Diff),
     Get(get::Get),
     Rank(rank::Rank),
@@ -97,6 +99,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Demo(command) => command.run().await.map(|()| ExitCode::SUCCESS),
         Command::Check(command) => command.run().map(|()| ExitCode::SUCCESS),
         Command::Apply(command) => command.run().await.map(|()| ExitCode::SUCCESS),
+        Command::Catalog(command) => command.run().await.map(|()| ExitCode::SUCCESS),
         Command::Diff(command) => command.run().await,
         Command::Get(command) => command.run().await.map(|()| ExitCode::SUCCESS),
         Command::Rank(command) => command.run().await.map(|()| ExitCode::SUCCESS),

@@ -182,6 +182,17 @@ impl<S: Store> ScoringService for Handlers<S> {
         Ok(within(room, api::influencer_page(page, paged.hash)))
     }
 
+    async fn get_catalog(
+        &self,
+        request: Request<v1::GetCatalogRequest>,
+    ) -> Result<Response<v1::GetCatalogResponse>, Status> {
+        let caller = Caller::of(request.extensions());
+        let tenant = api::get_catalog(request.get_ref())?;
+        caller.identify(&self.service, &tenant)?;
+        let model = self.service.model(&tenant).await.map_err(failed)?;
+        Ok(Response::new(api::catalog(&model)))
+    }
+
     async fn retract_event(
         &self,
         request: Request<v1::RetractEventRequest>,

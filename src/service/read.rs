@@ -7,8 +7,8 @@ use super::{Service, ServiceError};
 use crate::{
     rollout::{ModelSnapshot, RolloutError},
     scoring::{
-        Detail, KeyRange, Profile, ProfileId, RankKey, Record, ScoreId, Subject, Tenant, Timestamp,
-        explain, limits::NOISE_FLOOR,
+        Detail, KeyRange, Model, Profile, ProfileId, RankKey, Record, ScoreId, Subject, Tenant,
+        Timestamp, explain, limits::NOISE_FLOOR,
     },
     store::{RankRange, Store, StoreError},
     stretch::Stretch,
@@ -63,6 +63,12 @@ impl<S: Store> Service<S> {
             }
         }
         Err(RolloutError::ModelsChanging(format!("tenant {tenant}")).into())
+    }
+
+    /// The model that answers.
+    pub async fn model(&self, tenant: &Tenant) -> Result<Arc<Model>, ServiceError> {
+        let snapshot = self.shell.deployment.snapshot(tenant).await?;
+        Ok(Arc::clone(&snapshot.active.model))
     }
 
     /// Reads one profile.

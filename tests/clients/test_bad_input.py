@@ -146,6 +146,7 @@ def test_every_call_refuses_the_tenant(stub, tenant):
         (stub.RankSegment, api.RankSegmentRequest(segment="experts")),
         (stub.GetFunnel, api.GetFunnelRequest()),
         (stub.TopInfluencers, api.TopInfluencersRequest(topic="tools")),
+        (stub.GetCatalog, api.GetCatalogRequest()),
     ):
         request.tenant = tenant
         refusal = invalid(call, request)

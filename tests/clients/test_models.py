@@ -237,3 +237,40 @@ points = { interest = 1 }
     applied = stub.ApplyModel(api.ApplyModelRequest(source=source))
     assert applied.fingerprint == validated.fingerprint
     assert applied.warnings == validated.warnings
+
+
+def test_the_catalog_is_that_of_the_model_that_answers(server):
+    def catalog(tenant=""):
+        return server.stub.GetCatalog(scoring_pb2.GetCatalogRequest(tenant=tenant))
+
+    before = catalog()
+    assert [entry.name for entry in before.scores] == ["interest"]
+    assert [entry.name for entry in before.stages] == ["lead"]
+    assert not before.stages[0].description and not before.has_accounts
+    described = "[accounts]\n" + MODEL.replace(
+        'name = "lead"', 'name = "lead"\ndescription = "May buy."') + """[[segments]]
+name = "companies"
+description = "Who to visit."
+of = "accounts"
+rank_by = "interest"
+[[attributes]]
+name = "staffed"
+when = 'has(profile.attributes.staff)'
+points = { interest = 1 }
+[[topics]]
+name = "Our price"
+"""
+    applied = apply(server, described)
+    assert eventually(lambda: catalog().fingerprint == applied.fingerprint)
+    after = catalog("somebody-new")
+    assert after == catalog()
+    [stage] = after.stages
+    assert (stage.name, stage.description) == ("lead", "May buy.")
+    [signal] = after.signals
+    assert (signal.name, list(signal.event_types)) == ("asked", ["question"])
+    assert [(segment.name, segment.description, segment.of_accounts)
+            for segment in after.segments] == [
+        ("everyone", "", False), ("companies", "Who to visit.", True)]
+    assert [rule.name for rule in after.attribute_rules] == ["staffed"]
+    assert [topic.name for topic in after.topics] == ["Our price"]
+    assert after.has_accounts

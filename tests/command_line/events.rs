@@ -402,9 +402,19 @@ fn answers_for_people_are_tables_that_explain() {
         funnel.contains("awareness") && funnel.contains('%'),
         "{funnel}"
     );
+    let catalog = text(&server.ask(&["catalog"]));
+    for part in ["contact_next", "contributor", "asked", "engagement"] {
+        assert!(catalog.contains(part), "{part} in {catalog}");
+    }
     let unknown = server.ask(&["get", "nobody"]);
     assert_eq!(unknown.status.code(), Some(1));
     assert!(text(&unknown).contains("NOT_FOUND"), "{}", text(&unknown));
+    let stranger = server.ask(&["get", "nobody", "--or-default"]);
+    assert!(
+        text(&stranger).contains("exists      no"),
+        "{}",
+        text(&stranger)
+    );
     let segment = server.ask(&["rank", "nowhere"]);
     assert!(
         text(&segment).contains("contact_next"),

@@ -12,13 +12,14 @@ use bellwether::proto::{
     google,
     v1::{
         BatchGetProfilesRequest, BatchGetProfilesResponse, BatchUpdateProfilesRequest,
-        BatchUpdateProfilesResponse, Event, EventOutcome, GetFunnelRequest, GetFunnelResponse,
-        GetProfileRequest, GetProfileResponse, GetSegmentTopicsRequest, GetSegmentTopicsResponse,
-        IgnoredReason, ListQuarantineRequest, ListQuarantineResponse, RankSegmentRequest,
-        RankSegmentResponse, ReleaseEventsRequest, ReleaseEventsResponse, RetractEventRequest,
-        RetractEventResponse, ScoreEventRequest, ScoreEventResponse, ScoreEventsRequest,
-        ScoreEventsResponse, ScoreEventsResult, TopInfluencersRequest, TopInfluencersResponse,
-        UpdateProfileRequest, UpdateProfileResponse, score_events_result,
+        BatchUpdateProfilesResponse, Event, EventOutcome, GetCatalogRequest, GetCatalogResponse,
+        GetFunnelRequest, GetFunnelResponse, GetProfileRequest, GetProfileResponse,
+        GetSegmentTopicsRequest, GetSegmentTopicsResponse, IgnoredReason, ListQuarantineRequest,
+        ListQuarantineResponse, RankSegmentRequest, RankSegmentResponse, ReleaseEventsRequest,
+        ReleaseEventsResponse, RetractEventRequest, RetractEventResponse, ScoreEventRequest,
+        ScoreEventResponse, ScoreEventsRequest, ScoreEventsResponse, ScoreEventsResult,
+        TopInfluencersRequest, TopInfluencersResponse, UpdateProfileRequest, UpdateProfileResponse,
+        score_events_result,
         scoring_service_server::{ScoringService, ScoringServiceServer},
     },
 };
@@ -188,6 +189,13 @@ impl ScoringService for Scripted {
         &self,
         _: Request<RankSegmentRequest>,
     ) -> Result<Response<RankSegmentResponse>, Status> {
+        Err(Status::unimplemented("not scripted"))
+    }
+
+    async fn get_catalog(
+        &self,
+        _: Request<GetCatalogRequest>,
+    ) -> Result<Response<GetCatalogResponse>, Status> {
         Err(Status::unimplemented("not scripted"))
     }
 

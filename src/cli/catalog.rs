@@ -1,0 +1,96 @@
+//! `bellwether catalog`: what the model that answers declares.
+
+use super::{
+    connection::Asking,
+    failure::Failure,
+    output::{self, Column, table},
+};
+use crate::proto::v1::{CatalogEntry, GetCatalogRequest, GetCatalogResponse};
+
+/// Lists the scores, signals, attribute rules, stages, segments and topics of the model that
+/// answers, with what its file says of each.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Catalog {
+    #[command(flatten)]
+    asking: Asking,
+}
+
+impl Catalog {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let request = self.asking.request(GetCatalogRequest {
+            tenant: self.asking.target.tenant.clone(),
+        });
+        let response = self
+            .asking
+            .answer(async |mut client| client.get_catalog(request).await)
+            .await?;
+        output::print(&if self.asking.json {
+            output::json(&response)?
+        } else {
+            describe(&response)
+        })
+    }
+}
+
+/// The catalog for people.
+fn describe(response: &GetCatalogResponse) -> String {
+    let entries = |kind: &str, entries: &[CatalogEntry]| -> Vec<[String; 3]> {
+        let entries = entries.iter();
+        entries
+            .map(|entry| row(kind, &entry.name, &entry.description))
+            .collect()
+    };
+    let signals = response.signals.iter();
+    let segments = response.segments.iter();
+    let rows = [
+        entries("score", &response.scores),
+        signals
+            .map(|signal| row("signal", &signal.name, &signal.description))
+            .collect(),
+        entries("attribute rule", &response.attribute_rules),
+        entries("stage", &response.stages),
+        segments
+            .map(|segment| row("segment", &segment.name, &segment.description))
+            .collect(),
+        entries("topic", &response.topics),
+    ];
+    let columns = ["kind", "name", "description"].map(Column::words);
+    table(&columns, rows.into_iter().flatten()) + &format!("model {}\n", response.fingerprint)
+}
+
+fn row(kind: &str, name: &str, description: &str) -> [String; 3] {
+    [kind, name, description].map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::v1::SegmentEntry;
+
+    #[test]
+    fn everything_stands_with_its_kind_and_what_is_said_of_it() {
+        let text = describe(&GetCatalogResponse {
+            fingerprint: "00ff".to_owned(),
+            scores: vec![CatalogEntry {
+                name: "interest".to_owned(),
+                description: "Wants it soon.".to_owned(),
+            }],
+            segments: vec![SegmentEntry {
+                name: "buyers".to_owned(),
+                ..SegmentEntry::default()
+            }],
+            ..GetCatalogResponse::default()
+        });
+        let lines: Vec<&str> = text.lines().collect();
+        let line = |parts: &[&str]| {
+            let has_all = |line: &&&str| parts.iter().all(|part| line.contains(part));
+            lines.iter().position(|line| has_all(&line))
+        };
+        let score = line(&["score", "interest", "Wants it soon."]);
+        assert!(
+            score.is_some() && score < line(&["segment", "buyers"]),
+            "{text}"
+        );
+        assert_eq!(lines.last(), Some(&"model 00ff"));
+    }
+}
