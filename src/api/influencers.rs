@@ -7,6 +7,7 @@ use super::{
     page_token::QueryHash,
     paging::{Paged, next_page_token, page_size, page_token, paging},
     profiles::profile,
+    seal::TokenSeal,
     violations::Violations,
 };
 use crate::{
@@ -23,6 +24,7 @@ use crate::{
 /// # Errors
 /// `INVALID_ARGUMENT` with everything that is wrong.
 pub fn influencer_query(
+    seal: &TokenSeal,
     request: v1::TopInfluencersRequest,
 ) -> Result<Paged<InfluencerQuery>, Status> {
     let mut violations = Violations::default();
@@ -30,7 +32,7 @@ pub fn influencer_query(
     required_name("topic", &request.topic, MAX_TAG_BYTES, &mut violations);
     label("stage", &request.stage, MAX_NAME_BYTES, &mut violations);
     let page_size = page_size(request.page_size, &mut violations);
-    let token = page_token(&request.page_token, &mut violations);
+    let token = page_token(&request.page_token, seal, &mut violations);
     let as_of = instant("as_of", request.as_of, &mut violations);
     let (tenant, page_size) = violations.finish(tenant.zip(page_size))?;
 
@@ -48,9 +50,13 @@ pub fn influencer_query(
 }
 
 /// The answer to a `TopInfluencers`.
-pub fn influencer_page(page: InfluencerPage, query: QueryHash) -> v1::TopInfluencersResponse {
+pub fn influencer_page(
+    seal: &TokenSeal,
+    page: InfluencerPage,
+    query: QueryHash,
+) -> v1::TopInfluencersResponse {
     v1::TopInfluencersResponse {
-        next_page_token: next_page_token(page.next, page.as_of, query),
+        next_page_token: next_page_token(page.next, page.as_of, query, seal),
         influencers: page.entries.into_iter().map(influencer).collect(),
     }
 }

@@ -14,6 +14,7 @@ mod paging;
 mod profiles;
 mod quarantine;
 mod retraction;
+mod seal;
 mod segments;
 pub mod status;
 mod status_size;
@@ -34,6 +35,7 @@ pub use profiles::{
 };
 pub use quarantine::{quarantine_page, quarantine_query, release_events, released};
 pub use retraction::{retract_event, retracted};
+pub use seal::TokenSeal;
 pub use segments::{segment_page, segment_query, segment_topics, segment_topics_query};
 pub use violations::{EventPath, Shown};
 

@@ -12,6 +12,10 @@ use crate::{
     store::Cursor,
 };
 
+fn seal() -> TokenSeal {
+    TokenSeal::of_bytes([7; 32])
+}
+
 const MODEL: Fingerprint = Fingerprint(77);
 
 fn instant_at(seconds: i64) -> Option<wkt::Timestamp> {
@@ -39,7 +43,7 @@ fn token_after(paged: &Paged<SegmentQuery>) -> String {
             model: MODEL,
         },
     }
-    .encode()
+    .encode(&seal())
 }
 
 fn fields(status: &Status) -> Vec<String> {
@@ -51,7 +55,7 @@ fn fields(status: &Status) -> Vec<String> {
 
 #[test]
 fn a_first_page_has_fifty_entries_and_no_instant_of_its_own() {
-    let paged = segment_query(request()).unwrap();
+    let paged = segment_query(&seal(), request()).unwrap();
     assert_eq!(paged.query.paging.page_size, 50);
     assert_eq!(paged.query.paging.as_of, None);
     assert_eq!(paged.query.paging.start, None);
@@ -60,12 +64,15 @@ fn a_first_page_has_fifty_entries_and_no_instant_of_its_own() {
 
 #[test]
 fn a_later_page_goes_on_at_the_instant_of_the_first() {
-    let page_token = token_after(&segment_query(request()).unwrap());
-    let paged = segment_query(v1::RankSegmentRequest {
-        page_token: page_token.clone(),
-        page_size: 7,
-        ..request()
-    })
+    let page_token = token_after(&segment_query(&seal(), request()).unwrap());
+    let paged = segment_query(
+        &seal(),
+        v1::RankSegmentRequest {
+            page_token: page_token.clone(),
+            page_size: 7,
+            ..request()
+        },
+    )
     .unwrap();
     let paging = paged.query.paging;
     assert_eq!(paging.as_of, Timestamp::from_nanos(9_000_000_000));
@@ -76,12 +83,12 @@ fn a_later_page_goes_on_at_the_instant_of_the_first() {
         as_of: instant_at(9),
         ..request()
     };
-    assert!(segment_query(explicit).is_ok());
+    assert!(segment_query(&seal(), explicit).is_ok());
 }
 
 #[test]
 fn a_token_of_another_query_is_refused() {
-    let page_token = token_after(&segment_query(request()).unwrap());
+    let page_token = token_after(&segment_query(&seal(), request()).unwrap());
     let with_token = v1::RankSegmentRequest {
         page_token: page_token.clone(),
         ..request()
@@ -113,7 +120,7 @@ fn a_token_of_another_query_is_refused() {
         },
     ];
     for other in others {
-        let status = segment_query(other).unwrap_err();
+        let status = segment_query(&seal(), other).unwrap_err();
         assert_eq!(fields(&status), ["page_token"]);
         assert!(status.message().contains("another query"));
     }
@@ -122,17 +129,20 @@ fn a_token_of_another_query_is_refused() {
         page_token,
         ..Default::default()
     };
-    let status = influencer_query(influencers).unwrap_err();
+    let status = influencer_query(&seal(), influencers).unwrap_err();
     assert!(status.message().contains("another query"));
 }
 
 #[test]
 fn a_later_page_asks_for_the_model_of_the_first() {
-    let page_token = token_after(&segment_query(request()).unwrap());
-    let paged = segment_query(v1::RankSegmentRequest {
-        page_token,
-        ..request()
-    })
+    let page_token = token_after(&segment_query(&seal(), request()).unwrap());
+    let paged = segment_query(
+        &seal(),
+        v1::RankSegmentRequest {
+            page_token,
+            ..request()
+        },
+    )
     .unwrap();
     assert_eq!(paged.query.paging.start.unwrap().model, MODEL);
 }
@@ -140,10 +150,13 @@ fn a_later_page_asks_for_the_model_of_the_first() {
 #[test]
 fn a_fraction_is_above_zero_and_at_most_one_or_zero_for_all() {
     let ask = |fraction| {
-        segment_query(v1::RankSegmentRequest {
-            fraction,
-            ..request()
-        })
+        segment_query(
+            &seal(),
+            v1::RankSegmentRequest {
+                fraction,
+                ..request()
+            },
+        )
     };
     for (fraction, is_share) in [(0.0, false), (-0.0, false), (1e-9, true), (1.0, true)] {
         assert_eq!(ask(fraction).unwrap().query.fraction.is_some(), is_share);
@@ -159,14 +172,17 @@ fn a_later_page_of_a_share_knows_what_is_left_and_is_of_the_same_share() {
         fraction,
         ..request()
     };
-    let page_token = token_after(&segment_query(of(0.1)).unwrap());
+    let page_token = token_after(&segment_query(&seal(), of(0.1)).unwrap());
     let ask = |fraction| {
         let page_token = page_token.clone();
-        segment_query(v1::RankSegmentRequest {
-            page_token,
-            page_size: 3,
-            ..of(fraction)
-        })
+        segment_query(
+            &seal(),
+            v1::RankSegmentRequest {
+                page_token,
+                page_size: 3,
+                ..of(fraction)
+            },
+        )
     };
     assert_eq!(ask(0.1).unwrap().query.paging.start.unwrap().left, Some(12));
     for other in [0.0, 0.2] {
@@ -208,10 +224,13 @@ fn topics_are_added_up_over_a_hundred_members_or_up_to_a_thousand() {
 #[test]
 fn a_topic_may_have_the_longest_name_that_a_model_may_give() {
     let ask = |bytes| {
-        influencer_query(v1::TopInfluencersRequest {
-            topic: "t".repeat(bytes),
-            ..Default::default()
-        })
+        influencer_query(
+            &seal(),
+            v1::TopInfluencersRequest {
+                topic: "t".repeat(bytes),
+                ..Default::default()
+            },
+        )
     };
     assert!(ask(MAX_TAG_BYTES).is_ok());
     assert_eq!(fields(&ask(MAX_TAG_BYTES + 1).unwrap_err()), ["topic"]);
@@ -227,10 +246,13 @@ fn a_page_size_above_the_greatest_is_the_greatest_and_below_0_is_refused() {
         (1_001, Some(1_000)),
         (i32::MIN, None),
     ] {
-        let result = segment_query(v1::RankSegmentRequest {
-            page_size: sent,
-            ..request()
-        });
+        let result = segment_query(
+            &seal(),
+            v1::RankSegmentRequest {
+                page_size: sent,
+                ..request()
+            },
+        );
         match read {
             Some(size) => assert_eq!(result.unwrap().query.paging.page_size, size),
             None => assert_eq!(fields(&result.unwrap_err()), ["page_size"]),
@@ -240,16 +262,19 @@ fn a_page_size_above_the_greatest_is_the_greatest_and_below_0_is_refused() {
 
 #[test]
 fn everything_that_is_wrong_with_a_page_is_named_at_once() {
-    let status = segment_query(v1::RankSegmentRequest {
-        tenant: "A".into(),
-        segment: String::new(),
-        page_size: -1,
-        page_token: "garbage".into(),
-        stages: vec![String::new(); 17],
-        view: -4,
-        as_of: instant_at(-1),
-        fraction: -0.5,
-    })
+    let status = segment_query(
+        &seal(),
+        v1::RankSegmentRequest {
+            tenant: "A".into(),
+            segment: String::new(),
+            page_size: -1,
+            page_token: "garbage".into(),
+            stages: vec![String::new(); 17],
+            view: -4,
+            as_of: instant_at(-1),
+            fraction: -0.5,
+        },
+    )
     .unwrap_err();
     let found = fields(&status);
     for field in [
@@ -263,10 +288,13 @@ fn everything_that_is_wrong_with_a_page_is_named_at_once() {
         assert!(found.iter().any(|found| found == field), "{field}");
     }
 
-    let status = influencer_query(v1::TopInfluencersRequest {
-        stage: "s".repeat(65),
-        ..Default::default()
-    })
+    let status = influencer_query(
+        &seal(),
+        v1::TopInfluencersRequest {
+            stage: "s".repeat(65),
+            ..Default::default()
+        },
+    )
     .unwrap_err();
     assert_eq!(fields(&status), ["topic", "stage"]);
 }

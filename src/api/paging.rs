@@ -4,6 +4,7 @@ use tonic::Status;
 
 use super::{
     page_token::{PageToken, QueryHash},
+    seal::TokenSeal,
     status::bad_field,
     violations::Violations,
 };
@@ -82,11 +83,15 @@ pub(super) fn size(
     }
 }
 
-pub(super) fn page_token(sent: &str, violations: &mut Violations) -> Option<PageToken> {
+pub(super) fn page_token(
+    sent: &str,
+    seal: &TokenSeal,
+    violations: &mut Violations,
+) -> Option<PageToken> {
     if sent.is_empty() {
         return None;
     }
-    match PageToken::decode(sent) {
+    match PageToken::decode(sent, seal) {
         Ok(token) => Some(token),
         Err(malformed) => {
             violations.add("page_token", malformed);
@@ -99,6 +104,7 @@ pub(super) fn next_page_token(
     next: Option<PageStart>,
     as_of: Timestamp,
     query: QueryHash,
+    seal: &TokenSeal,
 ) -> String {
     next.map_or_else(String::new, |start| {
         PageToken {
@@ -106,6 +112,6 @@ pub(super) fn next_page_token(
             as_of,
             start,
         }
-        .encode()
+        .encode(seal)
     })
 }

@@ -10,6 +10,7 @@ use super::{
     page_token::QueryHash,
     paging::{Paged, next_page_token, page_size, page_token, paging},
     profiles::profile,
+    seal::TokenSeal,
     violations::Violations,
 };
 use crate::{
@@ -20,13 +21,14 @@ use crate::{
 
 /// Reads a `ListQuarantine`.
 pub fn quarantine_query(
+    seal: &TokenSeal,
     request: v1::ListQuarantineRequest,
 ) -> Result<Paged<QuarantineQuery>, Status> {
     let mut violations = Violations::default();
     let tenant = tenant(&request.tenant, &mut violations);
     required_name("rule", &request.rule, MAX_NAME_BYTES, &mut violations);
     let page_size = page_size(request.page_size, &mut violations);
-    let token = page_token(&request.page_token, &mut violations);
+    let token = page_token(&request.page_token, seal, &mut violations);
     let (tenant, page_size) = violations.finish(tenant.zip(page_size))?;
 
     let hash = QueryHash::new("ListQuarantine", &tenant, [request.rule.as_str()]);
@@ -41,7 +43,11 @@ pub fn quarantine_query(
 }
 
 /// The answer to a `ListQuarantine`.
-pub fn quarantine_page(page: QuarantinePage, query: QueryHash) -> v1::ListQuarantineResponse {
+pub fn quarantine_page(
+    seal: &TokenSeal,
+    page: QuarantinePage,
+    query: QueryHash,
+) -> v1::ListQuarantineResponse {
     let profiles = page
         .entries
         .into_iter()
@@ -51,7 +57,7 @@ pub fn quarantine_page(page: QuarantinePage, query: QueryHash) -> v1::ListQuaran
         });
     v1::ListQuarantineResponse {
         profiles: profiles.collect(),
-        next_page_token: next_page_token(page.next, page.as_of, query),
+        next_page_token: next_page_token(page.next, page.as_of, query, seal),
         total_size: signed(page.total),
     }
 }

@@ -18,6 +18,10 @@ use crate::{
     store::Cursor,
 };
 
+fn seal() -> TokenSeal {
+    TokenSeal::of_bytes([7; 32])
+}
+
 fn likely() -> Probability {
     Probability {
         value: 0.25,
@@ -253,7 +257,7 @@ fn only_a_page_with_a_next_one_has_a_token() {
         as_of: Timestamp::EPOCH,
         model: Fingerprint(1),
     };
-    let last = segment_page(page(None), query);
+    let last = segment_page(&seal(), page(None), query);
     assert_eq!(last.next_page_token, "");
     assert_eq!(last.segment_size, 9);
     let ranked = &last.members[0];
@@ -271,8 +275,8 @@ fn only_a_page_with_a_next_one_has_a_token() {
         left: Some(4),
         model: Fingerprint(1),
     };
-    let more = segment_page(page(Some(start.clone())), query);
-    let token = PageToken::decode(&more.next_page_token).unwrap();
+    let more = segment_page(&seal(), page(Some(start.clone())), query);
+    let token = PageToken::decode(&more.next_page_token, &seal()).unwrap();
     assert_eq!((token.query, token.start), (query, start));
 }
 

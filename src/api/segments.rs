@@ -7,6 +7,7 @@ use super::{
     page_token::QueryHash,
     paging::{Paged, foreign_token, next_page_token, page_size, page_token, paging, size},
     profiles::{probability, profile},
+    seal::TokenSeal,
     violations::Violations,
 };
 use crate::{
@@ -23,12 +24,15 @@ use crate::{
 ///
 /// # Errors
 /// `INVALID_ARGUMENT` with everything that is wrong.
-pub fn segment_query(request: v1::RankSegmentRequest) -> Result<Paged<SegmentQuery>, Status> {
+pub fn segment_query(
+    seal: &TokenSeal,
+    request: v1::RankSegmentRequest,
+) -> Result<Paged<SegmentQuery>, Status> {
     let mut violations = Violations::default();
     let tenant = tenant(&request.tenant, &mut violations);
     required_name("segment", &request.segment, MAX_NAME_BYTES, &mut violations);
     let page_size = page_size(request.page_size, &mut violations);
-    let token = page_token(&request.page_token, &mut violations);
+    let token = page_token(&request.page_token, seal, &mut violations);
     if request.stages.len() > MAX_STAGES {
         violations.add(
             "stages",
@@ -128,9 +132,13 @@ pub(super) fn fraction(fraction: f64, violations: &mut Violations) -> Option<Fra
 }
 
 /// The answer to a `RankSegment`.
-pub fn segment_page(page: SegmentPage, query: QueryHash) -> v1::RankSegmentResponse {
+pub fn segment_page(
+    seal: &TokenSeal,
+    page: SegmentPage,
+    query: QueryHash,
+) -> v1::RankSegmentResponse {
     v1::RankSegmentResponse {
-        next_page_token: next_page_token(page.next, page.as_of, query),
+        next_page_token: next_page_token(page.next, page.as_of, query, seal),
         members: page.entries.into_iter().map(ranked).collect(),
         segment_size: signed(page.total),
     }

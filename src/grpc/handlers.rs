@@ -11,7 +11,7 @@ use super::{
     unread::Unread,
 };
 use crate::{
-    api::{self, status::of_service},
+    api::{self, TokenSeal, status::of_service},
     proto::v1::{self, scoring_service_server::ScoringService},
     service::{Service, ServiceError},
     store::Store,
@@ -24,12 +24,19 @@ pub struct Handlers<S> {
     draining: Draining,
     unread: Unread,
     telemetry: Telemetry,
+    seal: TokenSeal,
 }
 
 impl<S: Store> Handlers<S> {
     /// Handlers on a service, whose streams end when the server drains.
-    pub fn new(service: Service<S>, draining: Draining, telemetry: Telemetry) -> Self {
+    pub fn new(
+        service: Service<S>,
+        draining: Draining,
+        telemetry: Telemetry,
+        seal: TokenSeal,
+    ) -> Self {
         Self {
+            seal,
             service,
             draining,
             unread: Unread::default(),
@@ -147,12 +154,15 @@ impl<S: Store> ScoringService for Handlers<S> {
         request: Request<v1::RankSegmentRequest>,
     ) -> Result<Response<v1::RankSegmentResponse>, Status> {
         let (_, extensions, request) = request.into_parts();
-        let paged = api::segment_query(request)?;
+        let paged = api::segment_query(&self.seal, request)?;
         Caller::of(&extensions).identify(&self.service, &paged.tenant)?;
         let room = reserve(&extensions, paged.query.paging.page_size).await?;
         let page = self.service.rank_segment(&paged.tenant, paged.query).await;
         let page = page.map_err(failed)?;
-        Ok(within(room, api::segment_page(page, paged.hash)))
+        Ok(within(
+            room,
+            api::segment_page(&self.seal, page, paged.hash),
+        ))
     }
 
     async fn get_funnel(
@@ -171,7 +181,7 @@ impl<S: Store> ScoringService for Handlers<S> {
         request: Request<v1::TopInfluencersRequest>,
     ) -> Result<Response<v1::TopInfluencersResponse>, Status> {
         let (_, extensions, request) = request.into_parts();
-        let paged = api::influencer_query(request)?;
+        let paged = api::influencer_query(&self.seal, request)?;
         Caller::of(&extensions).identify(&self.service, &paged.tenant)?;
         let room = reserve(&extensions, paged.query.paging.page_size).await?;
         let page = self
@@ -179,7 +189,10 @@ impl<S: Store> ScoringService for Handlers<S> {
             .top_influencers(&paged.tenant, paged.query)
             .await;
         let page = page.map_err(failed)?;
-        Ok(within(room, api::influencer_page(page, paged.hash)))
+        Ok(within(
+            room,
+            api::influencer_page(&self.seal, page, paged.hash),
+        ))
     }
 
     async fn get_catalog(
@@ -209,12 +222,15 @@ impl<S: Store> ScoringService for Handlers<S> {
         request: Request<v1::ListQuarantineRequest>,
     ) -> Result<Response<v1::ListQuarantineResponse>, Status> {
         let (_, extensions, request) = request.into_parts();
-        let paged = api::quarantine_query(request)?;
+        let paged = api::quarantine_query(&self.seal, request)?;
         Caller::of(&extensions).identify(&self.service, &paged.tenant)?;
         let room = reserve(&extensions, paged.query.paging.page_size).await?;
         let page = self.service.quarantine(&paged.tenant, paged.query).await;
         let page = page.map_err(failed)?;
-        Ok(within(room, api::quarantine_page(page, paged.hash)))
+        Ok(within(
+            room,
+            api::quarantine_page(&self.seal, page, paged.hash),
+        ))
     }
 
     async fn release_events(

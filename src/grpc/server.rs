@@ -18,6 +18,7 @@ use super::{
     model_handlers::ModelHandlers, transport,
 };
 use crate::{
+    api::TokenSeal,
     config::Config,
     limits::{HEALTH_INTERVAL, HEALTH_TIMEOUT},
     proto::{
@@ -43,6 +44,9 @@ pub enum ServeError {
     /// The descriptors that reflection serves are damaged.
     #[error("reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
+    /// Page tokens cannot be sealed with the key of the store.
+    #[error("page tokens cannot be sealed with the key of the store")]
+    TokenKey,
 }
 
 /// Serves until `stop` ends, then drains: reports `NOT_SERVING`, accepts nothing more, and
@@ -66,6 +70,7 @@ pub async fn serve<S: Store>(
         service.clone(),
         draining.clone(),
         telemetry.clone(),
+        TokenSeal::new(service.token_key()).ok_or(ServeError::TokenKey)?,
     ))
     .max_decoding_message_size(config.max_message_bytes)
     .accept_compressed(CompressionEncoding::Gzip);

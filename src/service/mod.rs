@@ -45,7 +45,7 @@ use crate::{
     clock::Clock,
     rollout::{self, Deployment, Models},
     scoring::Timestamp,
-    store::{Store, StoreError},
+    store::{Store, StoreError, TokenKey},
     telemetry::Counters,
 };
 
@@ -95,6 +95,7 @@ struct Shell<S> {
     /// Which models answer.
     deployment: Arc<Deployment<S>>,
     writes: health::Writes,
+    token_key: TokenKey,
     settings: Settings,
     clock: Clock,
     counters: Counters,
@@ -147,8 +148,11 @@ impl<S: Store> Service<S> {
             server,
             counters.clone(),
         );
+        let deployment = deployment.await?;
+        let token_key = store.token_key(&TokenKey::random()?).await?;
         let shell = Arc::new(Shell {
-            deployment: deployment.await?,
+            deployment,
+            token_key,
             store,
             writes: health::Writes::default(),
             clock,
@@ -179,6 +183,11 @@ impl<S: Store> Service<S> {
     /// Which models answer, and how to change them.
     pub fn deployment(&self) -> &Arc<Deployment<S>> {
         &self.shell.deployment
+    }
+
+    /// The key that page tokens are sealed with, on all servers of the store.
+    pub fn token_key(&self) -> &TokenKey {
+        &self.shell.token_key
     }
 
     /// Who may enter; whoever is in front of the service asks it.
