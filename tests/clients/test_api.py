@@ -226,12 +226,12 @@ def update(stub, tenant, attributes, remove=()):
 def test_attributes_create_merge_and_remove(stub, tenant):
     assert points(update(stub, tenant, {"location": "Oslo", "nick": None}), "fit") == 1.5
     assert as_json(update(stub, tenant, {"joined_week": 1}))["attributes"] == {
-        "location": "Oslo", "nick": None, "joined_week": 1}
+        "location": "Oslo", "joined_week": 1}
     # A name that JSON would fold (`crmId`, `crm_id`) is taken as it is.
     update(stub, tenant, {"crmId": 1, "crm_id": 2})
     assert "crmId" not in update(stub, tenant, {}, ["crmId"]).attributes
     profile = update(stub, tenant, {"joined_week": 5}, ["location", "crm_id", "never_stated"])
-    assert as_json(profile)["attributes"] == {"nick": None, "joined_week": 5}
+    assert as_json(profile)["attributes"] == {"joined_week": 5}
     assert points(profile, "fit") == 1
     assert profile.event_count == 0
     assert not profile.HasField("first_seen_time")
