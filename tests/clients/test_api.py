@@ -119,15 +119,40 @@ def test_an_event_slightly_ahead_takes_its_arrival(stub, tenant):
 
 
 def test_a_repeat_is_answered_and_not_counted(stub, tenant):
-    score(stub, tenant, event())
+    first = score(stub, tenant, event())
     before = get(stub, tenant, "ann", as_of=at(100), view=api.PROFILE_VIEW_FULL)
     for _ in range(3):
         repeat = score(stub, tenant, event())
         assert repeat.outcome == api.EVENT_OUTCOME_DUPLICATE
         assert repeat.profile.event_count == 1
-        assert not repeat.matched_signals
-        assert not repeat.HasField("stage_change")
+        assert repeat.matched_signals == first.matched_signals != []
+        assert repeat.HasField("stage_change") == first.HasField("stage_change")
+        assert repeat.stage_change == first.stage_change
     assert get(stub, tenant, "ann", as_of=at(100), view=api.PROFILE_VIEW_FULL) == before
+
+
+def test_an_event_that_is_sent_again_without_time_counts_once(stub, tenant):
+    timeless = event()
+    timeless.ClearField("time")
+    assert score(stub, tenant, timeless).outcome == api.EVENT_OUTCOME_APPLIED
+    for _ in range(3):
+        assert score(stub, tenant, timeless).outcome == api.EVENT_OUTCOME_DUPLICATE
+    other = event("event-2")
+    other.ClearField("time")
+    assert score(stub, tenant, other).outcome == api.EVENT_OUTCOME_APPLIED
+    assert get(stub, tenant, "ann").event_count == 2
+
+
+def test_a_profile_says_since_when_it_stands_at_its_stage(stub, tenant):
+    change = score(stub, tenant, event(second=7)).stage_change
+    assert (change.to_stage, change.time.seconds) == ("contributor", START + 7)
+    profile = get(stub, tenant, "ann", view=api.PROFILE_VIEW_FULL)
+    assert profile.stage == "contributor"
+    assert profile.stage_entered_time.seconds == START + 7
+    assert profile.stage_changes[-1] == change
+    basic = get(stub, tenant, "ann")
+    assert basic.stage_entered_time == profile.stage_entered_time
+    assert not basic.stage_changes
 
 
 def test_the_same_event_id_of_another_person_counts(stub, tenant):

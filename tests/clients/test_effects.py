@@ -124,6 +124,15 @@ def test_an_event_that_is_retracted_before_it_comes_never_counts(stub, tenant):
     assert funnel(stub, tenant) == 0
 
 
+def test_a_retraction_of_another_type_changes_nothing(stub, tenant):
+    score(stub, tenant, visit())
+    before = as_json(get(stub, tenant, "ann", as_of=at(10)))
+    answer = retract(stub, tenant, event("visit-1", "ann", "unheard_of"))
+    assert answer.outcome == api.RETRACTION_OUTCOME_OTHER_TYPE
+    assert as_json(get(stub, tenant, "ann", as_of=at(10))) == before
+    assert retract(stub, tenant, visit()).outcome == api.RETRACTION_OUTCOME_RETRACTED
+
+
 def test_a_retraction_that_comes_too_late_is_told(stub, tenant):
     events = [visit(number, second=10 + number) for number in range(300)]
     request = api.ScoreEventsRequest(tenant=tenant, events=events)

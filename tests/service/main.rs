@@ -363,7 +363,7 @@ async fn a_request_that_is_refused_writes_nothing() {
         "{refused}"
     );
     let attributes: Attributes = (0..60)
-        .map(|n| (format!("a{n}"), AttributeValue::Null))
+        .map(|n| (format!("a{n}"), AttributeValue::Bool(true)))
         .collect();
     let update = |attributes: Attributes| ProfileUpdate {
         profile_id: id(1),
@@ -375,7 +375,7 @@ async fn a_request_that_is_refused_writes_nothing() {
         .await
         .unwrap();
     let more: Attributes = (0..60)
-        .map(|n| (format!("b{n}"), AttributeValue::Null))
+        .map(|n| (format!("b{n}"), AttributeValue::Bool(true)))
         .collect();
     let refused = service
         .update_profile(&tenant(), update(more), None)

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use bellwether::scoring::{ProfileId, Record, Subject};
 
-/// The people who have done, stated or earned something, as of the latest commit.
+/// The people who have done or stated something, as of the latest commit.
 #[derive(Default)]
 pub struct Crowd {
     members: BTreeSet<ProfileId>,
@@ -22,11 +22,7 @@ impl Crowd {
     /// Follows a commit.
     pub fn note(&mut self, profile_id: &ProfileId, record: Option<&Record>) {
         let stands = profile_id.subject() == Subject::Person
-            && record.is_some_and(|record| {
-                record.event_count > 0
-                    || !record.attributes.is_empty()
-                    || !record.influence.is_empty()
-            });
+            && record.is_some_and(|record| record.event_count > 0 || !record.attributes.is_empty());
         let moved = match stands {
             true => self.members.insert(profile_id.clone()),
             false => self.members.remove(profile_id),
