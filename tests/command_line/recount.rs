@@ -147,7 +147,11 @@ fn a_loss_is_made_good(store: &str) {
     let lost = before.iter().cloned().map(|mut line| {
         match line["profileId"].as_str() {
             Some("\u{1}acme" | "\u{1}home") => {
-                line["record"] = json!({"format": line["record"]["format"]});
+                let record = &line["record"];
+                line["record"] = json!({
+                    "format": record["format"],
+                    "incarnation": record["incarnation"],
+                });
             }
             Some("author-0") => {
                 let cell = &mut line["record"]["influence"]["cells"][0];
