@@ -64,7 +64,7 @@ impl<'m> Person<'m> {
     /// Replaces what the person states.
     pub fn update(&mut self, attributes: bellwether::scoring::Attributes) -> Vec<Effect> {
         let mut edit = self.edit();
-        edit.update(attributes);
+        edit.update(attributes, Timestamp::from_nanos(ARRIVAL).expect("an instant"));
         let outcome = edit.finish();
         self.store(outcome)
     }
