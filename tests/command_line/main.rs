@@ -3,6 +3,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 mod corrections;
+mod documents;
 mod events;
 mod models;
 mod recount;
