@@ -323,15 +323,25 @@ pub async fn picture(client: &mut Client, tenant: &str, story: &Story) -> Value 
     }
     let mut influencers = Vec::new();
     for (topic, stage) in [("price", ""), ("quality", ""), ("price", "awareness")] {
-        let request = v1::TopInfluencersRequest {
-            tenant: tenant.clone(),
-            topic: topic.to_owned(),
-            stage: stage.to_owned(),
-            page_size: 100,
-            as_of,
-            ..Default::default()
-        };
-        influencers.push(client.top_influencers(request).await.unwrap().into_inner());
+        let mut all = v1::TopInfluencersResponse::default();
+        let mut page_token = String::new();
+        loop {
+            let request = v1::TopInfluencersRequest {
+                tenant: tenant.clone(),
+                topic: topic.to_owned(),
+                stage: stage.to_owned(),
+                page_size: 100,
+                page_token,
+                as_of,
+            };
+            let page = client.top_influencers(request).await.unwrap().into_inner();
+            all.influencers.extend(page.influencers);
+            page_token = page.next_page_token;
+            if page_token.is_empty() {
+                break;
+            }
+        }
+        influencers.push(all);
     }
     json!({
         "profiles": profiles,
