@@ -42,6 +42,7 @@ pub fn catalog(model: &Model) -> v1::GetCatalogResponse {
             .collect(),
         topics: entries(catalog.topics),
         has_accounts: catalog.has_accounts,
+        quarantine_rules: model.quarantine_names().map(str::to_owned).collect(),
     }
 }
 

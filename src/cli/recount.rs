@@ -237,7 +237,11 @@ impl Recounting {
                 let record = stored.record.recounted(subject, &recount);
                 records += u64::from(is_of_others(subject, &record));
                 if record != stored.record {
-                    let record = (record != Record::default()).then_some(record);
+                    let nothing = Record {
+                        incarnation: record.incarnation,
+                        ..Record::default()
+                    };
+                    let record = (record != nothing).then_some(record);
                     commits.push(replacing(id, Some(&stored), record)?);
                 }
             }

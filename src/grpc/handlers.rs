@@ -136,6 +136,7 @@ impl<S: Store> ScoringService for Handlers<S> {
         let (_, extensions, request) = request.into_parts();
         let (tenant, read, view) = api::batch_update_profiles(request)?;
         Caller::of(&extensions).identify(&self.service, &tenant)?;
+        let _turn = self.service.batch_turn().map_err(failed)?;
         let answered = view.map_or(0, |_| read.len());
         let room = reserve(&extensions, answered).await?;
         let (mut updates, mut refused) = (Vec::new(), Vec::new());

@@ -49,6 +49,10 @@ use crate::{
     telemetry::Counters,
 };
 
+/// Batches of updates that are worked on or wait at a time: each may hold a request of the greatest
+/// size and the room of a thousand answers.
+const MAX_BATCHES: usize = 4;
+
 /// Bounds that an operator may configure, and the name of the server.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -116,6 +120,8 @@ struct Shell<S> {
     unsettled: Semaphore,
     /// One comparison of models at a time: it reads every record.
     comparing: Arc<Semaphore>,
+    /// Few batches of updates at a time: what they hold while they wait is large.
+    batches: Arc<Semaphore>,
     tasks: TaskTracker,
 }
 
@@ -166,6 +172,7 @@ impl<S: Store> Service<S> {
             single: Arc::new(Semaphore::new(most_single)),
             unsettled: Semaphore::new(settings.max_unsettled_effects),
             comparing: Arc::new(Semaphore::new(1)),
+            batches: Arc::new(Semaphore::new(MAX_BATCHES)),
             settings,
             tasks: TaskTracker::new(),
         });

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::{
     Scored, Service, ServiceError, Shell, View,
@@ -222,6 +222,11 @@ impl<S: Store> Service<S> {
         Ok(updated.profile)
     }
 
+    /// Room for a batch of updates. Turned away when there are too many already.
+    pub fn batch_turn(&self) -> Result<OwnedSemaphorePermit, ServiceError> {
+        turn_of(&self.shell.batches)
+    }
+
     /// Changes what profiles state, those of one profile in their order. Waits for room as
     /// the events of streams do. Returns one result per update, in order.
     pub async fn update_profiles(
@@ -278,11 +283,7 @@ impl<S: Store> Service<S> {
     }
 
     fn permit_now(&self) -> Result<OwnedSemaphorePermit, ServiceError> {
-        let semaphore = Arc::clone(&self.shell.single);
-        let permit = semaphore.try_acquire_owned();
-        permit.map_err(|_| ServiceError::Overloaded {
-            retry_after: RETRY_AFTER,
-        })
+        turn_of(&self.shell.single)
     }
 
     /// Queues events in their lanes, each with a permit.
@@ -363,6 +364,13 @@ impl<S> Shell<S> {
         }
         Ok(time.min(now))
     }
+}
+
+fn turn_of(semaphore: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, ServiceError> {
+    let permit = Arc::clone(semaphore).try_acquire_owned();
+    permit.map_err(|_| ServiceError::Overloaded {
+        retry_after: RETRY_AFTER,
+    })
 }
 
 fn nanos(duration: Duration) -> i64 {

@@ -201,6 +201,57 @@ fn an_update_and_a_retraction_change_the_stage_when_they_come() {
 }
 
 #[test]
+fn a_retraction_takes_the_stage_when_it_comes() {
+    let model = model(MODEL);
+    let mut edit = ann(&model, Record::default());
+    edit.apply(&event("1", "visit"), &context(at(0)));
+    let context = Context {
+        now: at(DAY / 10),
+        ..context(at(0))
+    };
+    edit.retract(&event("1", "visit"), &context);
+    let record = edit.finish().record;
+    let last = record.stage_changes.last().unwrap();
+    assert_eq!(last.from_stage.as_deref(), Some("interest"));
+    assert_eq!((last.to_stage.as_deref(), last.time), (None, at(DAY / 10)));
+}
+
+#[test]
+fn a_backfill_after_what_is_stated_has_its_own_instants() {
+    let model = model(MODEL);
+    let mut edit = ann(&model, Record::default());
+    edit.update([("city".to_owned(), text("Rome"))].into(), at(90 * DAY));
+    let mut outcome = None;
+    for (number, day) in [(1, 0), (2, 1)] {
+        let context = Context {
+            now: at(90 * DAY),
+            ..context(at(day * DAY))
+        };
+        outcome = Some(edit.apply(&event(&number.to_string(), "visit"), &context));
+    }
+    let Some(EventOutcome::Applied { stage_change, .. }) = outcome else {
+        panic!("it counts");
+    };
+    let change = stage_change.unwrap();
+    assert_eq!(change.from_stage.as_deref(), Some("awareness"));
+    assert_eq!(
+        (change.to_stage.as_deref(), change.time),
+        (Some("decision"), at(DAY))
+    );
+    let record = edit.finish().record;
+    assert_eq!(
+        view(&model, &record, at(DAY)).stage_entered_time,
+        Some(at(DAY))
+    );
+    assert!(
+        record
+            .stage_changes
+            .iter()
+            .all(|change| change.time <= at(DAY))
+    );
+}
+
+#[test]
 fn nobody_knows_since_when_a_stage_is_held_that_another_model_gives() {
     let old = model(MODEL);
     let mut edit = ann(&old, Record::default());

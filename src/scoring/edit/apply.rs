@@ -5,9 +5,9 @@ use super::{
     matched_event::{EvaluatedEvent, MatchedEvent},
 };
 use crate::scoring::{
-    EffectKind, Event, EventOutcome, IdHash, MatchedSignals, Model, Outcome, Recollection, Record,
-    StageChange, Timestamp, evaluation::Changed, limits::REMEMBERED_MATCHES, model::StageId,
-    record::push_bounded,
+    ChangeCause, EffectKind, Event, EventOutcome, IdHash, MatchedSignals, Model, Outcome,
+    Recollection, Record, StageChange, Timestamp, evaluation::Changed, limits::REMEMBERED_MATCHES,
+    model::StageId, record::push_bounded,
 };
 
 /// Applies one event.
@@ -90,6 +90,7 @@ impl RecordEdit<'_> {
         let (model, record) = (self.model, &self.record);
         let now = matched_event.at.max(record.last_event_time);
         let event = (matched_event.known_by, matched_event.id);
+        self.begin_anew_before(now);
         let noted = self.note_until(now);
         let stood = self.evaluation.stage(model, noted);
         let before = self.evaluation.stage_to_be(model, noted);
@@ -118,13 +119,21 @@ impl RecordEdit<'_> {
         // Who is new begins at the first stage, and is not told of that as a change.
         self.note_stages(stood, before, noted, None);
         let after = self.evaluation.stage(model, noted);
-        let stage_change = self.note_stages(before, after, noted, event);
+        let is_late = noted > now;
+        self.note_stages(before, after, noted, event.filter(|_| !is_late));
+        let to = self.evaluation.stage(model, now);
+        let stage_change = (from != to).then(|| StageChange {
+            from_stage: model.stage_name(from),
+            to_stage: model.stage_name(to),
+            time: now,
+            cause: ChangeCause::Write(event),
+        });
         if let Some(event) = event.filter(|_| !matched_signals.is_empty()) {
             let signals = matched_signals.clone();
             let matched = MatchedSignals { event, signals };
             push_bounded(&mut self.record.matched, matched, REMEMBERED_MATCHES);
         }
-        self.arrive(self.evaluation.stage(model, now), now);
+        self.arrive(to, now);
         self.touch(matched_event, model.stage_name(from).unwrap_or_default());
         (matched_signals, stage_change)
     }

@@ -123,8 +123,12 @@ impl<'m> RecordEdit<'m> {
 
     /// Replaces what the profile states, in a write at an instant.
     pub fn update(&mut self, attributes: Attributes, now: Timestamp) {
-        let now = self.note_until(now.max(self.record.last_event_time));
-        let from = self.evaluation.stage(self.model, now);
+        // What is stated again changes no stage, and need not be noted.
+        let changes = attributes != self.record.attributes;
+        let noted = changes.then(|| {
+            let noted = self.note_until(now.max(self.record.last_event_time));
+            (noted, self.evaluation.stage(self.model, noted))
+        });
         self.record.attributes = attributes;
         self.changed = true;
         let changed = Changed {
@@ -133,8 +137,10 @@ impl<'m> RecordEdit<'m> {
         };
         self.evaluation.refresh(self.model, &self.record, changed);
         self.judge_held_stages(self.record.last_event_time);
-        let to = self.evaluation.stage(self.model, now);
-        self.note_stages(from, to, now, None);
+        if let Some((noted, from)) = noted {
+            let to = self.evaluation.stage(self.model, noted);
+            self.note_stages(from, to, noted, None);
+        }
         let at = self.record.last_event_time;
         self.arrive(self.evaluation.stage(self.model, at), at);
     }

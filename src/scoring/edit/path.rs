@@ -2,8 +2,9 @@
 
 use super::RecordEdit;
 use crate::scoring::{
-    ChangeCause, EventMemory, IdHash, ProfileId, Record, RememberedEvent, StageChange, Timestamp,
-    evaluation::Evaluation, limits::REMEMBERED_STAGE_CHANGES, model::StageId, record::push_bounded,
+    ChangeCause, EventMemory, IdHash, ProfileId, Record, RememberedEvent, StageChange, Subject,
+    Timestamp, evaluation::Evaluation, limits::REMEMBERED_STAGE_CHANGES, model::StageId,
+    record::push_bounded,
 };
 
 impl RecordEdit<'_> {
@@ -30,7 +31,8 @@ impl RecordEdit<'_> {
     ) {
         let (model, record) = (self.model, &mut self.record);
         let evaluation = &mut self.evaluation;
-        if model.held_stages.is_empty() && record.held_stages.is_empty() {
+        let holds_none = model.held_stages.is_empty() && record.held_stages.is_empty();
+        if holds_none || evaluation.subject != Subject::Person {
             return;
         }
         // Of scores that the model does not hold stages of.
@@ -86,6 +88,21 @@ impl RecordEdit<'_> {
         }
     }
 
+    /// Has the way of a profile without events begin at an instant that is before what is noted of
+    /// it: whoever stated something before their events were sent has not begun then.
+    pub(super) fn begin_anew_before(&mut self, now: Timestamp) {
+        let record = &mut self.record;
+        let is_noted_later = record
+            .stage_changes
+            .first()
+            .is_some_and(|first| first.time > now);
+        if record.event_count == 0 && is_noted_later {
+            record.stage_changes.clear();
+            let stands = self.evaluation.stage(self.model, now);
+            self.note_stages(None, stands, now, None);
+        }
+    }
+
     /// Makes ready to note a change of stage that comes with a write at an instant: notes the stages
     /// that the profile has fallen to. Returns the instant to note it for, which is that of the
     /// write unless a change that came with another write is later.
@@ -104,23 +121,23 @@ impl RecordEdit<'_> {
         noted
     }
 
-    /// Remembers that the profile has come from one stage to another, and returns the change;
-    /// nothing when they are the same. `event` is answered with it.
+    /// Remembers that the profile has come from one stage to another; nothing when they are the
+    /// same. `event` is answered with it.
     pub(super) fn note_stages(
         &mut self,
         from: Option<StageId>,
         to: Option<StageId>,
         time: Timestamp,
         event: Option<(Timestamp, IdHash)>,
-    ) -> Option<StageChange> {
-        let change = (from != to).then(|| StageChange {
-            from_stage: self.model.stage_name(from),
-            to_stage: self.model.stage_name(to),
-            time,
-            cause: ChangeCause::Write(event),
-        })?;
-        self.note_stage_change(change.clone());
-        Some(change)
+    ) {
+        if from != to {
+            self.note_stage_change(StageChange {
+                from_stage: self.model.stage_name(from),
+                to_stage: self.model.stage_name(to),
+                time,
+                cause: ChangeCause::Write(event),
+            });
+        }
     }
 
     fn note_stage_change(&mut self, change: StageChange) {

@@ -2,8 +2,8 @@
 
 use super::{Context, RecordEdit, matched_event::MatchedEvent};
 use crate::scoring::{
-    Effect, EffectKind, Event, Recollection, RememberedEvent, TypeMark, evaluation::Changed,
-    model::StageId,
+    Effect, EffectKind, Event, Recollection, RememberedEvent, Timestamp, TypeMark,
+    evaluation::Changed, model::StageId,
 };
 
 /// What became of a retraction.
@@ -56,9 +56,24 @@ impl RecordEdit<'_> {
         };
         self.changed = true;
         let origin = self.origin_of(event, known_by);
+        // Before the memory forgets anything: what the event did is known by what it remembers.
+        let outcome = self.take_back(event, known_by, is_known, held, context);
         self.remember(remembered, origin, context.remembered_events);
         self.remember(retraction, None, context.remembered_events);
         self.forget_answers(|_, event| event == remembered.pair());
+        outcome
+    }
+
+    /// Takes back what an event counted, drops what is held of it, or keeps others from counting
+    /// it.
+    fn take_back(
+        &mut self,
+        event: &Event,
+        known_by: Timestamp,
+        is_known: bool,
+        held: Option<usize>,
+        context: &Context<'_>,
+    ) -> RetractionOutcome {
         if !is_known {
             let (evaluated, from) = self.evaluate_new(event, context);
             self.withhold(evaluated.matched_event, from);
@@ -72,7 +87,7 @@ impl RecordEdit<'_> {
                 let (matched_event, from) = self.matched_event_of(&held);
                 self.withhold(matched_event, from);
             }
-            None => self.revert(event, context),
+            None => self.revert(event, known_by, context),
         }
         RetractionOutcome::Retracted
     }
@@ -90,14 +105,15 @@ impl RecordEdit<'_> {
     }
 
     /// Reverts an event that counted, as the model sees it now.
-    fn revert(&mut self, event: &Event, context: &Context<'_>) {
+    fn revert(&mut self, event: &Event, known_by: Timestamp, context: &Context<'_>) {
         let model = self.model;
         let now = self.record.last_event_time;
         let written = self.note_until(context.now.max(now));
         let stood = self.evaluation.stage(model, written);
         // What counted is no later than the last event that did.
+        let at = event.time.map_or(known_by, |_| context.at);
         let context = Context {
-            at: context.at.min(now),
+            at: at.min(now),
             ..*context
         };
         let stage = self.evaluation.stage_to_be(model, now);

@@ -7,11 +7,23 @@ use super::{
 };
 use crate::{
     proto::record as proto,
-    scoring::{ChangeCause, EventMemory, IdHash, MatchedSignals, Record, StageChange, Timestamp},
+    scoring::{
+        ChangeCause, EventMemory, IdHash, MatchedSignals, Record, StageChange, Timestamp,
+        limits::{REMEMBERED_MATCHES, REMEMBERED_STAGE_CHANGES},
+    },
     store::StoreError,
 };
 
 type Event = (Timestamp, IdHash);
+
+fn check_most(what: &str, count: usize, most: usize) -> Result<(), StoreError> {
+    if count > most {
+        return Err(corrupt(format!(
+            "it has {count} {what}; at most {most} are kept"
+        )));
+    }
+    Ok(())
+}
 
 fn position(memory: &EventMemory, event: Event) -> u32 {
     memory
@@ -87,6 +99,11 @@ pub(super) fn unpack_stage_changes(
     let Some(packed) = packed else {
         return Ok(Vec::new());
     };
+    check_most(
+        "changes of stage",
+        packed.times.len(),
+        REMEMBERED_STAGE_CHANGES,
+    )?;
     let stages = paired("stages", &packed.from_stages, &packed.to_stages)?;
     let causes = paired("changes of stage", &packed.causes, &packed.times)?;
     check_lengths(
@@ -124,6 +141,7 @@ pub(super) fn stage_changes(
     changes: Vec<proto::StageChange>,
     memory: &EventMemory,
 ) -> Result<Vec<StageChange>, StoreError> {
+    check_most("changes of stage", changes.len(), REMEMBERED_STAGE_CHANGES)?;
     let changes = changes.into_iter().map(|change| {
         Ok(StageChange {
             from_stage: stage(change.from_stage)?,
@@ -159,6 +177,7 @@ pub(super) fn unpack_matched(
     let Some(packed) = packed else {
         return Ok(Vec::new());
     };
+    check_most("matched events", packed.events.len(), REMEMBERED_MATCHES)?;
     let mut rest = packed.signals.as_slice();
     let mut matched = Vec::with_capacity(packed.events.len());
     if !packed.signal_counts.is_empty() {
@@ -199,6 +218,7 @@ pub(super) fn matched(
     matched: Vec<proto::MatchedSignals>,
     memory: &EventMemory,
 ) -> Result<Vec<MatchedSignals>, StoreError> {
+    check_most("matched events", matched.len(), REMEMBERED_MATCHES)?;
     let matched = matched.into_iter().map(|matched| {
         let signals = matched.signals.into_iter().map(name);
         Ok(MatchedSignals {

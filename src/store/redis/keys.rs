@@ -28,7 +28,7 @@ pub fn is_ours(key: &str) -> bool {
 
 /// Whether a key is one of those by which servers agree with each other, and no one's data.
 pub fn is_left_behind(key: &str) -> bool {
-    if [TENANTS, TEXTS, MODELS, SERVERS].contains(&key) {
+    if [TENANTS, TEXTS, MODELS, SERVERS, TOKEN_KEY].contains(&key) {
         return true;
     }
     of_tenant(key).is_some_and(|kind| {
@@ -184,6 +184,7 @@ mod tests {
         let mut keys = PartitionKeys::new(&tenant(), 7);
         let agreed = [
             SERVERS.to_owned(),
+            TOKEN_KEY.to_owned(),
             rollout(&tenant()),
             builder(&tenant()),
             indexed(&tenant(), 3),

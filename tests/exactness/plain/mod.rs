@@ -162,6 +162,14 @@ impl World {
     }
 
     fn state(&mut self, id: &'static str, name: &'static str, value: Option<&Value>) -> String {
+        // What is stated again is not noted.
+        if self.person(id).attributes.get(name) == value {
+            let last = self.people[id].last_event_time;
+            self.judge(id, last);
+            self.arrive(id, last);
+            let stage = self.shown_stage(id, NOW);
+            return format!("now at {:?}", self.stage_name(stage));
+        }
         let written = NOW.max(self.person(id).last_event_time);
         let written = self.fall(id, written);
         let stood = self.shown_stage(id, written);
@@ -229,6 +237,11 @@ impl World {
     ) -> String {
         let now = event.time().max(self.people[event.person].last_event_time);
         let from = self.stage(event.person, now);
+        let person = self.person(event.person);
+        if person.event_count == 0 && person.path.first().is_some_and(|(time, ..)| *time > now) {
+            person.path.clear();
+            self.note(event.person, None, now);
+        }
         let noted = self.fall(event.person, now);
         let stood = self.shown_stage(event.person, noted);
         let before = self.stage(event.person, noted);
@@ -245,11 +258,11 @@ impl World {
         // Who is new begins at the first stage.
         let begins = stood != before;
         self.note(event.person, if begins { None } else { before }, noted);
-        let to = self.stage(event.person, noted);
+        let to = self.stage(event.person, now);
         self.arrive(event.person, now);
         self.touch(event, topics, self.stage_name(from));
         let matched: Vec<&str> = matches.iter().map(|matched| matched.signal.name).collect();
-        let moved = (before != to).then(|| (self.stage_name(before), self.stage_name(to)));
+        let moved = (from != to).then(|| (self.stage_name(from), self.stage_name(to)));
         format!("applied {matched:?}, moved {moved:?}")
     }
 
