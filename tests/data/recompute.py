@@ -31,6 +31,8 @@ MAX_VALUE = 1e6
 UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 APPLIED, DUPLICATE = "APPLIED", "DUPLICATE"
+# What a profile remembers for the answer to an event that is sent again.
+REMEMBERED_STAGE_CHANGES, REMEMBERED_MATCHES = 16, 8
 
 
 def nanos_of_duration(text):
@@ -171,6 +173,12 @@ class Person:
     # [(time, author, topics, stage)] ascending by time
     touches: list = field(default_factory=list)
     highest_stage: int = -1
+    # The latest changes of stage, each with the event that brought it, and what each event
+    # changed.
+    path: list = field(default_factory=list)
+    moves: dict = field(default_factory=dict)
+    # [(event, signals)] of the latest events that matched any
+    matched: list = field(default_factory=list)
     # (topic, stage) -> ...
     credits: dict = field(default_factory=lambda: defaultdict(list))
     touch_counts: dict = field(default_factory=lambda: defaultdict(int))
@@ -250,8 +258,11 @@ class World:
         """Takes an event in the proto's JSON form."""
         person = self.people[line["profileId"]]
         time = nanos_of_instant(line["time"])
-        if (time, line["eventId"]) in person.known:
-            return Answer(DUPLICATE)
+        pair = (time, line["eventId"])
+        if pair in person.known:
+            changed = any(pair == cause for _, cause in person.path)
+            stages = person.moves[pair] if changed else ("", "")
+            return Answer(DUPLICATE, dict(person.matched).get(pair, []), *stages)
         text = line.get("text", "")
         event = Event(
             event_id=line["eventId"], type=line["type"], time=time,
@@ -262,6 +273,7 @@ class World:
             attributes=line.get("attributes", {}))
         at = max(time, person.last_event_time)
         before = self.stage_index(person, at)
+        self.fall(person, at)
         matched = self.matches(person, event, at)
 
         person.known.add((time, event.event_id))
@@ -274,6 +286,12 @@ class World:
         self.answers.clear()
 
         after = self.stage_index(person, at)
+        if after != before:
+            person.moves[pair] = (self.stage_name(before), self.stage_name(after))
+            person.path.append((at, pair))
+        if matched:
+            person.matched.append((pair, [signal["name"] for signal, _ in matched]))
+        del person.path[:-REMEMBERED_STAGE_CHANGES], person.matched[:-REMEMBERED_MATCHES]
         if after > person.highest_stage:
             person.highest_stage = after
             self.advance(person, at)
@@ -281,6 +299,24 @@ class World:
         self.answers.clear()
         return Answer(APPLIED, [signal["name"] for signal, _ in matched],
                       self.stage_name(before), self.stage_name(after))
+
+    def fall(self, person, until):
+        """Notes the stages that a person falls to by fading alone, up to an event. Whoever is
+        new begins at a stage, which is the first change."""
+        if not person.times:
+            person.path = [(until, None)] if self.stage_index(person, until) >= 0 else []
+            return
+        time = max([person.last_event_time, *(noted for noted, _ in person.path[-1:])])
+        while time < until and self.stage_index(person, time) != self.stage_index(person, until):
+            stage, kept, lost = self.stage_index(person, time), time, until
+            while lost - kept > 1:
+                middle = (kept + lost) // 2
+                if self.stage_index(person, middle) == stage:
+                    kept = middle
+                else:
+                    lost = middle
+            time = lost
+            person.path.append((lost, None))
 
     def matches(self, person, event, at):
         """The signals that the event matches and that count, with their values."""

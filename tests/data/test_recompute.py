@@ -221,7 +221,7 @@ def test_stages_follow_points_and_history(world):
     assert (answer.stage_before, answer.stage_after) == ("known", "warm")
     assert send(world, "other", 3).stage_before == "known"
     assert send(world, "buy", 3).stage_after == "bought"
-    world.update_profile("bob", {})
+    world.update_profile("bob", {"near": False})
     assert world.funnel(START + 3 * DAY) == {"known": 1, "warm": 0, "bought": 1, "": 0}
 
 

@@ -283,7 +283,7 @@ class Ranked:
 def differing_profile(world, ranked, person, profile, at):
     """Yields in what a person in the full view differs from the recomputation."""
     yield from differing_party(world, ranked, person, profile, at)
-    stage = world.stage(person, at)
+    stage = world.stage(person, at) if person.times or person.attributes else ""
     if profile.stage != stage:
         yield f"stage {profile.stage!r}, not {stage!r}"
     yield from differing_segments(world, person, profile, at)
@@ -305,6 +305,8 @@ def differing_segments(world, party, profile, at, of=None):
 def differing_party(world, ranked, person, profile, at):
     """Yields in what a person or an account differs, but for stages and segments."""
     model = world.model
+    # An author who has done and stated nothing stands in no rank of people.
+    is_ranked = bool(person.times or person.attributes)
     if [score.name for score in profile.scores] != list(model.half_lives):
         yield "the scores are not those of the model, in its order"
     for score in profile.scores:
@@ -315,9 +317,9 @@ def differing_party(world, ranked, person, profile, at):
             yield f"base of {score.name}"
         yield from differing_contributions(world, person, score, at)
         yield from differing_breadth(world, person, score)
-        if score.HasField("percentile") != (points > 0):
+        if score.HasField("percentile") != (is_ranked and points > 0):
             yield f"percentile of {score.name} where points are {points}"
-        elif points > 0:
+        elif is_ranked and points > 0:
             lowest, highest = ranked[score.name].percentiles(points)
             if not lowest - 1e-9 <= score.percentile <= highest + 1e-9:
                 yield f"percentile of {score.name} {score.percentile}, not {highest}"
@@ -378,7 +380,7 @@ def differing_interests(world, person, profile, at):
 def test_every_profile_is_as_recomputed(replayed, store, instant):
     world = replayed.world
     ranked = {
-        score: Ranked(world, world.people, score, instant) for score in world.model.half_lives}
+        score: Ranked(world, world.ranked_people(), score, instant) for score in world.model.half_lives}
     pairs = zip(world.people.values(), replayed.each_profile(store, instant), strict=True)
     differences = [
         (number, what)

@@ -1,4 +1,4 @@
-//! The example models, driven by events through the service: every behaviour of a catalogue
+//! The example models, driven by events through the service: every behaviour that they list
 //! fires, weighs what it should beside the others, and is explained. The numbers here are
 //! written again by hand, so that a wrong weight in a model fails.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
