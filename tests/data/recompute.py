@@ -306,6 +306,8 @@ class World:
         if not person.times:
             person.path = [(until, None)] if self.stage_index(person, until) >= 0 else []
             return
+        # The search goes as near to a bound as it can, which says nothing of the data.
+        closest = self.closest_to_bound, self.closest_to_noise, self.closest_to_share
         time = max([person.last_event_time, *(noted for noted, _ in person.path[-1:])])
         while time < until and self.stage_index(person, time) != self.stage_index(person, until):
             stage, kept, lost = self.stage_index(person, time), time, until
@@ -317,6 +319,7 @@ class World:
                     lost = middle
             time = lost
             person.path.append((lost, None))
+        self.closest_to_bound, self.closest_to_noise, self.closest_to_share = closest
 
     def matches(self, person, event, at):
         """The signals that the event matches and that count, with their values."""
