@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use bellwether::{
-    scoring::{IdHash, InfluenceCell, ProfileId, Record, RememberedEvent, Touch, TypeMark},
+    scoring::{IdHash, InfluenceCell, ProfileId, Record, RememberedEvent, Touch},
     store::codec,
 };
 use criterion::Criterion;
@@ -33,11 +33,7 @@ fn hot_record() -> Record {
     let mut record = typical_record();
     let hash = |number: usize| IdHash::of_event(&number.to_string());
     record.memory.remembered = (0..256)
-        .map(|number| RememberedEvent {
-            time: context(number).at,
-            id: hash(number),
-            type_mark: TypeMark::of("visit"),
-        })
+        .map(|number| RememberedEvent::new(context(number).at, hash(number), "visit"))
         .collect();
     let events = record.memory.remembered.iter();
     record.effects.remembered = events.map(RememberedEvent::pair).collect();

@@ -274,7 +274,7 @@ mod tests {
         cli::export::export,
         scoring::{
             AttributeValue, CountGroup, EventMemory, IdHash, RememberedEvent, SignalCount,
-            Timestamp, TypeMark,
+            Timestamp,
         },
         store::{Commit, RecordStore, Rollout, Version, embedded::Embedded},
     };
@@ -309,11 +309,7 @@ mod tests {
                 }],
             }],
             memory: EventMemory {
-                remembered: vec![RememberedEvent {
-                    time,
-                    id: IdHash(u64::MAX - seed),
-                    type_mark: TypeMark::of("ask"),
-                }],
+                remembered: vec![RememberedEvent::new(time, IdHash(u64::MAX - seed), "ask")],
                 ..EventMemory::default()
             },
             ..Record::default()

@@ -93,9 +93,8 @@ impl Record {
         })
     }
 
-    /// Whether anything has counted or is stated. Who has only had events that are held in
-    /// quarantine or were reverted stands in no rank, nor does an author who has done nothing but
-    /// write: in none but those of influence.
+    /// Whether anything has counted or is stated. Who has only events in quarantine, events that
+    /// were reverted, or credit as an author stands in no ranks but those of influence.
     pub(crate) fn is_counted(&self) -> bool {
         self.event_count > 0 || !self.attributes.is_empty()
     }
@@ -209,6 +208,15 @@ pub struct RememberedEvent {
 }
 
 impl RememberedEvent {
+    /// An event of a type, by the time and the id that it is known by.
+    pub fn new(time: Timestamp, id: IdHash, event_type: &str) -> Self {
+        Self {
+            time,
+            id,
+            type_mark: TypeMark::of(event_type),
+        }
+    }
+
     /// What it is ordered by, and known by within the record.
     pub fn pair(&self) -> (Timestamp, IdHash) {
         (self.time, self.id)
@@ -347,9 +355,8 @@ pub struct StageChange {
     pub from_stage: Option<String>,
     /// The stage just after it.
     pub to_stage: Option<String>,
-    /// When: the instant of the event, the arrival of an update or a retraction, the instant at
-    /// which fading points fell below what the stage asks for; never before the latest event, nor
-    /// before the change that was noted before it.
+    /// When: the instant of an event, the arrival of an update or a retraction, or that at which
+    /// points fell too low by fading; never before the latest event, nor the change before it.
     pub time: Timestamp,
     /// What brought it.
     pub cause: ChangeCause,

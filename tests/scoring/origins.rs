@@ -3,7 +3,7 @@
 
 use bellwether::scoring::{
     Effect, Event, EventMemory, EventOutcome, IdHash, Model, ProfileId, Record, RecordEdit,
-    RememberedEvent, RetractionOutcome, Timestamp, TypeMark,
+    RememberedEvent, RetractionOutcome, Timestamp,
 };
 
 use crate::{DAY, SECOND, at, context, event, model};
@@ -184,11 +184,7 @@ fn who_sent_an_event_is_forgotten_with_it() {
     let time = |second: i64| Timestamp::from_nanos(second * SECOND).unwrap();
     let mut memory = EventMemory::default();
     for second in 0..5 {
-        let event = RememberedEvent {
-            time: time(second),
-            id: IdHash(7),
-            type_mark: TypeMark::of("visit"),
-        };
+        let event = RememberedEvent::new(time(second), IdHash(7), "visit");
         let cookie = ProfileId::new("cookie").filter(|_| second % 2 == 0);
         memory.remember(event, cookie, 3);
     }

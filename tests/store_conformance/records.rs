@@ -6,7 +6,6 @@ use bellwether::scoring::{
     AttributeValue, ChangeCause, CountGroup, Credit, Effect, EffectKind, EffectMemory, EventMemory,
     HalfLife, HeldEvent, HeldMatch, IdHash, Incarnation, InfluenceCell, MatchedSignals, NamedCount,
     ProfileId, Record, RememberedEvent, SeenType, SignalCount, StageChange, Timestamp, Touch,
-    TypeMark,
 };
 use bellwether::store::{Commit, Committed, RecordStore, Store};
 
@@ -307,11 +306,7 @@ pub fn full_record() -> Record {
         name: name.to_owned(),
         count,
     };
-    let event = |nanos, id| RememberedEvent {
-        time: time(nanos),
-        id: IdHash(id),
-        type_mark: TypeMark::of("visit"),
-    };
+    let event = |nanos, id| RememberedEvent::new(time(nanos), IdHash(id), "visit");
     Record {
         attributes: BTreeMap::from([
             (

@@ -6,8 +6,8 @@ use super::{
 };
 use crate::scoring::{
     ChangeCause, EffectKind, Event, EventOutcome, IdHash, MatchedSignals, Model, Outcome,
-    Recollection, Record, StageChange, Timestamp, evaluation::Changed, limits::REMEMBERED_MATCHES,
-    model::StageId, record::push_bounded,
+    Recollection, Record, StageChange, Subject, Timestamp, evaluation::Changed,
+    limits::REMEMBERED_MATCHES, model::StageId, record::push_bounded,
 };
 
 /// Applies one event.
@@ -92,8 +92,12 @@ impl RecordEdit<'_> {
         let event = (matched_event.known_by, matched_event.id);
         self.begin_anew_before(now);
         let noted = self.note_until(now);
-        let stood = self.evaluation.stage(model, noted);
-        let before = self.evaluation.stage_to_be(model, noted);
+        let is_late = noted > now;
+        let before = match is_late {
+            true => self.evaluation.stage_to_be(model, noted),
+            false => from,
+        };
+        let stood = before.filter(|_| self.evaluation.among() == Some(Subject::Person));
         self.judge_held_stages(now);
         let record = &mut self.record;
         record.advance_to(model, now);
@@ -118,10 +122,12 @@ impl RecordEdit<'_> {
         let event = Some(event).filter(|event| self.record.memory.knows(*event));
         // Who is new begins at the first stage, and is not told of that as a change.
         self.note_stages(stood, before, noted, None);
-        let after = self.evaluation.stage(model, noted);
-        let is_late = noted > now;
-        self.note_stages(before, after, noted, event.filter(|_| !is_late));
         let to = self.evaluation.stage(model, now);
+        let after = match is_late {
+            true => self.evaluation.stage(model, noted),
+            false => to,
+        };
+        self.note_stages(before, after, noted, event.filter(|_| !is_late));
         let stage_change = (from != to).then(|| StageChange {
             from_stage: model.stage_name(from),
             to_stage: model.stage_name(to),

@@ -2,7 +2,7 @@
 
 use super::{Context, RecordEdit};
 use crate::scoring::{
-    Event, IdHash, Model, ProfileId, Recollection, RememberedEvent, Subject, Timestamp, TypeMark,
+    Event, IdHash, Model, ProfileId, Recollection, RememberedEvent, Subject, Timestamp,
     counts::{CountDeltas, Match},
     evaluation::{EvalContext, Evaluation, EventContext},
     model::{Budget, QuarantineRuleId, StageId},
@@ -34,11 +34,7 @@ impl MatchedEvent<'_> {
 
     /// What a record remembers it as.
     pub fn remembered(&self) -> RememberedEvent {
-        RememberedEvent {
-            time: self.known_by,
-            id: self.id,
-            type_mark: TypeMark::of(self.event_type),
-        }
+        RememberedEvent::new(self.known_by, self.id, self.event_type)
     }
 
     /// Where to note what it changes of counts, for its account.

@@ -1,9 +1,14 @@
 //! The way of a profile along the path to purchase, as its record remembers it.
 
+use typed_index_collections::TiSlice;
+
 use super::RecordEdit;
 use crate::scoring::{
     ChangeCause, EventMemory, IdHash, ProfileId, Record, RememberedEvent, StageChange, Subject,
-    Timestamp, evaluation::Evaluation, limits::REMEMBERED_STAGE_CHANGES, model::StageId,
+    Timestamp,
+    evaluation::Evaluation,
+    limits::REMEMBERED_STAGE_CHANGES,
+    model::{ScoreId, StageId},
     record::push_bounded,
 };
 
@@ -15,11 +20,15 @@ impl RecordEdit<'_> {
     }
 
     /// The same after a retraction: of a score that has changed, only what is reached is held.
-    pub(super) fn judge_held_stages_anew(&mut self, before: &Evaluation, at: Timestamp) {
+    pub(super) fn judge_held_stages_anew(
+        &mut self,
+        points_before: &TiSlice<ScoreId, f64>,
+        at: Timestamp,
+    ) {
         let model = self.model;
         self.judge(at, |evaluation, position| {
             let score = model.held_stages[position].score;
-            let is_unchanged = evaluation.points[score] == before.points[score];
+            let is_unchanged = evaluation.points[score] == points_before[score];
             evaluation.held_at(position).filter(|_| is_unchanged)
         });
     }
@@ -111,7 +120,7 @@ impl RecordEdit<'_> {
         let is_later =
             |change: &mut StageChange| change.cause == ChangeCause::Fading && change.time > now;
         while changes.pop_if(is_later).is_some() {}
-        let noted = changes.last().map_or(now, |noted| noted.time.max(now));
+        let noted = self.record.noted_after(now);
         let fallen = self
             .evaluation
             .fallen_stages(self.model, &self.record, noted);

@@ -2,8 +2,8 @@
 
 use super::{Context, RecordEdit, matched_event::MatchedEvent};
 use crate::scoring::{
-    Effect, EffectKind, Event, Recollection, RememberedEvent, Timestamp, TypeMark,
-    evaluation::Changed, model::StageId,
+    Effect, EffectKind, Event, Recollection, RememberedEvent, Timestamp, evaluation::Changed,
+    model::StageId,
 };
 
 /// What became of a retraction.
@@ -26,11 +26,7 @@ impl RecordEdit<'_> {
     pub fn retract(&mut self, event: &Event, context: &Context<'_>) -> RetractionOutcome {
         let memory = &self.record.memory;
         let known_by = memory.known_by(event, context.at);
-        let remembered = RememberedEvent {
-            time: known_by,
-            id: event.id,
-            type_mark: TypeMark::of(&event.event_type),
-        };
+        let remembered = RememberedEvent::new(known_by, event.id, &event.event_type);
         let retraction = remembered.retraction();
         let mut held = self.record.quarantine.iter();
         let held = held.position(|held| held.id == event.id && held.known_by == known_by);
@@ -133,9 +129,9 @@ impl RecordEdit<'_> {
         self.record.event_count = self.record.event_count.saturating_sub(1);
         self.cause_account_delta(&matched_event, deltas, EffectKind::Revert);
         self.revert_touch(&matched_event);
-        let before = self.evaluation.clone();
+        let points_before = self.evaluation.points.clone();
         self.evaluation.refresh(model, &self.record, changed);
-        self.judge_held_stages_anew(&before, now);
+        self.judge_held_stages_anew(&points_before, now);
         let stands = self.evaluation.stage(model, written);
         self.note_stages(stood, stands, written, None);
         self.arrive(self.evaluation.stage(model, now), now);

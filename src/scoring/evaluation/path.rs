@@ -4,8 +4,23 @@
 use super::Evaluation;
 use crate::scoring::{
     ChangeCause, Record, StageChange, Timestamp,
-    model::{HeldStages, Model, ScoreId, StageId},
+    model::{HeldStages, Model, ScoreId, StageBound, StageId},
 };
+
+impl StageBound {
+    /// The least points of somebody who holds the stage, or does not.
+    fn least(self, is_held: bool) -> f64 {
+        self.keep.filter(|_| is_held).unwrap_or(self.min)
+    }
+}
+
+impl Record {
+    /// The instant of what is found after what is noted of the stages already.
+    pub(crate) fn noted_after(&self, at: Timestamp) -> Timestamp {
+        let noted = self.stage_changes.last();
+        noted.map_or(at, |noted| noted.time.max(at))
+    }
+}
 
 impl Evaluation {
     /// Reads the stages that a record holds. A stage that the model has no more is not held.
@@ -38,8 +53,7 @@ impl Evaluation {
     /// The least points that a stage asks of a profile.
     pub(crate) fn least_points(&self, model: &Model, stage: StageId) -> Option<f64> {
         let bound = model.stages[stage].bound?;
-        let keep = bound.keep.filter(|_| self.keeps(model, stage));
-        Some(keep.unwrap_or(bound.min))
+        Some(bound.least(self.keeps(model, stage)))
     }
 
     /// The highest stage of a score that is held from an instant on, when `held` was before.
@@ -52,8 +66,8 @@ impl Evaluation {
     ) -> Option<StageId> {
         let mut highest_first = of_score.stages.iter().rev();
         let reached = highest_first.find(|(stage, bound)| {
-            let keep = bound.keep.filter(|_| Some(*stage) <= held);
-            self.reaches(model, of_score.score, keep.unwrap_or(bound.min), at)
+            let least = bound.least(Some(*stage) <= held);
+            self.reaches(model, of_score.score, least, at)
         });
         reached.map(|(stage, _)| *stage)
     }
@@ -72,8 +86,10 @@ impl Evaluation {
         until: Timestamp,
     ) -> Vec<StageChange> {
         let mut changes = Vec::new();
-        let noted = record.stage_changes.last();
-        let mut time = noted.map_or(self.at, |noted| noted.time.max(self.at));
+        let mut time = record.noted_after(self.at);
+        if until <= time {
+            return changes;
+        }
         let mut stage = self.stage(model, time);
         while let Some(lost) = self.loss_of_stage(model, stage, time, until) {
             let next = self.stage(model, lost);

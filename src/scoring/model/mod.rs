@@ -28,7 +28,7 @@ pub use ids::SegmentId;
 
 #[cfg(test)]
 pub(crate) use compile::compile_unchecked;
-pub(crate) use definition::{HeldStages, InfluenceRank, Ladder, Score};
+pub(crate) use definition::{HeldStages, InfluenceRank, Ladder, Score, StageBound};
 pub(crate) use expr::{Budget, Expression, NativeValue, Variable, Variables};
 #[cfg(test)]
 pub(crate) use expr::{Failed, ORDERED, domain};

@@ -3,18 +3,17 @@
 
 use super::{
     bounds::{after, check_lengths, corrupt, name, name_or_empty, paired, since, time},
+    memory::Pair,
     names::{NamesRead, NamesWritten},
 };
 use crate::{
     proto::record as proto,
     scoring::{
-        ChangeCause, EventMemory, IdHash, MatchedSignals, Record, StageChange, Timestamp,
+        ChangeCause, EventMemory, MatchedSignals, Record, StageChange, Timestamp,
         limits::{REMEMBERED_MATCHES, REMEMBERED_STAGE_CHANGES},
     },
     store::StoreError,
 };
-
-type Event = (Timestamp, IdHash);
 
 fn check_most(what: &str, count: usize, most: usize) -> Result<(), StoreError> {
     if count > most {
@@ -25,13 +24,13 @@ fn check_most(what: &str, count: usize, most: usize) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn position(memory: &EventMemory, event: Event) -> u32 {
+fn position(memory: &EventMemory, event: Pair) -> u32 {
     memory
         .remembered
         .partition_point(|known| known.pair() < event) as u32
 }
 
-fn event_at(memory: &EventMemory, position: u32) -> Result<Event, StoreError> {
+fn event_at(memory: &EventMemory, position: u32) -> Result<Pair, StoreError> {
     let event = memory.remembered.get(position as usize);
     let event = event.ok_or_else(|| corrupt("it answered an event that it does not remember"))?;
     Ok(event.pair())

@@ -11,7 +11,8 @@ use crate::{
     store::StoreError,
 };
 
-type Pair = (Timestamp, IdHash);
+/// What an event or an effect is known by.
+pub(super) type Pair = (Timestamp, IdHash);
 
 /// Events or effects, each by what it is known by.
 pub(super) trait Pairs {
