@@ -4,6 +4,7 @@
 mod accounts;
 mod breadth;
 mod calibration;
+mod catalog;
 mod comparing;
 mod corrections;
 mod cost;

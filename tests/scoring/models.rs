@@ -1,6 +1,6 @@
 //! Model files: what is refused, where, and with which words.
 
-use bellwether::scoring::{CatalogEntry, Model, Subject};
+use bellwether::scoring::Model;
 
 pub const GOOD: &str =
     "[scores.interest]\nhalf_life = \"7d\"\n[scores.warmth]\nhalf_life = \"1d\"\n[scores.fit]\n";
@@ -71,114 +71,6 @@ fn all_mistakes_are_told_at_once_in_the_order_of_the_file() {
 #[test]
 fn text_that_is_no_toml_is_told_with_its_place() {
     check("[[signals]\nname = \"a\"\n", &[("6:11", "")]);
-}
-
-const DESCRIBED: &str = r#"
-[scores.interest]
-half_life = "7d"
-description = "Wants it: \"soon\""
-[scores.fit]
-[accounts]
-[[signals]]
-name = "asked"
-on = ["question", "call"]
-description = "Asked anything."
-points = { interest = 1 }
-[[attributes]]
-name = "large"
-when = 'has(profile.attributes.staff)'
-description = "A large company."
-points = { fit = 1 }
-[[stages]]
-name = "awareness"
-description = "Has heard of us."
-[[stages]]
-name = "customer"
-when = 'seen("purchase")'
-[[segments]]
-name = "everybody"
-description = "All of them."
-rank_by = "interest"
-[[segments]]
-name = "companies"
-of = "accounts"
-rank_by = "interest"
-[[topics]]
-name = "Our price"
-description = "What it costs."
-"#;
-
-#[test]
-fn a_model_tells_what_it_declares_and_what_it_says_of_each() {
-    let model = Model::parse(DESCRIBED).unwrap();
-    let entry = |name: &str, description: &str| CatalogEntry {
-        name: name.to_owned(),
-        description: description.to_owned(),
-    };
-    let catalog = model.catalog();
-    assert_eq!(
-        catalog.scores,
-        [entry("interest", "Wants it: \"soon\""), entry("fit", "")]
-    );
-    let types = ["question", "call"].map(str::to_owned).to_vec();
-    assert_eq!(
-        catalog.signals,
-        [(entry("asked", "Asked anything."), types)]
-    );
-    assert_eq!(catalog.rules, [entry("large", "A large company.")]);
-    assert_eq!(
-        catalog.stages,
-        [
-            entry("awareness", "Has heard of us."),
-            entry("customer", "")
-        ]
-    );
-    assert_eq!(
-        catalog.segments,
-        [
-            (entry("everybody", "All of them."), Subject::Person),
-            (entry("companies", ""), Subject::Account),
-        ]
-    );
-    assert_eq!(catalog.topics, [entry("Our price", "What it costs.")]);
-    assert!(catalog.has_accounts);
-}
-
-#[test]
-fn a_description_is_a_part_of_the_model_of_which_nothing_is_counted() {
-    let lines = DESCRIBED
-        .lines()
-        .filter(|line| !line.starts_with("description"));
-    let silent = Model::parse(&lines.collect::<Vec<_>>().join("\n")).unwrap();
-    let described = Model::parse(DESCRIBED).unwrap();
-    // Or a server would take the one for the other, and never tell the new words.
-    assert_ne!(described.fingerprint(), silent.fingerprint());
-    assert_eq!(described.rank_names(), silent.rank_names());
-    assert_eq!(silent.catalog().topics[0].description, "");
-}
-
-#[test]
-fn descriptions_are_short_texts_where_something_is_declared() {
-    let long = "x".repeat(501);
-    let most = "x".repeat(500);
-    let stage = |description: &str| format!("[[stages]]\nname = \"a\"\n{description}\n");
-    for (description, words) in [
-        (format!("description = \"{long}\""), "1 to 500 bytes"),
-        (
-            "description = \"a\\nb\"".to_owned(),
-            "without control characters",
-        ),
-        ("description = \" \"".to_owned(), "1 to 500 bytes"),
-        ("description = 7".to_owned(), "must be a string"),
-    ] {
-        check(&stage(&description), &[("8:15", words)]);
-    }
-    let longest = format!("{GOOD}{}", stage(&format!("description = \"{most}\"")));
-    assert!(Model::parse(&longest).is_ok());
-    check(
-        "[interests]\ndescription = \"What people care about.\"\n",
-        &[("7:1", "has no key \"description\"")],
-    );
 }
 
 #[test]
