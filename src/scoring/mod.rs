@@ -21,6 +21,7 @@ mod explain;
 mod identity;
 mod influence;
 pub mod limits;
+mod memory;
 mod model;
 mod outcome;
 mod profile;
@@ -40,6 +41,7 @@ pub use event::Event;
 pub use explain::{Detail, InfluenceQuestion, explain, influencer, interests, ranked};
 pub use identity::{IdHash, Incarnation, ProfileId, Subject, Tenant, TypeMark, is_identifier};
 pub use influence::influence_probability;
+pub use memory::{EffectMemory, EventMemory, Recollection, RememberedEvent};
 pub(crate) use model::ScoreId;
 pub use model::{
     ActsOn, Catalog, CatalogEntry, Diagnostic, Fingerprint, Model, ModelChange, SegmentId,
@@ -52,8 +54,7 @@ pub use profile::{
 };
 pub use rank::{KeyRange, RankChange, RankKey, RankName, Slope};
 pub use record::{
-    ChangeCause, CountGroup, CountedKeys, EffectMemory, EventMemory, HeldEvent, HeldMatch,
-    InfluenceCell, MatchedSignals, NamedCount, Recollection, Record, RememberedEvent, SeenType,
-    SignalCount, StageChange, TopicDelta, Touch,
+    ChangeCause, CountGroup, CountedKeys, HeldEvent, HeldMatch, InfluenceCell, MatchedSignals,
+    NamedCount, Record, SeenType, SignalCount, StageChange, TopicDelta, Touch,
 };
 pub use timestamp::Timestamp;

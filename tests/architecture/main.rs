@@ -104,7 +104,7 @@ const ROOMS: [(&str, &[&str]); 15] = [
 
 /// The floors of the core, from plain data upward: a module names only modules that stand before
 /// it in this list.
-const FLOORS_OF_SCORING: [&str; 20] = [
+const FLOORS_OF_SCORING: [&str; 21] = [
     "limits",
     "timestamp",
     "decay",
@@ -114,6 +114,7 @@ const FLOORS_OF_SCORING: [&str; 20] = [
     "event",
     "effect",
     "rank",
+    "memory",
     "record",
     "profile",
     "outcome",
