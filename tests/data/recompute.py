@@ -2,11 +2,12 @@
 
 Everything is a sum over all events, as docs/model.md defines it: no faded state is kept, no
 rank keys, no code of the crate. Only what the definitions make depend on the order of
-arrival (limits, cooldowns, histories, stages and advances) is followed in that order. What is
-asked again before anything else came in is not added up again.
+arrival (limits, cooldowns, histories, stages, which of them are kept, and advances) is followed
+in that order. What is asked again before anything else came in is not added up again.
 
 Weights, half-lives and bounds come from the model file. Conditions and values do not: each
-is written again by hand, as a Python function, in a module `*_rules.py`.
+is written again by hand, as a Python function, in a module `*_rules.py`. What is not recomputed
+is refused where a model file has it.
 """
 
 import bisect
@@ -31,6 +32,19 @@ MAX_VALUE = 1e6
 UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 APPLIED, DUPLICATE = "APPLIED", "DUPLICATE"
+# What is recomputed of a model file: the keys of each table.
+KNOWN_KEYS = {
+    "scores": {"half_life", "base", "breadth", "breadth_share"},
+    "signals": {"name", "on", "when", "value", "points", "limit", "cooldown"},
+    "attributes": {"name", "when", "points"},
+    "identity": {"name", "when", "confidence"},
+    "stages": {"name", "when", "min", "keep"},
+    "segments": {"name", "of", "when", "min_confidence", "rank_by", "min", "max"},
+    "topics": {"name", "keywords"},
+    "interests": {"half_life"},
+    "influence": {"event_types", "half_life", "attribution_half_life", "advance", "reach"},
+    "accounts": {"attribute"},
+}
 # What a profile remembers for the answer to an event that is sent again.
 REMEMBERED_STAGE_CHANGES, REMEMBERED_MATCHES = 16, 8
 
@@ -75,6 +89,7 @@ class Model:
 
     def __init__(self, path, rules):
         text = tomllib.loads(path.read_text(encoding="utf-8"))
+        self.check_that_all_is_recomputed(text)
         self.rules = rules
         self.half_lives = {
             name: nanos_of_duration(score["half_life"]) if "half_life" in score else None
@@ -92,6 +107,13 @@ class Model:
         self.signals = text.get("signals", [])
         self.attribute_rules = text.get("attributes", [])
         self.stages = text.get("stages", [])
+        # Score -> the stages that are bounded on it, of scores with one that is easier to keep
+        # than to reach.
+        self.kept_on = {
+            score: [index for index, stage in enumerate(self.stages)
+                    if score in stage.get("min", {})]
+            for stage in self.stages for score in stage.get("keep", {})
+        }
         self.segments = text.get("segments", [])
         for segment in self.segments:
             if isinstance(segment["rank_by"], str):
@@ -111,6 +133,21 @@ class Model:
             for topic in self.topics if topic.get("keywords")
         }
         self.check_that_rules_are_complete()
+
+    @staticmethod
+    def check_that_all_is_recomputed(text):
+        """A key that nothing here reads would go untested. `description` is for people."""
+        unknown = [name for name in text if name not in KNOWN_KEYS]
+        for name, known in KNOWN_KEYS.items():
+            tables = text.get(name, {})
+            if name == "scores":
+                tables = list(tables.values())
+            elif isinstance(tables, dict):
+                tables = [tables]
+            unknown += [f"{name}.{key}" for table in tables
+                        for key in table if key not in known | {"description"}]
+        if unknown:
+            raise AssertionError(f"nothing here recomputes {', '.join(unknown)}")
 
     @staticmethod
     def pattern(keyword):
@@ -173,6 +210,8 @@ class Person:
     # [(time, author, topics, stage)] ascending by time
     touches: list = field(default_factory=list)
     highest_stage: int = -1
+    # score -> the highest stage that is kept
+    kept: dict = field(default_factory=dict)
     # The latest changes of stage, each with the event that brought it, and what each event
     # changed.
     path: list = field(default_factory=list)
@@ -251,8 +290,10 @@ class World:
     # What came in.
 
     def update_profile(self, profile_id, attributes):
-        self.people[profile_id].attributes.update(attributes)
+        person = self.people[profile_id]
+        person.attributes.update(attributes)
         self.answers.clear()
+        self.judge_kept(person, person.last_event_time)
 
     def apply(self, line):
         """Takes an event in the proto's JSON form."""
@@ -275,6 +316,8 @@ class World:
         before = self.stage_index(person, at)
         self.fall(person, at)
         matched = self.matches(person, event, at)
+        # What has faded below its `keep` must be reached again.
+        self.judge_kept(person, at)
 
         person.known.add((time, event.event_id))
         person.times.append(time)
@@ -284,6 +327,7 @@ class World:
         for topic in event.topics:
             person.interests[topic].append((time, 1.0))
         self.answers.clear()
+        self.judge_kept(person, at)
 
         after = self.stage_index(person, at)
         if after != before:
@@ -320,6 +364,23 @@ class World:
             time = lost
             person.path.append((lost, None))
         self.closest_to_bound, self.closest_to_noise, self.closest_to_share = closest
+
+    def judge_kept(self, person, at):
+        """Judges at a write which stages a person keeps, and which they have reached."""
+        before = dict(person.kept)
+        for score, stages in self.model.kept_on.items():
+            points = self.points(person, score, at)
+            person.kept[score] = max(
+                (index for index in stages
+                 if self.meets(points, self.least(person, index, score))), default=-1)
+        if person.kept != before:
+            self.answers.clear()
+
+    def least(self, person, index, score):
+        """The least points on a score that a stage asks of a person."""
+        stage = self.model.stages[index]
+        is_kept = index <= person.kept.get(score, -1)
+        return stage.get("keep", stage["min"])[score] if is_kept else stage["min"][score]
 
     def matches(self, person, event, at):
         """The signals that the event matches and that count, with their values."""
@@ -492,8 +553,9 @@ class World:
             if not self.holds(self.model.rules.STAGES, stage, person):
                 continue
             within = True
-            for score, bound in stage.get("min", {}).items():
-                within = self.meets(self.points(person, score, at), bound)
+            for score in stage.get("min", {}):
+                within = self.meets(
+                    self.points(person, score, at), self.least(person, index, score))
             if within:
                 return index
         return -1

@@ -51,6 +51,7 @@ name = "known"
 [[stages]]
 name = "warm"
 min = { interest = 6 }
+keep = { interest = 3 }
 [[stages]]
 name = "bought"
 when = 'seen("buy")'
@@ -223,6 +224,49 @@ def test_stages_follow_points_and_history(world):
     assert send(world, "buy", 3).stage_after == "bought"
     world.update_profile("bob", {"near": False})
     assert world.funnel(START + 3 * DAY) == {"known": 1, "warm": 0, "bought": 1, "": 0}
+
+
+def test_a_stage_is_kept_until_its_keep_and_then_reached_again(world):
+    send(world, "read", 0)
+    send(world, "read", 0, eventId="second")
+    assert send(world, "other", 1).stage_before == "warm"  # 4 of 8 points are left
+    ann = world.people["ann"]
+    assert world.stage(ann, START + round(1.4 * DAY)) == "warm"
+    assert world.stage(ann, START + round(1.5 * DAY)) == "known"  # 2.83 are
+    answer = send(world, "read", 2.5)  # 1.41 are left, and 4 come; that alone is not warm
+    assert (answer.stage_before, answer.stage_after) == ("known", "known")
+    assert send(world, "read", 2.5, eventId="fourth").stage_after == "warm"
+    times = [time for time, _ in ann.path]
+    assert len(times) == 4  # known, warm, known by fading, warm
+    assert times[2] == pytest.approx(START + math.log2(8 / 3) * DAY, abs=DAY / 1000)
+
+
+def test_what_is_stated_reaches_and_keeps_a_stage(tmp_path):
+    path = tmp_path / "model.toml"
+    stage = '[[stages]]\nname = "near"\nmin = { fit = 3 }\nkeep = { fit = 1.5 }\n[[segments]]'
+    path.write_text(MODEL.replace("[[segments]]", stage))
+    world = World(Model(path, RULES))
+    send(world, "read", 0)
+    send(world, "read", 0, eventId="second")  # returned: 1.5
+    ann = world.people["ann"]
+    assert world.stage(ann, START) == "warm"
+    world.update_profile("ann", {"near": True})
+    assert world.stage(ann, START) == "near"
+    world.update_profile("ann", {"near": False})
+    assert world.stage(ann, START) == "near"
+    world.update_profile("bob", {"near": False})  # 1
+    assert world.stage(world.people["bob"], START) == "known"
+
+
+@pytest.mark.parametrize("key", ["keep", "once"])
+def test_what_is_not_recomputed_is_refused(tmp_path, key):
+    path = tmp_path / "model.toml"
+    path.write_text(MODEL.replace('on = "like"', f'on = "like"\n{key} = true'))
+    with pytest.raises(AssertionError, match=f"signals.{key}"):
+        Model(path, RULES)
+    path.write_text(MODEL + "[quarantine]")
+    with pytest.raises(AssertionError, match="quarantine"):
+        Model(path, RULES)
 
 
 def test_a_segment_is_a_range_of_a_product(world):

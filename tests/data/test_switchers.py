@@ -30,6 +30,7 @@ HALF_LIFE = 12 * HOUR
 NOISE_FLOOR = 2.0**-20
 LEAST_POINTS = 0.001
 MAY_SWITCH = 1.0
+STILL_MAY_SWITCH = 0.5
 INSTANTS = {"at_the_last_tweet": 0, "an_hour_later": HOUR, "a_day_later": 24 * HOUR,
             "a_week_later": 168 * HOUR, "ten_days_later": 240 * HOUR}
 
@@ -46,6 +47,10 @@ class Customer:
     location: str = ""
     time_zone: str = ""
     last: int = 0
+    # Whether they may have switched just after their last tweet.
+    might_switch: bool = False
+    # (points, line) of each time that was decided.
+    judged: list = field(default_factory=list)
 
     def complaint(self, at):
         """The latest complaint, faded."""
@@ -65,7 +70,16 @@ class Customer:
     def stage(self, at):
         if not self.unhappy:
             return "heard"
-        return "may_switch" if self.complaint(at) >= MAY_SWITCH else "unhappy"
+        return "may_switch" if self.complaint(at) >= self.line() else "unhappy"
+
+    def line(self):
+        """From which points on they may switch: it is easier to go on than to begin."""
+        return STILL_MAY_SWITCH if self.might_switch else MAY_SWITCH
+
+    def judge(self, at):
+        """At a tweet."""
+        self.judged.append((self.complaint(at), self.line()))
+        self.might_switch = self.complaint(at) >= self.line()
 
 
 def recount():
@@ -84,7 +98,8 @@ def recount():
             continue
         known.add(row["tweet_id"])
         customer = customers[row["name"]]
-        customer.last = max(customer.last, instant_of(row))
+        customer.last = instant_of(row)
+        customer.judge(customer.last)
         customer.praises |= row["airline_sentiment"] == "positive"
         if row["airline_sentiment"] != "negative":
             continue
@@ -96,6 +111,7 @@ def recount():
             value = (float(row["airline_sentiment_confidence"])
                      * float(row["negativereason_confidence"]))
             customer.complaints.append((instant_of(row), value))
+            customer.judge(customer.last)
     return customers
 
 
@@ -196,8 +212,8 @@ def test_no_value_is_so_close_to_a_line_that_rounding_decides(customers):
     last = max(customer.last for customer in customers.values())
     for offset, customer in itertools.product(INSTANTS.values(), customers.values()):
         at = last + offset
-        evaluated = ((customer.rank(at), LEAST_POINTS), (customer.complaint(at), MAY_SWITCH))
-        for points, line in evaluated:
+        evaluated = [(customer.rank(at), LEAST_POINTS), (customer.complaint(at), customer.line())]
+        for points, line in evaluated + customer.judged:
             if points:
                 # A bound is met from 1e-6 below it on.
                 assert abs(math.log2(points / line) + 1e-6) > 2e-6
