@@ -25,6 +25,7 @@ mod servers;
 mod state;
 mod store;
 
+use people::Plan;
 use run::run;
 use state::Flaw;
 
@@ -154,4 +155,21 @@ fn a_store_that_indexes_ranks_nobody_maintains_is_found_out() {
 #[test]
 fn a_store_that_forgets_what_was_published_is_found_out() {
     found_out(Flaw::ForgetsRevisions);
+}
+
+#[test]
+fn a_store_that_forgets_which_stages_people_hold_is_found_out() {
+    found_out(Flaw::ForgetsHeldStages);
+}
+
+#[test]
+fn some_people_stand_at_a_stage_only_because_they_keep_it() {
+    let keeping = |later_nanos| {
+        let plans = (0..200).map(Plan::new);
+        let keeping = plans.filter(|plan| recount::somebody_keeps(plan, later_nanos));
+        keeping.count()
+    };
+    // With their last event, which they may have needed it for, and a day later.
+    let (at_once, later) = (keeping(0), keeping(86_400_000_000_000));
+    assert!(at_once > 0 && later > 20, "{at_once} and {later}");
 }

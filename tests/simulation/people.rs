@@ -83,6 +83,7 @@ fn model(number: usize, order: Order) -> Arc<Model> {
 [[stages]]
 name = "consideration"
 min = { path = 12 }
+keep = { path = 6 }
 [[stages]]
 name = "customer"
 when = 'seen("purchase")'
@@ -90,6 +91,7 @@ when = 'seen("purchase")'
 name = "advocate"
 when = 'seen("purchase")'
 min = { path = 20 }
+keep = { path = 13 }
 [[signals]]
 name = "asked"
 on = ["visit", "reply"]

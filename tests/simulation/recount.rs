@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bellwether::{
     scoring::{
-        Context, Effect, Event, IdHash, Model, Outcome, ProfileId, Record, RecordEdit, Timestamp,
-        limits::REMEMBERED_CAUSED,
+        Context, Detail, Effect, Event, IdHash, Model, Outcome, ProfileId, Record, RecordEdit,
+        Timestamp, explain, limits::REMEMBERED_CAUSED,
     },
     store::TopicTotals,
 };
@@ -15,7 +15,7 @@ use crate::{
     clients::Told,
     differences::{Doubt, differences},
     network::World,
-    people::{Action, Order, Plan, TOPICS},
+    people::{self, Action, Order, Plan, TOPICS},
 };
 
 /// What a plan leads to.
@@ -225,6 +225,19 @@ pub fn has_forgotten(world: &World) -> bool {
     let partitions = world.partitions.iter();
     let mut stored = partitions.flat_map(|partition| partition.records.values());
     stored.any(|stored| stored.record.caused.len() >= REMEMBERED_CAUSED)
+}
+
+/// Whether a plan has somebody stand at a stage that asks for more points to reach it than they
+/// have, so long after their last event.
+pub fn somebody_keeps(plan: &Plan, later_nanos: i64) -> bool {
+    let model = &people::models(plan.order)[0];
+    let records = Recount::of(plan, &BTreeMap::new(), model).records;
+    records.iter().any(|(id, record)| {
+        let at = record.last_event_time.saturating_add_nanos(later_nanos);
+        let profile = explain(model, id, record, at, Detail::Contributions);
+        let current = profile.stage_explanation.and_then(|stage| stage.current);
+        current.is_some_and(|stage| stage.points < stage.min)
+    })
 }
 
 fn sum_of(records: &BTreeMap<ProfileId, Record>, topic: &str) -> TopicTotals {

@@ -41,6 +41,8 @@ pub enum Flaw {
     IndexesOldGenerations,
     /// Says of every model that it was never published.
     ForgetsRevisions,
+    /// Writes records without the stages that people hold.
+    ForgetsHeldStages,
 }
 
 /// The records of one partition, with everything that is written together with them.
@@ -144,11 +146,14 @@ impl Partition {
         }
         match &commit.record {
             Some(record) => {
-                let stored = Stored {
+                let mut stored = Stored {
                     profile_id: commit.profile_id.clone(),
                     version: commit.version,
                     record: record.clone(),
                 };
+                if flaw == Some(Flaw::ForgetsHeldStages) {
+                    stored.record.held_stages.clear();
+                }
                 self.records.insert(commit.profile_id.clone(), stored);
             }
             None => {
