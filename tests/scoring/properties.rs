@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use bellwether::scoring::{
     AttributeValue, Credit, Effect, EffectKind, Event, IdHash, Model, ProfileId, RankKey, RankName,
-    Record, RecordEdit, Timestamp, index,
+    Record, RecordEdit, Selection, Timestamp, index, moves,
 };
 use proptest::prelude::*;
 
 use crate::{
     DAY, SECOND, at, context, model,
-    order_free::{LATEST, ORDER_FREE, any_event, shuffle},
+    order_free::{LATEST, ORDER_FREE, any_event, any_event_within, shuffle},
     replay, view,
 };
 
@@ -36,6 +36,31 @@ min = 3
 name = "buyers"
 when = 'seen("purchase")'
 rank_by = "slow"
+"#;
+
+/// Stages that are easier to keep than to reach, on two scores, and events that are held.
+const KEPT: &str = r#"
+[[stages]]
+name = "awareness"
+[[stages]]
+name = "interest"
+min = { slow = 3 }
+keep = { slow = 1.5 }
+[[stages]]
+name = "decision"
+min = { slow = 8 }
+keep = { slow = 5 }
+[[stages]]
+name = "customer"
+when = 'seen("purchase")'
+[[stages]]
+name = "regular"
+when = 'seen("purchase")'
+min = { fast = 6 }
+keep = { fast = 2 }
+[[quarantine]]
+name = "great_numbers"
+when = 'event.attributes.amount > 45'
 "#;
 
 fn order_free() -> Model {
@@ -199,6 +224,56 @@ proptest! {
         }
         let keys = index(&model, &ann(), &record.unwrap());
         prop_assert_eq!(held, keys.into_iter().collect());
+    }
+
+    #[test]
+    fn moves_are_the_difference_of_whole_entries_where_stages_are_kept(
+        steps in prop::collection::vec((any_event_within(40, 12 * 24), 0..9_u8), 1..60),
+    ) {
+        let source = format!("{ORDER_FREE}{LATEST}{KEPT}");
+        let active = model(&source);
+        // A candidate follows records that it has not counted, and keeps other stages.
+        let other = source
+            .replace("keep = { slow = 1.5 }\n", "")
+            .replace("keep = { slow = 5 }", "keep = { slow = 4 }")
+            .replace("\"regular\"", "\"loyal\"");
+        let candidate = model(&other);
+        let (mut ranks, mut ranks_of_candidate) = (BTreeMap::new(), BTreeMap::new());
+        let mut record: Option<Record> = None;
+        let mut before: Option<(Timestamp, Event)> = None;
+        for ((time, event), verb) in steps {
+            let mut edit = RecordEdit::begin(&active, ann(), record.clone());
+            match (verb, &before) {
+                (0, Some((time, event))) => {
+                    edit.retract(event, &context(*time));
+                }
+                (1, _) => {
+                    edit.release(&Selection::default(), usize::MAX);
+                }
+                (2, _) => {
+                    let rich = AttributeValue::Number(1.0);
+                    edit.update([("rich".to_owned(), rich)].into(), time);
+                }
+                _ => {
+                    edit.apply(&event, &context(time));
+                }
+            }
+            let outcome = edit.finish();
+            let mut changes = outcome.ranks.clone();
+            changes.sort_by(|one, other| one.rank.cmp(&other.rank));
+            let mut whole = moves(&active, &ann(), record.as_ref(), Some(&outcome.record));
+            whole.retain(|change| change.old != change.new);
+            prop_assert_eq!(changes, whole);
+            follow(&mut ranks, &outcome.ranks);
+            let entries = index(&active, &ann(), &outcome.record);
+            prop_assert_eq!(&ranks, &entries.into_iter().collect());
+            let moved = moves(&candidate, &ann(), record.as_ref(), Some(&outcome.record));
+            follow(&mut ranks_of_candidate, &moved);
+            let entries = index(&candidate, &ann(), &outcome.record);
+            prop_assert_eq!(&ranks_of_candidate, &entries.into_iter().collect());
+            record = Some(outcome.record);
+            before = Some((time, event));
+        }
     }
 
     #[test]
