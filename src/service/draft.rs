@@ -1,20 +1,58 @@
 //! A draft: the record of a profile after some work, not yet written, with the work that waits for
-//! it.
+//! it; and one that is open, to which work is still applied.
 
 use super::{ServiceError, lanes::Round, write::Work};
 use crate::{
     rollout::ModelSnapshot,
-    scoring::{Incarnation, Outcome, ProfileId, Record},
-    store::{Commit, StoreError, TotalsChange, Version},
+    scoring::{Incarnation, Outcome, ProfileId, Record, RecordEdit},
+    store::{Commit, StoreError, Stored, TotalsChange, Version},
 };
+
+/// A profile's record while a round of work is applied to it.
+pub(super) struct OpenDraft<'m> {
+    pub profile_id: ProfileId,
+    pub edit: RecordEdit<'m>,
+    expected: Option<Version>,
+    before: Option<Record>,
+}
+
+impl<'m> OpenDraft<'m> {
+    /// Starts from what is stored of a profile, or from nothing.
+    pub(super) fn new(
+        snapshot: &'m ModelSnapshot,
+        profile_id: ProfileId,
+        stored: Option<Stored>,
+    ) -> Self {
+        let expected = stored.as_ref().map(|stored| stored.version);
+        let before = snapshot.before(stored.as_ref().map(|stored| &stored.record));
+        let stored = stored.map(|stored| stored.record);
+        Self {
+            edit: RecordEdit::begin(snapshot.model(), profile_id.clone(), stored),
+            profile_id,
+            expected,
+            before,
+        }
+    }
+
+    /// What is to be written, and the work that waits for it.
+    pub(super) fn finish<W>(self, work: Vec<W>) -> Draft<W> {
+        Draft {
+            profile_id: self.profile_id,
+            work,
+            expected: self.expected,
+            before: self.before,
+            outcome: self.edit.finish(),
+        }
+    }
+}
 
 /// A profile's record after a round of work, not yet written.
 pub(super) struct Draft<W> {
     pub profile_id: ProfileId,
     pub work: Vec<W>,
-    pub expected: Option<Version>,
+    expected: Option<Version>,
     /// The record before, when the ranks of a candidate are to follow.
-    pub before: Option<Record>,
+    before: Option<Record>,
     pub outcome: Outcome,
 }
 

@@ -5,27 +5,24 @@ use std::sync::Arc;
 
 use super::{
     ServiceError, Shell,
-    draft::{Draft, refuse},
+    draft::{Draft, OpenDraft, refuse},
     lanes::Round,
     lookups::Lookups,
     write::{Arrived, ProfileUpdate, Task, Work},
 };
 use crate::{
     rollout::ModelSnapshot,
-    scoring::{Model, ProfileId, Record, RecordEdit, Tenant, Timestamp, check_attributes},
-    store::{Store, Stored, Version},
+    scoring::{Model, ProfileId, RecordEdit, Tenant, Timestamp, check_attributes},
+    store::{Store, Stored},
     stretch::Stretch,
 };
 
 /// A profile while the work of a round is applied to it.
 struct Sheet<'m> {
-    profile_id: ProfileId,
+    draft: OpenDraft<'m>,
     work: Vec<Work>,
     /// How much of the work has been applied.
     applied: usize,
-    expected: Option<Version>,
-    before: Option<Record>,
-    edit: RecordEdit<'m>,
     /// How many of its effects the others of the round know of: those that are caused again, and
     /// the others.
     followed: (usize, usize),
@@ -39,28 +36,15 @@ impl<'m> Sheet<'m> {
         work: Vec<Work>,
     ) -> Self {
         Self {
-            expected: stored.as_ref().map(|stored| stored.version),
-            before: snapshot.before(stored.as_ref().map(|stored| &stored.record)),
-            edit: RecordEdit::begin(
-                snapshot.model(),
-                profile_id.clone(),
-                stored.map(|stored| stored.record),
-            ),
+            draft: OpenDraft::new(snapshot, profile_id, stored),
+            work,
             applied: 0,
             followed: (0, 0),
-            profile_id,
-            work,
         }
     }
 
     fn finish(self) -> Draft<Work> {
-        Draft {
-            profile_id: self.profile_id,
-            work: self.work,
-            expected: self.expected,
-            before: self.before,
-            outcome: self.edit.finish(),
-        }
+        self.draft.finish(self.work)
     }
 }
 
@@ -130,9 +114,9 @@ impl<S: Store> Shell<S> {
             }
         }
         for position in turns(&sheets, model) {
-            let before = sheets[position].edit.steps();
+            let before = sheets[position].draft.edit.steps();
             self.apply_next(snapshot, &mut sheets[position], &mut lookups, now);
-            let steps = sheets[position].edit.steps() - before;
+            let steps = sheets[position].draft.edit.steps() - before;
             stretch.took(steps).await;
         }
         sheets.into_iter().map(Sheet::finish).collect()
@@ -151,7 +135,7 @@ impl<S: Store> Shell<S> {
             return;
         };
         sheet.applied += 1;
-        let edit = &mut sheet.edit;
+        let edit = &mut sheet.draft.edit;
         let context = |Arrived { event, at }: &Arrived, edit: &RecordEdit<'_>| {
             let instant = (*at, now, self.settings.remembered_events);
             lookups.context(model, event, edit.record(), instant)
@@ -171,7 +155,7 @@ impl<S: Store> Shell<S> {
                 let released = if edit.record().is_known() {
                     Ok(edit.release(&asked.question, self.most_folded()))
                 } else {
-                    Err(ServiceError::unknown(&sheet.profile_id))
+                    Err(ServiceError::unknown(&sheet.draft.profile_id))
                 };
                 asked.note(released, snapshot, edit, now);
             }
@@ -180,7 +164,7 @@ impl<S: Store> Shell<S> {
                 asked.note(changed, snapshot, edit, now);
             }
         }
-        let (again, effects) = (sheet.edit.again(), sheet.edit.effects());
+        let (again, effects) = (edit.again(), edit.effects());
         let (followed_again, followed) = sheet.followed;
         lookups.follow(model, &again[followed_again..], |account, delta| {
             account.apply_effect_again(delta)

@@ -6,10 +6,15 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::{ServiceError, Shell, answers::dropped, draft::Draft, lanes::Round};
+use super::{
+    ServiceError, Shell,
+    answers::dropped,
+    draft::{Draft, OpenDraft},
+    lanes::Round,
+};
 use crate::{
     rollout::ModelSnapshot,
-    scoring::{Effect, Outcome, ProfileId, RecordEdit, Tenant},
+    scoring::{Effect, Outcome, ProfileId, Tenant},
     store::{Committed, Store, StoreError, Stored},
 };
 
@@ -102,7 +107,7 @@ impl<S: Store> Shell<S> {
         let mut waiting = Vec::with_capacity(round.len());
         for ((profile_id, work), loaded) in round.into_iter().zip(loaded) {
             let draft = match loaded {
-                Ok(stored) => draft_effects(&snapshot, &profile_id, stored, work),
+                Ok(stored) => draft_effects(&snapshot, profile_id, stored, work),
                 Err(error) => {
                     tell_durable(work, &Err(error.into()));
                     continue;
@@ -138,28 +143,19 @@ impl<S: Store> Shell<S> {
 
 fn draft_effects(
     snapshot: &ModelSnapshot,
-    profile_id: &ProfileId,
+    profile_id: ProfileId,
     stored: Option<Stored>,
     work: Vec<EffectWork>,
 ) -> Draft<EffectWork> {
-    let expected = stored.as_ref().map(|stored| stored.version);
-    let before = snapshot.before(stored.as_ref().map(|stored| &stored.record));
-    let stored = stored.map(|stored| stored.record);
-    let mut edit = RecordEdit::begin(snapshot.model(), profile_id.clone(), stored);
+    let mut draft = OpenDraft::new(snapshot, profile_id, stored);
     for EffectWork { wanted, .. } in &work {
         if wanted.is_again {
-            edit.apply_effect_again(&wanted.effect);
+            draft.edit.apply_effect_again(&wanted.effect);
         } else {
-            edit.apply_effect(&wanted.effect);
+            draft.edit.apply_effect(&wanted.effect);
         }
     }
-    Draft {
-        profile_id: profile_id.clone(),
-        work,
-        expected,
-        before,
-        outcome: edit.finish(),
-    }
+    draft.finish(work)
 }
 
 fn tell_durable(work: Vec<EffectWork>, result: &Result<bool, ServiceError>) {
