@@ -392,7 +392,10 @@ pub async fn servers_know_of_each_other(subject: impl Subject) {
 pub async fn the_first_key_of_page_tokens_is_kept(subject: impl Subject) {
     let store = subject.store();
     let proposed = || TokenKey::random().unwrap();
-    let first = store.token_key(&proposed()).await.unwrap();
+    let (one, other) = (proposed(), proposed());
+    let (first, same) = tokio::join!(store.token_key(&one), store.token_key(&other));
+    assert_eq!(first, same);
+    let first = first.unwrap();
     assert_eq!(store.token_key(&proposed()).await, Ok(first.clone()));
     drop(store);
     let subject = subject.reopen().await;

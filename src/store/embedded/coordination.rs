@@ -11,9 +11,6 @@ use super::{
 };
 use crate::scoring::Tenant;
 
-/// Where the key of page tokens stands, beside what is noted of models.
-const TOKEN_KEY: &str = "token-key";
-
 impl Coordination for Embedded {
     async fn rollout(&self, tenant: &Tenant) -> Result<Rollout, StoreError> {
         Ok(self.rollouts.rollout(tenant))
@@ -44,16 +41,10 @@ impl Coordination for Embedded {
     }
 
     async fn token_key(&self, proposed: &TokenKey) -> Result<TokenKey, StoreError> {
-        if let Some(kept) = self.records.model_entry(TOKEN_KEY)? {
-            return TokenKey::from_text(&kept);
-        }
-        let (records, proposed) = (Arc::clone(&self.records), proposed.clone());
-        let write = move || {
-            let entry = (TOKEN_KEY.to_owned(), Some(proposed.to_text()));
-            records.write_models([entry]).map(|()| proposed)
-        };
-        let written = task::spawn_blocking(write).await;
-        written.unwrap_or_else(|error| Err(StoreError::OutcomeUnknown(error.to_string())))
+        let (publications, proposed) = (Arc::clone(&self.publications), proposed.clone());
+        task::spawn_blocking(move || publications.token_key(&proposed))
+            .await
+            .unwrap_or_else(|error| Err(StoreError::OutcomeUnknown(error.to_string())))
     }
 
     fn is_shared(&self) -> bool {

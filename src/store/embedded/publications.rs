@@ -1,10 +1,10 @@
 //! The latest model of each scope, on disk: what was applied stays when the process starts
-//! again with an older file.
+//! again with an older file. And the key of page tokens.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{
-    super::{Publication, StoreError},
+    super::{Publication, StoreError, TokenKey},
     records::Records,
 };
 use crate::scoring::Fingerprint;
@@ -115,12 +115,28 @@ impl Publications {
         ])?;
         Ok(true)
     }
+
+    /// The key of page tokens, which stands beside what is noted of models: the one that is kept,
+    /// or else the proposed one, which is kept from now on.
+    pub fn token_key(&self, proposed: &TokenKey) -> Result<TokenKey, StoreError> {
+        let _publishing = self
+            .publishing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(kept) = self.records.model_entry(TOKEN_KEY)? {
+            return TokenKey::from_text(&kept);
+        }
+        let entry = (TOKEN_KEY.to_owned(), Some(proposed.to_text()));
+        self.records.write_models([entry])?;
+        Ok(proposed.clone())
+    }
 }
 
 /// What ends the keys of latest models, and begins those of sources. A name of a scope has neither
 /// `:` nor `=`, and a fingerprint is not called `latest`.
 const LATEST: &str = ":latest";
 const SOURCE: &str = "=";
+const TOKEN_KEY: &str = "token-key";
 
 fn latest_key(scope: &str) -> String {
     format!("{scope}{LATEST}")
