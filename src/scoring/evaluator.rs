@@ -86,7 +86,11 @@ impl Evaluator {
         let nothing = Attributes::new();
         let stated = self.records.get(&event.profile_id);
         let stated = stated.map_or(&nothing, |record| &record.attributes);
-        let record_of = |id: Option<ProfileId>| self.records.get(&id?);
+        // Who has only marks of what is withheld is as good as unknown.
+        let record_of = |id: Option<ProfileId>| {
+            let record = self.records.get(&id?);
+            record.filter(|record| record.is_known())
+        };
         let author = record_of(self.model.author_read(event));
         let author = author.map(|record| record.attributes.clone());
         let account = record_of(self.model.account_read(event, stated)).cloned();

@@ -1,7 +1,10 @@
 //! Accounts: which one an event counts for, and where it stands.
 
+use std::sync::Arc;
+
 use bellwether::scoring::{
-    AttributeValue, Detail, Event, Outcome, ProfileId, Record, RecordEdit, explain, index,
+    AttributeValue, Detail, Evaluator, Event, Outcome, ProfileId, Record, RecordEdit, explain,
+    index,
 };
 
 use crate::{
@@ -126,4 +129,34 @@ fn an_account_that_has_not_counted_an_event_loses_nothing_when_it_is_taken_back(
     assert!(home.apply_effect(&taken));
     assert_eq!(home.record().event_count, 1);
     assert_eq!(home.record().counts.len(), 2);
+}
+
+#[test]
+fn an_account_with_nothing_but_marks_of_what_is_withheld_is_read_as_unknown() {
+    let model = model(
+        r#"
+[accounts]
+[scores.fit]
+base = 1
+[[signals]]
+name = "came_after_others"
+on = "visit"
+when = 'account.scores.fit > 0'
+points = { fit = 5 }
+"#,
+    );
+    let mut evaluator = Evaluator::new(Arc::new(model), 256);
+    let visit = |id: &str| Event {
+        account_id: ProfileId::of_account("acme"),
+        ..event(id, "visit")
+    };
+    let came_after_others = |evaluator: &Evaluator| {
+        let ann = &evaluator.records()[&ProfileId::new("ann").unwrap()];
+        !ann.counts.is_empty()
+    };
+    evaluator.retract(&visit("taken back in advance"), at(0));
+    evaluator.apply(&visit("first"), at(0));
+    assert!(!came_after_others(&evaluator));
+    evaluator.apply(&visit("second"), at(0));
+    assert!(came_after_others(&evaluator));
 }
