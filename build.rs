@@ -6,9 +6,11 @@ use std::{env, error::Error, fs, path::PathBuf};
 use prost::Message as _;
 
 const ROOTS: [&str; 3] = ["proto/public", "proto/stored", "proto/vendored"];
-const FILES: [&str; 5] = [
+const PUBLIC: [&str; 2] = [
     "proto/public/bellwether/v1/model.proto",
     "proto/public/bellwether/v1/scoring.proto",
+];
+const OTHERS: [&str; 3] = [
     "proto/stored/bellwether/record/v1/packed.proto",
     "proto/stored/bellwether/record/v1/record.proto",
     "proto/vendored/google/rpc/status.proto",
@@ -20,10 +22,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("cargo:rerun-if-changed={root}");
     }
 
-    let descriptors = protox::compile(FILES, ROOTS)?;
+    let descriptors = protox::compile(PUBLIC.iter().chain(&OTHERS), ROOTS)?;
     let encoded = descriptors.encode_to_vec();
     let out_dir = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out_dir.join("descriptors.bin"), &encoded)?;
+    let public = protox::compile(PUBLIC, ROOTS)?.encode_to_vec();
+    fs::write(out_dir.join("public_descriptors.bin"), public)?;
 
     tonic_prost_build::configure()
         .extern_path(".google.protobuf", "::pbjson_types")

@@ -46,8 +46,13 @@ pub mod bellwether {
 
 pub use bellwether::{record::v1 as record, v1};
 
-/// The descriptors of every file of `proto/`, for reflection.
-pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+/// The descriptors of the public API and of what it imports, for reflection: how a record is stored
+/// is nobody else's business.
+pub const PUBLIC_DESCRIPTORS: &[u8] =
+    include_bytes!(concat!(env!("OUT_DIR"), "/public_descriptors.bin"));
+
+/// The descriptors of every file of `proto/`.
+const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
 /// What they say. Empty if what the build wrote could not be read, and then no test passes.
 pub static DESCRIPTOR_POOL: LazyLock<DescriptorPool> =

@@ -22,7 +22,7 @@ use crate::{
     config::Config,
     limits::{HEALTH_INTERVAL, HEALTH_TIMEOUT},
     proto::{
-        DESCRIPTORS,
+        PUBLIC_DESCRIPTORS,
         v1::{
             model_service_server::ModelServiceServer, scoring_service_server::ScoringServiceServer,
         },
@@ -117,7 +117,7 @@ fn others(reporter: &HealthReporter) -> Result<Routes, tonic_reflection::server:
     };
     let reflection = || {
         tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(DESCRIPTORS)
+            .register_encoded_file_descriptor_set(PUBLIC_DESCRIPTORS)
             .register_encoded_file_descriptor_set(HEALTH_DESCRIPTORS)
     };
     let health = tonic_health::server::HealthService::from_health_reporter(reporter.clone());

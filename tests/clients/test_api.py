@@ -457,6 +457,9 @@ def test_reflection_lists_and_describes_the_service(server):
     services = database.get_services()
     assert SERVICE in services
     assert "grpc.health.v1.Health" in services
+    # How a record is stored is nobody else's business.
+    with pytest.raises(KeyError):
+        database.FindFileContainingSymbol("bellwether.record.v1.Record")
     described = DescriptorPool(database).FindServiceByName(SERVICE)
     assert {method.name for method in described.methods} == {
         method.name for method in api.DESCRIPTOR.services_by_name["ScoringService"].methods}
