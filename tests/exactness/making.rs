@@ -60,7 +60,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         "purchase",
         "other",
     ];
-    const TEXTS: [&str; 12] = [
+    const TEXTS: [&str; 13] = [
         "",
         "Far TOO dear!",
         "Pricey, not priced",
@@ -68,6 +68,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         "Looking FOR shoes",
         "overlooking forests",
         "Not now. Looking for new shoes",
+        "Rather not\nLooking for new shoes",
         "I am not looking for shoes",
         "looking for followers, not shoes",
         "Tres  CHER! À LA RECHERCHE DE bottes",

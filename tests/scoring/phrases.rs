@@ -135,6 +135,10 @@ fn a_phrase_does_not_count_where_an_excluded_word_is_near() {
             "Not now. I am looking for shoes",
             "Why not? Looking for shoes",
             "looking for? Not shoes",
+            "Why not\nLooking for shoes",
+            "Why not \r\n - Looking for shoes",
+            "Why not\u{2028} looking for shoes",
+            "looking for\nnot shoes",
             "I was not looking for shoes, but these days I am looking for shoes",
         ],
         &[
@@ -142,6 +146,8 @@ fn a_phrase_does_not_count_where_an_excluded_word_is_near() {
             "NOT, I repeat, looking for shoes",
             "no  longer -- just looking for shoes",
             "looking for not much",
+            "I am not looking\nfor shoes",
+            "Hello\nI am not\u{a0} looking for shoes",
             "I am not looking for shoes, and not looking for boots",
         ],
     );
@@ -162,6 +168,7 @@ fn a_phrase_counts_only_where_a_required_word_is_near() {
             "shoes are what I am looking for",
             "looking for some new red shoes",
             "looking for followers. Shoes",
+            "looking for\nshoes",
             "looking for shoestrings",
         ],
     );

@@ -7,7 +7,7 @@ use crate::table::{NEGATION, Near, Phrase};
 pub(super) fn mentions(phrases: &[Phrase], text: &str) -> bool {
     phrases.iter().any(|phrase| {
         let words_of = |text: &str| words(text, phrase.folds_diacritics);
-        let mut sentences = text.split(['.', '!', '?']).map(words_of);
+        let mut sentences = text.split(['.', '!', '?', '\n']).map(words_of);
         sentences.any(|sentence| {
             phrase.forms.iter().any(|form| {
                 let form = words_of(form);

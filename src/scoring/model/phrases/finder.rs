@@ -10,6 +10,7 @@ use rustc_hash::FxHashSet;
 
 use super::{
     Near, Phrase, folded,
+    folding::in_one_line,
     surroundings::{NearWords, Surroundings},
 };
 use crate::scoring::limits::MAX_NEAR_LOOKS;
@@ -87,14 +88,16 @@ impl Finder {
         self.forms.is_none()
     }
 
-    /// Adds the owners of the phrases that stand in a folded text.
+    /// Adds the owners of the phrases that stand in a folded text. A phrase may go on in the next
+    /// line; what is near it may not.
     pub(super) fn find(&self, text: &str, owners: &mut BTreeSet<usize>) {
         let Some(forms) = &self.forms else { return };
+        let in_one_line = in_one_line(text);
         let mut found = FxHashSet::default();
         // Word boundaries cost more than the search, and most texts have no phrase.
         let mut surroundings: Option<Surroundings<'_>> = None;
         let mut looks = MAX_NEAR_LOOKS;
-        for candidate in forms.find_overlapping_iter(text) {
+        for candidate in forms.find_overlapping_iter(&*in_one_line) {
             let form = candidate.pattern().as_usize();
             let seekers = &self.seekers[form];
             let place = candidate.range();

@@ -12,10 +12,13 @@ use icu_properties::{CodePointSetData, props::DefaultIgnorableCodePoint};
 /// make another letter, such as the voicing marks of Japanese, or are vowels.
 const DIACRITICS: RangeInclusive<u8> = 200..=240;
 
+/// What a run of white space with a line end in it becomes; any other becomes a blank.
+pub(super) const LINE_END: char = '\n';
+
 /// What looks alike to a reader made alike: upper and lower case, each run of white space and one
-/// blank, apostrophes, and letters with their marks in one character or several; without what
-/// nobody sees. To upper case first, so that letters with several lower-case forms (`ς` and `σ`)
-/// or none of their own (`ß` and `SS`) meet.
+/// blank or [`LINE_END`], apostrophes, and letters with their marks in one character or several;
+/// without what nobody sees. To upper case first, so that letters with several lower-case forms
+/// (`ς` and `σ`) or none of their own (`ß` and `SS`) meet.
 pub(super) fn fold(text: &str) -> String {
     if is_plain(text) {
         return text.to_ascii_lowercase();
@@ -25,11 +28,7 @@ pub(super) fn fold(text: &str) -> String {
     for character in text.chars() {
         match character {
             '!'..='~' => folded.push(character.to_ascii_lowercase()),
-            blank if blank.is_whitespace() => {
-                if !folded.ends_with(' ') {
-                    folded.push(' ');
-                }
-            }
+            blank if blank.is_whitespace() => push_blank(&mut folded, blank),
             '\u{2019}' | '\u{2bc}' => folded.push('\''),
             other if unseen.contains(other) => {}
             other => folded.extend(other.to_uppercase().flat_map(char::to_lowercase)),
@@ -38,6 +37,29 @@ pub(super) fn fold(text: &str) -> String {
     match ComposingNormalizerBorrowed::new_nfc().normalize(&folded) {
         Cow::Borrowed(_) => folded,
         Cow::Owned(composed) => composed,
+    }
+}
+
+/// Adds a blank to the run that a text ends with.
+fn push_blank(text: &mut String, blank: char) {
+    let ends_a_line = matches!(blank, LINE_END | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}');
+    match text.chars().next_back() {
+        Some(LINE_END) => {}
+        Some(' ') if !ends_a_line => {}
+        before => {
+            if before == Some(' ') {
+                text.pop();
+            }
+            text.push(if ends_a_line { LINE_END } else { ' ' });
+        }
+    }
+}
+
+/// A folded text in which lines do not matter: byte for byte as long.
+pub(super) fn in_one_line(folded: &str) -> Cow<'_, str> {
+    match folded.contains(LINE_END) {
+        true => Cow::Owned(folded.replace(LINE_END, " ")),
+        false => Cow::Borrowed(folded),
     }
 }
 
@@ -52,7 +74,7 @@ pub(super) fn without_diacritics(folded: &str) -> Cow<'_, str> {
     for character in decomposed {
         match character {
             // Two blanks with a mark between them are one.
-            ' ' if bare.ends_with(' ') => {}
+            blank @ (' ' | LINE_END) => push_blank(&mut bare, blank),
             'œ' => bare.push_str("oe"),
             'æ' => bare.push_str("ae"),
             mark if DIACRITICS.contains(&classes.get_u8(mark)) => {}

@@ -9,7 +9,7 @@ mod surroundings;
 use std::{borrow::Cow, collections::BTreeSet};
 
 use finder::Finder;
-use folding::{fold, without_diacritics};
+use folding::{fold, in_one_line, without_diacritics};
 
 /// Something to look for.
 #[derive(Debug)]
@@ -85,5 +85,5 @@ fn folded(phrase: &str, folds_diacritics: bool) -> String {
         true => without_diacritics(&folded),
         false => Cow::Borrowed(folded.as_str()),
     };
-    folded.trim().to_owned()
+    in_one_line(folded.trim()).into_owned()
 }

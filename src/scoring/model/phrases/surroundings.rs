@@ -5,6 +5,8 @@ use std::ops::Range;
 use aho_corasick::AhoCorasick;
 use unicode_segmentation::UnicodeSegmentation as _;
 
+use super::folding::LINE_END;
+
 /// What a search costs, however little it looks through.
 const LOOKS_PER_SEARCH: usize = 16;
 
@@ -78,7 +80,10 @@ impl Sentences {
 }
 
 fn ends_a_sentence(character: char) -> bool {
-    matches!(character, '.' | '!' | '?' | '…' | '。' | '！' | '？')
+    matches!(
+        character,
+        '.' | '!' | '?' | '…' | '。' | '！' | '？' | LINE_END
+    )
 }
 
 /// Words that are looked for near a phrase.
