@@ -31,6 +31,6 @@ IDENTITY = {
 STAGES = {}
 
 SEGMENTS = {
-    "from_nowhere": lambda profile, seen: "location" not in profile,
-    "regions_of_regard": lambda profile, seen: seen("praise"),
+    "from_nowhere": lambda profile, seen, score: "location" not in profile,
+    "regions_of_regard": lambda profile, seen, score: seen("praise"),
 }

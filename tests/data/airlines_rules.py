@@ -24,15 +24,16 @@ ATTRIBUTES = {
 }
 
 STAGES = {
-    "unhappy": lambda profile, seen: seen("complaint"),
-    "looking_around": lambda profile, seen: seen("complaint"),
-    "ready_to_switch": lambda profile, seen: seen("complaint") and not seen("praise"),
+    "unhappy": lambda profile, seen, score: seen("complaint"),
+    "looking_around": lambda profile, seen, score: seen("complaint"),
+    "ready_to_switch": lambda profile, seen, score: seen("complaint") and not seen("praise"),
 }
 
 SEGMENTS = {
-    "offer_today": lambda profile, seen: not seen("praise"),
-    "win_back": lambda profile, seen: seen("complaint"),
-    "cooling_down": lambda profile, seen: seen("complaint"),
-    "happy_elsewhere": lambda profile, seen: not seen("complaint"),
-    "unknown_place": lambda profile, seen: "location" not in profile and "time_zone" not in profile,
+    "offer_today": lambda profile, seen, score: not seen("praise"),
+    "win_back": lambda profile, seen, score: seen("complaint"),
+    "cooling_down": lambda profile, seen, score: seen("complaint"),
+    "happy_elsewhere": lambda profile, seen, score: not seen("complaint"),
+    "unknown_place":
+        lambda profile, seen, score: "location" not in profile and "time_zone" not in profile,
 }

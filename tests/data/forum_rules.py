@@ -29,12 +29,13 @@ ATTRIBUTES = {
 }
 
 STAGES = {
-    "contributor": lambda profile, seen: seen("question") or seen("answer"),
-    "advocate": lambda profile, seen: seen("answer"),
+    "contributor": lambda profile, seen, score: seen("question") or seen("answer"),
+    "advocate": lambda profile, seen, score: seen("answer"),
 }
 
 SEGMENTS = {
-    "contact_next": lambda profile, seen: not seen("answer"),
-    "about_to_leave": lambda profile, seen: seen("question") or seen("answer") or seen("comment"),
-    "unknown_place": lambda profile, seen: "location" not in profile,
+    "contact_next": lambda profile, seen, score: not seen("answer"),
+    "about_to_leave":
+        lambda profile, seen, score: seen("question") or seen("answer") or seen("comment"),
+    "unknown_place": lambda profile, seen, score: "location" not in profile,
 }

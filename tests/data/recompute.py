@@ -537,13 +537,24 @@ class World:
 
     def holds(self, handwritten, item, person):
         """Whether the condition of a stage or a segment holds; it is clock-free."""
-        return "when" not in item or self.holds_of(handwritten, item, person)
+        return "when" not in item or self.belongs(handwritten, item, person)
 
     @staticmethod
     def holds_of(handwritten, item, person):
         """What a handwritten function says of somebody."""
         return handwritten[item["name"]](
             person.attributes, lambda event_type: event_type in person.seen_types)
+
+    def belongs(self, handwritten, item, person):
+        """What the handwritten condition of a stage or a segment says, which may read scores
+        that do not fade."""
+        def score(name):
+            if self.model.half_lives[name] is not None:
+                raise AssertionError(f"{item['name']} reads {name}, which fades")
+            return round(self.points(person, name, person.last_event_time), 6)
+
+        return handwritten[item["name"]](
+            person.attributes, lambda event_type: event_type in person.seen_types, score)
 
     @remembered
     def stage_index(self, person, at):

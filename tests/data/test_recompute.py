@@ -55,12 +55,20 @@ keep = { interest = 3 }
 [[stages]]
 name = "bought"
 when = 'seen("buy")'
+[[stages]]
+name = "comes_back"
+when = 'scores.fit >= 1.5'
+min = { trust = 4 }
 
 [[segments]]
 name = "hot"
 rank_by = ["interest", "fit"]
 min = 4
 max = 8
+[[segments]]
+name = "new"
+when = 'scores.fit < 1.5'
+rank_by = "interest"
 
 [[topics]]
 name = "tea"
@@ -81,8 +89,11 @@ advance = 3
 RULES = SimpleNamespace(
     SIGNALS={"returned": lambda moment: moment.seen("read")},
     ATTRIBUTES={"local": lambda profile: profile["near"]},
-    STAGES={"bought": lambda profile, seen: seen("buy")},
-    SEGMENTS={},
+    STAGES={
+        "bought": lambda profile, seen, score: seen("buy"),
+        "comes_back": lambda profile, seen, score: score("fit") >= 1.5,
+    },
+    SEGMENTS={"new": lambda profile, seen, score: score("fit") < 1.5},
 )
 
 
@@ -223,7 +234,23 @@ def test_stages_follow_points_and_history(world):
     assert send(world, "other", 3).stage_before == "known"
     assert send(world, "buy", 3).stage_after == "bought"
     world.update_profile("bob", {"near": False})
-    assert world.funnel(START + 3 * DAY) == {"known": 1, "warm": 0, "bought": 1, "": 0}
+    assert world.funnel(START + 3 * DAY) == {
+        "known": 1, "warm": 0, "bought": 1, "comes_back": 0, "": 0}
+
+
+def test_a_condition_may_read_a_score_that_does_not_fade_and_no_other(world):
+    send(world, "read", 0)
+    assert world.members(world.model.segments[1], START) == {"ann": 4}
+    for number in range(3):
+        send(world, "read", 0, eventId=f"again-{number}")
+    assert points(world, "fit", 0) == 2.5
+    assert world.members(world.model.segments[1], START) == {}
+    ann = world.people["ann"]
+    assert world.stage(ann, START) == "comes_back"
+    assert world.stage(ann, START + DAY) == "warm"  # 4 of trust have faded
+    fades = {"new": lambda profile, seen, score: score("interest") < 1.5}
+    with pytest.raises(AssertionError):
+        world.belongs(fades, world.model.segments[1], ann)
 
 
 def test_a_stage_is_kept_until_its_keep_and_then_reached_again(world):

@@ -60,12 +60,12 @@ fn whatever_asks_for_the_clock_is_told_why_not_and_what_to_use() {
 
 #[test]
 fn each_place_between_events_is_told_what_it_can_write_instead() {
-    let standing = "profile.attributes, seen(), completeness() and identity.confidence";
+    let standing = "profile.attributes, seen(), completeness()";
     for (table, path, words) in [
         (
             "[[segments]]\nrank_by = \"interest\"",
             "scores.interest > 1",
-            "bound the score with min or max beside it",
+            "with rank_by = \"interest\" and min = 20 in a segment",
         ),
         (
             "[[segments]]\nrank_by = \"interest\"",
@@ -80,7 +80,7 @@ fn each_place_between_events_is_told_what_it_can_write_instead() {
         (
             "[[stages]]",
             "scores.interest > 1",
-            "bound the score with min or max beside it",
+            "with min = { interest = 20 } in a stage",
         ),
         (
             "[[attributes]]\npoints = { fit = 1 }",

@@ -30,6 +30,7 @@ mod signals;
 mod size;
 mod stated;
 mod topics;
+mod unfading;
 
 use bellwether::scoring::{
     AttributeValue, Attributes, Context, Detail, Event, EventOutcome, IdHash, Model, Profile,

@@ -303,7 +303,7 @@ fn what_identity_is_made_of_cannot_read_it_and_nothing_bounds_what_is_not_there(
             ("8:9", "reads the confidence that it is a part of"),
             ("11:8", "two identity rules called \"a\""),
             ("12:9", "reads the event"),
-            ("13:15", "reads what fades with time"),
+            ("13:15", "reads scores, which are made of what is stated"),
             ("14:1", "lacks \"when\""),
             ("16:14", "above 0 and at most 1"),
             ("19:9", "has no identity.sureness"),
@@ -325,7 +325,7 @@ fn the_value_of_a_rule_is_a_positive_number_or_reads_standing_facts() {
         "[[attributes]]\nname = \"a\"\nwhen = 'true'\nvalue = 0\npoints = { fit = 1 }\n[[attributes]]\nname = \"b\"\nwhen = 'true'\nvalue = 'scores.interest'\npoints = { fit = 1 }\n",
         &[
             ("9:9", "above 0 and at most 1000000"),
-            ("14:10", "reads what fades with time"),
+            ("14:10", "reads scores, which are made of what is stated"),
         ],
     );
 }

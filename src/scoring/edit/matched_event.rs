@@ -101,6 +101,7 @@ impl RecordEdit<'_> {
             attributes: &self.record.attributes,
             seen_types: &self.record.seen_types,
             identity_confidence: self.evaluation.clock_free.identity_confidence,
+            evaluation: None,
             event_context: Some(EventContext {
                 model,
                 event,

@@ -1,19 +1,23 @@
-//! What a model makes of what no clock changes in a record: what the
-//! profile states and has been seen to do.
+//! What a model makes of what no clock changes in a record: what the profile states and has been
+//! seen to do, and the scores that do not fade.
 
 use typed_index_collections::{TiSlice, TiVec};
 
-use super::EvalContext;
+use super::{EvalContext, Evaluation};
 use crate::scoring::{
     Record,
     limits::{CONFIDENCE_STEPS, MAX_VALUE},
-    model::{Budget, ConditionId, Expression, Model, RuleId, Score},
+    model::{Budget, ConditionId, Expression, Model, RuleId, Score, ScoreId},
 };
 
+/// What conditions read of a score is rounded to one in so many points: a sum of 0.7 and 0.1 is
+/// the 0.8 that a model compares with, in whichever order they came. Less than that is noise.
+const POINT_STEPS: f64 = 1e6;
+
 /// The conditions of a model on what no clock changes, and what follows from them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct ClockFreeEvaluation {
-    /// By position in `Model::conditions`.
+    /// By position in `Model::conditions`. Those that read scores hold once these are known.
     pub conditions: TiVec<ConditionId, bool>,
     /// From 0 to 1: how sure it is who this is.
     pub identity_confidence: f64,
@@ -21,6 +25,8 @@ pub(crate) struct ClockFreeEvaluation {
     pub rules: TiVec<RuleId, f64>,
     /// Whether it took more steps than it may: then the last conditions and rules do not hold.
     pub is_cut_off: bool,
+    /// What is left to the conditions that read scores.
+    budget: Budget,
 }
 
 impl ClockFreeEvaluation {
@@ -31,6 +37,7 @@ impl ClockFreeEvaluation {
             attributes: &record.attributes,
             seen_types: &record.seen_types,
             identity_confidence: 0.0,
+            evaluation: None,
             event_context: None,
         };
         let mut conditions = TiVec::with_capacity(model.conditions.len());
@@ -44,7 +51,11 @@ impl ClockFreeEvaluation {
                 .map(|condition| holds(condition, &context)),
         );
         context.identity_confidence = confidence(model, &conditions, &context);
-        conditions.extend(others.iter().map(|condition| holds(condition, &context)));
+        conditions.extend(
+            others
+                .iter()
+                .map(|condition| !condition.reads_scores() && holds(condition, &context)),
+        );
         let rules = model.rules.iter().map(|rule| {
             let holds = rule.condition.is_none_or(|condition| conditions[condition]);
             let value = holds.then(|| rule.value.read(&context));
@@ -58,7 +69,41 @@ impl ClockFreeEvaluation {
             identity_confidence: context.identity_confidence,
             is_cut_off: budget.is_spent(),
             conditions,
+            budget,
         }
+    }
+}
+
+impl Evaluation {
+    /// Evaluates the conditions that read scores, once the points are known.
+    pub(super) fn follow_scores(&mut self, model: &Model, record: &Record) {
+        if model.conditions_on_scores.is_empty() {
+            return;
+        }
+        let budget = self.clock_free.budget.clone();
+        let context = EvalContext {
+            budget: &budget,
+            attributes: &record.attributes,
+            seen_types: &record.seen_types,
+            identity_confidence: self.clock_free.identity_confidence,
+            evaluation: Some(self),
+            event_context: None,
+        };
+        let holds: Vec<bool> = model
+            .conditions_on_scores
+            .iter()
+            .map(|condition| model.conditions[*condition].holds(&context) == Ok(true))
+            .collect();
+        for (condition, holds) in model.conditions_on_scores.iter().zip(holds) {
+            self.clock_free.conditions[*condition] = holds;
+        }
+        self.clock_free.is_cut_off = budget.is_spent();
+    }
+
+    /// The points of a score that does not fade, as conditions read them.
+    pub(super) fn unfading_points(&self, score: ScoreId) -> f64 {
+        let points = self.keys[score].shown.map_or(0.0, |_| self.points[score]);
+        (points * POINT_STEPS).round() / POINT_STEPS
     }
 }
 

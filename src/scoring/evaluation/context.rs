@@ -26,6 +26,8 @@ pub(crate) struct EvalContext<'a> {
     pub identity_confidence: f64,
     /// What reading them may still take.
     pub budget: &'a Budget,
+    /// Where the scores that do not fade stand, for what reads them without an event.
+    pub evaluation: Option<&'a Evaluation>,
     /// The event, and what was before it; `None` for what no event changes.
     pub event_context: Option<EventContext<'a>>,
 }
@@ -68,6 +70,10 @@ impl Variables for EvalContext<'_> {
                 return Some(NativeValue::Number(self.identity_confidence));
             }
             Variable::Has(inner) => return Some(NativeValue::Bool(self.has(inner))),
+            Variable::Score(score) if self.event_context.is_none() => {
+                let points = self.evaluation?.unfading_points(*score);
+                return Some(NativeValue::Number(points));
+            }
             _ => self.event_context.as_ref()?,
         };
         event_context.value(variable)

@@ -152,6 +152,7 @@ impl Evaluation {
         self.keys.extend(keys);
         self.held.clear();
         self.held.extend(record.held_by_rule(model));
+        self.follow_scores(model, record);
     }
 
     /// What the terms of a score add up to at the reference instant, whatever its floor at 0 or

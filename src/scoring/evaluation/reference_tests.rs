@@ -382,6 +382,7 @@ impl Asked<'_> {
             seen_types: &self.record.seen_types,
             identity_confidence,
             budget: &budget,
+            evaluation: None,
             event_context: Some(EventContext {
                 model: self.model,
                 event: self.event,

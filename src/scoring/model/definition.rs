@@ -17,6 +17,7 @@ use super::{
         SlotId, StageId, TopicId,
     },
     phrases::Phrases,
+    rank::{Rank, Segment},
     signal::{Signal, Value},
     slot::Slot,
     topics::Topics,
@@ -54,6 +55,8 @@ pub struct Model {
     /// How many of the first conditions are those of the evidence of identity: they are evaluated
     /// before the others, which may read its confidence.
     pub(crate) identity_conditions: usize,
+    /// The positions in `conditions` of those that read scores: they are evaluated after these.
+    pub(crate) conditions_on_scores: Vec<ConditionId>,
     pub(crate) identity: Vec<Evidence>,
     pub(crate) rules: TiVec<RuleId, Rule>,
     pub(crate) stages: TiVec<StageId, Stage>,
@@ -193,29 +196,6 @@ pub(crate) struct Ladder {
     pub score: Option<ScoreId>,
     /// Position of the stage and its least points, lowest stage first.
     pub steps: Vec<(StageId, f64)>,
-}
-
-/// An order of people, or of accounts, by a score or a product of scores.
-#[derive(Debug)]
-pub(crate) struct Rank {
-    pub name: RankName,
-    pub of: Subject,
-    /// Positions in `conditions` of what a profile must meet, ascending.
-    pub conditions: Vec<ConditionId>,
-    /// Positions of the scores that are multiplied.
-    pub scores: Vec<ScoreId>,
-    pub slope: Slope,
-}
-
-/// A segment.
-#[derive(Debug)]
-pub(crate) struct Segment {
-    pub name: String,
-    /// Position in `ranks`.
-    pub rank: RankId,
-    pub min: f64,
-    pub max: Option<f64>,
-    pub calibration: Option<Calibration>,
 }
 
 /// How influence is credited.

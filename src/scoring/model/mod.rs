@@ -15,6 +15,7 @@ mod file;
 mod fingerprint;
 mod ids;
 mod phrases;
+mod rank;
 mod signal;
 mod slot;
 mod topics;

@@ -73,8 +73,9 @@ impl World {
         condition.is_none_or(|condition| (condition.same)(&facts) == Some(true))
     }
 
-    pub(super) fn facts<'a>(&self, person: &'a Person) -> Facts<'a> {
+    pub(super) fn facts<'a>(&'a self, person: &'a Person) -> Facts<'a> {
         let nobody = Facts {
+            world: self,
             person,
             identity: 0.0,
         };
@@ -89,6 +90,7 @@ impl World {
         });
         let doubt: f64 = doubts.product();
         Facts {
+            world: self,
             person,
             identity: 1.0 - doubt,
         }

@@ -6,6 +6,7 @@ use crate::story::{DAY, Event, SECOND, Value};
 /// What a person has done and states.
 #[derive(Clone, Copy)]
 pub struct Facts<'a> {
+    pub(super) world: &'a World,
     pub(super) person: &'a Person,
     /// How sure it is who this is; 0 for what that is made of.
     pub(super) identity: f64,
@@ -14,6 +15,12 @@ pub struct Facts<'a> {
 impl Facts<'_> {
     pub fn identity(&self) -> f64 {
         self.identity
+    }
+
+    /// The points of a score that does not fade.
+    pub fn points(&self, score: &str) -> f64 {
+        let at = self.person.last_event_time;
+        self.world.points(self.person, score, at)
     }
 
     /// The share of these attributes that are stated, and not empty.

@@ -77,6 +77,15 @@ pub fn stages() -> Vec<Stage> {
             keep: Some(4.1),
         },
         Stage {
+            name: "suited",
+            when: Some(Said {
+                text: "scores.fit > 3.217 && scores.ever > 2.6",
+                same: |facts| Some(facts.points("fit") > 3.217 && facts.points("ever") > 2.6),
+            }),
+            min: None,
+            keep: None,
+        },
+        Stage {
             name: "customer",
             when: Some(HAS_BOUGHT),
             min: None,
@@ -174,6 +183,25 @@ pub fn segments() -> Vec<Segment> {
                 same: |facts| Some(facts.seen("purchase") && !facts.has("seats")),
             }),
             rank_by: &["ever"],
+            ..SEGMENT
+        },
+        Segment {
+            name: "not_for_ever",
+            when: Some(Said {
+                text: "!(scores.ever > 6.35)",
+                same: |facts| Some(facts.points("ever") <= 6.35),
+            }),
+            rank_by: &["fast"],
+            ..SEGMENT
+        },
+        Segment {
+            name: "accounts_for_ever",
+            when: Some(Said {
+                text: "scores.ever > 6.35",
+                same: |facts| Some(facts.points("ever") > 6.35),
+            }),
+            rank_by: &["slow"],
+            of_accounts: true,
             ..SEGMENT
         },
         Segment {

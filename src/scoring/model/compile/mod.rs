@@ -83,8 +83,10 @@ fn compile_recursively(source: &str, is_unchecked: bool) -> Result<Model, Vec<Di
     let Some(file) = file::read(source, &mut diagnostics) else {
         return Err(diagnostics.into_sorted());
     };
+    let scores = file.scores.iter();
     let mut compiler = Compiler {
         source,
+        fading_scores: scores.map(|score| score.half_life.is_some()).collect(),
         score_names: file
             .scores
             .iter()
@@ -124,6 +126,8 @@ fn compile_recursively(source: &str, is_unchecked: bool) -> Result<Model, Vec<Di
 pub(crate) struct Compiler<'source> {
     source: &'source str,
     pub(crate) score_names: Vec<String>,
+    /// By position in `score_names`.
+    fading_scores: Vec<bool>,
     stage_names: Vec<String>,
     signal_names: Vec<String>,
     pub(crate) diagnostics: Diagnostics<'source>,
@@ -248,6 +252,7 @@ impl Compiler<'_> {
         }
         let declared = Declared {
             scores: &self.score_names,
+            fading_scores: &self.fading_scores,
             stages: &self.stage_names,
             signals: &self.signal_names,
             topics: self.topics,
@@ -382,6 +387,11 @@ impl Compiler<'_> {
                 .collect(),
             signals,
             signals_by_type,
+            conditions_on_scores: {
+                let conditions = self.conditions.iter_enumerated();
+                let on_scores = conditions.filter(|(_, condition)| condition.reads_scores());
+                on_scores.map(|(id, _)| id).collect()
+            },
             conditions: std::mem::take(&mut self.conditions),
             identity_conditions,
             identity,

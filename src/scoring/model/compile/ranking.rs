@@ -7,10 +7,11 @@ use crate::scoring::{
     RankName, Slope, Subject,
     limits::NOISE_FLOOR,
     model::{
-        definition::{Rank, Score, Segment},
+        definition::Score,
         expr::Scope,
         file::{ModelFile, SegmentTable, Spanned},
         ids::{ConditionId, RankId, ScoreId, SegmentId},
+        rank::{Rank, Segment},
     },
 };
 

@@ -8,9 +8,10 @@ use crate::scoring::{
     RankName, Slope, Subject,
     limits::DEFAULT_BREADTH_SHARE,
     model::{
-        definition::{Breadth, Rank, Score},
+        definition::{Breadth, Score},
         file::ModelFile,
         ids::{RankId, ScoreId},
+        rank::Rank,
     },
 };
 

@@ -23,7 +23,7 @@ const ELEMENT_BYTES: usize = size_of::<NativeValue<'static>>();
 
 /// The steps that are left to the expressions that are evaluated for one event, or of the
 /// clock-free conditions of one record.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Budget {
     left: Cell<usize>,
     is_spent: Cell<bool>,

@@ -100,6 +100,12 @@ impl Expression {
         variables.any(|variable| matches!(variable, Variable::AccountScore(_)))
     }
 
+    /// Whether it reads scores.
+    pub(crate) fn reads_scores(&self) -> bool {
+        let mut variables = self.variables.iter();
+        variables.any(|variable| matches!(variable, Variable::Score(_)))
+    }
+
     /// The event types that it asks `seen` for.
     pub(crate) fn seen_types(&self) -> impl Iterator<Item = &String> {
         self.variables.iter().filter_map(|variable| match variable {

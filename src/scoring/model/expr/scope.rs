@@ -10,7 +10,8 @@ pub(crate) enum Scope {
     /// Only what no clock can change: what the profile states and has been seen to do, and how
     /// sure it is who it is.
     ClockFree,
-    /// The same for who is in a segment or at a stage, beside which bounds of scores stand.
+    /// The same and the scores that do not fade, for who is in a segment or at a stage. Bounds of
+    /// the scores that fade stand beside it.
     Members,
     /// What the confidence of identity is made of: as `Evaluation`, without that confidence.
     Identity,

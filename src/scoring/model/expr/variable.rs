@@ -79,23 +79,26 @@ pub(crate) const NO_CLOCK: &str = "no expression reads the clock, or what it say
 
 /// What can be read between events.
 fn readable(scope: Scope) -> &'static str {
-    if scope == Scope::Identity {
-        "here only profile.attributes, seen() and completeness() can be read"
-    } else {
-        "here only profile.attributes, seen(), completeness() and identity.confidence can be read"
+    match scope {
+        Scope::Identity => "here only profile.attributes, seen() and completeness() can be read",
+        Scope::Members => {
+            "here only profile.attributes, seen(), completeness(), identity.confidence and scores without half_life can be read"
+        }
+        Scope::ClockFree | Scope::Event => {
+            "here only profile.attributes, seen(), completeness() and identity.confidence can be read"
+        }
     }
 }
 
-/// What to write instead of something that fades, between events.
+/// What to write instead of something that is not read between events.
 fn instead(root: &str, scope: Scope) -> &'static str {
     match (scope, root) {
         (Scope::Members, "stage") => "repeat its `when` here and its min beside it",
         (Scope::Members, "account") => {
             "list the accounts themselves in a segment with of = \"accounts\""
         }
-        (Scope::Members, "scores") => "bound the score with min or max beside it",
         (Scope::Members, _) => {
-            "give points for the signal to a score and bound that with min or max"
+            "give points for the signal to a score; read that here when it has no half_life, or bound it with min or max"
         }
         (Scope::Identity, _) => "let the evidence rest on what is stated or was seen",
         (Scope::ClockFree | Scope::Event, _) => {
@@ -104,10 +107,17 @@ fn instead(root: &str, scope: Scope) -> &'static str {
     }
 }
 
+/// Why something that an event reads is not read between events, and what to write instead.
+fn not_between_events(what: &str, root: &str, scope: Scope) -> String {
+    format!("{what}; {}: {}", readable(scope), instead(root, scope))
+}
+
 /// What a model declares.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Declared<'a> {
     pub scores: &'a [String],
+    /// By position in `scores`: whether the score fades.
+    pub fading_scores: &'a [bool],
     pub stages: &'a [String],
     pub signals: &'a [String],
     pub topics: usize,
@@ -144,12 +154,24 @@ impl Variable {
                     readable(scope)
                 ));
             }
-            [root @ ("scores" | "stage" | "account"), ..] if is_clock_free => {
-                return Err(format!(
-                    "reads what fades with time; {}: {}",
-                    readable(scope),
-                    instead(root, scope)
-                ));
+            ["scores", name] if scope == Scope::Members => {
+                let score = score(name)?;
+                if declared.fading_scores[usize::from(score)] {
+                    return Err(format!(
+                        "reads {name:?}, which fades with time; {}: bound it beside the condition, with min = {{ {name} = 20 }} in a stage, with rank_by = {name:?} and min = 20 in a segment",
+                        readable(scope)
+                    ));
+                }
+                (Self::Score(score), 2)
+            }
+            ["scores", ..] if is_clock_free && scope != Scope::Members => {
+                let what =
+                    "reads scores, which are made of what is stated and not the other way round";
+                return Err(not_between_events(what, "scores", scope));
+            }
+            [root @ ("stage" | "account"), ..] if is_clock_free => {
+                let what = "reads what fades with time";
+                return Err(not_between_events(what, root, scope));
             }
             ["event", "attributes"] => (Self::EventAttributes, 2),
             ["event", "attributes", name, ..] => (Self::EventAttribute(name.to_owned()), 3),
@@ -238,11 +260,10 @@ impl Variable {
                 "calls completeness() otherwise than with a list of attributes in quotes, as in completeness([\"industry\", \"photo\"])"
                     .to_owned(),
             ),
-            ("count" | "rate", _) if scope != Scope::Event => Err(format!(
-                "reads what fades with time; {}: {}",
-                readable(scope),
-                instead(function, scope)
-            )),
+            ("count" | "rate", _) if scope != Scope::Event => {
+                let what = format!("calls {function}(), which only what looks at events does");
+                Err(not_between_events(&what, function, scope))
+            }
             ("count" | "rate", Some([signal, half_life @ ..])) if half_life.len() < 2 => {
                 asked_for(signal, half_life.first().copied(), declared).map(|slot| {
                     let known = asked.iter().position(|known| *known == slot);
