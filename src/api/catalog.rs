@@ -34,10 +34,11 @@ pub fn catalog(model: &Model) -> v1::GetCatalogResponse {
         attribute_rules: entries(catalog.rules),
         stages: entries(catalog.stages),
         segments: segments
-            .map(|(segment, subject)| v1::SegmentEntry {
-                name: segment.name,
-                description: segment.description,
-                of_accounts: subject == Subject::Account,
+            .map(|segment| v1::SegmentEntry {
+                name: segment.entry.name,
+                description: segment.entry.description,
+                of_accounts: segment.of == Subject::Account,
+                rank_by: segment.rank_by,
             })
             .collect(),
         topics: entries(catalog.topics),

@@ -5,7 +5,7 @@ use super::{
     failure::Failure,
     output::{self, Column, table},
 };
-use crate::proto::v1::{CatalogEntry, GetCatalogRequest, GetCatalogResponse};
+use crate::proto::v1::{CatalogEntry, GetCatalogRequest, GetCatalogResponse, SegmentEntry};
 
 /// Lists the scores, signals, attribute rules, stages, segments and topics of the model that
 /// answers, with what its file says of each.
@@ -50,12 +50,19 @@ fn describe(response: &GetCatalogResponse) -> String {
         entries("attribute rule", &response.attribute_rules),
         entries("stage", &response.stages),
         segments
-            .map(|segment| row("segment", &segment.name, &segment.description))
+            .map(|segment| row("segment", &segment.name, &ranking(segment)))
             .collect(),
         entries("topic", &response.topics),
     ];
     let columns = ["kind", "name", "description"].map(Column::words);
     table(&columns, rows.into_iter().flatten()) + &format!("model {}\n", response.fingerprint)
+}
+
+/// What is said of a segment, and what it ranks by.
+fn ranking(segment: &SegmentEntry) -> String {
+    let ranking = format!("(by {})", segment.rank_by.join(" × "));
+    let parts = [segment.description.as_str(), &ranking];
+    parts.join(" ").trim_start().to_owned()
 }
 
 fn row(kind: &str, name: &str, description: &str) -> [String; 3] {
@@ -65,7 +72,6 @@ fn row(kind: &str, name: &str, description: &str) -> [String; 3] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::v1::SegmentEntry;
 
     #[test]
     fn everything_stands_with_its_kind_and_what_is_said_of_it() {
@@ -77,6 +83,7 @@ mod tests {
             }],
             segments: vec![SegmentEntry {
                 name: "buyers".to_owned(),
+                rank_by: vec!["lately / habit".to_owned(), "fit".to_owned()],
                 ..SegmentEntry::default()
             }],
             ..GetCatalogResponse::default()
@@ -88,7 +95,7 @@ mod tests {
         };
         let score = line(&["score", "interest", "Wants it soon."]);
         assert!(
-            score.is_some() && score < line(&["segment", "buyers"]),
+            score.is_some() && score < line(&["segment", "buyers", "(by lately / habit × fit)"]),
             "{text}"
         );
         assert_eq!(lines.last(), Some(&"model 00ff"));

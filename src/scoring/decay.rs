@@ -17,6 +17,11 @@ pub(crate) fn decay_factor(half_life: Option<HalfLife>, from: Timestamp, to: Tim
     half_life.map_or(1.0, |half_life| half_life.decay_factor(from, to))
 }
 
+/// What is left of 1 after so many half-lives.
+pub(crate) fn faded(half_lives: f64) -> f64 {
+    (-half_lives).min(MAX_HALF_LIVES_BACK).exp2()
+}
+
 /// How long it takes for half of a count to fade; at least one minute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HalfLife(i64);
@@ -40,11 +45,12 @@ impl HalfLife {
     /// `2^(-(to - from) / half_life)`. Above 1 when `to` is before `from`, but at most 2^512,
     /// so that whatever is multiplied with it stays finite.
     pub fn decay_factor(self, from: Timestamp, to: Timestamp) -> f64 {
-        if from == to {
-            return 1.0;
-        }
-        let half_lives = (from.nanos() - to.nanos()) as f64 / self.0 as f64;
-        half_lives.min(MAX_HALF_LIVES_BACK).exp2()
+        faded(self.between(from, to))
+    }
+
+    /// How many half-lives lie between two instants; below 0 when `to` is before `from`.
+    pub(crate) fn between(self, from: Timestamp, to: Timestamp) -> f64 {
+        (to.nanos() - from.nanos()) as f64 / self.0 as f64
     }
 
     /// How many half-lives lie between 1970 and `at`: the slope term of a rank key.

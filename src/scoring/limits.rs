@@ -40,6 +40,9 @@ pub const MAX_COUNT: f64 = 1e30;
 pub const MAX_POINTS: f64 = 1e9;
 /// Below this a fading score is zero and holds no rank, in points.
 pub const NOISE_FLOOR: f64 = 1.0 / (1 << 20) as f64;
+/// What rounding leaves of terms that cancel each other out, as a share of what they are without
+/// their signs: less is nothing.
+pub const DUST_SHARE: f64 = 1.0 / (1_u64 << 36) as f64;
 /// How far below a bound a rank key still meets it, in log2 of points: far above the
 /// rounding of a rank key, far below what anybody could see.
 pub const RANK_SLACK: f64 = 1e-6;

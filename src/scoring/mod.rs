@@ -44,8 +44,8 @@ pub use influence::influence_probability;
 pub use memory::{EffectMemory, EventMemory, Recollection, RememberedEvent};
 pub(crate) use model::ScoreId;
 pub use model::{
-    ActsOn, Catalog, CatalogEntry, Diagnostic, Fingerprint, Model, ModelChange, SegmentId,
-    model_changes,
+    ActsOn, Catalog, CatalogEntry, Diagnostic, Fingerprint, Model, ModelChange, SegmentEntry,
+    SegmentId, model_changes,
 };
 pub use outcome::{EventOutcome, Outcome};
 pub use profile::{

@@ -2,11 +2,11 @@
 //!
 //! `key = log2(points(t)) + t / half_life` does not depend on `t` until the next write,
 //! so an index of keys stays in the right order without any background work, and
-//! "at least 20 points at `t`" is the range of keys from [`line`] upward.
+//! "at least 20 points at `t`" is the range of keys from [`Slope::threshold_key`] upward.
 
 use std::{cmp::Ordering, fmt, sync::Arc};
 
-use super::{HalfLife, Timestamp, limits::RANK_SLACK};
+use super::{HalfLife, Timestamp, decay::faded, limits::RANK_SLACK};
 
 /// The name of an index of rank keys, unique within a tenant.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -63,15 +63,44 @@ impl Ord for RankKey {
     }
 }
 
-/// How fast the line of a constant number of points rises: the half-lives of the
-/// scores that a rank multiplies. Empty for what does not fade.
+/// How fast the line of a constant number of points rises: the half-lives of the scores that a
+/// rank multiplies, less those of the scores that it divides by. Empty for what does not fade.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Slope(pub Vec<HalfLife>);
+pub struct Slope {
+    half_lives: Vec<HalfLife>,
+    divisors: Vec<HalfLife>,
+}
 
 impl Slope {
+    /// The slope of a product of what fades with these half-lives.
+    pub fn of(half_lives: impl IntoIterator<Item = HalfLife>) -> Self {
+        Self {
+            half_lives: half_lives.into_iter().collect(),
+            divisors: Vec::new(),
+        }
+    }
+
+    /// The same, divided by what fades with these half-lives.
+    #[must_use]
+    pub fn over(mut self, half_lives: impl IntoIterator<Item = HalfLife>) -> Self {
+        self.divisors.extend(half_lives);
+        self
+    }
+
+    fn sum(&self, of: impl Fn(&HalfLife) -> f64) -> f64 {
+        let falling: f64 = self.divisors.iter().map(&of).sum();
+        self.half_lives.iter().map(&of).sum::<f64>() - falling
+    }
+
     /// What a rank key gains over `log2(points)` at `at`.
     pub fn rise(&self, at: Timestamp) -> f64 {
-        self.0.iter().map(|half_life| half_life.elapsed(at)).sum()
+        self.sum(|half_life| half_life.elapsed(at))
+    }
+
+    /// What is left at `to` of points at `from`. Not the quotient of what is left of the parts,
+    /// which may be too little for a number.
+    pub fn decay_factor(&self, from: Timestamp, to: Timestamp) -> f64 {
+        faded(self.sum(|half_life| half_life.between(from, to)))
     }
 
     /// The key of a profile with `points` at `at`; `None` without points.

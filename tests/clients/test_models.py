@@ -271,6 +271,7 @@ name = "Our price"
     assert [(segment.name, segment.description, segment.of_accounts)
             for segment in after.segments] == [
         ("everyone", "", False), ("companies", "Who to visit.", True)]
+    assert [list(segment.rank_by) for segment in after.segments] == [["interest"]] * 2
     assert [rule.name for rule in after.attribute_rules] == ["staffed"]
     assert [topic.name for topic in after.topics] == ["Our price"]
     assert after.has_accounts

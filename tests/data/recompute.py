@@ -118,6 +118,10 @@ class Model:
         for segment in self.segments:
             if isinstance(segment["rank_by"], str):
                 segment["rank_by"] = [segment["rank_by"]]
+            # Scores above the line and below it, of ratios such as "lately / habit".
+            ranked = [name.split("/") for name in segment["rank_by"]]
+            segment["above"] = [parts[0].strip() for parts in ranked]
+            segment["below"] = [part.strip() for parts in ranked for part in parts[1:]]
         self.topics = text.get("topics", [])
         self.topic_names = [topic["name"] for topic in self.topics]
         interests = text.get("interests", {})
@@ -516,13 +520,19 @@ class World:
             return False
 
     @remembered
-    def points(self, person, score, at):
+    def exact_points(self, person, score, at):
+        """The points of a score, however few."""
         sum_of_terms = math.fsum(
             count * weight for count, weight in self.contributions(person, score, at).values())
         points = max(0.0, self.model.bases[score] + sum_of_terms)
         if points > 0 and score in self.model.breadths \
                 and self.breadth(person, score) < self.model.breadths[score][0]:
             return 0.0
+        return points
+
+    @remembered
+    def points(self, person, score, at):
+        points = self.exact_points(person, score, at)
         if self.model.half_lives[score] is None or points == 0.0:
             return points
         distance = abs(math.log2(points) - math.log2(NOISE_FLOOR))
@@ -578,8 +588,17 @@ class World:
         return self.stage_name(self.stage_index(person, at))
 
     def rank_points(self, person, segment, at):
-        """What a segment ranks by: the product of its scores."""
-        return math.prod(self.points(person, score, at) for score in segment["rank_by"])
+        """What a segment ranks by: the product of its scores, or their ratio, which has no noise
+        floor: only whoever has nothing of a score is in none."""
+        if not segment["below"]:
+            return math.prod(self.points(person, score, at) for score in segment["above"])
+        parts = segment["above"] + segment["below"]
+        last = person.last_event_time
+        if not all(self.exact_points(person, score, last) > 0 for score in parts):
+            return 0.0
+        above = math.prod(self.exact_points(person, score, at) for score in segment["above"])
+        below = math.prod(self.exact_points(person, score, at) for score in segment["below"])
+        return above / below
 
     def is_member(self, person, segment, at):
         if not self.holds(self.model.rules.SEGMENTS, segment, person):

@@ -70,6 +70,13 @@ name = "new"
 when = 'scores.fit < 1.5'
 rank_by = "interest"
 
+[[segments]]
+name = "quiet"
+when = 'scores.fit >= 1.5'
+rank_by = "interest / trust"
+min = 0.0000001
+max = 0.5
+
 [[topics]]
 name = "tea"
 keywords = ["green tea"]
@@ -93,7 +100,10 @@ RULES = SimpleNamespace(
         "bought": lambda profile, seen, score: seen("buy"),
         "comes_back": lambda profile, seen, score: score("fit") >= 1.5,
     },
-    SEGMENTS={"new": lambda profile, seen, score: score("fit") < 1.5},
+    SEGMENTS={
+        "new": lambda profile, seen, score: score("fit") < 1.5,
+        "quiet": lambda profile, seen, score: score("fit") >= 1.5,
+    },
 )
 
 
@@ -303,6 +313,18 @@ def test_a_segment_is_a_range_of_a_product(world):
     world.update_profile("ann", {"near": True})
     assert world.members(segment, START) == {}  # 12 is above the range
     assert world.members(segment, START + DAY) == {"ann": 6}
+
+
+def test_a_ratio_falls_with_silence_also_below_the_noise_floor(world):
+    quiet = world.model.segments[2]
+    send(world, "read", 0)
+    send(world, "read", 0, eventId="again")
+    assert world.members(quiet, START) == {}  # 8 / 2
+    assert world.members(quiet, START + 8 * DAY) == {"ann": (8 / 2**8) / (2 / 2**4)}
+    assert points(world, "interest", 30) == 0
+    assert world.members(quiet, START + 30 * DAY) == {"ann": (8 / 2**30) / (2 / 2**15)}
+    send(world, "leave", 30)
+    assert world.members(quiet, START + 30 * DAY) == {}  # nothing of `interest` is left
 
 
 def test_a_bound_is_met_a_little_below_it():

@@ -458,8 +458,8 @@ def test_every_segment_is_as_recounted_and_in_order(replayed, stub, instant):
         def identical(one, other, segment=segment, parties=parties):
             one, other = parties[one], parties[other]
             return one.last_event_time == other.last_event_time and all(
-                world.points(one, score, instant) == world.points(other, score, instant)
-                for score in segment["rank_by"])
+                world.exact_points(one, score, instant) == world.exact_points(other, score, instant)
+                for score in segment["above"] + segment["below"])
 
         assert_descending([(expected[id_], id_) for id_ in ids], identical, name)
 

@@ -1,6 +1,6 @@
 //! What a model says of what it declares.
 
-use bellwether::scoring::{CatalogEntry, Model, Subject};
+use bellwether::scoring::{CatalogEntry, Model, SegmentEntry, Subject};
 
 use crate::models::{GOOD, check};
 
@@ -64,11 +64,16 @@ fn a_model_tells_what_it_declares_and_what_it_says_of_each() {
             entry("customer", "")
         ]
     );
+    let segment = |entry, of| SegmentEntry {
+        entry,
+        of,
+        rank_by: vec!["interest".to_owned()],
+    };
     assert_eq!(
         catalog.segments,
         [
-            (entry("everybody", "All of them."), Subject::Person),
-            (entry("companies", ""), Subject::Account),
+            segment(entry("everybody", "All of them."), Subject::Person),
+            segment(entry("companies", ""), Subject::Account),
         ]
     );
     assert_eq!(catalog.topics, [entry("Our price", "What it costs.")]);

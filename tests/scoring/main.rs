@@ -26,6 +26,7 @@ mod phrase_mistakes;
 mod phrases;
 mod properties;
 mod quarantine;
+mod ratios;
 mod signals;
 mod size;
 mod stated;

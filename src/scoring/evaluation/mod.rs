@@ -21,8 +21,8 @@ use super::{
     RankKey, Record, SegmentId, SignalCount, Subject, Timestamp,
     counts::{CountIndex, HalfLifeMigration},
     decay::decay_factor,
-    limits::{BREADTH_SLACK, NOISE_FLOOR},
-    model::{Ladder, Model, QuarantineRuleId, RankId, ScoreId, SlotId, StageId},
+    limits::{BREADTH_SLACK, DUST_SHARE, NOISE_FLOOR},
+    model::{Factor, Ladder, Model, QuarantineRuleId, RankId, ScoreId, SlotId, StageId},
 };
 
 /// What a model makes of a record, without a clock.
@@ -164,6 +164,18 @@ impl Evaluation {
         self.clock_free.sum(score) + terms.sum::<f64>()
     }
 
+    /// Whether the points of a score are what rounding leaves of terms that cancel each other out.
+    fn is_dust(&self, model: &Model, score: ScoreId) -> bool {
+        let points = self.points[score];
+        let score = &model.scores[score];
+        let counts = score.terms.iter();
+        let counts = counts.map(|term| term.weight * self.count(term.slot));
+        let rules = score.rule_points.iter();
+        let rules = rules.map(|(rule, points)| points * self.clock_free.rules[*rule]);
+        let terms = counts.chain(rules).map(f64::abs);
+        points < (score.base.abs() + terms.sum::<f64>()) * DUST_SHARE
+    }
+
     fn slot_count(&self, slot: SlotId) -> Option<&SlotCount> {
         let found = self.counts.binary_search_by_key(&slot, |count| count.slot);
         found.ok().map(|position| &self.counts[position])
@@ -276,17 +288,18 @@ impl Evaluation {
             .is_some_and(|key| key >= model.scores[score].slope.threshold_key(min, at))
     }
 
-    /// The product that a rank is the order of, at an instant.
+    /// The product or ratio that a rank is the order of, at an instant.
     pub(crate) fn rank_points(&self, model: &Model, rank: RankId, at: Timestamp) -> f64 {
-        let floor = model.ranks[rank].slope.threshold_key(NOISE_FLOOR, at);
-        if self.rank_key(model, rank).is_none_or(|key| key < floor) {
+        let Some(key) = self.rank_key(model, rank) else {
+            return 0.0;
+        };
+        let rank = &model.ranks[rank];
+        if !rank.is_ratio() && key < rank.slope.threshold_key(NOISE_FLOOR, at) {
             return 0.0;
         }
-        let factors = model.ranks[rank].scores.iter().map(|score| {
-            let half_life = model.scores[*score].half_life;
-            self.points[*score] * decay_factor(half_life, self.at, at)
-        });
-        factors.product()
+        let factors = rank.factors.iter();
+        let factors = factors.map(|factor| factor.power(self.points[factor.score]));
+        factors.product::<f64>() * rank.slope.decay_factor(self.at, at)
     }
 
     /// The key in a rank of the model; `None` when the profile does not stand in it.
@@ -299,15 +312,18 @@ impl Evaluation {
         if !conditions.all(|condition| self.clock_free.conditions[*condition]) {
             return None;
         }
-        if let [score] = rank.scores.as_slice() {
+        if let [Factor { score, .. }] = rank.factors.as_slice() {
             return self.keys[*score].shown;
         }
         let mut product = 0.0;
-        for score in &rank.scores {
-            product += self.keys[*score].exact?.value();
+        for factor in &rank.factors {
+            let key = self.keys[factor.score].exact;
+            let key = key.filter(|_| !rank.is_ratio() || !self.is_dust(model, factor.score))?;
+            product += factor.log(key.value());
         }
+        let key = RankKey::new(product)?;
         let floor = rank.slope.threshold_key(NOISE_FLOOR, self.at);
-        RankKey::new(product).filter(|key| *key >= floor)
+        (rank.is_ratio() || key >= floor).then_some(key)
     }
 
     /// The stages that are open to the profile, and its key among them.

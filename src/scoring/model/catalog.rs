@@ -15,12 +15,23 @@ pub struct Catalog {
     pub rules: Vec<CatalogEntry>,
     /// The stages.
     pub stages: Vec<CatalogEntry>,
-    /// The segments, with whom each is of.
-    pub segments: Vec<(CatalogEntry, Subject)>,
+    /// The segments.
+    pub segments: Vec<SegmentEntry>,
     /// The topics.
     pub topics: Vec<CatalogEntry>,
     /// Whether events count for accounts as well.
     pub has_accounts: bool,
+}
+
+/// A segment that a model declares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SegmentEntry {
+    /// Its name, and what the file says of it.
+    pub entry: CatalogEntry,
+    /// Whom it is of.
+    pub of: Subject,
+    /// The scores that it multiplies, and ratios of two, as the file writes them.
+    pub rank_by: Vec<String>,
 }
 
 /// Something that a model declares.
@@ -69,9 +80,13 @@ impl Catalog {
             segments: file
                 .segments
                 .iter()
-                .map(|segment| {
-                    let entry = CatalogEntry::new(&segment.name, &segment.description);
-                    (entry, segment.of.value)
+                .map(|segment| SegmentEntry {
+                    entry: CatalogEntry::new(&segment.name, &segment.description),
+                    of: segment.of.value,
+                    rank_by: {
+                        let factors = segment.rank_by.iter();
+                        factors.map(|factor| factor.value.clone()).collect()
+                    },
                 })
                 .collect(),
             topics: topics

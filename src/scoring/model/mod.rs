@@ -20,7 +20,7 @@ mod signal;
 mod slot;
 mod topics;
 
-pub use catalog::{Catalog, CatalogEntry};
+pub use catalog::{Catalog, CatalogEntry, SegmentEntry};
 pub use changes::{ActsOn, ModelChange, model_changes};
 pub use definition::Model;
 pub use diagnostic::Diagnostic;
@@ -36,5 +36,6 @@ pub(crate) use expr::{Failed, ORDERED, domain};
 pub(crate) use ids::{
     AskedId, ConditionId, QuarantineRuleId, RankId, RuleId, ScoreId, SignalId, SlotId, StageId,
 };
+pub(crate) use rank::Factor;
 pub(crate) use signal::Signal;
 pub(crate) use slot::Slot;

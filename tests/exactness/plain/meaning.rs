@@ -204,11 +204,24 @@ impl World {
         stage.map_or("", |stage| self.model.stages[stage].name)
     }
 
-    /// What a segment ranks a person by.
+    /// What a segment ranks a person by: the product of scores, and of ratios of two.
     pub(super) fn product(&self, person: &Person, segment: &Segment, at: i64) -> f64 {
-        let factors = segment.rank_by.iter();
-        let points = |score: &&str| self.exact_points(person, self.score(score), at);
-        factors.map(points).product()
+        let points = |score: &str| self.exact_points(person, self.score(score), at);
+        let factors = segment.rank_by.iter().map(|factor| {
+            let Some((above, below)) = factor.split_once(" / ") else {
+                return points(factor);
+            };
+            let has_both = [above, below].iter().all(|score| {
+                let last = person.last_event_time;
+                self.exact_points(person, self.score(score), last) > 0.0
+            });
+            if has_both {
+                points(above) / points(below)
+            } else {
+                0.0
+            }
+        });
+        factors.product()
     }
 
     pub(super) fn belongs(&self, person: &Person, segment: &Segment, at: i64) -> bool {

@@ -205,6 +205,17 @@ pub fn segments() -> Vec<Segment> {
             ..SEGMENT
         },
         Segment {
+            name: "gone_quiet",
+            when: Some(Said {
+                text: "scores.ever > 4.6",
+                same: |facts| Some(facts.points("ever") > 4.6),
+            }),
+            rank_by: &["fast / slow"],
+            min: Some(1e-9),
+            max: Some(0.203),
+            ..SEGMENT
+        },
+        Segment {
             name: "in_the_trade",
             when: Some(Said {
                 text: r#"profile.attributes.industry == "retail""#,

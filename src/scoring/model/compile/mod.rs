@@ -335,7 +335,7 @@ impl Compiler<'_> {
                 .map(|(name, credit)| (name.value.clone(), *credit))
                 .collect(),
             half_life: influence.half_life,
-            slope: Slope(vec![influence.half_life]),
+            slope: Slope::of([influence.half_life]),
             attribution_half_life: influence.attribution_half_life,
             advance: influence.advance,
             reach: influence.reach.clone(),

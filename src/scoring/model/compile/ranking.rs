@@ -11,9 +11,28 @@ use crate::scoring::{
         expr::Scope,
         file::{ModelFile, SegmentTable, Spanned},
         ids::{ConditionId, RankId, ScoreId, SegmentId},
-        rank::{Rank, Segment},
+        rank::{Factor, Rank, Segment},
     },
 };
+
+const NANOS_PER_DAY: i64 = 86_400 * 1_000_000_000;
+
+fn is_operator(character: char) -> bool {
+    "+-*/() ".contains(character)
+}
+
+/// What stands above and below the line of a ratio of two names; `None` for anything else.
+fn ratio_of(text: &Spanned<String>) -> Option<[Spanned<String>; 2]> {
+    let (above, below) = text.value.split_once('/')?;
+    let parts = [above.trim(), below.trim()];
+    let is_name = |part: &&str| !part.is_empty() && !part.contains(is_operator);
+    parts.iter().all(is_name).then(|| {
+        parts.map(|part| Spanned {
+            value: part.to_owned(),
+            span: text.span.clone(),
+        })
+    })
+}
 
 impl Compiler<'_> {
     pub(crate) fn segments(
@@ -25,18 +44,7 @@ impl Compiler<'_> {
         let mut segments = TiVec::new();
         for table in &file.segments {
             let conditions = self.segment_conditions(file, table);
-            let mut factors: Vec<ScoreId> = Vec::new();
-            for name in &table.rank_by {
-                if let Some(score) = self.factor(name) {
-                    if factors.contains(&score) {
-                        let message =
-                            format!("{:?} stands twice; name each score once", name.value);
-                        self.diagnostics.add(name.span.clone(), message);
-                    }
-                    factors.push(score);
-                }
-            }
-            factors.sort_unstable();
+            let factors = self.factors(table, scores);
             self.check_segment_bounds(table);
             let of = table.of.value;
             if of == Subject::Account && file.accounts.is_none() {
@@ -44,12 +52,15 @@ impl Compiler<'_> {
                 self.diagnostics.add(table.of.span.clone(), message);
             }
             let known = ranks.position(|rank| {
-                rank.of == of && rank.conditions == conditions && rank.scores == factors
+                rank.of == of && rank.conditions == conditions && rank.factors == factors
             });
             let rank = known.unwrap_or_else(|| {
-                let half_lives = factors
-                    .iter()
-                    .filter_map(|factor| scores[*factor].half_life);
+                let half_lives = |is_divisor| {
+                    let own = factors
+                        .iter()
+                        .filter(move |factor| factor.is_divisor == is_divisor);
+                    own.filter_map(|factor| scores[factor.score].half_life)
+                };
                 let whose = match of {
                     Subject::Person => "",
                     Subject::Account => "account:",
@@ -58,8 +69,8 @@ impl Compiler<'_> {
                     name: RankName::new(format!("{whose}segment:{}", table.name.value)),
                     of,
                     conditions,
-                    slope: Slope(half_lives.collect()),
-                    scores: factors,
+                    slope: Slope::of(half_lives(false)).over(half_lives(true)),
+                    factors,
                 })
             });
             segments.push(Segment {
@@ -73,9 +84,71 @@ impl Compiler<'_> {
         segments
     }
 
+    /// What the scores are multiplied and divided by that a segment is ranked by.
+    fn factors(&mut self, table: &SegmentTable, scores: &TiSlice<ScoreId, Score>) -> Vec<Factor> {
+        let mut factors: Vec<Factor> = Vec::new();
+        for name in &table.rank_by {
+            let own = match ratio_of(name) {
+                None => self.factor(name).map(Factor::of).into_iter().collect(),
+                Some([above, below]) => self.ratio(&above, &below, scores),
+            };
+            for factor in own {
+                if factors.iter().any(|other| other.score == factor.score) {
+                    let score = &scores[factor.score].name;
+                    let message = format!("{score:?} stands twice; name each score once");
+                    self.diagnostics.add(name.span.clone(), message);
+                }
+                factors.push(factor);
+            }
+        }
+        factors.sort_unstable();
+        factors
+    }
+
+    /// The two scores of a ratio, which must fall while nothing happens.
+    fn ratio(
+        &mut self,
+        above: &Spanned<String>,
+        below: &Spanned<String>,
+        scores: &TiSlice<ScoreId, Score>,
+    ) -> Vec<Factor> {
+        let (Some(upper), Some(lower)) = (self.score(above), self.score(below)) else {
+            return Vec::new();
+        };
+        let span = above.span.clone();
+        let half_lives = (scores[upper].half_life, scores[lower].half_life);
+        let (above, below) = (&above.value, &below.value);
+        match half_lives {
+            _ if upper == lower => {}
+            (Some(upper), Some(lower)) if upper < lower => {}
+            (Some(_), None) => {}
+            (upper, lower) if upper == lower => {
+                let message = format!(
+                    "{above:?} and {below:?} fade alike, so their ratio would stay as it is for whoever falls silent; give {above:?} a shorter half_life"
+                );
+                self.diagnostics.add(span.clone(), message);
+            }
+            _ => {
+                let message = format!(
+                    "this ratio grows while nothing happens, because {below:?} fades faster than {above:?}; write \"{below} / {above}\""
+                );
+                self.diagnostics.add(span.clone(), message);
+            }
+        }
+        if half_lives
+            .0
+            .is_some_and(|half_life| half_life.nanos() < NANOS_PER_DAY)
+        {
+            let message = format!(
+                "{above:?} fades to its half in less than a day: of whoever is silent for months so little is left of it that nobody is in the segment any more; a half_life of a day or more lasts for years"
+            );
+            self.warnings.add(span, message);
+        }
+        vec![Factor::of(upper), Factor::below_the_line(lower)]
+    }
+
     /// A score that a segment is ranked by.
     fn factor(&mut self, name: &Spanned<String>) -> Option<ScoreId> {
-        let is_operator = |character: char| "+-*/() ".contains(character);
         let mut parts = name
             .value
             .split(is_operator)
@@ -85,7 +158,7 @@ impl Compiler<'_> {
         };
         if name.value.contains(is_operator) && parts.all(is_operand) {
             let message = format!(
-                "{:?} is a formula: a sum of scores that fade at different speeds changes its order while nothing happens, so it cannot be ranked; write a list for the product, rank_by = [\"interest\", \"fit\"], or one score, to which the signals of both give points",
+                "{:?} is a formula: a sum of scores that fade at different speeds changes its order while nothing happens, so it cannot be ranked; write a list for the product, rank_by = [\"interest\", \"fit\"], the ratio of two, rank_by = \"lately / habit\", or one score, to which the signals of both give points",
                 name.value
             );
             self.diagnostics.add(name.span.clone(), message);

@@ -11,7 +11,7 @@ use crate::scoring::{
         definition::{Breadth, Score},
         file::ModelFile,
         ids::{RankId, ScoreId},
-        rank::Rank,
+        rank::{Factor, Rank},
     },
 };
 
@@ -34,12 +34,12 @@ impl Compiler<'_> {
                 let message = "\"breadth_share\" is what a signal must give to count for \"breadth\"; write how many there must be, such as breadth = 3, or leave it out";
                 self.diagnostics.add(share.span.clone(), message);
             }
-            let slope = Slope(table.half_life.into_iter().collect());
+            let slope = Slope::of(table.half_life);
             let rank = ranks.push_and_get_key(Rank {
                 name: RankName::new(format!("score:{}", table.name.value)),
                 of: Subject::Person,
                 conditions: Vec::new(),
-                scores: vec![scores.next_key()],
+                factors: vec![Factor::of(scores.next_key())],
                 slope: slope.clone(),
             });
             let share = table.breadth_share.as_ref();
@@ -65,7 +65,7 @@ impl Compiler<'_> {
                     name: RankName::new(format!("account:score:{}", score.name)),
                     of: Subject::Account,
                     conditions: Vec::new(),
-                    scores: vec![id],
+                    factors: vec![Factor::of(id)],
                     slope: score.slope.clone(),
                 });
                 score.account_rank = Some(rank);

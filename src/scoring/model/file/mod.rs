@@ -331,8 +331,13 @@ fn read_segment(table: &mut Table<'_, '_, '_>) -> SegmentTable {
         "rank_by",
         "the score to rank by, such as rank_by = \"interest\"",
     );
-    let min = table.number("min", NOISE_FLOOR, f64::MAX);
-    let max = table.number("max", NOISE_FLOOR, f64::MAX);
+    let ratio = rank_by.iter().find(|name| name.value.contains('/'));
+    if let Some(ratio) = ratio {
+        check_ratio(table, ratio);
+    }
+    let least = ratio.map_or(NOISE_FLOOR, |_| f64::MIN_POSITIVE);
+    let min = table.number("min", least, f64::MAX);
+    let max = table.number("max", least, f64::MAX);
     let calibration = table.table("calibration", calibration::read).flatten();
     SegmentTable {
         name,
@@ -344,6 +349,18 @@ fn read_segment(table: &mut Table<'_, '_, '_>) -> SegmentTable {
         min: min.map(|min| min.value),
         max,
         calibration,
+    }
+}
+
+/// Tells what must stand beside a ratio and does not.
+fn check_ratio(table: &mut Table<'_, '_, '_>, ratio: &Spanned<String>) {
+    if !(table.has("min") && table.has("max")) {
+        let message = "a ratio needs both min and max: it falls for everybody who does nothing, and never ends; write such as min = 0.001 and max = 0.2";
+        table.diagnostic(ratio.span.clone(), message);
+    }
+    if !table.has("when") {
+        let message = "a ratio needs a `when` that asks for enough to compare: whoever came once falls like all others; write such as when = 'scores.visits >= 10', where scores.visits has no half_life";
+        table.diagnostic(ratio.span.clone(), message);
     }
 }
 

@@ -40,6 +40,7 @@ impl Table<'_, '_, '_> {
             }),
             _ => {
                 let range = match (least, greatest) {
+                    (f64::MIN_POSITIVE, f64::MAX) => "above 0".to_owned(),
                     (least, f64::MAX) => format!("of at least {least}"),
                     (f64::MIN_POSITIVE, greatest) => format!("above 0 and at most {greatest}"),
                     (least, greatest) => format!("from {least} to {greatest}"),
