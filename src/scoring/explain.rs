@@ -5,12 +5,12 @@ use super::{
     Breadth, Contribution, ContributionKind, Influencer, KeyContribution, Model, Profile,
     ProfileId, Ranked, Record, RecordEdit, Score, SegmentId, SegmentMembership, SignalCount,
     StageChange, StageExplanation, StageRequirement, Subject, Timestamp, TopicInterest,
+    answers::push_bounded,
     decay::decay_factor,
     evaluation::Evaluation,
     influence::{influence_probability, on_topic},
     limits::{NOISE_FLOOR, REMEMBERED_STAGE_CHANGES},
     model::{ScoreId, StageId},
-    record::push_bounded,
 };
 
 /// How much of a profile to compute.

@@ -70,6 +70,9 @@ pub const MAX_RULES: usize = 1_000;
 pub const REMEMBERED_STAGE_CHANGES: usize = 16;
 /// Events whose matched signals a record remembers, for the answer to an event that is sent again.
 pub const REMEMBERED_MATCHES: usize = 8;
+/// Values that follow the order of arrival that a record remembers, for the retraction of their
+/// events.
+pub const REMEMBERED_VALUES: usize = 64;
 /// Stages of a model.
 pub const MAX_STAGES: usize = 16;
 /// Distinct conditions of stages: each doubles the indexes of the funnel.

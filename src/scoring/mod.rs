@@ -7,6 +7,7 @@
 //! makes of it; `edit`, every verb that changes it; `evaluator`, a model over a map of records; `explain` says it all to callers, and
 //! `compare` what another model would say.
 
+mod answers;
 mod attributes;
 mod compare;
 mod counts;
@@ -29,6 +30,7 @@ mod rank;
 mod record;
 mod timestamp;
 
+pub use answers::{ChangeCause, CountedValue, MatchedSignals, StageChange};
 pub use attributes::{AttributeValue, Attributes, InvalidAttributes, check_attributes};
 pub use compare::{Comparison, ComparisonReport, Mover, ScoreMoves, SegmentMoves, StageFlow};
 pub use decay::HalfLife;
@@ -54,7 +56,7 @@ pub use profile::{
 };
 pub use rank::{KeyRange, RankChange, RankKey, RankName, Slope};
 pub use record::{
-    ChangeCause, CountGroup, CountedKeys, HeldEvent, HeldMatch, InfluenceCell, MatchedSignals,
-    NamedCount, Record, SeenType, SignalCount, StageChange, TopicDelta, Touch,
+    CountGroup, CountedKeys, HeldEvent, HeldMatch, InfluenceCell, NamedCount, Record, SeenType,
+    SignalCount, TopicDelta, Touch,
 };
 pub use timestamp::Timestamp;

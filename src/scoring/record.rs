@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Attributes, Effect, EffectMemory, EventMemory, HalfLife, IdHash, Incarnation, ProfileId,
-    Timestamp,
+    Attributes, CountedValue, Effect, EffectMemory, EventMemory, HalfLife, IdHash, Incarnation,
+    MatchedSignals, ProfileId, StageChange, Timestamp,
 };
 
 /// The state of one profile.
@@ -15,6 +15,8 @@ pub struct Record {
     pub incarnation: Incarnation,
     /// What the profile states.
     pub attributes: Attributes,
+    /// Whether anybody has ever said what it states, if only that it states nothing.
+    pub was_stated: bool,
     /// How many events counted.
     pub event_count: u64,
     /// The time of the earliest event that counted; `EPOCH` before the first.
@@ -51,6 +53,9 @@ pub struct Record {
     pub stage_changes: Vec<StageChange>,
     /// What the latest events matched that matched anything, in order of arrival.
     pub matched: Vec<MatchedSignals>,
+    /// What the latest values that follow the order of arrival came to, in that order: who takes
+    /// an event back takes as much.
+    pub counted_values: Vec<CountedValue>,
     /// The instant that the credits of `influence` are the values at.
     pub influence_time: Timestamp,
     /// What the profile earned as an author, ascending by topic and stage.
@@ -104,7 +109,10 @@ impl Record {
     pub(crate) fn is_known(&self) -> bool {
         let is_remembered = !self.memory.remembered.is_empty() || self.memory.horizon.is_some();
         let times = [self.last_event_time, self.influence_time];
-        self.is_counted() || is_remembered || times.iter().any(|time| *time != Timestamp::EPOCH)
+        self.is_counted()
+            || self.was_stated
+            || is_remembered
+            || times.iter().any(|time| *time != Timestamp::EPOCH)
     }
 
     /// Notes that one more event has counted, at an instant.
@@ -200,56 +208,6 @@ pub struct Touch {
     pub credit: f64,
     /// The id that the event was sent with, when that is not the one of the record.
     pub origin: Option<ProfileId>,
-}
-
-/// A move of a profile along the path to purchase; `None` for no stage.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StageChange {
-    /// The stage just before it.
-    pub from_stage: Option<String>,
-    /// The stage just after it.
-    pub to_stage: Option<String>,
-    /// When: the instant of an event, the arrival of an update or a retraction, or that at which
-    /// points fell too low by fading; never before the latest event, nor the change before it.
-    pub time: Timestamp,
-    /// What brought it.
-    pub cause: ChangeCause,
-}
-
-/// What brings a change of stage.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ChangeCause {
-    /// A write; the remembered event that was answered with the change, if it was one.
-    Write(Option<(Timestamp, IdHash)>),
-    /// Fading alone. It follows from what is counted, and is found anew when something is counted
-    /// that came before it.
-    Fading,
-}
-
-impl StageChange {
-    /// The remembered event that was answered with it.
-    pub fn event(&self) -> Option<(Timestamp, IdHash)> {
-        match self.cause {
-            ChangeCause::Write(event) => event,
-            ChangeCause::Fading => None,
-        }
-    }
-}
-
-/// What an event matched.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MatchedSignals {
-    /// A remembered event.
-    pub event: (Timestamp, IdHash),
-    /// The signals that counted, in the order of the model.
-    pub signals: Vec<String>,
-}
-
-/// Puts an entry at the end, and forgets the first ones beyond the capacity.
-pub(super) fn push_bounded<T>(entries: &mut Vec<T>, entry: T, capacity: usize) {
-    entries.push(entry);
-    let excess = entries.len().saturating_sub(capacity);
-    entries.drain(..excess);
 }
 
 /// What an event in quarantine would count. Nothing that was written in it is kept.

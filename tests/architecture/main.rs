@@ -104,7 +104,7 @@ const ROOMS: [(&str, &[&str]); 15] = [
 
 /// The floors of the core, from plain data upward: a module names only modules that stand before
 /// it in this list.
-const FLOORS_OF_SCORING: [&str; 21] = [
+const FLOORS_OF_SCORING: [&str; 22] = [
     "limits",
     "timestamp",
     "decay",
@@ -115,6 +115,7 @@ const FLOORS_OF_SCORING: [&str; 21] = [
     "effect",
     "rank",
     "memory",
+    "answers",
     "record",
     "profile",
     "outcome",
@@ -128,7 +129,7 @@ const FLOORS_OF_SCORING: [&str; 21] = [
     "compare",
 ];
 /// And those of a model within it, which knows no record.
-const FLOORS_OF_MODEL: [&str; 16] = [
+const FLOORS_OF_MODEL: [&str; 17] = [
     "ids",
     "fingerprint",
     "diagnostic",
@@ -142,6 +143,7 @@ const FLOORS_OF_MODEL: [&str; 16] = [
     "expr",
     "signal",
     "effects",
+    "rank",
     "definition",
     "compile",
     "changes",

@@ -263,6 +263,16 @@ def test_attributes_create_merge_and_remove(stub, tenant):
     assert profile.stage == "awareness"
 
 
+def test_who_states_nothing_any_more_is_found_and_stands_nowhere(stub, tenant):
+    update(stub, tenant, {"location": "Oslo"})
+    update(stub, tenant, {}, ["location"])
+    profile = get(stub, tenant, "ann")
+    assert profile.exists
+    assert (profile.stage, profile.event_count) == ("", 0)
+    funnel = stub.GetFunnel(api.GetFunnelRequest(tenant=tenant))
+    assert sum(stage.count for stage in funnel.stages) + funnel.unstaged_count == 0
+
+
 def fill(stub, tenant, people=7):
     """People with one question each, the later the more points."""
     for number in range(people):

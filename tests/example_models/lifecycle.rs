@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::world::{World, assert_close, did, reasons, term};
+use crate::world::{World, assert_close, did, reasons, score, term};
 
 async fn world() -> World {
     World::of("lifecycle.toml").await
@@ -154,6 +154,58 @@ async fn who_asks_again_after_a_purchase_is_as_ready_as_a_stranger_and_a_custome
         world.sees(asks(who)).await;
         assert_close(world.points(who, "readiness", 0.0).await, expected);
     }
+}
+
+#[tokio::test]
+async fn a_purchase_that_is_taken_back_gives_the_readiness_back_that_it_settled() {
+    let mut world = world().await;
+    let asks = |who: &str, day: f64| did(who, "offer_request", day, Value::Null);
+    for who in ["ann", "bob"] {
+        world.sees_all([asks(who, 0.0), asks(who, 0.0)]).await;
+    }
+    let purchase = did("ann", "purchase", 1.0, Value::Null);
+    let purchase = world.sees_mistake(purchase).await;
+    assert_eq!(world.points("ann", "readiness", 1.0).await, 0.0);
+    for who in ["ann", "bob"] {
+        world.sees(did(who, "visit", 3.0, Value::Null)).await;
+    }
+    world.takes_back(purchase).await;
+    let (ann, bob) = (
+        world.profile("ann", 3.0).await,
+        world.profile("bob", 3.0).await,
+    );
+    assert_close(
+        score(&ann, "readiness").points,
+        score(&bob, "readiness").points,
+    );
+    assert_eq!(
+        (ann.stage.as_deref(), bob.stage.as_deref()),
+        (Some("consideration"), Some("decision")),
+        "a retraction leaves what min reaches"
+    );
+    let terms = |name: &str| {
+        let terms = score(&ann, "readiness").contributions.iter();
+        terms.filter(|term| term.name == name).count()
+    };
+    assert_eq!(terms("readiness_was_settled"), 0);
+}
+
+#[tokio::test]
+async fn a_purchase_that_settled_nothing_takes_nothing_of_another_back() {
+    let mut world = world().await;
+    let asks = |day: f64| did("ann", "offer_request", day, Value::Null);
+    let buys = |day: f64| did("ann", "purchase", day, Value::Null);
+    // Nothing to settle yet; ten points; nothing again.
+    let idle = world.sees_mistake(buys(0.0)).await;
+    world.sees_all([asks(0.0), buys(0.0), asks(0.0)]).await;
+    let before = world.profile("ann", 0.0).await;
+    let settled = term(&before, "readiness", "readiness_was_settled").count;
+    world.takes_back(idle).await;
+    let after = world.profile("ann", 0.0).await;
+    assert_close(
+        term(&after, "readiness", "readiness_was_settled").count,
+        settled,
+    );
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use bellwether::{
     rollout::{self, Models},
     scoring::{
         AttributeValue, Attributes, Contribution, Event, EventOutcome, IdHash, Model, Profile,
-        ProfileId, Ranked, Score, Selection, Tenant, Timestamp,
+        ProfileId, Ranked, RetractionOutcome, Score, Selection, Tenant, Timestamp,
     },
     service::{
         Paging, ProfileQuery, ProfileUpdate, QuarantineQuery, SegmentQuery, Service, Settings, View,
@@ -196,6 +196,20 @@ impl World {
             } => matched_signals,
             other => panic!("{other:?}"),
         }
+    }
+
+    /// Counts a deed, which can be taken back with what is returned.
+    pub async fn sees_mistake(&mut self, action: Action) -> Event {
+        let mut event = action.0.clone();
+        self.sees(action).await;
+        event.id = IdHash::of_event(&format!("deed-{}", self.actions));
+        event
+    }
+
+    /// Takes a deed back that counted.
+    pub async fn takes_back(&mut self, event: Event) {
+        let retracted = self.service.retract_event(&tenant(), event, None).await;
+        assert_eq!(retracted.unwrap().outcome, RetractionOutcome::Retracted);
     }
 
     /// Counts deeds in their order.

@@ -8,6 +8,7 @@ mod catalog;
 mod comparing;
 mod corrections;
 mod cost;
+mod counted_values;
 mod counting;
 mod effects;
 mod explanation;

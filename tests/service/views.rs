@@ -152,6 +152,43 @@ async fn updates_of_a_batch_are_made_in_order_and_fail_alone() {
     assert_eq!(stated[5], age(3.0));
 }
 
+#[tokio::test]
+async fn who_states_nothing_any_more_is_known_and_stands_nowhere() {
+    let directory = tempfile::tempdir().unwrap();
+    let service = open(&directory).await;
+    let stating = ProfileUpdate {
+        attributes: [("age".to_owned(), AttributeValue::Number(1.0))].into(),
+        ..update(1)
+    };
+    let forgetting = ProfileUpdate {
+        removed: vec!["age".to_owned()],
+        ..update(1)
+    };
+    let saying_nothing = update(2);
+    for update in [stating, forgetting, saying_nothing] {
+        let answered = service.update_profile(&tenant(), update, Some(View::Basic));
+        assert!(answered.await.unwrap().unwrap().exists);
+    }
+    for person in [1, 2] {
+        let read = service.profile(&tenant(), &id(person), reading(View::Basic, None));
+        let profile = read.await.unwrap();
+        assert!(
+            profile.exists && profile.attributes.is_empty(),
+            "{profile:?}"
+        );
+        assert_eq!((profile.stage, profile.event_count), (None, 0));
+    }
+    let funnel = service.funnel(&tenant(), None).await.unwrap();
+    let counted: u64 = funnel.stages.iter().map(|(_, count)| count).sum();
+    assert_eq!(
+        counted + funnel.unstaged,
+        0,
+        "nobody who states nothing is a prospect"
+    );
+    let stranger = service.profile(&tenant(), &id(3), reading(View::Basic, None));
+    assert!(stranger.await.is_err());
+}
+
 /// What a profile states after an update, unless it failed.
 fn stated(updated: Result<Option<Profile>, ServiceError>) -> Option<Vec<(String, AttributeValue)>> {
     let profile = updated.ok()?.unwrap();

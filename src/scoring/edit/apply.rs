@@ -5,9 +5,12 @@ use super::{
     matched_event::{EvaluatedEvent, MatchedEvent},
 };
 use crate::scoring::{
-    ChangeCause, EffectKind, Event, EventOutcome, IdHash, MatchedSignals, Model, Outcome,
-    Recollection, Record, StageChange, Subject, Timestamp, evaluation::Changed,
-    limits::REMEMBERED_MATCHES, model::StageId, record::push_bounded,
+    ChangeCause, CountedValue, EffectKind, Event, EventOutcome, IdHash, MatchedSignals, Model,
+    Outcome, Recollection, Record, StageChange, Subject, Timestamp,
+    answers::push_bounded,
+    evaluation::Changed,
+    limits::{REMEMBERED_MATCHES, REMEMBERED_VALUES},
+    model::StageId,
 };
 
 /// Applies one event.
@@ -134,6 +137,9 @@ impl RecordEdit<'_> {
             time: now,
             cause: ChangeCause::Write(event),
         });
+        if let Some(event) = event {
+            self.note_values(&matched_event, event);
+        }
         if let Some(event) = event.filter(|_| !matched_signals.is_empty()) {
             let signals = matched_signals.clone();
             let matched = MatchedSignals { event, signals };
@@ -142,5 +148,25 @@ impl RecordEdit<'_> {
         self.arrive(to, now);
         self.touch(matched_event, model.stage_name(from).unwrap_or_default());
         (matched_signals, stage_change)
+    }
+
+    /// Remembers of an event that counts what nobody can find again once it has.
+    fn note_values(&mut self, matched_event: &MatchedEvent<'_>, event: (Timestamp, IdHash)) {
+        let signals = self.model.signals_for(matched_event.event_type);
+        for id in signals {
+            let signal = &self.model.signals[*id];
+            if !signal.value_follows_arrival() {
+                continue;
+            }
+            let mut matches = matched_event.matches.iter();
+            let matched = matches.find(|matched| matched.signal == *id);
+            let counted = CountedValue {
+                event,
+                signal: signal.name.clone(),
+                value: matched.map_or(0.0, |matched| matched.value),
+            };
+            let values = &mut self.record.counted_values;
+            push_bounded(values, counted, REMEMBERED_VALUES);
+        }
     }
 }

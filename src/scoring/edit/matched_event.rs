@@ -89,8 +89,7 @@ impl RecordEdit<'_> {
         let model = self.model;
         let mentioned = model.phrases.find(&event.text);
         let topics = model.topics.find(&event.tags, &mentioned);
-        let candidates = model.signals_by_type.get(&event.event_type);
-        let candidates = candidates.map_or(&[][..], Vec::as_slice);
+        let candidates = model.signals_for(&event.event_type);
         let account = context
             .account
             .filter(|_| model.reads_account(&event.event_type))

@@ -130,6 +130,7 @@ impl<'m> RecordEdit<'m> {
             (noted, self.evaluation.stage(self.model, noted))
         });
         self.record.attributes = attributes;
+        self.record.was_stated = true;
         self.changed = true;
         let changed = Changed {
             clock_free: true,

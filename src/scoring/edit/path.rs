@@ -6,10 +6,10 @@ use super::RecordEdit;
 use crate::scoring::{
     ChangeCause, EventMemory, IdHash, ProfileId, Record, RememberedEvent, StageChange, Subject,
     Timestamp,
+    answers::push_bounded,
     evaluation::Evaluation,
     limits::REMEMBERED_STAGE_CHANGES,
     model::{ScoreId, StageId},
-    record::push_bounded,
 };
 
 impl RecordEdit<'_> {
@@ -77,7 +77,7 @@ impl RecordEdit<'_> {
         }
     }
 
-    /// Forgets what events were answered with.
+    /// Forgets what events were answered with and counted.
     pub(super) fn forget_answers(
         &mut self,
         is_forgotten: impl Fn(&EventMemory, (Timestamp, IdHash)) -> bool,
@@ -85,10 +85,12 @@ impl RecordEdit<'_> {
         let Record {
             memory,
             matched,
+            counted_values,
             stage_changes,
             ..
         } = &mut self.record;
         matched.retain(|matched| !is_forgotten(memory, matched.event));
+        counted_values.retain(|counted| !is_forgotten(memory, counted.event));
         for change in stage_changes {
             let answered = change.event();
             if answered.is_some_and(|event| is_forgotten(memory, event)) {

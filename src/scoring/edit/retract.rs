@@ -2,8 +2,8 @@
 
 use super::{Context, RecordEdit, matched_event::MatchedEvent};
 use crate::scoring::{
-    Effect, EffectKind, Event, Recollection, RememberedEvent, Timestamp, evaluation::Changed,
-    model::StageId,
+    Effect, EffectKind, Event, Recollection, RememberedEvent, Timestamp, counts::Match,
+    evaluation::Changed, model::StageId,
 };
 
 /// What became of a retraction.
@@ -100,6 +100,31 @@ impl RecordEdit<'_> {
         }
     }
 
+    /// Has an event that counted match what it matched then, as far as its values follow the order
+    /// of arrival and the record remembers them.
+    fn recall_values(&self, matched_event: &mut MatchedEvent<'_>) {
+        let event = (matched_event.known_by, matched_event.id);
+        let matches = &mut matched_event.matches;
+        let counted = self.record.counted_values.iter();
+        for counted in counted.filter(|counted| counted.event == event) {
+            let Some(signal) = self.model.signals_by_name.get(&counted.signal).copied() else {
+                continue;
+            };
+            let position = matches.iter().position(|found| found.signal == signal);
+            match position {
+                Some(position) if counted.value == 0.0 => drop(matches.remove(position)),
+                Some(position) => matches[position].value = counted.value,
+                // Its keys are not known any more.
+                None if self.model.signals[signal].per.is_some() || counted.value == 0.0 => {}
+                None => matches.push(Match {
+                    signal,
+                    value: counted.value,
+                    keys: Vec::new(),
+                }),
+            }
+        }
+    }
+
     /// Reverts an event that counted, as the model sees it now.
     fn revert(&mut self, event: &Event, known_by: Timestamp, context: &Context<'_>) {
         let model = self.model;
@@ -113,7 +138,8 @@ impl RecordEdit<'_> {
             ..*context
         };
         let stage = self.evaluation.stage_to_be(model, now);
-        let matched_event = self.evaluate(event, stage, &context).matched_event;
+        let mut matched_event = self.evaluate(event, stage, &context).matched_event;
+        self.recall_values(&mut matched_event);
         let mut deltas = matched_event.count_deltas(now);
         for matched in &matched_event.matches {
             self.record

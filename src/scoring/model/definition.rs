@@ -383,6 +383,12 @@ impl Model {
         event.account_id.clone().or_else(stated)
     }
 
+    /// The positions of the signals that look at an event type, in the order of the file.
+    pub(crate) fn signals_for(&self, event_type: &str) -> &[SignalId] {
+        let signals = self.signals_by_type.get(event_type);
+        signals.map_or(&[][..], Vec::as_slice)
+    }
+
     /// The quarantine rules that look at an event type.
     pub(crate) fn rules_for(&self, event_type: &str) -> impl Iterator<Item = &QuarantineRule> {
         let rules = self.quarantine.iter();

@@ -51,6 +51,12 @@ impl Signal {
         self.cooldown_nanos == Some(i64::MAX)
     }
 
+    /// Whether what a match adds follows the order of arrival.
+    pub(crate) fn value_follows_arrival(&self) -> bool {
+        let value = self.value.expression();
+        value.is_some_and(Expression::follows_arrival)
+    }
+
     pub(crate) fn expressions(&self) -> impl Iterator<Item = &Expression> {
         self.when
             .iter()

@@ -1,16 +1,16 @@
-//! What a record remembers of the answers to events: changes of stage, and matched signals. Both
-//! refer to a remembered event by its position.
+//! What a record remembers of the answers to events: changes of stage, matched signals, and values
+//! that nobody could find again. All refer to a remembered event by its position.
 
 use super::{
-    bounds::{after, check_lengths, corrupt, name, name_or_empty, paired, since, time},
+    bounds::{after, amount, check_lengths, corrupt, name, name_or_empty, paired, since, time},
     memory::Pair,
     names::{NamesRead, NamesWritten},
 };
 use crate::{
     proto::record as proto,
     scoring::{
-        ChangeCause, EventMemory, MatchedSignals, Record, StageChange, Timestamp,
-        limits::{REMEMBERED_MATCHES, REMEMBERED_STAGE_CHANGES},
+        ChangeCause, CountedValue, EventMemory, MatchedSignals, Record, StageChange, Timestamp,
+        limits::{REMEMBERED_MATCHES, REMEMBERED_STAGE_CHANGES, REMEMBERED_VALUES},
     },
     store::StoreError,
 };
@@ -226,4 +226,64 @@ pub(super) fn matched(
         })
     });
     matched.collect()
+}
+
+pub(super) fn pack_counted_values<'r>(
+    record: &'r Record,
+    names: &mut NamesWritten<'r>,
+) -> Option<proto::PackedCountedValues> {
+    let counted = &record.counted_values;
+    let events = counted.iter().map(|of| position(&record.memory, of.event));
+    let signals = counted.iter().map(|of| of.signal.as_str());
+    (!counted.is_empty()).then(|| proto::PackedCountedValues {
+        events: events.collect(),
+        signals: names.positions(signals),
+        values: counted.iter().map(|of| of.value).collect(),
+    })
+}
+
+pub(super) fn unpack_counted_values(
+    packed: Option<&proto::PackedCountedValues>,
+    memory: &EventMemory,
+    names: &NamesRead<'_>,
+) -> Result<Vec<CountedValue>, StoreError> {
+    let Some(packed) = packed else {
+        return Ok(Vec::new());
+    };
+    check_most("counted values", packed.events.len(), REMEMBERED_VALUES)?;
+    check_lengths("counted values", packed.events.len(), packed.values.len())?;
+    let counted = paired("counted values", &packed.events, &packed.signals)?.zip(&packed.values);
+    let counted = counted.map(|((event, signal), value)| {
+        Ok(CountedValue {
+            event: event_at(memory, *event)?,
+            signal: name(names.at(*signal)?)?,
+            value: amount(*value)?,
+        })
+    });
+    counted.collect()
+}
+
+pub(super) fn counted_values_to_proto(record: &Record) -> Vec<proto::CountedValue> {
+    let counted = record.counted_values.iter();
+    let counted = counted.map(|counted| proto::CountedValue {
+        remembered: position(&record.memory, counted.event),
+        signal: counted.signal.clone(),
+        value: counted.value,
+    });
+    counted.collect()
+}
+
+pub(super) fn counted_values(
+    counted: Vec<proto::CountedValue>,
+    memory: &EventMemory,
+) -> Result<Vec<CountedValue>, StoreError> {
+    check_most("counted values", counted.len(), REMEMBERED_VALUES)?;
+    let counted = counted.into_iter().map(|counted| {
+        Ok(CountedValue {
+            event: event_at(memory, counted.remembered)?,
+            signal: name(counted.signal)?,
+            value: amount(counted.value)?,
+        })
+    });
+    counted.collect()
 }

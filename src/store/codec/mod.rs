@@ -88,9 +88,9 @@ mod tests {
     use super::*;
     use crate::scoring::{
         AccountDelta, AttributeValue, Attributes, ChangeCause, CountDelta, CountGroup, CountedKeys,
-        Credit, Effect, EffectKind, EffectMemory, EventMemory, HalfLife, HeldEvent, HeldMatch,
-        IdHash, Incarnation, InfluenceCell, MatchedSignals, NamedCount, ProfileId, RememberedEvent,
-        SeenType, SignalCount, StageChange, Timestamp, Touch, TypeMark,
+        CountedValue, Credit, Effect, EffectKind, EffectMemory, EventMemory, HalfLife, HeldEvent,
+        HeldMatch, IdHash, Incarnation, InfluenceCell, MatchedSignals, NamedCount, ProfileId,
+        RememberedEvent, SeenType, SignalCount, StageChange, Timestamp, Touch, TypeMark,
         limits::{
             MAX_ATTRIBUTES, MAX_COUNT, MAX_ID_BYTES, MAX_KEY_BYTES, MAX_KEYS, MAX_RULES,
             MAX_TAG_BYTES,
@@ -392,6 +392,20 @@ mod tests {
         matched.collect()
     }
 
+    fn counted_values_of(
+        memory: &EventMemory,
+        counted: Vec<(usize, String, f64)>,
+    ) -> Vec<CountedValue> {
+        let events = &memory.remembered;
+        let counted = counted.into_iter().filter(|_| !events.is_empty());
+        let counted = counted.map(|(position, signal, value)| CountedValue {
+            event: events[position % events.len()].pair(),
+            signal,
+            value,
+        });
+        counted.collect()
+    }
+
     fn any_record() -> impl Strategy<Value = Record> {
         let times = (any_time(), any_time(), any_time());
         let sets = (
@@ -406,6 +420,7 @@ mod tests {
             vec((any::<usize>(), any_stage(), any_stage(), any_time()), 0..3),
             vec((any::<usize>(), vec(any_name(), 1..3)), 0..3),
             prop::collection::btree_map(any_name(), any_name(), 0..3),
+            vec((any::<usize>(), any_name(), any_amount()), 0..3),
         );
         let parts = (
             any_groups(),
@@ -414,7 +429,7 @@ mod tests {
             any_touches(),
             any_influence(),
         );
-        let numbers = (any::<u64>(), any::<u64>());
+        let numbers = (any::<u64>(), any::<u64>(), any::<bool>());
         (any_attributes(), numbers, times, sets, lists, parts).prop_map(
             |(attributes, numbers, times, sets, lists, parts): (
                 _,
@@ -427,6 +442,7 @@ mod tests {
                 incarnation: Incarnation(numbers.0),
                 attributes,
                 event_count: numbers.1,
+                was_stated: numbers.2,
                 first_seen_time: times.0.min(times.1),
                 last_event_time: times.0.max(times.1),
                 influence_time: times.2,
@@ -438,6 +454,7 @@ mod tests {
                 reached_stages: lists.1,
                 stage_changes: stage_changes_of(&parts.2, lists.3),
                 matched: matched_of(&parts.2, lists.4),
+                counted_values: counted_values_of(&parts.2, lists.6),
                 held_stages: lists.5,
                 counts: parts.0,
                 interests: parts.1,
@@ -641,6 +658,15 @@ mod tests {
                     signal_counts: vec![1; events.len()],
                     events,
                     signals,
+                });
+            });
+        }
+        for (events, values) in [(vec![0], vec![1.0]), (Vec::new(), vec![1.0])] {
+            refused(|message| {
+                message.counted_values = Some(proto::PackedCountedValues {
+                    signals: vec![0; events.len()],
+                    events,
+                    values,
                 });
             });
         }

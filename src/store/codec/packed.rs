@@ -3,7 +3,10 @@
 
 use super::{
     FORMAT,
-    answers::{pack_matched, pack_stage_changes, unpack_matched, unpack_stage_changes},
+    answers::{
+        pack_counted_values, pack_matched, pack_stage_changes, unpack_counted_values,
+        unpack_matched, unpack_stage_changes,
+    },
     bounds::{
         after, amount, amount_or_below, attributes, author, check_ascending, check_lengths,
         check_touches, corrupt, half_life, key, name, name_or_empty, paired, since, topic,
@@ -91,6 +94,8 @@ pub(super) fn pack(record: &Record) -> proto::PackedRecord {
         held_stages: names.positions(record.held_stages.values().map(String::as_str)),
         stage_changes: pack_stage_changes(record, &mut names),
         matched: pack_matched(record, &mut names),
+        counted_values: pack_counted_values(record, &mut names),
+        was_stated: record.was_stated,
         names: String::new(),
         name_bytes: Vec::new(),
     };
@@ -156,6 +161,7 @@ pub(super) fn unpack(packed: proto::PackedRecord) -> Result<Record, StoreError> 
     check_ascending(&held, |(score, _)| score.as_str())?;
     let stage_changes = unpack_stage_changes(packed.stage_changes.as_ref(), &memory, last, &names)?;
     let matched = unpack_matched(packed.matched.as_ref(), &memory, &names)?;
+    let counted_values = unpack_counted_values(packed.counted_values.as_ref(), &memory, &names)?;
     let (influence_time, influence) = match packed.influence {
         None => (Timestamp::EPOCH, Vec::new()),
         Some(influence) => unpack_influence(&influence, last, &names)?,
@@ -185,6 +191,8 @@ pub(super) fn unpack(packed: proto::PackedRecord) -> Result<Record, StoreError> 
         held_stages: held.into_iter().collect(),
         stage_changes,
         matched,
+        counted_values,
+        was_stated: packed.was_stated,
         influence_time,
         influence,
         quarantine: packed

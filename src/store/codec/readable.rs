@@ -2,7 +2,10 @@
 
 use super::{
     FORMAT,
-    answers::{matched, matched_to_proto, stage_changes, stage_changes_to_proto},
+    answers::{
+        counted_values, counted_values_to_proto, matched, matched_to_proto, stage_changes,
+        stage_changes_to_proto,
+    },
     bounds::{
         amount, amount_or_below, attributes, author, check_ascending, check_touches, corrupt, name,
         name_or_empty, time, topic,
@@ -105,6 +108,8 @@ pub fn to_proto(record: &Record) -> proto::Record {
             .collect(),
         stage_changes: stage_changes_to_proto(record),
         matched: matched_to_proto(record),
+        counted_values: counted_values_to_proto(record),
+        was_stated: record.was_stated,
         quarantine: record.quarantine.iter().map(held_to_proto).collect(),
         counted_keys: record
             .counted_keys
@@ -174,6 +179,8 @@ pub fn from_proto(message: proto::Record) -> Result<Record, StoreError> {
             .collect::<Result<_, StoreError>>()?,
         stage_changes: stage_changes(message.stage_changes, &memory)?,
         matched: matched(message.matched, &memory)?,
+        counted_values: counted_values(message.counted_values, &memory)?,
+        was_stated: message.was_stated,
         memory,
         effects: effect_memory(
             &message.effect_times,

@@ -45,6 +45,23 @@ pub(super) struct Held {
     pub account: Option<&'static str>,
 }
 
+/// Values that read the past that are remembered.
+const REMEMBERED_VALUES: usize = 64;
+
+/// Whether a value reads what other events have made of somebody.
+fn reads_past(value: &str) -> bool {
+    let past = [
+        "count(",
+        "rate(",
+        "scores.",
+        "stage",
+        "seen(",
+        "author.",
+        "seconds_since_last",
+    ];
+    past.iter().any(|part| value.contains(part))
+}
+
 impl World {
     /// Notes the first arrival at a stage above all before, and shares an advance over the
     /// touches that led there.
@@ -242,7 +259,8 @@ impl World {
         let written = self.fall(event.person, NOW.max(now));
         let stood = self.shown_stage(event.person, written);
         let points = self.bounded_points(event.person, now);
-        let matches = self.matches(&self.moment(event, &topics, now));
+        let mut matches = self.matches(&self.moment(event, &topics, now));
+        self.recall_past_values(event, &mut matches);
         let pair = (event.known_by(), IdHash::of_event(&event.id).0);
         // An account that has not counted the event has nothing to lose.
         let account = self.account_of(event);
@@ -277,6 +295,45 @@ impl World {
         self.judge(event.person, now);
         self.note(event.person, stood, written);
         self.arrive(event.person, now);
+    }
+
+    /// Remembers what values came to that read the past: the event will not say it again.
+    pub(super) fn note_past_values(&mut self, event: &Event, matches: &[Match]) {
+        let pair = (event.known_by(), IdHash::of_event(&event.id).0);
+        let signals = self.model.signals.clone();
+        for signal in signals {
+            let reads_past = signal.value.is_some_and(|value| reads_past(value.text));
+            if reads_past && signal.on.contains(&event.kind) {
+                let mut matches = matches.iter();
+                let matched = matches.find(|matched| matched.signal.name == signal.name);
+                let value = matched.map_or(0.0, |matched| matched.value);
+                let values = &mut self.person(event.person).past_values;
+                values.push((pair, signal.name, value));
+                values.drain(..values.len().saturating_sub(REMEMBERED_VALUES));
+            }
+        }
+    }
+
+    /// Has an event match what it matched when it counted, where that is remembered.
+    fn recall_past_values(&mut self, event: &Event, matches: &mut Vec<Match>) {
+        let pair = (event.known_by(), IdHash::of_event(&event.id).0);
+        let values = std::mem::take(&mut self.person(event.person).past_values);
+        let (own, others): (Vec<_>, Vec<_>) = values.into_iter().partition(|(of, ..)| *of == pair);
+        self.person(event.person).past_values = others;
+        for (_, name, value) in own {
+            let found = matches.iter().position(|found| found.signal.name == name);
+            let keys = found.map(|found| matches.remove(found).keys);
+            let mut signals = self.model.signals.iter();
+            let signal = *signals.find(|signal| signal.name == name).unwrap();
+            if value > 0.0 && (signal.per.is_none() || keys.is_some()) {
+                let keys = keys.unwrap_or_default();
+                matches.push(Match {
+                    signal,
+                    value,
+                    keys,
+                });
+            }
+        }
     }
 
     /// Takes a match from the counts of a person; what that changed.

@@ -239,6 +239,7 @@ impl World {
         let mut answers = Answers::default();
         let is_known = |person: &Person| {
             is_counted(person)
+                || person.was_stated
                 || !person.known.is_empty()
                 || !person.earned.is_empty()
                 || person.last_event_time != 0

@@ -52,6 +52,10 @@ struct Change {
 #[derive(Clone, Default)]
 pub struct Person {
     attributes: Attributes,
+    /// Whether it was ever said what the person states.
+    was_stated: bool,
+    /// What the latest values came to that read the past, by event and signal; 0 for no match.
+    past_values: Vec<((i64, u64), &'static str, f64)>,
     /// The pairs that are remembered, and the greatest that is not.
     known: BTreeSet<(i64, u64)>,
     horizon: Option<(i64, u64)>,
@@ -162,6 +166,7 @@ impl World {
     }
 
     fn state(&mut self, id: &'static str, name: &'static str, value: Option<&Value>) -> String {
+        self.person(id).was_stated = true;
         // What is stated again is not noted.
         if self.person(id).attributes.get(name) == value {
             let last = self.people[id].last_event_time;
@@ -250,6 +255,7 @@ impl World {
         for matched in matches {
             self.count(event, matched, now, &mut changes);
         }
+        self.note_past_values(event, matches);
         self.person(event.person).note_event(event, topics);
         if let Some(account) = account {
             self.share(account, event, topics, &changes, now);

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{said, simply, world};
+use super::{said, simply, stage, world};
 use crate::world::{Term, assert_close, assert_explained, did};
 
 #[tokio::test]
@@ -126,4 +126,22 @@ async fn everything_somebody_did_is_explained_with_its_weight_and_its_limit() {
     for (name, terms) in expected {
         assert_explained(&profile, name, terms);
     }
+}
+
+#[tokio::test]
+async fn a_purchase_that_is_taken_back_gives_the_intent_back_that_it_settled() {
+    let mut world = world().await;
+    let looks = |who: &str| said(who, "", "I am looking for running shoes");
+    for who in ["ann", "bob"] {
+        world.sees(looks(who)).await;
+    }
+    let purchase = world.sees_mistake(simply("ann", "purchase", 1.0)).await;
+    assert_eq!(world.points("ann", "intent", 1.0).await, 0.0);
+    world.takes_back(purchase).await;
+    let (ann, bob) = (
+        world.points("ann", "intent", 1.0).await,
+        world.points("bob", "intent", 1.0).await,
+    );
+    assert!(bob > 11.0 && (ann - bob).abs() < 1e-9, "{ann} and {bob}");
+    assert_eq!(stage(&world, "ann", 1.0).await, "consideration");
 }

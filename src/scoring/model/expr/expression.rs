@@ -100,6 +100,11 @@ impl Expression {
         variables.any(|variable| matches!(variable, Variable::AccountScore(_)))
     }
 
+    /// Whether it reads what other events have made of somebody, so that it follows their order.
+    pub(crate) fn follows_arrival(&self) -> bool {
+        self.variables.iter().any(Variable::follows_arrival)
+    }
+
     /// Whether it reads scores.
     pub(crate) fn reads_scores(&self) -> bool {
         let mut variables = self.variables.iter();

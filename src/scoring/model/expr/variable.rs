@@ -286,6 +286,23 @@ impl Variable {
         Some(found)
     }
 
+    /// Whether it is what other events have made of the profile, or what is known of others.
+    pub(crate) fn follows_arrival(&self) -> bool {
+        match self {
+            Self::Has(inner) => inner.follows_arrival(),
+            Self::Seen(_)
+            | Self::SecondsSinceLast
+            | Self::AuthorAttributes
+            | Self::AuthorAttribute(_)
+            | Self::Score(_)
+            | Self::AccountScore(_)
+            | Self::Stage
+            | Self::Count(_)
+            | Self::Rate(_) => true,
+            _ => false,
+        }
+    }
+
     /// Whether it is of the author of the event.
     pub(crate) fn is_of_author(&self) -> bool {
         match self {
