@@ -38,7 +38,7 @@ pub fn event(number: usize, event_type: &str) -> Event {
         author_id: None,
         content_id: String::new(),
         campaign_id: String::new(),
-        account_id: None,
+        subjects: Vec::new(),
     }
 }
 

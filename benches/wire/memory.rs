@@ -62,7 +62,7 @@ fn typical_record() -> Record {
             author_id: is_comment.then(|| ProfileId::new("member-1").unwrap()),
             content_id: String::new(),
             campaign_id: String::new(),
-            account_id: None,
+            subjects: Vec::new(),
         };
         let context = Context::at(
             Timestamp::from_nanos(1_767_225_600_000_000_000 + number as i64 * 7_200_000_000_000)

@@ -126,6 +126,20 @@ impl ScoringService for Noop {
         Err(Status::unimplemented("not measured"))
     }
 
+    async fn get_subject(
+        &self,
+        _: Request<v1::GetSubjectRequest>,
+    ) -> Result<Response<v1::GetSubjectResponse>, Status> {
+        Err(Status::unimplemented("not measured"))
+    }
+
+    async fn update_subject(
+        &self,
+        _: Request<v1::UpdateSubjectRequest>,
+    ) -> Result<Response<v1::UpdateSubjectResponse>, Status> {
+        Err(Status::unimplemented("not measured"))
+    }
+
     async fn retract_event(
         &self,
         _: Request<v1::RetractEventRequest>,

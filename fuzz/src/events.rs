@@ -31,7 +31,7 @@ enum Step {
 pub fn run(data: &[u8]) {
     let mut person = Person::new(&MODEL, "ann", Record::default());
     let mut author = Person::new(&MODEL, "bob", Record::default());
-    let mut account = Person::new(&MODEL, "\u{1}a", Record::default());
+    let mut account = Person::new(&MODEL, "\u{1}account:a", Record::default());
     for step in steps(data) {
         let effects = match step {
             Step::Event(event) => person.score(&event),

@@ -33,7 +33,7 @@ fn use_model(model: &Model, source: &str) {
     );
     let mut person = Person::new(model, "ann", Record::default());
     let mut author = Person::new(model, "bob", Record::default());
-    let mut account = Person::new(model, "\u{1}a", Record::default());
+    let mut account = Person::new(model, "\u{1}account:a", Record::default());
     let types = event_types(source);
     for (position, event_type) in types.iter().enumerate() {
         let position = position as i64;

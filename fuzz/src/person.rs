@@ -18,7 +18,7 @@ pub const ARRIVAL: i64 = 1_767_268_800_000_000_000;
 /// So few that a short input can go beyond them.
 const REMEMBERED_EVENTS: usize = 4;
 
-/// A profile, an author or an account, while events are counted.
+/// A profile, an author or a subject, while events are counted.
 pub struct Person<'m> {
     model: &'m Model,
     id: ProfileId,
@@ -98,7 +98,7 @@ impl<'m> Person<'m> {
         self.store(outcome)
     }
 
-    /// Takes what others' events did to people, or to accounts, as this one is, twice.
+    /// Takes what others' events did to people, or to subjects, as this one is, twice.
     pub fn take(&mut self, effects: &[Effect]) {
         let subject = self.id.subject();
         let effects = effects.iter();
@@ -167,7 +167,7 @@ impl<'m> Person<'m> {
                     assert!((credit.credit < 0.0) <= (credit.touches < 0));
                     assert!(credit.advance_millionths <= 1_000_000);
                 }
-                Effect::AccountDelta(share) => {
+                Effect::SubjectDelta(share) => {
                     let mut changes = share.changes.iter();
                     assert!(changes.all(|change| change.amount.is_finite()));
                 }
@@ -194,7 +194,7 @@ pub fn event(event_type: &str, id: u64, time: i64) -> Event {
         author_id: ProfileId::new("bob"),
         content_id: "c".to_owned(),
         campaign_id: "s".to_owned(),
-        account_id: ProfileId::of_account("a"),
+        subjects: Vec::from_iter(ProfileId::of_subject("account", "a")),
     }
 }
 

@@ -5,7 +5,7 @@ use tonic::Status;
 use super::{fields::tenant, violations::Violations};
 use crate::{
     proto::v1,
-    scoring::{CatalogEntry, Model, Subject, Tenant},
+    scoring::{CatalogEntry, Model, Tenant},
 };
 
 /// Reads a `GetCatalog`.
@@ -37,12 +37,12 @@ pub fn catalog(model: &Model) -> v1::GetCatalogResponse {
             .map(|segment| v1::SegmentEntry {
                 name: segment.entry.name,
                 description: segment.entry.description,
-                of_accounts: segment.of == Subject::Account,
+                of: segment.of,
                 rank_by: segment.rank_by,
             })
             .collect(),
         topics: entries(catalog.topics),
-        has_accounts: catalog.has_accounts,
+        subject_kinds: entries(catalog.subject_kinds),
         quarantine_rules: model.quarantine_names().map(str::to_owned).collect(),
     }
 }

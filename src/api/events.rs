@@ -4,19 +4,21 @@ use tonic::Status;
 
 use super::{
     attributes,
-    fields::{
-        account, count, identifier, instant, label, profile_id, response_view, tenant, too_long,
-    },
+    fields::{count, identifier, instant, label, profile_id, response_view, tenant, too_long},
     profiles::{profile, to_stage_change},
     status::to_message,
+    subjects::event_subjects,
     violations::{EventPath, Shown, Violations},
 };
 use crate::{
     limits::MAX_EVENTS_PER_REQUEST,
     proto::v1,
     scoring::{
-        Event, EventOutcome, IdHash, Tenant,
-        limits::{MAX_ID_BYTES, MAX_TAG_BYTES, MAX_TAGS, MAX_TEXT_BYTES, MAX_TYPE_BYTES},
+        Event, EventOutcome, IdHash, IgnoredSubjects, Tenant,
+        limits::{
+            MAX_EVENT_SUBJECTS, MAX_ID_BYTES, MAX_TAG_BYTES, MAX_TAGS, MAX_TEXT_BYTES,
+            MAX_TYPE_BYTES,
+        },
     },
     service::{Scored, View},
 };
@@ -134,10 +136,7 @@ fn read_event(sent: v1::Event, path: EventPath, violations: &mut Violations) -> 
     ] {
         label(format_args!("{path}.{name}"), id, MAX_ID_BYTES, violations);
     }
-    let account_id = match sent.account_id.as_str() {
-        "" => None,
-        id => account(format_args!("{path}.account_id"), id, violations),
-    };
+    let subjects = event_subjects(path, &sent.subjects, violations);
     Some(Event {
         id: IdHash::of_event(&sent.event_id),
         profile_id: profile?,
@@ -151,7 +150,7 @@ fn read_event(sent: v1::Event, path: EventPath, violations: &mut Violations) -> 
         author_id,
         content_id: sent.content_id,
         campaign_id: sent.campaign_id,
-        account_id,
+        subjects,
     })
 }
 
@@ -188,6 +187,35 @@ pub(super) fn unmatched(path: EventPath, event_type: &str) -> v1::Warning {
     }
 }
 
+/// What a warning says of an event for a subject of a kind that the model does not declare.
+pub const UNDECLARED_KIND: &str = "UNDECLARED_SUBJECT_KIND";
+/// What a warning says of an event for more subjects than one event counts for.
+pub const SUBJECTS_LEFT_OUT: &str = "SUBJECTS_LEFT_OUT";
+
+fn ignored(path: EventPath, ignored: IgnoredSubjects) -> Vec<v1::Warning> {
+    let warning = |code: &str, message: String| v1::Warning {
+        code: code.to_owned(),
+        field: format!("{path}.subjects"),
+        message,
+    };
+    let undeclared = ignored.undeclared_kinds.into_iter().map(|kind| {
+        let message = format!(
+            "the model declares no kind of subjects {}, so the event counts for none of it; check the spelling, or add a table [subjects.{kind}]",
+            Shown(&kind)
+        );
+        warning(UNDECLARED_KIND, message)
+    });
+    let mut warnings: Vec<v1::Warning> = undeclared.collect();
+    if ignored.left_out > 0 {
+        let message = format!(
+            "the event counts for {MAX_EVENT_SUBJECTS} subjects, and not for {} more; name fewer",
+            ignored.left_out
+        );
+        warnings.push(warning(SUBJECTS_LEFT_OUT, message));
+    }
+    warnings
+}
+
 /// The answer to a `ScoreEvent`.
 pub fn scored(scored: Scored, path: EventPath) -> v1::ScoreEventResponse {
     let mut response = v1::ScoreEventResponse {
@@ -199,10 +227,12 @@ pub fn scored(scored: Scored, path: EventPath) -> v1::ScoreEventResponse {
             matched_signals,
             stage_change,
             unmatched_type,
+            ignored_subjects,
         } => {
             response.set_outcome(v1::EventOutcome::Applied);
             let unmatched = unmatched_type.map(|event_type| unmatched(path, &event_type));
             response.warnings.extend(unmatched);
+            response.warnings.extend(ignored(path, ignored_subjects));
             response.matched_signals = matched_signals;
             response.stage_change = stage_change.map(to_stage_change);
         }

@@ -51,45 +51,12 @@ pub(super) fn tenant(name: &str, violations: &mut Violations) -> Option<Tenant> 
     tenant
 }
 
-/// A profile, or an account instead; the path of the message that names it ends with a dot, or
-/// is empty.
-pub(super) fn subject(
-    path: &str,
-    profile: &str,
-    account_id: &str,
-    violations: &mut Violations,
-) -> Option<ProfileId> {
-    match (profile, account_id) {
-        (_, "") => profile_id(format_args!("{path}profile_id"), profile, violations),
-        ("", _) => account(format_args!("{path}account_id"), account_id, violations),
-        _ => {
-            violations.add(
-                format_args!("{path}account_id"),
-                "stands beside profile_id; send one of the two",
-            );
-            None
-        }
-    }
-}
-
 pub(super) fn profile_id(
     field: impl fmt::Display,
     id: &str,
     violations: &mut Violations,
 ) -> Option<ProfileId> {
     let read = ProfileId::new(id);
-    if read.is_none() {
-        bad_identifier(field, id, violations);
-    }
-    read
-}
-
-pub(super) fn account(
-    field: impl fmt::Display,
-    id: &str,
-    violations: &mut Violations,
-) -> Option<ProfileId> {
-    let read = ProfileId::of_account(id);
     if read.is_none() {
         bad_identifier(field, id, violations);
     }

@@ -18,10 +18,14 @@ mod seal;
 mod segments;
 pub mod status;
 mod status_size;
+mod subjects;
 mod violations;
 
 pub use catalog::{catalog, get_catalog};
-pub use events::{UNMATCHED_TYPE, event, result_of_event, score_event, score_events, scored};
+pub use events::{
+    SUBJECTS_LEFT_OUT, UNDECLARED_KIND, UNMATCHED_TYPE, event, result_of_event, score_event,
+    score_events, scored,
+};
 pub use fields::timestamp_of;
 pub use funnel::{funnel, get_funnel};
 pub use influencers::{influencer_page, influencer_query};
@@ -37,6 +41,7 @@ pub use quarantine::{quarantine_page, quarantine_query, release_events, released
 pub use retraction::{retract_event, retracted};
 pub use seal::TokenSeal;
 pub use segments::{segment_page, segment_query, segment_topics, segment_topics_query};
+pub use subjects::{get_subject, subject, update_subject, updated_subject};
 pub use violations::{EventPath, Shown};
 
 #[cfg(test)]

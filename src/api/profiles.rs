@@ -6,8 +6,7 @@ use tonic::Status;
 use super::{
     attributes,
     fields::{
-        count, instant, profile_id, response_view, signed, small, subject, tenant, timestamp,
-        too_long, view,
+        count, instant, profile_id, response_view, signed, small, tenant, timestamp, too_long, view,
     },
     status::{inconsistent, of_service, to_message},
     violations::{Shown, Violations},
@@ -17,7 +16,8 @@ use crate::{
     proto::{attributes::to_struct, v1},
     scoring::{
         Attributes, ChangeCause, Contribution, ContributionKind, Probability, Profile, ProfileId,
-        Score, SegmentMembership, StageChange, StageExplanation, StageRequirement, Subject, Tenant,
+        Score, SegmentMembership, StageChange, StageExplanation, StageRequirement, Tenant,
+        TopicInterest,
     },
     service::{ProfileQuery, ProfileUpdate, ServiceError, View},
 };
@@ -28,12 +28,7 @@ pub fn get_profile(
 ) -> Result<(Tenant, ProfileId, ProfileQuery), Status> {
     let mut violations = Violations::default();
     let tenant = tenant(&request.tenant, &mut violations);
-    let profile_id = subject(
-        "",
-        &request.profile_id,
-        &request.account_id,
-        &mut violations,
-    );
+    let profile_id = profile_id("profile_id", &request.profile_id, &mut violations);
     let query = profile_query(
         (request.view, request.as_of, request.or_default),
         &mut violations,
@@ -43,7 +38,7 @@ pub fn get_profile(
 }
 
 /// How to read profiles: the view, the instant, and whether unknown ones are answered.
-fn profile_query(
+pub(super) fn profile_query(
     (sent, as_of, or_default): (i32, Option<wkt::Timestamp>, bool),
     violations: &mut Violations,
 ) -> Option<ProfileQuery> {
@@ -92,13 +87,9 @@ pub type UpdateQuery = (Tenant, ProfileUpdate, Option<View>);
 pub fn update_profile(request: v1::UpdateProfileRequest) -> Result<UpdateQuery, Status> {
     let mut violations = Violations::default();
     let tenant = tenant(&request.tenant, &mut violations);
-    let update = v1::ProfileUpdate {
-        profile_id: request.profile_id,
-        attributes: request.attributes,
-        remove_attributes: request.remove_attributes,
-        account_id: request.account_id,
-    };
-    let update = profile_update(update, "", &mut violations);
+    let profile_id = profile_id("profile_id", &request.profile_id, &mut violations);
+    let changes = (request.attributes, request.remove_attributes);
+    let update = update(profile_id, changes, "", &mut violations);
     let view = response_view(request.response_view, &mut violations);
     let read = tenant.zip(update);
     violations.finish(read.map(|(tenant, update)| (tenant, update, view)))
@@ -120,25 +111,24 @@ pub fn batch_update_profiles(
     let tenant = violations.finish(tenant)?;
     let updates = sent.into_iter().enumerate().map(|(index, update)| {
         let mut violations = Violations::default();
-        let update = profile_update(update, &format!("updates[{index}]."), &mut violations);
+        let path = format!("updates[{index}].");
+        let whose = format_args!("{path}profile_id");
+        let profile_id = profile_id(whose, &update.profile_id, &mut violations);
+        let changes = (update.attributes, update.remove_attributes);
+        let update = self::update(profile_id, changes, &path, &mut violations);
         violations.finish(update)
     });
     Ok((tenant, updates.collect(), view))
 }
 
-/// Reads an update; the path of its message ends with a dot, or is empty.
-fn profile_update(
-    sent: v1::ProfileUpdate,
+/// Reads what an update sets and removes; the path of its message ends with a dot, or is empty.
+pub(super) fn update(
+    profile_id: Option<ProfileId>,
+    (set, removed): (Option<wkt::Struct>, Vec<String>),
     path: &str,
     violations: &mut Violations,
 ) -> Option<ProfileUpdate> {
-    let profile_id = subject(path, &sent.profile_id, &sent.account_id, violations);
-    let attributes = attributes::read(
-        sent.attributes,
-        format_args!("{path}attributes"),
-        violations,
-    );
-    let removed = sent.remove_attributes;
+    let attributes = attributes::read(set, format_args!("{path}attributes"), violations);
     removed_attributes(path, &removed, attributes.as_ref(), violations);
     Some(ProfileUpdate {
         profile_id: profile_id?,
@@ -182,17 +172,8 @@ fn removed_attributes(
 
 /// The profile as it is sent.
 pub fn profile(profile: Profile) -> v1::Profile {
-    let subject = profile.profile_id.subject();
-    let name = profile.profile_id.name().to_owned();
     v1::Profile {
-        profile_id: match subject {
-            Subject::Person => name.clone(),
-            Subject::Account => String::new(),
-        },
-        account_id: match subject {
-            Subject::Person => String::new(),
-            Subject::Account => name,
-        },
+        profile_id: profile.profile_id.name().to_owned(),
         exists: profile.exists,
         scores: profile.scores.into_iter().map(score).collect(),
         stage: profile.stage.unwrap_or_default(),
@@ -203,14 +184,7 @@ pub fn profile(profile: Profile) -> v1::Profile {
             .map(to_stage_change)
             .collect(),
         segments: profile.segments.into_iter().map(membership).collect(),
-        interests: profile
-            .interests
-            .into_iter()
-            .map(|interest| v1::TopicInterest {
-                topic: interest.topic,
-                points: interest.points,
-            })
-            .collect(),
+        interests: profile.interests.into_iter().map(interest).collect(),
         attributes: Some(to_struct(profile.attributes)),
         event_count: signed(profile.event_count),
         first_seen_time: profile.first_seen_time.map(timestamp),
@@ -244,7 +218,14 @@ pub(super) fn to_stage_change(change: StageChange) -> v1::StageChange {
     }
 }
 
-fn membership(membership: SegmentMembership) -> v1::SegmentMembership {
+pub(super) fn interest(interest: TopicInterest) -> v1::TopicInterest {
+    v1::TopicInterest {
+        topic: interest.topic,
+        points: interest.points,
+    }
+}
+
+pub(super) fn membership(membership: SegmentMembership) -> v1::SegmentMembership {
     let (probability, outcome) = probability(membership.probability);
     v1::SegmentMembership {
         segment: membership.segment,

@@ -52,7 +52,10 @@ fn a_complete_event_is_read_field_by_field() {
         author_id: "bob".into(),
         content_id: "post 9".into(),
         campaign_id: "spring".into(),
-        account_id: "acme".into(),
+        subjects: vec![v1::SubjectReference {
+            kind: "account".into(),
+            subject_id: "acme".into(),
+        }],
         ..good()
     };
     let read = event(sent, EventPath::Single).unwrap();
@@ -69,7 +72,7 @@ fn a_complete_event_is_read_field_by_field() {
         author_id: ProfileId::new("bob"),
         content_id: "post 9".into(),
         campaign_id: "spring".into(),
-        account_id: ProfileId::of_account("acme"),
+        subjects: vec![ProfileId::of_subject("account", "acme").unwrap()],
     };
     assert_eq!(read, expected);
 }
@@ -92,7 +95,13 @@ fn everything_that_is_wrong_is_named_at_once() {
         author_id: "\n".into(),
         content_id: "c".repeat(257),
         campaign_id: "c\n".into(),
-        account_id: "\n".into(),
+        subjects: vec![
+            v1::SubjectReference {
+                kind: "Brand!".into(),
+                subject_id: "\n".into(),
+            };
+            9
+        ],
     };
     let request = v1::ScoreEventRequest {
         tenant: "Acme{}".into(),
@@ -118,7 +127,11 @@ fn everything_that_is_wrong_is_named_at_once() {
             "event.author_id",
             "event.content_id",
             "event.campaign_id",
-            "event.account_id",
+            "event.subjects",
+            "event.subjects[0].kind",
+            "event.subjects[0].subject_id",
+            "event.subjects[1].kind",
+            "event.subjects[1].subject_id",
             "response_view",
         ]
     );
@@ -329,9 +342,8 @@ fn a_batch_of_updates_is_refused_whole_only_for_what_concerns_all_of_it() {
         ..Default::default()
     };
     let both = v1::ProfileUpdate {
-        account_id: "acme".into(),
         remove_attributes: vec![String::new()],
-        ..update("ann")
+        ..update("")
     };
     let (_, read, _) = batch_update_profiles(batch(vec![update("ann"), update(""), both])).unwrap();
     assert_eq!(read[0].as_ref().unwrap().profile_id.as_str(), "ann");
@@ -345,7 +357,7 @@ fn a_batch_of_updates_is_refused_whole_only_for_what_concerns_all_of_it() {
     assert_eq!(fields(1), ["updates[1].profile_id"]);
     assert_eq!(
         fields(2),
-        ["updates[2].account_id", "updates[2].remove_attributes[0]"]
+        ["updates[2].profile_id", "updates[2].remove_attributes[0]"]
     );
     for wrong in [0, 1_001] {
         let status = batch_update_profiles(batch(vec![update("ann"); wrong])).unwrap_err();

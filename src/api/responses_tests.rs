@@ -10,9 +10,9 @@ use crate::{
     proto::v1,
     scoring::{
         AttributeValue, Breadth, ChangeCause, Contribution, ContributionKind, EventOutcome,
-        Fingerprint, InvalidAttributes, KeyContribution, Probability, Profile, ProfileId, RankKey,
-        Ranked, Score, SegmentMembership, StageChange, StageExplanation, StageRequirement,
-        Timestamp, TopicInterest,
+        Fingerprint, IgnoredSubjects, InvalidAttributes, KeyContribution, Probability, Profile,
+        ProfileId, RankKey, Ranked, Score, SegmentMembership, StageChange, StageExplanation,
+        StageRequirement, Timestamp, TopicInterest,
     },
     service::{PageStart, Scored, SegmentPage, SegmentTopic, SegmentTopics, ServiceError},
     store::Cursor,
@@ -126,18 +126,18 @@ fn a_profile_is_sent_whole() {
     assert_eq!(sent.as_of.unwrap().seconds, 2);
     assert_eq!(sent.quarantined[0].rule, "robots");
     assert_eq!(sent.quarantined[0].count, 2);
-    assert_eq!(sent.account_id, "");
     assert!(sent.exists);
 }
 
 #[test]
-fn an_account_is_sent_by_its_own_id() {
+fn a_subject_is_sent_by_its_kind_and_id() {
     let acme = Profile {
-        profile_id: ProfileId::of_account("acme").unwrap(),
+        profile_id: ProfileId::of_subject("account", "acme:1").unwrap(),
         ..ann()
     };
-    let sent = profile(acme);
-    assert_eq!((&*sent.account_id, &*sent.profile_id), ("acme", ""));
+    let sent = subject(acme);
+    assert_eq!((&*sent.kind, &*sent.subject_id), ("account", "acme:1"));
+    assert_eq!((sent.event_count, sent.exists), (2, true));
 }
 
 #[test]
@@ -201,6 +201,7 @@ fn each_outcome_has_its_own_form() {
         matched_signals: vec!["replied".into()],
         stage_change: Some(arrival()),
         unmatched_type: None,
+        ignored_subjects: IgnoredSubjects::default(),
     });
     assert_eq!(applied.outcome(), v1::EventOutcome::Applied);
     assert!(applied.warnings.is_empty());
@@ -224,6 +225,10 @@ fn each_outcome_has_its_own_form() {
         matched_signals: Vec::new(),
         stage_change: None,
         unmatched_type: Some("form_submited".to_owned()),
+        ignored_subjects: IgnoredSubjects {
+            undeclared_kinds: vec!["brnad".to_owned()],
+            left_out: 2,
+        },
     });
     let warning = &slip.warnings[0];
     assert_eq!(
@@ -231,6 +236,10 @@ fn each_outcome_has_its_own_form() {
         (UNMATCHED_TYPE, "event.type")
     );
     assert!(warning.message.contains("\"form_submited\""));
+    let codes: Vec<&str> = slip.warnings.iter().map(|warning| &*warning.code).collect();
+    assert_eq!(codes, [UNMATCHED_TYPE, UNDECLARED_KIND, SUBJECTS_LEFT_OUT]);
+    assert!(slip.warnings[1].message.contains("[subjects.brnad]"));
+    assert!(slip.warnings[2].message.contains("not for 2 more"));
     let rule = "robots".to_owned();
     let held = with(EventOutcome::Quarantined { rule });
     assert_eq!(held.outcome(), v1::EventOutcome::Quarantined);

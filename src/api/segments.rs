@@ -8,6 +8,7 @@ use super::{
     paging::{Paged, foreign_token, next_page_token, page_size, page_token, paging, size},
     profiles::{probability, profile},
     seal::TokenSeal,
+    subjects::subject,
     violations::Violations,
 };
 use crate::{
@@ -146,9 +147,13 @@ pub fn segment_page(
 
 pub(super) fn ranked((rank, member): (u64, Ranked)) -> v1::SegmentMember {
     let (probability, outcome) = probability(member.probability);
+    use v1::segment_member::Member;
     v1::SegmentMember {
         rank: signed(rank),
-        profile: Some(profile(member.profile)),
+        member: Some(match member.profile.profile_id.is_person() {
+            true => Member::Profile(profile(member.profile)),
+            false => Member::Subject(subject(member.profile)),
+        }),
         points: member.points,
         probability,
         outcome,

@@ -37,15 +37,15 @@ pub fn of_service(error: &ServiceError, field: &str) -> Status {
             "UNKNOWN_PROFILE",
             ErrorDetails::new(),
         ),
-        ServiceError::UnknownAccount(account_id) => with_reason(
+        ServiceError::UnknownSubject { kind, subject_id } => with_reason(
             Code::NotFound,
-            format!("there is no account {}", Shown(account_id)),
-            "UNKNOWN_ACCOUNT",
+            format!("there is no {kind} {}", Shown(subject_id)),
+            "UNKNOWN_SUBJECT",
             ErrorDetails::new(),
         ),
         ServiceError::NoStages(_) => bad_field(
             "stages",
-            "cannot be asked for in a segment of accounts, which stand at no stage; send none",
+            "cannot be asked for in a segment of subjects, which stand at no stage; send none",
             "NO_STAGES",
         ),
         ServiceError::UnknownName { kind, name, known } => unknown_name(kind, name, known),

@@ -15,7 +15,7 @@ use super::{
     failure::Failure,
     funnel, influencers,
     output::{self, Column, table},
-    rank::reasons,
+    rank::{reasons, whose},
     replay::{
         self,
         engine::{self, Options, Watcher},
@@ -212,7 +212,7 @@ fn describe_segment(segment: &str, response: &RankSegmentResponse) -> String {
         Column::words("points from"),
     ];
     let rows = response.members.iter().map(|member| {
-        let profile = member.profile.clone().unwrap_or_default();
+        let profile = whose(member);
         let reasons = reasons(&profile, SHOWN_TERMS);
         [
             member.rank.to_string(),

@@ -1,4 +1,4 @@
-//! `bellwether get`: one profile, and why it stands where it stands.
+//! `bellwether get`: one profile or subject, and why it stands where it stands.
 
 use pbjson_types::Timestamp;
 
@@ -9,21 +9,23 @@ use super::{
     instant,
     output::{self, Column, points, signed_count, table},
 };
-use crate::proto::v1::{GetProfileRequest, Profile, ProfileView, Score};
+use crate::proto::v1::{
+    GetProfileRequest, GetSubjectRequest, Profile, ProfileView, Score, Subject,
+};
 
-/// Shows one profile: scores, stage, segments, interests and attributes.
+/// Shows one profile or subject: scores, stage, segments, interests and attributes.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Get {
-    /// Whose profile.
-    profile_id: String,
-    /// The id is that of an account.
-    #[arg(long)]
-    account: bool,
+    /// Whose profile, or which subject.
+    id: String,
+    /// The id is that of a subject of this kind, such as account.
+    #[arg(long, value_name = "KIND")]
+    kind: Option<String>,
     /// Explain each score, by the signals that add up to it and its percentile, and the stage,
     /// by what it asks for and what is missing to the next.
     #[arg(long)]
     full: bool,
-    /// Show of an unknown profile what one starts with.
+    /// Show of an unknown one what all start with.
     #[arg(long)]
     or_default: bool,
     /// The instant to compute for (RFC 3339); now unless given.
@@ -35,16 +37,18 @@ pub struct Get {
 
 impl Get {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let (profile_id, account_id) = match self.account {
-            true => (String::new(), self.profile_id),
-            false => (self.profile_id, String::new()),
-        };
+        match self.kind.clone() {
+            Some(kind) => self.subject(kind).await,
+            None => self.profile().await,
+        }
+    }
+
+    async fn profile(self) -> Result<(), Failure> {
         let request = self.asking.request(GetProfileRequest {
             tenant: self.asking.target.tenant.clone(),
-            profile_id,
+            profile_id: self.id,
             view: view(self.full).into(),
             as_of: self.as_of,
-            account_id,
             or_default: self.or_default,
         });
         let response = self
@@ -57,6 +61,45 @@ impl Get {
             describe(&response.profile.unwrap_or_default(), self.full)
         })
     }
+
+    async fn subject(self, kind: String) -> Result<(), Failure> {
+        let request = self.asking.request(GetSubjectRequest {
+            tenant: self.asking.target.tenant.clone(),
+            kind,
+            subject_id: self.id,
+            view: view(self.full).into(),
+            as_of: self.as_of,
+            or_default: self.or_default,
+        });
+        let response = self
+            .asking
+            .answer(async |mut client| client.get_subject(request).await)
+            .await?;
+        output::print(&if self.asking.json {
+            output::json(&response)?
+        } else {
+            let subject = response.subject.unwrap_or_default();
+            let whose = (subject.kind.clone(), printable(&subject.subject_id));
+            describe_facts(vec![whose], &without_stage(subject), self.full)
+        })
+    }
+}
+
+/// What a subject has of what a profile has.
+pub(super) fn without_stage(subject: Subject) -> Profile {
+    Profile {
+        profile_id: subject.subject_id,
+        exists: subject.exists,
+        scores: subject.scores,
+        segments: subject.segments,
+        interests: subject.interests,
+        attributes: subject.attributes,
+        event_count: subject.event_count,
+        first_seen_time: subject.first_seen_time,
+        last_event_time: subject.last_event_time,
+        as_of: subject.as_of,
+        ..Profile::default()
+    }
 }
 
 /// The view with or without explanation.
@@ -68,16 +111,22 @@ pub(super) fn view(full: bool) -> ProfileView {
     }
 }
 
-fn whose(profile: &Profile) -> (&'static str, String) {
-    match profile.account_id.as_str() {
-        "" => ("profile", printable(&profile.profile_id)),
-        account_id => ("account", printable(account_id)),
-    }
-}
-
 /// The profile for people.
 fn describe(profile: &Profile, full: bool) -> String {
-    let mut facts = vec![whose(profile), ("stage", or_none(&profile.stage))];
+    let facts = [
+        ("profile", printable(&profile.profile_id)),
+        ("stage", or_none(&profile.stage)),
+    ];
+    let facts = facts.map(|(name, value)| (name.to_owned(), value));
+    describe_facts(facts.into(), profile, full)
+}
+
+/// The same, begun with these facts.
+fn describe_facts(first: Vec<(String, String)>, profile: &Profile, full: bool) -> String {
+    let mut facts: Vec<(&str, String)> = first
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.clone()))
+        .collect();
     if !profile.exists {
         facts.insert(1, ("exists", "no".to_owned()));
     }

@@ -94,7 +94,7 @@ fn count(entry: Entry, sides: &mut [Evaluator; 2]) -> Option<Timestamp> {
             Some(at)
         }
         Entry::Update(update) => {
-            let (_, update, _) = api::update_profile(update).ok()?;
+            let update = update.read().ok()?;
             for side in sides {
                 side.update(&update.profile_id, &update.attributes, &update.removed)
                     .ok()?;

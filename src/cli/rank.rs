@@ -6,12 +6,14 @@ use super::{
     connection::Asking,
     explanation,
     failure::{Failure, printable},
-    get::view,
+    get::{view, without_stage},
     instant,
     output::{self, Column, counted, decimals_of, points, points_to, signed_count, table},
     pages,
 };
-use crate::proto::v1::{Profile, RankSegmentRequest, RankSegmentResponse};
+use crate::proto::v1::{
+    Profile, RankSegmentRequest, RankSegmentResponse, SegmentMember, segment_member::Member,
+};
 
 /// Lists the members of a segment, highest first.
 #[derive(Clone, Debug, clap::Args)]
@@ -102,7 +104,7 @@ impl pages::Page for RankSegmentResponse {
 /// The page for people.
 fn describe(segment: &str, response: &RankSegmentResponse, full: bool) -> String {
     let members = response.members.iter();
-    let Some(first) = members.clone().find_map(|member| member.profile.as_ref()) else {
+    let Some(first) = members.clone().next().map(whose) else {
         return format!(
             "nobody to list; {segment} has {}\n",
             counted(response.segment_size, "member")
@@ -125,11 +127,10 @@ fn describe(segment: &str, response: &RankSegmentResponse, full: bool) -> String
         columns.extend(names.map(Column::numbers));
     }
     let rows = members.map(|member| {
-        let profile = member.profile.clone().unwrap_or_default();
+        let profile = whose(member);
         let mut row = vec![
             signed_count(member.rank),
-            // One of the two is empty.
-            printable(&profile.profile_id) + &printable(&profile.account_id),
+            printable(&profile.profile_id),
             profile.stage.clone(),
             points(member.points),
         ];
@@ -145,6 +146,15 @@ fn describe(segment: &str, response: &RankSegmentResponse, full: bool) -> String
         row
     });
     table(&columns, rows) + &shown(segment, response)
+}
+
+/// The profile of a member, or what a subject has of one.
+pub(super) fn whose(member: &SegmentMember) -> Profile {
+    match member.member.clone() {
+        Some(Member::Profile(profile)) => profile,
+        Some(Member::Subject(subject)) => without_stage(subject),
+        None => Profile::default(),
+    }
 }
 
 fn shown(segment: &str, response: &RankSegmentResponse) -> String {
@@ -222,7 +232,7 @@ mod tests {
         RankSegmentResponse {
             members: vec![SegmentMember {
                 rank: 1,
-                profile: Some(profile),
+                member: Some(Member::Profile(profile)),
                 ..SegmentMember::default()
             }],
             segment_size: 1_234,
@@ -232,7 +242,7 @@ mod tests {
 
     #[test]
     fn the_greatest_terms_are_named_first_with_their_sign() {
-        let profile = response().members.remove(0).profile.unwrap();
+        let profile = whose(&response().members[0]);
         assert_eq!(
             reasons(&profile, 3),
             "expertise 47.1 (answers 42.1 + badges 10.0 - downvotes 5.0)"

@@ -1,4 +1,4 @@
-//! `bellwether recount`: what accounts and authors count, rebuilt from the events alone. A failover
+//! `bellwether recount`: what subjects and authors count, rebuilt from the events alone. A failover
 //! that lost writes may leave them with more or less than their people's events come to.
 
 use std::{
@@ -21,16 +21,14 @@ use super::{
 };
 use crate::{
     api::{self, EventPath},
-    scoring::{
-        Evaluator, HeldEvent, Incarnation, Model, ProfileId, Recollection, Record, Subject, Tenant,
-    },
+    scoring::{Evaluator, HeldEvent, Incarnation, Model, ProfileId, Recollection, Record, Tenant},
     store::{Access, OpenStore, Scan, Store, Stored},
 };
 
 /// Bad lines that are named in full.
 const NAMED_ERRORS: usize = 20;
 
-/// Rebuilds what accounts count and what authors earned from a file of all events. Every server on
+/// Rebuilds what subjects count and what authors earned from a file of all events. Every server on
 /// the store must be stopped.
 ///
 /// The file is what `replay` reads, every event since the first, and is evaluated by the model that
@@ -57,14 +55,14 @@ impl Recount {
             OpenStore::Redis(store) => self.recount(&store, &tenant, remembered_events).await?,
         };
         eprintln!(
-            "{} of {} accounts and authors written to tenant {tenant}",
+            "{} of {} subjects and authors written to tenant {tenant}",
             output::count(counts),
             output::count(records)
         );
         Ok(())
     }
 
-    /// How many accounts and authors were written, and how many there are.
+    /// How many subjects and authors were written, and how many there are.
     async fn recount(
         &self,
         store: &impl Store,
@@ -177,11 +175,9 @@ impl Recounting {
                 }
                 Ok(())
             }
-            Entry::Update(_) if is_retracted => {
-                Err("a profile update cannot be taken back".to_owned())
-            }
+            Entry::Update(_) if is_retracted => Err("an update cannot be taken back".to_owned()),
             Entry::Update(update) => {
-                let (_, update, _) = api::update_profile(update).map_err(said)?;
+                let update = update.read().map_err(said)?;
                 let updated =
                     self.evaluator
                         .update(&update.profile_id, &update.attributes, &update.removed);
@@ -222,7 +218,7 @@ impl Recounting {
         Ok(())
     }
 
-    /// Gives every account and author what it comes to here.
+    /// Gives every subject and author what it comes to here.
     async fn write(self, store: &impl Store, tenant: &Tenant) -> Result<(u64, u64), Failure> {
         let mut records_of_events = self.evaluator.into_records();
         let mut rewriting = Rewriting::new(store, tenant);
@@ -233,9 +229,8 @@ impl Recounting {
             for stored in batch {
                 let id = stored.profile_id.clone();
                 let recount = records_of_events.remove(&id).unwrap_or_default();
-                let subject = id.subject();
-                let record = stored.record.recounted(subject, &recount);
-                records += u64::from(is_of_others(subject, &record));
+                let record = stored.record.recounted(id.is_person(), &recount);
+                records += u64::from(is_of_others(&id, &record));
                 if record != stored.record {
                     let nothing = Record {
                         incarnation: record.incarnation,
@@ -266,19 +261,19 @@ impl Recounting {
     }
 }
 
-/// Accounts and authors that the store does not have.
+/// Subjects and authors that the store does not have.
 fn missing(records: BTreeMap<ProfileId, Record>) -> Vec<(ProfileId, Record)> {
     let missing = records.into_iter().map(|(id, recount)| {
-        let record = Record::default().recounted(id.subject(), &recount);
+        let record = Record::default().recounted(id.is_person(), &recount);
         (id, record)
     });
     missing
-        .filter(|(id, record)| is_of_others(id.subject(), record))
+        .filter(|(id, record)| is_of_others(id, record))
         .collect()
 }
 
-fn is_of_others(subject: Subject, record: &Record) -> bool {
-    subject == Subject::Account || !record.influence.is_empty()
+fn is_of_others(profile_id: &ProfileId, record: &Record) -> bool {
+    !profile_id.is_person() || !record.influence.is_empty()
 }
 
 /// Whether a store has counted an event that a rule held: it neither holds nor has dropped it.

@@ -57,9 +57,7 @@ impl Retract {
             let event = match line.content.map_err(|reason| at(&reason))? {
                 Some(Entry::Event(event)) => event,
                 Some(Entry::Update(_)) => {
-                    return Err(at(
-                        "a profile update cannot be taken back; send another one",
-                    ));
+                    return Err(at("an update cannot be taken back; send another one"));
                 }
                 None => continue,
             };

@@ -150,6 +150,31 @@ impl<S: Store> ScoringService for Handlers<S> {
         ))
     }
 
+    async fn get_subject(
+        &self,
+        request: Request<v1::GetSubjectRequest>,
+    ) -> Result<Response<v1::GetSubjectResponse>, Status> {
+        let caller = Caller::of(request.extensions());
+        let (tenant, subject, query) = api::get_subject(request.get_ref())?;
+        caller.identify(&self.service, &tenant)?;
+        let subject = self.service.profile(&tenant, &subject, query).await;
+        Ok(Response::new(v1::GetSubjectResponse {
+            subject: Some(api::subject(subject.map_err(failed)?)),
+        }))
+    }
+
+    async fn update_subject(
+        &self,
+        request: Request<v1::UpdateSubjectRequest>,
+    ) -> Result<Response<v1::UpdateSubjectResponse>, Status> {
+        let caller = Caller::of(request.extensions());
+        let (tenant, update, view) = api::update_subject(request.into_inner())?;
+        caller.identify(&self.service, &tenant)?;
+        let subject = self.service.update_profile(&tenant, update, view).await;
+        let subject = subject.map_err(|error| of_service(&error, "attributes"))?;
+        Ok(Response::new(api::updated_subject(subject)))
+    }
+
     async fn rank_segment(
         &self,
         request: Request<v1::RankSegmentRequest>,

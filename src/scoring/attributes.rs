@@ -52,6 +52,20 @@ pub enum InvalidAttributes {
     EmptyName,
 }
 
+/// What is stated after an update, which sets some attributes and removes others by name.
+pub fn attributes_after(
+    before: &Attributes,
+    attributes: &Attributes,
+    removed: &[String],
+) -> Attributes {
+    let mut stated = before.clone();
+    stated.extend(attributes.clone());
+    for name in removed {
+        stated.remove(name);
+    }
+    stated
+}
+
 /// Checks attributes against the bounds.
 pub fn check_attributes(attributes: &Attributes) -> Result<(), InvalidAttributes> {
     if attributes.len() > MAX_ATTRIBUTES {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    Model, ModelChange, ProfileId, Record, SegmentId, Subject, Timestamp,
+    Model, ModelChange, ProfileId, Record, SegmentId, Timestamp,
     evaluation::Evaluation,
     model::{ScoreId, StageId},
     model_changes,
@@ -183,15 +183,14 @@ impl Comparison {
     pub fn add_each(&mut self, profile_id: &ProfileId, old: &Record, new: &Record) {
         let last_event = old.last_event_time.max(new.last_event_time);
         let at = self.at.max(last_event);
-        let subject = profile_id.subject();
-        let by_old = Evaluation::of(&self.old, subject, old);
-        let by_new = Evaluation::of(&self.new, subject, new);
+        let by_old = Evaluation::of(&self.old, self.old.population_of(profile_id), old);
+        let by_new = Evaluation::of(&self.new, self.new.population_of(profile_id), new);
         // Who stands in no rank by either is in no answer that could differ but their own.
         if !by_old.is_counted && !by_new.is_counted {
             return;
         }
-        // Accounts stand in segments of their own; scores and stages are told of people.
-        if subject == Subject::Person {
+        // Subjects stand in segments of their own; scores and stages are told of people.
+        if profile_id.is_person() {
             self.profiles += 1;
             for tally in &mut self.scores {
                 let points = |evaluation: &Evaluation, model: &Model, score: Option<ScoreId>| {

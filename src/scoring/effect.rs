@@ -1,4 +1,4 @@
-//! What an event does to somebody else's record: a credit to its author, a delta to its account.
+//! What an event does to another record: a credit to its author, a delta to a subject.
 
 use super::{HalfLife, IdHash, ProfileId, Timestamp};
 
@@ -8,8 +8,8 @@ use super::{HalfLife, IdHash, ProfileId, Timestamp};
 pub enum Effect {
     /// What an author earned.
     Credit(Credit),
-    /// What an account counts for one of its people.
-    AccountDelta(AccountDelta),
+    /// What a subject counts for a person's event.
+    SubjectDelta(SubjectDelta),
 }
 
 /// What is to become of an effect.
@@ -38,7 +38,7 @@ impl Effect {
     pub(crate) fn applied_id(&self) -> IdHash {
         match self {
             Self::Credit(credit) => credit.id,
-            Self::AccountDelta(delta) => delta.id,
+            Self::SubjectDelta(delta) => delta.id,
         }
     }
 
@@ -46,7 +46,7 @@ impl Effect {
     pub fn kind(&self) -> EffectKind {
         match self {
             Self::Credit(credit) => credit.kind,
-            Self::AccountDelta(delta) => delta.kind,
+            Self::SubjectDelta(delta) => delta.kind,
         }
     }
 
@@ -54,12 +54,12 @@ impl Effect {
     /// stays whatever becomes of the events that led to it.
     pub(crate) fn withheld(self) -> Option<Self> {
         match self {
-            Self::AccountDelta(mut delta) => {
+            Self::SubjectDelta(mut delta) => {
                 delta.kind = EffectKind::Withhold;
                 for change in &mut delta.changes {
                     change.amount = -change.amount;
                 }
-                Some(Self::AccountDelta(delta))
+                Some(Self::SubjectDelta(delta))
             }
             Self::Credit(credit) => (credit.touches > 0).then(|| {
                 Self::Credit(Credit {
@@ -76,7 +76,7 @@ impl Effect {
     pub fn time(&self) -> Timestamp {
         match self {
             Self::Credit(credit) => credit.time,
-            Self::AccountDelta(delta) => delta.time,
+            Self::SubjectDelta(delta) => delta.time,
         }
     }
 
@@ -84,29 +84,30 @@ impl Effect {
     pub(crate) fn change_count(&self) -> usize {
         match self {
             Self::Credit(_) => 0,
-            Self::AccountDelta(delta) => delta.changes.len(),
+            Self::SubjectDelta(delta) => delta.changes.len(),
         }
     }
 
-    /// Whether it takes anything from the account that it changes.
+    /// Whether it takes anything from the subject that it changes.
     pub(crate) fn takes(&self) -> bool {
-        let Self::AccountDelta(delta) = self else {
+        let Self::SubjectDelta(delta) = self else {
             return false;
         };
         let mut changes = delta.changes.iter();
         delta.kind != EffectKind::Apply || changes.any(|change| change.amount < 0.0)
     }
 
-    /// Whether both are the same effect of the same event.
+    /// Whether both are the same effect of the same event on the same record.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        (self.id(), self.kind()) == (other.id(), other.kind())
+        let known_by = |effect: &Self| (effect.id(), effect.kind(), effect.subject_id().clone());
+        known_by(self) == known_by(other)
     }
 
     /// Whose record it changes.
     pub fn subject_id(&self) -> &ProfileId {
         match self {
             Self::Credit(credit) => &credit.author_id,
-            Self::AccountDelta(delta) => &delta.account_id,
+            Self::SubjectDelta(delta) => &delta.subject_id,
         }
     }
 }
@@ -134,15 +135,15 @@ pub struct Credit {
     pub advance_millionths: u64,
 }
 
-/// What an account counts for an event of one of its people.
+/// What a subject counts for a person's event.
 #[derive(Clone, Debug, PartialEq)]
-pub struct AccountDelta {
-    /// Derived from the event; what reverts it has the same.
+pub struct SubjectDelta {
+    /// Derived from the event, the same for all its subjects; what reverts it has the same.
     pub id: IdHash,
     /// Whether it is applied or reverted.
     pub kind: EffectKind,
-    /// Whose, by [`ProfileId::of_account`].
-    pub account_id: ProfileId,
+    /// Whose, by [`ProfileId::of_subject`].
+    pub subject_id: ProfileId,
     /// The instant of the event.
     pub time: Timestamp,
     /// What the event changed of the counts of the person.

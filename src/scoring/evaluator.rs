@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Attributes, Context, Event, IdHash, InvalidAttributes, Model, Outcome, ProfileId, Record,
-    RecordEdit, Selection, Timestamp, check_attributes,
+    RecordEdit, Selection, Timestamp, check_attributes, limits::MAX_SUBJECT_KINDS,
 };
 
 /// What a model makes of events, one after the other: a service without a store.
@@ -51,7 +51,7 @@ impl Evaluator {
         outcome
     }
 
-    /// Applies an event, and its effects on its author and its account.
+    /// Applies an event, and its effects on its author and its subjects.
     pub fn apply(&mut self, event: &Event, at: Timestamp) {
         self.edit_by(event, at, |edit, context| {
             edit.apply(event, context);
@@ -83,9 +83,9 @@ impl Evaluator {
         at: Timestamp,
         work: impl FnOnce(&mut RecordEdit<'_>, &Context<'_>),
     ) {
-        let nothing = Attributes::new();
-        let stated = self.records.get(&event.profile_id);
-        let stated = stated.map_or(&nothing, |record| &record.attributes);
+        let unknown = Record::default();
+        let record = self.records.get(&event.profile_id).unwrap_or(&unknown);
+        let known = (&record.memory, &record.attributes);
         // Who has only marks of what is withheld is as good as unknown.
         let record_of = |id: Option<ProfileId>| {
             let record = self.records.get(&id?);
@@ -93,10 +93,17 @@ impl Evaluator {
         };
         let author = record_of(self.model.author_read(event));
         let author = author.map(|record| record.attributes.clone());
-        let account = record_of(self.model.account_read(event, stated)).cloned();
+        let read = self.model.subjects_read(event, known, at).into_iter();
+        let read: Vec<_> = read
+            .filter_map(|(kind, id)| Some((kind, record_of(Some(id))?.clone())))
+            .collect();
+        let mut subjects = [None; MAX_SUBJECT_KINDS];
+        for (kind, record) in &read {
+            subjects[usize::from(*kind)] = Some(record);
+        }
         let context = Context {
             author: author.as_ref(),
-            account: account.as_ref(),
+            subjects,
             ..Context::at(at, self.remembered_events)
         };
         let outcome = self.edit(&event.profile_id, |edit| work(edit, &context));

@@ -29,6 +29,6 @@ pub struct Event {
     pub content_id: String,
     /// Which campaign led to this; empty when not said.
     pub campaign_id: String,
-    /// The account that it counts for as well, by [`ProfileId::of_account`].
-    pub account_id: Option<ProfileId>,
+    /// What it says that it counts for as well, each by [`ProfileId::of_subject`].
+    pub subjects: Vec<ProfileId>,
 }

@@ -4,7 +4,7 @@
 use super::{
     Breadth, Contribution, ContributionKind, Influencer, KeyContribution, Model, Profile,
     ProfileId, Ranked, Record, RecordEdit, Score, SegmentId, SegmentMembership, SignalCount,
-    StageChange, StageExplanation, StageRequirement, Subject, Timestamp, TopicInterest,
+    StageChange, StageExplanation, StageRequirement, Timestamp, TopicInterest,
     answers::push_bounded,
     decay::decay_factor,
     evaluation::Evaluation,
@@ -30,7 +30,7 @@ pub fn explain(
     at: Timestamp,
     detail: Detail,
 ) -> Profile {
-    let evaluation = Evaluation::of(model, profile_id.subject(), record);
+    let evaluation = Evaluation::of(model, model.population_of(profile_id), record);
     profile(model, profile_id, record, &evaluation, at, detail)
 }
 
@@ -43,7 +43,7 @@ pub fn ranked(
     at: Timestamp,
     detail: Detail,
 ) -> Ranked {
-    let evaluation = Evaluation::of(model, profile_id.subject(), record);
+    let evaluation = Evaluation::of(model, model.population_of(profile_id), record);
     let SegmentMembership {
         points,
         probability,
@@ -96,7 +96,7 @@ fn profile(
     detail: Detail,
 ) -> Profile {
     let is_explained = detail == Detail::Contributions;
-    let is_person = profile_id.subject() == Subject::Person;
+    let is_person = profile_id.is_person();
     let scores = model.scores.iter_enumerated().map(|(position, score)| {
         let points = evaluation.points_at(model, position, at);
         let calibration = score.calibration.as_ref();
@@ -181,8 +181,8 @@ fn contributions(
 ) -> Vec<Contribution> {
     let score = &model.scores[score];
     let factor = decay_factor(score.half_life, evaluation.at, at);
-    // What is shared with an account has been limited already, person by person.
-    let is_person = evaluation.subject == Subject::Person;
+    // What a subject counts has been limited already, person by person.
+    let is_person = evaluation.is_of_person();
     let terms = score.terms.iter().map(|term| {
         let signal = &model.signals[term.signal];
         let count = evaluation.count(term.slot) * factor;

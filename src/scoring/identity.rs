@@ -32,20 +32,13 @@ impl fmt::Display for Tenant {
     }
 }
 
-/// Whom a record is about. People and accounts are ranked apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Subject {
-    /// A person.
-    Person,
-    /// An account of people, such as a company.
-    Account,
-}
+/// What the stored ids of subjects begin with.
+const SUBJECT: char = '\u{1}';
+/// What stands between the kind of a subject and its id.
+const KIND_END: char = ':';
 
-/// What the stored ids of accounts begin with.
-const ACCOUNT: char = '\u{1}';
-
-/// A person, as named by the caller: 1 to 256 bytes without control characters. Or an
-/// account of people, see [`ProfileId::of_account`].
+/// A person, as named by the caller: 1 to 256 bytes without control characters. Or a subject,
+/// see [`ProfileId::of_subject`].
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProfileId(Arc<str>);
 
@@ -55,39 +48,41 @@ impl ProfileId {
         is_identifier(id).then(|| Self(id.into()))
     }
 
-    /// The id under which an account of this name is stored among the profiles; `None` like
-    /// [`Self::new`]. No caller can send it, because it begins with a control character.
-    pub fn of_account(id: &str) -> Option<Self> {
-        is_identifier(id).then(|| Self(format!("{ACCOUNT}{id}").into()))
+    /// The id under which a subject is stored among the profiles; `None` when the kind is not
+    /// [the name of one](is_kind_name), or the id is malformed as in [`Self::new`]. No caller can
+    /// send it, because it begins with a control character.
+    pub fn of_subject(kind: &str, id: &str) -> Option<Self> {
+        let is_one = is_kind_name(kind) && is_identifier(id);
+        is_one.then(|| Self(format!("{SUBJECT}{kind}{KIND_END}{id}").into()))
     }
 
-    /// The id of a stored profile or account, as [`Self::as_str`] gives it.
+    /// The id of a stored profile or subject, as [`Self::as_str`] gives it.
     pub fn stored(id: &str) -> Option<Self> {
-        match id.strip_prefix(ACCOUNT) {
-            Some(account_id) => Self::of_account(account_id),
+        match id.strip_prefix(SUBJECT) {
+            Some(subject) => {
+                let (kind, id) = subject.split_once(KIND_END)?;
+                Self::of_subject(kind, id)
+            }
             None => Self::new(id),
         }
     }
 
-    /// The id of the account, when it is one.
-    pub fn account_id(&self) -> Option<&str> {
-        self.0.strip_prefix(ACCOUNT)
+    /// The kind and the id of the subject, when it is one.
+    pub fn subject(&self) -> Option<(&str, &str)> {
+        self.0.strip_prefix(SUBJECT)?.split_once(KIND_END)
     }
 
-    /// The id as callers know it, of a person or of an account.
+    /// Whether it names a person, and no subject.
+    pub fn is_person(&self) -> bool {
+        !self.0.starts_with(SUBJECT)
+    }
+
+    /// The id as callers know it, of a person or of a subject.
     pub fn name(&self) -> &str {
-        self.account_id().unwrap_or(&self.0)
+        self.subject().map_or(&self.0, |(_, id)| id)
     }
 
-    /// Whether it names a person or an account.
-    pub fn subject(&self) -> Subject {
-        match self.account_id() {
-            Some(_) => Subject::Account,
-            None => Subject::Person,
-        }
-    }
-
-    /// The id as given; that of an account with a control character before it.
+    /// The id as given; that of a subject with a control character and its kind before it.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -105,7 +100,16 @@ impl fmt::Display for ProfileId {
     }
 }
 
-/// Whether `id` may name a profile, an event or a piece of content: 1 to 256 bytes
+/// Whether `kind` may name a kind of subjects: 1 to 32 characters of `[a-z0-9_]`, the first a
+/// letter.
+pub fn is_kind_name(kind: &str) -> bool {
+    let allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_');
+    kind.len() <= super::limits::MAX_KIND_BYTES
+        && kind.starts_with(|first: char| first.is_ascii_lowercase())
+        && kind.bytes().all(allowed)
+}
+
+/// Whether `id` may name a profile, a subject, an event or a piece of content: 1 to 256 bytes
 /// without control characters.
 pub fn is_identifier(id: &str) -> bool {
     !id.is_empty() && id.len() <= super::limits::MAX_ID_BYTES && !id.chars().any(char::is_control)

@@ -84,6 +84,13 @@ pub const MAX_STAGE_RANKS: usize = 128;
 pub const MAX_SEGMENTS: usize = 64;
 /// Quarantine rules of a model: each holds a rank, and looks at every event.
 pub const MAX_QUARANTINE_RULES: usize = 64;
+/// Kinds of subjects of a model: an event may count for one of each, and each kind has a rank for
+/// every score.
+pub const MAX_SUBJECT_KINDS: usize = 4;
+/// Bytes of the name of a kind of subjects.
+pub const MAX_KIND_BYTES: usize = 32;
+/// Subjects that one event counts for: each is one more record that is written.
+pub const MAX_EVENT_SUBJECTS: usize = 8;
 /// Topics of a model.
 pub const MAX_TOPICS: usize = 1_000;
 /// Keywords of a topic, phrases of a signal, and words of a list.
@@ -122,7 +129,7 @@ pub const MAX_DIAGNOSTICS: usize = 100;
 /// Events that a record remembers, unless configured.
 pub const DEFAULT_REMEMBERED_EVENTS: usize = 256;
 /// Effects of others' events that a record remembers, by arrival: credits of an author, deltas
-/// of an account. The service lets no more be unsettled at once, so a retry after a crash finds
+/// of a subject. The service lets no more be unsettled at once, so a retry after a crash finds
 /// all that counted.
 pub const REMEMBERED_EFFECTS: usize = 256;
 /// Effects of own events on others that a record remembers, by arrival: more than a person causes

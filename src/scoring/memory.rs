@@ -16,6 +16,9 @@ pub struct EventMemory {
     /// With which id those remembered events were sent that were sent with another one than that
     /// of the record. What an event does to others is known by this id.
     pub origins: BTreeMap<(Timestamp, IdHash), ProfileId>,
+    /// By subject that followed from what the profile stated: the remembered events that counted
+    /// for it, ascending. What follows from the event itself does so again.
+    pub subjects: BTreeMap<ProfileId, Vec<(Timestamp, IdHash)>>,
 }
 
 /// An event that a record remembers, or a retraction of one.
@@ -103,8 +106,21 @@ impl EventMemory {
         self.origins.get(&(time, id))
     }
 
+    /// The subjects of a remembered event that followed from what the profile stated then.
+    pub fn subjects_of(&self, event: (Timestamp, IdHash)) -> impl Iterator<Item = &ProfileId> {
+        let counted = move |events: &Vec<_>| events.binary_search(&event).is_ok();
+        let subjects = self.subjects.iter();
+        subjects.filter_map(move |(subject, events)| counted(events).then_some(subject))
+    }
+
     /// Remembers a new event, and forgets the smallest beyond `capacity`.
-    pub fn remember(&mut self, event: RememberedEvent, origin: Option<ProfileId>, capacity: usize) {
+    pub fn remember(
+        &mut self,
+        event: RememberedEvent,
+        origin: Option<ProfileId>,
+        subjects: Vec<ProfileId>,
+        capacity: usize,
+    ) {
         let Err(position) = self.find(event.pair()) else {
             return;
         };
@@ -112,10 +128,20 @@ impl EventMemory {
         if let Some(origin) = origin {
             self.origins.insert(event.pair(), origin);
         }
+        for subject in subjects {
+            let events = self.subjects.entry(subject).or_default();
+            if let Err(position) = events.binary_search(&event.pair()) {
+                events.insert(position, event.pair());
+            }
+        }
         let excess = self.remembered.len().saturating_sub(capacity.max(1));
         if let Some(greatest) = self.remembered.drain(..excess).next_back() {
             self.horizon = self.horizon.max(Some(greatest.pair()));
             self.origins.retain(|pair, _| *pair > greatest.pair());
+            self.subjects.retain(|_, events| {
+                events.drain(..events.partition_point(|event| *event <= greatest.pair()));
+                !events.is_empty()
+            });
         }
     }
 }

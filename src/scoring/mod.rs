@@ -31,23 +31,25 @@ mod record;
 mod timestamp;
 
 pub use answers::{ChangeCause, CountedValue, MatchedSignals, StageChange};
-pub use attributes::{AttributeValue, Attributes, InvalidAttributes, check_attributes};
+pub use attributes::{
+    AttributeValue, Attributes, InvalidAttributes, attributes_after, check_attributes,
+};
 pub use compare::{Comparison, ComparisonReport, Mover, ScoreMoves, SegmentMoves, StageFlow};
 pub use decay::HalfLife;
 pub use duration::parse_duration;
 pub use edit::{Context, RecordEdit, RetractionOutcome, Selection, apply};
-pub use effect::{AccountDelta, CountDelta, Credit, Effect, EffectKind};
+pub use effect::{CountDelta, Credit, Effect, EffectKind, SubjectDelta};
 pub use evaluation::{index, moves};
 pub use evaluator::Evaluator;
 pub use event::Event;
 pub use explain::{Detail, InfluenceQuestion, explain, influencer, interests, ranked};
-pub use identity::{IdHash, Incarnation, ProfileId, Subject, Tenant, TypeMark, is_identifier};
+pub use identity::{IdHash, Incarnation, ProfileId, Tenant, TypeMark, is_identifier, is_kind_name};
 pub use influence::influence_probability;
 pub use memory::{EffectMemory, EventMemory, Recollection, RememberedEvent};
 pub(crate) use model::ScoreId;
 pub use model::{
-    ActsOn, Catalog, CatalogEntry, Diagnostic, Fingerprint, Model, ModelChange, SegmentEntry,
-    SegmentId, model_changes,
+    ActsOn, Catalog, CatalogEntry, Diagnostic, EventSubjects, Fingerprint, IgnoredSubjects, Model,
+    ModelChange, Population, SegmentEntry, SegmentId, Stated, SubjectKindId, model_changes,
 };
 pub use outcome::{EventOutcome, Outcome};
 pub use profile::{

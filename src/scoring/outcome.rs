@@ -1,6 +1,6 @@
 //! What comes of events: for their callers, and for what is written.
 
-use super::{Effect, RankChange, Record, StageChange, TopicDelta};
+use super::{Effect, IgnoredSubjects, RankChange, Record, StageChange, TopicDelta};
 
 /// What became of an event.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,6 +14,8 @@ pub enum EventOutcome {
         /// The event's type, when the model names it nowhere and the event is on no topic: a
         /// slip, perhaps.
         unmatched_type: Option<String>,
+        /// The subjects that it says it is for, and did not count for.
+        ignored_subjects: IgnoredSubjects,
     },
     /// It had counted before.
     Duplicate {

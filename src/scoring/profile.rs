@@ -129,7 +129,7 @@ pub struct Contribution {
     /// `count * weight`.
     pub points: f64,
     /// Where the count of the signal saturates, that of each key by itself; `None` without limit,
-    /// and for accounts, which have none of their own.
+    /// and for subjects, which have none of their own.
     pub limit: Option<f64>,
     /// What the limit has kept from counting, faded like the count.
     pub capped_count: f64,

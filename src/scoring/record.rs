@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{
     Attributes, CountedValue, Effect, EffectMemory, EventMemory, HalfLife, IdHash, Incarnation,
-    MatchedSignals, ProfileId, StageChange, Timestamp,
+    MatchedSignals, ProfileId, StageChange, Timestamp, attributes_after,
 };
 
 /// The state of one profile.
@@ -36,7 +36,7 @@ pub struct Record {
     pub interests: Vec<NamedCount>,
     /// The remembered events.
     pub memory: EventMemory,
-    /// The latest effects of others' events: credits of an author, deltas of an account.
+    /// The latest effects of others' events: credits of an author, deltas of a subject.
     pub effects: EffectMemory,
     /// The latest effects of own events on others, in order of arrival: who has lost one takes it
     /// again when the event is sent again. The credit of a touch stands in the touch, as long as
@@ -75,12 +75,7 @@ impl Record {
     /// What the profile states after an update, which sets some attributes and removes others
     /// by name.
     pub fn attributes_after(&self, attributes: &Attributes, removed: &[String]) -> Attributes {
-        let mut stated = self.attributes.clone();
-        stated.extend(attributes.clone());
-        for name in removed {
-            stated.remove(name);
-        }
-        stated
+        attributes_after(&self.attributes, attributes, removed)
     }
 
     /// How many events a rule holds.
@@ -229,8 +224,8 @@ pub struct HeldEvent {
     pub topics: Vec<String>,
     /// Whose content it engages with.
     pub author_id: Option<ProfileId>,
-    /// The account that it counts for.
-    pub account_id: Option<ProfileId>,
+    /// The subjects that it counts for.
+    pub subjects: Vec<ProfileId>,
     /// The id that it was sent with, when that is not the one of the record.
     pub origin: Option<ProfileId>,
 }

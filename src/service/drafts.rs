@@ -8,6 +8,7 @@ use super::{
     draft::{Draft, OpenDraft, refuse},
     lanes::Round,
     lookups::Lookups,
+    rankings::unknown,
     write::{Arrived, ProfileUpdate, Task, Work},
 };
 use crate::{
@@ -48,17 +49,21 @@ impl<'m> Sheet<'m> {
     }
 }
 
-/// Takes away what one write cannot hold: more than `folded` pieces of work of a profile. Where
-/// the model reads accounts, also all that was taken in after the first of these.
-pub(super) fn split_off(round: &mut Round<Work>, folded: usize, model: &Model) -> Round<Work> {
-    let first = round.iter().filter_map(|(_, work)| work.get(folded));
+/// Takes away what one write cannot hold: of each profile what is beyond its `folded` pieces. Where
+/// the model reads subjects, also all that was taken in after the first of these.
+pub(super) fn split_off(
+    round: &mut Round<Work>,
+    folded: impl Fn(&[Work]) -> usize,
+    model: &Model,
+) -> Round<Work> {
+    let first = round.iter().filter_map(|(_, work)| work.get(folded(work)));
     let first = first.map(|work| work.turn).min();
     let Some(first) = first else {
         return Vec::new();
     };
-    let keeps_order = model.reads_accounts();
+    let keeps_order = model.reads_subjects();
     let later = round.iter_mut().filter_map(|(profile_id, work)| {
-        let mut end = work.len().min(folded);
+        let mut end = work.len().min(folded(work));
         if keeps_order {
             let before = work.iter().position(|work| work.turn >= first);
             end = before.unwrap_or(end).min(end);
@@ -82,7 +87,7 @@ fn turns(sheets: &[Sheet<'_>], model: &Model) -> Vec<usize> {
             turns.push((last, position));
         }
     }
-    if model.reads_accounts() {
+    if model.reads_subjects() {
         turns.sort_by_key(|(turn, _)| *turn);
     }
     turns.into_iter().map(|(_, position)| position).collect()
@@ -153,26 +158,39 @@ impl<S: Store> Shell<S> {
             }
             Task::Release(asked) => {
                 let released = if edit.record().is_known() {
-                    Ok(edit.release(&asked.question, self.most_folded()))
+                    Ok(edit.release(&asked.question, self.most_released()))
                 } else {
                     Err(ServiceError::unknown(&sheet.draft.profile_id))
                 };
                 asked.note(released, snapshot, edit, now);
             }
             Task::Update(asked) => {
-                let changed = change(edit, &asked.question, now);
+                let declared = check_kind(model, &sheet.profile_id);
+                let changed = declared.and_then(|()| change(edit, &asked.question, now));
                 asked.note(changed, snapshot, edit, now);
             }
         }
         let (again, effects) = (edit.again(), edit.effects());
         let (followed_again, followed) = sheet.followed;
-        lookups.follow(model, &again[followed_again..], |account, delta| {
-            account.apply_effect_again(delta)
+        lookups.follow(model, &again[followed_again..], |subject, delta| {
+            subject.apply_effect_again(delta)
         });
-        lookups.follow(model, &effects[followed..], |account, delta| {
-            account.apply_effect(delta)
+        lookups.follow(model, &effects[followed..], |subject, delta| {
+            subject.apply_effect(delta)
         });
         sheet.followed = (again.len(), effects.len());
+    }
+}
+
+/// Refuses subjects of a kind that the model does not declare.
+pub(super) fn check_kind(model: &Model, profile_id: &ProfileId) -> Result<(), ServiceError> {
+    match profile_id.subject() {
+        Some((kind, _)) if model.subject_kind(kind).is_none() => Err(unknown(
+            "kind of subjects",
+            kind,
+            model.subject_kind_names(),
+        )),
+        _ => Ok(()),
     }
 }
 

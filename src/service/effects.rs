@@ -1,4 +1,4 @@
-//! The effects of events on others, credits of authors and deltas of accounts, each into the
+//! The effects of events on others, credits of authors and deltas of subjects, each into the
 //! lane of whom it changes. They are durable before the event that caused them is, and an
 //! effect that is sent again counts once.
 

@@ -15,16 +15,21 @@ pub enum ServiceError {
     /// The profile has neither events nor attributes.
     #[error("there is no profile {0:?}")]
     UnknownProfile(String),
-    /// No event has counted for the account, and it states nothing.
-    #[error("there is no account {0:?}")]
-    UnknownAccount(String),
-    /// Accounts stand at no stage.
-    #[error("the segment {0:?} is of accounts, which stand at no stage; ask without stages")]
+    /// No event has counted for the subject, and it states nothing.
+    #[error("there is no {kind} {subject_id:?}")]
+    UnknownSubject {
+        /// Its kind.
+        kind: String,
+        /// Its id.
+        subject_id: String,
+    },
+    /// Subjects stand at no stage.
+    #[error("the segment {0:?} is of subjects, which stand at no stage; ask without stages")]
     NoStages(String),
     /// The model declares no such name.
     #[error("there is no {kind} {name:?}; the model has: {}", known.join(", "))]
     UnknownName {
-        /// `segment`, `stage`, `topic` or `quarantine rule`.
+        /// `segment`, `stage`, `topic`, `quarantine rule` or `kind of subjects`.
         kind: &'static str,
         /// The name asked for.
         name: String,
@@ -82,8 +87,11 @@ impl From<RolloutError> for ServiceError {
 impl ServiceError {
     /// Nothing is stored under an id.
     pub(super) fn unknown(profile_id: &ProfileId) -> Self {
-        match profile_id.account_id() {
-            Some(account_id) => Self::UnknownAccount(account_id.to_owned()),
+        match profile_id.subject() {
+            Some((kind, subject_id)) => Self::UnknownSubject {
+                kind: kind.to_owned(),
+                subject_id: subject_id.to_owned(),
+            },
             None => Self::UnknownProfile(profile_id.to_string()),
         }
     }

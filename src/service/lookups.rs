@@ -1,17 +1,18 @@
-//! What counting an event reads of others: what the author of the content states, and the scores
-//! of the account. Looked up with the records that the events are counted on, when the model asks
-//! for it.
+//! What counting an event reads of others: what the author of the content states, and the
+//! attributes and scores of its subjects. Looked up with the records that the events are counted
+//! on, when the model asks for it.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use super::{
     Shell,
     lanes::Round,
-    write::{Task, Work},
+    write::{Arrived, Asked, Task, Work},
 };
 use crate::{
     scoring::{
-        Attributes, Context, Effect, Event, Model, ProfileId, Record, RecordEdit, Tenant, Timestamp,
+        Context, Effect, Event, Model, ProfileId, Record, RecordEdit, Tenant, Timestamp,
+        attributes_after, limits::MAX_SUBJECT_KINDS,
     },
     store::{Store, StoreError, Stored},
 };
@@ -30,20 +31,22 @@ impl Lookups {
         (at, now, remembered_events): (Timestamp, Timestamp, usize),
     ) -> Result<Context<'_>, StoreError> {
         let author = model.author_read(event).map(|id| self.record(&id));
-        let account = model
-            .account_read(event, &record.attributes)
-            .map(|id| self.record(&id));
         let author = author.transpose()?.flatten();
+        let mut subjects = [None; MAX_SUBJECT_KINDS];
+        let known = (&record.memory, &record.attributes);
+        for (kind, id) in model.subjects_read(event, known, at) {
+            subjects[usize::from(kind)] = self.record(&id)?;
+        }
         Ok(Context {
             author: author.map(|author| &author.attributes),
-            account: account.transpose()?.flatten(),
+            subjects,
             at,
             now,
             remembered_events,
         })
     }
 
-    /// Has the accounts that were looked up count what the events before did to them, which is
+    /// Has the subjects that were looked up count what the events before did to them, which is
     /// written only when all of the round is counted. `take` is how they take it.
     pub(super) fn follow(
         &mut self,
@@ -53,13 +56,13 @@ impl Lookups {
     ) {
         let deltas = effects
             .iter()
-            .filter(|effect| matches!(effect, Effect::AccountDelta(_)));
+            .filter(|effect| matches!(effect, Effect::SubjectDelta(_)));
         for delta in deltas {
             if let Some(Ok(record)) = self.0.get_mut(delta.subject_id()) {
                 let before = record.take().unwrap_or_default();
-                let mut account = RecordEdit::new(model, delta.subject_id().clone(), before);
-                take(&mut account, delta);
-                *record = Some(account.finish().record);
+                let mut subject = RecordEdit::new(model, delta.subject_id().clone(), before);
+                take(&mut subject, delta);
+                *record = Some(subject.finish().record);
             }
         }
     }
@@ -78,12 +81,34 @@ fn record_of(stored: Result<Option<Stored>, StoreError>) -> Result<Option<Record
     stored.map(|stored| stored.map(|stored| stored.record))
 }
 
-fn events_of(work: &[Work]) -> impl Iterator<Item = &Event> {
+fn events_of(work: &[Work]) -> impl Iterator<Item = &Arrived> {
     work.iter().filter_map(|work| match &work.task {
-        Task::Event(asked) => Some(&asked.question.event),
-        Task::Retraction(asked) => Some(&asked.question.event),
+        Task::Event(asked) => Some(&asked.question),
+        Task::Retraction(asked) => Some(&asked.question),
         _ => None,
     })
+}
+
+/// The subjects that the work of a profile reads, as far as is known before it is done: what the
+/// profile states may be changed on the way.
+fn subjects_read(model: &Model, record: &Record, work: &[Work]) -> Vec<ProfileId> {
+    let mut attributes = Cow::Borrowed(&record.attributes);
+    let mut read = Vec::new();
+    for work in work {
+        match &work.task {
+            Task::Event(Asked { question, .. }) | Task::Retraction(Asked { question, .. }) => {
+                let known = (&record.memory, &*attributes);
+                let subjects = model.subjects_read(&question.event, known, question.at);
+                read.extend(subjects.into_iter().map(|(_, subject)| subject));
+            }
+            Task::Update(Asked { question, .. }) => {
+                let (set, removed) = (&question.attributes, &question.removed);
+                attributes = Cow::Owned(attributes_after(&attributes, set, removed));
+            }
+            Task::Release(_) => {}
+        }
+    }
+    read
 }
 
 impl<S: Store> Shell<S> {
@@ -94,14 +119,16 @@ impl<S: Store> Shell<S> {
         model: &Model,
         round: &Round<Work>,
     ) -> (Vec<Result<Option<Stored>, StoreError>>, Lookups) {
+        let unknown = Record::default();
         let events = round.iter().flat_map(|(_, work)| events_of(work));
-        let mut wanted: Vec<ProfileId> = events
-            .flat_map(|event| {
-                let account_id = model.account_read(event, &Attributes::new());
-                [model.author_read(event), account_id]
-            })
-            .flatten()
-            .collect();
+        let authors = events.filter_map(|arrived| model.author_read(&arrived.event));
+        let mut wanted: Vec<ProfileId> = authors.collect();
+        let reads_subjects = model.reads_subjects();
+        if reads_subjects {
+            // As if nothing was stated: the event itself may name them.
+            let work = round.iter();
+            wanted.extend(work.flat_map(|(_, work)| subjects_read(model, &unknown, work)));
+        }
         wanted.sort_unstable();
         wanted.dedup();
         let mut ids: Vec<ProfileId> = round.iter().map(|(id, _)| id.clone()).collect();
@@ -110,24 +137,20 @@ impl<S: Store> Shell<S> {
         let found = loaded.split_off(round.len());
         let found = found.into_iter().map(record_of);
         let mut lookups = Lookups(wanted.into_iter().zip(found).collect());
+        if !reads_subjects {
+            return (loaded, lookups);
+        }
 
-        // Which account it is may be stated in the record alone, or by an update before it.
+        // Which subject it is may follow from what the profile states, or stated before.
         let mut stated = Vec::new();
         for ((_, work), stored) in round.iter().zip(&loaded) {
-            let updates = work.iter().filter_map(|work| match &work.task {
-                Task::Update(asked) => Some(&asked.question.attributes),
-                _ => None,
-            });
-            let stored = stored.iter().flatten();
-            let statements: Vec<&Attributes> = stored
-                .map(|stored| &stored.record.attributes)
-                .chain(updates)
-                .collect();
-            let accounts = events_of(work).flat_map(|event| {
-                let statements = statements.iter();
-                statements.filter_map(move |stated| model.account_read(event, stated))
-            });
-            stated.extend(accounts.filter(|id| !lookups.0.contains_key(id)));
+            let record = match stored {
+                Ok(Some(stored)) => &stored.record,
+                Ok(None) => &unknown,
+                Err(_) => continue,
+            };
+            let read = subjects_read(model, record, work).into_iter();
+            stated.extend(read.filter(|id| !lookups.0.contains_key(id)));
         }
         stated.sort_unstable();
         stated.dedup();

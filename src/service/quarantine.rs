@@ -97,7 +97,7 @@ impl<S: Store> Service<S> {
                 })
                 .await?;
             count += answer.outcome();
-            if *answer.outcome() < self.shell.most_folded() {
+            if *answer.outcome() < self.shell.most_released() {
                 let Written { profile, .. } = self.complete_one(tenant, Ok(answer)).await?;
                 return Ok(Written {
                     outcome: count,

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     rollout::ModelSnapshot,
     scoring::{
-        InfluenceQuestion, Influencer, KeyRange, Model, Ranked, SegmentId, Subject, Tenant,
+        InfluenceQuestion, Influencer, KeyRange, Model, Population, Ranked, SegmentId, Tenant,
         Timestamp, influencer, interests, ranked,
     },
     store::{RankRange, Store},
@@ -116,7 +116,7 @@ impl<S: Store> Service<S> {
         for stage in &query.stages {
             check_stage(model, stage)?;
         }
-        let is_staged = model.rank_of(segment).of == Subject::Person;
+        let is_staged = model.rank_of(segment).of == Population::People;
         if !is_staged && !query.stages.is_empty() {
             return Err(ServiceError::NoStages(query.segment.clone()));
         }

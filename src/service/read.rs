@@ -3,11 +3,11 @@
 
 use std::{collections::HashMap, future::Future, sync::Arc};
 
-use super::{Service, ServiceError};
+use super::{Service, ServiceError, drafts::check_kind};
 use crate::{
     rollout::{ModelSnapshot, RolloutError},
     scoring::{
-        Detail, KeyRange, Model, Profile, ProfileId, RankKey, Record, ScoreId, Subject, Tenant,
+        Detail, KeyRange, Model, Population, Profile, ProfileId, RankKey, Record, ScoreId, Tenant,
         Timestamp, explain, limits::NOISE_FLOOR,
     },
     store::{RankRange, Store, StoreError},
@@ -116,6 +116,7 @@ impl<S: Store> Service<S> {
         let mut stretch = Stretch::default();
         for (profile_id, loaded) in profile_ids.iter().zip(loaded) {
             let profile = loaded.map_err(Into::into).and_then(|stored| {
+                check_kind(model, profile_id)?;
                 let stored = stored.map(|stored| stored.record);
                 let record = match stored.filter(Record::is_known) {
                     Some(record) => record,
@@ -164,8 +165,8 @@ impl<S: Store> Service<S> {
         mut profiles: Vec<&mut Profile>,
     ) -> Result<(), ServiceError> {
         let model = snapshot.model();
-        let range = |score: ScoreId, subject: Subject, from: RankKey| {
-            let rank = model.ranks[model.scores[score].rank_among(subject)]
+        let range = |score: ScoreId, population: Population, from: RankKey| {
+            let rank = model.ranks[model.scores[score].rank_among(population)]
                 .name
                 .clone();
             let keys = KeyRange { from, below: None };
@@ -173,15 +174,18 @@ impl<S: Store> Service<S> {
         };
         let mut ranges = Vec::new();
         // Where the ranges begin that count everybody with points, one for each score.
-        let mut totals: HashMap<(Subject, Timestamp), usize> = HashMap::new();
+        let mut totals: HashMap<(Population, Timestamp), usize> = HashMap::new();
         let mut asked = Vec::new();
         let counted = profiles.iter().enumerate();
         for (index, profile) in counted.filter(|(_, profile)| profile.is_counted) {
-            let (subject, at) = (profile.profile_id.subject(), profile.as_of);
-            let total = *totals.entry((subject, at)).or_insert_with(|| {
+            let Some(population) = model.population_of(&profile.profile_id) else {
+                continue;
+            };
+            let at = profile.as_of;
+            let total = *totals.entry((population, at)).or_insert_with(|| {
                 let begin = ranges.len();
                 ranges.extend(model.scores.iter_enumerated().map(|(id, score)| {
-                    range(id, subject, score.slope.threshold_key(NOISE_FLOOR, at))
+                    range(id, population, score.slope.threshold_key(NOISE_FLOOR, at))
                 }));
                 begin
             });
@@ -190,7 +194,7 @@ impl<S: Store> Service<S> {
                 if score.points > 0.0 {
                     let above = model.scores[id].slope.threshold_key_above(score.points, at);
                     asked.push((index, position, total + position, ranges.len()));
-                    ranges.push(range(id, subject, above));
+                    ranges.push(range(id, population, above));
                 }
             }
         }

@@ -13,7 +13,10 @@ use super::{
 };
 use crate::{
     rollout::ModelSnapshot,
-    scoring::{EventOutcome, IdHash, ProfileId, Tenant, limits::REMEMBERED_TOUCHES},
+    scoring::{
+        Effect, EventOutcome, IdHash, Model, ProfileId, Tenant,
+        limits::{MAX_EVENT_SUBJECTS, REMEMBERED_TOUCHES},
+    },
     store::{Commit, Committed, Store, StoreError, Stored},
     telemetry::{Counters, is_new},
 };
@@ -23,6 +26,8 @@ use crate::{
 const MAX_ATTEMPTS: usize = 32;
 /// Pieces of work that one commit of a profile folds.
 const MAX_FOLDED: usize = 64;
+/// Effects of one event on authors: the credit of its touch, and that of an advance.
+const TOUCH_EFFECTS: usize = 2;
 
 /// Groups of drafts that have no more effects together than may be unsettled, or only one.
 fn by_effects(drafts: Vec<Draft<Work>>, most: usize) -> Vec<Vec<Draft<Work>>> {
@@ -45,24 +50,41 @@ fn by_effects(drafts: Vec<Draft<Work>>, most: usize) -> Vec<Vec<Draft<Work>>> {
 }
 
 impl<S: Store> Shell<S> {
-    /// How many events of one profile are counted in one write: with the deltas of their accounts, the credits
-    /// of their touches and of the advances that they lead to no more effects than may be
-    /// unsettled.
-    pub(super) fn most_folded(&self) -> usize {
-        let room = self.settings.max_unsettled_effects;
-        (room.saturating_sub(REMEMBERED_TOUCHES) / 3).clamp(1, MAX_FOLDED)
+    /// How many of the first pieces of work of one profile are done in one write: with the deltas
+    /// of their subjects, the credits of their touches and of the advances that they lead to no
+    /// more effects than may be unsettled.
+    pub(super) fn folded(&self, model: &Model, work: &[Work]) -> usize {
+        let mut room = self.room_for_effects();
+        let fitting = work.iter().take(MAX_FOLDED).take_while(|work| {
+            let effects = TOUCH_EFFECTS + work.task.most_subjects(model);
+            let fits = effects <= room;
+            room = room.saturating_sub(effects);
+            fits
+        });
+        fitting.count().max(1)
+    }
+
+    /// How many events of one profile are released in one write, likewise.
+    pub(super) fn most_released(&self) -> usize {
+        let effects = TOUCH_EFFECTS + MAX_EVENT_SUBJECTS;
+        (self.room_for_effects() / effects).clamp(1, MAX_FOLDED)
+    }
+
+    fn room_for_effects(&self) -> usize {
+        let most = self.settings.max_unsettled_effects;
+        most.saturating_sub(REMEMBERED_TOUCHES)
     }
 
     /// Does a round of work, for each profile some pieces at a time.
     pub(super) async fn score(self: &Arc<Self>, tenant: &Tenant, mut round: Round<Work>) {
-        let folded = self.most_folded();
         drop_unwanted(&mut round);
         while !round.is_empty() {
             let snapshot = match self.deployment.snapshot_for_writing(tenant).await {
                 Ok(snapshot) => snapshot,
                 Err(error) => return refuse_round(round, &error.into()),
             };
-            let later = split_off(&mut round, folded, snapshot.model());
+            let model = snapshot.model();
+            let later = split_off(&mut round, |work| self.folded(model, work), model);
             let drafts = self.drafts(tenant, &snapshot, round).await;
             for draft in &drafts {
                 for rule in &draft.outcome.failed_rules {
@@ -165,11 +187,11 @@ impl<S: Store> Shell<S> {
         self: &Arc<Self>,
         tenant: &Tenant,
         drafts: Vec<Draft<Work>>,
-        durable: &mut HashSet<IdHash>,
+        durable: &mut HashSet<(IdHash, ProfileId)>,
     ) -> (Vec<Draft<Work>>, Round<Work>) {
         let effects = drafts.iter().map(|draft| {
             let all = Wanted::of(&draft.outcome);
-            all.filter(|wanted| !durable.contains(&wanted.effect.id()))
+            all.filter(|wanted| !durable.contains(&known_by(&wanted.effect)))
                 .collect()
         });
         let effects: Vec<Vec<Wanted>> = effects.collect();
@@ -179,7 +201,8 @@ impl<S: Store> Shell<S> {
         for (draft, result) in drafts.into_iter().zip(results) {
             match result {
                 Ok(true) => {
-                    durable.extend(Wanted::of(&draft.outcome).map(|wanted| wanted.effect.id()));
+                    durable
+                        .extend(Wanted::of(&draft.outcome).map(|wanted| known_by(&wanted.effect)));
                     settled.push(draft);
                 }
                 Ok(false) => again.push((draft.profile_id, draft.work)),
@@ -255,6 +278,11 @@ impl<S: Store> Shell<S> {
         }
         results
     }
+}
+
+/// What an effect is told apart by: an event has the same one on all its subjects.
+fn known_by(effect: &Effect) -> (IdHash, ProfileId) {
+    (effect.id(), effect.subject_id().clone())
 }
 
 fn tell(work: Vec<Work>, counters: &Counters) {

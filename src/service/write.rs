@@ -17,7 +17,7 @@ use crate::{
     admission::TenantKey,
     rollout::ModelSnapshot,
     scoring::{
-        Attributes, Event, EventOutcome, Profile, ProfileId, RecordEdit, RetractionOutcome,
+        Attributes, Event, EventOutcome, Model, Profile, ProfileId, RecordEdit, RetractionOutcome,
         Selection, Tenant, Timestamp,
     },
     store::Store,
@@ -57,6 +57,17 @@ pub(super) enum Task {
     Retraction(Asked<Arrived, RetractionOutcome>),
     Release(Asked<Selection, usize>),
     Update(Asked<ProfileUpdate, ()>),
+}
+
+impl Task {
+    /// How many subjects it acts on at most, those that follow from held events apart.
+    pub(super) fn most_subjects(&self, model: &Model) -> usize {
+        match self {
+            Self::Event(asked) => model.most_subjects(&asked.question.event),
+            Self::Retraction(asked) => model.most_subjects(&asked.question.event),
+            Self::Release(_) | Self::Update(_) => 0,
+        }
+    }
 }
 
 /// An event, and the instant that it counts at.
@@ -159,7 +170,7 @@ impl<S: Store> Service<S> {
 
     /// Takes events in, waiting for room when too many are in flight. Events of one profile
     /// count in the order taken in, across calls. So do all where the model has events read the
-    /// scores of accounts, which any event may change: then they are answered before this
+    /// subjects, which any event may change: then they are answered before this
     /// returns, so that a caller who takes in one request after the other has them read each
     /// other in that order.
     pub async fn submit_events(
@@ -189,15 +200,15 @@ impl<S: Store> Service<S> {
         let mut scores = self.pending(tenant, pending);
         // What was not needed for events that were refused.
         drop(held);
-        if self.reads_accounts(tenant).await {
+        if self.reads_subjects(tenant).await {
             scores.answered().await;
         }
         scores
     }
 
-    async fn reads_accounts(&self, tenant: &Tenant) -> bool {
+    async fn reads_subjects(&self, tenant: &Tenant) -> bool {
         let snapshot = self.shell.deployment.snapshot_for_writing(tenant).await;
-        snapshot.is_ok_and(|snapshot| snapshot.model().reads_accounts())
+        snapshot.is_ok_and(|snapshot| snapshot.model().reads_subjects())
     }
 
     /// A tenant as those are known by who share what there is: those that nobody knows are one.

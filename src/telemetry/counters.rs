@@ -103,7 +103,7 @@ impl Counters {
         add(&self.0.dropped, events);
     }
 
-    /// Of effects of events that had come before it cannot be told whether their account or
+    /// Of effects of events that had come before it cannot be told whether their subjects or
     /// author has lost them.
     pub fn unsettled(&self, effects: usize) {
         add(&self.0.unsettled, effects);

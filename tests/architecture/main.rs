@@ -129,7 +129,7 @@ const FLOORS_OF_SCORING: [&str; 22] = [
     "compare",
 ];
 /// And those of a model within it, which knows no record.
-const FLOORS_OF_MODEL: [&str; 17] = [
+const FLOORS_OF_MODEL: [&str; 19] = [
     "ids",
     "fingerprint",
     "diagnostic",
@@ -142,9 +142,11 @@ const FLOORS_OF_MODEL: [&str; 17] = [
     "catalog",
     "expr",
     "signal",
-    "effects",
+    "quarantine",
+    "subjects",
     "rank",
     "definition",
+    "event_subjects",
     "compile",
     "changes",
 ];

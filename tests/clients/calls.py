@@ -33,6 +33,15 @@ def get(stub, tenant, profile_id, **fields):
         api.GetProfileRequest(tenant=tenant, profile_id=profile_id, **fields)).profile
 
 
+def get_subject(stub, tenant, subject_id, kind="account", **fields):
+    return stub.GetSubject(api.GetSubjectRequest(
+        tenant=tenant, kind=kind, subject_id=subject_id, **fields)).subject
+
+
+def subjects(*ids, kind="account"):
+    return [api.SubjectReference(kind=kind, subject_id=subject_id) for subject_id in ids]
+
+
 def now():
     return int(time.time())
 

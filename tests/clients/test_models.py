@@ -246,12 +246,12 @@ def test_the_catalog_is_that_of_the_model_that_answers(server):
     before = catalog()
     assert [entry.name for entry in before.scores] == ["interest"]
     assert [entry.name for entry in before.stages] == ["lead"]
-    assert not before.stages[0].description and not before.has_accounts
-    described = "[accounts]\n" + MODEL.replace(
+    assert not before.stages[0].description and not before.subject_kinds
+    described = "[subjects.account]\ndescription = \"Buys.\"\n" + MODEL.replace(
         'name = "lead"', 'name = "lead"\ndescription = "May buy."') + """[[segments]]
 name = "companies"
 description = "Who to visit."
-of = "accounts"
+of = "account"
 rank_by = "interest"
 [[attributes]]
 name = "staffed"
@@ -268,10 +268,11 @@ name = "Our price"
     assert (stage.name, stage.description) == ("lead", "May buy.")
     [signal] = after.signals
     assert (signal.name, list(signal.event_types)) == ("asked", ["question"])
-    assert [(segment.name, segment.description, segment.of_accounts)
+    assert [(segment.name, segment.description, segment.of)
             for segment in after.segments] == [
-        ("everyone", "", False), ("companies", "Who to visit.", True)]
+        ("everyone", "", "people"), ("companies", "Who to visit.", "account")]
     assert [list(segment.rank_by) for segment in after.segments] == [["interest"]] * 2
     assert [rule.name for rule in after.attribute_rules] == ["staffed"]
     assert [topic.name for topic in after.topics] == ["Our price"]
-    assert after.has_accounts
+    [kind] = after.subject_kinds
+    assert (kind.name, kind.description) == ("account", "Buys.")

@@ -277,8 +277,8 @@ const READERS: &str = r#"
 half_life = "7d"
 [scores.told]
 half_life = "7d"
-[accounts]
-attribute = "company"
+[subjects.account]
+key = 'profile.attributes.company'
 [[signals]]
 name = "visited"
 on = "visit"
@@ -291,7 +291,7 @@ points = { told = 1 }
 [[signals]]
 name = "met_a_warm_account"
 on = "meeting"
-when = 'account.scores.interest > 0.5'
+when = 'subjects.account.scores.interest > 0.5'
 points = { told = 1 }
 [[segments]]
 name = "told"
@@ -330,13 +330,13 @@ fn lines_that_read_each_other_keep_the_order_of_the_file() {
             pair,
             "meeting",
             "early",
-            &format!(r#","accountId":"c-{pair}""#),
+            &format!(r#","subjects":[{{"kind":"account","subjectId":"c-{pair}"}}]"#),
         );
         accounts += &event(
             pair,
             "visit",
             "visitor",
-            &format!(r#","accountId":"c-{pair}""#),
+            &format!(r#","subjects":[{{"kind":"account","subjectId":"c-{pair}"}}]"#),
         );
         accounts += &event(pair, "meeting", "guest", "");
     }

@@ -27,8 +27,8 @@ name = "decision"
 min = { interest = 25 }
 [[topics]]
 name = "price"
-[accounts]
-attribute = "company"
+[subjects.account]
+key = 'profile.attributes.company'
 [influence]
 event_types = { reply = 2 }
 half_life = "7d"
@@ -52,7 +52,8 @@ fn event(number: usize) -> Value {
         "authorId": format!("author-{}", number % 3),
     });
     if person != 3 {
-        event["accountId"] = Value::from(["acme", "home"][number % 2]);
+        let account = ["acme", "home"][number % 2];
+        event["subjects"] = json!([{ "kind": "account", "subjectId": account }]);
     }
     if number % 25 == 7 {
         event["attributes"] = json!({ "robot": true });
@@ -193,7 +194,7 @@ fn a_loss_is_made_good(store: &str) {
         events,
     ];
     let told = done(&recount);
-    assert!(told.contains("of 5 accounts and authors written"), "{told}");
+    assert!(told.contains("of 5 subjects and authors written"), "{told}");
     let after = export(store, &path("after.jsonl"));
     assert_eq!(after.len(), before.len());
     for (found, expected) in after.iter().zip(&before) {
@@ -205,7 +206,7 @@ fn a_loss_is_made_good(store: &str) {
     }
     let told = done(&recount);
     assert!(
-        told.contains("0 of 5 accounts and authors written"),
+        told.contains("0 of 5 subjects and authors written"),
         "{told}"
     );
 

@@ -84,6 +84,17 @@ def rounded(value):
     return math.floor(value + 0.5)
 
 
+def account_attribute(kinds):
+    """The attribute that the key of accounts reads, the only kind that is recomputed."""
+    if not kinds:
+        return None
+    [(name, kind)] = kinds.items()
+    found = regex.fullmatch(r"profile\.attributes\.(\w+)", kind["key"])
+    if name != "account" or not found:
+        raise ValueError(f"[subjects.{name}] with {kind} is not recomputed")
+    return found[1]
+
+
 class Model:
     """A model file beside its conditions, written by hand in `rules`."""
 
@@ -103,7 +114,7 @@ class Model:
         }
         self.identity = text.get("identity", [])
         # The attribute of a person that names the account.
-        self.account_attribute = text.get("accounts", {}).get("attribute")
+        self.account_attribute = account_attribute(text.get("subjects", {}))
         self.signals = text.get("signals", [])
         self.attribute_rules = text.get("attributes", [])
         self.stages = text.get("stages", [])
@@ -627,7 +638,7 @@ class World:
 
     def parties(self, segment):
         """Those that a segment may have as members."""
-        return self.accounts() if segment.get("of") == "accounts" else self.ranked_people()
+        return self.accounts() if segment.get("of") == "account" else self.ranked_people()
 
     def ranked_people(self):
         """Those who have done or state something: nobody else stands in a rank of people."""

@@ -147,12 +147,12 @@ min_confidence = 0.7
 rank_by = "need"
 [[segments]]
 name = "needy_households"
-of = "accounts"
+of = "account"
 rank_by = "need"
 min = 6
 
-[accounts]
-attribute = "household"
+[subjects.account]
+key = 'profile.attributes.household'
 """
 
 HOUSEHOLD_RULES = SimpleNamespace(

@@ -253,7 +253,7 @@ def test_every_line_is_far_enough_from_every_value_to_be_judged(replayed):
         for person in world.people.values():
             world.segments(person, at)
         for account in world.accounts().values():
-            world.segments(account, at, "accounts")
+            world.segments(account, at, "account")
         for topic in world.model.topic_names:
             world.influencers(topic, None, at)
     assert world.closest_to_bound > MIN_DISTANCE
@@ -283,6 +283,10 @@ class Ranked:
 def differing_profile(world, ranked, person, profile, at):
     """Yields in what a person in the full view differs from the recomputation."""
     yield from differing_party(world, ranked, person, profile, at)
+    identity = world.identity(person)
+    if profile.HasField("identity_confidence") != bool(world.model.identity) \
+            or not close(profile.identity_confidence, identity):
+        yield f"identity {profile.identity_confidence}, not {identity}"
     stage = world.stage(person, at) if person.times or person.attributes else ""
     if profile.stage != stage:
         yield f"stage {profile.stage!r}, not {stage!r}"
@@ -323,9 +327,6 @@ def differing_party(world, ranked, person, profile, at):
             lowest, highest = ranked[score.name].percentiles(points)
             if not lowest - 1e-9 <= score.percentile <= highest + 1e-9:
                 yield f"percentile of {score.name} {score.percentile}, not {highest}"
-    if profile.HasField("identity_confidence") != bool(model.identity) \
-            or not close(profile.identity_confidence, world.identity(person)):
-        yield f"identity {profile.identity_confidence}, not {world.identity(person)}"
     yield from differing_interests(world, person, profile, at)
     if profile.event_count != len(person.times):
         yield f"event_count {profile.event_count}, not {len(person.times)}"
@@ -396,16 +397,16 @@ def test_every_account_is_as_recomputed(replayed, stub, instant):
     ranked = {score: Ranked(world, accounts, score, instant) for score in world.model.half_lives}
     differences = []
     for number, (name, account) in enumerate(accounts.items()):
-        profile = stub.GetProfile(api.GetProfileRequest(
-            account_id=name, view=api.PROFILE_VIEW_FULL,
-            as_of=snapshot.timestamp(instant))).profile
+        profile = stub.GetSubject(api.GetSubjectRequest(
+            kind="account", subject_id=name, view=api.PROFILE_VIEW_FULL,
+            as_of=snapshot.timestamp(instant))).subject
         differences += (
             (number, what) for what in differing_party(world, ranked, account, profile, instant))
         differences += (
             (number, what)
-            for what in differing_segments(world, account, profile, instant, "accounts"))
-        if (profile.account_id, profile.stage) != (name, ""):
-            differences.append((number, f"{profile.account_id} at {profile.stage!r}"))
+            for what in differing_segments(world, account, profile, instant, "account"))
+        if (profile.kind, profile.subject_id) != ("account", name):
+            differences.append((number, f"{profile.kind} {profile.subject_id}"))
     assert not differences, first_few(differences)
 
 
@@ -449,7 +450,7 @@ def test_every_segment_is_as_recounted_and_in_order(replayed, stub, instant):
         members, totals = snapshot.segment(stub, name, instant)
         expected = world.members(segment, instant)
         parties = world.parties(segment)
-        ids = [snapshot.id_of(member.profile) for member in members]
+        ids = [snapshot.id_of(member) for member in members]
         assert len(ids) == len(set(ids)), f"{name} lists somebody twice"
         assert set(ids) == expected.keys(), name
         assert set(totals) == {len(expected)}, name

@@ -33,7 +33,7 @@ impl<H: Home> Served<H> {
             let asked = service.profile(&tenant, &id_of, query);
             match asked.await {
                 Ok(profile) => say_person(&mut answers, id, &profile),
-                Err(ServiceError::UnknownProfile(_) | ServiceError::UnknownAccount(_)) => {}
+                Err(ServiceError::UnknownProfile(_) | ServiceError::UnknownSubject { .. }) => {}
                 Err(error) => panic!("{error}"),
             }
         }

@@ -24,9 +24,8 @@
 //!
 //! What holds for all that does not ask for order, at the service alone: the order of events
 //! does not matter, what is taken back leaves what there would be without it, what is released
-//! was never held. Not here: statements that change the account, because an event counts for
-//! the account of its arrival and its retraction takes from that of the moment; releases, in
-//! another order.
+//! was never held. Not here: statements that change the account among events in another order,
+//! because an event counts for the account of its arrival; releases, in another order.
 //!
 //! Not in any story, because too much would have to happen: a `value` above 1,000,000
 //! (`tests/scoring/signals.rs`), keys of more than 128 bytes and more than 64 of them

@@ -213,7 +213,7 @@ pub fn instant(nanos: i64) -> Timestamp {
 
 pub fn profile_id(id: &str) -> ProfileId {
     let named = if ACCOUNTS.contains(&id) {
-        ProfileId::of_account(id)
+        ProfileId::of_subject("account", id)
     } else {
         ProfileId::new(id)
     };
@@ -244,6 +244,6 @@ fn event_of(event: &Event) -> bellwether::scoring::Event {
         author_id: event.author.map(profile_id),
         content_id: event.content.to_owned(),
         campaign_id: event.campaign.to_owned(),
-        account_id: event.account.map(profile_id),
+        subjects: event.account.map(profile_id).into_iter().collect(),
     }
 }

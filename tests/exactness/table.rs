@@ -371,7 +371,7 @@ impl Model {
             file.number("max", segment.max);
             file.number("min_confidence", segment.min_confidence);
             file.calibration(segment.calibration);
-            file.text("of", segment.of_accounts.then_some("accounts"));
+            file.text("of", segment.of_accounts.then_some("account"));
         }
         for rule in &self.quarantine {
             file.table("[[quarantine]]");
@@ -398,9 +398,9 @@ impl Model {
         );
         file.number("advance", Some(influence.advance));
         file.text("reach", Some(influence.reach));
-        if self.accounts.is_some() {
-            file.table("[accounts]");
-            file.text("attribute", self.accounts);
+        if let Some(attribute) = self.accounts {
+            file.table("[subjects.account]");
+            file.text("key", Some(&format!("profile.attributes.{attribute}")));
         }
         file.0
     }

@@ -49,7 +49,7 @@ pub fn did(who: &str, event_type: &str, day: f64, attributes: Value) -> Action {
         author_id: None,
         content_id: String::new(),
         campaign_id: String::new(),
-        account_id: None,
+        subjects: Vec::new(),
     };
     Action(event, day)
 }
@@ -294,8 +294,7 @@ impl World {
     pub async fn ranked(&self, segment: &str, day: f64) -> Vec<String> {
         let members = self.members(segment, day).await;
         let ids = members.iter().map(|member| &member.profile.profile_id);
-        ids.map(|id| id.account_id().unwrap_or(id.as_str()).to_owned())
-            .collect()
+        ids.map(|id| id.name().to_owned()).collect()
     }
 }
 

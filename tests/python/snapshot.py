@@ -22,9 +22,9 @@ def nanos(stamp):
     return stamp.seconds * 10**9 + stamp.nanos
 
 
-def id_of(profile):
-    """The id of a person, or of an account."""
-    return profile.profile_id or profile.account_id
+def id_of(member):
+    """The id of a person, or of a subject."""
+    return member.subject.subject_id or member.profile.profile_id
 
 
 def each_profile(stub, profile_ids, at, view=api.PROFILE_VIEW_FULL, tenant=""):
@@ -91,7 +91,7 @@ def tenant_at(stub, profile_ids, segments, topics, at, tenant=""):
         "profiles": profiles(stub, profile_ids, at, tenant=tenant),
         "funnel": funnel(stub, at, tenant),
         "segments": {
-            name: [(member.rank, id_of(member.profile))
+            name: [(member.rank, id_of(member))
                    for member in segment(stub, name, at, tenant)[0]] for name in segments},
         "influencers": {topic: influencers(stub, topic, at, tenant=tenant) for topic in topics},
     }

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use bellwether::proto::v1;
+use bellwether::proto::v1::{self, segment_member::Member};
 use tonic::Code;
 
 use super::{
@@ -47,7 +47,10 @@ fn scores_of(page: &v1::RankSegmentResponse) -> BTreeSet<Vec<String>> {
     let profiles = page
         .members
         .iter()
-        .filter_map(|member| member.profile.as_ref());
+        .filter_map(|member| match &member.member {
+            Some(Member::Profile(profile)) => Some(profile),
+            _ => None,
+        });
     let names = profiles.map(|profile| {
         let scores = profile.scores.iter().map(|score| score.name.clone());
         scores.collect()
@@ -79,8 +82,13 @@ async fn read_pages(server: &Bellwether, reading: &AtomicBool) -> u64 {
             walked.extend(scores_of(&page));
             assert!(walked.len() <= 1, "one walk shows two models: {walked:?}");
             for member in &page.members {
-                let profile_id = member.profile.as_ref().unwrap().profile_id.clone();
-                assert!(seen.insert(profile_id), "somebody stands twice");
+                let Some(Member::Profile(profile)) = &member.member else {
+                    panic!("{member:?}");
+                };
+                assert!(
+                    seen.insert(profile.profile_id.clone()),
+                    "somebody stands twice"
+                );
             }
             pages += 1;
             page_token = page.next_page_token;

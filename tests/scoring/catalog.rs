@@ -1,6 +1,6 @@
 //! What a model says of what it declares.
 
-use bellwether::scoring::{CatalogEntry, Model, SegmentEntry, Subject};
+use bellwether::scoring::{CatalogEntry, Model, SegmentEntry};
 
 use crate::models::{GOOD, check};
 
@@ -9,7 +9,8 @@ const DESCRIBED: &str = r#"
 half_life = "7d"
 description = "Wants it: \"soon\""
 [scores.fit]
-[accounts]
+[subjects.account]
+description = "A company."
 [[signals]]
 name = "asked"
 on = ["question", "call"]
@@ -32,7 +33,7 @@ description = "All of them."
 rank_by = "interest"
 [[segments]]
 name = "companies"
-of = "accounts"
+of = "account"
 rank_by = "interest"
 [[topics]]
 name = "Our price"
@@ -72,12 +73,12 @@ fn a_model_tells_what_it_declares_and_what_it_says_of_each() {
     assert_eq!(
         catalog.segments,
         [
-            segment(entry("everybody", "All of them."), Subject::Person),
-            segment(entry("companies", ""), Subject::Account),
+            segment(entry("everybody", "All of them."), "people"),
+            segment(entry("companies", ""), "account"),
         ]
     );
     assert_eq!(catalog.topics, [entry("Our price", "What it costs.")]);
-    assert!(catalog.has_accounts);
+    assert_eq!(catalog.subject_kinds, [entry("account", "A company.")]);
 }
 
 #[test]

@@ -247,7 +247,7 @@ fn record(visits: u8, calls: u8, in_retail: bool) -> Record {
                 author_id: None,
                 content_id: String::new(),
                 campaign_id: String::new(),
-                account_id: None,
+                subjects: Vec::new(),
             };
             let context = Context::at(at, 256);
             edit.apply(&event, &context);

@@ -1,4 +1,4 @@
-//! Retraction, one rule at a time, and what `quarantine` and `accounts` share with it; `effects`
+//! Retraction, one rule at a time, and what `quarantine` and `subjects` share with it; `effects`
 //! has what holds for all events.
 
 use bellwether::scoring::{
@@ -57,11 +57,11 @@ name = "warm"
 rank_by = "heat"
 [[segments]]
 name = "warm_accounts"
-of = "accounts"
+of = "account"
 rank_by = "heat"
 min = 6
-[accounts]
-attribute = "company"
+[subjects.account]
+key = 'profile.attributes.company'
 [[quarantine]]
 name = "robots"
 when = 'event.channel == "robot"'

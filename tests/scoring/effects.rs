@@ -59,7 +59,10 @@ fn any_sent(people: u8, hours: i64) -> impl Strategy<Value = Sent> {
         |((time, event), person, is_retracted)| {
             let event = Event {
                 profile_id: ProfileId::new(["ann", "bob", "cid"][usize::from(person)]).unwrap(),
-                account_id: ProfileId::of_account(["acme", "acme", "home"][usize::from(person)]),
+                subjects: Vec::from_iter(ProfileId::of_subject(
+                    "account",
+                    ["acme", "acme", "home"][usize::from(person)],
+                )),
                 author_id: ProfileId::new("dan"),
                 ..event
             };
@@ -319,7 +322,7 @@ proptest! {
                 });
             }
             for (account, people) in [("acme", &["ann", "bob"][..]), ("home", &["cid"])] {
-                let account = ProfileId::of_account(account).unwrap();
+                let account = ProfileId::of_subject("account", account).unwrap();
                 let Some(account) = world.records.get(&account) else { continue };
                 let people: Vec<&Record> = people
                     .iter()
@@ -358,9 +361,9 @@ proptest! {
             let outcome = edit.finish();
             records.insert(id.clone(), outcome.record);
             let effects = outcome.effects.into_iter();
-            deltas.extend(effects.filter(|effect| matches!(effect, Effect::AccountDelta(_))));
+            deltas.extend(effects.filter(|effect| matches!(effect, Effect::SubjectDelta(_))));
         }
-        let acme = ProfileId::of_account("acme").unwrap();
+        let acme = ProfileId::of_subject("account", "acme").unwrap();
         let total = |deltas: &mut dyn Iterator<Item = &Effect>| {
             let mut edit = RecordEdit::new_profile(&model, acme.clone());
             for delta in deltas {

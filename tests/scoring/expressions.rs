@@ -74,8 +74,8 @@ fn each_place_between_events_is_told_what_it_can_write_instead() {
         ),
         (
             "[[segments]]\nrank_by = \"interest\"",
-            "account.scores.interest > 1",
-            "of = \"accounts\"",
+            "subjects.account.scores.interest > 1",
+            "of = \"KIND\"",
         ),
         (
             "[[stages]]",
@@ -89,7 +89,7 @@ fn each_place_between_events_is_told_what_it_can_write_instead() {
         ),
         (
             "[[attributes]]\npoints = { fit = 1 }",
-            "account.scores.interest > 1",
+            "subjects.account.scores.interest > 1",
             "the `value` of a signal",
         ),
         (
@@ -104,7 +104,7 @@ fn each_place_between_events_is_told_what_it_can_write_instead() {
         } else {
             format!("{table}\nname = \"n\"")
         };
-        let source = format!("{head}\nwhen = '{path}'\n");
+        let source = format!("{head}\nwhen = '{path}'\n[subjects.account]\n");
         check(&source, &[("", words)]);
         let can_be_read = if table.contains("identity") {
             "here only profile.attributes, seen() and completeness() can"
@@ -430,15 +430,16 @@ name = "visited"
 on = "visit"
 when = 'count("visted") > 1 || rate("visited", "7 days") > 1 || count(event.type) > 1 || count("visited", "7d", "8d") > 1'
 value = 'completeness("photo") + completeness([]) + rate("visited", "30s")'
-per = 'author.atributes.role + account.scores.intrest'
+per = 'author.atributes.role + subjects.account.scores.intrest'
 points = { interest = 1 }
 [[attributes]]
 name = "often"
-when = 'count("visited", "7d") > 3 || author.attributes.role == "x" || account.scores.interest > 1 || identity.confidense > 0.5'
+when = 'count("visited", "7d") > 3 || author.attributes.role == "x" || subjects.account.scores.interest > 1 || identity.confidense > 0.5'
 points = { fit = 1 }
 [[signals]]
 name = "idle"
 on = "visit"
+[subjects.account]
 "#,
         &[
             ("9:14", "did you mean \"visited\"?"),
@@ -453,7 +454,7 @@ on = "visit"
             ("15:14", "read it in the `when` or the `value` of a signal"),
             ("15:39", "reads the event"),
             ("15:72", "reads what fades"),
-            ("15:103", "identity.confidence"),
+            ("15:112", "identity.confidence"),
             ("17:1", "only a signal that an expression counts"),
         ],
     );

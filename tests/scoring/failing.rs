@@ -114,7 +114,7 @@ fn reply(person: &str) -> Sent {
     let time = at(0);
     let event = Event {
         profile_id: ProfileId::new(person).unwrap(),
-        account_id: ProfileId::of_account("acme"),
+        subjects: Vec::from_iter(ProfileId::of_subject("account", "acme")),
         author_id: ProfileId::new("dan"),
         time: Some(time),
         tags: vec!["price".to_owned()],
@@ -131,7 +131,7 @@ fn reply(person: &str) -> Sent {
 fn counted(world: &World) -> (u64, u64) {
     let record = |id: ProfileId| world.records.get(&id).cloned().unwrap_or_default();
     let touches = record(ProfileId::new("dan").unwrap()).influence;
-    let account = record(ProfileId::of_account("acme").unwrap());
+    let account = record(ProfileId::of_subject("account", "acme").unwrap());
     let touches = touches.iter().map(|cell| cell.touches).sum();
     (account.event_count, touches)
 }
@@ -182,7 +182,7 @@ fn a_smaller_latest_value_that_was_given_is_taken_back_by_its_difference() {
         }
     };
     let latest = |world: &World| {
-        let acme = &world.records[&ProfileId::of_account("acme").unwrap()];
+        let acme = &world.records[&ProfileId::of_subject("account", "acme").unwrap()];
         acme.signal_count(None, "last_amount").unwrap().value
     };
     let mut world = World::default();

@@ -27,7 +27,7 @@ fn person(name: &str) -> ProfileId {
 }
 
 fn account(name: &str) -> ProfileId {
-    ProfileId::of_account(name).unwrap()
+    ProfileId::of_subject("account", name).unwrap()
 }
 
 fn everybody() -> [ProfileId; 6] {
@@ -120,7 +120,7 @@ proptest! {
 fn sent(id: &str, event_type: &str, second: i64) -> Sent {
     let time = at(second * SECOND);
     let event = Event {
-        account_id: Some(account("acme")),
+        subjects: vec![account("acme")],
         author_id: Some(person("dan")),
         time: Some(time),
         tags: vec!["price".to_owned()],
@@ -211,10 +211,10 @@ fn a_share_stays_with_the_account_that_the_event_counted_for() {
     let model = ordered("");
     let mut world = World::default();
     let mut visit = sent("1", "visit", 0);
-    visit.event.account_id = None;
+    visit.event.subjects.clear();
     send(&mut world, &model, &visit, false);
     // What is sent with another account, or to another model, is the event that it was.
-    visit.event.account_id = Some(account("home"));
+    visit.event.subjects.push(account("home"));
     let outcome = send(&mut world, &model, &visit, false);
     assert_eq!((outcome.again, outcome.changed), (Vec::new(), false));
     assert!(!world.records.contains_key(&account("home")));

@@ -47,7 +47,7 @@ fn credits(model: &Model, events: &[(i64, Event)]) -> (Record, Vec<Credit>) {
     let outcome = edit.finish();
     let credits = outcome.effects.into_iter().map(|effect| match effect {
         Effect::Credit(credit) => credit,
-        Effect::AccountDelta(delta) => panic!("{delta:?}"),
+        Effect::SubjectDelta(delta) => panic!("{delta:?}"),
     });
     (outcome.record, credits.collect())
 }

@@ -1,7 +1,6 @@
 //! Holds the scoring core to its mathematics and its model files to their promises.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
-mod accounts;
 mod breadth;
 mod calibration;
 mod catalog;
@@ -31,6 +30,7 @@ mod ratios;
 mod signals;
 mod size;
 mod stated;
+mod subjects;
 mod topics;
 mod unfading;
 
@@ -69,7 +69,7 @@ pub fn event(id: &str, event_type: &str) -> Event {
         author_id: None,
         content_id: String::new(),
         campaign_id: String::new(),
-        account_id: None,
+        subjects: Vec::new(),
     }
 }
 

@@ -22,8 +22,8 @@ name = "awareness"
 [[stages]]
 name = "consideration"
 min = { heat = 8 }
-[accounts]
-attribute = "company"
+[subjects.account]
+key = 'profile.attributes.company'
 [influence]
 event_types = { reply = 2 }
 half_life = "7d"
@@ -39,7 +39,7 @@ fn reply(sender: &str) -> Event {
         time: Some(at(0)),
         tags: vec!["price".to_owned()],
         author_id: ProfileId::new("bob"),
-        account_id: ProfileId::of_account("acme"),
+        subjects: Vec::from_iter(ProfileId::of_subject("account", "acme")),
         ..event("1", "reply")
     }
 }
@@ -109,7 +109,7 @@ fn the_credit_of_an_advance_derives_from_the_touch_as_it_was_sent() {
         let arrival = Event {
             id: IdHash::of_event("2"),
             author_id: None,
-            account_id: None,
+            subjects: Vec::new(),
             ..reply("cookie")
         };
         edit.apply(&reply("cookie"), &context(at(0)));

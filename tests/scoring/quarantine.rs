@@ -167,17 +167,35 @@ fn what_a_removed_rule_held_is_still_shown_and_released() {
 }
 
 #[test]
-fn tables_of_accounts_and_quarantine_are_checked() {
+fn tables_of_subjects_and_quarantine_are_checked() {
     let mistakes = |lines: &str| -> String {
         let source = format!("[scores.heat]\nhalf_life = \"7d\"\n{lines}");
         let mistakes = Model::parse(&source).unwrap_err();
         mistakes.iter().map(ToString::to_string).collect()
     };
     let segment = "[[segments]]\nname = \"s\"\nrank_by = \"heat\"\n";
-    let told = mistakes(&format!("{segment}of = \"accounts\"\n"));
-    assert!(told.contains("add a table [accounts]"), "{told}");
-    let told = mistakes(&format!("{segment}of = \"companies\"\n"));
-    assert!(told.contains("\"people\" or \"accounts\""), "{told}");
+    let told = mistakes(&format!("{segment}of = \"account\"\n"));
+    assert!(told.contains("add a table [subjects.account]"), "{told}");
+    let told = mistakes(&format!("{segment}of = \"acount\"\n[subjects.account]\n"));
+    assert!(told.contains("did you mean \"account\""), "{told}");
+    for (kind, is_wrong) in [("Account", true), ("people", true), ("brand_2", false)] {
+        let source = format!("[scores.heat]\n[subjects.{kind}]\n");
+        assert_eq!(Model::parse(&source).is_err(), is_wrong, "{kind}");
+    }
+    let kinds: String = (0..5).map(|kind| format!("[subjects.k{kind}]\n")).collect();
+    let told = mistakes(&kinds);
+    assert!(told.contains("5 kinds of subjects; at most 4"), "{told}");
+    for (key, words) in [
+        ("event.topics", "must be known before the event is counted"),
+        ("stage", "must be known before the event is counted"),
+        ("subjects.account.attributes.x", "must be known before"),
+        ("seen(\"x\") ? \"a\" : \"b\"", "must be known before"),
+        ("event.colour", "no event.colour"),
+        ("[event.content_id]", "where a key is needed"),
+    ] {
+        let told = mistakes(&format!("[subjects.account]\nkey = '{key}'\n"));
+        assert!(told.contains(words), "{key}: {told}");
+    }
     let told = mistakes("[[quarantine]]\nname = \"q\"\n");
     assert!(told.contains("quarantine lacks \"when\""), "{told}");
     let rule = "[[quarantine]]\nname = \"q\"\nwhen = 'event.text == \"\"'\n";
@@ -185,7 +203,7 @@ fn tables_of_accounts_and_quarantine_are_checked() {
     assert!(told.contains("two quarantine rules called \"q\""), "{told}");
     let told = mistakes("[[quarantine]]\nname = \"q\"\nwhen = 'event.colour == \"red\"'\n");
     assert!(told.contains("no event.colour"), "{told}");
-    let told = mistakes("[accounts]\nname = \"company\"\n");
+    let told = mistakes("[subjects.account]\nname = \"company\"\n");
     assert!(told.contains("no key \"name\""), "{told}");
 }
 

@@ -326,9 +326,11 @@ fn what_the_author_states_is_read_when_it_is_known() {
 }
 
 #[test]
-fn scores_of_the_account_are_read_at_the_later_of_the_event_and_its_last_one() {
-    let model = trying("when = 'account.scores.heat >= 1'\nvalue = 'account.scores.heat'\n");
-    assert!(model.reads_account("try") && !model.reads_account("do"));
+fn scores_of_a_subject_are_read_at_the_later_of_the_event_and_its_last_one() {
+    let model = trying(
+        "when = 'subjects.account.scores.heat >= 1'\nvalue = 'subjects.account.scores.heat'\n",
+    );
+    assert!(model.reads_subjects());
     let (account, _) = replay(
         &model,
         &[(at(0), event("1", "do")), (at(0), event("2", "do"))],
@@ -340,7 +342,7 @@ fn scores_of_the_account_are_read_at_the_later_of_the_event_and_its_last_one() {
         (None, at(0), 0.0),
     ] {
         let context = Context {
-            account,
+            subjects: [account, None, None, None],
             ..context(instant)
         };
         let ann = ProfileId::new("ann").unwrap();

@@ -59,10 +59,10 @@ rank_by = "interest"
 name = "not_fitting"
 when = '!(scores.fit >= 0.8)'
 rank_by = "interest"
-[accounts]
+[subjects.account]
 [[segments]]
 name = "companies"
-of = "accounts"
+of = "account"
 when = 'scores.fit >= 0.8'
 rank_by = "interest"
 "#;
@@ -167,7 +167,7 @@ fn every_write_that_changes_the_score_moves_the_profile() {
 #[test]
 fn an_account_follows_its_people() {
     let model = model(MODEL);
-    let account = ProfileId::of_account("acme").unwrap();
+    let account = ProfileId::of_subject("account", "acme").unwrap();
     let mut written = Written::default();
     let mut person = RecordEdit::new_profile(&model, ann());
     for (time, event) in surveys(3) {

@@ -15,7 +15,7 @@ fn meeting(second: i64, of: ProfileId, author: Option<u64>, account: &str) -> Ev
         event_type: "meeting".to_owned(),
         time: Some(at(second * SECOND)),
         author_id: author.map(id),
-        account_id: ProfileId::of_account(account),
+        subjects: Vec::from_iter(ProfileId::of_subject("account", account)),
         ..event(&mut Dice(1), 1)
     }
 }

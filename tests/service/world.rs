@@ -31,7 +31,7 @@ points = { interest = 5, loyalty = 2 }
 name = "complained"
 on = "complaint"
 points = { loyalty = -2 }
-[accounts]
+[subjects.account]
 [[signals]]
 name = "met_a_manager"
 on = "meeting"
@@ -40,7 +40,7 @@ points = { loyalty = 1 }
 [[signals]]
 name = "met_with_a_warm_account"
 on = "meeting"
-when = 'account.scores.interest >= 2'
+when = 'subjects.account.scores.interest >= 2'
 points = { loyalty = 1 }
 [[attributes]]
 name = "in_retail"
@@ -198,7 +198,7 @@ pub fn event(dice: &mut Dice, number: u64) -> Event {
         author_id: (dice.roll(3) > 0).then(|| id(dice.roll(PEOPLE / 3))),
         content_id: String::new(),
         campaign_id: String::new(),
-        account_id: None,
+        subjects: Vec::new(),
     }
 }
 

@@ -250,7 +250,7 @@ impl Run {
             Err(
                 ServiceError::ModelChanged
                 | ServiceError::UnknownProfile(_)
-                | ServiceError::UnknownAccount(_),
+                | ServiceError::UnknownSubject { .. },
             )
             | Ok(()) => {}
             Err(error) => self.check_error(&error),

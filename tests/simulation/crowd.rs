@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use bellwether::scoring::{ProfileId, Record, Subject};
+use bellwether::scoring::{ProfileId, Record};
 
 /// The people who have done or stated something, as of the latest commit.
 #[derive(Default)]
@@ -21,7 +21,7 @@ pub struct Watched {
 impl Crowd {
     /// Follows a commit.
     pub fn note(&mut self, profile_id: &ProfileId, record: Option<&Record>) {
-        let stands = profile_id.subject() == Subject::Person
+        let stands = profile_id.is_person()
             && record.is_some_and(|record| record.event_count > 0 || !record.attributes.is_empty());
         let moved = match stands {
             true => self.members.insert(profile_id.clone()),

@@ -144,7 +144,7 @@ name = "{EVERYONE}"
 rank_by = "{taste}"
 [[segments]]
 name = "{COMPANIES}"
-of = "accounts"
+of = "account"
 rank_by = "{taste}"
 [[segments]]
 name = "strangers"
@@ -159,8 +159,8 @@ name = "price"
 keywords = ["price"]
 [[topics]]
 name = "quality"
-[accounts]
-attribute = "company"
+[subjects.account]
+key = 'profile.attributes.company'
 [influence]
 event_types = {{ reply = 2, visit = 1 }}
 half_life = "10d"
@@ -261,7 +261,7 @@ pub fn person(number: u64) -> ProfileId {
 
 /// The account that a person of this number works for, if for one.
 pub fn company(number: u64) -> ProfileId {
-    ProfileId::of_account(&company_name(number)).unwrap()
+    ProfileId::of_subject("account", &company_name(number)).unwrap()
 }
 
 fn company_name(number: u64) -> String {
@@ -324,7 +324,7 @@ fn retract(dice: &mut Dice, actions: &mut Vec<Action>, action: Action, order: Or
 fn event(dice: &mut Dice, number: u64, jobs: &[Job]) -> Event {
     let people = jobs.len() as u64;
     let who = dice.roll(people);
-    let account_id = match jobs[who as usize] {
+    let account = match jobs[who as usize] {
         Job::None => None,
         Job::Sent => Some(company(who)),
         Job::Stated => dice.once_in(2).then(|| company(who)),
@@ -350,7 +350,7 @@ fn event(dice: &mut Dice, number: u64, jobs: &[Job]) -> Event {
         author_id: (!dice.once_in(4)).then(|| person(dice.roll(people / 2 + 1))),
         content_id: String::new(),
         campaign_id: String::new(),
-        account_id,
+        subjects: account.into_iter().collect(),
     }
 }
 

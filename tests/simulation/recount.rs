@@ -88,7 +88,7 @@ impl Recount {
             let other = self.doubts.entry(effect.subject_id().clone()).or_default();
             other.perhaps_taken.insert(effect.id());
             match effect {
-                Effect::AccountDelta(share) => other.perhaps_counted.insert(share.time),
+                Effect::SubjectDelta(share) => other.perhaps_counted.insert(share.time),
                 Effect::Credit(credit) => other.perhaps_credited.insert(credit.time),
             };
         }

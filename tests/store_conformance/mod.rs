@@ -1,13 +1,13 @@
 //! The conformance suite of stores. A store takes part by implementing [`Subject`] and one
 //! line of `conformance_suite!`.
 
-pub mod accounts;
 pub mod publications;
 pub mod ranks;
 pub mod records;
 pub mod reopening;
 pub mod rollouts;
 pub mod sequences;
+pub mod subjects;
 
 use std::{
     future::Future,
@@ -49,7 +49,7 @@ macro_rules! conformance_suite {
         mod $module {
             use super::*;
             use crate::store_conformance::{
-                accounts, publications, ranks, records, reopening, rollouts, sequences,
+                publications, ranks, records, reopening, rollouts, sequences, subjects,
             };
 
             conformance_suite!(@cases $subject;
@@ -69,10 +69,10 @@ macro_rules! conformance_suite {
                 records::tenants_are_apart
                 records::every_tenant_with_a_record_is_listed
                 records::concurrent_increments_are_all_counted
-                accounts::accounts_and_people_of_one_name_are_apart
-                accounts::a_scan_gives_accounts_in_the_order_of_ids
-                accounts::ranks_hold_accounts_and_pages_go_on_after_one
-                accounts::accounts_are_there_after_reopening
+                subjects::subjects_and_people_of_one_name_are_apart
+                subjects::a_scan_gives_subjects_in_the_order_of_ids
+                subjects::ranks_hold_subjects_and_pages_go_on_after_one
+                subjects::subjects_are_there_after_reopening
                 ranks::a_rank_that_nobody_holds_is_empty
                 ranks::a_page_is_in_order_of_key_then_id
                 ranks::pages_join_without_gap_or_repeat

@@ -367,7 +367,7 @@ pub fn full_record() -> Record {
             }],
             topics: vec!["coverage".to_owned()],
             author_id: Some(id("Zoë")),
-            account_id: ProfileId::of_account("acme"),
+            subjects: Vec::from_iter(ProfileId::of_subject("account", "acme")),
             origin: Some(id("zoe@example.com")),
         }],
         memory: EventMemory {

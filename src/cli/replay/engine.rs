@@ -13,7 +13,7 @@ use tonic::Status;
 
 use super::{
     answered::AnsweredLines,
-    lines::{CutOff, Entry, Line, LineReader, Position},
+    lines::{CutOff, Entry, Line, LineReader, Position, Update},
     order::{Order, Step},
     outcome::{Outcome, outcome},
     prepare::Preparation,
@@ -25,13 +25,13 @@ use crate::{
         connection::Client,
         failure::{Failure, describe},
     },
-    proto::v1::{ResponseView, ScoreEventsRequest, UpdateProfileRequest},
+    proto::v1::{ResponseView, ScoreEventsRequest},
 };
 
 /// Bytes of a request of events: servers take 4 MiB unless configured, and a line may
 /// have 1 MiB.
 const MAX_BATCH_BYTES: usize = 1024 * 1024;
-/// Profile updates on their way at once.
+/// Updates on their way at once.
 const MAX_UPDATES_IN_FLIGHT: usize = 64;
 /// Lines that have been read beyond those that fill every batch on its way: room to look
 /// past a profile that waits.
@@ -40,7 +40,7 @@ const LOOK_AHEAD_LINES: usize = 4096;
 const MAX_UNANSWERED_BYTES: u64 = 32 * 1024 * 1024;
 /// Lines that are parsed ahead of the sender.
 const PARSED_AHEAD_LINES: usize = 128;
-/// How long the server may take for one profile update.
+/// How long the server may take for one update.
 const UPDATE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How to replay.
@@ -160,7 +160,7 @@ struct Sent {
 /// An update that was answered, or given up.
 struct UpdateAnswer {
     line: u64,
-    update: UpdateProfileRequest,
+    update: Update,
     result: Result<(), Status>,
     retries: u32,
 }
@@ -175,7 +175,7 @@ struct Engine<'a, W> {
     /// Events that may go.
     ready_events: VecDeque<Step>,
     /// Updates that may go.
-    ready_updates: VecDeque<Step>,
+    ready_updates: VecDeque<(u64, Update)>,
     /// The events of each request on its way, in order.
     sent: VecDeque<Vec<Sent>>,
     /// Nothing is sent before this instant, because the server said it is busy.
@@ -211,9 +211,9 @@ impl<W: Watcher> Engine<'_, W> {
                     requests.send(request).await.map_err(|_| Stop::TaskEnded)?;
                 }
                 while updates.len() < MAX_UPDATES_IN_FLIGHT
-                    && let Some(step) = self.ready_updates.pop_front()
+                    && let Some(next) = self.ready_updates.pop_front()
                 {
-                    updates.push(update(self.client.clone(), step, self.options.patience));
+                    updates.push(update(self.client.clone(), next, self.options.patience));
                 }
             }
             if let Some(position) = self.progress.advanced() {
@@ -278,7 +278,7 @@ impl<W: Watcher> Engine<'_, W> {
     fn make_ready(&mut self, step: Step) {
         match step.entry {
             Entry::Event(_) => self.ready_events.push_back(step),
-            Entry::Update(_) => self.ready_updates.push_back(step),
+            Entry::Update(update) => self.ready_updates.push_back((step.line, update)),
         }
     }
 
@@ -419,19 +419,15 @@ async fn sleep_until(instant: Option<Instant>) {
     }
 }
 
-/// Makes one profile update, with retries; nothing that can read it is on its way.
-async fn update(mut client: Client, step: Step, patience: Patience) -> UpdateAnswer {
-    let Step { line, entry, .. } = step;
-    let mut update = match entry {
-        Entry::Update(update) => update,
-        Entry::Event(_) => UpdateProfileRequest::default(),
-    };
-    update.set_response_view(ResponseView::None);
+/// Makes one update, with retries; nothing that can read it is on its way.
+async fn update(
+    mut client: Client,
+    (line, update): (u64, Update),
+    patience: Patience,
+) -> UpdateAnswer {
     let mut retries = 0;
     loop {
-        let mut request = tonic::Request::new(update.clone());
-        request.set_timeout(UPDATE_TIMEOUT);
-        let result = client.update_profile(request).await.map(|_| ());
+        let result = send(&mut client, update.clone()).await;
         let wait = match &result {
             Err(status) if is_temporary(status) => patience.wait(retries + 1),
             _ => None,
@@ -447,4 +443,23 @@ async fn update(mut client: Client, step: Step, patience: Patience) -> UpdateAns
         retries += 1;
         tokio::time::sleep(wait).await;
     }
+}
+
+async fn send(client: &mut Client, update: Update) -> Result<(), Status> {
+    match update {
+        Update::Profile(mut update) => {
+            update.set_response_view(ResponseView::None);
+            client.update_profile(within_time(update)).await.map(|_| ())
+        }
+        Update::Subject(mut update) => {
+            update.set_response_view(ResponseView::None);
+            client.update_subject(within_time(update)).await.map(|_| ())
+        }
+    }
+}
+
+fn within_time<M>(message: M) -> tonic::Request<M> {
+    let mut request = tonic::Request::new(message);
+    request.set_timeout(UPDATE_TIMEOUT);
+    request
 }

@@ -4,10 +4,15 @@ use std::{fmt, io};
 
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncRead, BufReader};
+use tonic::Status;
 
-use crate::proto::{
-    json::{Json, message},
-    v1::{Event, UpdateProfileRequest},
+use crate::{
+    api,
+    proto::{
+        json::{Json, message},
+        v1::{Event, UpdateProfileRequest, UpdateSubjectRequest},
+    },
+    service::ProfileUpdate,
 };
 
 /// Bytes of a line; a longer one is refused without being held in memory. Well above an
@@ -59,8 +64,36 @@ impl fmt::Display for CutOff {
 pub enum Entry {
     /// To count an event.
     Event(Event),
-    /// To change what a profile states.
-    Update(UpdateProfileRequest),
+    /// To change what a profile or a subject states.
+    Update(Update),
+}
+
+/// A change of what is stated.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Update {
+    /// Of a profile.
+    Profile(UpdateProfileRequest),
+    /// Of a subject.
+    Subject(UpdateSubjectRequest),
+}
+
+impl Update {
+    /// The tenant that it names; empty when it names none.
+    pub fn tenant(&mut self) -> &mut String {
+        match self {
+            Self::Profile(update) => &mut update.tenant,
+            Self::Subject(update) => &mut update.tenant,
+        }
+    }
+
+    /// What it means, or why it is refused.
+    pub fn read(self) -> Result<ProfileUpdate, Status> {
+        let read = match self {
+            Self::Profile(update) => api::update_profile(update),
+            Self::Subject(update) => api::update_subject(update),
+        };
+        read.map(|(_, update, _)| update)
+    }
 }
 
 /// Reads what a line says: nothing when it is blank.
@@ -72,26 +105,36 @@ pub fn parse(text: &str) -> Result<Option<Entry>, String> {
     let entry = Json::parse(text).and_then(entry_of);
     entry
         .map(Some)
-        .map_err(|reason| format!("not an event or a profile update: {reason}"))
+        .map_err(|reason| format!("not an event or an update: {reason}"))
 }
 
 /// An event, or an object with an update and nothing else.
 fn entry_of(json: Json) -> Result<Entry, String> {
-    let is_update =
-        |(name, _): &(String, Json)| name == "updateProfile" || name == "update_profile";
+    let kind_of = |name: &str| match name {
+        "updateProfile" | "update_profile" => Some("updateProfile"),
+        "updateSubject" | "update_subject" => Some("updateSubject"),
+        _ => None,
+    };
+    let is_update = |(name, _): &(String, Json)| kind_of(name).is_some();
     let entries = match json {
         Json::Map(entries) if entries.iter().any(is_update) => entries,
         event => return message("bellwether.v1.Event", event).map(Entry::Event),
     };
-    let mut entries = entries.into_iter();
-    match (entries.next(), entries.next()) {
-        (Some((_, update)), None) => message("bellwether.v1.UpdateProfileRequest", update)
-            .map(Entry::Update)
-            .map_err(|error| format!("updateProfile.{error}")),
-        _ => Err(
-            "updateProfile: stands beside other fields; write it in a line of its own".to_owned(),
-        ),
-    }
+    let alone = "stands beside other fields; write it in a line of its own";
+    let [(name, update)] = <[_; 1]>::try_from(entries).map_err(|entries| {
+        let mut names = entries.iter().filter_map(|(name, _)| kind_of(name));
+        format!("{}: {alone}", names.next().unwrap_or_default())
+    })?;
+    let update = match kind_of(&name) {
+        Some("updateSubject") => {
+            message("bellwether.v1.UpdateSubjectRequest", update).map(Update::Subject)
+        }
+        _ => message("bellwether.v1.UpdateProfileRequest", update).map(Update::Profile),
+    };
+    let named = kind_of(&name).unwrap_or_default();
+    update
+        .map(Entry::Update)
+        .map_err(|error| format!("{named}.{error}"))
 }
 
 /// Reads the lines of a source one by one.
@@ -256,7 +299,7 @@ mod tests {
     fn both_spellings_of_an_update_are_read() {
         for key in ["updateProfile", "update_profile"] {
             let text = format!(r#"{{ "{key}": {{"profileId":"p","attributes":{{"a":1}}}}}}"#);
-            let Some(Entry::Update(update)) = parse(&text).unwrap() else {
+            let Some(Entry::Update(Update::Profile(update))) = parse(&text).unwrap() else {
                 panic!("{text}");
             };
             assert_eq!(update.profile_id, "p");

@@ -1,4 +1,4 @@
-//! `bellwether replay`: streams events and profile updates from JSON Lines to a server.
+//! `bellwether replay`: streams events and updates of profiles and subjects from JSON Lines to a server.
 
 mod answered;
 pub mod checkpoint;
@@ -39,10 +39,10 @@ const PRINTED_REFUSALS: u64 = 20;
 /// answered as duplicate, so a little lag is free and a sync of the disk is not.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Streams events and profile updates from JSON Lines to a server.
+/// Streams events and updates of profiles and subjects from JSON Lines to a server.
 ///
 /// Each line is an event in the proto's JSON form, or {"updateProfile": {...}} with an
-/// UpdateProfileRequest. The lines of one profile are applied in order. A line that is
+/// UpdateProfileRequest, or {"updateSubject": {...}} with an UpdateSubjectRequest. The lines of one profile are applied in order. A line that is
 /// refused is reported with its number and its reason, and the rest goes on. Nothing
 /// counts twice: replaying a file again changes nothing.
 ///

@@ -1,9 +1,9 @@
 //! The order of lines where one can read another, whatever the model reads.
 //!
-//! - An update is read by the events of its profile and by those whose author it is; that of an
-//!   account by the events that count for it, and which account that is may be known to the
+//! - An update is read by the events of its profile and by those whose author it is; that of a
+//!   subject by the events that count for it, and which subjects these are may be known to the
 //!   server only. So an update and an event that can read it never overtake each other.
-//! - An event can be read by any later one, through an account that both count for. So events go
+//! - An event can be read by any later one, through a subject that both count for. So events go
 //!   in the order of the file, without waiting for each other's answers: the server keeps the
 //!   order of a stream.
 //!
@@ -11,8 +11,8 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use super::lines::Entry;
-use crate::proto::v1::{Event, UpdateProfileRequest};
+use super::lines::{Entry, Update};
+use crate::proto::v1::Event;
 
 /// A line on its way to the server.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,14 +27,15 @@ pub struct Step {
 
 /// What lines have in common that may not overtake each other.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Subject {
+enum Shared {
     Profile(String),
-    Account(String),
-    /// The accounts of the events that do not say theirs: it may be any.
-    UnstatedAccount,
+    /// By kind and id. Events read their subjects by [`Shared::AnySubject`] too.
+    Subject(String, String),
+    /// The subjects of events: which they are, beside those that the event names, the model knows.
+    AnySubject,
 }
 
-/// What a line does to a subject.
+/// What a line does to what it shares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Claim {
     /// An event reads it: any number at once.
@@ -43,31 +44,31 @@ enum Claim {
     Write,
 }
 
-/// The subjects of an event.
-fn subjects_of_event(event: &Event) -> Vec<(Subject, Claim)> {
-    let mut subjects = vec![Subject::Profile(event.profile_id.clone())];
+/// What an event shares with other lines.
+fn shared_by_event(event: &Event) -> Vec<(Shared, Claim)> {
+    let mut shared = vec![Shared::Profile(event.profile_id.clone())];
     if !event.author_id.is_empty() && event.author_id != event.profile_id {
-        subjects.push(Subject::Profile(event.author_id.clone()));
+        shared.push(Shared::Profile(event.author_id.clone()));
     }
-    subjects.push(match event.account_id.as_str() {
-        "" => Subject::UnstatedAccount,
-        id => Subject::Account(id.to_owned()),
-    });
-    let claims = subjects.into_iter().map(|subject| (subject, Claim::Read));
+    shared.push(Shared::AnySubject);
+    let claims = shared.into_iter().map(|shared| (shared, Claim::Read));
     claims.collect()
 }
 
-/// The subjects of an update.
-fn subjects_of_update(update: &UpdateProfileRequest) -> Vec<(Subject, Claim)> {
-    let subjects = match update.account_id.as_str() {
-        "" => vec![Subject::Profile(update.profile_id.clone())],
-        id => vec![Subject::Account(id.to_owned()), Subject::UnstatedAccount],
+/// What an update shares with other lines.
+fn shared_by_update(update: &Update) -> Vec<(Shared, Claim)> {
+    let shared = match update {
+        Update::Profile(update) => vec![Shared::Profile(update.profile_id.clone())],
+        Update::Subject(update) => vec![
+            Shared::Subject(update.kind.clone(), update.subject_id.clone()),
+            Shared::AnySubject,
+        ],
     };
-    let claims = subjects.into_iter().map(|subject| (subject, Claim::Write));
+    let claims = shared.into_iter().map(|shared| (shared, Claim::Write));
     claims.collect()
 }
 
-/// What is on its way for a subject, and what waits.
+/// What is on its way for what lines share, and what waits.
 #[derive(Debug, Default)]
 struct Lane {
     reads: usize,
@@ -77,13 +78,11 @@ struct Lane {
 }
 
 impl Lane {
-    /// Updates of different accounts do not meet, whatever the events between them read.
-    fn is_open_to(&self, subject: &Subject, claim: Claim) -> bool {
+    /// Updates of different subjects do not meet, whatever the events between them read.
+    fn is_open_to(&self, shared: &Shared, claim: Claim) -> bool {
         match claim {
             Claim::Read => self.writes == 0,
-            Claim::Write => {
-                self.reads == 0 && (self.writes == 0 || *subject == Subject::UnstatedAccount)
-            }
+            Claim::Write => self.reads == 0 && (self.writes == 0 || *shared == Shared::AnySubject),
         }
     }
 
@@ -99,14 +98,14 @@ impl Lane {
 #[derive(Debug)]
 struct Held {
     step: Step,
-    /// The subjects that it waits for.
+    /// How much of what it shares it waits for.
     missing: usize,
 }
 
 /// Decides when each line may go.
 #[derive(Debug, Default)]
 pub struct Order {
-    lanes: HashMap<Subject, Lane>,
+    lanes: HashMap<Shared, Lane>,
     /// By line.
     held: BTreeMap<u64, Held>,
     /// The lines of the events among them, in order.
@@ -116,14 +115,14 @@ pub struct Order {
 impl Order {
     /// Takes the next line of the source; gives it back when it may go at once.
     pub fn admit(&mut self, step: Step) -> Option<Step> {
-        let (subjects, is_event) = match &step.entry {
-            Entry::Event(event) => (subjects_of_event(event), true),
-            Entry::Update(update) => (subjects_of_update(update), false),
+        let (all_shared, is_event) = match &step.entry {
+            Entry::Event(event) => (shared_by_event(event), true),
+            Entry::Update(update) => (shared_by_update(update), false),
         };
         let mut missing = 0;
-        for (subject, claim) in subjects {
-            let lane = self.lanes.entry(subject.clone()).or_default();
-            if lane.waiting.is_empty() && lane.is_open_to(&subject, claim) {
+        for (shared, claim) in all_shared {
+            let lane = self.lanes.entry(shared.clone()).or_default();
+            if lane.waiting.is_empty() && lane.is_open_to(&shared, claim) {
                 *lane.count(claim) += 1;
             } else {
                 lane.waiting.push_back((step.line, claim));
@@ -142,18 +141,18 @@ impl Order {
 
     /// Notes that the server has answered an event; gives the lines that may go now, in order.
     pub fn answered_event(&mut self, event: &Event) -> Vec<Step> {
-        self.answered(subjects_of_event(event))
+        self.answered(shared_by_event(event))
     }
 
     /// Notes that the server has answered an update; gives the lines that may go now, in order.
-    pub fn answered_update(&mut self, update: &UpdateProfileRequest) -> Vec<Step> {
-        self.answered(subjects_of_update(update))
+    pub fn answered_update(&mut self, update: &Update) -> Vec<Step> {
+        self.answered(shared_by_update(update))
     }
 
-    fn answered(&mut self, subjects: Vec<(Subject, Claim)>) -> Vec<Step> {
+    fn answered(&mut self, all_shared: Vec<(Shared, Claim)>) -> Vec<Step> {
         let mut released = Vec::new();
-        for (subject, claim) in subjects {
-            for line in self.leave(&subject, claim) {
+        for (shared, claim) in all_shared {
+            for line in self.leave(&shared, claim) {
                 let Some(held) = self.held.get_mut(&line) else {
                     continue;
                 };
@@ -172,23 +171,23 @@ impl Order {
         released
     }
 
-    /// Takes a line off its subject; the lines that wait for it no more.
-    fn leave(&mut self, subject: &Subject, claim: Claim) -> Vec<u64> {
+    /// Takes a line off what it shares; the lines that wait for it no more.
+    fn leave(&mut self, shared: &Shared, claim: Claim) -> Vec<u64> {
         let mut admitted = Vec::new();
-        let Some(lane) = self.lanes.get_mut(subject) else {
+        let Some(lane) = self.lanes.get_mut(shared) else {
             return admitted;
         };
         let count = lane.count(claim);
         *count = count.saturating_sub(1);
         while let Some((line, claim)) = lane.waiting.front().copied()
-            && lane.is_open_to(subject, claim)
+            && lane.is_open_to(shared, claim)
         {
             lane.waiting.pop_front();
             *lane.count(claim) += 1;
             admitted.push(line);
         }
         if lane.reads == 0 && lane.writes == 0 && lane.waiting.is_empty() {
-            self.lanes.remove(subject);
+            self.lanes.remove(shared);
         }
         admitted
     }
@@ -197,6 +196,7 @@ impl Order {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proto::v1::{UpdateProfileRequest, UpdateSubjectRequest};
 
     fn step(line: u64, entry: Entry) -> Step {
         Step {
@@ -206,11 +206,10 @@ mod tests {
         }
     }
 
-    fn event(line: u64, profile_id: &str, author_id: &str, account_id: &str) -> Step {
+    fn event(line: u64, profile_id: &str, author_id: &str) -> Step {
         let event = Event {
             profile_id: profile_id.to_owned(),
             author_id: author_id.to_owned(),
-            account_id: account_id.to_owned(),
             ..Event::default()
         };
         step(line, Entry::Event(event))
@@ -221,15 +220,16 @@ mod tests {
             profile_id: profile_id.to_owned(),
             ..UpdateProfileRequest::default()
         };
-        step(line, Entry::Update(update))
+        step(line, Entry::Update(Update::Profile(update)))
     }
 
-    fn account_update(line: u64, account_id: &str) -> Step {
-        let update = UpdateProfileRequest {
-            account_id: account_id.to_owned(),
-            ..UpdateProfileRequest::default()
+    fn subject_update(line: u64, subject_id: &str) -> Step {
+        let update = UpdateSubjectRequest {
+            kind: "account".to_owned(),
+            subject_id: subject_id.to_owned(),
+            ..UpdateSubjectRequest::default()
         };
-        step(line, Entry::Update(update))
+        step(line, Entry::Update(Update::Subject(update)))
     }
 
     /// The lines of a source on their way, those that were sent and not answered.
@@ -267,21 +267,14 @@ mod tests {
     #[test]
     fn events_follow_each_other_without_waiting() {
         let mut way = Way::default();
-        let events = [
-            event(1, "a", "", ""),
-            event(2, "a", "b", ""),
-            event(3, "b", "", "x"),
-        ];
+        let events = [event(1, "a", ""), event(2, "a", "b"), event(3, "b", "")];
         assert_eq!(way.admit(events), [1, 2, 3]);
     }
 
     #[test]
     fn an_update_waits_for_every_earlier_event_that_reads_it() {
         let mut way = Way::default();
-        assert_eq!(
-            way.admit([event(1, "a", "", ""), event(2, "b", "a", "")]),
-            [1, 2]
-        );
+        assert_eq!(way.admit([event(1, "a", ""), event(2, "b", "a")]), [1, 2]);
         assert_eq!(way.admit([update(3, "a"), update(4, "c")]), [4]);
         assert!(way.answer(1).is_empty());
         assert_eq!(way.answer(2), [3]);
@@ -291,10 +284,10 @@ mod tests {
     fn nothing_of_a_profile_overtakes_a_waiting_update() {
         let mut way = Way::default();
         let lines = [
-            event(1, "a", "", ""),
+            event(1, "a", ""),
             update(2, "a"),
-            event(3, "a", "", ""),
-            event(4, "b", "a", ""),
+            event(3, "a", ""),
+            event(4, "b", "a"),
             update(5, "a"),
         ];
         assert_eq!(way.admit(lines), [1]);
@@ -309,10 +302,10 @@ mod tests {
         let mut way = Way::default();
         let lines = [
             update(1, "author-1"),
-            event(2, "ann", "author-1", ""),
+            event(2, "ann", "author-1"),
             update(3, "author-2"),
-            event(4, "ben", "author-2", ""),
-            event(5, "cleo", "", ""),
+            event(4, "ben", "author-2"),
+            event(5, "cleo", ""),
         ];
         assert_eq!(way.admit(lines), [1, 3]);
         assert!(
@@ -323,31 +316,27 @@ mod tests {
     }
 
     #[test]
-    fn the_update_of_an_account_keeps_its_place_among_the_events_that_may_count_for_it() {
+    fn the_update_of_a_subject_keeps_its_place_among_the_events_that_may_count_for_it() {
         let mut way = Way::default();
         let lines = [
-            event(1, "a", "", "y"),
-            account_update(2, "x"),
-            account_update(3, "y"),
-            account_update(4, "z"),
-            event(5, "a", "", "other"),
-            event(6, "a", "", ""),
+            event(1, "a", ""),
+            subject_update(2, "x"),
+            subject_update(3, "y"),
+            subject_update(4, "z"),
+            event(5, "a", ""),
+            event(6, "a", ""),
         ];
-        assert_eq!(way.admit(lines), [1, 2, 4, 5]);
-        assert_eq!(way.answer(1), [3]);
+        assert_eq!(way.admit(lines), [1]);
+        assert_eq!(way.answer(1), [2, 3, 4]);
         assert!(way.answer(2).is_empty());
         assert!(way.answer(4).is_empty());
-        assert_eq!(way.answer(3), [6]);
+        assert_eq!(way.answer(3), [5, 6]);
     }
 
     #[test]
     fn what_is_answered_is_forgotten() {
         let mut way = Way::default();
-        let lines = [
-            update(1, "a"),
-            event(2, "a", "b", ""),
-            account_update(3, "x"),
-        ];
+        let lines = [update(1, "a"), event(2, "a", "b"), subject_update(3, "x")];
         assert_eq!(way.admit(lines), [1]);
         assert_eq!(way.answer(1), [2]);
         assert_eq!(way.answer(2), [3]);

@@ -33,16 +33,17 @@ impl Preparation {
                     );
                 }
             },
-            Entry::Update(update) if update.tenant.is_empty() => {
-                update.tenant.clone_from(&self.tenant);
+            Entry::Update(update) => {
+                let tenant = update.tenant();
+                if tenant.is_empty() {
+                    tenant.clone_from(&self.tenant);
+                } else if *tenant != self.tenant {
+                    return Err(format!(
+                        "the update is for tenant {tenant:?} and the replay for {:?}",
+                        self.tenant
+                    ));
+                }
             }
-            Entry::Update(update) if update.tenant != self.tenant => {
-                return Err(format!(
-                    "the update is for tenant {:?} and the replay for {:?}",
-                    update.tenant, self.tenant
-                ));
-            }
-            Entry::Update(_) => {}
         }
         Ok(entry)
     }
@@ -100,7 +101,10 @@ mod tests {
         let own = preparation
             .prepare(entry(r#"{"updateProfile":{"profileId":"p"}}"#))
             .unwrap();
-        assert!(matches!(own, Entry::Update(update) if update.tenant == "acme"));
+        let Entry::Update(mut own) = own else {
+            panic!("{own:?}");
+        };
+        assert_eq!(own.tenant(), "acme");
         let other = entry(r#"{"updateProfile":{"tenant":"other","profileId":"p"}}"#);
         assert!(preparation.prepare(other).unwrap_err().contains("other"));
     }

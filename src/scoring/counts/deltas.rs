@@ -1,8 +1,8 @@
-//! What an event changes of the counts of a person, for its account.
+//! What an event changes of the counts of a person, for its subjects.
 
 use crate::scoring::{CountDelta, HalfLife, Timestamp, decay::decay_factor};
 
-/// Collects what an event changes, for its account.
+/// Collects what an event changes, for its subjects.
 #[derive(Debug)]
 pub(crate) struct CountDeltas {
     is_kept: bool,
@@ -13,10 +13,10 @@ pub(crate) struct CountDeltas {
 
 impl CountDeltas {
     /// Of an event of the instant `at` that is applied, or reverted, at the person's reference
-    /// instant `now`. Nothing is kept when there is no account.
-    pub fn new(has_account: bool, at: Timestamp, now: Timestamp) -> Self {
+    /// instant `now`. Nothing is kept when there is no subject.
+    pub fn new(has_subjects: bool, at: Timestamp, now: Timestamp) -> Self {
         Self {
-            is_kept: has_account,
+            is_kept: has_subjects,
             at,
             now,
             changes: Vec::new(),

@@ -119,7 +119,7 @@ impl Record {
                     capped = (matched.value - limit).max(0.0) * faded;
                 }
                 // Not what rounding leaves of a difference: what two keys gain from one event must
-                // be equal for an account, which keeps the first in the alphabet of equals.
+                // be equal for a subject, which keeps the first in the alphabet of equals.
                 let is_whole = !signal.keeps_latest && *count == before + added;
                 let change = if is_whole { added } else { *count - before };
                 deltas.note(slot.half_life, &slot.signal, key, change);

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::scoring::{
     ChangeCause, CountedValue, EffectKind, Event, EventOutcome, IdHash, MatchedSignals, Model,
-    Outcome, Recollection, Record, StageChange, Subject, Timestamp,
+    Outcome, Recollection, Record, StageChange, Timestamp,
     answers::push_bounded,
     evaluation::Changed,
     limits::{REMEMBERED_MATCHES, REMEMBERED_VALUES},
@@ -50,6 +50,7 @@ impl RecordEdit<'_> {
         self.remember(
             matched_event.remembered(),
             matched_event.origin.clone(),
+            matched_event.subjects.from_profile.clone(),
             context.remembered_events,
         );
         self.changed = true;
@@ -60,12 +61,14 @@ impl RecordEdit<'_> {
         }
         let is_unmatched =
             matched_event.topics.is_empty() && !self.model.names_type(matched_event.event_type);
+        let ignored_subjects = matched_event.subjects.ignored.clone();
         let unmatched_type = is_unmatched.then(|| matched_event.event_type.to_owned());
         let (matched_signals, stage_change) = self.apply_matched_event(matched_event, from);
         EventOutcome::Applied {
             matched_signals,
             stage_change,
             unmatched_type,
+            ignored_subjects,
         }
     }
 
@@ -100,7 +103,7 @@ impl RecordEdit<'_> {
             true => self.evaluation.stage_to_be(model, noted),
             false => from,
         };
-        let stood = before.filter(|_| self.evaluation.among() == Some(Subject::Person));
+        let stood = before.filter(|_| self.evaluation.is_counted && self.evaluation.is_of_person());
         self.judge_held_stages(now);
         let record = &mut self.record;
         record.advance_to(model, now);
@@ -118,7 +121,7 @@ impl RecordEdit<'_> {
         }
         changed.clock_free = record.apply_seen(model, matched_event.event_type);
         record.note_event(matched_event.at);
-        self.cause_account_delta(&matched_event, deltas, EffectKind::Apply);
+        self.cause_subject_deltas(&matched_event, deltas, EffectKind::Apply);
         self.evaluation.refresh(model, &self.record, changed);
         self.judge_held_stages(now);
 

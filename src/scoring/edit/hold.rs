@@ -3,7 +3,7 @@
 
 use super::{RecordEdit, matched_event::MatchedEvent};
 use crate::scoring::{
-    HeldEvent, HeldMatch, IdHash, Record,
+    EventSubjects, HeldEvent, HeldMatch, IdHash, Record,
     counts::Match,
     evaluation::Changed,
     limits::{MAX_HELD_BYTES, MAX_HELD_EVENTS},
@@ -49,7 +49,7 @@ impl RecordEdit<'_> {
             matches: matches.collect(),
             topics: matched_event.topics,
             author_id: matched_event.author_id,
-            account_id: matched_event.account_id,
+            subjects: matched_event.subjects.all,
             origin: matched_event.origin,
         });
         let excess = excess(&record.quarantine);
@@ -58,7 +58,7 @@ impl RecordEdit<'_> {
             // Who began to release it may have come as far as its effects.
             let (matched_event, from) = self.matched_event_of(&dropped);
             let retraction = matched_event.remembered().retraction();
-            self.remember(retraction, None, remembered_events);
+            self.remember(retraction, None, Vec::new(), remembered_events);
             self.withhold(matched_event, from);
             self.dropped_events += 1;
         }
@@ -102,7 +102,10 @@ impl RecordEdit<'_> {
             event_type: &held.event_type,
             topics: held.topics.clone(),
             author_id: held.author_id.clone(),
-            account_id: held.account_id.clone(),
+            subjects: EventSubjects {
+                all: held.subjects.clone(),
+                ..EventSubjects::default()
+            },
             matches: matches_of(self.model, &self.record, held),
         };
         (matched_event, from)

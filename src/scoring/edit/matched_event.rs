@@ -1,8 +1,9 @@
 //! What an event does, seen before it is applied.
 
-use super::{Context, RecordEdit};
+use super::{Context, RecordEdit, subject_delta::stated_subjects};
 use crate::scoring::{
-    Event, IdHash, Model, ProfileId, Recollection, RememberedEvent, Subject, Timestamp,
+    Event, EventSubjects, IdHash, Model, Population, ProfileId, Recollection, RememberedEvent,
+    Timestamp,
     counts::{CountDeltas, Match},
     evaluation::{EvalContext, Evaluation, EventContext},
     model::{Budget, QuarantineRuleId, StageId},
@@ -22,7 +23,7 @@ pub(super) struct MatchedEvent<'e> {
     /// Declared topics.
     pub topics: Vec<String>,
     pub author_id: Option<ProfileId>,
-    pub account_id: Option<ProfileId>,
+    pub subjects: EventSubjects,
     pub matches: Vec<Match>,
 }
 
@@ -37,9 +38,9 @@ impl MatchedEvent<'_> {
         RememberedEvent::new(self.known_by, self.id, self.event_type)
     }
 
-    /// Where to note what it changes of counts, for its account.
+    /// Where to note what it changes of counts, for its subjects.
     pub fn count_deltas(&self, now: Timestamp) -> CountDeltas {
-        CountDeltas::new(self.account_id.is_some(), self.at, now)
+        CountDeltas::new(!self.subjects.all.is_empty(), self.at, now)
     }
 }
 
@@ -90,10 +91,16 @@ impl RecordEdit<'_> {
         let mentioned = model.phrases.find(&event.text);
         let topics = model.topics.find(&event.tags, &mentioned);
         let candidates = model.signals_for(&event.event_type);
-        let account = context
-            .account
-            .filter(|_| model.reads_account(&event.event_type))
-            .map(|account| Evaluation::of(model, Subject::Account, account));
+        let read = context.subjects.iter().take(model.subject_kinds.len());
+        let subjects: Vec<_> = read
+            .enumerate()
+            .map(|(kind, subject)| {
+                let population = Some(Population::Subjects(kind.into()));
+                let record = (*subject)?;
+                let evaluation = Evaluation::of(model, population, record);
+                Some((&record.attributes, evaluation))
+            })
+            .collect();
         let budget = Budget::new();
         let eval_context = EvalContext {
             budget: &budget,
@@ -110,7 +117,7 @@ impl RecordEdit<'_> {
                 evaluation: &self.evaluation,
                 stage: stage.map_or("", |stage| model.stages[stage].name.as_str()),
                 author: context.author,
-                account: account.as_ref(),
+                subjects: &subjects,
             }),
         };
         let rule = model.rule_against(&event.event_type, &eval_context, &mut self.failed_rules);
@@ -127,8 +134,11 @@ impl RecordEdit<'_> {
                 Err(_) => self.failed_rules.push(signal.name.clone()),
             }
         }
-        self.steps += budget.taken();
         let known_by = self.record.memory.known_by(event, context.at);
+        let (memory, attributes) = (&self.record.memory, &self.record.attributes);
+        let stated = stated_subjects(memory, attributes, event, known_by);
+        let subjects = model.subjects_of(event, &stated, &budget);
+        self.steps += budget.taken();
         let matched_event = MatchedEvent {
             origin: self.origin_of(event, known_by),
             id: event.id,
@@ -137,7 +147,7 @@ impl RecordEdit<'_> {
             event_type: &event.event_type,
             topics,
             author_id: event.author_id.clone(),
-            account_id: model.account_of(event, &self.record.attributes),
+            subjects,
             matches,
         };
         EvaluatedEvent {

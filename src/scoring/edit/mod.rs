@@ -1,10 +1,9 @@
 //! Every verb that changes a record: `apply` an event, `hold` it in quarantine, `retract` it,
-//! `credit` an author, follow an `account_delta`, `settle` effects of others, `recount`.
+//! `credit` an author, follow a `subject_delta`, `settle` effects of others, `recount`.
 //!
 //! All of it is deterministic: the same model, record, event and context give the same outcome.
 //! Whatever the shell must look up comes in the [`Context`].
 
-mod account_delta;
 mod apply;
 mod credit;
 mod hold;
@@ -13,6 +12,7 @@ mod path;
 mod recount;
 mod retract;
 mod settle;
+mod subject_delta;
 
 pub use apply::apply;
 pub use hold::Selection;
@@ -22,6 +22,7 @@ use super::{
     Attributes, Effect, Model, Outcome, ProfileId, RankKey, Record, Timestamp, TopicDelta,
     evaluation::{Changed, Evaluation, RankEntries},
     influence,
+    limits::MAX_SUBJECT_KINDS,
     model::InfluenceRank,
 };
 
@@ -40,8 +41,9 @@ pub struct Context<'a> {
     pub remembered_events: usize,
     /// What the author of the content states, when the model asks for it and it is known.
     pub author: Option<&'a Attributes>,
-    /// The record of the account, when the model asks for its scores and it is known.
-    pub account: Option<&'a Record>,
+    /// By kind of subjects: the record of the event's subject, when the model asks for it and it
+    /// is known.
+    pub subjects: [Option<&'a Record>; MAX_SUBJECT_KINDS],
 }
 
 impl Context<'_> {
@@ -52,7 +54,7 @@ impl Context<'_> {
             now: at,
             remembered_events,
             author: None,
-            account: None,
+            subjects: [None; MAX_SUBJECT_KINDS],
         }
     }
 }
@@ -81,11 +83,12 @@ pub struct RecordEdit<'m> {
 impl<'m> RecordEdit<'m> {
     /// Starts from a stored record.
     pub fn new(model: &'m Model, profile_id: ProfileId, mut record: Record) -> Self {
-        let mut evaluation = Evaluation::of(model, profile_id.subject(), &record);
+        let population = model.population_of(&profile_id);
+        let mut evaluation = Evaluation::of(model, population, &record);
         let migrations = std::mem::take(&mut evaluation.migrations);
         if !migrations.is_empty() {
             record.migrate_half_lives(model, &migrations);
-            evaluation = Evaluation::of(model, profile_id.subject(), &record);
+            evaluation = Evaluation::of(model, population, &record);
         }
         Self {
             old_rank_entries: evaluation.rank_entries(model),

@@ -4,8 +4,7 @@ use typed_index_collections::TiSlice;
 
 use super::RecordEdit;
 use crate::scoring::{
-    ChangeCause, EventMemory, IdHash, ProfileId, Record, RememberedEvent, StageChange, Subject,
-    Timestamp,
+    ChangeCause, EventMemory, IdHash, ProfileId, Record, RememberedEvent, StageChange, Timestamp,
     answers::push_bounded,
     evaluation::Evaluation,
     limits::REMEMBERED_STAGE_CHANGES,
@@ -41,7 +40,7 @@ impl RecordEdit<'_> {
         let (model, record) = (self.model, &mut self.record);
         let evaluation = &mut self.evaluation;
         let holds_none = model.held_stages.is_empty() && record.held_stages.is_empty();
-        if holds_none || evaluation.subject != Subject::Person {
+        if holds_none || !evaluation.is_of_person() {
             return;
         }
         // Of scores that the model does not hold stages of.
@@ -67,11 +66,12 @@ impl RecordEdit<'_> {
         &mut self,
         event: RememberedEvent,
         origin: Option<ProfileId>,
+        subjects: Vec<ProfileId>,
         capacity: usize,
     ) {
         let memory = &mut self.record.memory;
         let horizon = memory.horizon;
-        memory.remember(event, origin, capacity);
+        memory.remember(event, origin, subjects, capacity);
         if memory.horizon != horizon {
             self.forget_answers(|memory, event| !memory.knows(event));
         }

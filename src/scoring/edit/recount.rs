@@ -1,13 +1,13 @@
 //! A record whose part that follows from others' events is replaced by what a recount of all
 //! events comes to.
 
-use crate::scoring::{Record, Subject};
+use crate::scoring::Record;
 
 impl Record {
-    /// This record of a person or an account, with what it counts of others' events as `recount`
+    /// This record of a person or a subject, with what it counts of others' events as `recount`
     /// has it. What a person did and what anybody states stays.
     #[must_use]
-    pub fn recounted(&self, subject: Subject, recount: &Self) -> Self {
+    pub fn recounted(&self, is_person: bool, recount: &Self) -> Self {
         let stays = self.clone();
         let recount = recount.clone();
         let of_others = Self {
@@ -16,9 +16,9 @@ impl Record {
             influence: recount.influence,
             ..stays
         };
-        match subject {
-            Subject::Person => of_others,
-            Subject::Account => Self {
+        match is_person {
+            true => of_others,
+            false => Self {
                 event_count: recount.event_count,
                 first_seen_time: recount.first_seen_time,
                 last_event_time: recount.last_event_time,

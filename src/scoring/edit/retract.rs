@@ -54,8 +54,8 @@ impl RecordEdit<'_> {
         let origin = self.origin_of(event, known_by);
         // Before the memory forgets anything: what the event did is known by what it remembers.
         let outcome = self.take_back(event, known_by, is_known, held, context);
-        self.remember(remembered, origin, context.remembered_events);
-        self.remember(retraction, None, context.remembered_events);
+        self.remember(remembered, origin, Vec::new(), context.remembered_events);
+        self.remember(retraction, None, Vec::new(), context.remembered_events);
         self.forget_answers(|_, event| event == remembered.pair());
         outcome
     }
@@ -153,7 +153,7 @@ impl RecordEdit<'_> {
             counts: true,
         };
         self.record.event_count = self.record.event_count.saturating_sub(1);
-        self.cause_account_delta(&matched_event, deltas, EffectKind::Revert);
+        self.cause_subject_deltas(&matched_event, deltas, EffectKind::Revert);
         self.revert_touch(&matched_event);
         let points_before = self.evaluation.points.clone();
         self.evaluation.refresh(model, &self.record, changed);

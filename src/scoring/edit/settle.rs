@@ -4,13 +4,16 @@
 //! The id of an effect derives from the event that caused it. So an event that is sent again finds
 //! what it has done, and what is missing since a failover that lost writes is done once more.
 
+use std::collections::BTreeMap;
+
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::RecordEdit;
+use super::{RecordEdit, subject_delta::stated_subjects};
 use crate::scoring::{
     Effect, EffectKind, Event, IdHash, Model, ProfileId, Record, Timestamp,
     evaluation::Changed,
     limits::{MAX_CAUSED_CHANGES, REMEMBERED_CAUSED},
+    model::Budget,
 };
 
 /// Distinguishes the effects of one event.
@@ -18,7 +21,7 @@ use crate::scoring::{
 pub(super) enum Cause {
     Touch = 1,
     Advance = 2,
-    AccountDelta = 3,
+    SubjectDelta = 3,
 }
 
 /// The id of an effect. The id that the event was sent with is part of it: events are known within
@@ -41,7 +44,7 @@ impl RecordEdit<'_> {
     /// did: whoever has not lost it takes nothing.
     pub(super) fn cause_again(&mut self, event: &Event, known_by: Timestamp) {
         let hash = event.id.at(known_by);
-        let causes = [Cause::AccountDelta, Cause::Touch, Cause::Advance];
+        let causes = [Cause::SubjectDelta, Cause::Touch, Cause::Advance];
         let origin = self.origin_of(event, known_by);
         let origin = origin.as_ref().unwrap_or(&self.profile_id);
         let ids = causes.map(|cause| effect_id(cause, origin, hash));
@@ -56,7 +59,7 @@ impl RecordEdit<'_> {
         let mut again = self.again.iter();
         let is_known = again.any(|effect| ids.contains(&effect.applied_id()));
         let may_have_forgotten = record.caused.len() >= REMEMBERED_CAUSED;
-        if !is_known && may_have_forgotten && self.model.acts_on_others(event, record) {
+        if !is_known && may_have_forgotten && self.model.acts_on_others(event, record, known_by) {
             self.unsettled_effects += 1;
         }
     }
@@ -75,7 +78,7 @@ impl RecordEdit<'_> {
     fn settle(&mut self, effect: &Effect, is_again: bool) -> bool {
         let counts = match effect {
             Effect::Credit(_) => self.model.influence.is_some(),
-            Effect::AccountDelta(_) => self.model.accounts.is_some(),
+            Effect::SubjectDelta(_) => self.evaluation.population.is_some(),
         };
         let memory = &self.record.effects;
         let applied = effect.applied_id();
@@ -106,8 +109,8 @@ impl RecordEdit<'_> {
                 self.apply_credit(credit);
                 Changed::default()
             }
-            Effect::AccountDelta(delta) => Changed {
-                clock_free: self.apply_account_delta(delta),
+            Effect::SubjectDelta(delta) => Changed {
+                clock_free: self.apply_subject_delta(delta),
                 counts: true,
             },
         };
@@ -117,24 +120,33 @@ impl RecordEdit<'_> {
 }
 
 impl Record {
-    /// The remembered effects of an event, by the ids of what it applies. Once an account has lost
+    /// The remembered effects of an event, by the ids of what it applies. Once a subject has lost
     /// something, whatever came before goes along, in its order: what a retraction reverts is not
     /// always what the event gave, because of limits, and nothing falls below 0. A credit is
     /// reverted as it was given.
     fn caused_with(&self, ids: &[IdHash]) -> impl Iterator<Item = &Effect> {
         let is_own = |effect: &Effect| ids.contains(&effect.applied_id());
-        let is_own_delta =
-            |effect: &Effect| matches!(effect, Effect::AccountDelta(_)) && is_own(effect);
-        let last = self.caused.iter().rposition(is_own_delta);
-        let account_id = last.map(|last| self.caused[last].subject_id());
-        let is_of_account = move |effect: &Effect| Some(effect.subject_id()) == account_id;
-        let (before, after) = self.caused.split_at(last.map_or(0, |last| last + 1));
-        let mut deltas = before.iter().filter(|effect| is_of_account(effect));
-        let is_ordered = deltas.any(Effect::takes);
-        let before = before.iter();
-        let before =
-            before.filter(move |effect| is_own(effect) || is_ordered && is_of_account(effect));
-        before.chain(after.iter().filter(move |effect| is_own(effect)))
+        let is_delta = |effect: &Effect| matches!(effect, Effect::SubjectDelta(_));
+        // By subject, where its last delta of the event stands, when order matters up to there.
+        let mut last: BTreeMap<&ProfileId, usize> = BTreeMap::new();
+        for (position, effect) in self.caused.iter().enumerate() {
+            if is_delta(effect) && is_own(effect) {
+                last.insert(effect.subject_id(), position);
+            }
+        }
+        last.retain(|subject_id, last| {
+            let before = self.caused[..=*last].iter();
+            let mut own = before.filter(|effect| effect.subject_id() == *subject_id);
+            own.any(Effect::takes)
+        });
+        let goes_along = move |(position, effect): &(usize, &Effect)| {
+            let is_ordered = last
+                .get(effect.subject_id())
+                .is_some_and(|last| position <= last);
+            is_own(effect) || is_ordered
+        };
+        let caused = self.caused.iter().enumerate();
+        caused.filter(goes_along).map(|(_, effect)| effect)
     }
 
     /// Remembers an effect on somebody else, and forgets the one that came first beyond the
@@ -154,13 +166,18 @@ impl Record {
 }
 
 impl Model {
-    /// Whether an event of a profile with this record is one that an account or an author counts.
-    fn acts_on_others(&self, event: &Event, record: &Record) -> bool {
+    /// Whether an event of a profile with this record is one that a subject or an author counts.
+    fn acts_on_others(&self, event: &Event, record: &Record, known_by: Timestamp) -> bool {
         let is_touch = || {
             let influence = self.influence.as_ref();
             influence.is_some_and(|influence| influence.credits.contains_key(&event.event_type))
         };
         let is_credited = event.author_id.is_some() && is_touch();
-        is_credited || self.account_of(event, &record.attributes).is_some()
+        let counts_for_others = || {
+            let stated = stated_subjects(&record.memory, &record.attributes, event, known_by);
+            let subjects = self.subjects_of(event, &stated, &Budget::new());
+            !subjects.all.is_empty()
+        };
+        is_credited || counts_for_others()
     }
 }

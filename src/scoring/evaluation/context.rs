@@ -5,7 +5,10 @@ use crate::scoring::{
     AttributeValue, Attributes, Event, Record, SeenType, Timestamp,
     counts::has_seen,
     decay::decay_factor,
-    model::{AskedId, Budget, Model, NativeValue, ScoreId, Variable, Variables},
+    model::{
+        AskedId, Budget, Model, NativeValue, ScoreId, SubjectKindId, Variable, Variables,
+        event_has, event_value,
+    },
 };
 
 /// What `event.seconds_since_last` is before the first event.
@@ -48,8 +51,8 @@ pub(crate) struct EventContext<'a> {
     pub stage: &'a str,
     /// What the author of the event states, when that is known.
     pub author: Option<&'a Attributes>,
-    /// Where the account of the event stood, when there is one.
-    pub account: Option<&'a Evaluation>,
+    /// By kind: what the subject of the event states, and where it stood, when there is one.
+    pub subjects: &'a [Option<(&'a Attributes, Evaluation)>],
 }
 
 impl Variables for EvalContext<'_> {
@@ -98,60 +101,47 @@ impl EvalContext<'_> {
         match (variable, &self.event_context) {
             (Variable::ProfileAttributes, _) => !self.attributes.is_empty(),
             (Variable::EventTopics, Some(event_context)) => !event_context.topics.is_empty(),
-            (Variable::EventTags, Some(event_context)) => !event_context.event.tags.is_empty(),
-            (Variable::EventAttributes, Some(event_context)) => {
-                !event_context.event.attributes.is_empty()
-            }
             (Variable::AuthorAttributes, Some(event_context)) => event_context
                 .author
                 .is_some_and(|author| !author.is_empty()),
-            (
-                Variable::EventChannel
-                | Variable::EventText
-                | Variable::EventContentId
-                | Variable::EventCampaignId
-                | Variable::EventAuthorId,
-                _,
-            ) => self
-                .value(variable)
-                .is_some_and(|value| value != NativeValue::text("")),
-            _ => self.value(variable).is_some(),
+            (Variable::SubjectAttributes(kind), Some(event_context)) => event_context
+                .subject(*kind)
+                .is_some_and(|(attributes, _)| !attributes.is_empty()),
+            (_, event_context) => event_context
+                .as_ref()
+                .and_then(|event_context| event_has(event_context.event, variable))
+                .unwrap_or_else(|| self.value(variable).is_some()),
         }
     }
 }
 
 impl<'a> EventContext<'a> {
     fn value(&self, variable: &Variable) -> Option<NativeValue<'a>> {
-        let event = self.event;
         let value = match variable {
-            Variable::EventType => NativeValue::text(&event.event_type),
-            Variable::EventChannel => NativeValue::text(&event.channel),
-            Variable::EventText => NativeValue::text(&event.text),
-            Variable::EventContentId => NativeValue::text(&event.content_id),
-            Variable::EventCampaignId => NativeValue::text(&event.campaign_id),
-            Variable::EventAuthorId => {
-                let author_id = event.author_id.as_ref();
-                NativeValue::text(author_id.map_or("", |author_id| author_id.as_str()))
-            }
-            Variable::EventSentiment => NativeValue::Number(event.sentiment?),
             Variable::EventTopics => NativeValue::Texts(self.topics),
-            Variable::EventTags => NativeValue::Texts(&event.tags),
-            Variable::EventAttributes => NativeValue::Map(&event.attributes),
-            Variable::EventAttribute(name) => event.attributes.get(name)?.into(),
             Variable::SecondsSinceLast => NativeValue::Number(self.seconds_since_last()),
             Variable::AuthorAttributes => NativeValue::Map(self.author.unwrap_or(&NOTHING_STATED)),
             Variable::AuthorAttribute(name) => self.author?.get(name)?.into(),
             Variable::Score(score) => NativeValue::Number(self.points(self.evaluation, *score)),
-            Variable::AccountScore(score) => {
-                let account = self.account;
-                NativeValue::Number(account.map_or(0.0, |account| self.points(account, *score)))
+            Variable::SubjectScore(kind, score) => {
+                let points = |(_, subject): &(_, Evaluation)| self.points(subject, *score);
+                NativeValue::Number(self.subject(*kind).map_or(0.0, points))
             }
+            Variable::SubjectAttributes(kind) => {
+                let subject = self.subject(*kind);
+                NativeValue::Map(subject.map_or(&NOTHING_STATED, |(attributes, _)| attributes))
+            }
+            Variable::SubjectAttribute(kind, name) => self.subject(*kind)?.0.get(name)?.into(),
             Variable::Stage => NativeValue::text(self.stage),
             Variable::Count(asked) => NativeValue::Number(self.count(*asked)),
             Variable::Rate(asked) => NativeValue::Number(self.rate(*asked)),
-            _ => return None,
+            _ => return event_value(self.event, variable),
         };
         Some(value)
+    }
+
+    fn subject(&self, kind: SubjectKindId) -> Option<&'a (&'a Attributes, Evaluation)> {
+        self.subjects.get(usize::from(kind))?.as_ref()
     }
 
     fn points(&self, evaluation: &Evaluation, score: ScoreId) -> f64 {

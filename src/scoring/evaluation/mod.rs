@@ -18,7 +18,7 @@ use clock_free::ClockFreeEvaluation;
 use typed_index_collections::TiVec;
 
 use super::{
-    RankKey, Record, SegmentId, SignalCount, Subject, Timestamp,
+    Population, RankKey, Record, SegmentId, SignalCount, Timestamp,
     counts::{CountIndex, HalfLifeMigration},
     decay::decay_factor,
     limits::{BREADTH_SLACK, DUST_SHARE, NOISE_FLOOR},
@@ -41,7 +41,8 @@ pub(crate) struct Evaluation {
     keys: TiVec<ScoreId, ScoreKey>,
     /// The instant of `counts` and `points`.
     pub at: Timestamp,
-    pub subject: Subject,
+    /// Among whom the record is ranked once anything counts; `None` for nobody.
+    pub population: Option<Population>,
     /// See [`Record::is_counted`].
     pub is_counted: bool,
     /// By position in `Model::quarantine`: how many events the rule holds.
@@ -80,7 +81,7 @@ pub(crate) struct Changed {
 }
 
 impl Evaluation {
-    pub(crate) fn of(model: &Model, subject: Subject, record: &Record) -> Self {
+    pub(crate) fn of(model: &Model, population: Option<Population>, record: &Record) -> Self {
         let mut evaluation = Self {
             clock_free: ClockFreeEvaluation::of(model, record),
             counts: Vec::new(),
@@ -88,7 +89,7 @@ impl Evaluation {
             points: TiVec::with_capacity(model.scores.len()),
             keys: TiVec::with_capacity(model.scores.len()),
             at: record.last_event_time,
-            subject,
+            population,
             is_counted: record.is_counted(),
             held: TiVec::new(),
             held_stages: Vec::new(),
@@ -115,8 +116,13 @@ impl Evaluation {
     }
 
     /// Among whom the record is ranked; `None` for nobody.
-    pub(crate) fn among(&self) -> Option<Subject> {
-        self.is_counted.then_some(self.subject)
+    pub(crate) fn among(&self) -> Option<Population> {
+        self.population.filter(|_| self.is_counted)
+    }
+
+    /// Whether the record is of a person.
+    pub(crate) fn is_of_person(&self) -> bool {
+        self.population == Some(Population::People)
     }
 
     fn add_up(&mut self, model: &Model, record: &Record) {
@@ -342,7 +348,7 @@ impl Evaluation {
 
     /// The position of the highest stage that a person stands at, at an instant.
     pub(crate) fn stage(&self, model: &Model, at: Timestamp) -> Option<StageId> {
-        let is_ranked = self.among() == Some(Subject::Person);
+        let is_ranked = self.among() == Some(Population::People);
         is_ranked.then(|| self.stage_to_be(model, at)).flatten()
     }
 

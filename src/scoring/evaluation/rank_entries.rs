@@ -6,7 +6,7 @@ use typed_index_collections::TiVec;
 
 use super::Evaluation;
 use crate::scoring::{
-    ProfileId, RankChange, RankKey, RankName, Record, Slope, Subject, Timestamp, influence,
+    Population, ProfileId, RankChange, RankKey, RankName, Record, Slope, Timestamp, influence,
     model::{Ladder, Model, QuarantineRuleId, RankId},
 };
 
@@ -78,7 +78,7 @@ impl Evaluation {
         let ranks = model.ranks.keys();
         RankEntries {
             ranks: ranks.map(|rank| self.rank_key(model, rank)).collect(),
-            stages: (self.among() == Some(Subject::Person)).then(|| self.ladder(model)),
+            stages: (self.among() == Some(Population::People)).then(|| self.ladder(model)),
             held: self.held.clone(),
         }
     }
@@ -86,7 +86,7 @@ impl Evaluation {
 
 /// Where a stored record stands: its rank keys under a model.
 pub fn index(model: &Model, profile_id: &ProfileId, record: &Record) -> Vec<(RankName, RankKey)> {
-    let evaluation = Evaluation::of(model, profile_id.subject(), record);
+    let evaluation = Evaluation::of(model, model.population_of(profile_id), record);
     let mut keys = evaluation.rank_entries(model).named(model);
     let influence = influence::keys(model, record).into_iter();
     keys.extend(influence.map(|(rank, key)| (model.influence_rank_at(rank), key)));

@@ -19,8 +19,8 @@ use proptest::prelude::*;
 
 use super::{EvalContext, Evaluation, EventContext};
 use crate::scoring::{
-    AttributeValue, Attributes, CountGroup, Event, IdHash, ProfileId, Record, SeenType,
-    SignalCount, Subject, Timestamp,
+    AttributeValue, Attributes, CountGroup, Event, IdHash, Population, ProfileId, Record, SeenType,
+    SignalCount, Timestamp,
     model::{
         Budget, Expression, Failed, Model, NativeValue, ORDERED, Variables, compile_unchecked,
         domain,
@@ -184,7 +184,9 @@ fn any_operand() -> impl Strategy<Value = String> {
         "event.attributes",
         "author.attributes.a",
         "author.attributes",
-        "account.scores.s",
+        "subjects.account.scores.s",
+        "subjects.account.attributes.a",
+        "has(subjects.account.attributes.a)",
         "identity.confidence",
         "event.seconds_since_last",
         "event.tags",
@@ -353,7 +355,7 @@ prop_compose! {
             author_id: by.and_then(ProfileId::new),
             content_id: String::new(),
             campaign_id: String::new(),
-            account_id: None,
+            subjects: Vec::new(),
         }
     }
 }
@@ -365,7 +367,7 @@ struct Asked<'a> {
     record: &'a Record,
     topics: &'a [String],
     author: Option<&'a Attributes>,
-    has_account: bool,
+    has_subject: bool,
 }
 
 impl Asked<'_> {
@@ -375,8 +377,10 @@ impl Asked<'_> {
         &self,
         identity_confidence: f64,
     ) -> (Result<bool, Failed>, Option<Result<bool, Failed>>) {
-        let evaluation = Evaluation::of(self.model, Subject::Person, self.record);
+        let evaluation = Evaluation::of(self.model, Some(Population::People), self.record);
         let budget = Budget::new();
+        let subject = (&self.record.attributes, evaluation.clone());
+        let subject = self.has_subject.then_some(subject);
         let context = EvalContext {
             attributes: &self.record.attributes,
             seen_types: &self.record.seen_types,
@@ -392,7 +396,7 @@ impl Asked<'_> {
                 evaluation: &evaluation,
                 stage: "x",
                 author: self.author,
-                account: self.has_account.then_some(&evaluation),
+                subjects: &[subject],
             }),
         };
         let expression = self.model.signals.raw[1].when.as_ref().unwrap();
@@ -419,7 +423,7 @@ proptest! {
         seen in prop::option::of(Just(SeenType { name: "x".to_owned(), count: 1 })),
         points in prop::sample::select(vec![0.0, 1.0, 2.5]),
         author in prop::option::of(any_attributes()),
-        has_account: bool,
+        has_subject: bool,
     ) {
         let model = model_of(&condition);
         let count = |value| SignalCount { signal: "did".to_owned(), value, keys: Vec::new(), capped: 0.0 };
@@ -432,7 +436,7 @@ proptest! {
             ..Record::default()
         };
         let topics = &topics;
-        let asked = Asked { model: &model, event: &event, record: &record, topics, author: author.as_ref(), has_account };
+        let asked = Asked { model: &model, event: &event, record: &record, topics, author: author.as_ref(), has_subject };
         let (holds, by_cel) = asked.of_both(points / 4.0);
         if let Some(by_cel) = by_cel {
             prop_assert_eq!(holds, by_cel, "{}", condition);
@@ -449,6 +453,7 @@ fn model_of(condition: &str) -> Model {
     let source = format!(
         r#"
 [scores.s]
+[subjects.account]
 [[signals]]
 name = "did"
 on = "x"
@@ -484,7 +489,7 @@ fn a_map_is_not_added_to_a_list() {
         author_id: None,
         content_id: String::new(),
         campaign_id: String::new(),
-        account_id: None,
+        subjects: Vec::new(),
     };
     let asked = Asked {
         model: &model,
@@ -492,7 +497,7 @@ fn a_map_is_not_added_to_a_list() {
         record: &record,
         topics: &[],
         author: None,
-        has_account: false,
+        has_subject: false,
     };
     let (holds, by_cel) = asked.of_both(0.0);
     assert_eq!(holds, Err(Failed));

@@ -2,7 +2,6 @@
 //! says of it. Nothing is counted by it.
 
 use super::file::{ModelFile, Spanned};
-use crate::scoring::Subject;
 
 /// Everything that a model declares, in the order of the file, stages lowest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,8 +18,8 @@ pub struct Catalog {
     pub segments: Vec<SegmentEntry>,
     /// The topics.
     pub topics: Vec<CatalogEntry>,
-    /// Whether events count for accounts as well.
-    pub has_accounts: bool,
+    /// The kinds of subjects.
+    pub subject_kinds: Vec<CatalogEntry>,
 }
 
 /// A segment that a model declares.
@@ -28,8 +27,8 @@ pub struct Catalog {
 pub struct SegmentEntry {
     /// Its name, and what the file says of it.
     pub entry: CatalogEntry,
-    /// Whom it is of.
-    pub of: Subject,
+    /// Whom it is of: `people` or a kind of subjects.
+    pub of: String,
     /// The scores that it multiplies, and ratios of two, as the file writes them.
     pub rank_by: Vec<String>,
 }
@@ -82,7 +81,7 @@ impl Catalog {
                 .iter()
                 .map(|segment| SegmentEntry {
                     entry: CatalogEntry::new(&segment.name, &segment.description),
-                    of: segment.of.value,
+                    of: segment.of.value.clone(),
                     rank_by: {
                         let factors = segment.rank_by.iter();
                         factors.map(|factor| factor.value.clone()).collect()
@@ -92,7 +91,11 @@ impl Catalog {
             topics: topics
                 .map(|topic| CatalogEntry::new(&topic.name, &topic.description))
                 .collect(),
-            has_accounts: file.accounts.is_some(),
+            subject_kinds: file
+                .subjects
+                .iter()
+                .map(|kind| CatalogEntry::new(&kind.name, &kind.description))
+                .collect(),
         }
     }
 }

@@ -32,7 +32,7 @@ pub struct ModelChange {
 }
 
 /// Sections of tables that each have a name, in the order in which changes are told.
-const NAMED: [&str; 8] = [
+const NAMED: [&str; 9] = [
     "scores",
     "signals",
     "attributes",
@@ -41,6 +41,7 @@ const NAMED: [&str; 8] = [
     "identity",
     "topics",
     "quarantine",
+    "subjects",
 ];
 
 /// What the files say by place: section, name of an entry or nothing, and key.
@@ -111,7 +112,7 @@ fn change(
 /// What it acts on that something with a name is new or gone.
 fn of_entry(section: &str, is_new: bool) -> ActsOn {
     match (section, is_new) {
-        ("signals" | "topics", true) | ("quarantine", _) => ActsOn::Afterwards,
+        ("signals" | "topics" | "subjects", true) | ("quarantine", _) => ActsOn::Afterwards,
         _ => ActsOn::History,
     }
 }

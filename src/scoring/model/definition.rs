@@ -9,22 +9,22 @@ use super::{
     calibration::Calibration,
     catalog::Catalog,
     diagnostic::Diagnostic,
-    effects::{Accounts, QuarantineRule},
     expr::Expression,
     fingerprint::Fingerprint,
     ids::{
         AskedId, ConditionId, QuarantineRuleId, RankId, RuleId, ScoreId, SegmentId, SignalId,
-        SlotId, StageId, TopicId,
+        SlotId, StageId, SubjectKindId, TopicId,
     },
     phrases::Phrases,
+    quarantine::QuarantineRule,
     rank::{Rank, Segment},
     signal::{Signal, Value},
     slot::Slot,
+    subjects::{Population, SubjectKind},
     topics::Topics,
 };
 use crate::scoring::{
-    AttributeValue, Attributes, Event, HalfLife, ProfileId, RankKey, RankName, Slope, Subject,
-    Timestamp, limits::NOISE_FLOOR,
+    Event, HalfLife, ProfileId, RankKey, RankName, Slope, Timestamp, limits::NOISE_FLOOR,
 };
 
 /// A checked model, ready to evaluate records.
@@ -48,8 +48,8 @@ pub struct Model {
     pub(crate) signals_by_type: FxHashMap<String, Vec<SignalId>>,
     /// The event types that signals ask for what the author states.
     pub(crate) types_reading_author: HashSet<String>,
-    /// The event types that signals ask for the scores of the account.
-    pub(crate) types_reading_account: HashSet<String>,
+    /// By kind of subjects: the event types that signals ask for the subject.
+    pub(crate) types_reading_subjects: TiVec<SubjectKindId, HashSet<String>>,
     /// Distinct conditions on what no clock changes, shared by rules, stages and segments.
     pub(crate) conditions: TiVec<ConditionId, Expression>,
     /// How many of the first conditions are those of the evidence of identity: they are evaluated
@@ -75,8 +75,8 @@ pub struct Model {
     pub(crate) phrases: Phrases,
     pub(crate) interests_half_life: HalfLife,
     pub(crate) influence: Option<Influence>,
-    /// `None` when events count for people only.
-    pub(crate) accounts: Option<Accounts>,
+    /// What events count for beside people, in the order of the file.
+    pub(crate) subject_kinds: TiVec<SubjectKindId, SubjectKind>,
     pub(crate) quarantine: TiVec<QuarantineRuleId, QuarantineRule>,
     /// Every event type that the model names, ascending.
     pub(crate) named_types: Vec<String>,
@@ -101,17 +101,16 @@ pub(crate) struct Score {
     pub slope: Slope,
     /// Position in `ranks` of the rank of all people by this score.
     pub rank: RankId,
-    /// And of all accounts, when the model has them.
-    pub account_rank: Option<RankId>,
+    /// And of all subjects of each kind.
+    pub subject_ranks: TiVec<SubjectKindId, RankId>,
 }
 
 impl Score {
-    /// Position in `ranks` of the rank by this score. Accounts that are left from a model that
-    /// had them are compared with people.
-    pub(crate) fn rank_among(&self, subject: Subject) -> RankId {
-        match subject {
-            Subject::Person => self.rank,
-            Subject::Account => self.account_rank.unwrap_or(self.rank),
+    /// Position in `ranks` of the rank by this score.
+    pub(crate) fn rank_among(&self, population: Population) -> RankId {
+        match population {
+            Population::People => self.rank,
+            Population::Subjects(kind) => self.subject_ranks[kind],
         }
     }
 }
@@ -244,11 +243,18 @@ impl Model {
         self.types_reading_author.contains(event_type) || rules.any(|rule| rule.when.reads_author())
     }
 
-    /// Whether counting an event of a type reads the scores of the account.
-    pub fn reads_account(&self, event_type: &str) -> bool {
-        let mut rules = self.rules_for(event_type);
-        self.types_reading_account.contains(event_type)
-            || rules.any(|rule| rule.when.reads_account())
+    /// The kinds of which counting an event of a type reads the subject.
+    pub(crate) fn subject_kinds_read(
+        &self,
+        event_type: &str,
+    ) -> impl Iterator<Item = SubjectKindId> {
+        let by_signals = self.types_reading_subjects.iter_enumerated();
+        by_signals.filter_map(move |(kind, types)| {
+            let mut rules = self.rules_for(event_type);
+            let is_read = types.contains(event_type)
+                || rules.any(|rule| rule.when.subject_kinds().any(|read| read == kind));
+            is_read.then_some(kind)
+        })
     }
 
     /// The author whom counting an event asks what they state.
@@ -257,17 +263,12 @@ impl Model {
         event.author_id.clone().filter(|_| reads)
     }
 
-    /// The account whose scores counting an event asks for, of a profile that states these
-    /// attributes.
-    pub fn account_read(&self, event: &Event, attributes: &Attributes) -> Option<ProfileId> {
-        let reads = self.reads_account(&event.event_type);
-        reads.then(|| self.account_of(event, attributes)).flatten()
-    }
-
-    /// Whether counting an event of any type reads the scores of the account.
-    pub fn reads_accounts(&self) -> bool {
+    /// Whether counting an event of any type reads its subjects.
+    pub fn reads_subjects(&self) -> bool {
+        let mut by_signals = self.types_reading_subjects.iter();
         let mut rules = self.quarantine.iter();
-        !self.types_reading_account.is_empty() || rules.any(|rule| rule.when.reads_account())
+        by_signals.any(|types| !types.is_empty())
+            || rules.any(|rule| rule.when.subject_kinds().next().is_some())
     }
 
     /// Whether the model looks at events of a type: counts them, or asks whether they were seen.
@@ -357,7 +358,7 @@ impl Model {
         self.ranks.len() + 1
     }
 
-    /// The ranks of stages: everybody who counts stands in exactly one of them, and no account.
+    /// The ranks of stages: everybody who counts stands in exactly one of them, and no subject.
     pub fn stage_ranks(&self) -> impl Iterator<Item = RankName> {
         self.ladders().map(|ladder| ladder.rank.clone())
     }
@@ -370,17 +371,6 @@ impl Model {
     /// The rank of authors by influence on a topic, over all stages or at one.
     pub(crate) fn influence_rank(topic: &str, stage: Option<&str>) -> RankName {
         RankName::new(format!("influence:{}:{topic}", stage.unwrap_or("")))
-    }
-
-    /// The account that an event counts for, of a profile that states these attributes; `None`
-    /// when the model has no accounts.
-    pub fn account_of(&self, event: &Event, attributes: &Attributes) -> Option<ProfileId> {
-        let accounts = self.accounts.as_ref()?;
-        let stated = || match attributes.get(accounts.attribute.as_ref()?)? {
-            AttributeValue::String(id) => ProfileId::of_account(id),
-            _ => None,
-        };
-        event.account_id.clone().or_else(stated)
     }
 
     /// The positions of the signals that look at an event type, in the order of the file.

@@ -42,6 +42,8 @@ positions! {
     SegmentId,
     /// In the names of `Model::topics`.
     TopicId,
+    /// In `Model::subject_kinds`.
+    SubjectKindId,
     /// In `Model::quarantine`.
     QuarantineRuleId,
 }

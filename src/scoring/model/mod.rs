@@ -9,15 +9,17 @@ mod compile;
 mod definition;
 mod diagnostic;
 mod duration;
-mod effects;
+mod event_subjects;
 mod expr;
 mod file;
 mod fingerprint;
 mod ids;
 mod phrases;
+mod quarantine;
 mod rank;
 mod signal;
 mod slot;
+mod subjects;
 mod topics;
 
 pub use catalog::{Catalog, CatalogEntry, SegmentEntry};
@@ -25,12 +27,15 @@ pub use changes::{ActsOn, ModelChange, model_changes};
 pub use definition::Model;
 pub use diagnostic::Diagnostic;
 pub use fingerprint::Fingerprint;
-pub use ids::SegmentId;
+pub use ids::{SegmentId, SubjectKindId};
+pub use subjects::{EventSubjects, IgnoredSubjects, Population, Stated};
 
 #[cfg(test)]
 pub(crate) use compile::compile_unchecked;
 pub(crate) use definition::{HeldStages, InfluenceRank, Ladder, Score, StageBound};
-pub(crate) use expr::{Budget, Expression, NativeValue, Variable, Variables};
+pub(crate) use expr::{
+    Budget, Expression, NativeValue, Variable, Variables, event_has, event_value,
+};
 #[cfg(test)]
 pub(crate) use expr::{Failed, ORDERED, domain};
 pub(crate) use ids::{

@@ -4,14 +4,15 @@
 use super::{
     calibration::Calibration,
     ids::{ConditionId, RankId, ScoreId},
+    subjects::Population,
 };
-use crate::scoring::{RankName, Slope, Subject};
+use crate::scoring::{RankName, Slope};
 
-/// An order of people, or of accounts, by a score, or by a product or ratio of scores.
+/// An order of people, or of subjects of a kind, by a score, or by a product or ratio of scores.
 #[derive(Debug)]
 pub(crate) struct Rank {
     pub name: RankName,
-    pub of: Subject,
+    pub of: Population,
     /// Positions in `conditions` of what a profile must meet, ascending.
     pub conditions: Vec<ConditionId>,
     /// What is multiplied, ascending.

@@ -10,8 +10,8 @@ use super::{
 use crate::{
     proto::record as proto,
     scoring::{
-        AccountDelta, CountDelta, Credit, Effect, EffectKind, HalfLife, IdHash, ProfileId, Record,
-        Subject, Timestamp,
+        CountDelta, Credit, Effect, EffectKind, HalfLife, IdHash, ProfileId, Record, SubjectDelta,
+        Timestamp,
     },
     store::StoreError,
 };
@@ -25,7 +25,7 @@ pub(super) fn effect_to_proto(effect: &Effect) -> proto::CausedEffect {
         ..proto::CausedEffect::default()
     };
     match effect {
-        Effect::AccountDelta(delta) => proto::CausedEffect {
+        Effect::SubjectDelta(delta) => proto::CausedEffect {
             hash: delta.id.0,
             topics: delta.topics.clone(),
             r#type: delta.event_type.clone(),
@@ -53,7 +53,7 @@ fn change_to_proto(change: &CountDelta) -> proto::CountDelta {
     }
 }
 
-/// The effect that was written out; an account takes deltas, a person credits.
+/// The effect that was written out; a subject takes deltas, a person credits.
 pub(super) fn effect(effect: proto::CausedEffect) -> Result<Effect, StoreError> {
     let (id, kind, time) = (
         IdHash(effect.hash),
@@ -64,12 +64,12 @@ pub(super) fn effect(effect: proto::CausedEffect) -> Result<Effect, StoreError> 
         .ok_or_else(|| corrupt("it acted on a malformed id"))?;
     let topics = effect.topics.into_iter().map(topic);
     let topics: Vec<String> = topics.collect::<Result<_, _>>()?;
-    if subject_id.subject() == Subject::Account {
+    if !subject_id.is_person() {
         let changes = effect.changes.into_iter().map(change);
-        return Ok(Effect::AccountDelta(AccountDelta {
+        return Ok(Effect::SubjectDelta(SubjectDelta {
             id,
             kind,
-            account_id: subject_id,
+            subject_id,
             time,
             changes: changes.collect::<Result<_, _>>()?,
             topics,
@@ -132,8 +132,8 @@ pub(super) fn pack_effects<'r>(
             ..proto::PackedEffect::default()
         };
         match effect {
-            Effect::AccountDelta(delta) => {
-                pack_account_delta(delta, common, names, &mut half_lives)
+            Effect::SubjectDelta(delta) => {
+                pack_subject_delta(delta, common, names, &mut half_lives)
             }
             Effect::Credit(credit) => proto::PackedEffect {
                 hash: credit.id.0,
@@ -150,8 +150,8 @@ pub(super) fn pack_effects<'r>(
     (packed, half_lives)
 }
 
-fn pack_account_delta<'r>(
-    delta: &'r AccountDelta,
+fn pack_subject_delta<'r>(
+    delta: &'r SubjectDelta,
     common: proto::PackedEffect,
     names: &mut NamesWritten<'r>,
     half_lives: &mut Vec<i64>,
@@ -205,8 +205,7 @@ pub(super) fn unpack_effect(
     });
     let changes = changes.collect::<Result<Vec<_>, StoreError>>()?;
     let subject_id = names.at(packed.subject)?;
-    let is_account_delta = ProfileId::stored(&subject_id)
-        .is_some_and(|subject_id| subject_id.subject() == Subject::Account);
+    let is_delta = ProfileId::stored(&subject_id).is_some_and(|id| !id.is_person());
     let topics = packed.topics.iter().map(|position| names.at(*position));
     effect(proto::CausedEffect {
         hash: packed.hash,
@@ -214,7 +213,7 @@ pub(super) fn unpack_effect(
         subject_id,
         time: nanos.ok_or_else(|| corrupt("it has an instant beyond the end of time"))?,
         topics: topics.collect::<Result<_, _>>()?,
-        r#type: if is_account_delta {
+        r#type: if is_delta {
             names.at(packed.r#type)?
         } else {
             String::new()

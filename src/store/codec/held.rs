@@ -2,7 +2,7 @@
 
 use super::{
     bounds::{amount, corrupt, event_type, key, name, time, topic},
-    memory::origin,
+    memory::{origin, subject_id},
 };
 use crate::{
     proto::record as proto,
@@ -29,7 +29,11 @@ pub(super) fn held_to_proto(held: &HeldEvent) -> proto::HeldEvent {
         matches: matches.collect(),
         topics: held.topics.clone(),
         author_id: id_of(&held.author_id),
-        account_id: id_of(&held.account_id),
+        subjects: held
+            .subjects
+            .iter()
+            .map(|subject| subject.as_str().to_owned())
+            .collect(),
         origin: id_of(&held.origin),
     }
 }
@@ -68,7 +72,11 @@ pub(super) fn held_event(held: proto::HeldEvent) -> Result<HeldEvent, StoreError
             .map(topic)
             .collect::<Result<_, _>>()?,
         author_id: id_of(held.author_id)?,
-        account_id: id_of(held.account_id)?,
+        subjects: held
+            .subjects
+            .iter()
+            .map(|subject| subject_id(subject))
+            .collect::<Result<_, _>>()?,
         origin: origin(&held.origin)?,
     })
 }

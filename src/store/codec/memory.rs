@@ -61,6 +61,83 @@ pub(super) fn origins_of(memory: &EventMemory) -> BTreeMap<&ProfileId, Vec<u32>>
     origins
 }
 
+/// The subjects that remembered events counted for, each with the positions of its events.
+pub(super) fn subjects_of(memory: &EventMemory) -> impl Iterator<Item = (&ProfileId, Vec<u32>)> {
+    memory.subjects.iter().map(|(subject, events)| {
+        let mut remembered = memory.remembered.iter().map(RememberedEvent::pair);
+        let mut next = 0;
+        let positions = events.iter().filter_map(|event| {
+            let skipped = remembered.position(|pair| pair == *event)?;
+            next += skipped + 1;
+            Some((next - 1) as u32)
+        });
+        (subject, positions.collect())
+    })
+}
+
+/// Ascending positions as runs: how many are not among them, then how many are, and so on by turns.
+pub(super) fn runs_of(positions: &[u32]) -> Vec<u32> {
+    let mut runs: Vec<u32> = Vec::new();
+    let mut next = 0;
+    for position in positions {
+        match runs.last_mut() {
+            Some(run) if next == *position => *run += 1,
+            _ => runs.extend([position - next, 1]),
+        }
+        next = position + 1;
+    }
+    runs
+}
+
+/// The positions that runs say, all below `end`.
+pub(super) fn positions_of(runs: &[u32], end: usize) -> Result<Vec<u32>, StoreError> {
+    let mut positions = Vec::new();
+    let mut next = 0_u64;
+    for (turn, run) in runs.iter().enumerate() {
+        let after = next + u64::from(*run);
+        if after > end as u64 {
+            return Err(corrupt(
+                "it has subjects of events that it does not remember",
+            ));
+        }
+        if turn % 2 == 1 {
+            positions.extend((next..after).map(|position| position as u32));
+        }
+        next = after;
+    }
+    Ok(positions)
+}
+
+/// Has a memory know which subjects events counted for, by the positions of the events.
+pub(super) fn read_subjects(
+    memory: &mut EventMemory,
+    subjects: impl Iterator<Item = Result<(String, Vec<u32>), StoreError>>,
+) -> Result<(), StoreError> {
+    for subject in subjects {
+        let (id, positions) = subject?;
+        let id = subject_id(&id)?;
+        check_ascending(&positions, |position| *position)?;
+        let events = positions.iter().map(|position| {
+            let event = memory.remembered.get(*position as usize);
+            let event = event.map(RememberedEvent::pair);
+            event.ok_or_else(|| corrupt("it has subjects of events that it does not remember"))
+        });
+        let events: Vec<Pair> = events.collect::<Result<_, _>>()?;
+        if events.is_empty() || memory.subjects.insert(id, events).is_some() {
+            return Err(corrupt(
+                "it names a subject of its events twice, or for none",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The id of a subject.
+pub(super) fn subject_id(id: &str) -> Result<ProfileId, StoreError> {
+    let id = ProfileId::stored(id).filter(|id| !id.is_person());
+    id.ok_or_else(|| corrupt("an event counts for a malformed subject"))
+}
+
 pub(super) fn horizon_to_proto(horizon: Option<Pair>) -> Option<proto::RememberedEvent> {
     horizon.map(|(time, id)| proto::RememberedEvent {
         time: time.nanos(),
@@ -94,6 +171,7 @@ pub(super) fn event_memory(
         remembered,
         horizon: pair(horizon)?,
         origins: BTreeMap::new(),
+        subjects: BTreeMap::new(),
     };
     for origin in origins {
         let (id, positions) = origin?;

@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// The format of records, packed as they are stored, or as they are exported.
-pub const FORMAT: u32 = 5;
+pub const FORMAT: u32 = 6;
 /// Bytes of an encoded record: more than any but a model of a thousand signals by long keys comes
 /// to, whose writes are refused then, so that damaged bytes cannot claim all memory.
 pub const MAX_RECORD_BYTES: usize = 8 * 1024 * 1024;
@@ -87,10 +87,10 @@ mod tests {
 
     use super::*;
     use crate::scoring::{
-        AccountDelta, AttributeValue, Attributes, ChangeCause, CountDelta, CountGroup, CountedKeys,
-        CountedValue, Credit, Effect, EffectKind, EffectMemory, EventMemory, HalfLife, HeldEvent,
-        HeldMatch, IdHash, Incarnation, InfluenceCell, MatchedSignals, NamedCount, ProfileId,
-        RememberedEvent, SeenType, SignalCount, StageChange, Timestamp, Touch, TypeMark,
+        AttributeValue, Attributes, ChangeCause, CountDelta, CountGroup, CountedKeys, CountedValue,
+        Credit, Effect, EffectKind, EffectMemory, EventMemory, HalfLife, HeldEvent, HeldMatch,
+        IdHash, Incarnation, InfluenceCell, MatchedSignals, NamedCount, ProfileId, RememberedEvent,
+        SeenType, SignalCount, StageChange, SubjectDelta, Timestamp, Touch, TypeMark,
         limits::{
             MAX_ATTRIBUTES, MAX_COUNT, MAX_ID_BYTES, MAX_KEY_BYTES, MAX_KEYS, MAX_RULES,
             MAX_TAG_BYTES,
@@ -107,10 +107,14 @@ mod tests {
         id.prop_map(|id| ProfileId::new(&id).unwrap())
     }
 
-    /// Of a person or of an account.
+    fn any_subject() -> impl Strategy<Value = ProfileId> {
+        let kind = prop_oneof![Just("account"), Just("brand_2")];
+        (kind, any_id()).prop_map(|(kind, id)| ProfileId::of_subject(kind, id.as_str()).unwrap())
+    }
+
+    /// Of a person or of a subject.
     fn any_profile_id() -> impl Strategy<Value = ProfileId> {
-        let account = |id: ProfileId| ProfileId::of_account(id.as_str()).unwrap();
-        prop_oneof![any_id(), any_id().prop_map(account)]
+        prop_oneof![any_id(), any_subject()]
     }
 
     fn any_time() -> impl Strategy<Value = Timestamp> {
@@ -188,7 +192,7 @@ mod tests {
         let names = (any_name(), any_name(), vec(any_name(), 0..3));
         let ids = (
             option::of(any_id()),
-            option::of(any_id()),
+            vec(any_subject(), 0..3),
             option::of(any_id()),
         );
         let times = (any_time(), any_time());
@@ -202,7 +206,7 @@ mod tests {
                 matches,
                 topics,
                 author_id: ids.0,
-                account_id: ids.1.and_then(|id| ProfileId::of_account(id.as_str())),
+                subjects: ids.1,
                 origin: ids.2,
             },
         )
@@ -217,20 +221,25 @@ mod tests {
     }
 
     fn any_memory() -> impl Strategy<Value = EventMemory> {
-        let event = (any::<u8>().prop_map(TypeMark), option::of(any_id()));
+        let subjects = vec(any_subject(), 0..3);
+        let event = (
+            any::<u8>().prop_map(TypeMark),
+            option::of(any_id()),
+            subjects,
+        );
         let events = prop::collection::btree_map((any_time(), any_hash()), event, 0..6);
         (events, option::of((any_time(), any_hash()))).prop_map(|(events, horizon)| {
             let mut memory = EventMemory {
                 horizon,
                 ..EventMemory::default()
             };
-            for ((time, id), (type_mark, origin)) in events {
+            for ((time, id), (type_mark, origin, subjects)) in events {
                 let event = RememberedEvent {
                     time,
                     id,
                     type_mark,
                 };
-                memory.remember(event, origin, usize::MAX);
+                memory.remember(event, origin, subjects, usize::MAX);
             }
             memory
         })
@@ -311,11 +320,11 @@ mod tests {
                 is_share,
             )| {
                 if is_share {
-                    let account_id = ProfileId::of_account(subject.as_str()).unwrap();
-                    return Effect::AccountDelta(AccountDelta {
+                    let subject_id = ProfileId::of_subject("account", subject.as_str()).unwrap();
+                    return Effect::SubjectDelta(SubjectDelta {
                         id,
                         kind,
-                        account_id,
+                        subject_id,
                         time,
                         changes,
                         topics,
@@ -818,7 +827,7 @@ mod tests {
             ..Record::default()
         };
         assert!(encode(&record).len() < MAX_RECORD_BYTES);
-        let id = ProfileId::of_account(&"é".repeat(MAX_ID_BYTES / 2)).unwrap();
+        let id = ProfileId::of_subject("account", &"é".repeat(MAX_ID_BYTES / 2)).unwrap();
         let line = to_line(&id, &record).unwrap();
         assert!(line.len() > 2 * MAX_RECORD_BYTES, "{}", line.len());
         assert_eq!(from_line(&line), Ok((id, record)));

@@ -16,7 +16,7 @@ use super::{
     held::{held_event, held_to_proto},
     memory::{
         Pairs as _, effect_memory, event_memory, horizon_to_proto, origin, origin_to_text,
-        origins_of, type_marks_of,
+        origins_of, positions_of, read_subjects, runs_of, subjects_of, type_marks_of,
     },
     names::{NamesRead, NamesWritten},
 };
@@ -50,6 +50,12 @@ pub(super) fn pack(record: &Record) -> proto::PackedRecord {
             .map(|(origin, events)| proto::PackedOrigin {
                 profile_id: names.position(origin.as_str()),
                 events,
+            })
+            .collect(),
+        event_subjects: subjects_of(&record.memory)
+            .map(|(subject, events)| proto::PackedSubject {
+                subject_id: names.position(subject.as_str()),
+                runs: runs_of(&events),
             })
             .collect(),
         counts: counts.map(|group| pack_counts(group, &mut names)).collect(),
@@ -110,13 +116,20 @@ pub(super) fn pack(record: &Record) -> proto::PackedRecord {
 pub(super) fn unpack(packed: proto::PackedRecord) -> Result<Record, StoreError> {
     let names = NamesRead::new(&packed.names, &packed.name_bytes)?;
     let origins = packed.event_origins.into_iter();
-    let memory = event_memory(
+    let mut memory = event_memory(
         &packed.event_times,
         &packed.event_hashes,
         packed.event_type_marks.into_iter().map(Some),
         origins.map(|origin| Ok((names.at(origin.profile_id)?, origin.events))),
         packed.horizon,
     )?;
+    let end = memory.remembered.len();
+    let subjects = packed.event_subjects.into_iter();
+    let subjects = subjects.map(|subject| {
+        let events = positions_of(&subject.runs, end)?;
+        Ok((names.at(subject.subject_id)?, events))
+    });
+    read_subjects(&mut memory, subjects)?;
     let first_seen_time = after(earliest(&memory), packed.first_seen_time)?;
     let last = after(latest(&memory), packed.last_event_time)?;
     if first_seen_time > last {

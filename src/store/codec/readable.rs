@@ -19,7 +19,7 @@ use super::{
     held::{held_event, held_to_proto},
     memory::{
         Pairs as _, effect_memory, event_memory, horizon_to_proto, origin, origin_to_text,
-        origins_of, type_marks_of,
+        origins_of, read_subjects, subjects_of, type_marks_of,
     },
 };
 use crate::{
@@ -71,6 +71,12 @@ pub fn to_proto(record: &Record) -> proto::Record {
             .into_iter()
             .map(|(origin, events)| proto::EventOrigin {
                 profile_id: origin.as_str().to_owned(),
+                events,
+            })
+            .collect(),
+        event_subjects: subjects_of(&record.memory)
+            .map(|(subject, events)| proto::EventSubject {
+                subject_id: subject.as_str().to_owned(),
                 events,
             })
             .collect(),
@@ -137,7 +143,7 @@ pub fn from_proto(message: proto::Record) -> Result<Record, StoreError> {
     check_ascending(&message.seen_types, String::as_str)?;
     check_ascending(&message.held_stages, |held| held.score.as_str())?;
     check_ascending(&message.counted_keys, |keys| keys.signal.as_str())?;
-    let memory = event_memory(
+    let mut memory = event_memory(
         &message.event_times,
         &message.event_hashes,
         message
@@ -150,6 +156,9 @@ pub fn from_proto(message: proto::Record) -> Result<Record, StoreError> {
             .map(|origin| Ok((origin.profile_id, origin.events))),
         message.horizon,
     )?;
+    let subjects = message.event_subjects.into_iter();
+    let subjects = subjects.map(|subject| Ok((subject.subject_id, subject.events)));
+    read_subjects(&mut memory, subjects)?;
     Ok(Record {
         incarnation: Incarnation(message.incarnation),
         attributes: attributes(message.attributes)?,

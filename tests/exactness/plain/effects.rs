@@ -153,9 +153,14 @@ impl World {
         }
     }
 
-    /// The account that an event counts for: its own, or the one that the person states.
+    /// The account that an event counts for: that of its arrival, its own, or the one that the
+    /// person states.
     pub(super) fn account_of(&self, event: &Event) -> Option<&'static str> {
         let attribute = self.model.accounts?;
+        let pair = (event.known_by(), IdHash::of_event(&event.id).0);
+        if let Some(account) = self.people[event.person].accounts.get(&pair) {
+            return *account;
+        }
         let stated = match self.people[event.person].attributes.get(attribute) {
             Some(Value::Text(account)) => Some(*account),
             _ => None,

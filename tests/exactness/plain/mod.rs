@@ -82,6 +82,8 @@ pub struct Person {
     held: Vec<Held>,
     /// Whose events an account has counted, by what they are known by.
     shared: BTreeSet<(&'static str, (i64, u64))>,
+    /// The account that each event was for when it came, whatever is stated since.
+    accounts: BTreeMap<(i64, u64), Option<&'static str>>,
 }
 
 impl Person {
@@ -216,18 +218,19 @@ impl World {
             .into_iter()
             .filter_map(|matched| person.first_times(matched))
             .collect();
+        let account = self.account_of(event);
+        self.person(event.person).accounts.insert(pair, account);
         if let Some(rule) = rule {
             let held = Held {
                 rule,
                 event: event.clone(),
                 topics,
                 matches,
-                account: self.account_of(event),
+                account,
             };
             self.person(event.person).held.push(held);
             return format!("held by {rule}");
         }
-        let account = self.account_of(event);
         self.count_event(event, &topics, &matches, account)
     }
 

@@ -263,11 +263,11 @@ pub fn signals() -> Vec<Signal> {
             name: "in_good_company",
             on: &["post"],
             when: Some(Said {
-                text: "account.scores.slow > 1.9",
+                text: "subjects.account.scores.slow > 1.9",
                 same: |moment| Some(moment.account_points("slow") > 1.9),
             }),
             value: Some(Said {
-                text: "min(account.scores.ever, 4.3)",
+                text: "min(subjects.account.scores.ever, 4.3)",
                 same: |moment| Some(moment.account_points("ever").min(4.3)),
             }),
             points: &[("wide", 1.0)],

@@ -93,7 +93,7 @@ async fn companies_are_ranked_by_how_many_of_their_people_are_open() {
     }
     let companies = world.members("restless_companies", 5.0).await;
     let companies = companies.iter().map(|member| {
-        let id = member.profile.profile_id.account_id().unwrap();
+        let id = member.profile.profile_id.name();
         (id, member.points)
     });
     let companies: Vec<_> = companies.collect();

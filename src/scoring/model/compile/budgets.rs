@@ -12,10 +12,10 @@ use crate::scoring::{
     model::{
         definition::{Evidence, Rule},
         diagnostic::suggestion,
-        effects::QuarantineRule,
         expr::Expression,
         file::ModelFile,
         ids::{QuarantineRuleId, RuleId, SignalId},
+        quarantine::QuarantineRule,
         signal::Signal,
     },
 };

@@ -9,6 +9,7 @@ mod quarantine;
 mod ranking;
 mod scores;
 mod signals;
+mod subjects;
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -26,10 +27,10 @@ use super::{
     catalog::Catalog,
     definition::{Influence, Model, Score},
     diagnostic::{Diagnostic, Diagnostics, suggestion},
-    effects::{Accounts, QuarantineRule},
     expr::{self, Declared, Expression, Scope, Wanted},
     file::{self, ModelFile, PhraseTable, Points, Spanned},
     ids::{ConditionId, ScoreId, SignalId, SlotId},
+    quarantine::QuarantineRule,
     signal::Signal,
     slot::Slot,
     topics::Topics,
@@ -38,7 +39,8 @@ use crate::scoring::{
     HalfLife, Slope,
     limits::{
         MAX_KEYWORDS, MAX_MODEL_BYTES, MAX_NEAR_CONDITIONS, MAX_QUARANTINE_RULES, MAX_RULES,
-        MAX_SCORES, MAX_SEGMENTS, MAX_STAGES, MAX_TOPICS, MAX_TYPE_BYTES, MAX_WORD_LISTS,
+        MAX_SCORES, MAX_SEGMENTS, MAX_STAGES, MAX_SUBJECT_KINDS, MAX_TOPICS, MAX_TYPE_BYTES,
+        MAX_WORD_LISTS,
     },
 };
 
@@ -102,6 +104,11 @@ fn compile_recursively(source: &str, is_unchecked: bool) -> Result<Model, Vec<Di
             .iter()
             .map(|signal| signal.name.value.clone())
             .collect(),
+        subject_names: file
+            .subjects
+            .iter()
+            .map(|kind| kind.name.value.clone())
+            .collect(),
         warnings: Diagnostics::new(source),
         diagnostics,
         conditions: TiVec::new(),
@@ -130,6 +137,7 @@ pub(crate) struct Compiler<'source> {
     fading_scores: Vec<bool>,
     stage_names: Vec<String>,
     signal_names: Vec<String>,
+    pub(crate) subject_names: Vec<String>,
     pub(crate) diagnostics: Diagnostics<'source>,
     pub(crate) conditions: TiVec<ConditionId, Expression>,
     /// The counts that expressions ask for.
@@ -159,6 +167,7 @@ impl Compiler<'_> {
             ("stages", file.stages.len(), MAX_STAGES),
             ("segments", file.segments.len(), MAX_SEGMENTS),
             ("topics", file.topics.len(), MAX_TOPICS),
+            ("kinds of subjects", file.subjects.len(), MAX_SUBJECT_KINDS),
             (
                 "quarantine rules",
                 file.quarantine.len(),
@@ -255,6 +264,7 @@ impl Compiler<'_> {
             fading_scores: &self.fading_scores,
             stages: &self.stage_names,
             signals: &self.signal_names,
+            subject_kinds: &self.subject_names,
             topics: self.topics,
             is_unchecked: self.is_unchecked,
         };
@@ -310,7 +320,8 @@ impl Compiler<'_> {
 
     fn build(&mut self, file: &ModelFile) -> Option<Model> {
         let mut ranks = TiVec::new();
-        let mut scores = self.scores(file, &mut ranks);
+        let subject_kinds = self.subject_kinds(file);
+        let mut scores = self.scores(file, &subject_kinds, &mut ranks);
         let identity = self.identity(file);
         let identity_conditions = self.conditions.len();
         let mut signals = self.signals(file);
@@ -320,7 +331,7 @@ impl Compiler<'_> {
         let (slots, asked) = self.lay_out(file, &mut signals, &mut scores);
         let rules = self.rules(file, &mut scores);
         self.check_breadths(file, &scores);
-        let segments = self.segments(file, &scores, &mut ranks);
+        let segments = self.segments(file, &scores, &subject_kinds, &mut ranks);
         let path = self.path(file);
         let phrases = self.phrases(file);
         let topics = file.topics.iter().map(|topic| topic.name.value.clone());
@@ -377,7 +388,15 @@ impl Compiler<'_> {
             scores,
             slots,
             types_reading_author: types_of(&signals, &signals_by_type, Expression::reads_author),
-            types_reading_account: types_of(&signals, &signals_by_type, Expression::reads_account),
+            types_reading_subjects: subject_kinds
+                .keys()
+                .map(|kind| {
+                    let reads = |expression: &Expression| {
+                        expression.subject_kinds().any(|read| read == kind)
+                    };
+                    types_of(&signals, &signals_by_type, reads)
+                })
+                .collect(),
             asked,
             signals_by_name: self
                 .signal_names
@@ -406,9 +425,7 @@ impl Compiler<'_> {
             phrases: phrases?,
             interests_half_life,
             influence,
-            accounts: file.accounts.as_ref().map(|accounts| Accounts {
-                attribute: accounts.attribute.clone(),
-            }),
+            subject_kinds,
             quarantine,
             named_types: named_types.into_iter().collect(),
             clock_free_steps,

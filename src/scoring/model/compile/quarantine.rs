@@ -5,10 +5,10 @@ use typed_index_collections::TiVec;
 use super::Compiler;
 use crate::scoring::model::{
     definition::Model,
-    effects::QuarantineRule,
     expr::{Scope, Wanted},
     file::ModelFile,
     ids::QuarantineRuleId,
+    quarantine::QuarantineRule,
 };
 
 impl Compiler<'_> {

@@ -4,14 +4,15 @@ use typed_index_collections::{TiSlice, TiVec};
 
 use super::Compiler;
 use crate::scoring::{
-    RankName, Slope, Subject,
+    RankName, Slope,
     limits::NOISE_FLOOR,
     model::{
         definition::Score,
         expr::Scope,
         file::{ModelFile, SegmentTable, Spanned},
-        ids::{ConditionId, RankId, ScoreId, SegmentId},
+        ids::{ConditionId, RankId, ScoreId, SegmentId, SubjectKindId},
         rank::{Factor, Rank, Segment},
+        subjects::{Population, SubjectKind},
     },
 };
 
@@ -39,6 +40,7 @@ impl Compiler<'_> {
         &mut self,
         file: &ModelFile,
         scores: &TiSlice<ScoreId, Score>,
+        kinds: &TiSlice<SubjectKindId, SubjectKind>,
         ranks: &mut TiVec<RankId, Rank>,
     ) -> TiVec<SegmentId, Segment> {
         let mut segments = TiVec::new();
@@ -46,11 +48,7 @@ impl Compiler<'_> {
             let conditions = self.segment_conditions(file, table);
             let factors = self.factors(table, scores);
             self.check_segment_bounds(table);
-            let of = table.of.value;
-            if of == Subject::Account && file.accounts.is_none() {
-                let message = "the model has no accounts; add a table [accounts]";
-                self.diagnostics.add(table.of.span.clone(), message);
-            }
+            let of = self.population(&table.of).unwrap_or(Population::People);
             let known = ranks.position(|rank| {
                 rank.of == of && rank.conditions == conditions && rank.factors == factors
             });
@@ -62,8 +60,8 @@ impl Compiler<'_> {
                     own.filter_map(|factor| scores[factor.score].half_life)
                 };
                 let whose = match of {
-                    Subject::Person => "",
-                    Subject::Account => "account:",
+                    Population::People => String::new(),
+                    Population::Subjects(kind) => format!("subject:{}:", kinds[kind].name),
                 };
                 ranks.push_and_get_key(Rank {
                     name: RankName::new(format!("{whose}segment:{}", table.name.value)),

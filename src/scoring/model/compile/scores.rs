@@ -5,13 +5,14 @@ use typed_index_collections::{TiSlice, TiVec};
 
 use super::Compiler;
 use crate::scoring::{
-    RankName, Slope, Subject,
+    RankName, Slope,
     limits::DEFAULT_BREADTH_SHARE,
     model::{
         definition::{Breadth, Score},
         file::ModelFile,
-        ids::{RankId, ScoreId},
+        ids::{RankId, ScoreId, SubjectKindId},
         rank::{Factor, Rank},
+        subjects::{Population, SubjectKind},
     },
 };
 
@@ -19,6 +20,7 @@ impl Compiler<'_> {
     pub(crate) fn scores(
         &mut self,
         file: &ModelFile,
+        kinds: &TiSlice<SubjectKindId, SubjectKind>,
         ranks: &mut TiVec<RankId, Rank>,
     ) -> TiVec<ScoreId, Score> {
         let mut scores: TiVec<ScoreId, Score> = TiVec::new();
@@ -37,7 +39,7 @@ impl Compiler<'_> {
             let slope = Slope::of(table.half_life);
             let rank = ranks.push_and_get_key(Rank {
                 name: RankName::new(format!("score:{}", table.name.value)),
-                of: Subject::Person,
+                of: Population::People,
                 conditions: Vec::new(),
                 factors: vec![Factor::of(scores.next_key())],
                 slope: slope.clone(),
@@ -56,19 +58,20 @@ impl Compiler<'_> {
                 calibration: table.calibration.clone(),
                 slope,
                 rank,
-                account_rank: None,
+                subject_ranks: TiVec::new(),
             });
         }
-        if file.accounts.is_some() {
+        for (kind, declared) in kinds.iter_enumerated() {
             for (id, score) in scores.iter_mut_enumerated() {
+                let name = format!("subject:{}:score:{}", declared.name, score.name);
                 let rank = ranks.push_and_get_key(Rank {
-                    name: RankName::new(format!("account:score:{}", score.name)),
-                    of: Subject::Account,
+                    name: RankName::new(name),
+                    of: Population::Subjects(kind),
                     conditions: Vec::new(),
                     factors: vec![Factor::of(id)],
                     slope: score.slope.clone(),
                 });
-                score.account_rank = Some(rank);
+                score.subject_ranks.push(rank);
             }
         }
         scores

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::scoring::{
     limits::{MAX_EXPRESSION_STEPS, MAX_KEY_BYTES, MAX_KEYS},
-    model::slot::Slot,
+    model::{ids::SubjectKindId, slot::Slot},
 };
 
 /// A compiled expression.
@@ -69,13 +69,25 @@ impl Expression {
         let mut keys = Vec::new();
         let value = self.read(context)?;
         if value.length().is_none() {
-            add_key(&value, &mut keys)?;
+            add_key(&value, MAX_KEY_BYTES, &mut keys)?;
         } else if let Some(elements) = value.into_elements() {
             for element in elements.take(MAX_KEYS) {
-                add_key(&element, &mut keys)?;
+                add_key(&element, MAX_KEY_BYTES, &mut keys)?;
             }
         }
         Ok(keys)
+    }
+
+    /// The key of at most so many bytes that it stands for, a text or a number; `None` for one that
+    /// is empty or longer.
+    pub(crate) fn key(
+        &self,
+        context: &dyn Variables,
+        max_bytes: usize,
+    ) -> Result<Option<String>, Failed> {
+        let mut keys = Vec::new();
+        add_key(&self.read(context)?, max_bytes, &mut keys)?;
+        Ok(keys.pop())
     }
 
     fn read<'a>(&'a self, context: &'a dyn Variables) -> Result<NativeValue<'a>, Failed> {
@@ -94,10 +106,14 @@ impl Expression {
         self.variables.iter().any(Variable::is_of_author)
     }
 
-    /// Whether it reads scores of the account of the event.
-    pub(crate) fn reads_account(&self) -> bool {
-        let mut variables = self.variables.iter();
-        variables.any(|variable| matches!(variable, Variable::AccountScore(_)))
+    /// Whether it reads what the profile states.
+    pub(crate) fn reads_profile(&self) -> bool {
+        self.variables.iter().any(Variable::is_of_profile)
+    }
+
+    /// The kinds of subjects of the event that it reads.
+    pub(crate) fn subject_kinds(&self) -> impl Iterator<Item = SubjectKindId> {
+        self.variables.iter().filter_map(Variable::subject_kind)
     }
 
     /// Whether it reads what other events have made of somebody, so that it follows their order.
@@ -121,13 +137,17 @@ impl Expression {
 }
 
 /// Adds a key to others, unless it is there already, or empty, or too long to be kept.
-fn add_key(value: &NativeValue<'_>, keys: &mut Vec<String>) -> Result<(), Failed> {
+fn add_key(
+    value: &NativeValue<'_>,
+    max_bytes: usize,
+    keys: &mut Vec<String>,
+) -> Result<(), Failed> {
     let key = match value {
         NativeValue::Text(text) => text.clone(),
         NativeValue::Number(number) => Cow::Owned(number.to_string()),
         _ => return Err(Failed),
     };
-    if (1..=MAX_KEY_BYTES).contains(&key.len()) && !keys.iter().any(|known| *known == key) {
+    if (1..=max_bytes).contains(&key.len()) && !keys.iter().any(|known| *known == key) {
         keys.push(key.into_owned());
     }
     Ok(())

@@ -37,6 +37,10 @@ pub(super) fn check(
             found.may_be(Kind::Number),
             "where a number is needed; number(x) makes one of a text or of true and false",
         ),
+        Wanted::Key => (
+            found.may_be(Kind::Text) || found.may_be(Kind::Number),
+            "where a key is needed; write a text or a number",
+        ),
         Wanted::Keys => (
             [Kind::Text, Kind::Number, Kind::List]
                 .into_iter()

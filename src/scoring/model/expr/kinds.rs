@@ -74,17 +74,21 @@ impl Variable {
             | Self::EventAuthorId
             | Self::Stage => Kind::Text,
             Self::EventTopics | Self::EventTags => Kind::Texts,
-            Self::EventAttributes | Self::ProfileAttributes | Self::AuthorAttributes => Kind::Map,
-            Self::EventAttribute(_) | Self::ProfileAttribute(_) | Self::AuthorAttribute(_) => {
-                Kind::Any
-            }
+            Self::EventAttributes
+            | Self::ProfileAttributes
+            | Self::AuthorAttributes
+            | Self::SubjectAttributes(_) => Kind::Map,
+            Self::EventAttribute(_)
+            | Self::ProfileAttribute(_)
+            | Self::AuthorAttribute(_)
+            | Self::SubjectAttribute(..) => Kind::Any,
             Self::Seen(_) | Self::Has(_) => Kind::Truth,
             Self::EventSentiment
             | Self::SecondsSinceLast
             | Self::Completeness(_)
             | Self::IdentityConfidence
             | Self::Score(_)
-            | Self::AccountScore(_)
+            | Self::SubjectScore(..)
             | Self::Count(_)
             | Self::Rate(_) => Kind::Number,
         }

@@ -3,6 +3,7 @@
 //! [`Variables`].
 
 mod cost;
+mod event;
 mod expression;
 mod inference;
 mod kinds;
@@ -15,6 +16,7 @@ mod scope;
 mod variable;
 
 pub(crate) use cost::Budget;
+pub(crate) use event::{event_has, event_value};
 pub(crate) use expression::{Expression, compile};
 pub(crate) use native_value::NativeValue;
 pub(crate) use reading::Variables;

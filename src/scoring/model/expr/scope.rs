@@ -15,6 +15,8 @@ pub(crate) enum Scope {
     Members,
     /// What the confidence of identity is made of: as `Evaluation`, without that confidence.
     Identity,
+    /// Which subject an event counts for: what the event says and the profile states.
+    SubjectKey,
 }
 
 /// What an expression is to stand for.
@@ -23,6 +25,8 @@ pub(crate) enum Wanted {
     /// True or false.
     Condition,
     Number,
+    /// A text or a number.
+    Key,
     /// A text, a number, or a list of these.
     Keys,
 }

@@ -5,7 +5,7 @@ use super::scope::Scope;
 use crate::scoring::model::{
     diagnostic::suggestion,
     duration::{HALF_LIFE_TEXT, half_life_of},
-    ids::{AskedId, ScoreId},
+    ids::{AskedId, ScoreId, SubjectKindId},
     slot::Slot,
 };
 
@@ -35,8 +35,10 @@ pub(crate) enum Variable {
     IdentityConfidence,
     /// By position in the model.
     Score(ScoreId),
-    /// The account's, by position in the model.
-    AccountScore(ScoreId),
+    /// Of the event's subject of a kind, by positions in the model.
+    SubjectScore(SubjectKindId, ScoreId),
+    SubjectAttributes(SubjectKindId),
+    SubjectAttribute(SubjectKindId, String),
     Stage,
     /// By position in `Model::asked`.
     Count(AskedId),
@@ -60,12 +62,13 @@ const EVENT_FIELDS: [(&str, Variable); 10] = [
 ];
 
 /// The roots of paths, and what begins like one.
-const ROOTS: [&str; 11] = [
+const ROOTS: [&str; 12] = [
     "event",
     "profile.attributes",
     "author.attributes",
     "scores",
-    "account.scores",
+    "subjects.kind.scores",
+    "subjects.kind.attributes",
     "identity.confidence",
     "stage",
     "seen(\"type\")",
@@ -77,9 +80,12 @@ const ROOTS: [&str; 11] = [
 /// Why nothing reads the clock, and what to write instead.
 pub(crate) const NO_CLOCK: &str = "no expression reads the clock, or what it says of a person would change while nothing happens; use a score with a half-life for what fades, and event.seconds_since_last for the time between events";
 
-/// What can be read between events.
+/// What can be read where not everything can.
 fn readable(scope: Scope) -> &'static str {
     match scope {
+        Scope::SubjectKey => {
+            "here only the fields of the event but event.topics and event.seconds_since_last, and profile.attributes, can be read"
+        }
         Scope::Identity => "here only profile.attributes, seen() and completeness() can be read",
         Scope::Members => {
             "here only profile.attributes, seen(), completeness(), identity.confidence and scores without half_life can be read"
@@ -94,14 +100,14 @@ fn readable(scope: Scope) -> &'static str {
 fn instead(root: &str, scope: Scope) -> &'static str {
     match (scope, root) {
         (Scope::Members, "stage") => "repeat its `when` here and its min beside it",
-        (Scope::Members, "account") => {
-            "list the accounts themselves in a segment with of = \"accounts\""
+        (Scope::Members, "subjects") => {
+            "list the subjects themselves in a segment with of = \"KIND\""
         }
         (Scope::Members, _) => {
             "give points for the signal to a score; read that here when it has no half_life, or bound it with min or max"
         }
         (Scope::Identity, _) => "let the evidence rest on what is stated or was seen",
-        (Scope::ClockFree | Scope::Event, _) => {
+        (Scope::ClockFree | Scope::Event | Scope::SubjectKey, _) => {
             "read it in the `when` or the `value` of a signal, which gives its points when the event arrives, or rank by the product of two scores"
         }
     }
@@ -120,6 +126,7 @@ pub(crate) struct Declared<'a> {
     pub fading_scores: &'a [bool],
     pub stages: &'a [String],
     pub signals: &'a [String],
+    pub subject_kinds: &'a [String],
     pub topics: usize,
     /// Whether expressions that can never be right are let through, to see what becomes of them.
     pub is_unchecked: bool,
@@ -146,7 +153,35 @@ impl Variable {
                 }
             }
         };
-        let is_clock_free = scope != Scope::Event;
+        let kind = |name: &str| {
+            let found = declared.subject_kinds.iter().position(|kind| kind == name);
+            found.map(SubjectKindId::from).ok_or_else(|| {
+                let kinds = declared.subject_kinds.iter().map(String::as_str);
+                format!(
+                    "has no kind of subjects {name:?}; {}",
+                    suggestion(name, kinds)
+                )
+            })
+        };
+        if scope == Scope::SubjectKey {
+            let is_readable = match *names {
+                ["event", "topics" | "seconds_since_last", ..] => false,
+                ["event" | "profile", ..] => true,
+                // What nobody knows is told below.
+                [root, ..] => !ROOTS
+                    .iter()
+                    .any(|known| known.split(['.', '(']).next() == Some(root)),
+                [] => true,
+            };
+            if !is_readable {
+                return Err(format!(
+                    "reads {}; {}, because a key must be known before the event is counted",
+                    names.join("."),
+                    readable(scope)
+                ));
+            }
+        }
+        let is_clock_free = !matches!(scope, Scope::Event | Scope::SubjectKey);
         let (variable, taken) = match *names {
             ["event" | "author", ..] if is_clock_free => {
                 return Err(format!(
@@ -169,7 +204,7 @@ impl Variable {
                     "reads scores, which are made of what is stated and not the other way round";
                 return Err(not_between_events(what, "scores", scope));
             }
-            [root @ ("stage" | "account"), ..] if is_clock_free => {
+            [root @ ("stage" | "subjects"), ..] if is_clock_free => {
                 let what = "reads what fades with time";
                 return Err(not_between_events(what, root, scope));
             }
@@ -194,7 +229,11 @@ impl Variable {
             ["author", "attributes"] => (Self::AuthorAttributes, 2),
             ["author", "attributes", name, ..] => (Self::AuthorAttribute(name.to_owned()), 3),
             ["scores", name] => (Self::Score(score(name)?), 2),
-            ["account", "scores", name] => (Self::AccountScore(score(name)?), 3),
+            ["subjects", of, "scores", name] => (Self::SubjectScore(kind(of)?, score(name)?), 4),
+            ["subjects", of, "attributes"] => (Self::SubjectAttributes(kind(of)?), 3),
+            ["subjects", of, "attributes", name, ..] => {
+                (Self::SubjectAttribute(kind(of)?, name.to_owned()), 4)
+            }
             ["identity", "confidence"] if scope == Scope::Identity => {
                 return Err(
                     "reads the confidence that it is a part of; read profile.attributes, seen() and completeness() here"
@@ -220,9 +259,9 @@ impl Variable {
             ["now" | "today" | "time" | "date", ..] => {
                 return Err(format!("has no {:?}: {NO_CLOCK}", names[0]));
             }
-            ["profile" | "event" | "author" | "account" | "identity", ..] => {
+            ["profile" | "event" | "author" | "subjects" | "identity", ..] => {
                 return Err(format!(
-                    "has no {}; write profile.attributes.NAME, event.FIELD, author.attributes.NAME, account.scores.NAME or identity.confidence",
+                    "has no {}; write profile.attributes.NAME, event.FIELD, author.attributes.NAME, subjects.KIND.scores.NAME, subjects.KIND.attributes.NAME or identity.confidence",
                     names.join(".")
                 ));
             }
@@ -247,6 +286,12 @@ impl Variable {
         asked: &mut Vec<Slot>,
     ) -> Option<Result<Self, String>> {
         let found = match (function, arguments) {
+            ("seen" | "completeness" | "count" | "rate", _) if scope == Scope::SubjectKey => Err(
+                format!(
+                    "calls {function}(); {}, because a key must be known before the event is counted",
+                    readable(scope)
+                ),
+            ),
             ("seen", Some([event_type])) => Ok(Self::Seen((*event_type).to_owned())),
             ("seen", _) => Err(
                 "calls seen() otherwise than with one event type in quotes, as in seen(\"purchase\")"
@@ -295,11 +340,32 @@ impl Variable {
             | Self::AuthorAttributes
             | Self::AuthorAttribute(_)
             | Self::Score(_)
-            | Self::AccountScore(_)
+            | Self::SubjectScore(..)
+            | Self::SubjectAttributes(_)
+            | Self::SubjectAttribute(..)
             | Self::Stage
             | Self::Count(_)
             | Self::Rate(_) => true,
             _ => false,
+        }
+    }
+
+    /// Whether it is of what the profile states.
+    pub(crate) fn is_of_profile(&self) -> bool {
+        match self {
+            Self::Has(inner) => inner.is_of_profile(),
+            _ => matches!(self, Self::ProfileAttributes | Self::ProfileAttribute(_)),
+        }
+    }
+
+    /// The kind of subject that it is of.
+    pub(crate) fn subject_kind(&self) -> Option<SubjectKindId> {
+        match self {
+            Self::Has(inner) => inner.subject_kind(),
+            Self::SubjectScore(kind, _)
+            | Self::SubjectAttributes(kind)
+            | Self::SubjectAttribute(kind, _) => Some(*kind),
+            _ => None,
         }
     }
 

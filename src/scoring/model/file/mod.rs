@@ -3,25 +3,28 @@
 
 mod calibration;
 mod duration;
-mod effects;
 mod numbers;
 mod phrases;
+mod quarantine;
+mod subjects;
 mod table;
 
 use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 
-use effects::{read_accounts, read_quarantine, read_subject};
+use quarantine::read_quarantine;
+use subjects::{read_of, read_subject};
 use table::Table;
 
-pub(crate) use effects::{AccountsTable, QuarantineTable};
 pub(crate) use phrases::{NearTable, PhraseTable};
+pub(crate) use quarantine::QuarantineTable;
+pub(crate) use subjects::{PEOPLE, SubjectTable};
 pub(crate) use table::{Points, Spanned};
 
 use super::{calibration::Calibration, diagnostic::Diagnostics, fingerprint::Fingerprint};
 use crate::scoring::{
-    HalfLife, Subject,
+    HalfLife,
     limits::{
         MAX_BREADTH, MAX_COOLDOWN, MAX_KEYS, MAX_NAME_BYTES, MAX_ONCE_KEYS, MAX_POINTS,
         MAX_TAG_BYTES, MAX_VALUE, NOISE_FLOOR,
@@ -41,7 +44,7 @@ pub(crate) struct ModelFile {
     pub word_lists: Vec<(Spanned<String>, Vec<Spanned<String>>)>,
     pub interests_half_life: Option<HalfLife>,
     pub influence: Option<InfluenceTable>,
-    pub accounts: Option<AccountsTable>,
+    pub subjects: Vec<SubjectTable>,
     pub quarantine: Vec<QuarantineTable>,
 }
 
@@ -113,7 +116,7 @@ pub(crate) struct StageTable {
 pub(crate) struct SegmentTable {
     pub name: Spanned<String>,
     pub description: String,
-    pub of: Spanned<Subject>,
+    pub of: Spanned<String>,
     pub when: Option<Spanned<String>>,
     pub min_confidence: Option<Spanned<f64>>,
     pub rank_by: Vec<Spanned<String>>,
@@ -167,7 +170,7 @@ pub(crate) fn read(source: &str, diagnostics: &mut Diagnostics<'_>) -> Option<Mo
         .table("interests", |table| table.half_life("half_life"))
         .flatten();
     file.influence = root.table("influence", read_influence).flatten();
-    file.accounts = root.table("accounts", read_accounts);
+    file.subjects = root.named_tables("subjects", read_subject);
     file.quarantine = root.tables("quarantine", read_quarantine);
     root.finish();
     Some(file)
@@ -324,7 +327,7 @@ fn read_stage(table: &mut Table<'_, '_, '_>) -> StageTable {
 
 fn read_segment(table: &mut Table<'_, '_, '_>) -> SegmentTable {
     let name = table.required_name();
-    let of = read_subject(table);
+    let of = read_of(table);
     let when = table.condition("when");
     let min_confidence = table.number("min_confidence", f64::MIN_POSITIVE, 1.0);
     let rank_by = table.strings(

@@ -1,14 +1,7 @@
-//! Accounts and quarantine: which events count for others as well, and which are kept apart.
+//! Quarantine: which events are kept apart.
 
 use super::expr::Expression;
 use crate::scoring::RankName;
-
-/// Events count for the accounts of people as well.
-#[derive(Debug)]
-pub(crate) struct Accounts {
-    /// The attribute of a profile that names its account, for events that do not.
-    pub attribute: Option<String>,
-}
 
 /// A rule that keeps events apart.
 #[derive(Debug)]

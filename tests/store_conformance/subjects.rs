@@ -1,4 +1,4 @@
-//! Cases of accounts: records among those of people, under ids that begin with U+0001.
+//! Cases of subjects: records among those of people, under ids that begin with U+0001.
 
 use bellwether::store::{Cursor, RankStore, RecordStore};
 
@@ -8,21 +8,24 @@ use super::{
 };
 
 /// In the order of stored ids.
-const IDS: [&str; 5] = ["\u{1}acme", "\u{1}zoë", " ", "acme", "é"];
+const IDS: [&str; 5] = ["\u{1}account:acme", "\u{1}brand:zoë", " ", "acme", "é"];
 
-pub async fn accounts_and_people_of_one_name_are_apart(subject: impl Subject) {
+pub async fn subjects_and_people_of_one_name_are_apart(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
     fenced(&*store, &tenant).await;
-    let commits = vec![commit("acme", None, 1), commit("\u{1}acme", None, 2)];
+    let commits = vec![
+        commit("acme", None, 1),
+        commit("\u{1}account:acme", None, 2),
+    ];
     commit_all(&*store, &tenant, commits).await;
-    for (name, number) in [("acme", 1), ("\u{1}acme", 2)] {
+    for (name, number) in [("acme", 1), ("\u{1}account:acme", 2)] {
         let stored = load_one(&*store, &tenant, name).await.unwrap();
         assert_eq!(stored.profile_id, id(name));
         assert_eq!(stored.record, record(number));
     }
 }
 
-pub async fn a_scan_gives_accounts_in_the_order_of_ids(subject: impl Subject) {
+pub async fn a_scan_gives_subjects_in_the_order_of_ids(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
     fenced(&*store, &tenant).await;
     let commits = IDS.iter().rev().map(|name| commit(name, None, 1)).collect();
@@ -41,7 +44,7 @@ pub async fn a_scan_gives_accounts_in_the_order_of_ids(subject: impl Subject) {
     }
 }
 
-pub async fn ranks_hold_accounts_and_pages_go_on_after_one(subject: impl Subject) {
+pub async fn ranks_hold_subjects_and_pages_go_on_after_one(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
     fenced(&*store, &tenant).await;
     let commits = IDS.iter().map(|name| ranked(name, "r", 2.0)).collect();
@@ -53,14 +56,14 @@ pub async fn ranks_hold_accounts_and_pages_go_on_after_one(subject: impl Subject
     }
     let after = Cursor {
         key: key(2.0),
-        profile_id: id("\u{1}zoë"),
+        profile_id: id("\u{1}brand:zoë"),
     };
     let (rank, after) = (all("r"), Some(&after));
     let page = store.page(&tenant, GENERATION, &rank, after, 10).await;
     assert_eq!(page.unwrap().preceding, 2);
 }
 
-pub async fn accounts_are_there_after_reopening(subject: impl Subject) {
+pub async fn subjects_are_there_after_reopening(subject: impl Subject) {
     let tenant = new_tenant();
     let store = subject.store();
     fenced(&*store, &tenant).await;

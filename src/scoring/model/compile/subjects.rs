@@ -1,0 +1,44 @@
+//! The kinds of subjects of a model, and the keys by which events count for them.
+
+use typed_index_collections::TiVec;
+
+use super::Compiler;
+use crate::scoring::model::{
+    diagnostic::suggestion,
+    expr::{Scope, Wanted},
+    file::{ModelFile, PEOPLE, Spanned},
+    ids::SubjectKindId,
+    subjects::{Population, SubjectKind},
+};
+
+impl Compiler<'_> {
+    pub(crate) fn subject_kinds(&mut self, file: &ModelFile) -> TiVec<SubjectKindId, SubjectKind> {
+        let kinds = file.subjects.iter().map(|table| SubjectKind {
+            name: table.name.value.clone(),
+            key: table
+                .key
+                .as_ref()
+                .and_then(|key| self.expression(key, Scope::SubjectKey, Wanted::Key)),
+        });
+        kinds.collect()
+    }
+
+    /// Whom a segment is of.
+    pub(crate) fn population(&mut self, of: &Spanned<String>) -> Option<Population> {
+        if of.value == PEOPLE {
+            return Some(Population::People);
+        }
+        let mut names = self.subject_names.iter();
+        let kind = names.position(|name| *name == of.value);
+        if kind.is_none() {
+            let known = self.subject_names.iter().map(String::as_str);
+            let hint = suggestion(&of.value, known.chain([PEOPLE]));
+            let message = format!(
+                "there is no kind of subjects {:?}; {hint}, or add a table [subjects.{}]",
+                of.value, of.value
+            );
+            self.diagnostics.add(of.span.clone(), message);
+        }
+        kind.map(|kind| Population::Subjects(kind.into()))
+    }
+}
