@@ -80,7 +80,7 @@ def test_every_documented_language_is_tried():
 def test_go(work, server):
     need("go")
     made = generate(work, "Go")
-    assert made == {f"bellwether/v1/{name}.pb.go"
+    assert made == {f"bellwether.dev/bellwether/v1/{name}.pb.go"
                     for name in ("scoring", "scoring_grpc", "model", "model_grpc")}
     # What Debian carries is found by its place: no module is fetched.
     (work / "go").mkdir()

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	api "bellwether/v1"
+	api "bellwether.dev/bellwether/v1"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
