@@ -165,7 +165,7 @@ impl<S: Store> Shell<S> {
                 asked.note(released, snapshot, edit, now);
             }
             Task::Update(asked) => {
-                let declared = check_kind(model, &sheet.profile_id);
+                let declared = check_kind(model, &sheet.draft.profile_id);
                 let changed = declared.and_then(|()| change(edit, &asked.question, now));
                 asked.note(changed, snapshot, edit, now);
             }

@@ -108,7 +108,7 @@ fn every_form_that_protobuf_gives_json_is_read_by_every_command() {
         "",
         r#"{"event_id":"2","profile_id":"ann","type":"comment","time":"2017-01-01T02:30:00+02:30","attributes":{"length":null}}"#,
     ];
-    let update = r#"{"update_profile":{"profile_id":"ann","account_id":null,"attributes":{"crm_id":null,"city":"Rome"},"remove_attributes":["plan"]}}"#;
+    let update = r#"{"update_profile":{"profile_id":"ann","tenant":null,"attributes":{"crm_id":null,"city":"Rome"},"remove_attributes":["plan"]}}"#;
     let of_windows = |lines: &[&str]| format!("\u{feff}{}\r\n", lines.join("\r\n"));
     let all = [&events[..], &[update]].concat();
     let all = write(&directory, "all.jsonl", &of_windows(&all));

@@ -172,7 +172,7 @@ fn an_account_follows_its_people() {
     let mut person = RecordEdit::new_profile(&model, ann());
     for (time, event) in surveys(3) {
         let event = Event {
-            account_id: Some(account.clone()),
+            subjects: vec![account.clone()],
             ..event
         };
         person.apply(&event, &context(time));
