@@ -3,7 +3,7 @@
 use tonic::Status;
 
 use super::{
-    fields::{instant, signed, tenant},
+    fields::{instant, signed, tenant, timestamp},
     violations::Violations,
 };
 use crate::{
@@ -32,5 +32,6 @@ pub fn funnel(funnel: Funnel) -> v1::GetFunnelResponse {
             })
             .collect(),
         unstaged_count: signed(funnel.unstaged),
+        as_of: Some(timestamp(funnel.as_of)),
     }
 }

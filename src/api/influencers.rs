@@ -3,7 +3,7 @@
 use tonic::Status;
 
 use super::{
-    fields::{instant, label, required_name, signed, tenant},
+    fields::{instant, label, required_name, signed, tenant, timestamp},
     page_token::QueryHash,
     paging::{Paged, next_page_token, page_size, page_token, paging},
     profiles::profile,
@@ -56,8 +56,9 @@ pub fn influencer_page(
     query: QueryHash,
 ) -> v1::TopInfluencersResponse {
     v1::TopInfluencersResponse {
-        next_page_token: next_page_token(page.next, page.as_of, query, seal),
+        next_page_token: next_page_token(page.next, query, seal),
         influencers: page.entries.into_iter().map(influencer).collect(),
+        as_of: Some(timestamp(page.as_of)),
     }
 }
 

@@ -24,9 +24,7 @@ const LEFT_BYTES: usize = 8;
 pub struct PageToken {
     /// The query that it continues.
     pub query: QueryHash,
-    /// The instant of the first page.
-    pub as_of: Timestamp,
-    /// Where the page starts, and by which model.
+    /// Where the page starts, for which instant and by which model.
     pub start: PageStart,
 }
 
@@ -42,14 +40,19 @@ impl PageToken {
     }
 
     fn bytes(&self) -> Vec<u8> {
-        let PageStart { after, left, model } = &self.start;
+        let PageStart {
+            after,
+            left,
+            as_of,
+            model,
+        } = &self.start;
         let profile_id = after.profile_id.as_str().as_bytes();
         let length = FIXED_BYTES + LEFT_BYTES + profile_id.len();
         let mut bytes = Vec::with_capacity(length);
         bytes.push(if left.is_some() { SHARE } else { WHOLE });
         bytes.extend(self.query.0.to_be_bytes());
         bytes.extend(model.0.to_be_bytes());
-        bytes.extend(self.as_of.nanos().to_be_bytes());
+        bytes.extend(as_of.nanos().to_be_bytes());
         bytes.extend(after.key.value().to_bits().to_be_bytes());
         bytes.extend(left.iter().flat_map(|left| left.to_be_bytes()));
         bytes.extend(profile_id);
@@ -88,7 +91,6 @@ impl PageToken {
         let profile_id = str::from_utf8(profile_id).map_err(|_| Malformed)?;
         Ok(Self {
             query: QueryHash(query),
-            as_of: Timestamp::from_nanos(as_of.cast_signed()).ok_or(Malformed)?,
             start: PageStart {
                 after: Cursor {
                     // A rank key is never NaN and never negative zero.
@@ -98,6 +100,7 @@ impl PageToken {
                     profile_id: ProfileId::stored(profile_id).ok_or(Malformed)?,
                 },
                 left,
+                as_of: Timestamp::from_nanos(as_of.cast_signed()).ok_or(Malformed)?,
                 model: Fingerprint(model),
             },
         })
@@ -142,13 +145,13 @@ mod tests {
         let tenant = Tenant::new("acme").unwrap();
         PageToken {
             query: QueryHash::new("RankSegment", &tenant, ["buyers", "1"]),
-            as_of: Timestamp::from_nanos(as_of).unwrap(),
             start: PageStart {
                 after: Cursor {
                     key: RankKey::new(key).unwrap(),
                     profile_id: ProfileId::new(id).unwrap(),
                 },
                 left: None,
+                as_of: Timestamp::from_nanos(as_of).unwrap(),
                 model: Fingerprint(0xFEED_F00D),
             },
         }

@@ -33,13 +33,13 @@ fn request() -> v1::RankSegmentRequest {
 fn token_after(paged: &Paged<SegmentQuery>) -> String {
     PageToken {
         query: paged.hash,
-        as_of: Timestamp::from_nanos(9_000_000_000).unwrap(),
         start: PageStart {
             after: Cursor {
                 key: RankKey::new(3.5).unwrap(),
                 profile_id: ProfileId::new("ann").unwrap(),
             },
             left: paged.query.fraction.map(|_| 12),
+            as_of: Timestamp::from_seconds(9),
             model: MODEL,
         },
     }
@@ -75,15 +75,18 @@ fn a_later_page_goes_on_at_the_instant_of_the_first() {
     )
     .unwrap();
     let paging = paged.query.paging;
-    assert_eq!(paging.as_of, Timestamp::from_nanos(9_000_000_000));
-    assert_eq!(paging.start.unwrap().after.profile_id.as_str(), "ann");
+    assert_eq!(paging.as_of, None);
+    let start = paging.start.unwrap();
+    assert_eq!(start.as_of, Timestamp::from_seconds(9));
+    assert_eq!(start.after.profile_id.as_str(), "ann");
 
     let explicit = v1::RankSegmentRequest {
         page_token,
         as_of: instant_at(9),
         ..request()
     };
-    assert!(segment_query(&seal(), explicit).is_ok());
+    let paging = segment_query(&seal(), explicit).unwrap().query.paging;
+    assert_eq!(paging.as_of, Some(Timestamp::from_seconds(9)));
 }
 
 #[test]
@@ -112,10 +115,6 @@ fn a_token_of_another_query_is_refused() {
         },
         v1::RankSegmentRequest {
             fraction: 0.1,
-            ..with_token.clone()
-        },
-        v1::RankSegmentRequest {
-            as_of: instant_at(10),
             ..with_token
         },
     ];

@@ -5,7 +5,7 @@ use tonic::Status;
 use super::{
     page_token::{PageToken, QueryHash},
     seal::TokenSeal,
-    status::bad_field,
+    status::foreign_token,
     violations::Violations,
 };
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
 pub struct Paged<Query> {
     /// Whose data.
     pub tenant: Tenant,
-    /// What is asked for; `as_of` and the cursor come from the token on later pages.
+    /// What is asked for; where it starts comes from the token on later pages.
     pub query: Query,
     /// What the token of the next page is bound to.
     pub hash: QueryHash,
@@ -39,23 +39,14 @@ pub(super) fn paging(
             start: None,
         });
     };
-    let same_instant = as_of.is_none_or(|as_of| as_of == token.as_of);
-    if token.query != hash || !same_instant {
+    if token.query != hash {
         return Err(foreign_token());
     }
     Ok(Paging {
-        as_of: Some(token.as_of),
+        as_of,
         page_size,
         start: Some(token.start),
     })
-}
-
-pub(super) fn foreign_token() -> Status {
-    bad_field(
-        "page_token",
-        "is of another query; send it with everything else as in the request before",
-        "FOREIGN_PAGE_TOKEN",
-    )
 }
 
 pub(super) fn page_size(sent: i32, violations: &mut Violations) -> Option<usize> {
@@ -102,16 +93,8 @@ pub(super) fn page_token(
 
 pub(super) fn next_page_token(
     next: Option<PageStart>,
-    as_of: Timestamp,
     query: QueryHash,
     seal: &TokenSeal,
 ) -> String {
-    next.map_or_else(String::new, |start| {
-        PageToken {
-            query,
-            as_of,
-            start,
-        }
-        .encode(seal)
-    })
+    next.map_or_else(String::new, |start| PageToken { query, start }.encode(seal))
 }

@@ -57,7 +57,7 @@ pub fn quarantine_page(
         });
     v1::ListQuarantineResponse {
         profiles: profiles.collect(),
-        next_page_token: next_page_token(page.next, page.as_of, query, seal),
+        next_page_token: next_page_token(page.next, query, seal),
         total_size: signed(page.total),
     }
 }

@@ -181,8 +181,10 @@ fn the_topics_of_a_segment_are_sent_with_how_many_care() {
         }],
         members: 3,
         total: 40,
+        as_of: Timestamp::from_seconds(7),
     });
     assert_eq!((sent.members, sent.segment_size), (3, 40));
+    assert_eq!(sent.as_of.unwrap().seconds, 7);
     let topic = &sent.topics[0];
     assert_eq!(
         (topic.topic.as_str(), topic.points, topic.members),
@@ -263,12 +265,13 @@ fn only_a_page_with_a_next_one_has_a_token() {
         )],
         total: 9,
         next,
-        as_of: Timestamp::EPOCH,
+        as_of: Timestamp::from_seconds(5),
         model: Fingerprint(1),
     };
     let last = segment_page(&seal(), page(None), query);
     assert_eq!(last.next_page_token, "");
     assert_eq!(last.segment_size, 9);
+    assert_eq!(last.as_of.unwrap().seconds, 5);
     let ranked = &last.members[0];
     assert_eq!((ranked.rank, ranked.points), (3, 48.0));
     assert_eq!(
@@ -282,6 +285,7 @@ fn only_a_page_with_a_next_one_has_a_token() {
             profile_id: ProfileId::new("ann").unwrap(),
         },
         left: Some(4),
+        as_of: Timestamp::from_seconds(5),
         model: Fingerprint(1),
     };
     let more = segment_page(&seal(), page(Some(start.clone())), query);

@@ -3,11 +3,12 @@
 use tonic::Status;
 
 use super::{
-    fields::{instant, required_name, signed, small, tenant, view},
+    fields::{instant, required_name, signed, small, tenant, timestamp, view},
     page_token::QueryHash,
-    paging::{Paged, foreign_token, next_page_token, page_size, page_token, paging, size},
+    paging::{Paged, next_page_token, page_size, page_token, paging, size},
     profiles::{probability, profile},
     seal::TokenSeal,
+    status::foreign_token,
     subjects::subject,
     violations::Violations,
 };
@@ -139,9 +140,10 @@ pub fn segment_page(
     query: QueryHash,
 ) -> v1::RankSegmentResponse {
     v1::RankSegmentResponse {
-        next_page_token: next_page_token(page.next, page.as_of, query, seal),
+        next_page_token: next_page_token(page.next, query, seal),
         members: page.entries.into_iter().map(ranked).collect(),
         segment_size: signed(page.total),
+        as_of: Some(timestamp(page.as_of)),
     }
 }
 
@@ -171,5 +173,6 @@ pub fn segment_topics(found: SegmentTopics) -> v1::GetSegmentTopicsResponse {
         topics: topics.collect(),
         members: small(found.members),
         segment_size: signed(found.total),
+        as_of: Some(timestamp(found.as_of)),
     }
 }

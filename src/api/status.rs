@@ -60,18 +60,16 @@ pub fn of_service(error: &ServiceError, field: &str) -> Status {
                 Shown(profile_id),
                 rfc3339(*last_event),
             );
-            let details = ErrorDetails::with_precondition_failure_violation(
-                "AS_OF_BEFORE_LAST_EVENT",
-                "as_of",
-                message.clone(),
-            );
-            with_reason(
-                Code::FailedPrecondition,
-                message,
-                "AS_OF_BEFORE_LAST_EVENT",
-                details,
-            )
+            as_of_too_early(message, *last_event)
         }
+        ServiceError::AsOfBeforeLatest { as_of, earliest } => {
+            let (as_of, instant) = (rfc3339(*as_of), rfc3339(*earliest));
+            let message = format!(
+                "as_of {as_of} lies before the latest event that was counted, and what stood then is not kept; ask for {instant}, or leave as_of out for now"
+            );
+            as_of_too_early(message, *earliest)
+        }
+        ServiceError::AsOfChanged => foreign_token(),
         ServiceError::TooFarAhead { allowed } => bad_field(
             field,
             &format!(
@@ -101,11 +99,22 @@ pub fn of_service(error: &ServiceError, field: &str) -> Status {
     }
 }
 
+/// An instant of which nothing is known; `earliest` is the first one that is.
+fn as_of_too_early(message: String, earliest: Timestamp) -> Status {
+    let reason = "AS_OF_BEFORE_LAST_EVENT";
+    let description = message.clone();
+    let details = ErrorDetails::with_precondition_failure_violation(reason, "as_of", description);
+    let known = [("earliest_as_of".to_owned(), rfc3339(earliest))].into();
+    with_info(Code::FailedPrecondition, message, (reason, known), details)
+}
+
 /// The status of a call that the models of a tenant do not allow, or not now.
 fn of_rollout(error: &RolloutError) -> Status {
     match error {
-        RolloutError::UnknownTenant { .. } | RolloutError::TenantNotMade { .. } => {
-            not_found(error, "UNKNOWN_TENANT")
+        RolloutError::UnknownTenant { tenant } | RolloutError::TenantNotMade { tenant } => {
+            let known = [("tenant".to_owned(), tenant.clone())].into();
+            let (reason, details) = ("UNKNOWN_TENANT", ErrorDetails::new());
+            with_info(Code::NotFound, error.to_string(), (reason, known), details)
         }
         RolloutError::TooManyTenants { .. } => with_reason(
             Code::ResourceExhausted,
@@ -209,15 +218,6 @@ fn of_store(error: &StoreError) -> Status {
     with_reason(code, advice.to_owned(), reason, details)
 }
 
-fn not_found(error: &RolloutError, reason: &str) -> Status {
-    with_reason(
-        Code::NotFound,
-        error.to_string(),
-        reason,
-        ErrorDetails::new(),
-    )
-}
-
 fn unknown_name(kind: &str, name: &str, known: &[String]) -> Status {
     let known = match known {
         [] => "none".to_owned(),
@@ -298,6 +298,15 @@ pub fn bad_field(field: &str, description: &str, reason: &str) -> Status {
         format!("{field} {description}"),
         reason,
         ErrorDetails::with_bad_request_violation(field, description),
+    )
+}
+
+/// A page token of another query.
+pub fn foreign_token() -> Status {
+    bad_field(
+        "page_token",
+        "is of another query; send it with everything else as in the request before",
+        "FOREIGN_PAGE_TOKEN",
     )
 }
 
@@ -476,6 +485,21 @@ mod tests {
                 false,
             ),
             (
+                ServiceError::AsOfBeforeLatest {
+                    as_of: Timestamp::EPOCH,
+                    earliest: instant,
+                },
+                Code::FailedPrecondition,
+                "AS_OF_BEFORE_LAST_EVENT",
+                false,
+            ),
+            (
+                ServiceError::AsOfChanged,
+                Code::InvalidArgument,
+                "FOREIGN_PAGE_TOKEN",
+                false,
+            ),
+            (
                 RolloutError::RanksBuilding { tenant: "x".into() }.into(),
                 Code::Unavailable,
                 "RANKS_BUILDING",
@@ -621,15 +645,37 @@ mod tests {
 
     #[test]
     fn as_of_before_the_last_event_says_which_instant_would_do() {
-        let error = ServiceError::AsOfBeforeLastEvent {
+        let instant = Timestamp::from_nanos(1_500_000_000).unwrap();
+        let of_a_profile = ServiceError::AsOfBeforeLastEvent {
             profile_id: "ann".into(),
             as_of: Timestamp::EPOCH,
-            last_event: Timestamp::from_nanos(1_500_000_000).unwrap(),
+            last_event: instant,
         };
-        let status = of_service(&error, "");
-        assert!(status.message().contains("1970-01-01T00:00:01.500000000Z"));
-        let failure = status.get_details_precondition_failure().unwrap();
-        assert_eq!(failure.violations[0].subject, "as_of");
+        let of_a_list = ServiceError::AsOfBeforeLatest {
+            as_of: Timestamp::EPOCH,
+            earliest: instant,
+        };
+        for error in [of_a_profile, of_a_list] {
+            let status = of_service(&error, "");
+            let text = "1970-01-01T00:00:01.500000000Z";
+            assert!(status.message().contains(text), "{status}");
+            let failure = status.get_details_precondition_failure().unwrap();
+            assert_eq!(failure.violations[0].subject, "as_of");
+            let info = status.get_details_error_info().unwrap();
+            assert_eq!(info.metadata["earliest_as_of"], text);
+        }
+    }
+
+    #[test]
+    fn an_unknown_tenant_is_named() {
+        for error in [
+            RolloutError::UnknownTenant { tenant: "x".into() },
+            RolloutError::TenantNotMade { tenant: "x".into() },
+        ] {
+            let status = of_service(&error.into(), "");
+            let info = status.get_details_error_info().unwrap();
+            assert_eq!(info.metadata["tenant"], "x");
+        }
     }
 
     #[test]

@@ -88,6 +88,7 @@ mod tests {
         let text = describe(&GetFunnelResponse {
             stages: vec![stage("aware", 6_000), stage("customer", 1_000)],
             unstaged_count: 1_000,
+            as_of: None,
         });
         assert!(text.find("no stage") < text.find("aware"));
         assert!(text.find("aware") < text.find("customer"));

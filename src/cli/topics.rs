@@ -87,6 +87,7 @@ mod tests {
             }],
             members: 100,
             segment_size: 1_234,
+            as_of: None,
         };
         let text = describe("buyers", &response);
         for part in [

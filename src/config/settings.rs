@@ -92,7 +92,7 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "max_skew",
         "5m",
-        "how far ahead of the server's clock an event may be",
+        "how far ahead of the server's clock an event may be, and how far before the latest event a list may be asked for",
     ),
     setting(
         "remembered_events",

@@ -382,7 +382,7 @@ impl<S: Store> Deployment<S> {
         let counts = match self.store.count(tenant, generation, &ranges).await {
             // Replaced since; whoever asks again finds another one.
             Err(StoreError::Superseded) => Vec::new(),
-            counts => counts?,
+            counted => counted?.counts,
         };
         let indexed = counts.into_iter().sum();
         Ok(Some(TenantModel { model, indexed }))

@@ -46,6 +46,14 @@ pub enum ServiceError {
         /// The earliest instant that can be asked for.
         last_event: Timestamp,
     },
+    /// A list cannot be computed for an instant before the latest that was counted.
+    #[error("as_of lies before the latest event that was counted")]
+    AsOfBeforeLatest {
+        /// The instant asked for.
+        as_of: Timestamp,
+        /// The earliest instant that can be asked for.
+        earliest: Timestamp,
+    },
     /// An event claims to come from the future.
     #[error("time is further ahead of the server's clock than the allowed {} s", allowed.as_secs())]
     TooFarAhead {
@@ -58,6 +66,9 @@ pub enum ServiceError {
     /// The page before was by a model that does not answer any more.
     #[error("the model changed between two pages; start again from the first page")]
     ModelChanged,
+    /// A page is asked for at another instant than the first one was.
+    #[error("the pages before are of another instant")]
+    AsOfChanged,
     /// Other writers were faster, again and again.
     #[error("profile {0:?} has too many concurrent writers")]
     Contended(String),

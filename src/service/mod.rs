@@ -8,6 +8,7 @@ mod drafts;
 mod effects;
 mod error;
 mod health;
+mod instants;
 mod lanes;
 mod lookups;
 mod pages;

@@ -1,7 +1,7 @@
 //! Lists that are answered in pages: each page is a part of a range of a rank, at the instant
 //! and by the model of the first one.
 
-use super::{Service, ServiceError};
+use super::{Service, ServiceError, instants::Asked};
 use crate::{
     rollout::ModelSnapshot,
     scoring::{Fingerprint, ProfileId, Tenant, Timestamp},
@@ -11,12 +11,19 @@ use crate::{
 /// Which page of a list to read.
 #[derive(Clone, Debug)]
 pub struct Paging {
-    /// The instant; now when absent.
+    /// The instant that is asked for; now when absent, or that of the first page.
     pub as_of: Option<Timestamp>,
     /// How many entries to read.
     pub page_size: usize,
     /// Where the page starts; `None` for the first one.
     pub start: Option<PageStart>,
+}
+
+impl Paging {
+    fn asked(&self) -> Asked {
+        let start = self.start.as_ref();
+        start.map_or(Asked::of(self.as_of), |start| Asked::AsBefore(start.as_of))
+    }
 }
 
 /// Where a page starts that is not the first.
@@ -26,6 +33,8 @@ pub struct PageStart {
     pub after: Cursor,
     /// How many entries are left of a share of the list, at least 1; `None` for all of it.
     pub left: Option<u64>,
+    /// The instant of the pages.
+    pub as_of: Timestamp,
     /// The model that the pages are by.
     pub model: Fingerprint,
 }
@@ -46,17 +55,6 @@ pub struct Page<Entry> {
 }
 
 impl<Entry> Page<Entry> {
-    /// The page of an empty list.
-    pub(super) fn empty(snapshot: &ModelSnapshot, as_of: Timestamp) -> Self {
-        Self {
-            entries: Vec::new(),
-            total: 0,
-            next: None,
-            as_of,
-            model: snapshot.model().fingerprint(),
-        }
-    }
-
     /// The page with other entries.
     pub(super) fn with<Other>(self, entries: Vec<Other>) -> Page<Other> {
         Page {
@@ -93,30 +91,37 @@ impl Fraction {
 }
 
 impl<S: Store> Service<S> {
-    /// The instant of a page. Refuses to go on with pages that were begun by another model.
-    pub(super) fn page_instant(
+    /// Refuses to go on with pages that were begun by another model, or for another instant than
+    /// the one that is asked for. Who asked a little too early was answered for a later one.
+    pub(super) fn check_page(
         &self,
         snapshot: &ModelSnapshot,
         paging: &Paging,
-    ) -> Result<Timestamp, ServiceError> {
-        match &paging.start {
-            Some(start) if start.model != snapshot.model().fingerprint() => {
-                Err(ServiceError::ModelChanged)
-            }
-            _ => Ok(paging.as_of.unwrap_or_else(|| self.shell.now())),
+    ) -> Result<(), ServiceError> {
+        let Some(start) = &paging.start else {
+            return Ok(());
+        };
+        if start.model != snapshot.model().fingerprint() {
+            return Err(ServiceError::ModelChanged);
         }
+        let is_of_start = |as_of: Timestamp| {
+            as_of <= start.as_of && self.shell.is_within_skew(as_of, start.as_of)
+        };
+        if !paging.as_of.is_none_or(is_of_start) {
+            return Err(ServiceError::AsOfChanged);
+        }
+        Ok(())
     }
 
     /// Reads a page of a range, or of its highest share: places from 1 and records, whoever has
-    /// vanished since left out.
+    /// vanished since left out. The range is that of the instant that the page is of.
     pub(super) async fn read_page(
         &self,
         tenant: &Tenant,
         snapshot: &ModelSnapshot,
-        range: &RankRange,
+        range: impl Fn(Timestamp) -> RankRange,
         fraction: Option<Fraction>,
         paging: &Paging,
-        as_of: Timestamp,
     ) -> Result<Page<(u64, Stored)>, ServiceError> {
         let left = paging.start.as_ref().and_then(|start| start.left);
         let limit = left.map_or(paging.page_size, |left| {
@@ -125,7 +130,13 @@ impl<S: Store> Service<S> {
         let store = &self.shell.store;
         let after = paging.start.as_ref().map(|start| &start.after);
         let generation = snapshot.active.generation;
-        let mut page = store.page(tenant, generation, range, after, limit).await?;
+        let read = self.read_at(paging.asked(), async |at| {
+            let range = range(at);
+            let page = store.page(tenant, generation, &range, after, limit).await?;
+            let latest = page.latest_counted;
+            Ok((page, latest))
+        });
+        let (as_of, mut page) = read.await?;
         // Only the first page knows how many the share is.
         let left = match &paging.start {
             Some(_) => left,
@@ -146,6 +157,7 @@ impl<S: Store> Service<S> {
                 profile_id: profile_id.clone(),
             },
             left,
+            as_of,
             model,
         });
         let ids: Vec<ProfileId> = page.entries.into_iter().map(|(_, id)| id).collect();

@@ -53,14 +53,15 @@ impl<S: Store> Service<S> {
         tenant: &Tenant,
         query: &QuarantineQuery,
     ) -> Result<QuarantinePage, ServiceError> {
-        let as_of = self.page_instant(&snapshot, &query.paging)?;
+        self.check_page(&snapshot, &query.paging)?;
         check_rule(&snapshot, &query.rule)?;
-        let range = RankRange {
+        // Who holds how many events is the same at every instant.
+        let range = |_| RankRange {
             rank: Model::quarantine_rank(&query.rule),
             keys: KeyRange::ALL,
         };
         let mut page = self
-            .read_page(tenant, &snapshot, &range, None, &query.paging, as_of)
+            .read_page(tenant, &snapshot, range, None, &query.paging)
             .await?;
         let entries = page.entries.drain(..).map(|(_, stored)| {
             let mut events = stored.record.quarantine;

@@ -4,14 +4,15 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Service, ServiceError,
+    instants::Asked,
     pages::{Fraction, Page, Paging},
     read::{View, detail},
 };
 use crate::{
     rollout::ModelSnapshot,
     scoring::{
-        InfluenceQuestion, Influencer, KeyRange, Model, Population, Ranked, SegmentId, Tenant,
-        Timestamp, influencer, interests, ranked,
+        InfluenceQuestion, Influencer, KeyRange, Model, Population, RankKey, Ranked, SegmentId,
+        Tenant, Timestamp, influencer, interests, ranked,
     },
     store::{RankRange, Store},
     stretch::Stretch,
@@ -56,7 +57,7 @@ pub struct SegmentTopicsQuery {
     pub segment: String,
     /// How many members to add up, from the highest on.
     pub members: usize,
-    /// The instant; now when absent.
+    /// The instant that is asked for; now when absent.
     pub as_of: Option<Timestamp>,
 }
 
@@ -69,6 +70,8 @@ pub struct SegmentTopics {
     pub members: usize,
     /// How many members the segment has.
     pub total: u64,
+    /// The instant of all of it.
+    pub as_of: Timestamp,
 }
 
 /// What members of a segment care about.
@@ -89,6 +92,8 @@ pub struct Funnel {
     pub stages: Vec<(String, u64)>,
     /// Profiles below all stages.
     pub unstaged: u64,
+    /// The instant of all of it.
+    pub as_of: Timestamp,
 }
 
 impl<S: Store> Service<S> {
@@ -110,9 +115,9 @@ impl<S: Store> Service<S> {
         tenant: &Tenant,
         query: &SegmentQuery,
     ) -> Result<SegmentPage, ServiceError> {
-        let at = self.page_instant(&snapshot, &query.paging)?;
+        self.check_page(&snapshot, &query.paging)?;
         let model = snapshot.model();
-        let (segment, range) = segment_range(model, &query.segment, at)?;
+        let segment = segment(model, &query.segment)?;
         for stage in &query.stages {
             check_stage(model, stage)?;
         }
@@ -120,9 +125,11 @@ impl<S: Store> Service<S> {
         if !is_staged && !query.stages.is_empty() {
             return Err(ServiceError::NoStages(query.segment.clone()));
         }
+        let range = |at| segment_range(model, segment, at);
         let mut page = self
-            .read_page(tenant, &snapshot, &range, query.fraction, &query.paging, at)
+            .read_page(tenant, &snapshot, range, query.fraction, &query.paging)
             .await?;
+        let at = page.as_of;
         let mut places = Vec::with_capacity(page.entries.len());
         let mut members = Vec::with_capacity(page.entries.len());
         let mut stretch = Stretch::default();
@@ -167,12 +174,13 @@ impl<S: Store> Service<S> {
             page_size: query.members,
             start: None,
         };
-        let at = self.page_instant(&snapshot, &paging)?;
         let model = snapshot.model();
-        let (_, range) = segment_range(model, &query.segment, at)?;
+        let segment = segment(model, &query.segment)?;
+        let range = |at| segment_range(model, segment, at);
         let page = self
-            .read_page(tenant, &snapshot, &range, None, &paging, at)
+            .read_page(tenant, &snapshot, range, None, &paging)
             .await?;
+        let at = page.as_of;
         let mut topics: BTreeMap<String, SegmentTopic> = BTreeMap::new();
         for (_, member) in &page.entries {
             for interest in interests(model, &member.record, at) {
@@ -194,6 +202,7 @@ impl<S: Store> Service<S> {
             topics,
             members: page.entries.len(),
             total: page.total,
+            as_of: at,
         })
     }
 
@@ -214,26 +223,31 @@ impl<S: Store> Service<S> {
         as_of: Option<Timestamp>,
     ) -> Result<Funnel, ServiceError> {
         let model = snapshot.model();
-        let at = as_of.unwrap_or_else(|| self.shell.now());
-        let mut stages = Vec::new();
-        let mut ranges = Vec::new();
-        for ladder in model.ladders() {
-            for (stage, keys) in ladder.ranges(model, at) {
-                stages.push(stage);
-                let rank = ladder.rank.clone();
-                ranges.push(RankRange { rank, keys });
-            }
-        }
         let generation = snapshot.active.generation;
-        let counts = self.shell.store.count(tenant, generation, &ranges).await?;
+        let read = self.read_at(Asked::of(as_of), async |at| {
+            let mut stages = Vec::new();
+            let mut ranges = Vec::new();
+            for ladder in model.ladders() {
+                for (stage, keys) in ladder.ranges(model, at) {
+                    stages.push(stage);
+                    let rank = ladder.rank.clone();
+                    ranges.push(RankRange { rank, keys });
+                }
+            }
+            let found = self.shell.store.count(tenant, generation, &ranges).await?;
+            let counts: Vec<_> = stages.into_iter().zip(found.counts).collect();
+            Ok((counts, found.latest_counted))
+        });
+        let (as_of, counts) = read.await?;
         let mut funnel = Funnel {
             stages: model
                 .stage_names()
                 .map(|stage| (stage.to_owned(), 0))
                 .collect(),
             unstaged: 0,
+            as_of,
         };
-        for (stage, count) in stages.into_iter().zip(counts) {
+        for (stage, count) in counts {
             match stage {
                 Some(stage) => funnel.stages[usize::from(stage)].1 += count,
                 None => funnel.unstaged += count,
@@ -260,7 +274,7 @@ impl<S: Store> Service<S> {
         tenant: &Tenant,
         query: &InfluencerQuery,
     ) -> Result<InfluencerPage, ServiceError> {
-        let at = self.page_instant(&snapshot, &query.paging)?;
+        self.check_page(&snapshot, &query.paging)?;
         let model = snapshot.model();
         if !model.topics.contains(&query.topic) {
             return Err(unknown("topic", &query.topic, model.topic_names()));
@@ -269,16 +283,18 @@ impl<S: Store> Service<S> {
         if let Some(stage) = stage {
             check_stage(model, stage)?;
         }
-        let Some(from) = model.influence_floor(at) else {
-            return Ok(Page::empty(&snapshot, at));
-        };
-        let range = RankRange {
+        let range = |at| RankRange {
             rank: Model::influence_rank(&query.topic, stage),
-            keys: KeyRange { from, below: None },
+            keys: KeyRange {
+                // Without influence nobody stands there.
+                from: model.influence_floor(at).unwrap_or(RankKey::NO_POINTS),
+                below: None,
+            },
         };
         let page = self
-            .read_page(tenant, &snapshot, &range, None, &query.paging, at)
+            .read_page(tenant, &snapshot, range, None, &query.paging)
             .await?;
+        let at = page.as_of;
         let topics = std::slice::from_ref(&query.topic);
         let totals = self.shell.store.totals(tenant, topics).await?;
         let totals = totals.first().copied().unwrap_or_default();
@@ -296,20 +312,18 @@ impl<S: Store> Service<S> {
     }
 }
 
-/// The position of a segment in the model, and the keys of its members at an instant.
-fn segment_range(
-    model: &Model,
-    name: &str,
-    at: Timestamp,
-) -> Result<(SegmentId, RankRange), ServiceError> {
-    let segment = model
-        .segment(name)
-        .ok_or_else(|| unknown("segment", name, model.segment_names()))?;
-    let range = RankRange {
+/// The position of a segment in the model.
+fn segment(model: &Model, name: &str) -> Result<SegmentId, ServiceError> {
+    let found = model.segment(name);
+    found.ok_or_else(|| unknown("segment", name, model.segment_names()))
+}
+
+/// The keys of the members of a segment at an instant.
+fn segment_range(model: &Model, segment: SegmentId, at: Timestamp) -> RankRange {
+    RankRange {
         rank: model.rank_of(segment).name.clone(),
         keys: model.segment_range(segment, at),
-    };
-    Ok((segment, range))
+    }
 }
 
 fn check_stage(model: &Model, stage: &str) -> Result<(), ServiceError> {

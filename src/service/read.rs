@@ -157,7 +157,8 @@ impl<S: Store> Service<S> {
     }
 
     /// Sets the percentile of every score with points of those who stand in ranks: of the
-    /// profiles with points on the score, the share that has at most as many.
+    /// profiles with points on the score, the share that has at most as many. Left out for an
+    /// instant that a list would not be answered for.
     pub(super) async fn add_percentiles(
         &self,
         tenant: &Tenant,
@@ -199,11 +200,18 @@ impl<S: Store> Service<S> {
             }
         }
         let mut counts = Vec::with_capacity(ranges.len());
+        let mut latest = Timestamp::EPOCH;
         for ranges in ranges.chunks(MAX_RANGES) {
             let generation = snapshot.active.generation;
-            counts.extend(self.shell.store.count(tenant, generation, ranges).await?);
+            let found = self.shell.store.count(tenant, generation, ranges).await?;
+            counts.extend(found.counts);
+            latest = latest.max(found.latest_counted);
         }
         for (index, position, total, above) in asked {
+            // Where the others stood is not kept, as for lists.
+            if !self.shell.is_within_skew(profiles[index].as_of, latest) {
+                continue;
+            }
             // Whoever has points is not above itself, even when it has moved meanwhile.
             let total = counts[total].max(1);
             let fraction = 1.0 - counts[above].min(total - 1) as f64 / total as f64;

@@ -368,12 +368,17 @@ impl<S> Shell<S> {
         event: &Event,
         now: Timestamp,
     ) -> Result<Timestamp, ServiceError> {
-        let allowed = self.settings.max_skew;
         let time = event.time.unwrap_or(now);
-        if time > now.saturating_add_nanos(nanos(allowed)) {
+        if !self.is_within_skew(now, time) {
+            let allowed = self.settings.max_skew;
             return Err(ServiceError::TooFarAhead { allowed });
         }
         Ok(time.min(now))
+    }
+
+    /// Whether `later` lies no further ahead of an instant than clocks may differ.
+    pub(super) fn is_within_skew(&self, instant: Timestamp, later: Timestamp) -> bool {
+        later <= instant.saturating_add_nanos(nanos(self.settings.max_skew))
     }
 }
 

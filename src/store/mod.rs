@@ -19,7 +19,8 @@ pub use scan::Scan;
 pub use token_key::TokenKey;
 
 use crate::scoring::{
-    Fingerprint, KeyRange, ProfileId, RankChange, RankKey, RankName, Record, Tenant, TopicDelta,
+    Fingerprint, KeyRange, ProfileId, RankChange, RankKey, RankName, Record, Tenant, Timestamp,
+    TopicDelta,
 };
 
 /// Unique to each write of a record, never a counter that can repeat.
@@ -53,6 +54,16 @@ pub struct Commit {
     pub ranks: Vec<(IndexGeneration, Vec<RankChange>)>,
     /// What the write adds to the totals of topics.
     pub totals: Vec<TotalsChange>,
+}
+
+impl Commit {
+    /// The latest instant at which the record counted anything, rounded up to a whole second.
+    pub fn latest_counted(&self) -> Timestamp {
+        let record = self.record.as_ref();
+        record.map_or(Timestamp::EPOCH, |record| {
+            record.latest_counted().up_to_second()
+        })
+    }
 }
 
 /// What became of a commit.
@@ -132,6 +143,17 @@ pub struct RankPage {
     pub preceding: u64,
     /// How many entries the range has.
     pub total: u64,
+    /// The latest instant that was counted in the ranks that were read.
+    pub latest_counted: Timestamp,
+}
+
+/// How many entries ranges have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RankCounts {
+    /// In the order of the ranges.
+    pub counts: Vec<u64>,
+    /// The latest instant that was counted in the ranks that were read.
+    pub latest_counted: Timestamp,
 }
 
 /// A stored record's places in the ranks of a generation.
@@ -215,6 +237,10 @@ pub trait RecordStore: Send + Sync + 'static {
 }
 
 /// Ranks: sorted sets of profiles for each index generation, and the totals of topics.
+///
+/// Whoever reads ranks is told the latest instant that was counted in them: that of
+/// [`Commit::latest_counted`] of all commits that were written, whatever has become of the records
+/// since. It is read at the same moment as the ranks of the same profiles.
 pub trait RankStore: Send + Sync + 'static {
     /// Reads up to `limit` entries of a range, after the cursor or from the greatest key.
     /// [`StoreError::Superseded`] when the generation is not maintained.
@@ -227,14 +253,14 @@ pub trait RankStore: Send + Sync + 'static {
         limit: usize,
     ) -> impl Future<Output = Result<RankPage, StoreError>> + Send;
 
-    /// Counts the entries of ranges so that nobody is counted twice.
+    /// Counts the entries of ranges, which may be none, so that nobody is counted twice.
     /// [`StoreError::Superseded`] when the generation is not maintained.
     fn count(
         &self,
         tenant: &Tenant,
         generation: IndexGeneration,
         ranges: &[RankRange],
-    ) -> impl Future<Output = Result<Vec<u64>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<RankCounts, StoreError>> + Send;
 
     /// Reads the totals of topics, in the order asked for.
     fn totals(

@@ -256,7 +256,51 @@ def test_an_instant_before_the_last_event_is_a_failed_precondition(stub, tenant)
     request.as_of.seconds = START + 99
     refusal = refused(stub.GetProfile, request)
     assert refusal.code == grpc.StatusCode.FAILED_PRECONDITION
-    assert refusal.message
+    assert refusal.reason == "AS_OF_BEFORE_LAST_EVENT"
+    assert refusal.metadata == {"earliest_as_of": "2020-09-13T12:28:20.000000000Z"}
+
+
+def test_a_list_for_an_instant_before_the_latest_event_is_a_failed_precondition(stub, tenant):
+    # Whoever it was, and whenever the others came.
+    for name, second in (("ann", 0), ("bob", 7 * 86400), ("cid", 86400)):
+        score(stub, tenant, event(profile_id=name, second=second))
+    latest = START + 7 * 86400
+    for call, request in (
+        (stub.RankSegment, api.RankSegmentRequest(segment="contact_next", page_size=1)),
+        (stub.GetSegmentTopics, api.GetSegmentTopicsRequest(segment="contact_next")),
+        (stub.GetFunnel, api.GetFunnelRequest()),
+        (stub.TopInfluencers, api.TopInfluencersRequest(topic="tools")),
+    ):
+        request.tenant = tenant
+        before = time.time()
+        answer = call(request)
+        assert before <= answer.as_of.seconds <= time.time() + 1, call
+        for early in (0, START, latest - 301):
+            request.as_of.seconds = early
+            refusal = refused(call, request)
+            assert refusal.code == grpc.StatusCode.FAILED_PRECONDITION, call
+            assert refusal.reason == "AS_OF_BEFORE_LAST_EVENT", call
+            assert refusal.metadata == {"earliest_as_of": "2020-09-20T12:26:40.000000000Z"}, call
+            assert "2020-09-20T12:26:40" in refusal.message, call
+        for near in (latest - 300, latest - 1, latest, latest + 5):
+            request.as_of.seconds = near
+            assert call(request).as_of.seconds == max(near, latest), call
+
+
+def test_pages_are_of_the_instant_of_the_first_whatever_has_come_since(stub, tenant):
+    for name in ("ann", "bob"):
+        score(stub, tenant, event(profile_id=name, second=60))
+    # A little before the last event: answered for that.
+    asked = Timestamp(seconds=START)
+    first = stub.RankSegment(page_request(tenant, as_of=asked))
+    score(stub, tenant, event("late", profile_id="cid", second=30 * 86400))
+    assert refused(stub.RankSegment, page_request(tenant, as_of=asked)).reason == \
+        "AS_OF_BEFORE_LAST_EVENT"
+    for as_of in (asked, first.as_of):
+        page = stub.RankSegment(page_request(tenant, first.next_page_token, as_of=as_of))
+        (member,) = page.members
+        assert (member.rank, member.profile.profile_id) == (2, "bob")
+        assert page.as_of == first.as_of == member.profile.as_of == Timestamp(seconds=START + 60)
 
 
 @pytest.mark.parametrize("fraction", [-0.1, 1.001, math.nan, math.inf, -math.inf])

@@ -402,6 +402,19 @@ fn answers_for_people_are_tables_that_explain() {
         funnel.contains("awareness") && funnel.contains('%'),
         "{funnel}"
     );
+    for list in [
+        &["funnel"][..],
+        &["rank", "contact_next"],
+        &["topics", "contact_next"],
+        &["influencers", "discussion"],
+    ] {
+        let early = server.ask(&[list, &["--as-of", "2018-04-01T00:00:00Z"]].concat());
+        assert_eq!(early.status.code(), Some(1));
+        let told = text(&early);
+        for part in ["FAILED_PRECONDITION", "ask for 2018-04-30T17:03:29"] {
+            assert!(told.contains(part), "{part} in {told}");
+        }
+    }
     let catalog = text(&server.ask(&["catalog"]));
     for part in ["contact_next", "contributor", "asked", "engagement"] {
         assert!(catalog.contains(part), "{part} in {catalog}");

@@ -167,7 +167,7 @@ def replayed(request, tmp_path_factory):
             world.update_profile(line["updateProfile"]["profileId"],
                                  line["updateProfile"]["attributes"])
     events = [line for line in lines if "updateProfile" not in line]
-    last = max(nanos_of_instant(line["time"]) for line in events)
+    last = snapshot.earliest_list(max(nanos_of_instant(line["time"]) for line in events))
     with contextlib.ExitStack() as stack:
         servers = {
             store: stack.enter_context(Server(

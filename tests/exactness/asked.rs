@@ -47,6 +47,7 @@ impl<H: Home> Served<H> {
         }
         let funnel = self.service().funnel(&tenant, Some(instant(at)));
         let funnel = funnel.await.unwrap();
+        assert_eq!(funnel.as_of, instant(at));
         let unstaged = (String::new(), funnel.unstaged);
         for (stage, count) in funnel.stages.into_iter().chain([unstaged]) {
             answers.number(format!("funnel, {stage:?}"), count as f64);
@@ -58,6 +59,17 @@ impl<H: Home> Served<H> {
             }
         }
         answers
+    }
+
+    /// The instant that a list is answered for which is asked for one; an error with the earliest
+    /// that can be asked for.
+    pub async fn list_instant(&self, at: i64) -> Result<i64, i64> {
+        let tenant = self.tenant();
+        match self.service().funnel(&tenant, Some(instant(at))).await {
+            Ok(funnel) => Ok(funnel.as_of.nanos()),
+            Err(ServiceError::AsOfBeforeLatest { earliest, .. }) => Err(earliest.nanos()),
+            Err(error) => panic!("{error}"),
+        }
     }
 
     async fn say_segment(&self, answers: &mut Answers, segment: &str, at: i64) {
@@ -121,6 +133,7 @@ impl<H: Home> Served<H> {
             };
             let page = self.service().rank_segment(&self.tenant(), query).await;
             let page = page.unwrap();
+            assert_eq!(page.as_of, instant(at));
             for (place, member) in page.entries {
                 assert_eq!(place, members.len() as u64 + 1, "places are without gaps");
                 members.push((place, member));

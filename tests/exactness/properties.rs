@@ -16,7 +16,7 @@ use crate::{
     rows,
     served::{Pace, Served},
     stores::Home,
-    story::{DAY, Event, HOUR, PEOPLE, Step, Story, dice},
+    story::{DAY, Event, HOUR, PEOPLE, SECOND, Step, Story, dice},
     table,
 };
 
@@ -30,6 +30,8 @@ pub const STORIES: u32 = 25;
 const MEMBERS: [(&str, &[&str]); 2] = [("acme", &["ann", "bob"]), ("zenith", &["cyd"])];
 /// After the end of a story: what fades is asked for while it is there, and when it is gone.
 const LATER: [i64; 4] = [0, HOUR, 9 * DAY, 400 * DAY];
+/// Before the end of a story: a list is refused where something later was counted.
+const EARLIER: [i64; 6] = [-1, 1, 299 * SECOND, 301 * SECOND, 5 * HOUR, 9 * DAY];
 
 fn parse(model: &table::Model) -> Arc<Model> {
     let source = model.toml();
@@ -119,6 +121,16 @@ async fn say_the_same<H: Home>(
         let what = format!("the service and the recomputation {} h later", later / HOUR);
         let (told, expected) = (served.answers(at).await, world.answers(at));
         same(&what, &told.only(is_compared), &expected.only(is_compared))?;
+    }
+    for earlier in EARLIER {
+        let at = story.end() - earlier;
+        let (told, expected) = (served.list_instant(at).await, world.list_instant(at));
+        prop_assert_eq!(
+            told,
+            expected,
+            "a list {} s before the end",
+            earlier / SECOND
+        );
     }
     Ok(())
 }

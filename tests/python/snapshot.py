@@ -22,6 +22,11 @@ def nanos(stamp):
     return stamp.seconds * 10**9 + stamp.nanos
 
 
+def earliest_list(last):
+    """The earliest instant that lists are answered for, when the last event was at `last`."""
+    return -(-last // 10**9) * 10**9
+
+
 def id_of(member):
     """The id of a person, or of a subject."""
     return member.subject.subject_id or member.profile.profile_id
@@ -53,6 +58,7 @@ def profiles(stub, profile_ids, at, view=api.PROFILE_VIEW_FULL, tenant=""):
 def funnel(stub, at, tenant=""):
     """stage -> count, `""` for none."""
     answer = stub.GetFunnel(api.GetFunnelRequest(tenant=tenant, as_of=timestamp(at)))
+    assert nanos(answer.as_of) == at
     return {stage.stage: stage.count for stage in answer.stages} | {"": answer.unstaged_count}
 
 
@@ -64,6 +70,7 @@ def segment(stub, name, at, tenant="", page_size=PAGE_SIZE, **fields):
             tenant=tenant, segment=name, page_size=page_size, page_token=token,
             as_of=timestamp(at), **fields))
         assert len(answer.members) <= page_size
+        assert nanos(answer.as_of) == at
         members += answer.members
         totals.append(answer.segment_size)
         token = answer.next_page_token
@@ -79,6 +86,7 @@ def influencers(stub, topic, at, stage="", tenant="", page_size=PAGE_SIZE):
             tenant=tenant, topic=topic, stage=stage, page_size=page_size, page_token=token,
             as_of=timestamp(at)))
         assert len(answer.influencers) <= page_size
+        assert nanos(answer.as_of) == at
         found += answer.influencers
         token = answer.next_page_token
         if not token:

@@ -12,8 +12,8 @@ use bellwether::{
     scoring::{Fingerprint, ProfileId, RankName, Tenant},
     store::{
         Commit, Committed, Coordination, Cursor, IndexEntry, IndexGeneration, ModelStore,
-        Publication, RankPage, RankRange, RankStore, RecordStore, Rollout, SavedModel, StoreError,
-        Stored, TokenKey, TopicTotals, embedded::Embedded,
+        Publication, RankCounts, RankPage, RankRange, RankStore, RecordStore, Rollout, SavedModel,
+        StoreError, Stored, TokenKey, TopicTotals, embedded::Embedded,
     },
 };
 
@@ -117,7 +117,7 @@ impl RankStore for Failing {
         tenant: &Tenant,
         generation: IndexGeneration,
         ranges: &[RankRange],
-    ) -> Result<Vec<u64>, StoreError> {
+    ) -> Result<RankCounts, StoreError> {
         if self.refuses_counts {
             let away = StoreError::Unavailable("the ranks are away".to_owned());
             return Err(away);

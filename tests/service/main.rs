@@ -8,6 +8,7 @@ mod failing;
 mod health;
 mod models;
 mod others;
+mod past;
 mod paused;
 mod tenants;
 mod views;

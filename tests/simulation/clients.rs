@@ -7,7 +7,7 @@ use std::{
 };
 
 use bellwether::{
-    scoring::{Event, EventOutcome, Fingerprint, IdHash, ProfileId, RetractionOutcome},
+    scoring::{Event, EventOutcome, Fingerprint, IdHash, ProfileId, RetractionOutcome, Timestamp},
     service::{InfluencerQuery, Paging, ProfileQuery, Scored, SegmentQuery, ServiceError, View},
     store::{IndexGeneration, StoreError},
 };
@@ -232,23 +232,25 @@ impl Run {
     }
 
     async fn question(&self, service: &Simulated, dice: &mut Dice) {
+        let as_of = as_of(dice);
         let asked = match dice.roll(4) {
             0 => {
                 let view = *dice.pick(&[View::Basic, View::Full]);
                 let page_size = dice.between(1, 6) as usize;
                 let segment = *dice.pick(&[EVERYONE, EVERYONE, COMPANIES]);
-                let asked = self.segment(service, segment, view, page_size);
+                let asked = self.segment(service, segment, as_of, view, page_size);
                 asked.await.map(drop)
             }
-            1 => self.funnel(service).await.map(drop),
+            1 => self.funnel(service, as_of).await.map(drop),
             2 => self.profile(service, dice).await,
-            _ => self.influencers(service, dice).await.map(drop),
+            _ => self.influencers(service, dice, as_of).await.map(drop),
         };
         match asked {
             // A page after the first one, when the model has changed; somebody who has done
-            // nothing yet.
+            // nothing yet; a list for an instant of which nothing is known any more.
             Err(
                 ServiceError::ModelChanged
+                | ServiceError::AsOfBeforeLatest { .. }
                 | ServiceError::UnknownProfile(_)
                 | ServiceError::UnknownSubject { .. },
             )
@@ -263,6 +265,7 @@ impl Run {
         &self,
         service: &Simulated,
         segment: &str,
+        as_of: Option<Timestamp>,
         view: View,
         page_size: usize,
     ) -> Result<(usize, Fingerprint), ServiceError> {
@@ -273,16 +276,20 @@ impl Run {
             fraction: None,
             view,
             paging: Paging {
-                as_of: None,
+                as_of,
                 page_size,
                 start: None,
             },
         };
+        let mut known = self.latest_counted();
         loop {
             let tenant = tenant();
             let asked = service.rank_segment(&tenant, query.clone());
             let (page, read) = watch(asked).await;
             let page = page?;
+            self.check_instant(known, page.as_of);
+            // Later pages are of the instant of the first.
+            known = page.as_of;
             let reads = if view == View::Full { 2 } else { 1 };
             self.check_model(page.model, &read, reads);
             for (_, member) in &page.entries {
@@ -303,10 +310,16 @@ impl Run {
     }
 
     /// Counts the funnel, which is everybody. Returns how many there were.
-    pub async fn funnel(&self, service: &Simulated) -> Result<u64, ServiceError> {
+    pub async fn funnel(
+        &self,
+        service: &Simulated,
+        as_of: Option<Timestamp>,
+    ) -> Result<u64, ServiceError> {
+        let known = self.latest_counted();
         let watched = self.world.lock().unwrap().crowd.watch();
-        let (funnel, _) = watch(service.funnel(&tenant(), None)).await;
+        let (funnel, _) = watch(service.funnel(&tenant(), as_of)).await;
         let funnel = funnel?;
+        self.check_instant(known, funnel.as_of);
         let count = funnel.unstaged + funnel.stages.iter().map(|(_, count)| count).sum::<u64>();
         let (least, most) = self.world.lock().unwrap().crowd.since(&watched);
         if count < least || count > most {
@@ -340,18 +353,25 @@ impl Run {
         Ok(())
     }
 
-    async fn influencers(&self, service: &Simulated, dice: &mut Dice) -> Result<(), ServiceError> {
+    async fn influencers(
+        &self,
+        service: &Simulated,
+        dice: &mut Dice,
+        as_of: Option<Timestamp>,
+    ) -> Result<(), ServiceError> {
+        let known = self.latest_counted();
         let query = InfluencerQuery {
             topic: (*dice.pick(&TOPICS)).to_owned(),
             stage: String::new(),
             paging: Paging {
-                as_of: None,
+                as_of,
                 page_size: 5,
                 start: None,
             },
         };
         let (page, read) = watch(service.top_influencers(&tenant(), query)).await;
         let page = page?;
+        self.check_instant(known, page.as_of);
         self.check_model(page.model, &read, 1);
         for author in &page.entries {
             let scores = author.profile.scores.iter();
@@ -359,6 +379,24 @@ impl Run {
             self.check_scores(page.model, &names);
         }
         Ok(())
+    }
+
+    /// The latest instant at which the records say that anything was counted.
+    fn latest_counted(&self) -> Timestamp {
+        let world = self.world.lock().unwrap();
+        let partitions = world.partitions.iter();
+        let records = partitions.flat_map(|partition| partition.records.values());
+        let latest = records.map(|stored| stored.record.latest_counted());
+        latest.max().unwrap_or_default()
+    }
+
+    /// A list must be of an instant that is not before what was counted when it was asked for,
+    /// unless that was lost.
+    fn check_instant(&self, known: Timestamp, as_of: Timestamp) {
+        let known = known.min(self.latest_counted());
+        if as_of < known {
+            self.violate(format!("a list is of {as_of:?}, and {known:?} was counted"));
+        }
     }
 
     /// The last ranks that were read must all be of one generation, that of the page's model.
@@ -386,6 +424,12 @@ impl Run {
             ));
         }
     }
+}
+
+/// An instant to ask a list for. Before the last events, more often than not.
+fn as_of(dice: &mut Dice) -> Option<Timestamp> {
+    let days_ago = dice.roll(15) as i64;
+    dice.once_in(3).then(|| people::at(-days_ago * people::DAY))
 }
 
 /// Asks, and notes which generations were read for it.

@@ -173,3 +173,8 @@ fn some_people_stand_at_a_stage_only_because_they_keep_it() {
     let (at_once, later) = (keeping(0), keeping(86_400_000_000_000));
     assert!(at_once > 0 && later > 20, "{at_once} and {later}");
 }
+
+#[test]
+fn a_store_that_notes_no_instants_is_found_out() {
+    found_out(Flaw::ForgetsInstants);
+}

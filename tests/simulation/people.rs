@@ -20,7 +20,7 @@ pub static INFLUENCE_HALF_LIFE: LazyLock<HalfLife> = LazyLock::new(|| days(10));
 /// Accounts that people work for.
 const COMPANY_COUNT: u64 = 2;
 const SECOND: i64 = 1_000_000_000;
-const DAY: i64 = 86_400 * SECOND;
+pub const DAY: i64 = 86_400 * SECOND;
 /// When a run begins, by the clock of its servers.
 const START: i64 = 1_767_268_800 * SECOND;
 

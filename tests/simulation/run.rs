@@ -138,14 +138,14 @@ async fn simulate(seed: u64, flaw: Option<Flaw>) -> Report {
             violate(format!("{} is not up", server.name));
             continue;
         };
-        match run.segment(&service, EVERYONE, View::Full, 3).await {
+        match run.segment(&service, EVERYONE, None, View::Full, 3).await {
             Ok((_, model)) if model == wanted => {}
             other => violate(format!(
                 "{} ends with {other:?} instead of {wanted}",
                 server.name
             )),
         }
-        if let Err(error) = run.funnel(&service).await {
+        if let Err(error) = run.funnel(&service, None).await {
             violate(format!("{} ends with {error}", server.name));
         }
     }

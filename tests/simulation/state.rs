@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use bellwether::{
-    scoring::{Fingerprint, KeyRange, ProfileId, RankKey, RankName},
+    scoring::{Fingerprint, KeyRange, ProfileId, RankKey, RankName, Timestamp},
     store::{
         Commit, Committed, Cursor, IndexEntry, IndexGeneration, Publication, RankRange, Rollout,
         SavedModel, StoreError, Stored, TokenKey, TopicTotals, TotalsChange,
@@ -43,6 +43,8 @@ pub enum Flaw {
     ForgetsRevisions,
     /// Writes records without the stages that people hold.
     ForgetsHeldStages,
+    /// Does not note the instants that are counted.
+    ForgetsInstants,
 }
 
 /// The records of one partition, with everything that is written together with them.
@@ -51,6 +53,7 @@ pub struct Partition {
     pub records: BTreeMap<ProfileId, Stored>,
     pub ranks: BTreeMap<(u64, RankName), BTreeMap<ProfileId, RankKey>>,
     pub totals: BTreeMap<String, TopicTotals>,
+    pub latest_counted: Timestamp,
     pub fence: Option<Fence>,
 }
 
@@ -59,6 +62,7 @@ pub struct Partition {
 pub struct Replica {
     pub records: BTreeMap<ProfileId, Stored>,
     totals: BTreeMap<String, TopicTotals>,
+    latest_counted: Timestamp,
 }
 
 /// The latest epoch that a partition has seen, and the generations maintained at it.
@@ -86,6 +90,7 @@ pub struct Part {
     pub entries: Vec<(RankKey, ProfileId)>,
     pub preceding: u64,
     pub total: u64,
+    pub latest_counted: Timestamp,
 }
 
 impl Partition {
@@ -94,6 +99,7 @@ impl Partition {
         Replica {
             records: self.records.clone(),
             totals: self.totals.clone(),
+            latest_counted: self.latest_counted,
         }
     }
 
@@ -101,6 +107,7 @@ impl Partition {
     pub fn fall_back_to(&mut self, replica: Replica) {
         self.records = replica.records;
         self.totals = replica.totals;
+        self.latest_counted = replica.latest_counted;
     }
 
     /// Takes the epoch of a rollout for the latest, unless a later one is known. What is
@@ -161,6 +168,9 @@ impl Partition {
             }
         }
         self.add_totals(&commit.totals);
+        if flaw != Some(Flaw::ForgetsInstants) {
+            self.latest_counted = self.latest_counted.max(commit.latest_counted());
+        }
         if flaw == Some(Flaw::TearsCommits) && self.records.len() > 2 {
             return Committed::Written;
         }
@@ -251,6 +261,7 @@ impl Partition {
             entries,
             preceding: preceding as u64,
             total,
+            latest_counted: self.latest_counted,
         }
     }
 

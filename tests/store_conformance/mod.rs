@@ -87,6 +87,9 @@ macro_rules! conformance_suite {
                 ranks::a_moving_profile_is_counted_once
                 ranks::totals_add_up
                 ranks::ranks_of_tenants_are_apart
+                ranks::the_latest_instant_that_was_counted_is_told_in_whole_seconds
+                ranks::a_conflict_counts_nothing_and_a_commit_sent_again_nothing_more
+                ranks::the_latest_instant_is_known_after_reopening
                 reopening::everything_is_there_after_reopening
                 reopening::a_rebuilt_index_gives_the_same_pages
                 reopening::indexing_adds_nothing_that_is_there

@@ -5,14 +5,14 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use bellwether::scoring::Tenant;
+use bellwether::scoring::{Record, Tenant, Timestamp};
 use bellwether::store::{
-    Commit, Committed, Cursor, RankPage, RankStore, Store, TopicTotals, Version,
+    Commit, Committed, Cursor, RankCounts, RankPage, RankStore, Store, TopicTotals, Version,
 };
 
 use super::{
-    GENERATION, Subject, added, all, change, commit, commit_all, commit_one, fenced, id, key,
-    new_tenant, range, ranked, walk,
+    GENERATION, Subject, added, all, begin, change, commit, commit_all, commit_one, fenced, id,
+    key, new_tenant, range, ranked, walk,
 };
 
 pub async fn a_rank_that_nobody_holds_is_empty(subject: impl Subject) {
@@ -22,10 +22,8 @@ pub async fn a_rank_that_nobody_holds_is_empty(subject: impl Subject) {
         .page(&tenant, GENERATION, &all("interest"), None, 10)
         .await;
     assert_eq!(page, Ok(RankPage::default()));
-    assert_eq!(
-        store.count(&tenant, GENERATION, &[all("interest")]).await,
-        Ok(vec![0])
-    );
+    let count = store.count(&tenant, GENERATION, &[all("interest")]).await;
+    assert_eq!(count.unwrap().counts, [0]);
 }
 
 pub async fn a_page_is_in_order_of_key_then_id(subject: impl Subject) {
@@ -100,7 +98,7 @@ pub async fn a_range_includes_its_start_and_excludes_its_end(subject: impl Subje
         let count = store
             .count(&tenant, GENERATION, std::slice::from_ref(&range))
             .await;
-        assert_eq!(count, Ok(vec![expected.len() as u64]), "{range:?}");
+        assert_eq!(count.unwrap().counts, [expected.len() as u64], "{range:?}");
     }
 }
 
@@ -125,7 +123,7 @@ pub async fn profiles_without_points_come_last_and_are_counted(subject: impl Sub
         range("r", none, Some(none)),
     ];
     let counts = store.count(&tenant, GENERATION, &ranges).await;
-    assert_eq!(counts, Ok(vec![3, 3, 2, 1, 0]));
+    assert_eq!(counts.unwrap().counts, [3, 3, 2, 1, 0]);
 }
 
 pub async fn a_page_says_what_precedes_it_and_the_total(subject: impl Subject) {
@@ -269,8 +267,9 @@ pub async fn counts_of_several_ranges_are_in_their_order(subject: impl Subject) 
         all("s"),
     ];
     let counts = store.count(&tenant, GENERATION, &ranges).await;
-    assert_eq!(counts, Ok(vec![1, 1, 0, 2, 1]));
-    assert_eq!(store.count(&tenant, GENERATION, &[]).await, Ok(vec![]));
+    assert_eq!(counts.unwrap().counts, [1, 1, 0, 2, 1]);
+    let none = store.count(&tenant, GENERATION, &[]).await;
+    assert_eq!(none, Ok(RankCounts::default()));
 }
 
 /// One profile moves between two ranks and within one: it must stand in one place at
@@ -319,7 +318,8 @@ async fn watch(store: &impl Store, tenant: &Tenant, moving: &AtomicBool) -> u64 
         let counts = store
             .count(tenant, GENERATION, ranges.as_flattened())
             .await
-            .unwrap();
+            .unwrap()
+            .counts;
         assert_eq!(counts.iter().sum::<u64>(), 1, "{counts:?}");
         looks += 1;
         tokio::task::yield_now().await;
@@ -368,4 +368,98 @@ pub async fn ranks_of_tenants_are_apart(subject: impl Subject) {
     assert_eq!(walk(&*store, &longer, &all("r"), 10).await.len(), 1);
     let totals = store.totals(&tenant, &["topic".to_owned()]).await;
     assert_eq!(totals, Ok(vec![TopicTotals::default()]));
+}
+
+/// A record whose last event, or credit as an author, was so many milliseconds after 1970.
+fn counted(profile: &str, expected: Option<Version>, event: i64, credit: i64) -> Commit {
+    let millis = |millis: i64| Timestamp::from_nanos(1_000_000 * millis).unwrap();
+    Commit {
+        record: Some(Record {
+            last_event_time: millis(event),
+            influence_time: millis(credit),
+            ..super::record(1)
+        }),
+        ..commit(profile, expected, 1)
+    }
+}
+
+/// The latest instant that was counted, in milliseconds, as pages and counts say it.
+async fn latest(store: &impl Store, tenant: &Tenant) -> i64 {
+    let page = store.page(tenant, GENERATION, &all("r"), None, 10).await;
+    let latest = page.unwrap().latest_counted;
+    for ranges in [&[][..], &[all("r"), all("s")]] {
+        let counts = store.count(tenant, GENERATION, ranges).await.unwrap();
+        assert_eq!(counts.latest_counted, latest, "{ranges:?}");
+    }
+    latest.nanos() / 1_000_000
+}
+
+pub async fn the_latest_instant_that_was_counted_is_told_in_whole_seconds(subject: impl Subject) {
+    let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
+    assert_eq!(latest(&*store, &tenant).await, 0);
+    let first = counted("anna", None, 5_000, 0);
+    let mut version = first.version;
+    commit_all(&*store, &tenant, vec![first]).await;
+    assert_eq!(latest(&*store, &tenant).await, 5_000);
+    // Whichever partition they are in. One that is later, one that is late, and credits.
+    let others = [
+        ("ben", 5_001, 0, 6_000),
+        ("cid", 4_000, 0, 6_000),
+        ("dan", 6_000, 0, 6_000),
+        ("eve", 0, 7_999, 8_000),
+        ("fay", 2_000_000_000_001, 9, 2_000_000_001_000),
+    ];
+    for (profile, event, credit, expected) in others {
+        commit_all(
+            &*store,
+            &tenant,
+            vec![counted(profile, None, event, credit)],
+        )
+        .await;
+        assert_eq!(latest(&*store, &tenant).await, expected, "{profile}");
+    }
+    // What is stated later is counted at no later instant.
+    for event in [5_000, 6_000] {
+        let again = counted("anna", Some(version), event, 0);
+        version = again.version;
+        commit_all(&*store, &tenant, vec![again]).await;
+    }
+    assert_eq!(latest(&*store, &tenant).await, 2_000_000_001_000);
+    let other = new_tenant();
+    fenced(&*store, &other).await;
+    assert_eq!(latest(&*store, &other).await, 0);
+}
+
+pub async fn a_conflict_counts_nothing_and_a_commit_sent_again_nothing_more(subject: impl Subject) {
+    let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
+    let first = counted("anna", None, 5_000, 0);
+    commit_all(
+        &*store,
+        &tenant,
+        vec![first.clone(), counted("ben", None, 3_000, 0)],
+    )
+    .await;
+    commit_all(&*store, &tenant, vec![first]).await;
+    let refused = counted("anna", None, 9_000, 0);
+    let result = commit_one(&*store, &tenant, refused).await;
+    assert_eq!(result, Ok(Committed::Conflict));
+    assert_eq!(latest(&*store, &tenant).await, 5_000);
+}
+
+pub async fn the_latest_instant_is_known_after_reopening(subject: impl Subject) {
+    let tenant = new_tenant();
+    let store = subject.store();
+    begin(&*store, &tenant).await;
+    let commits = vec![
+        counted("anna", None, 1_500, 0),
+        counted("ben", None, 0, 2_500),
+    ];
+    commit_all(&*store, &tenant, commits).await;
+    drop(store);
+    let subject = subject.reopen().await;
+    let store = subject.store();
+    fenced(&*store, &tenant).await;
+    assert_eq!(latest(&*store, &tenant).await, 3_000);
 }

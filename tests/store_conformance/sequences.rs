@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bellwether::scoring::{KeyRange, RankChange, RankKey, RankName, Tenant};
+use bellwether::scoring::{KeyRange, RankChange, RankKey, RankName, Record, Tenant, Timestamp};
 use bellwether::store::{
     Commit, Committed, Cursor, RankPage, RankRange, Store, TopicTotals, Version,
 };
@@ -61,6 +61,8 @@ struct Write {
     /// Whether the caller knows the current version.
     current: bool,
     event_count: u64,
+    /// The time of the last event, in fifths of a second.
+    last_event: u64,
     keys: Vec<Option<f64>>,
     topic: &'static str,
     touches: u64,
@@ -91,11 +93,13 @@ fn write() -> impl Strategy<Value = Write> {
     let keys = vec(proptest::option::of(rank_key()), RANKS.len());
     let current = prop::bool::weighted(0.8);
     let topic = select(&TOPICS[..]);
-    (profile(), current, 0..100_u64, keys, topic, 0..3_u64).prop_map(
-        |(profile, current, event_count, keys, topic, touches)| Write {
+    let numbers = (0..100_u64, 0..30_u64, 0..3_u64);
+    (profile(), current, numbers, keys, topic).prop_map(
+        |(profile, current, (event_count, last_event, touches), keys, topic)| Write {
             profile,
             current,
             event_count,
+            last_event,
             keys,
             topic,
             touches,
@@ -129,6 +133,8 @@ fn rank_range() -> impl Strategy<Value = RankRange> {
 struct Model {
     profiles: BTreeMap<&'static str, Profile>,
     totals: BTreeMap<&'static str, u64>,
+    /// In seconds, rounded up.
+    latest: u64,
 }
 
 struct Profile {
@@ -161,7 +167,11 @@ impl Model {
             profile_id: id(write.profile),
             expected,
             version: new_version(),
-            record: Some(record(write.event_count)),
+            record: Some(Record {
+                last_event_time: Timestamp::from_nanos(200_000_000 * write.last_event as i64)
+                    .unwrap(),
+                ..record(write.event_count)
+            }),
             ranks: vec![(GENERATION, ranks)],
             totals: vec![added(write.topic, write.touches, 0)],
         }
@@ -177,6 +187,7 @@ impl Model {
             keys: write.keys.clone(),
         };
         self.profiles.insert(write.profile, profile);
+        self.latest = self.latest.max(write.last_event.div_ceil(5));
         *self.totals.entry(write.topic).or_default() += write.touches;
         Committed::Written
     }
@@ -210,6 +221,7 @@ impl Model {
                 .collect(),
             preceding: before.len() as u64,
             total,
+            latest_counted: Timestamp::from_seconds(self.latest),
         }
     }
 }
@@ -261,7 +273,8 @@ async fn compare(store: &impl Store, operations: &[Operation]) {
             Operation::Count(ranges) => {
                 let counts = store.count(&tenant, GENERATION, ranges).await.unwrap();
                 let entries = ranges.iter().map(|range| model.entries(range).len() as u64);
-                assert_eq!(counts, entries.collect::<Vec<_>>());
+                assert_eq!(counts.counts, entries.collect::<Vec<_>>());
+                assert_eq!(counts.latest_counted, Timestamp::from_seconds(model.latest));
             }
             Operation::Scan { after, limit } => {
                 let after_id = after.map(id);

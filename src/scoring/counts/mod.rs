@@ -51,6 +51,11 @@ pub(crate) struct CountIndex {
 }
 
 impl Record {
+    /// The latest instant at which anything has counted: what was before it is not kept.
+    pub fn latest_counted(&self) -> Timestamp {
+        self.last_event_time.max(self.influence_time)
+    }
+
     /// Moves the reference instant of all counts forward.
     pub(crate) fn advance_to(&mut self, model: &Model, now: Timestamp) {
         let last = self.last_event_time;

@@ -96,7 +96,7 @@ impl Embedded {
     fn on(records: Records) -> Result<Self, StoreError> {
         let records = Arc::new(records);
         let ranks = Arc::new(Ranks::default());
-        add_up_totals(&records, &ranks)?;
+        add_up(&records, &ranks)?;
         let (submissions, queue) = mpsc::channel(MAX_QUEUED);
         let (closing, closed) = std_mpsc::channel();
         let writer = Writer::new(records.clone(), ranks.clone());
@@ -151,7 +151,8 @@ impl Embedded {
     }
 }
 
-fn add_up_totals(records: &Records, ranks: &Ranks) -> Result<(), StoreError> {
+/// The totals and the latest instant that was counted, of every tenant.
+fn add_up(records: &Records, ranks: &Ranks) -> Result<(), StoreError> {
     for tenant in records.tenants()? {
         let mut after = None;
         loop {
@@ -161,7 +162,8 @@ fn add_up_totals(records: &Records, ranks: &Ranks) -> Result<(), StoreError> {
             for stored in &page {
                 let deltas = stored.record.topic_deltas();
                 let totals: Vec<_> = deltas.map(TotalsChange::adding).collect();
-                ranks.add_totals(&tenant, &totals)?;
+                let latest = stored.record.latest_counted().up_to_second();
+                ranks.add_record(&tenant, &totals, latest)?;
             }
         }
     }

@@ -2,8 +2,8 @@
 
 use super::{
     super::{
-        Cursor, IndexEntry, IndexGeneration, RankPage, RankRange, RankStore, StoreError,
-        TopicTotals,
+        Cursor, IndexEntry, IndexGeneration, RankCounts, RankPage, RankRange, RankStore,
+        StoreError, TopicTotals,
     },
     Embedded, keys,
 };
@@ -26,7 +26,7 @@ impl RankStore for Embedded {
         tenant: &Tenant,
         generation: IndexGeneration,
         ranges: &[RankRange],
-    ) -> Result<Vec<u64>, StoreError> {
+    ) -> Result<RankCounts, StoreError> {
         self.ranks.count(tenant, generation, ranges)
     }
 

@@ -11,10 +11,10 @@ use std::{
 use wabi_tree::OSBTreeSet;
 
 use super::super::{
-    Cursor, IndexEntry, IndexGeneration, RankPage, RankRange, Rollout, StoreError, TopicTotals,
-    TotalsChange, Version,
+    Cursor, IndexEntry, IndexGeneration, RankCounts, RankPage, RankRange, Rollout, StoreError,
+    TopicTotals, TotalsChange, Version,
 };
-use crate::scoring::{KeyRange, ProfileId, RankChange, RankKey, RankName, Tenant};
+use crate::scoring::{KeyRange, ProfileId, RankChange, RankKey, RankName, Tenant, Timestamp};
 
 /// The ranks and totals of every tenant.
 #[derive(Default)]
@@ -44,14 +44,13 @@ impl Ranks {
         profile_id: ProfileId,
         changes: &[(IndexGeneration, Vec<RankChange>)],
         totals: &[TotalsChange],
+        latest_counted: Timestamp,
     ) -> Result<(), StoreError> {
-        if changes.is_empty() && totals.is_empty() {
-            return Ok(());
-        }
         let ranks = self.tenant_or_new(tenant)?;
         let mut ranks = write(&ranks)?;
         ranks.apply(profile_id, changes);
         ranks.add_totals(totals);
+        ranks.count_until(latest_counted);
         Ok(())
     }
 
@@ -75,10 +74,17 @@ impl Ranks {
         Ok(())
     }
 
-    /// Adds what a record has to the totals.
-    pub fn add_totals(&self, tenant: &Tenant, totals: &[TotalsChange]) -> Result<(), StoreError> {
+    /// Adds what a record has to the totals, and notes the latest instant that was counted.
+    pub fn add_record(
+        &self,
+        tenant: &Tenant,
+        totals: &[TotalsChange],
+        latest_counted: Timestamp,
+    ) -> Result<(), StoreError> {
         let ranks = self.tenant_or_new(tenant)?;
-        write(&ranks)?.add_totals(totals);
+        let mut ranks = write(&ranks)?;
+        ranks.add_totals(totals);
+        ranks.count_until(latest_counted);
         Ok(())
     }
 
@@ -109,7 +115,10 @@ impl Ranks {
                 .generation(generation)?
                 .and_then(|ranks| ranks.get(&range.rank));
             let page = rank.map(|rank| rank.page(&range.keys, after, limit));
-            Ok(page.unwrap_or_default())
+            Ok(RankPage {
+                latest_counted: ranks.latest_counted,
+                ..page.unwrap_or_default()
+            })
         })?
     }
 
@@ -119,14 +128,17 @@ impl Ranks {
         tenant: &Tenant,
         generation: IndexGeneration,
         ranges: &[RankRange],
-    ) -> Result<Vec<u64>, StoreError> {
+    ) -> Result<RankCounts, StoreError> {
         self.read(tenant, |tenant_ranks| {
             let ranks = tenant_ranks.generation(generation)?;
             let count = |range: &RankRange| {
                 let rank = ranks.and_then(|ranks| ranks.get(&range.rank));
                 rank.map_or(0, |rank| rank.positions(&range.keys).len() as u64)
             };
-            Ok(ranges.iter().map(count).collect())
+            Ok(RankCounts {
+                counts: ranges.iter().map(count).collect(),
+                latest_counted: tenant_ranks.latest_counted,
+            })
         })?
     }
 
@@ -184,6 +196,7 @@ struct TenantRanks {
     rollout: Rollout,
     generations: HashMap<IndexGeneration, RanksByName>,
     totals: HashMap<String, TopicTotals>,
+    latest_counted: Timestamp,
 }
 
 impl TenantRanks {
@@ -232,6 +245,10 @@ impl TenantRanks {
             let rank = ranks.entry(name).or_default();
             rank.places.insert(Place::of(key, &entry.profile_id));
         }
+    }
+
+    fn count_until(&mut self, instant: Timestamp) {
+        self.latest_counted = self.latest_counted.max(instant);
     }
 
     fn add_totals(&mut self, changes: &[TotalsChange]) {
@@ -283,6 +300,7 @@ impl Rank {
             entries,
             preceding: (start - range.start) as u64,
             total: range.len() as u64,
+            latest_counted: Timestamp::EPOCH,
         }
     }
 

@@ -13,7 +13,7 @@ use super::{
     ranks::Ranks,
     records::Records,
 };
-use crate::scoring::{ProfileId, RankChange, Tenant};
+use crate::scoring::{ProfileId, RankChange, Tenant, Timestamp};
 
 /// Bytes of one batch, from which on no further submission joins it: bounds how long the
 /// first one waits.
@@ -55,12 +55,14 @@ pub struct EncodedCommit {
     version: Version,
     ranks: Vec<(IndexGeneration, Vec<RankChange>)>,
     totals: Vec<TotalsChange>,
+    latest_counted: Timestamp,
 }
 
 impl EncodedCommit {
     /// The encoded form of a commit.
     pub fn new(tenant: &Tenant, commit: Commit) -> Self {
         Self {
+            latest_counted: commit.latest_counted(),
             key: keys::key(tenant, &commit.profile_id),
             value: commit
                 .record
@@ -196,9 +198,13 @@ impl Writer {
     }
 
     fn move_ranks(&self, tenant: &Tenant, commit: EncodedCommit) {
-        let moved = self
-            .ranks
-            .apply(tenant, commit.profile_id, &commit.ranks, &commit.totals);
+        let moved = self.ranks.apply(
+            tenant,
+            commit.profile_id,
+            &commit.ranks,
+            &commit.totals,
+            commit.latest_counted,
+        );
         if let Err(error) = moved {
             self.records.stop(error);
         }

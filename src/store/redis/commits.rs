@@ -255,7 +255,7 @@ fn commit_call(keys: &mut PartitionKeys, fence: &Fence, group: &[Encoded<'_>]) -
     let mut places = Places::default();
     let (mut arguments, mut bytes) = (4, 0);
     for Encoded { commit, value, .. } in group {
-        arguments += 6 + 4 * commit.totals.len();
+        arguments += 7 + 4 * commit.totals.len();
         bytes += value.len() + 128;
         for (generation, changes) in &commit.ranks {
             arguments += 2 * changes.len();
@@ -284,7 +284,8 @@ fn commit_call(keys: &mut PartitionKeys, fence: &Fence, group: &[Encoded<'_>]) -
         };
         call.arg(&commit.version.0.to_be_bytes()[..])
             .arg(&value[..])
-            .arg(commit.profile_id.as_str());
+            .arg(commit.profile_id.as_str())
+            .arg(commit.latest_counted().seconds_up());
         let changes: usize = commit.ranks.iter().map(|(_, changes)| changes.len()).sum();
         call.arg(changes);
         for (generation, changes) in &commit.ranks {

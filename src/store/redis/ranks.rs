@@ -12,8 +12,8 @@ use redis::Value;
 
 use super::{
     super::{
-        Cursor, IndexEntry, IndexGeneration, RankPage, RankRange, RankStore, StoreError,
-        TopicTotals,
+        Cursor, IndexEntry, IndexGeneration, RankCounts, RankPage, RankRange, RankStore,
+        StoreError, TopicTotals,
     },
     Redis, count,
     failure::unexpected,
@@ -24,7 +24,7 @@ use super::{
     scripts::{COUNT, PAGE},
     text,
 };
-use crate::scoring::{KeyRange, ProfileId, RankKey, RankName, Tenant};
+use crate::scoring::{KeyRange, ProfileId, RankKey, RankName, Tenant, Timestamp};
 
 /// Keys that one command deletes.
 const MAX_DELETED: usize = 256;
@@ -68,6 +68,7 @@ impl Scores {
 
 /// What one partition says of a page.
 struct Part {
+    latest_counted: Timestamp,
     total: u64,
     preceding: u64,
     entries: Vec<Entry>,
@@ -99,7 +100,7 @@ impl RankStore for Redis {
         tenant: &Tenant,
         generation: IndexGeneration,
         ranges: &[RankRange],
-    ) -> Result<Vec<u64>, StoreError> {
+    ) -> Result<RankCounts, StoreError> {
         let counts = self.count_ranges(tenant, generation, ranges).await;
         self.looked_into(counts).await
     }
@@ -216,6 +217,7 @@ impl Redis {
         let mut page = RankPage::default();
         let mut merge = Merge::new(parts.len());
         for (number, part) in parts.into_iter().enumerate() {
+            page.latest_counted = page.latest_counted.max(part.latest_counted);
             page.total += part.total;
             page.preceding += part.preceding;
             let more = part.has_more();
@@ -242,6 +244,7 @@ impl Redis {
                     .read_part(keys, generation, range, &scores, last.as_ref(), missing)
                     .await?;
                 let more = part.has_more();
+                page.latest_counted = page.latest_counted.max(part.latest_counted);
                 merge.feed(number, part.entries, more);
             }
             match merge.next() {
@@ -282,8 +285,9 @@ impl Redis {
         call.arg(limit);
         let answer = self.connection.run(&PAGE, &call, keys.home()).await;
         let answer = list(answer.map_err(|failure| failure.of_read())?.value)?;
-        let [total, preceding, entries] =
-            <[Value; 3]>::try_from(answer).map_err(|_| unexpected())?;
+        let [latest, total, preceding, entries] =
+            <[Value; 4]>::try_from(answer).map_err(|_| unexpected())?;
+        let latest_counted = Timestamp::from_seconds(count(&latest)?);
         let (total, preceding) = (count(&total)?, count(&preceding)?);
         let mut values = list(entries)?.into_iter();
         let mut entries = Vec::with_capacity(values.len() / 2);
@@ -293,6 +297,7 @@ impl Redis {
             entries.push((Reverse(key), profile_id(member)?));
         }
         Ok(Part {
+            latest_counted,
             total,
             preceding,
             entries,
@@ -304,10 +309,10 @@ impl Redis {
         tenant: &Tenant,
         generation: IndexGeneration,
         ranges: &[RankRange],
-    ) -> Result<Vec<u64>, StoreError> {
+    ) -> Result<RankCounts, StoreError> {
         let scores: Vec<Scores> = ranges.iter().map(|range| Scores::of(&range.keys)).collect();
         let scores = &scores;
-        let counts = stream::iter(self.partitions_of(tenant)).map(|mut keys| async move {
+        let answers = stream::iter(self.partitions_of(tenant)).map(|mut keys| async move {
             let bytes = 160 * (ranges.len() + 1);
             let mut call = COUNT.call(1 + ranges.len(), 1 + 2 * ranges.len(), bytes);
             call.arg(keys.fence());
@@ -321,16 +326,22 @@ impl Redis {
             let answer = self.connection.run(&COUNT, &call, keys.home()).await;
             list(answer.map_err(|failure| failure.of_read())?.value)
         });
-        let counts: Vec<Vec<Value>> = counts
+        let answers: Vec<Vec<Value>> = answers
             .buffer_unordered(MAX_PARTITIONS_IN_FLIGHT)
             .try_collect()
             .await?;
-        let mut sums = vec![0; ranges.len()];
-        for counts in counts {
-            if counts.len() != sums.len() {
+        let mut sums = RankCounts {
+            counts: vec![0; ranges.len()],
+            latest_counted: Timestamp::EPOCH,
+        };
+        for answer in answers {
+            let (latest, counts) = answer.split_first().ok_or_else(unexpected)?;
+            if counts.len() != ranges.len() {
                 return Err(unexpected());
             }
-            for (sum, added) in sums.iter_mut().zip(&counts) {
+            let latest = Timestamp::from_seconds(count(latest)?);
+            sums.latest_counted = sums.latest_counted.max(latest);
+            for (sum, added) in sums.counts.iter_mut().zip(counts) {
                 *sum += count(added)?;
             }
         }

@@ -10,14 +10,29 @@ use super::{
 };
 use crate::{
     answers::Answers,
-    story::{ACCOUNTS, Value},
+    story::{ACCOUNTS, SECOND, Value},
     table::Segment,
 };
 
 /// Touches at the mean of a topic that an author's own are weighed against.
 const PRIOR_TOUCHES: f64 = 10.0;
 
+/// How much too early a list may be asked for, to be answered for the later instant.
+const SKEW: i64 = 300 * SECOND;
+
 impl World {
+    /// The instant that a list is answered for which is asked for one. The error is the earliest
+    /// that can be asked for.
+    pub fn list_instant(&self, at: i64) -> Result<i64, i64> {
+        let last_events = self.people.values().map(|person| person.last_event_time);
+        let latest = last_events.max().unwrap_or(0);
+        let latest = (latest + SECOND - 1) / SECOND * SECOND;
+        if at + SKEW < latest {
+            return Err(latest);
+        }
+        Ok(at.max(latest))
+    }
+
     pub(super) fn say_segment(&self, answers: &mut Answers, segment: &Segment, at: i64) {
         let mut members: Vec<(f64, &str, &Person)> = self
             .alike(segment.of_accounts)

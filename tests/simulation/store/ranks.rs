@@ -3,8 +3,8 @@
 use bellwether::{
     scoring::{ProfileId, RankName, Tenant},
     store::{
-        Cursor, IndexEntry, IndexGeneration, RankPage, RankRange, RankStore, StoreError,
-        TopicTotals,
+        Cursor, IndexEntry, IndexGeneration, RankCounts, RankPage, RankRange, RankStore,
+        StoreError, TopicTotals,
     },
 };
 use futures_util::future::join_all;
@@ -39,6 +39,7 @@ impl RankStore for Connection {
             page.entries.extend(part.entries);
             page.preceding += part.preceding;
             page.total += part.total;
+            page.latest_counted = page.latest_counted.max(part.latest_counted);
         }
         page.entries.sort_by(in_page_order);
         page.entries.truncate(limit);
@@ -50,7 +51,7 @@ impl RankStore for Connection {
         _: &Tenant,
         generation: IndexGeneration,
         ranges: &[RankRange],
-    ) -> Result<Vec<u64>, StoreError> {
+    ) -> Result<RankCounts, StoreError> {
         let asked = ranges.to_vec();
         let parts = self.everywhere(Kind::Read, move |world, partition| {
             let flaw = world.flaw;
@@ -62,13 +63,17 @@ impl RankStore for Connection {
             }
             let kept = &world.partitions[partition];
             let counts = asked.iter().map(|range| kept.count(generation, range));
-            Ok(counts.collect::<Vec<_>>())
+            Ok((counts.collect::<Vec<_>>(), kept.latest_counted))
         });
         let parts = parts.await?;
         self.read(generation);
         let positions = 0..ranges.len();
-        let sums = positions.map(|at| parts.iter().map(|part| part[at]).sum());
-        Ok(sums.collect())
+        let sums = positions.map(|at| parts.iter().map(|(counts, _)| counts[at]).sum());
+        let latest = parts.iter().map(|(_, latest)| *latest).max();
+        Ok(RankCounts {
+            counts: sums.collect(),
+            latest_counted: latest.unwrap_or_default(),
+        })
     }
 
     async fn totals(&self, _: &Tenant, topics: &[String]) -> Result<Vec<TopicTotals>, StoreError> {

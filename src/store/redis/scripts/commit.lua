@@ -4,6 +4,7 @@
 -- KEYS  1 fence, 2 ids, 3 totals, then one record for each commit, then the ranks
 -- ARGV  1 epoch, 2 epoch before it, 3 fence of that epoch, 4 number of commits, then for each:
 --       expected version ('' for none), new version, value ('' drops the record), profile id,
+--       latest instant that the record counted (in seconds),
 --       number of rank changes, then for each: place of the rank among the ranks (from 1),
 --       score ('' removes the profile);
 --       number of totals, then for each: field, added
@@ -18,30 +19,39 @@ local seen = redis.call('GET', KEYS[1])
 if not seen then
   return redis.error_reply('UNFENCED partition')
 end
+local latest, mark = 0, string.find(seen, ' @', 1, true)
+if mark then
+  latest, seen = tonumber(string.sub(seen, mark + 2)), string.sub(seen, 1, mark - 1)
+end
+local function keep(instant)
+  redis.call('SET', KEYS[1], fence .. ' @' .. instant)
+end
 if seen ~= fence then
   local last, epoch = tonumber(string.match(seen, '^%d+')), tonumber(ARGV[1])
   local maintains = string.find(fence, ' ', 1, true)
   if last > epoch or (maintains and last ~= epoch and last > tonumber(ARGV[2])) then
     return redis.error_reply('SUPERSEDED by another epoch')
   end
-  redis.call('SET', KEYS[1], fence)
+  keep(latest)
 end
 
+local counted = latest
 local ranks = 3 + count
 local results = {}
 local at = 5
 for number = 1, count do
   local record = KEYS[3 + number]
   local expected, version, value, id = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
-  local changes = at + 5
-  local totals = changes + 2 * tonumber(ARGV[at + 4])
+  local instant = tonumber(ARGV[at + 4])
+  local changes = at + 6
+  local totals = changes + 2 * tonumber(ARGV[at + 5])
   at = totals + 1 + 2 * tonumber(ARGV[totals])
 
   local stored = redis.call('GETRANGE', record, 0, 7)
   local dropped = value == ''
   if stored == version or (dropped and stored == '') then
     -- A write that changes nothing, so that a WAIT on this connection waits for the first one.
-    redis.call('SET', KEYS[1], fence)
+    keep(counted)
     results[number] = 1
   elseif stored ~= expected then
     results[number] = 0
@@ -68,6 +78,12 @@ for number = 1, count do
       redis.call('SET', record, value)
     end
     results[number] = 1
+    if instant > counted then
+      counted = instant
+    end
   end
+end
+if counted > latest then
+  keep(counted)
 end
 return results

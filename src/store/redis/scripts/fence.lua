@@ -10,7 +10,9 @@ local fence, seen = ARGV[3], redis.call('GET', KEYS[1])
 if not seen and ARGV[4] ~= '1' then
   return redis.error_reply('UNFENCED partition')
 end
-if seen == fence then
+-- The latest instant that was counted stays.
+local latest = string.match(seen or '', ' @%d+$') or ''
+if seen == fence .. latest then
   return 1
 end
 local last, epoch = tonumber(string.match(seen or '0', '^%d+')), tonumber(ARGV[1])
@@ -18,5 +20,5 @@ local maintains = string.find(fence, ' ', 1, true)
 if last > epoch or (maintains and last ~= epoch and last > tonumber(ARGV[2])) then
   return redis.error_reply('SUPERSEDED by another epoch')
 end
-redis.call('SET', KEYS[1], fence)
+redis.call('SET', KEYS[1], fence .. latest)
 return 1

@@ -5,15 +5,16 @@
 -- KEYS  1 fence, 2 rank
 -- ARGV  1 generation, 2 least score ('(' before it excludes it), 3 greatest score,
 --       4 score of the cursor ('' for none), 5 profile id of the cursor, 6 limit
--- Returns { entries of the range, entries of the range up to the cursor,
---           { id, score, id, score, ... } }; the cursor need not be an entry.
+-- Returns { latest instant that was counted, in seconds, entries of the range, entries of the range
+--           up to the cursor, { id, score, id, score, ... } }; the cursor need not be an entry.
 -- Generation 0 is that of a tenant without records.
 -- Error SUPERSEDED when the partition does not maintain the generation, UNFENCED when it has no
 -- fence, which means that its data is gone.
 local fence = redis.call('GET', KEYS[1])
+local latest = tonumber(string.match(fence or '', ' @(%d+)$') or '0')
 if not fence then
   if ARGV[1] == '0' then
-    return { 0, 0, {} }
+    return { latest, 0, 0, {} }
   end
   return redis.error_reply('UNFENCED partition')
 end
@@ -24,7 +25,7 @@ end
 local rank, least, greatest = KEYS[2], ARGV[2], ARGV[3]
 local total = redis.call('ZCOUNT', rank, least, greatest)
 if total == 0 then
-  return { 0, 0, {} }
+  return { latest, 0, 0, {} }
 end
 local start = 0
 if string.sub(least, 1, 1) == '(' then
@@ -66,6 +67,6 @@ end
 local preceding = position - start
 local count = math.min(tonumber(ARGV[6]), total - preceding)
 if count <= 0 then
-  return { total, preceding, {} }
+  return { latest, total, preceding, {} }
 end
-return { total, preceding, redis.call('ZRANGE', rank, position, position + count - 1, 'WITHSCORES') }
+return { latest, total, preceding, redis.call('ZRANGE', rank, position, position + count - 1, 'WITHSCORES') }
