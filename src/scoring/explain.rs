@@ -235,10 +235,10 @@ fn keys_of(parts: &SignalCount, factor: f64, weight: f64) -> Vec<KeyContribution
 fn explain_stage(
     model: &Model,
     evaluation: &Evaluation,
-    held: Option<StageId>,
+    current: Option<StageId>,
     at: Timestamp,
 ) -> StageExplanation {
-    let next = model.stage_after(held);
+    let next = model.stage_after(current);
     let requirement = |position: StageId| {
         let stage = &model.stages[position];
         let score = stage.bound.map(|bound| bound.score);
@@ -271,7 +271,7 @@ fn explain_stage(
         }
     };
     StageExplanation {
-        current: held.map(requirement),
+        current: current.map(requirement),
         next: next.map(requirement),
     }
 }

@@ -47,8 +47,8 @@ pub struct Record {
     /// The stages that the profile has reached, in order of arrival.
     pub reached_stages: Vec<String>,
     /// By score, of those with a stage that is easier to keep than to reach: the highest stage that
-    /// the profile holds.
-    pub held_stages: BTreeMap<String, String>,
+    /// the profile keeps.
+    pub kept_stages: BTreeMap<String, String>,
     /// The latest changes of stage, in order of arrival.
     pub stage_changes: Vec<StageChange>,
     /// What the latest events matched that matched anything, in order of arrival.

@@ -108,12 +108,12 @@ impl<K: Clone + Hash + Eq, W> Turns<K, W> {
 #[derive(Debug)]
 pub(super) struct Room {
     gate: Gate,
-    turns: Mutex<Turns<TenantKey, oneshot::Sender<Held>>>,
+    turns: Mutex<Turns<TenantKey, oneshot::Sender<Reserved>>>,
 }
 
 /// Some room; given back when it is dropped, or one by one.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct Reserved {
     room: Arc<Room>,
     key: TenantKey,
     amount: usize,
@@ -127,16 +127,16 @@ impl Room {
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Turns<TenantKey, oneshot::Sender<Held>>> {
+    fn lock(&self) -> MutexGuard<'_, Turns<TenantKey, oneshot::Sender<Reserved>>> {
         self.turns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for room for so many events of a tenant; `None` when the room is gone.
-    pub(super) async fn take(self: &Arc<Self>, key: TenantKey, amount: usize) -> Option<Held> {
-        let (granted, held) = oneshot::channel();
+    pub(super) async fn take(self: &Arc<Self>, key: TenantKey, amount: usize) -> Option<Reserved> {
+        let (granted, reserved) = oneshot::channel();
         self.lock().ask(&key, amount, granted);
         self.grant();
-        held.await.ok()
+        reserved.await.ok()
     }
 
     /// Tells whoever has room now. Who has gone gives it back at once, which may be room for
@@ -149,12 +149,12 @@ impl Room {
         };
         for (key, amount, waiter) in granted {
             let room = Arc::clone(self);
-            drop(waiter.send(Held { room, key, amount }));
+            drop(waiter.send(Reserved { room, key, amount }));
         }
     }
 }
 
-impl Held {
+impl Reserved {
     /// Takes one out of it.
     pub(super) fn one(&mut self) -> Self {
         self.amount = self.amount.saturating_sub(1);
@@ -166,7 +166,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for Reserved {
     fn drop(&mut self) {
         if self.amount > 0 {
             self.room.lock().leave(&self.key, self.amount);

@@ -11,7 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use super::{
     Scored, Service, ServiceError, Shell, View,
     answers::{Answer, Caller, Pending, PendingScores, dropped},
-    turns::Held,
+    turns::Reserved,
 };
 use crate::{
     admission::TenantKey,
@@ -48,7 +48,7 @@ pub(super) struct Work {
 /// Room for one piece of work.
 pub(super) enum Permit {
     Single { _permit: OwnedSemaphorePermit },
-    Streamed { _held: Held },
+    Streamed { _reserved: Reserved },
 }
 
 /// What is to be done for a profile.
@@ -180,26 +180,30 @@ impl<S: Store> Service<S> {
         view: Option<View>,
     ) -> PendingScores<S> {
         // Before it waits: whoever names a tenant that is none waits for nothing.
-        let held = match self.shell.deployment.check_tenant(tenant) {
+        let reserved = match self.shell.deployment.check_tenant(tenant) {
             Ok(()) => {
                 let key = self.known(tenant);
-                let held = self.shell.streamed.take(key, events.len()).await;
-                held.ok_or_else(dropped)
+                let reserved = self.shell.streamed.take(key, events.len()).await;
+                reserved.ok_or_else(dropped)
             }
             Err(error) => Err(error.into()),
         };
-        let mut held = match held {
-            Ok(held) => held,
+        let mut reserved = match reserved {
+            Ok(reserved) => reserved,
             Err(error) => {
                 let refused = events.iter().map(|_| Pending::refused(error.clone()));
                 return self.pending(tenant, refused.collect());
             }
         };
-        let one = || Some(Permit::Streamed { _held: held.one() });
+        let one = || {
+            Some(Permit::Streamed {
+                _reserved: reserved.one(),
+            })
+        };
         let pending = self.enter(tenant, events, view, one);
         let mut scores = self.pending(tenant, pending);
         // What was not needed for events that were refused.
-        drop(held);
+        drop(reserved);
         if self.reads_subjects(tenant).await {
             scores.answered().await;
         }
@@ -248,8 +252,8 @@ impl<S: Store> Service<S> {
     ) -> Result<Vec<Result<Option<Profile>, ServiceError>>, ServiceError> {
         self.shell.deployment.check_tenant(tenant)?;
         let key = self.known(tenant);
-        let held = self.shell.streamed.take(key, updates.len()).await;
-        let mut held = held.ok_or_else(dropped)?;
+        let reserved = self.shell.streamed.take(key, updates.len()).await;
+        let mut reserved = reserved.ok_or_else(dropped)?;
         let mut work = Vec::with_capacity(updates.len());
         let mut pending = Vec::with_capacity(updates.len());
         for update in updates {
@@ -258,7 +262,9 @@ impl<S: Store> Service<S> {
             let asked = Work {
                 task: Task::Update(Asked::new(update, view, caller)),
                 turn: self.shell.next_turn(),
-                _permit: Permit::Streamed { _held: held.one() },
+                _permit: Permit::Streamed {
+                    _reserved: reserved.one(),
+                },
             };
             work.push((profile_id, asked));
             pending.push(receiver);

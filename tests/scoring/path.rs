@@ -252,7 +252,7 @@ fn a_backfill_after_what_is_stated_has_its_own_instants() {
 }
 
 #[test]
-fn nobody_knows_since_when_a_stage_is_held_that_another_model_gives() {
+fn nobody_knows_since_when_a_stage_is_kept_that_another_model_gives() {
     let old = model(MODEL);
     let mut edit = ann(&old, Record::default());
     edit.apply(&event("1", "visit"), &context(at(0)));
@@ -352,7 +352,7 @@ fn who_has_reached_a_stage_stays_until_the_points_fall_below_keep() {
     edit.apply(&event("2", "visit"), &context(at(2 * DAY)));
     let record = edit.finish().record;
     assert_eq!(stage_at(&weak, &record, at(2 * DAY)), "");
-    assert!(record.held_stages.is_empty());
+    assert!(record.kept_stages.is_empty());
 }
 
 #[test]
@@ -361,15 +361,15 @@ fn a_retraction_leaves_a_stage_to_those_who_reach_it() {
     let mut edit = ann(&model, Record::default());
     edit.apply(&event("1", "visit"), &context(at(0)));
     edit.apply(&event("2", "visit"), &context(at(0)));
-    assert_eq!(edit.record().held_stages["heat"], "decision");
+    assert_eq!(edit.record().kept_stages["heat"], "decision");
     edit.retract(&event("2", "visit"), &context(at(0)));
     let record = edit.finish().record;
-    assert_eq!(record.held_stages["heat"], "interest");
+    assert_eq!(record.kept_stages["heat"], "interest");
     assert_eq!(stage_at(&model, &record, at(DAY / 2)), "interest");
 }
 
 #[test]
-fn a_stage_that_the_model_has_no_more_is_not_held() {
+fn a_stage_that_the_model_has_no_more_is_not_kept() {
     let old = model(KEPT);
     let mut edit = ann(&old, Record::default());
     edit.apply(&event("1", "visit"), &context(at(0)));
@@ -384,7 +384,7 @@ fn a_stage_that_the_model_has_no_more_is_not_held() {
     assert_eq!(stage_at(&without, &record, at(DAY / 2)), "");
     let mut edit = ann(&without, record);
     edit.apply(&event("2", "other"), &context(at(0)));
-    assert!(edit.record().held_stages.is_empty());
+    assert!(edit.record().kept_stages.is_empty());
 }
 
 #[test]

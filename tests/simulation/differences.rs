@@ -98,7 +98,7 @@ pub fn differences(expected: &Record, found: &Record, doubt: &Doubt) -> Vec<Stri
         seen_types,
         memory,
         touches,
-        held_stages,
+        kept_stages,
         quarantine
     );
     let may = doubt.may_be_first(expected.first_seen_time, found.first_seen_time);

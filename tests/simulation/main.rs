@@ -158,8 +158,8 @@ fn a_store_that_forgets_what_was_published_is_found_out() {
 }
 
 #[test]
-fn a_store_that_forgets_which_stages_people_hold_is_found_out() {
-    found_out(Flaw::ForgetsHeldStages);
+fn a_store_that_forgets_which_stages_people_keep_is_found_out() {
+    found_out(Flaw::ForgetsKeptStages);
 }
 
 #[test]

@@ -41,8 +41,8 @@ pub enum Flaw {
     IndexesOldGenerations,
     /// Says of every model that it was never published.
     ForgetsRevisions,
-    /// Writes records without the stages that people hold.
-    ForgetsHeldStages,
+    /// Writes records without the stages that people keep.
+    ForgetsKeptStages,
     /// Does not note the instants that are counted.
     ForgetsInstants,
 }
@@ -158,8 +158,8 @@ impl Partition {
                     version: commit.version,
                     record: record.clone(),
                 };
-                if flaw == Some(Flaw::ForgetsHeldStages) {
-                    stored.record.held_stages.clear();
+                if flaw == Some(Flaw::ForgetsKeptStages) {
+                    stored.record.kept_stages.clear();
                 }
                 self.records.insert(commit.profile_id.clone(), stored);
             }

@@ -409,7 +409,7 @@ pub fn full_record() -> Record {
             event: (time(5), IdHash(9)),
             signals: vec!["visited".to_owned()],
         }],
-        held_stages: BTreeMap::from([("interest".to_owned(), "customer".to_owned())]),
+        kept_stages: BTreeMap::from([("interest".to_owned(), "customer".to_owned())]),
         reached_stages: vec!["customer".to_owned(), "awareness".to_owned()],
         influence_time: time(11),
         influence: vec![InfluenceCell {

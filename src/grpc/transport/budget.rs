@@ -48,7 +48,7 @@ impl Budget {
 
     /// An account of it, for one connection.
     pub fn account(&self) -> Account {
-        Account(Arc::new(Held {
+        Account(Arc::new(Reserved {
             budget: Arc::clone(&self.0),
             amount: AtomicUsize::new(0),
         }))
@@ -71,10 +71,10 @@ impl Shared {
 
 /// What one connection holds of a [`Budget`].
 #[derive(Clone, Debug)]
-pub struct Account(Arc<Held>);
+pub struct Account(Arc<Reserved>);
 
 #[derive(Debug)]
-struct Held {
+struct Reserved {
     budget: Arc<Shared>,
     amount: AtomicUsize,
 }
@@ -126,7 +126,7 @@ impl Account {
     /// Nothing yet, to grow.
     pub fn nothing(&self) -> Taken {
         Taken {
-            held: Arc::clone(&self.0),
+            reserved: Arc::clone(&self.0),
             amount: 0,
         }
     }
@@ -151,7 +151,7 @@ impl Drop for Waiting {
 /// A part of a [`Budget`], given back when it is dropped.
 #[derive(Debug)]
 pub struct Taken {
-    held: Arc<Held>,
+    reserved: Arc<Reserved>,
     amount: usize,
 }
 
@@ -159,28 +159,31 @@ impl Taken {
     /// Takes so much more, unless the connection would then hold more than it leaves to
     /// others.
     pub fn try_grow(&mut self, amount: usize) -> bool {
-        let Held {
+        let Reserved {
             budget,
-            amount: held,
-        } = &*self.held;
+            amount: reserved,
+        } = &*self.reserved;
         let fits = budget
             .taken
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |taken| {
                 let free = budget.limit.saturating_sub(taken);
-                let wanted = held.load(Ordering::Relaxed).checked_add(amount)?;
+                let wanted = reserved.load(Ordering::Relaxed).checked_add(amount)?;
                 (wanted <= free).then_some(taken + amount)
             })
             .is_ok();
         if fits {
-            held.fetch_add(amount, Ordering::Relaxed);
+            reserved.fetch_add(amount, Ordering::Relaxed);
             self.amount += amount;
         }
         fits
     }
 
     fn grow(&mut self, amount: usize) {
-        self.held.budget.taken.fetch_add(amount, Ordering::AcqRel);
-        self.held.amount.fetch_add(amount, Ordering::Relaxed);
+        self.reserved
+            .budget
+            .taken
+            .fetch_add(amount, Ordering::AcqRel);
+        self.reserved.amount.fetch_add(amount, Ordering::Relaxed);
         self.amount += amount;
     }
 }
@@ -189,8 +192,10 @@ impl Drop for Taken {
     fn drop(&mut self) {
         // Who took nothing wakes nobody, least of all itself.
         if self.amount > 0 {
-            self.held.amount.fetch_sub(self.amount, Ordering::Relaxed);
-            self.held.budget.give_back(self.amount);
+            self.reserved
+                .amount
+                .fetch_sub(self.amount, Ordering::Relaxed);
+            self.reserved.budget.give_back(self.amount);
         }
     }
 }

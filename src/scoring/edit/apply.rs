@@ -104,7 +104,7 @@ impl RecordEdit<'_> {
             false => from,
         };
         let stood = before.filter(|_| self.evaluation.is_counted && self.evaluation.is_of_person());
-        self.judge_held_stages(now);
+        self.judge_kept_stages(now);
         let record = &mut self.record;
         record.advance_to(model, now);
         let mut matched_signals = Vec::with_capacity(matched_event.matches.len());
@@ -123,7 +123,7 @@ impl RecordEdit<'_> {
         record.note_event(matched_event.at);
         self.cause_subject_deltas(&matched_event, deltas, EffectKind::Apply);
         self.evaluation.refresh(model, &self.record, changed);
-        self.judge_held_stages(now);
+        self.judge_kept_stages(now);
 
         let event = Some(event).filter(|event| self.record.memory.knows(*event));
         // Who is new begins at the first stage, and is not told of that as a change.

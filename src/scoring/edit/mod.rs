@@ -140,7 +140,7 @@ impl<'m> RecordEdit<'m> {
             counts: false,
         };
         self.evaluation.refresh(self.model, &self.record, changed);
-        self.judge_held_stages(self.record.last_event_time);
+        self.judge_kept_stages(self.record.last_event_time);
         if let Some((noted, from)) = noted {
             let to = self.evaluation.stage(self.model, noted);
             self.note_stages(from, to, noted, None);

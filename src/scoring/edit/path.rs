@@ -12,53 +12,53 @@ use crate::scoring::{
 };
 
 impl RecordEdit<'_> {
-    /// Judges at an instant which stages the profile holds: those that it held and keeps, and
-    /// those that it reaches.
-    pub(super) fn judge_held_stages(&mut self, at: Timestamp) {
-        self.judge(at, |evaluation, position| evaluation.held_at(position));
+    /// Judges at an instant which stages the profile keeps: those that it kept and has the
+    /// points to keep, and those that it reaches.
+    pub(super) fn judge_kept_stages(&mut self, at: Timestamp) {
+        self.judge(at, |evaluation, position| evaluation.kept_at(position));
     }
 
-    /// The same after a retraction: of a score that has changed, only what is reached is held.
-    pub(super) fn judge_held_stages_anew(
+    /// The same after a retraction: of a score that has changed, only what is reached is kept.
+    pub(super) fn judge_kept_stages_anew(
         &mut self,
         points_before: &TiSlice<ScoreId, f64>,
         at: Timestamp,
     ) {
         let model = self.model;
         self.judge(at, |evaluation, position| {
-            let score = model.held_stages[position].score;
+            let score = model.kept_stages[position].score;
             let is_unchanged = evaluation.points[score] == points_before[score];
-            evaluation.held_at(position).filter(|_| is_unchanged)
+            evaluation.kept_at(position).filter(|_| is_unchanged)
         });
     }
 
     fn judge(
         &mut self,
         at: Timestamp,
-        held_before: impl Fn(&Evaluation, usize) -> Option<StageId>,
+        kept_before: impl Fn(&Evaluation, usize) -> Option<StageId>,
     ) {
         let (model, record) = (self.model, &mut self.record);
         let evaluation = &mut self.evaluation;
-        let holds_none = model.held_stages.is_empty() && record.held_stages.is_empty();
-        if holds_none || !evaluation.is_of_person() {
+        let keeps_none = model.kept_stages.is_empty() && record.kept_stages.is_empty();
+        if keeps_none || !evaluation.is_of_person() {
             return;
         }
-        // Of scores that the model does not hold stages of.
-        let holds = |score: &str| {
-            let mut held = model.held_stages.iter();
-            held.any(|held| model.scores[held.score].name == score)
+        // Of scores that the model does not keep stages of.
+        let keeps = |score: &str| {
+            let mut kept = model.kept_stages.iter();
+            kept.any(|kept| model.scores[kept.score].name == score)
         };
-        record.held_stages.retain(|score, _| holds(score));
-        for (position, of_score) in model.held_stages.iter().enumerate() {
-            let before = held_before(evaluation, position);
-            let held = evaluation.holds(model, of_score, before, at);
+        record.kept_stages.retain(|score, _| keeps(score));
+        for (position, of_score) in model.kept_stages.iter().enumerate() {
+            let before = kept_before(evaluation, position);
+            let kept = evaluation.kept_from(model, of_score, before, at);
             let score = &model.scores[of_score.score].name;
-            match model.stage_name(held) {
-                Some(stage) => record.held_stages.insert(score.clone(), stage),
-                None => record.held_stages.remove(score),
+            match model.stage_name(kept) {
+                Some(stage) => record.kept_stages.insert(score.clone(), stage),
+                None => record.kept_stages.remove(score),
             };
         }
-        evaluation.read_held_stages(model, record);
+        evaluation.read_kept_stages(model, record);
     }
 
     /// Remembers an event that is new to the record.

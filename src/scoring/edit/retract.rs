@@ -157,7 +157,7 @@ impl RecordEdit<'_> {
         self.revert_touch(&matched_event);
         let points_before = self.evaluation.points.clone();
         self.evaluation.refresh(model, &self.record, changed);
-        self.judge_held_stages_anew(&points_before, now);
+        self.judge_kept_stages_anew(&points_before, now);
         let stands = self.evaluation.stage(model, written);
         self.note_stages(stood, stands, written, None);
         self.arrive(self.evaluation.stage(model, now), now);

@@ -47,8 +47,8 @@ pub(crate) struct Evaluation {
     pub is_counted: bool,
     /// By position in `Model::quarantine`: how many events the rule holds.
     pub held: TiVec<QuarantineRuleId, u32>,
-    /// By position in `Model::held_stages`: the highest stage that is held.
-    held_stages: Vec<Option<StageId>>,
+    /// By position in `Model::kept_stages`: the highest stage that is kept.
+    kept_stages: Vec<Option<StageId>>,
 }
 
 /// The key of a score.
@@ -92,9 +92,9 @@ impl Evaluation {
             population,
             is_counted: record.is_counted(),
             held: TiVec::new(),
-            held_stages: Vec::new(),
+            kept_stages: Vec::new(),
         };
-        evaluation.read_held_stages(model, record);
+        evaluation.read_kept_stages(model, record);
         evaluation.collect(model, record);
         evaluation.add_up(model, record);
         evaluation
@@ -340,8 +340,8 @@ impl Evaluation {
         }
         let ladders = &model.ladders[combination];
         let steps = ladders.first().map_or(&[][..], |ladder| &ladder.steps);
-        let held = steps.iter().filter(|(stage, _)| self.keeps(model, *stage));
-        let ladder = &ladders[held.count()];
+        let kept = steps.iter().filter(|(stage, _)| self.keeps(model, *stage));
+        let ladder = &ladders[kept.count()];
         let key = ladder.score.and_then(|score| self.keys[score].shown);
         (ladder, key.unwrap_or(RankKey::NO_POINTS))
     }

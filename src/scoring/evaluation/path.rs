@@ -1,16 +1,16 @@
-//! The way of a profile along the path to purchase: which stages it holds, of those that are easier
+//! The way of a profile along the path to purchase: which stages it keeps, of those that are easier
 //! to keep than to reach, and which it loses while nothing happens.
 
 use super::Evaluation;
 use crate::scoring::{
     ChangeCause, Record, StageChange, Timestamp,
-    model::{HeldStages, Model, ScoreId, StageBound, StageId},
+    model::{KeptStages, Model, ScoreId, StageBound, StageId},
 };
 
 impl StageBound {
-    /// The least points of somebody who holds the stage, or does not.
-    fn least(self, is_held: bool) -> f64 {
-        self.keep.filter(|_| is_held).unwrap_or(self.min)
+    /// The least points of somebody who keeps the stage, or has to reach it.
+    fn least(self, is_kept: bool) -> f64 {
+        self.keep.filter(|_| is_kept).unwrap_or(self.min)
     }
 }
 
@@ -23,31 +23,31 @@ impl Record {
 }
 
 impl Evaluation {
-    /// Reads the stages that a record holds. A stage that the model has no more is not held.
-    pub(crate) fn read_held_stages(&mut self, model: &Model, record: &Record) {
-        self.held_stages.clear();
-        let held = model.held_stages.iter().map(|of_score| {
-            let held = record.held_stages.get(&model.scores[of_score.score].name)?;
+    /// Reads the stages that a record keeps. A stage that the model has no more is not kept.
+    pub(crate) fn read_kept_stages(&mut self, model: &Model, record: &Record) {
+        self.kept_stages.clear();
+        let kept = model.kept_stages.iter().map(|of_score| {
+            let kept = record.kept_stages.get(&model.scores[of_score.score].name)?;
             let mut stages = of_score.stages.iter().map(|(stage, _)| *stage);
-            stages.find(|stage| model.stages[*stage].name == *held)
+            stages.find(|stage| model.stages[*stage].name == *kept)
         });
-        self.held_stages.extend(held);
+        self.kept_stages.extend(kept);
     }
 
-    /// The highest held stage of those that are bounded on a score.
-    fn held_stage(&self, model: &Model, score: ScoreId) -> Option<StageId> {
+    /// The highest kept stage of those that are bounded on a score.
+    fn kept_stage(&self, model: &Model, score: ScoreId) -> Option<StageId> {
         let position = model
-            .held_stages
+            .kept_stages
             .iter()
-            .position(|held| held.score == score);
-        *self.held_stages.get(position?)?
+            .position(|kept| kept.score == score);
+        *self.kept_stages.get(position?)?
     }
 
-    /// Whether a stage that is easier to keep than to reach is held.
+    /// Whether a stage that is easier to keep than to reach is kept.
     pub(super) fn keeps(&self, model: &Model, stage: StageId) -> bool {
         let bound = model.stages[stage].bound;
         let bound = bound.filter(|bound| bound.keep.is_some());
-        bound.is_some_and(|bound| Some(stage) <= self.held_stage(model, bound.score))
+        bound.is_some_and(|bound| Some(stage) <= self.kept_stage(model, bound.score))
     }
 
     /// The least points that a stage asks of a profile.
@@ -56,25 +56,25 @@ impl Evaluation {
         Some(bound.least(self.keeps(model, stage)))
     }
 
-    /// The highest stage of a score that is held from an instant on, when `held` was before.
-    pub(crate) fn holds(
+    /// The highest stage of a score that is kept from an instant on, when `kept` was before.
+    pub(crate) fn kept_from(
         &self,
         model: &Model,
-        of_score: &HeldStages,
-        held: Option<StageId>,
+        of_score: &KeptStages,
+        kept: Option<StageId>,
         at: Timestamp,
     ) -> Option<StageId> {
         let mut highest_first = of_score.stages.iter().rev();
         let reached = highest_first.find(|(stage, bound)| {
-            let least = bound.least(Some(*stage) <= held);
+            let least = bound.least(Some(*stage) <= kept);
             self.reaches(model, of_score.score, least, at)
         });
         reached.map(|(stage, _)| *stage)
     }
 
     /// The same by position, as it was read.
-    pub(crate) fn held_at(&self, position: usize) -> Option<StageId> {
-        self.held_stages.get(position).copied().flatten()
+    pub(crate) fn kept_at(&self, position: usize) -> Option<StageId> {
+        self.kept_stages.get(position).copied().flatten()
     }
 
     /// The stages that the profile falls to by fading alone, from the last change that the record

@@ -63,11 +63,11 @@ pub struct Model {
     /// The positions in `conditions` of the distinct conditions of stages.
     pub(crate) stage_conditions: Vec<ConditionId>,
     /// For each combination of `stage_conditions`, the first condition the lowest bit: the ladder
-    /// of those who hold none of the stages that are easier to keep than to reach, then of those
-    /// who hold the lowest of these, and so on.
+    /// of those who keep none of the stages that are easier to keep than to reach, then of those
+    /// who keep the lowest of these, and so on.
     pub(crate) ladders: Vec<Vec<Ladder>>,
-    /// The stages that a record remembers to hold.
-    pub(crate) held_stages: Vec<HeldStages>,
+    /// The stages that a record remembers to keep.
+    pub(crate) kept_stages: Vec<KeptStages>,
     pub(crate) ranks: TiVec<RankId, Rank>,
     pub(crate) segments: TiVec<SegmentId, Segment>,
     pub(crate) topics: Topics,
@@ -179,7 +179,7 @@ pub(crate) struct StageBound {
 
 /// The stages that are bounded on one score, of which one is easier to keep than to reach.
 #[derive(Debug)]
-pub(crate) struct HeldStages {
+pub(crate) struct KeptStages {
     pub score: ScoreId,
     /// Lowest first, with what reaching and keeping each of them asks for.
     pub stages: Vec<(StageId, StageBound)>,
@@ -363,7 +363,7 @@ impl Model {
         self.ladders().map(|ladder| ladder.rank.clone())
     }
 
-    /// The ladders of all combinations of conditions and held stages.
+    /// The ladders of all combinations of conditions and kept stages.
     pub(crate) fn ladders(&self) -> impl Iterator<Item = &Ladder> {
         self.ladders.iter().flatten()
     }

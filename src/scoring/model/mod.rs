@@ -32,7 +32,7 @@ pub use subjects::{EventSubjects, IgnoredSubjects, Population, Stated};
 
 #[cfg(test)]
 pub(crate) use compile::compile_unchecked;
-pub(crate) use definition::{HeldStages, InfluenceRank, Ladder, Score, StageBound};
+pub(crate) use definition::{InfluenceRank, KeptStages, Ladder, Score, StageBound};
 pub(crate) use expr::{
     Budget, Expression, NativeValue, Variable, Variables, event_has, event_value,
 };

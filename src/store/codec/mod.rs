@@ -464,7 +464,7 @@ mod tests {
                 stage_changes: stage_changes_of(&parts.2, lists.3),
                 matched: matched_of(&parts.2, lists.4),
                 counted_values: counted_values_of(&parts.2, lists.6),
-                held_stages: lists.5,
+                kept_stages: lists.5,
                 counts: parts.0,
                 interests: parts.1,
                 memory: parts.2,
@@ -647,7 +647,7 @@ mod tests {
         refused(|message| message.counts[0].key_values[1] = -1.0);
         refused(|message| message.counts.push(message.counts[0].clone()));
         refused(|message| message.effect_times.push(1));
-        refused(|message| message.held_scores.push(0));
+        refused(|message| message.kept_scores.push(0));
         refused(|message| message.event_type_marks.push(1));
         let change = proto::PackedStageChanges {
             from_stages: vec![0],

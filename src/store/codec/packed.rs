@@ -96,8 +96,8 @@ pub(super) fn pack(record: &Record) -> proto::PackedRecord {
         effect_horizon: horizon_to_proto(record.effects.horizon),
         caused,
         caused_half_lives,
-        held_scores: names.positions(record.held_stages.keys().map(String::as_str)),
-        held_stages: names.positions(record.held_stages.values().map(String::as_str)),
+        kept_scores: names.positions(record.kept_stages.keys().map(String::as_str)),
+        kept_stages: names.positions(record.kept_stages.values().map(String::as_str)),
         stage_changes: pack_stage_changes(record, &mut names),
         matched: pack_matched(record, &mut names),
         counted_values: pack_counted_values(record, &mut names),
@@ -168,10 +168,10 @@ pub(super) fn unpack(packed: proto::PackedRecord) -> Result<Record, StoreError> 
         caused.map(|effect| unpack_effect(effect, &packed.caused_half_lives, last, &names));
     let caused: Vec<Effect> = caused.collect::<Result<_, _>>()?;
     let stages = packed.reached_stages.into_iter();
-    let held = paired("held stages", &packed.held_scores, &packed.held_stages)?
+    let kept = paired("kept stages", &packed.kept_scores, &packed.kept_stages)?
         .map(|(score, stage)| Ok((name(names.at(*score)?)?, name(names.at(*stage)?)?)));
-    let held: Vec<(String, String)> = held.collect::<Result<_, StoreError>>()?;
-    check_ascending(&held, |(score, _)| score.as_str())?;
+    let kept: Vec<(String, String)> = kept.collect::<Result<_, StoreError>>()?;
+    check_ascending(&kept, |(score, _)| score.as_str())?;
     let stage_changes = unpack_stage_changes(packed.stage_changes.as_ref(), &memory, last, &names)?;
     let matched = unpack_matched(packed.matched.as_ref(), &memory, &names)?;
     let counted_values = unpack_counted_values(packed.counted_values.as_ref(), &memory, &names)?;
@@ -201,7 +201,7 @@ pub(super) fn unpack(packed: proto::PackedRecord) -> Result<Record, StoreError> 
         reached_stages: stages
             .map(|position| name(names.at(position)?))
             .collect::<Result<_, _>>()?,
-        held_stages: held.into_iter().collect(),
+        kept_stages: kept.into_iter().collect(),
         stage_changes,
         matched,
         counted_values,

@@ -104,10 +104,10 @@ pub fn to_proto(record: &Record) -> proto::Record {
                 time: record.influence_time.nanos(),
                 cells: record.influence.iter().map(cell_to_proto).collect(),
             }),
-        held_stages: record
-            .held_stages
+        kept_stages: record
+            .kept_stages
             .iter()
-            .map(|(score, stage)| proto::HeldStage {
+            .map(|(score, stage)| proto::KeptStage {
                 score: score.clone(),
                 stage: stage.clone(),
             })
@@ -141,7 +141,7 @@ pub fn from_proto(message: proto::Record) -> Result<Record, StoreError> {
     }
     check_ascending(&message.last_counted, |counted| counted.signal.as_str())?;
     check_ascending(&message.seen_types, String::as_str)?;
-    check_ascending(&message.held_stages, |held| held.score.as_str())?;
+    check_ascending(&message.kept_stages, |kept| kept.score.as_str())?;
     check_ascending(&message.counted_keys, |keys| keys.signal.as_str())?;
     let mut memory = event_memory(
         &message.event_times,
@@ -181,10 +181,10 @@ pub fn from_proto(message: proto::Record) -> Result<Record, StoreError> {
             .collect::<Result<_, StoreError>>()?,
         seen_types: seen_types(message.seen_types, &message.seen_counts)?,
         interests: named_counts(message.interests, topic)?,
-        held_stages: message
-            .held_stages
+        kept_stages: message
+            .kept_stages
             .into_iter()
-            .map(|held| Ok((name(held.score)?, name(held.stage)?)))
+            .map(|kept| Ok((name(kept.score)?, name(kept.stage)?)))
             .collect::<Result<_, StoreError>>()?,
         stage_changes: stage_changes(message.stage_changes, &memory)?,
         matched: matched(message.matched, &memory)?,

@@ -288,14 +288,14 @@ impl World {
             }
         }
         self.take_touch_back(event, &topics);
-        // Of a score that has changed, only what is reached is held.
+        // Of a score that has changed, only what is reached is kept.
         let after = self.bounded_points(event.person, now);
         let changed = points
             .iter()
             .zip(&after)
             .filter(|(before, after)| before != after);
         for ((score, _), _) in changed {
-            self.person(event.person).held_stages.remove(score);
+            self.person(event.person).kept_stages.remove(score);
         }
         self.judge(event.person, now);
         self.note(event.person, stood, written);

@@ -74,8 +74,8 @@ pub struct Person {
     /// Ascending by time.
     touches: Vec<Touch>,
     highest_stage: Option<usize>,
-    /// By score: the highest stage that is held, where one is easier to keep than to reach.
-    held_stages: BTreeMap<&'static str, usize>,
+    /// By score: the highest stage that is kept, where one is easier to keep than to reach.
+    kept_stages: BTreeMap<&'static str, usize>,
     /// When the stage changed, to which, and whether by fading alone.
     path: Vec<(i64, Option<usize>, bool)>,
     earned: BTreeMap<Cell, Earned>,

@@ -1,5 +1,5 @@
-//! The way of a person along the path to purchase: which stages are kept, and since when each is
-//! held.
+//! The way of a person along the path to purchase: which stages are kept, and since when each
+//! is the stage.
 
 use super::{World, meaning::meets};
 use crate::table::Stage;
@@ -9,8 +9,8 @@ impl World {
     pub(super) fn least(&self, id: &str, position: usize) -> Option<(&'static str, f64)> {
         let Stage { min, keep, .. } = self.model.stages[position];
         let (score, min) = min?;
-        let held = self.people[id].held_stages.get(score);
-        let keep = keep.filter(|_| held.is_some_and(|held| position <= *held));
+        let kept = self.people[id].kept_stages.get(score);
+        let keep = keep.filter(|_| kept.is_some_and(|kept| position <= *kept));
         Some((score, keep.unwrap_or(min)))
     }
 
@@ -18,22 +18,22 @@ impl World {
     /// stage is easier to keep.
     pub(super) fn judge(&mut self, id: &'static str, at: i64) {
         let stages = self.model.stages.iter();
-        let kept: Vec<&str> = stages
+        let scores: Vec<&str> = stages
             .filter_map(|stage| stage.keep.and(stage.min).map(|(score, _)| score))
             .collect();
-        for score in kept {
-            let is_held = |position: &usize| {
+        for score in scores {
+            let is_kept = |position: &usize| {
                 let least = self.least(id, *position);
                 let least = least.filter(|(of, _)| *of == score);
                 least.is_some_and(|(_, least)| {
                     meets(self.points(&self.people[id], score, at), least)
                 })
             };
-            let held = (0..self.model.stages.len()).rev().find(is_held);
+            let kept = (0..self.model.stages.len()).rev().find(is_kept);
             let person = self.person(id);
-            match held {
-                Some(held) => person.held_stages.insert(score, held),
-                None => person.held_stages.remove(score),
+            match kept {
+                Some(kept) => person.kept_stages.insert(score, kept),
+                None => person.kept_stages.remove(score),
             };
         }
     }

@@ -417,7 +417,7 @@ impl Compiler<'_> {
             rules,
             stages: path.stages,
             stage_conditions: path.conditions,
-            held_stages: path.held,
+            kept_stages: path.kept,
             ladders: path.ladders,
             ranks,
             segments,

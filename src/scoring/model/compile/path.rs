@@ -1,5 +1,5 @@
 //! The path to purchase: its stages, and the ladders that they make for each combination of
-//! conditions and held stages.
+//! conditions and kept stages.
 
 use std::{collections::HashSet, ops::Range};
 
@@ -10,7 +10,7 @@ use crate::scoring::{
     RankName,
     limits::{MAX_STAGE_CONDITIONS, MAX_STAGE_RANKS},
     model::{
-        definition::{HeldStages, Ladder, Stage, StageBound},
+        definition::{KeptStages, Ladder, Stage, StageBound},
         expr::Scope,
         file::{ModelFile, StageTable},
         ids::{ConditionId, StageId},
@@ -24,7 +24,7 @@ pub(crate) struct Path {
     /// The distinct conditions of stages.
     pub conditions: Vec<ConditionId>,
     pub ladders: Vec<Vec<Ladder>>,
-    pub held: Vec<HeldStages>,
+    pub kept: Vec<KeptStages>,
 }
 
 /// Where a stage stands in the file, and which of the distinct conditions it has.
@@ -66,7 +66,7 @@ impl Compiler<'_> {
             path.conditions.clear();
             return path;
         }
-        path.held = self.held_stages(&path.stages, &placed);
+        path.kept = self.kept_stages(&path.stages, &placed);
         let mut told = HashSet::new();
         for combination in 0_usize..1 << conditions {
             let ladder = self.ladder(combination, &path.stages, &placed, &mut told);
@@ -110,25 +110,25 @@ impl Compiler<'_> {
     }
 
     /// The scores with a stage that is easier to keep than to reach. Neither bound may fall along
-    /// the path there: who holds a stage holds those below it.
-    fn held_stages(
+    /// the path there: who keeps a stage keeps those below it.
+    fn kept_stages(
         &mut self,
         stages: &TiVec<StageId, Stage>,
         placed: &TiVec<StageId, Placed>,
-    ) -> Vec<HeldStages> {
-        let mut held: Vec<HeldStages> = Vec::new();
+    ) -> Vec<KeptStages> {
+        let mut kept: Vec<KeptStages> = Vec::new();
         for (stage, bound) in bounds(stages) {
-            match held.iter_mut().find(|held| held.score == bound.score) {
-                Some(held) => held.stages.push((stage, bound)),
-                None => held.push(HeldStages {
+            match kept.iter_mut().find(|kept| kept.score == bound.score) {
+                Some(kept) => kept.stages.push((stage, bound)),
+                None => kept.push(KeptStages {
                     score: bound.score,
                     stages: vec![(stage, bound)],
                 }),
             }
         }
-        let is_kept = |held: &HeldStages| held.stages.iter().any(|(_, bound)| bound.keep.is_some());
-        held.retain(is_kept);
-        for pair in held.iter().flat_map(|held| held.stages.windows(2)) {
+        let is_kept = |kept: &KeptStages| kept.stages.iter().any(|(_, bound)| bound.keep.is_some());
+        kept.retain(is_kept);
+        for pair in kept.iter().flat_map(|kept| kept.stages.windows(2)) {
             let [(lower, below), (higher, above)] = pair else {
                 continue;
             };
@@ -141,10 +141,10 @@ impl Compiler<'_> {
                 self.diagnostics.add(placed[*higher].1.clone(), message);
             }
         }
-        held
+        kept
     }
 
-    /// The ladder of a combination of conditions, for those who hold no stage.
+    /// The ladder of a combination of conditions, for those who keep no stage.
     fn ladder(
         &mut self,
         combination: usize,
@@ -192,7 +192,7 @@ fn bounds(stages: &TiVec<StageId, Stage>) -> impl Iterator<Item = (StageId, Stag
     stages.filter_map(|(id, stage)| Some((id, stage.bound?)))
 }
 
-/// A ladder, then the same for those who hold the lowest stage that is easier to keep, and so on.
+/// A ladder, then the same for those who keep the lowest stage that is easier to keep, and so on.
 fn variants(ladder: Ladder, stages: &TiVec<StageId, Stage>) -> Vec<Ladder> {
     let mut variants = vec![ladder];
     let steps = variants[0].steps.clone();
@@ -202,14 +202,14 @@ fn variants(ladder: Ladder, stages: &TiVec<StageId, Stage>) -> Vec<Ladder> {
         };
         let Some(last) = variants.last() else { break };
         let rank = format!("{}:{}", variants[0].rank, variants.len());
-        let mut held = Ladder {
+        let mut kept = Ladder {
             rank: RankName::new(rank),
             floor: last.floor,
             score: last.score,
             steps: last.steps.clone(),
         };
-        held.steps[position].1 = keep;
-        variants.push(held);
+        kept.steps[position].1 = keep;
+        variants.push(kept);
     }
     variants
 }
