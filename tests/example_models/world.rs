@@ -66,6 +66,12 @@ impl Action {
         self
     }
 
+    /// With a piece of content.
+    pub fn about(mut self, content_id: &str) -> Self {
+        self.0.content_id = content_id.to_owned();
+        self
+    }
+
     pub fn saying(mut self, text: &str) -> Self {
         self.0.text = text.to_owned();
         self

@@ -3,6 +3,7 @@
 mod path;
 mod phrases;
 mod scores;
+mod subjects;
 mod taking_part;
 mod voices;
 
