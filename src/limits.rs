@@ -50,6 +50,25 @@ pub const MAX_REMOVED_NAME_BYTES: usize = crate::scoring::limits::MAX_ATTRIBUTE_
 pub const DEFAULT_PAGE_SIZE: usize = 50;
 /// Entries of a page.
 pub const MAX_PAGE_SIZE: usize = 1_000;
+/// Members of a segment that one call asks its condition about, for each entry of its page: enough
+/// that a condition that one in twenty meets fills it.
+pub const CONDITION_MEMBERS_PER_ENTRY: usize = 20;
+/// And at least, so that small pages are not short all the time.
+pub const MIN_CONDITION_MEMBERS: usize = 1_000;
+/// And at most: ten pages of the greatest size.
+pub const MAX_CONDITION_MEMBERS: usize = 10_000;
+/// How long a call may take to ask its condition, reading apart: as long as calls may wait for each
+/// other.
+pub const MAX_CONDITION_TIME: Duration = QUEUE_TARGET;
+/// Bytes of records, as they are stored, that a call reads to ask its condition about.
+pub const MAX_CONDITION_RECORD_BYTES: usize = 4 * 1024 * 1024;
+/// Members that are read at a time to ask a condition about: few enough that what follows the end
+/// of a page is not read for nothing, enough that a store is not asked for each.
+pub const CONDITION_BATCHES: (usize, usize) = (64, 512);
+/// Calls with a condition in work at a time; others wait for their turn.
+pub const MAX_CONDITIONS_IN_WORK: usize = 4;
+/// Calls with a condition that wait for their turn: a second or so of them.
+pub const MAX_CONDITIONS_WAITING: usize = 64;
 /// Members of a segment whose interests are added up when the caller does not say.
 pub const DEFAULT_TOPIC_MEMBERS: usize = 100;
 /// Members of a segment whose interests are added up: as many as are loaded for a page.

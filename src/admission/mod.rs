@@ -25,7 +25,8 @@ pub enum Class {
     Read,
     /// Changes one profile.
     Write,
-    /// Streams and batches of writes, which wait for their turn, and what is seldom asked for.
+    /// What waits for its turn: streams and batches of writes, questions with a condition; and what
+    /// is seldom asked for.
     Other,
 }
 
@@ -89,6 +90,12 @@ impl Ticket {
         let mut entered = self.entered.lock().unwrap_or_else(PoisonError::into_inner);
         let mut gate = self.gate.lock();
         gate.identify(&mut entered.0, tenant, Instant::now())
+    }
+
+    /// Says that the call turned out to be bulk work, once its message is read.
+    pub fn is_bulk(&self) {
+        let mut entered = self.entered.lock().unwrap_or_else(PoisonError::into_inner);
+        self.gate.lock().becomes(&mut entered.0, Class::Other);
     }
 
     /// Says that the call has ended as such calls do, so that what it took tells how long

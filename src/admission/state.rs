@@ -193,6 +193,19 @@ impl Admission {
         Ok(())
     }
 
+    /// A call turns out to be of another class than its method says: it is in work there, and what
+    /// it takes says nothing of how long others of its method wait.
+    pub fn becomes(&mut self, entered: &mut Entered, class: Class) {
+        if let Some(line) = self.line(entered.class) {
+            line.in_work = line.in_work.saturating_sub(1);
+        }
+        if let Some(line) = self.line(class) {
+            line.in_work += 1;
+            line.limit.saw(line.in_work);
+        }
+        entered.class = class;
+    }
+
     /// A call has ended; `answered` says that it ended as such calls do, after all its work.
     pub fn leave(&mut self, entered: &Entered, answered: bool, now: Instant) {
         self.calls = self.calls.saturating_sub(1);

@@ -232,3 +232,28 @@ fn the_more_is_offered_the_later_callers_are_told_to_come_back_and_not_together(
     assert!(often > twice * 3, "{twice:?} {often:?}");
     assert!(often <= MAX_RETRY_AFTER);
 }
+
+#[test]
+fn bulk_work_leaves_the_line_of_its_method_and_says_nothing_of_how_long_reads_wait() {
+    let begin = Instant::now();
+    let mut admission = Admission::new(4_096, 8_000);
+    let mut in_work = Vec::new();
+    for connection in 0..1_000 {
+        let entered = admission.enter(Class::Read, METHOD, connection, begin);
+        let mut entered = entered.unwrap();
+        admission.becomes(&mut entered, Class::Other);
+        assert_eq!(
+            (admission.reads.in_work, admission.calls),
+            (0, connection as usize + 1)
+        );
+        admission.identify(&mut entered, None, begin).unwrap();
+        in_work.push(entered);
+    }
+    let limit = admission.reads.limit.now();
+    for (number, entered) in in_work.iter().enumerate() {
+        let later = begin + Duration::from_millis(500 + 10 * number as u64);
+        admission.leave(entered, true, later);
+    }
+    assert_eq!((admission.reads.in_work, admission.calls), (0, 0));
+    assert!(admission.reads.limit.now() >= limit, "reads never waited");
+}

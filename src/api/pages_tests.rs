@@ -7,7 +7,10 @@ use tonic_types::StatusExt as _;
 use super::{page_token::PageToken, paging::Paged, *};
 use crate::{
     proto::v1,
-    scoring::{Fingerprint, ProfileId, RankKey, Timestamp, limits::MAX_TAG_BYTES},
+    scoring::{
+        Fingerprint, ProfileId, RankKey, Timestamp,
+        limits::{MAX_CONDITION_BYTES, MAX_TAG_BYTES},
+    },
     service::{PageStart, SegmentQuery},
     store::Cursor,
 };
@@ -25,7 +28,7 @@ fn instant_at(seconds: i64) -> Option<wkt::Timestamp> {
 fn request() -> v1::RankSegmentRequest {
     v1::RankSegmentRequest {
         segment: "buyers".into(),
-        stages: vec!["consideration".into()],
+        condition: "stage == \"consideration\"".into(),
         ..Default::default()
     }
 }
@@ -106,7 +109,11 @@ fn a_token_of_another_query_is_refused() {
             ..with_token.clone()
         },
         v1::RankSegmentRequest {
-            stages: vec![],
+            condition: String::new(),
+            ..with_token.clone()
+        },
+        v1::RankSegmentRequest {
+            condition: "stage == \"decision\"".into(),
             ..with_token.clone()
         },
         v1::RankSegmentRequest {
@@ -144,6 +151,28 @@ fn a_later_page_asks_for_the_model_of_the_first() {
     )
     .unwrap();
     assert_eq!(paged.query.paging.start.unwrap().model, MODEL);
+}
+
+#[test]
+fn a_condition_is_taken_as_it_is_up_to_its_greatest_length_and_none_is_none() {
+    let ask = |condition: String| {
+        let request = v1::RankSegmentRequest {
+            condition,
+            ..request()
+        };
+        segment_query(&seal(), request)
+    };
+    let long = "x".repeat(MAX_CONDITION_BYTES);
+    for (sent, read) in [
+        (String::new(), None),
+        (" ".to_owned(), Some(" ".to_owned())),
+        (long.clone(), Some(long)),
+    ] {
+        assert_eq!(ask(sent).unwrap().query.condition, read);
+    }
+    let too_long = ask("x".repeat(MAX_CONDITION_BYTES + 1)).unwrap_err();
+    assert_eq!(fields(&too_long), ["condition"]);
+    assert!(too_long.message().contains("at most 4096"));
 }
 
 #[test]
@@ -268,7 +297,7 @@ fn everything_that_is_wrong_with_a_page_is_named_at_once() {
             segment: String::new(),
             page_size: -1,
             page_token: "garbage".into(),
-            stages: vec![String::new(); 17],
+            condition: "x".repeat(MAX_CONDITION_BYTES + 1),
             view: -4,
             as_of: instant_at(-1),
             fraction: -0.5,
@@ -281,8 +310,10 @@ fn everything_that_is_wrong_with_a_page_is_named_at_once() {
         "segment",
         "page_size",
         "page_token",
-        "stages",
-        "stages[0]",
+        "condition",
+        "view",
+        "as_of",
+        "fraction",
     ] {
         assert!(found.iter().any(|found| found == field), "{field}");
     }

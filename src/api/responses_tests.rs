@@ -14,7 +14,7 @@ use crate::{
         ProfileId, RankKey, Ranked, Score, SegmentMembership, StageChange, StageExplanation,
         StageRequirement, Timestamp, TopicInterest,
     },
-    service::{PageStart, Scored, SegmentPage, SegmentTopic, SegmentTopics, ServiceError},
+    service::{Page, PageStart, Scored, SegmentPage, SegmentTopic, SegmentTopics, ServiceError},
     store::Cursor,
 };
 
@@ -255,22 +255,25 @@ fn each_outcome_has_its_own_form() {
 fn only_a_page_with_a_next_one_has_a_token() {
     let query = QueryHash::new("RankSegment", &crate::scoring::Tenant::new("").unwrap(), []);
     let page = |next| SegmentPage {
-        entries: vec![(
-            3,
-            Ranked {
-                profile: ann(),
-                points: 48.0,
-                probability: Some(likely()),
-            },
-        )],
-        total: 9,
-        next,
-        as_of: Timestamp::from_seconds(5),
-        model: Fingerprint(1),
+        members: Page {
+            entries: vec![(
+                3,
+                Ranked {
+                    profile: ann(),
+                    points: 48.0,
+                    probability: Some(likely()),
+                },
+            )],
+            total: 9,
+            next,
+            as_of: Timestamp::from_seconds(5),
+            model: Fingerprint(1),
+        },
+        condition_failed: 7,
     };
     let last = segment_page(&seal(), page(None), query);
     assert_eq!(last.next_page_token, "");
-    assert_eq!(last.segment_size, 9);
+    assert_eq!((last.segment_size, last.condition_failed_count), (9, 7));
     assert_eq!(last.as_of.unwrap().seconds, 5);
     let ranked = &last.members[0];
     assert_eq!((ranked.rank, ranked.points), (3, 48.0));

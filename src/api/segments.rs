@@ -3,7 +3,7 @@
 use tonic::Status;
 
 use super::{
-    fields::{instant, required_name, signed, small, tenant, timestamp, view},
+    fields::{instant, required_name, signed, small, tenant, timestamp, too_long, view},
     page_token::QueryHash,
     paging::{Paged, next_page_token, page_size, page_token, paging, size},
     profiles::{probability, profile},
@@ -17,7 +17,7 @@ use crate::{
     proto::v1,
     scoring::{
         Ranked, Tenant,
-        limits::{MAX_NAME_BYTES, MAX_STAGES},
+        limits::{MAX_CONDITION_BYTES, MAX_NAME_BYTES},
     },
     service::{Fraction, SegmentPage, SegmentQuery, SegmentTopics, SegmentTopicsQuery, View},
 };
@@ -35,22 +35,12 @@ pub fn segment_query(
     required_name("segment", &request.segment, MAX_NAME_BYTES, &mut violations);
     let page_size = page_size(request.page_size, &mut violations);
     let token = page_token(&request.page_token, seal, &mut violations);
-    if request.stages.len() > MAX_STAGES {
-        violations.add(
-            "stages",
-            format_args!(
-                "has {} entries; send at most {MAX_STAGES}",
-                request.stages.len()
-            ),
-        );
-    }
-    for (index, stage) in request.stages.iter().take(MAX_STAGES).enumerate() {
-        required_name(
-            format_args!("stages[{index}]"),
-            stage,
-            MAX_NAME_BYTES,
-            &mut violations,
-        );
+    let condition = (!request.condition.is_empty()).then_some(request.condition);
+    if let Some(text) = condition
+        .as_ref()
+        .filter(|text| text.len() > MAX_CONDITION_BYTES)
+    {
+        too_long("condition", text, MAX_CONDITION_BYTES, &mut violations);
     }
     let view = view(request.view, &mut violations);
     let as_of = instant("as_of", request.as_of, &mut violations);
@@ -62,22 +52,10 @@ pub fn segment_query(
         View::Basic => "basic",
         View::Full => "full",
     };
-    let stages = request.stages.iter().map(String::as_str);
-    let fraction_text = fraction.map(|_| request.fraction.to_string());
-    let hash = match &fraction_text {
-        None => {
-            let parts = [request.segment.as_str(), shown].into_iter().chain(stages);
-            QueryHash::new("RankSegment", &tenant, parts)
-        }
-        Some(fraction) => {
-            let parts = [request.segment.as_str(), shown, fraction];
-            QueryHash::new(
-                "RankSegment of a share",
-                &tenant,
-                parts.into_iter().chain(stages),
-            )
-        }
-    };
+    let fraction_text = fraction.map_or_else(String::new, |_| request.fraction.to_string());
+    let asked = condition.as_deref().unwrap_or_default();
+    let parts = [request.segment.as_str(), shown, &fraction_text, asked];
+    let hash = QueryHash::new("RankSegment", &tenant, parts);
     let paging = paging(page_size, token, hash, as_of)?;
     let has_quota = paging.start.as_ref().map(|start| start.left.is_some());
     if has_quota.is_some_and(|has_quota| has_quota != fraction.is_some()) {
@@ -86,7 +64,7 @@ pub fn segment_query(
     Ok(Paged {
         query: SegmentQuery {
             segment: request.segment,
-            stages: request.stages,
+            condition,
             fraction,
             view,
             paging,
@@ -139,11 +117,13 @@ pub fn segment_page(
     page: SegmentPage,
     query: QueryHash,
 ) -> v1::RankSegmentResponse {
+    let members = page.members;
     v1::RankSegmentResponse {
-        next_page_token: next_page_token(page.next, query, seal),
-        members: page.entries.into_iter().map(ranked).collect(),
-        segment_size: signed(page.total),
-        as_of: Some(timestamp(page.as_of)),
+        as_of: Some(timestamp(members.as_of)),
+        condition_failed_count: signed(page.condition_failed),
+        next_page_token: next_page_token(members.next, query, seal),
+        segment_size: signed(members.total),
+        members: members.entries.into_iter().map(ranked).collect(),
     }
 }
 

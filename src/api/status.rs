@@ -8,17 +8,20 @@ use std::{
 
 use prost::Message as _;
 use tonic::{Code, Status};
-use tonic_types::ErrorDetails;
+use tonic_types::{ErrorDetails, FieldViolation};
 
 use super::{
     Shown,
-    status_size::{listed, within_bounds},
+    status_size::{listed, shortened, within_bounds},
 };
 use crate::{
-    limits::{MAX_REPEATED_BYTES, RETRY_CONTENDED_AFTER, RETRY_UNAVAILABLE_AFTER},
+    limits::{
+        MAX_DIAGNOSTIC_BYTES, MAX_FIELD_VIOLATIONS, MAX_REPEATED_BYTES, RETRY_CONTENDED_AFTER,
+        RETRY_UNAVAILABLE_AFTER,
+    },
     proto::google::rpc,
     rollout::RolloutError,
-    scoring::Timestamp,
+    scoring::{Diagnostic, Timestamp},
     service::ServiceError,
     store::StoreError,
     telemetry::is_new,
@@ -43,11 +46,7 @@ pub fn of_service(error: &ServiceError, field: &str) -> Status {
             "UNKNOWN_SUBJECT",
             ErrorDetails::new(),
         ),
-        ServiceError::NoStages(_) => bad_field(
-            "stages",
-            "cannot be asked for in a segment of subjects, which stand at no stage; send none",
-            "NO_STAGES",
-        ),
+        ServiceError::Condition(mistakes) => bad_condition(mistakes),
         ServiceError::UnknownName { kind, name, known } => unknown_name(kind, name, known),
         ServiceError::AsOfBeforeLastEvent {
             profile_id,
@@ -308,6 +307,25 @@ pub fn foreign_token() -> Status {
         "is of another query; send it with everything else as in the request before",
         "FOREIGN_PAGE_TOKEN",
     )
+}
+
+/// A condition that cannot be asked, with the place of each mistake in its text.
+fn bad_condition(mistakes: &[Diagnostic]) -> Status {
+    let descriptions = mistakes.iter().map(|mistake| {
+        let (line, column) = (mistake.line, mistake.column);
+        let description = format!("at {line}:{column} {}", mistake.message);
+        shortened(&description, MAX_DIAGNOSTIC_BYTES)
+    });
+    let descriptions: Vec<String> = descriptions.take(MAX_FIELD_VIOLATIONS).collect();
+    let first = descriptions.first().map_or("", String::as_str);
+    let message = match mistakes.len() {
+        0 | 1 => format!("condition {first}"),
+        count => format!("condition {first} (and {} more)", count - 1),
+    };
+    let fields = descriptions.iter();
+    let violations = fields.map(|text| FieldViolation::new("condition", text.as_str()));
+    let details = ErrorDetails::with_bad_request(violations.collect::<Vec<_>>());
+    with_reason(Code::InvalidArgument, message, "INVALID_CONDITION", details)
 }
 
 /// A page token of a model that is no longer active.

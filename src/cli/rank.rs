@@ -26,9 +26,9 @@ pub struct Rank {
     /// Only the highest share of the segment, such as 10%, rounded up to whole members.
     #[arg(long, value_parser = percentage, value_name = "SHARE")]
     top: Option<f64>,
-    /// Only members at this stage; may be given several times.
-    #[arg(long = "stage", value_name = "STAGE")]
-    stages: Vec<String>,
+    /// Only members that this condition holds for, such as 'stage == "decision"'.
+    #[arg(long, value_name = "CONDITION")]
+    condition: Option<String>,
     /// Show where the points come from.
     #[arg(long)]
     full: bool,
@@ -44,7 +44,7 @@ impl Rank {
         let first = RankSegmentRequest {
             tenant: self.asking.target.tenant.clone(),
             segment: self.segment.clone(),
-            stages: self.stages.clone(),
+            condition: self.condition.clone().unwrap_or_default(),
             view: view(self.full).into(),
             as_of: self.as_of,
             fraction: self.top.unwrap_or(0.0),
@@ -94,6 +94,7 @@ impl pages::Page for RankSegmentResponse {
         self.members.extend(next.members);
         self.next_page_token = next.next_page_token;
         self.segment_size = next.segment_size;
+        self.condition_failed_count += next.condition_failed_count;
     }
 
     fn truncate(&mut self, limit: usize) {
@@ -105,10 +106,8 @@ impl pages::Page for RankSegmentResponse {
 fn describe(segment: &str, response: &RankSegmentResponse, full: bool) -> String {
     let members = response.members.iter();
     let Some(first) = members.clone().next().map(whose) else {
-        return format!(
-            "nobody to list; {segment} has {}\n",
-            counted(response.segment_size, "member")
-        );
+        let size = counted(response.segment_size, "member");
+        return format!("nobody to list; {segment} has {size}\n") + &failed(response);
     };
     let is_calibrated = members.clone().any(|member| member.probability.is_some());
     let mut columns = vec![
@@ -145,7 +144,18 @@ fn describe(segment: &str, response: &RankSegmentResponse, full: bool) -> String
         }
         row
     });
-    table(&columns, rows) + &shown(segment, response)
+    table(&columns, rows) + &shown(segment, response) + &failed(response)
+}
+
+/// For how many the condition could not be evaluated; nothing when it could for all.
+fn failed(response: &RankSegmentResponse) -> String {
+    match response.condition_failed_count {
+        0 => String::new(),
+        count => format!(
+            "left out: {} for which the condition failed; has(x) asks whether something is stated\n",
+            counted(count, "member")
+        ),
+    }
 }
 
 /// The profile of a member, or what a subject has of one.

@@ -15,6 +15,13 @@ impl Caller {
         Self(extensions.get::<Arc<Ticket>>().cloned())
     }
 
+    /// Says that the call is bulk work, which its method alone does not tell.
+    pub fn is_bulk(&self) {
+        if let Some(ticket) = &self.0 {
+            ticket.is_bulk();
+        }
+    }
+
     /// Says whose call it is; an error when others have to come first.
     pub fn identify<S: Store>(&self, service: &Service<S>, tenant: &Tenant) -> Result<(), Status> {
         let identified = match &self.0 {

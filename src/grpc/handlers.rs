@@ -181,7 +181,17 @@ impl<S: Store> ScoringService for Handlers<S> {
     ) -> Result<Response<v1::RankSegmentResponse>, Status> {
         let (_, extensions, request) = request.into_parts();
         let paged = api::segment_query(&self.seal, request)?;
-        Caller::of(&extensions).identify(&self.service, &paged.tenant)?;
+        let caller = Caller::of(&extensions);
+        let has_condition = paged.query.condition.is_some();
+        if has_condition {
+            caller.is_bulk();
+        }
+        caller.identify(&self.service, &paged.tenant)?;
+        // Before the room of the answer, which others need while this one waits.
+        let _turn = match has_condition {
+            true => Some(self.service.condition_turn().await.map_err(failed)?),
+            false => None,
+        };
         let room = reserve(&extensions, paged.query.paging.page_size).await?;
         let page = self.service.rank_segment(&paged.tenant, paged.query).await;
         let page = page.map_err(failed)?;

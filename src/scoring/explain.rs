@@ -7,9 +7,9 @@ use super::{
     StageChange, StageExplanation, StageRequirement, Timestamp, TopicInterest,
     answers::push_bounded,
     decay::decay_factor,
-    evaluation::Evaluation,
+    evaluation::{Evaluation, interest_points},
     influence::{influence_probability, on_topic},
-    limits::{NOISE_FLOOR, REMEMBERED_STAGE_CHANGES},
+    limits::REMEMBERED_STAGE_CHANGES,
     model::{ScoreId, StageId},
 };
 
@@ -278,18 +278,15 @@ fn explain_stage(
 
 /// The declared topics that a profile cares about at an instant, most first, equals by name.
 pub fn interests(model: &Model, record: &Record, at: Timestamp) -> Vec<TopicInterest> {
-    let factor = model
-        .interests_half_life
-        .decay_factor(record.last_event_time, at);
     let mut interests: Vec<TopicInterest> = record
         .interests
         .iter()
         .filter(|interest| model.topics.contains(&interest.name))
         .map(|interest| TopicInterest {
             topic: interest.name.clone(),
-            points: interest.value * factor,
+            points: interest_points(model, record, interest, at),
         })
-        .filter(|interest| interest.points >= NOISE_FLOOR)
+        .filter(|interest| interest.points > 0.0)
         .collect();
     interests.sort_by(|a, b| {
         b.points

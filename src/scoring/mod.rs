@@ -21,6 +21,7 @@ mod event;
 mod explain;
 mod identity;
 mod influence;
+mod instant;
 pub mod limits;
 mod memory;
 mod model;
@@ -39,17 +40,19 @@ pub use decay::HalfLife;
 pub use duration::parse_duration;
 pub use edit::{Context, RecordEdit, RetractionOutcome, Selection, apply};
 pub use effect::{CountDelta, Credit, Effect, EffectKind, SubjectDelta};
-pub use evaluation::{index, moves};
+pub use evaluation::{Judged, Member, index, moves};
 pub use evaluator::Evaluator;
 pub use event::Event;
 pub use explain::{Detail, InfluenceQuestion, explain, influencer, interests, ranked};
 pub use identity::{IdHash, Incarnation, ProfileId, Tenant, TypeMark, is_identifier, is_kind_name};
 pub use influence::influence_probability;
+pub use instant::parse_instant;
 pub use memory::{EffectMemory, EventMemory, Recollection, RememberedEvent};
 pub(crate) use model::ScoreId;
 pub use model::{
-    ActsOn, Catalog, CatalogEntry, Diagnostic, EventSubjects, Fingerprint, IgnoredSubjects, Model,
-    ModelChange, Population, SegmentEntry, SegmentId, Stated, SubjectKindId, model_changes,
+    ActsOn, Catalog, CatalogEntry, Condition, Diagnostic, EventSubjects, Fingerprint,
+    IgnoredSubjects, Model, ModelChange, Population, SegmentEntry, SegmentId, Stated,
+    SubjectKindId, model_changes,
 };
 pub use outcome::{EventOutcome, Outcome};
 pub use profile::{

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     rollout::RolloutError,
-    scoring::{InvalidAttributes, ProfileId, Timestamp},
+    scoring::{Diagnostic, InvalidAttributes, ProfileId, Timestamp},
     store::StoreError,
 };
 
@@ -23,9 +23,9 @@ pub enum ServiceError {
         /// Its id.
         subject_id: String,
     },
-    /// Subjects stand at no stage.
-    #[error("the segment {0:?} is of subjects, which stand at no stage; ask without stages")]
-    NoStages(String),
+    /// The condition of the call cannot be asked.
+    #[error("the condition has {} mistakes", .0.len())]
+    Condition(Vec<Diagnostic>),
     /// The model declares no such name.
     #[error("there is no {kind} {name:?}; the model has: {}", known.join(", "))]
     UnknownName {

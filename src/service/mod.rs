@@ -3,6 +3,7 @@
 
 mod answers;
 mod comparing;
+mod conditions;
 mod draft;
 mod drafts;
 mod effects;
@@ -31,6 +32,7 @@ use tokio_util::task::TaskTracker;
 
 pub use answers::{PendingScores, Released, Retracted, Scored, Written};
 pub use comparing::{Comparing, ModelComparison};
+pub use conditions::ConditionTurn;
 pub use error::ServiceError;
 pub use pages::{Fraction, Page, PageStart, Paging};
 pub use quarantine::{QuarantinePage, QuarantineQuery, QuarantinedProfile};
@@ -123,6 +125,8 @@ struct Shell<S> {
     comparing: Arc<Semaphore>,
     /// Few batches of updates at a time: what they hold while they wait is large.
     batches: Arc<Semaphore>,
+    /// Few calls with a condition at a time: they keep the processors busy.
+    conditions: conditions::Turns,
     tasks: TaskTracker,
 }
 
@@ -174,6 +178,7 @@ impl<S: Store> Service<S> {
             unsettled: Semaphore::new(settings.max_unsettled_effects),
             comparing: Arc::new(Semaphore::new(1)),
             batches: Arc::new(Semaphore::new(MAX_BATCHES)),
+            conditions: conditions::Turns::new(),
             settings,
             tasks: TaskTracker::new(),
         });

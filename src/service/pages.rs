@@ -123,56 +123,113 @@ impl<S: Store> Service<S> {
         fraction: Option<Fraction>,
         paging: &Paging,
     ) -> Result<Page<(u64, Stored)>, ServiceError> {
-        let left = paging.start.as_ref().and_then(|start| start.left);
-        let limit = left.map_or(paging.page_size, |left| {
-            usize::try_from(left).map_or(paging.page_size, |left| left.min(paging.page_size))
-        });
-        let store = &self.shell.store;
-        let after = paging.start.as_ref().map(|start| &start.after);
-        let generation = snapshot.active.generation;
-        let read = self.read_at(paging.asked(), async |at| {
-            let range = range(at);
-            let page = store.page(tenant, generation, &range, after, limit).await?;
-            let latest = page.latest_counted;
-            Ok((page, latest))
-        });
-        let (as_of, mut page) = read.await?;
-        // Only the first page knows how many the share is.
-        let left = match &paging.start {
-            Some(_) => left,
-            None => fraction.map(|fraction| fraction.of(page.total)),
-        };
-        if let Some(left) = left {
-            page.entries
-                .truncate(usize::try_from(left).unwrap_or(usize::MAX));
-        }
-        let read = page.entries.len() as u64;
-        let left = left.map(|left| left - read);
-        let is_last = page.preceding + read >= page.total || left == Some(0);
-        let model = snapshot.model().fingerprint();
-        let last = page.entries.last().filter(|_| !is_last);
-        let next = last.map(|(key, profile_id)| PageStart {
-            after: Cursor {
-                key: *key,
-                profile_id: profile_id.clone(),
-            },
-            left,
-            as_of,
-            model,
-        });
-        let ids: Vec<ProfileId> = page.entries.into_iter().map(|(_, id)| id).collect();
+        let found = self.read_entries(
+            tenant,
+            snapshot,
+            range,
+            fraction,
+            (paging, paging.page_size),
+        );
+        let found = found.await?;
+        let ids = found.profile_ids();
         let mut entries = Vec::with_capacity(ids.len());
-        for (place, stored) in (page.preceding + 1..).zip(store.load(tenant, &ids).await) {
+        let loaded = self.shell.store.load(tenant, &ids).await;
+        for (place, stored) in found.places().zip(loaded) {
             if let Some(stored) = stored? {
                 entries.push((place, stored));
             }
         }
         Ok(Page {
             entries,
+            total: found.total,
+            next: found.after(ids.len()),
+            as_of: found.as_of,
+            model: found.model,
+        })
+    }
+
+    /// Reads up to so many entries of a range, or of its highest share, without their records. The
+    /// range is that of the instant that the page is of.
+    pub(super) async fn read_entries(
+        &self,
+        tenant: &Tenant,
+        snapshot: &ModelSnapshot,
+        range: impl Fn(Timestamp) -> RankRange,
+        fraction: Option<Fraction>,
+        (paging, limit): (&Paging, usize),
+    ) -> Result<Entries, ServiceError> {
+        let start = paging.start.as_ref();
+        let left = start.and_then(|start| start.left);
+        let limit = left.map_or(limit, |left| {
+            usize::try_from(left).map_or(limit, |left| left.min(limit))
+        });
+        let after = start.map(|start| &start.after);
+        let generation = snapshot.active.generation;
+        let store = &self.shell.store;
+        let read = self.read_at(paging.asked(), async |at| {
+            let range = range(at);
+            let page = store.page(tenant, generation, &range, after, limit).await?;
+            let latest = page.latest_counted;
+            Ok((page, latest))
+        });
+        let (as_of, page) = read.await?;
+        // Only the first page knows how many the share is.
+        let left = match start {
+            Some(_) => left,
+            None => fraction.map(|fraction| fraction.of(page.total)),
+        };
+        let cursors = page.entries.into_iter();
+        let cursors = cursors.map(|(key, profile_id)| Cursor { key, profile_id });
+        let most = left.map_or(usize::MAX, |left| {
+            usize::try_from(left).unwrap_or(usize::MAX)
+        });
+        Ok(Entries {
+            cursors: cursors.take(most).collect(),
+            preceding: page.preceding,
             total: page.total,
-            next,
+            left,
             as_of,
-            model,
+            model: snapshot.model().fingerprint(),
+        })
+    }
+}
+
+/// Entries of a range, in order.
+#[derive(Debug)]
+pub(super) struct Entries {
+    cursors: Vec<Cursor>,
+    /// How many entries of the range stand before them.
+    preceding: u64,
+    /// How many entries the range has.
+    pub total: u64,
+    /// How many entries of a share are left, these among them; `None` for all of the range.
+    left: Option<u64>,
+    /// The instant of the pages.
+    pub as_of: Timestamp,
+    model: Fingerprint,
+}
+
+impl Entries {
+    pub(super) fn profile_ids(&self) -> Vec<ProfileId> {
+        let cursors = self.cursors.iter();
+        cursors.map(|cursor| cursor.profile_id.clone()).collect()
+    }
+
+    /// The place of each, from 1 for the first of the range.
+    pub(super) fn places(&self) -> impl Iterator<Item = u64> + use<> {
+        self.preceding + 1..
+    }
+
+    /// Where to go on when the first `read` of them are done with; `None` at the end.
+    pub(super) fn after(&self, read: usize) -> Option<PageStart> {
+        let last = self.cursors.get(read.checked_sub(1)?)?;
+        let left = self.left.map(|left| left - read as u64);
+        let is_end = self.preceding + read as u64 >= self.total || left == Some(0);
+        (!is_end).then(|| PageStart {
+            after: last.clone(),
+            left,
+            as_of: self.as_of,
+            model: self.model,
         })
     }
 }

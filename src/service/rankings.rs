@@ -11,8 +11,8 @@ use super::{
 use crate::{
     rollout::ModelSnapshot,
     scoring::{
-        InfluenceQuestion, Influencer, KeyRange, Model, Population, RankKey, Ranked, SegmentId,
-        Tenant, Timestamp, influencer, interests, ranked,
+        InfluenceQuestion, Influencer, KeyRange, Model, RankKey, Ranked, SegmentId, Tenant,
+        Timestamp, influencer, interests, ranked,
     },
     store::{RankRange, Store},
     stretch::Stretch,
@@ -23,8 +23,8 @@ use crate::{
 pub struct SegmentQuery {
     /// The name of the segment.
     pub segment: String,
-    /// Only members at these stages; empty for all.
-    pub stages: Vec<String>,
+    /// Only members that this condition holds for; `None` for all.
+    pub condition: Option<String>,
     /// Only the highest share of the segment; `None` for all of it.
     pub fraction: Option<Fraction>,
     /// How much of each profile to return.
@@ -33,8 +33,14 @@ pub struct SegmentQuery {
     pub paging: Paging,
 }
 
-/// Places in the segment, from 1, and members, highest first.
-pub type SegmentPage = Page<(u64, Ranked)>;
+/// A page of a segment.
+#[derive(Clone, Debug)]
+pub struct SegmentPage {
+    /// Places in the segment, from 1, and members, highest first.
+    pub members: Page<(u64, Ranked)>,
+    /// For how many of those that it was asked about the condition could not be evaluated.
+    pub condition_failed: u64,
+}
 
 /// A page of influencers.
 #[derive(Clone, Debug)]
@@ -118,29 +124,35 @@ impl<S: Store> Service<S> {
         self.check_page(&snapshot, &query.paging)?;
         let model = snapshot.model();
         let segment = segment(model, &query.segment)?;
-        for stage in &query.stages {
-            check_stage(model, stage)?;
-        }
-        let is_staged = model.rank_of(segment).of == Population::People;
-        if !is_staged && !query.stages.is_empty() {
-            return Err(ServiceError::NoStages(query.segment.clone()));
-        }
         let range = |at| segment_range(model, segment, at);
-        let mut page = self
-            .read_page(tenant, &snapshot, range, query.fraction, &query.paging)
-            .await?;
+        let (fraction, paging) = (query.fraction, &query.paging);
+        let (mut page, condition_failed) = match &query.condition {
+            None => {
+                let page = self.read_page(tenant, &snapshot, range, fraction, paging);
+                (page.await?, 0)
+            }
+            Some(condition) => {
+                let (model, on) = (&snapshot.active.model, model.rank_of(segment).of);
+                let condition = self.shell.conditions.read(model, condition, on).await?;
+                self.read_matching(tenant, &snapshot, (range, &condition), fraction, paging)
+                    .await?
+            }
+        };
         let at = page.as_of;
         let mut places = Vec::with_capacity(page.entries.len());
         let mut members = Vec::with_capacity(page.entries.len());
         let mut stretch = Stretch::default();
         for (place, stored) in page.entries.drain(..) {
             let id = &stored.profile_id;
-            let member = ranked(model, segment, id, &stored.record, at, detail(query.view));
-            let stage = member.profile.stage.as_ref();
-            if query.stages.is_empty() || stage.is_some_and(|stage| query.stages.contains(stage)) {
-                places.push(place);
-                members.push(member);
-            }
+            places.push(place);
+            members.push(ranked(
+                model,
+                segment,
+                id,
+                &stored.record,
+                at,
+                detail(query.view),
+            ));
             stretch.took(model.clock_free_steps()).await;
         }
         if query.view == View::Full {
@@ -148,7 +160,10 @@ impl<S: Store> Service<S> {
             self.add_percentiles(tenant, &snapshot, profiles.collect())
                 .await?;
         }
-        Ok(page.with(places.into_iter().zip(members).collect()))
+        Ok(SegmentPage {
+            members: page.with(places.into_iter().zip(members).collect()),
+            condition_failed,
+        })
     }
 
     /// Adds up what the highest members of a segment care about.

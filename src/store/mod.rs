@@ -36,6 +36,8 @@ pub struct Stored {
     pub version: Version,
     /// What is remembered.
     pub record: Record,
+    /// How many bytes it takes as it is stored.
+    pub bytes: usize,
 }
 
 /// A write of one record with its rank changes, all or nothing.

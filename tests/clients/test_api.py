@@ -357,13 +357,13 @@ def test_equals_of_a_segment_stand_in_the_order_of_their_ids(stub, tenant):
     assert names == ["ann", "bob", "cid"]
 
 
-def test_a_segment_may_be_filtered_by_stage(stub, tenant):
+def test_members_of_a_segment_are_listed_by_stage(stub, tenant):
     fill(stub, tenant, 2)
     score(stub, tenant, event("badge", "newcomer", "badge", second=8 * 86400, attributes={
         "badge": "Supporter", "grade": "bronze"}))
     score(stub, tenant, event("badge-2", "newcomer", "badge", second=8 * 86400, attributes={
         "badge": "Autobiographer", "grade": "bronze"}))
-    page = rank(stub, tenant, stages=["consideration"], view=api.PROFILE_VIEW_FULL)
+    page = rank(stub, tenant, condition='stage == "consideration"', view=api.PROFILE_VIEW_FULL)
     assert [(member.rank, member.profile.profile_id) for member in page.members] == [
         (3, "newcomer")]
     assert page.segment_size == 3

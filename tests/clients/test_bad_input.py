@@ -320,8 +320,6 @@ def test_unknown_names_are_not_found_and_the_known_ones_are_listed(stub, tenant)
     for call, request, known in (
         (stub.RankSegment, api.RankSegmentRequest(segment="exprets"), "experts"),
         (stub.GetSegmentTopics, api.GetSegmentTopicsRequest(segment="exprets"), "experts"),
-        (stub.RankSegment, api.RankSegmentRequest(segment="experts", stages=["advocat"]),
-         "advocate"),
         (stub.TopInfluencers, api.TopInfluencersRequest(topic="tool"), "tools"),
         (stub.TopInfluencers, api.TopInfluencersRequest(topic="tools", stage="advocat"),
          "advocate"),
@@ -390,7 +388,7 @@ def test_a_page_token_of_another_query_is_refused(stub, tenant, page_token):
     for request in (
         page_request(f"{tenant}-b", page_token),
         page_request(tenant, page_token, segment="unknown_place"),
-        page_request(tenant, page_token, stages=["contributor"]),
+        page_request(tenant, page_token, condition='stage == "contributor"'),
         page_request(tenant, page_token, as_of=Timestamp(seconds=5)),
     ):
         assert names(invalid(stub.RankSegment, request), "page_token")

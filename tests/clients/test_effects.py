@@ -474,8 +474,8 @@ def test_an_account_and_a_profile_are_not_asked_for_together(stub, tenant):
     score(stub, tenant, visit(subjects=subjects("acme")))
     refusal = refused(get, stub, tenant, "", subjects=subjects("acme"), as_of=at(-5))
     assert refusal.reason == "AS_OF_BEFORE_LAST_EVENT" and "\\u" not in refusal.message
-    refusal = refused(segment, stub, tenant, "companies", stages=["awareness"])
-    assert refusal.reason == "NO_STAGES"
+    refusal = refused(segment, stub, tenant, "companies", condition='stage == "awareness"')
+    assert refusal.reason == "INVALID_CONDITION"
     refusal = refused(get, stub, tenant, "\x01acme")
     assert refusal.code == grpc.StatusCode.INVALID_ARGUMENT
 

@@ -395,6 +395,36 @@ fn answers_for_people_are_tables_that_explain() {
     let expected = members(&all).len().div_ceil(10);
     assert_eq!(members(&tenth), members(&all)[..expected]);
     assert_eq!(field(&tenth, "/segmentSize"), field(&all, "/segmentSize"));
+    let some = |condition: &str| {
+        let asked = ["rank", "contact_next", "--limit", "1000", "--as-of", AFTER];
+        server.json(&[&asked[..], &["--condition", condition]].concat())
+    };
+    let all_members = members(&all);
+    let by_stage = all_members
+        .iter()
+        .filter(|member| member["profile"]["stage"] == "contributor");
+    let by_stage: Vec<Value> = by_stage.cloned().collect();
+    assert!(!by_stage.is_empty() && by_stage.len() < all_members.len());
+    assert_eq!(members(&some("stage == \"contributor\"")), by_stage);
+    let failing = [
+        "rank",
+        "contact_next",
+        "--as-of",
+        AFTER,
+        "--condition",
+        "profile.attributes.x > 1",
+    ];
+    let failing = text(&server.ask(&failing));
+    for part in ["nobody to list", "for which the condition failed"] {
+        assert!(failing.contains(part), "{part} in {failing}");
+    }
+    let wrong = server.ask(&["rank", "contact_next", "--condition", "scores.x > 1"]);
+    assert_eq!(wrong.status.code(), Some(1));
+    assert!(
+        text(&wrong).contains("condition at 1:1 has no score"),
+        "{}",
+        text(&wrong)
+    );
     let topics = text(&server.ask(&["topics", "contact_next", "--members", "5", "--as-of", AFTER]));
     assert!(topics.contains("over the 5 highest of"), "{topics}");
     let funnel = text(&server.ask(&["funnel", "--as-of", AFTER]));

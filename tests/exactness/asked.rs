@@ -75,6 +75,7 @@ impl<H: Home> Served<H> {
     async fn say_segment(&self, answers: &mut Answers, segment: &str, at: i64) {
         let name = format!("segment {segment}");
         let (members, total) = self.members(segment, None, at).await;
+        self.check_conditions(segment, &members, at).await;
         answers.number(format!("{name}: size"), total as f64);
         for (place, member) in &members {
             answers.number(format!("{name}, place {place}"), member.points);
@@ -114,6 +115,45 @@ impl<H: Home> Served<H> {
         }
     }
 
+    /// Asks for those of a segment alone who stand somewhere, or have more points than one of them:
+    /// they are those of whom the answer without condition says so.
+    async fn check_conditions(&self, segment: &str, members: &[(u64, Ranked)], at: i64) {
+        let stated = |profile: &Profile| profile.stage.clone().unwrap_or_default();
+        let is_person = |member: &(u64, Ranked)| member.1.profile.profile_id.subject().is_none();
+        for (_, one) in members.iter().filter(|member| is_person(member)) {
+            let stage = stated(&one.profile);
+            let condition = format!("stage == {stage:?}");
+            let holds = |profile: &Profile| stated(profile) == stage;
+            self.check_condition(segment, (members, at), &condition, holds)
+                .await;
+        }
+        for (position, score) in self.model.score_names().enumerate() {
+            for (_, one) in members {
+                let least = one.profile.scores[position].points;
+                let condition = format!("scores.{score} > {least:?}");
+                let holds = |profile: &Profile| profile.scores[position].points > least;
+                self.check_condition(segment, (members, at), &condition, holds)
+                    .await;
+            }
+        }
+    }
+
+    async fn check_condition(
+        &self,
+        segment: &str,
+        (members, at): (&[(u64, Ranked)], i64),
+        condition: &str,
+        holds: impl Fn(&Profile) -> bool,
+    ) {
+        let mut asked = self.query(segment, None, at);
+        asked.condition = Some(condition.to_owned());
+        let (found, total) = self.pages(asked).await;
+        let expected = members.iter().filter(|(_, member)| holds(&member.profile));
+        let expected: Vec<_> = expected.cloned().collect();
+        assert_eq!(found, expected, "{condition} in {segment}");
+        assert_eq!(total, members.len() as u64);
+    }
+
     /// All pages of a segment, or of its highest share; how many members it has.
     async fn members(
         &self,
@@ -121,26 +161,35 @@ impl<H: Home> Served<H> {
         fraction: Option<Fraction>,
         at: i64,
     ) -> (Vec<(u64, Ranked)>, u64) {
+        let (members, total) = self.pages(self.query(segment, fraction, at)).await;
+        for (position, (place, _)) in members.iter().enumerate() {
+            assert_eq!(*place, position as u64 + 1, "places are without gaps");
+        }
+        (members, total)
+    }
+
+    fn query(&self, segment: &str, fraction: Option<Fraction>, at: i64) -> SegmentQuery {
+        SegmentQuery {
+            segment: segment.to_owned(),
+            condition: None,
+            fraction,
+            view: View::Basic,
+            paging: paging(None, at),
+        }
+    }
+
+    async fn pages(&self, mut query: SegmentQuery) -> (Vec<(u64, Ranked)>, u64) {
         let mut members: Vec<(u64, Ranked)> = Vec::new();
-        let mut start = None;
+        let tenant = self.tenant();
         loop {
-            let query = SegmentQuery {
-                segment: segment.to_owned(),
-                stages: Vec::new(),
-                fraction,
-                view: View::Basic,
-                paging: paging(start, at),
-            };
-            let page = self.service().rank_segment(&self.tenant(), query).await;
-            let page = page.unwrap();
-            assert_eq!(page.as_of, instant(at));
-            for (place, member) in page.entries {
-                assert_eq!(place, members.len() as u64 + 1, "places are without gaps");
-                members.push((place, member));
-            }
-            start = page.next;
-            if start.is_none() {
-                return (members, page.total);
+            let asked = self.service().rank_segment(&tenant, query.clone());
+            let page = asked.await.unwrap();
+            assert_eq!(page.condition_failed, 0);
+            assert_eq!(Some(page.members.as_of), query.paging.as_of);
+            members.extend(page.members.entries);
+            query.paging.start = page.members.next;
+            if query.paging.start.is_none() {
+                return (members, page.members.total);
             }
         }
     }

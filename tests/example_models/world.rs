@@ -283,7 +283,7 @@ impl World {
     pub async fn members(&self, segment: &str, day: f64) -> Vec<Ranked> {
         let query = SegmentQuery {
             segment: segment.to_owned(),
-            stages: Vec::new(),
+            condition: None,
             fraction: None,
             view: View::Basic,
             paging: Paging {
@@ -293,7 +293,8 @@ impl World {
             },
         };
         let page = self.service.rank_segment(&tenant(), query).await.unwrap();
-        page.entries.into_iter().map(|(_, member)| member).collect()
+        let entries = page.members.entries.into_iter();
+        entries.map(|(_, member)| member).collect()
     }
 
     /// The ids of a segment on a day, highest first; those of accounts by their own names.

@@ -5,6 +5,7 @@ mod breadth;
 mod calibration;
 mod catalog;
 mod comparing;
+mod conditions;
 mod corrections;
 mod cost;
 mod counted_values;

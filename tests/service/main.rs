@@ -3,6 +3,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 mod answers;
+mod conditions;
 mod counters;
 mod failing;
 mod health;
@@ -63,7 +64,7 @@ async fn members(
     loop {
         let query = SegmentQuery {
             segment: segment.to_owned(),
-            stages: Vec::new(),
+            condition: None,
             fraction: None,
             view: View::Basic,
             paging: Paging {
@@ -72,7 +73,11 @@ async fn members(
                 start,
             },
         };
-        let page = service.rank_segment(&tenant(), query).await.unwrap();
+        let page = service
+            .rank_segment(&tenant(), query)
+            .await
+            .unwrap()
+            .members;
         for (rank, member) in page.entries {
             members.push(member.profile);
             assert_eq!(rank, members.len() as u64, "places are without gaps");

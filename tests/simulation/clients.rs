@@ -272,7 +272,7 @@ impl Run {
         let mut members = 0;
         let mut query = SegmentQuery {
             segment: segment.to_owned(),
-            stages: Vec::new(),
+            condition: None,
             fraction: None,
             view,
             paging: Paging {
@@ -286,7 +286,7 @@ impl Run {
             let tenant = tenant();
             let asked = service.rank_segment(&tenant, query.clone());
             let (page, read) = watch(asked).await;
-            let page = page?;
+            let page = page?.members;
             self.check_instant(known, page.as_of);
             // Later pages are of the instant of the first.
             known = page.as_of;

@@ -157,6 +157,8 @@ impl Partition {
                     profile_id: commit.profile_id.clone(),
                     version: commit.version,
                     record: record.clone(),
+                    // What a typical record takes.
+                    bytes: 2_048,
                 };
                 if flaw == Some(Flaw::ForgetsKeptStages) {
                     stored.record.kept_stages.clear();

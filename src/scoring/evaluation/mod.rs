@@ -2,6 +2,7 @@
 //! record's reference instant, and from them every rank key, stage and segment.
 
 mod clock_free;
+mod condition;
 mod context;
 mod path;
 mod ranges;
@@ -9,6 +10,8 @@ mod rank_entries;
 #[cfg(test)]
 mod reference_tests;
 
+pub(crate) use condition::interest_points;
+pub use condition::{Judged, Member};
 pub(crate) use context::{EvalContext, EventContext};
 pub(crate) use rank_entries::RankEntries;
 pub use rank_entries::{index, moves};

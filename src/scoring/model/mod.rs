@@ -24,6 +24,7 @@ mod topics;
 
 pub use catalog::{Catalog, CatalogEntry, SegmentEntry};
 pub use changes::{ActsOn, ModelChange, model_changes};
+pub use compile::Condition;
 pub use definition::Model;
 pub use diagnostic::Diagnostic;
 pub use fingerprint::Fingerprint;

@@ -312,6 +312,7 @@ impl Records {
             profile_id,
             version,
             record,
+            bytes: value.len(),
         })
     }
 

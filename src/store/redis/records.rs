@@ -267,5 +267,6 @@ fn stored(profile_id: &ProfileId, value: Value) -> Loaded {
         profile_id: profile_id.clone(),
         version: Version(u64::from_be_bytes(*version)),
         record: codec::decode(record)?,
+        bytes: bytes.len(),
     }))
 }

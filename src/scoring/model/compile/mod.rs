@@ -3,25 +3,26 @@
 
 mod budgets;
 mod clock_free;
+mod condition;
 mod path;
 mod phrases;
 mod quarantine;
 mod ranking;
 mod scores;
 mod signals;
+mod stack;
 mod subjects;
 
 use std::{
     collections::{BTreeSet, HashSet},
-    io,
     ops::Range,
-    panic, thread,
 };
 
 use typed_index_collections::{TiSlice, TiVec};
 
 use phrases::all_phrases;
 use signals::{signals_by_type, types_of};
+use stack::on_a_large_stack;
 
 use super::{
     catalog::Catalog,
@@ -35,6 +36,8 @@ use super::{
     slot::Slot,
     topics::Topics,
 };
+pub use condition::Condition;
+
 use crate::scoring::{
     HalfLife, Slope,
     limits::{
@@ -45,10 +48,6 @@ use crate::scoring::{
 };
 
 const DEFAULT_INTERESTS_HALF_LIFE_NANOS: i64 = 30 * 86_400 * 1_000_000_000;
-
-/// The stack that a model is read on. The parser of expressions recurses for each link of a
-/// chain such as `1 + 1 + 1`, before anybody can say that it is too long.
-const STACK_BYTES: usize = 64 * 1024 * 1024;
 
 impl Model {
     /// Reads and checks a model file; all its mistakes at once when it has any.
@@ -64,12 +63,8 @@ pub(crate) fn compile_unchecked(source: &str) -> Result<Model, Vec<Diagnostic>> 
 }
 
 fn compile_as(source: &str, is_unchecked: bool) -> Result<Model, Vec<Diagnostic>> {
-    let read = thread::scope(|scope| {
-        let reader = thread::Builder::new().stack_size(STACK_BYTES);
-        let reader = reader.spawn_scoped(scope, || compile_recursively(source, is_unchecked))?;
-        reader.join().map_err(|panic| panic::resume_unwind(panic))
-    });
-    read.unwrap_or_else(|error: io::Error| {
+    let read = on_a_large_stack(|| compile_recursively(source, is_unchecked));
+    read.unwrap_or_else(|error| {
         let mut diagnostics = Diagnostics::new(source);
         diagnostics.add(0..0, format!("the file cannot be read: {error}"));
         Err(diagnostics.into_sorted())
@@ -114,7 +109,11 @@ fn compile_recursively(source: &str, is_unchecked: bool) -> Result<Model, Vec<Di
         conditions: TiVec::new(),
         asked: Vec::new(),
         seen_types: Vec::new(),
-        topics: file.topics.len(),
+        topic_names: file
+            .topics
+            .iter()
+            .map(|topic| topic.name.value.clone())
+            .collect(),
         is_unchecked,
     };
     // What is too much by far would take too long to look through.
@@ -145,7 +144,7 @@ pub(crate) struct Compiler<'source> {
     /// The event types that expressions ask `seen` for, and where.
     pub(crate) seen_types: Vec<(String, Range<usize>)>,
     pub(crate) warnings: Diagnostics<'source>,
-    topics: usize,
+    topic_names: Vec<String>,
     is_unchecked: bool,
 }
 
@@ -265,7 +264,7 @@ impl Compiler<'_> {
             stages: &self.stage_names,
             signals: &self.signal_names,
             subject_kinds: &self.subject_names,
-            topics: self.topics,
+            topics: &self.topic_names,
             is_unchecked: self.is_unchecked,
         };
         match expr::compile(&text.value, scope, wanted, &declared, &mut self.asked) {

@@ -81,7 +81,11 @@ impl NativeValue<'_> {
     /// The steps that comparing it takes.
     pub(super) fn weight(&self) -> usize {
         match self {
-            Self::Null | Self::Bool(_) | Self::Number(_) => 0,
+            Self::Null
+            | Self::Bool(_)
+            | Self::Number(_)
+            | Self::Timestamp(_)
+            | Self::Duration(_) => 0,
             Self::Text(text) => text.len() / READ_BYTES_PER_STEP,
             Self::List(values) => values
                 .iter()

@@ -181,7 +181,7 @@ pub(crate) fn compile(
     let not_known =
         "has something that is no part of conditions; docs/model.md lists what they see";
     let code = code.ok_or_else(|| vec![(0..source.len(), not_known.to_owned())])?;
-    let topics = declared.topics;
+    let topics = declared.topics.len();
     let most_steps = code.steps(Inputs::Greatest { topics });
     if most_steps > MAX_EXPRESSION_STEPS {
         return Err(vec![(0..source.len(), too_long(most_steps))]);

@@ -84,7 +84,7 @@ impl Kinds<'_> {
                 Some(variable) => variable.kind(),
                 None => match &self.element {
                     Some((element, kind)) if element == name => *kind,
-                    _ => Kind::Any,
+                    _ => Kind::Refused,
                 },
             },
             Expr::Select(select) => {
@@ -186,11 +186,17 @@ impl Kinds<'_> {
                 self.misfits.need_condition(operands[0], *condition);
                 a.or(*b)
             }
+            ("_-_" | "_+_", [a, b]) if a.is_of_time() || b.is_of_time() => {
+                self.misfits.of_time(node, (*a, *b), name == "_+_")
+            }
             ("-_" | "_-_" | "_*_" | "_/_" | "_%_", _) => {
                 for (operand, kind) in operands.iter().zip(&kinds) {
                     self.misfits.need_number(operand, *kind);
                 }
-                Kind::Number
+                match kinds.iter().any(|kind| kind.is_of_time()) {
+                    true => Kind::Refused,
+                    false => Kind::Number,
+                }
             }
             ("_+_", [a, b]) => self
                 .misfits
@@ -212,7 +218,7 @@ impl Kinds<'_> {
             ("_[_]", [map, index]) => {
                 let fits = (map.is_list() && index.may_be(Kind::Number))
                     || (*map == Kind::Map && index.may_be(Kind::Text))
-                    || (*map == Kind::Any
+                    || (matches!(map, Kind::Any | Kind::Refused)
                         && (index.may_be(Kind::Text) || index.may_be(Kind::Number)));
                 if !fits {
                     let message = format!(
@@ -245,7 +251,7 @@ impl Kinds<'_> {
                 }
                 Kind::Number
             }
-            _ => Kind::Any,
+            _ => Kind::Refused,
         }
     }
 }

@@ -5,6 +5,9 @@ use super::variable::Variable;
 /// What is known of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
+    /// Of what is refused already, from which no other mistake follows.
+    Refused,
+    /// What callers state.
     Any,
     Null,
     Truth,
@@ -14,18 +17,22 @@ pub(super) enum Kind {
     /// A list of texts.
     Texts,
     Map,
+    Timestamp,
+    Duration,
 }
 
 impl Kind {
     pub(super) fn named(self) -> &'static str {
         match self {
-            Self::Any => "a value",
+            Self::Refused | Self::Any => "a value",
             Self::Null => "null",
             Self::Truth => "true or false",
             Self::Number => "a number",
             Self::Text => "a text",
             Self::List | Self::Texts => "a list",
             Self::Map => "a map",
+            Self::Timestamp => "a timestamp",
+            Self::Duration => "a duration",
         }
     }
 
@@ -33,12 +40,32 @@ impl Kind {
         matches!(self, Self::List | Self::Texts)
     }
 
-    /// Whether a value may be of both kinds.
+    pub(super) fn is_of_time(self) -> bool {
+        matches!(self, Self::Timestamp | Self::Duration)
+    }
+
+    /// Whether a value may be of both kinds. What callers state is no timestamp and no duration:
+    /// functions make these.
     pub(super) fn may_be(self, other: Self) -> bool {
-        self == other
-            || self == Self::Any
-            || other == Self::Any
-            || (self.is_list() && other.is_list())
+        let any = |one: Self, other: Self| match one {
+            Self::Refused => true,
+            Self::Any => !other.is_of_time(),
+            _ => false,
+        };
+        self == other || any(self, other) || any(other, self) || (self.is_list() && other.is_list())
+    }
+
+    /// What adding a value makes, or subtracting it, where one of the two is of time; `None` where
+    /// that is never right.
+    pub(super) fn moved_by(self, other: Self, is_added: bool) -> Option<Self> {
+        match (self, other) {
+            (Self::Timestamp, Self::Timestamp) if !is_added => Some(Self::Duration),
+            (Self::Duration, Self::Timestamp) if is_added => Some(Self::Timestamp),
+            (Self::Timestamp, Self::Duration) => Some(Self::Timestamp),
+            (Self::Duration, Self::Duration) => Some(Self::Duration),
+            (Self::Refused, _) | (_, Self::Refused) => Some(Self::Refused),
+            _ => None,
+        }
     }
 
     /// What is known of a value that is of one of two kinds.
@@ -90,7 +117,9 @@ impl Variable {
             | Self::Score(_)
             | Self::SubjectScore(..)
             | Self::Count(_)
-            | Self::Rate(_) => Kind::Number,
+            | Self::Rate(_)
+            | Self::Interest(_) => Kind::Number,
+            Self::FirstSeenTime | Self::LastEventTime | Self::AsOf => Kind::Timestamp,
         }
     }
 }

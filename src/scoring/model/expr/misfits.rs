@@ -5,10 +5,16 @@ use cel::{
     common::ast::{CallExpr, SourceInfo},
 };
 
-use super::{kinds::Kind, scope::ExpressionDiagnostic};
+use super::{
+    kinds::Kind,
+    native_expr::literal,
+    native_value::{duration_nanos, timestamp_nanos},
+    scope::ExpressionDiagnostic,
+};
+use crate::scoring::AttributeValue;
 
 /// Functions, how many values they take, and how they are called.
-pub(super) const FUNCTIONS: [(&str, usize, &str); 8] = [
+pub(super) const FUNCTIONS: [(&str, usize, &str); 10] = [
     ("min", 2, "min(a, b)"),
     ("max", 2, "max(a, b)"),
     ("get", 3, "get(map, \"key\", default)"),
@@ -17,7 +23,12 @@ pub(super) const FUNCTIONS: [(&str, usize, &str); 8] = [
     ("string", 1, "string(x)"),
     ("lower", 1, "lower(text)"),
     ("domain", 1, "domain(address)"),
+    ("timestamp", 1, "timestamp(text)"),
+    ("duration", 1, "duration(\"7d\")"),
 ];
+
+/// How what is of time is made of what is stated.
+const OF_TIME: &str = "timestamp(x) makes a timestamp of a text such as \"2026-11-21T08:00:00Z\", and duration(\"7d\") a duration";
 
 /// What does not fit in an expression.
 pub(super) struct Misfits<'a> {
@@ -67,6 +78,8 @@ impl<'a> Misfits<'a> {
         }
         match name {
             "lower" | "domain" | "string" => Kind::Text,
+            "timestamp" => Kind::Timestamp,
+            "duration" => Kind::Duration,
             "get" => Kind::Any,
             _ => Kind::Number,
         }
@@ -81,8 +94,13 @@ impl<'a> Misfits<'a> {
                 ("double", _) => &[Kind::Number, Kind::Text],
                 ("string", _) => &[Kind::Text, Kind::Number, Kind::Truth],
                 ("get", 0) => &[Kind::Map],
+                ("timestamp", _) => &[Kind::Text, Kind::Number, Kind::Timestamp],
+                ("duration", _) => &[Kind::Text, Kind::Duration],
                 _ => continue,
             };
+            if let Some(message) = wrong_time(name, operand) {
+                self.add(operand, message);
+            }
             if !wanted.iter().any(|wanted| kind.may_be(*wanted)) {
                 let needed: Vec<&str> = wanted.iter().map(|kind| kind.named()).collect();
                 let message = format!(
@@ -107,12 +125,33 @@ impl<'a> Misfits<'a> {
 
     pub(super) fn need_number(&mut self, node: &IdedExpr, kind: Kind) {
         if !kind.may_be(Kind::Number) {
-            let message = format!(
-                "calculates with {}; number(x) makes a number of a text or of true and false",
-                kind.named()
-            );
+            let instead = if kind.is_of_time() {
+                "timestamps and durations are added, subtracted and compared"
+            } else {
+                "number(x) makes a number of a text or of true and false"
+            };
+            let message = format!("calculates with {}; {instead}", kind.named());
             self.add(node, message);
         }
+    }
+
+    /// What adding or subtracting makes where a timestamp or a duration is among the two.
+    pub(super) fn of_time(
+        &mut self,
+        node: &IdedExpr,
+        (a, b): (Kind, Kind),
+        is_added: bool,
+    ) -> Kind {
+        a.moved_by(b, is_added).unwrap_or_else(|| {
+            let what = if is_added { "adds" } else { "subtracts one from another of" };
+            let message = format!(
+                "{what} {} and {}, which makes no time; write as_of - duration(\"7d\"), or subtract one timestamp from another: {OF_TIME}",
+                a.named(),
+                b.named()
+            );
+            self.add(node, message);
+            Kind::Refused
+        })
     }
 
     pub(super) fn of_sum(
@@ -155,6 +194,7 @@ impl<'a> Misfits<'a> {
         }
         let instead = match (a, b) {
             (Kind::Null, _) | (_, Kind::Null) => "has(x) asks whether something is there",
+            (a, b) if a.is_of_time() || b.is_of_time() => OF_TIME,
             (Kind::Text, Kind::Number) | (Kind::Number, Kind::Text) => {
                 "write the number without quotes, or compare number(x)"
             }
@@ -170,11 +210,16 @@ impl<'a> Misfits<'a> {
     }
 
     pub(super) fn check_order(&mut self, node: &IdedExpr, a: Kind, b: Kind) {
-        let has_order = |kind| matches!(kind, Kind::Any | Kind::Truth | Kind::Number | Kind::Text);
+        let has_order = |kind: Kind| {
+            let unknown = matches!(kind, Kind::Refused | Kind::Any);
+            unknown || kind.is_of_time() || matches!(kind, Kind::Truth | Kind::Number | Kind::Text)
+        };
         if has_order(a) && has_order(b) && a.may_be(b) {
             return;
         }
-        let instead = if a.is_list() || b.is_list() || a == Kind::Map || b == Kind::Map {
+        let instead = if a.is_of_time() || b.is_of_time() {
+            OF_TIME
+        } else if a.is_list() || b.is_list() || a == Kind::Map || b == Kind::Map {
             "compare size(x)"
         } else {
             "compare number(x) where a text has a number in it"
@@ -250,5 +295,23 @@ impl<'a> Misfits<'a> {
                 self.add(operand, message);
             }
         }
+    }
+}
+
+/// What is wrong with a text that is written out where a function of time takes it.
+fn wrong_time(function: &str, operand: &IdedExpr) -> Option<String> {
+    let Some(AttributeValue::String(text)) = literal(operand) else {
+        return None;
+    };
+    match function {
+        "timestamp" if timestamp_nanos(&text).is_none() => Some(
+            "is no instant; write a date, a time and its offset from UTC, such as \"2026-11-21T08:00:00Z\""
+                .to_owned(),
+        ),
+        "duration" if duration_nanos(&text).is_none() => Some(
+            "is no duration; write a number and a unit (ms, s, m, h, d or w), such as \"7d\""
+                .to_owned(),
+        ),
+        _ => None,
     }
 }

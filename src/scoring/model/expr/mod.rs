@@ -10,6 +10,7 @@ mod kinds;
 mod misfits;
 mod native_expr;
 mod native_value;
+mod readable;
 mod reading;
 mod resolver;
 mod scope;
@@ -20,7 +21,7 @@ pub(crate) use event::{event_has, event_value};
 pub(crate) use expression::{Expression, compile};
 pub(crate) use native_value::NativeValue;
 pub(crate) use reading::Variables;
-pub(crate) use scope::{Failed, Scope, Wanted};
+pub(crate) use scope::{ExpressionDiagnostic, Failed, Scope, Wanted};
 pub(crate) use variable::{Declared, Variable};
 #[cfg(test)]
 pub(crate) use {reading::domain, resolver::ORDERED};

@@ -104,6 +104,10 @@ pub(crate) enum Change {
     Size,
     Lower,
     Domain,
+    /// `timestamp()`.
+    Timestamp,
+    /// `duration()`.
+    Duration,
 }
 
 impl NativeExpr {
@@ -263,6 +267,8 @@ impl Change {
             "size" => Self::Size,
             "lower" => Self::Lower,
             "domain" => Self::Domain,
+            "timestamp" => Self::Timestamp,
+            "duration" => Self::Duration,
             _ => return None,
         })
     }

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use crate::scoring::{AttributeValue, Attributes};
+use crate::scoring::{AttributeValue, Attributes, model::duration, parse_instant};
+
+const NANOS_PER_SECOND: i64 = 1_000_000_000;
 
 /// What a part of an expression stands for.
 #[derive(Clone, Debug)]
@@ -16,6 +18,10 @@ pub(crate) enum NativeValue<'a> {
     /// A list that the expression has made.
     Made(Vec<NativeValue<'a>>),
     Map(&'a Attributes),
+    /// Nanoseconds from the start of 1970 on, negative before it.
+    Timestamp(i64),
+    /// Nanoseconds.
+    Duration(i64),
 }
 
 impl PartialEq for NativeValue<'_> {
@@ -28,6 +34,8 @@ impl PartialEq for NativeValue<'_> {
             (Self::List(one), Self::List(other)) => one == other,
             (Self::Texts(one), Self::Texts(other)) => one == other,
             (Self::Map(one), Self::Map(other)) => one == other,
+            (Self::Timestamp(one), Self::Timestamp(other))
+            | (Self::Duration(one), Self::Duration(other)) => one == other,
             _ => match (self.length(), other.length()) {
                 (Some(length), Some(same)) if length == same => {
                     (0..length).all(|position| self.element(position) == other.element(position))
@@ -95,6 +103,26 @@ impl<'a> NativeValue<'a> {
         }
     }
 
+    pub(super) fn is_of_time(&self) -> bool {
+        matches!(self, Self::Timestamp(_) | Self::Duration(_))
+    }
+
+    /// What adding a value makes, or subtracting it, of what is of time; `None` where that makes no
+    /// time, or one too far away.
+    pub(super) fn moved_by(&self, other: &Self, is_added: bool) -> Option<Self> {
+        let by = |a: i64, b: i64| match is_added {
+            true => a.checked_add(b),
+            false => a.checked_sub(b),
+        };
+        match (self, other) {
+            (Self::Timestamp(a), Self::Timestamp(b)) if !is_added => by(*a, *b).map(Self::Duration),
+            (Self::Duration(a), Self::Timestamp(b)) if is_added => by(*a, *b).map(Self::Timestamp),
+            (Self::Timestamp(a), Self::Duration(b)) => by(*a, *b).map(Self::Timestamp),
+            (Self::Duration(a), Self::Duration(b)) => by(*a, *b).map(Self::Duration),
+            _ => None,
+        }
+    }
+
     /// What a loop goes through: the elements of a list, or the names of a map in order.
     pub(crate) fn into_elements(self) -> Option<Box<dyn Iterator<Item = Self> + 'a>> {
         Some(match self {
@@ -105,4 +133,23 @@ impl<'a> NativeValue<'a> {
             _ => return None,
         })
     }
+}
+
+/// The instant of a text, in nanoseconds from the start of 1970 on; `None` for what is none, and
+/// for what lies before 1677 or after 2262.
+pub(super) fn timestamp_nanos(text: &str) -> Option<i64> {
+    let (seconds, nanos) = parse_instant(text)?;
+    let seconds = seconds.checked_mul(NANOS_PER_SECOND)?;
+    seconds.checked_add(i64::from(nanos))
+}
+
+/// The instant so many seconds after the start of 1970.
+pub(super) fn timestamp_of_seconds(seconds: f64) -> Option<i64> {
+    let nanos = seconds * NANOS_PER_SECOND as f64;
+    (nanos.abs() < i64::MAX as f64).then_some(nanos as i64)
+}
+
+/// `7d` and the like.
+pub(super) fn duration_nanos(text: &str) -> Option<i64> {
+    duration::duration_nanos(text)
 }

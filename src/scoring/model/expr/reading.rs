@@ -6,7 +6,7 @@ use std::{borrow::Cow, cmp::Ordering};
 use super::{
     cost::Budget,
     native_expr::{Calculation, Change, Comparison, Each, Loop, NativeExpr, TextTest},
-    native_value::NativeValue,
+    native_value::{NativeValue, duration_nanos, timestamp_nanos, timestamp_of_seconds},
     scope::Failed,
     variable::Variable,
 };
@@ -202,6 +202,8 @@ impl Comparison {
             (NativeValue::Bool(a), NativeValue::Bool(b)) => Ok(a.cmp(b)),
             (NativeValue::Number(a), NativeValue::Number(b)) => a.partial_cmp(b).ok_or(Failed),
             (NativeValue::Text(a), NativeValue::Text(b)) => Ok(a.cmp(b)),
+            (NativeValue::Timestamp(a), NativeValue::Timestamp(b))
+            | (NativeValue::Duration(a), NativeValue::Duration(b)) => Ok(a.cmp(b)),
             _ => Err(Failed),
         };
         match self {
@@ -238,6 +240,9 @@ impl Calculation {
             (Self::Add, NativeValue::Text(a), NativeValue::Text(b)) => {
                 budget.make(a.len() + b.len())?;
                 return Ok(NativeValue::Text(Cow::Owned(a.into_owned() + &b)));
+            }
+            (Self::Add | Self::Subtract, a, b) if a.is_of_time() && b.is_of_time() => {
+                return a.moved_by(&b, self == Self::Add).ok_or(Failed);
             }
             (Self::Add, a, b) => {
                 let length = a.length().ok_or(Failed)? + b.length().ok_or(Failed)?;
@@ -304,6 +309,17 @@ impl Change {
                 budget.make(address.len())?;
                 NativeValue::Text(Cow::Owned(domain(&address)))
             }
+            (Self::Timestamp, NativeValue::Text(text)) => {
+                NativeValue::Timestamp(timestamp_nanos(&text).ok_or(Failed)?)
+            }
+            (Self::Timestamp, NativeValue::Number(seconds)) => {
+                NativeValue::Timestamp(timestamp_of_seconds(seconds).ok_or(Failed)?)
+            }
+            (Self::Duration, NativeValue::Text(text)) => {
+                NativeValue::Duration(duration_nanos(&text).ok_or(Failed)?)
+            }
+            (Self::Timestamp, same @ NativeValue::Timestamp(_))
+            | (Self::Duration, same @ NativeValue::Duration(_)) => same,
             _ => return Err(Failed),
         })
     }

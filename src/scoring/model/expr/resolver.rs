@@ -10,8 +10,9 @@ use cel::{
 };
 
 use super::{
+    readable::{AS_OF, NO_CLOCK},
     scope::{ExpressionDiagnostic, Scope},
-    variable::{Declared, NO_CLOCK, Variable},
+    variable::{Declared, Variable},
 };
 use crate::scoring::model::{diagnostic::suggestion, slot::Slot};
 
@@ -69,6 +70,10 @@ const FUNCTIONS: [&str; 12] = [
 
 /// Functions that are resolved to what they read.
 const READERS: [&str; 4] = ["seen", "count", "rate", "completeness"];
+
+/// Functions that only a call may use, beside the others, and of them what reads.
+const FUNCTIONS_OF_A_CALL: [&str; 3] = ["timestamp", "duration", INTEREST];
+const INTEREST: &str = "interest";
 
 /// Functions of CEL, and others that people try, that work with instants.
 const OF_THE_CLOCK: [&str; 13] = [
@@ -219,19 +224,31 @@ impl<'a> Resolver<'a> {
         let Expr::Call(call) = &mut node.expr else {
             return;
         };
-        if READERS.contains(&call.func_name.as_str()) {
+        let name = call.func_name.as_str();
+        let of_a_call = FUNCTIONS_OF_A_CALL.iter().filter(|_| self.scope.is_call());
+        let is_of_a_call = of_a_call.clone().any(|known| *known == name);
+        if READERS.contains(&name) || (is_of_a_call && name == INTEREST) {
             return self.resolve_reader(node);
         }
-        let known = OPERATORS.contains(&call.func_name.as_str())
-            || FUNCTIONS.contains(&call.func_name.as_str())
-            || call.func_name.starts_with('@');
+        let known = OPERATORS.contains(&name)
+            || FUNCTIONS.contains(&name)
+            || is_of_a_call
+            || name.starts_with('@');
         if !known {
-            let message = if OF_THE_CLOCK.contains(&call.func_name.as_str()) {
-                format!("calls {}(): {NO_CLOCK}", call.func_name)
+            let message = if OF_THE_CLOCK.contains(&name) {
+                let instead = if self.scope.is_call() {
+                    AS_OF
+                } else {
+                    NO_CLOCK
+                };
+                format!("calls {name}(): {instead}")
             } else {
-                let hint = suggestion(&call.func_name, FUNCTIONS.into_iter().chain(READERS));
-                format!("has no function {:?}; {hint}", call.func_name)
+                let known = FUNCTIONS.into_iter().chain(READERS);
+                let hint = suggestion(name, known.chain(of_a_call.copied()));
+                format!("has no function {name:?}; {hint}")
             };
+            // No other mistake follows from it.
+            call.func_name.insert(0, '@');
             self.diagnostic(id, message);
         }
         if let Some(target) = &mut call.target {

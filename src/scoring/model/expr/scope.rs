@@ -17,6 +17,16 @@ pub(crate) enum Scope {
     Identity,
     /// Which subject an event counts for: what the event says and the profile states.
     SubjectKey,
+    /// What a call asks of a person: what fades too, at an instant.
+    CallOnPeople,
+    /// And of a subject.
+    CallOnSubjects,
+}
+
+impl Scope {
+    pub(super) fn is_call(self) -> bool {
+        matches!(self, Self::CallOnPeople | Self::CallOnSubjects)
+    }
 }
 
 /// What an expression is to stand for.

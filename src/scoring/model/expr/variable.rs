@@ -1,7 +1,10 @@
 //! What the names in expressions stand for. They are resolved when the model is checked, so that
 //! an evaluation compares no names.
 
-use super::scope::Scope;
+use super::{
+    readable::{AS_OF, NO_CLOCK, ROOTS, ROOTS_OF_A_CALL, instead, not_between_events, readable},
+    scope::Scope,
+};
 use crate::scoring::model::{
     diagnostic::suggestion,
     duration::{HALF_LIFE_TEXT, half_life_of},
@@ -44,6 +47,14 @@ pub(crate) enum Variable {
     Count(AskedId),
     /// Per day, by position in `Model::asked`.
     Rate(AskedId),
+    /// The points of a topic, by its name.
+    Interest(String),
+    /// When the first event happened that counted.
+    FirstSeenTime,
+    /// When the last event happened that counted.
+    LastEventTime,
+    /// The instant that a call asks for.
+    AsOf,
     /// Whether it is there.
     Has(Box<Variable>),
 }
@@ -61,63 +72,6 @@ const EVENT_FIELDS: [(&str, Variable); 10] = [
     ("seconds_since_last", Variable::SecondsSinceLast),
 ];
 
-/// The roots of paths, and what begins like one.
-const ROOTS: [&str; 12] = [
-    "event",
-    "profile.attributes",
-    "author.attributes",
-    "scores",
-    "subjects.kind.scores",
-    "subjects.kind.attributes",
-    "identity.confidence",
-    "stage",
-    "seen(\"type\")",
-    "count(\"signal\", \"7d\")",
-    "rate(\"signal\", \"7d\")",
-    "completeness([\"name\"])",
-];
-
-/// Why nothing reads the clock, and what to write instead.
-pub(crate) const NO_CLOCK: &str = "no expression reads the clock, or what it says of a person would change while nothing happens; use a score with a half-life for what fades, and event.seconds_since_last for the time between events";
-
-/// What can be read where not everything can.
-fn readable(scope: Scope) -> &'static str {
-    match scope {
-        Scope::SubjectKey => {
-            "here only the fields of the event but event.topics and event.seconds_since_last, and profile.attributes, can be read"
-        }
-        Scope::Identity => "here only profile.attributes, seen() and completeness() can be read",
-        Scope::Members => {
-            "here only profile.attributes, seen(), completeness(), identity.confidence and scores without half_life can be read"
-        }
-        Scope::ClockFree | Scope::Event => {
-            "here only profile.attributes, seen(), completeness() and identity.confidence can be read"
-        }
-    }
-}
-
-/// What to write instead of something that is not read between events.
-fn instead(root: &str, scope: Scope) -> &'static str {
-    match (scope, root) {
-        (Scope::Members, "stage") => "repeat its `when` here and its min beside it",
-        (Scope::Members, "subjects") => {
-            "list the subjects themselves in a segment with of = \"KIND\""
-        }
-        (Scope::Members, _) => {
-            "give points for the signal to a score; read that here when it has no half_life, or bound it with min or max"
-        }
-        (Scope::Identity, _) => "let the evidence rest on what is stated or was seen",
-        (Scope::ClockFree | Scope::Event | Scope::SubjectKey, _) => {
-            "read it in the `when` or the `value` of a signal, which gives its points when the event arrives, or rank by the product of two scores"
-        }
-    }
-}
-
-/// Why something that an event reads is not read between events, and what to write instead.
-fn not_between_events(what: &str, root: &str, scope: Scope) -> String {
-    format!("{what}; {}: {}", readable(scope), instead(root, scope))
-}
-
 /// What a model declares.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Declared<'a> {
@@ -127,7 +81,7 @@ pub(crate) struct Declared<'a> {
     pub stages: &'a [String],
     pub signals: &'a [String],
     pub subject_kinds: &'a [String],
-    pub topics: usize,
+    pub topics: &'a [String],
     /// Whether expressions that can never be right are let through, to see what becomes of them.
     pub is_unchecked: bool,
 }
@@ -181,13 +135,19 @@ impl Variable {
                 ));
             }
         }
-        let is_clock_free = !matches!(scope, Scope::Event | Scope::SubjectKey);
+        let is_clock_free = !scope.is_call() && !matches!(scope, Scope::Event | Scope::SubjectKey);
         let (variable, taken) = match *names {
+            ["event" | "author", ..] if scope.is_call() => {
+                return Err(format!("reads an event; {}", readable(scope)));
+            }
             ["event" | "author", ..] if is_clock_free => {
                 return Err(format!(
                     "reads the event; {}, because it must hold between events",
                     readable(scope)
                 ));
+            }
+            [root @ ("stage" | "subjects"), ..] if scope == Scope::CallOnSubjects => {
+                return Err(format!("reads {root:?}; {}", readable(scope)));
             }
             ["scores", name] if scope == Scope::Members => {
                 let score = score(name)?;
@@ -228,6 +188,9 @@ impl Variable {
             ["profile", "attributes", name, ..] => (Self::ProfileAttribute(name.to_owned()), 3),
             ["author", "attributes"] => (Self::AuthorAttributes, 2),
             ["author", "attributes", name, ..] => (Self::AuthorAttribute(name.to_owned()), 3),
+            ["profile", "first_seen_time"] if scope.is_call() => (Self::FirstSeenTime, 2),
+            ["profile", "last_event_time"] if scope.is_call() => (Self::LastEventTime, 2),
+            ["as_of"] if scope.is_call() => (Self::AsOf, 1),
             ["scores", name] => (Self::Score(score(name)?), 2),
             ["subjects", of, "scores", name] => (Self::SubjectScore(kind(of)?, score(name)?), 4),
             ["subjects", of, "attributes"] => (Self::SubjectAttributes(kind(of)?), 3),
@@ -256,8 +219,14 @@ impl Variable {
                         .to_owned(),
                 );
             }
-            ["now" | "today" | "time" | "date", ..] => {
-                return Err(format!("has no {:?}: {NO_CLOCK}", names[0]));
+            [name @ ("now" | "today" | "time" | "date"), ..] if scope.is_call() => {
+                return Err(format!("has no {name:?}: {AS_OF}"));
+            }
+            ["profile" | "subjects" | "identity" | "as_of", ..] if scope.is_call() => {
+                return Err(format!("has no {}; {}", names.join("."), readable(scope)));
+            }
+            [name @ ("now" | "today" | "time" | "date" | "as_of"), ..] => {
+                return Err(format!("has no {name:?}: {NO_CLOCK}"));
             }
             ["profile" | "event" | "author" | "subjects" | "identity", ..] => {
                 return Err(format!(
@@ -267,7 +236,11 @@ impl Variable {
             }
             _ => {
                 let root = names.first().copied().unwrap_or_default();
-                return Err(format!("has no {root:?}; {}", suggestion(root, ROOTS)));
+                let known = match scope.is_call() {
+                    true => ROOTS_OF_A_CALL,
+                    false => ROOTS,
+                };
+                return Err(format!("has no {root:?}; {}", suggestion(root, known)));
             }
         };
         if is_test && taken == names.len() {
@@ -276,7 +249,7 @@ impl Variable {
         Ok((variable, taken))
     }
 
-    /// What `seen`, `count`, `rate` or `completeness` of these texts stands for, or what is wrong;
+    /// What `seen`, `count` and the like of these texts stands for, or what is wrong;
     /// `None` for other functions. A count that is asked for is added to `asked`.
     pub(crate) fn of_call(
         function: &str,
@@ -305,6 +278,22 @@ impl Variable {
                 "calls completeness() otherwise than with a list of attributes in quotes, as in completeness([\"industry\", \"photo\"])"
                     .to_owned(),
             ),
+            ("interest", Some([topic])) => {
+                let topics = declared.topics.iter().map(String::as_str);
+                if topics.clone().any(|known| known == *topic) {
+                    Ok(Self::Interest((*topic).to_owned()))
+                } else {
+                    Err(format!("has no topic {topic:?}; {}", suggestion(topic, topics)))
+                }
+            }
+            ("interest", _) => Err(
+                "calls interest() otherwise than with one topic in quotes, as in interest(\"coverage\")"
+                    .to_owned(),
+            ),
+            ("count" | "rate", _) if scope.is_call() => {
+                let instead = instead(function, scope);
+                Err(format!("reads a count; {}: {instead}", readable(scope)))
+            }
             ("count" | "rate", _) if scope != Scope::Event => {
                 let what = format!("calls {function}(), which only what looks at events does");
                 Err(not_between_events(&what, function, scope))
