@@ -166,11 +166,13 @@ async fn who_states_nothing_any_more_is_known_and_stands_nowhere() {
     };
     let saying_nothing = update(2);
     for update in [stating, forgetting, saying_nothing] {
-        let answered = service.update_profile(&tenant(), update, Some(View::Basic));
+        let tenant = tenant();
+        let answered = service.update_profile(&tenant, update, Some(View::Basic));
         assert!(answered.await.unwrap().unwrap().exists);
     }
     for person in [1, 2] {
-        let read = service.profile(&tenant(), &id(person), reading(View::Basic, None));
+        let (tenant, person) = (tenant(), id(person));
+        let read = service.profile(&tenant, &person, reading(View::Basic, None));
         let profile = read.await.unwrap();
         assert!(
             profile.exists && profile.attributes.is_empty(),
@@ -185,7 +187,8 @@ async fn who_states_nothing_any_more_is_known_and_stands_nowhere() {
         0,
         "nobody who states nothing is a prospect"
     );
-    let stranger = service.profile(&tenant(), &id(3), reading(View::Basic, None));
+    let (tenant, unknown) = (tenant(), id(3));
+    let stranger = service.profile(&tenant, &unknown, reading(View::Basic, None));
     assert!(stranger.await.is_err());
 }
 
