@@ -21,15 +21,19 @@ name = "everyone"
 rank_by = "interest"
 [[topics]]
 name = "tools"
+[subjects.content]
+key = 'event.content_id'
 [[quarantine]]
 name = "robots"
 when = 'event.channel == "robot"'
 """
 
-# What each read is asked beside the tenant. A new method that reads belongs here.
+# What each read is asked beside the tenant, such that a tenant without data answers it. A new method
+# that reads belongs here.
 READS = {
-    "GetProfile": {"profile_id": "ann"},
-    "BatchGetProfiles": {"profile_ids": ["ann"]},
+    "GetProfile": {"profile_id": "nobody", "or_default": True},
+    "BatchGetProfiles": {"profile_ids": ["nobody"]},
+    "GetSubject": {"kind": "content", "subject_id": "post-1", "or_default": True},
     "RankSegment": {"segment": "everyone"},
     "GetSegmentTopics": {"segment": "everyone"},
     "GetFunnel": {},
@@ -110,11 +114,7 @@ def test_no_read_makes_a_tenant(place, tmp_path):
     model.write_text(MODEL, encoding="utf-8")
     with Server(place, model, settings={"BELLWETHER_MAX_TENANTS": "1"}) as running:
         for name, method in reads().items():
-            fields = READS[name]
-            if name == "GetProfile":
-                # Nobody is known there, and everybody begins with nothing.
-                fields = fields | {"or_default": True}
-            assert call(running.channel, method, tenant="club", **fields), name
+            assert call(running.channel, method, tenant="club", **READS[name]), name
         # Had one been made, there would be no room for this one.
         score(running.stub, "shop", event())
         refusal = refused(score, running.stub, "club", event())

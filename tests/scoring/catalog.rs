@@ -65,9 +65,9 @@ fn a_model_tells_what_it_declares_and_what_it_says_of_each() {
             entry("customer", "")
         ]
     );
-    let segment = |entry, of| SegmentEntry {
+    let segment = |entry, of: &str| SegmentEntry {
         entry,
-        of,
+        of: of.to_owned(),
         rank_by: vec!["interest".to_owned()],
     };
     assert_eq!(

@@ -110,6 +110,7 @@ fn a_condition_that_does_not_hold_or_fails_is_no_match_and_the_failure_is_told()
         matched_signals: Vec::new(),
         stage_change: None,
         unmatched_type: None,
+        ignored_subjects: Default::default(),
     };
     assert_eq!(outcomes, [none]);
     let ann = ProfileId::new("ann").unwrap();

@@ -186,7 +186,7 @@ fn who_sent_an_event_is_forgotten_with_it() {
     for second in 0..5 {
         let event = RememberedEvent::new(time(second), IdHash(7), "visit");
         let cookie = ProfileId::new("cookie").filter(|_| second % 2 == 0);
-        memory.remember(event, cookie, 3);
+        memory.remember(event, cookie, Vec::new(), 3);
     }
     let remembered: Vec<_> = memory.origins.keys().copied().collect();
     assert_eq!(remembered, [(time(2), IdHash(7)), (time(4), IdHash(7))]);

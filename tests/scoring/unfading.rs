@@ -196,7 +196,7 @@ fn an_account_follows_its_people() {
         counts: Vec::new(),
         ..written.record.clone()
     };
-    let recounted = written.record.recounted(account.subject(), &recount);
+    let recounted = written.record.recounted(account.is_person(), &recount);
     let indexed = index(&model, &account, &recounted);
     let mut names = indexed.iter().map(|(name, _)| name.as_str());
     assert!(!names.any(|name| name == "account:segment:companies"));
