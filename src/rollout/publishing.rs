@@ -105,6 +105,7 @@ impl<S: Store> Deployment<S> {
         let wanted = known.model.fingerprint();
         let rollout = self.store.rollout(tenant).await?;
         let (active, candidate) = if rollout.epoch == 0 {
+            self.may_exist(tenant)?;
             let model = Arc::clone(&known.model);
             (Some(TenantModel { model, indexed: 0 }), None)
         } else {

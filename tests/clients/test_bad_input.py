@@ -299,7 +299,8 @@ def test_pages_are_of_the_instant_of_the_first_whatever_has_come_since(stub, ten
     for as_of in (asked, first.as_of):
         page = stub.RankSegment(page_request(tenant, first.next_page_token, as_of=as_of))
         (member,) = page.members
-        assert (member.rank, member.profile.profile_id) == (2, "bob")
+        # Who came since stands in front, by the same formula.
+        assert (member.rank, member.profile.profile_id) == (3, "bob")
         assert page.as_of == first.as_of == member.profile.as_of == Timestamp(seconds=START + 60)
 
 

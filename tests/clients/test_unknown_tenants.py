@@ -28,8 +28,8 @@ name = "robots"
 when = 'event.channel == "robot"'
 """
 
-# What each read is asked beside the tenant, such that a tenant without data answers it. A new method
-# that reads belongs here.
+# What each read is asked beside the tenant, such that a tenant without data answers it. A new
+# method that reads belongs here.
 READS = {
     "GetProfile": {"profile_id": "nobody", "or_default": True},
     "BatchGetProfiles": {"profile_ids": ["nobody"]},
@@ -61,7 +61,7 @@ def reads():
 
 def call(channel, method, **fields):
     """Calls a read and takes all of its answer."""
-    module = scoring_pb2 if method.file is scoring_pb2.DESCRIPTOR else model_pb2
+    module = scoring_pb2 if method.containing_service.name == "ScoringService" else model_pb2
     stub = {
         "ScoringService": scoring_pb2_grpc.ScoringServiceStub,
         "ModelService": model_pb2_grpc.ModelServiceStub,
