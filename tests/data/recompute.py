@@ -43,7 +43,7 @@ KNOWN_KEYS = {
     "topics": {"name", "keywords"},
     "interests": {"half_life"},
     "influence": {"event_types", "half_life", "attribution_half_life", "advance", "reach"},
-    "accounts": {"attribute"},
+    "subjects": {"key"},
 }
 # What a profile remembers for the answer to an event that is sent again.
 REMEMBERED_STAGE_CHANGES, REMEMBERED_MATCHES = 16, 8
@@ -155,7 +155,7 @@ class Model:
         unknown = [name for name in text if name not in KNOWN_KEYS]
         for name, known in KNOWN_KEYS.items():
             tables = text.get(name, {})
-            if name == "scores":
+            if name in ("scores", "subjects"):
                 tables = list(tables.values())
             elif isinstance(tables, dict):
                 tables = [tables]

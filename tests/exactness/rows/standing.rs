@@ -79,8 +79,8 @@ pub fn stages() -> Vec<Stage> {
         Stage {
             name: "suited",
             when: Some(Said {
-                text: "scores.fit > 3.217 && scores.ever > 2.6",
-                same: |facts| Some(facts.points("fit") > 3.217 && facts.points("ever") > 2.6),
+                text: "scores.fit > 1.117 && scores.ever > 2.6",
+                same: |facts| Some(facts.points("fit") > 1.117 && facts.points("ever") > 2.6),
             }),
             min: None,
             keep: None,
