@@ -119,6 +119,9 @@ pub const MAX_EVENT_STEPS: usize = 250_000;
 /// is refused, and what takes more than an event may is cut off. A loop over a list that looks for
 /// each element in another one takes half of them.
 pub const MAX_EXPRESSION_STEPS: usize = 2_500_000;
+/// Steps that the key of a kind of subjects may take on the largest event that is allowed: it is
+/// read a few times for an event, outside of what the event may take.
+pub const MAX_KEY_STEPS: usize = 10_000;
 /// Bytes of a text that one step looks through.
 pub const READ_BYTES_PER_STEP: usize = 64;
 /// Bytes that one step makes, of a text or a list: an event makes 4 MB at most.
@@ -132,8 +135,9 @@ pub const DEFAULT_REMEMBERED_EVENTS: usize = 256;
 /// of a subject. The service lets no more be unsettled at once, so a retry after a crash finds
 /// all that counted.
 pub const REMEMBERED_EFFECTS: usize = 256;
-/// Effects of own events on others that a record remembers, by arrival: more than a person causes
-/// within the second or so that a failover loses, and each is written with every event.
+/// Effects of own events on others that a record remembers, by arrival: those of 8 events for 8
+/// subjects each, or of 60 for one, which is more than a person causes within the second or so that a
+/// failover loses; each is written with every event.
 pub const REMEMBERED_CAUSED: usize = 64;
 /// Changes of counts in these effects, unless the latest alone has more: each event can have every
 /// key of many signals.

@@ -42,6 +42,8 @@ pub struct Record {
     /// again when the event is sent again. The credit of a touch stands in the touch, as long as
     /// that waits for an advance.
     pub caused: Vec<Effect>,
+    /// Whether any of them was forgotten.
+    pub has_forgotten_caused: bool,
     /// The latest touches by others' content that no advance has used, ascending by time.
     pub touches: Vec<Touch>,
     /// The stages that the profile has reached, in order of arrival.

@@ -1,8 +1,12 @@
 //! Members of a segment that the condition of a call holds for: each is asked in the order of the
 //! rank, until the page is full or the budget of the call ends. The next page goes on behind the
-//! last that was asked, so all pages together have exactly those that the condition holds for.
+//! last that was asked, so all pages together have exactly those that the condition holds for, if
+//! nothing moves meanwhile.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 
 use tokio::{
     runtime::{Handle, RuntimeFlavor},
@@ -118,8 +122,10 @@ impl Spent {
     }
 
     /// How many members to read next, at least one: when many records are large, no more than fit.
-    fn batch(&self, wanted: usize) -> usize {
+    fn batch(&self, wanted: usize, reads_subjects: bool) -> usize {
         let (least, most) = CONDITION_BATCHES;
+        // Each of them may have subjects of their own.
+        let most = if reads_subjects { least } else { most };
         let batch = wanted.max(self.members).clamp(least, most);
         let mean_bytes = self.bytes / self.members.max(1);
         let fitting = MAX_CONDITION_RECORD_BYTES.saturating_sub(self.bytes) / mean_bytes.max(1);
@@ -153,22 +159,27 @@ impl<S: Store> Service<S> {
         let model = snapshot.model();
         let mut paging = paging.clone();
         let mut entries = Vec::new();
+        let mut met: HashSet<ProfileId> = HashSet::new();
         let (mut total, mut failed) = (None, 0);
         let mut spent = Spent::nothing(paging.page_size);
         let mut stretch = Stretch::default();
         loop {
-            let limit = spent.batch(paging.page_size);
+            let limit = spent.batch(paging.page_size, condition.reads_subjects());
             let found = self.read_entries(tenant, snapshot, &range, fraction, (&paging, limit));
             let found = found.await?;
             let total = *total.get_or_insert(found.total);
             let loaded = self.shell.store.load(tenant, &found.profile_ids()).await;
             let subjects = self.subjects_of(tenant, model, condition, &loaded).await?;
+            spent.bytes += subjects.bytes;
             let mut asked = 0;
             for (place, stored) in found.places().zip(loaded) {
                 asked += 1;
                 spent.members += 1;
                 // Who has vanished since is left out.
-                if let Some(stored) = stored? {
+                let stored = stored?;
+                // Nor is anybody met again who has fallen meanwhile.
+                if let Some(stored) = stored.filter(|stored| met.insert(stored.profile_id.clone()))
+                {
                     spent.bytes += stored.bytes;
                     let read = subjects.of(model, condition, &stored);
                     let member = Member {
@@ -224,7 +235,8 @@ impl<S: Store> Service<S> {
         for stored in self.shell.store.load(tenant, &ids).await {
             // Who has only marks of what is withheld is as good as unknown.
             if let Some(stored) = stored?.filter(|stored| stored.record.is_known()) {
-                subjects.0.insert(stored.profile_id, stored.record);
+                subjects.bytes += stored.bytes;
+                subjects.records.insert(stored.profile_id, stored.record);
             }
         }
         Ok(subjects)
@@ -233,7 +245,11 @@ impl<S: Store> Service<S> {
 
 /// Subjects of people, by id.
 #[derive(Default)]
-struct Subjects(BTreeMap<ProfileId, Record>);
+struct Subjects {
+    records: BTreeMap<ProfileId, Record>,
+    /// As they are stored.
+    bytes: usize,
+}
 
 impl Subjects {
     /// Those of one of the people.
@@ -243,11 +259,11 @@ impl Subjects {
         condition: &Condition,
         person: &Stored,
     ) -> Vec<(SubjectKindId, &Record)> {
-        if self.0.is_empty() {
+        if self.records.is_empty() {
             return Vec::new();
         }
         let read = subjects_read(model, condition, person).into_iter();
-        read.filter_map(|(kind, id)| Some((kind, self.0.get(&id)?)))
+        read.filter_map(|(kind, id)| Some((kind, self.records.get(&id)?)))
             .collect()
     }
 }

@@ -56,7 +56,10 @@ impl<S: Store> Shell<S> {
     pub(super) fn folded(&self, model: &Model, work: &[Work]) -> usize {
         let mut room = self.room_for_effects();
         let fitting = work.iter().take(MAX_FOLDED).take_while(|work| {
-            let effects = TOUCH_EFFECTS + work.task.most_subjects(model);
+            let effects = match &work.task {
+                Task::Release(_) => self.most_released() * (TOUCH_EFFECTS + MAX_EVENT_SUBJECTS),
+                task => TOUCH_EFFECTS + task.most_subjects(model),
+            };
             let fits = effects <= room;
             room = room.saturating_sub(effects);
             fits

@@ -60,7 +60,7 @@ pub(super) enum Task {
 }
 
 impl Task {
-    /// How many subjects it acts on at most, those that follow from held events apart.
+    /// How many subjects the event that it is of counts for at most.
     pub(super) fn most_subjects(&self, model: &Model) -> usize {
         match self {
             Self::Event(asked) => model.most_subjects(&asked.question.event),

@@ -462,25 +462,19 @@ def test_bad_releases_are_refused(stub, tenant):
     assert refusal.reason == "UNKNOWN_PROFILE"
 
 
-def test_an_account_and_a_profile_are_not_asked_for_together(stub, tenant):
-    request = api.GetProfileRequest(tenant=tenant, profile_id="ann", subjects=subjects("acme"))
-    invalid(stub.GetProfile, request, field="account_id")
-    invalid(stub.GetProfile, api.GetProfileRequest(tenant=tenant), field="profile_id")
-    update = api.UpdateProfileRequest(tenant=tenant, profile_id="ann", subjects=subjects("acme"))
-    invalid(stub.UpdateProfile, update, field="account_id")
-    refusal = refused(get, stub, tenant, "", subjects=subjects("nobody"))
-    assert (refusal.reason, refusal.message) == (
-        "UNKNOWN_ACCOUNT", 'there is no account "nobody"')
+def test_errors_of_a_subject_name_it_as_its_caller_does(stub, tenant):
+    refusal = refused(get_subject, stub, tenant, "nobody")
+    assert refusal.message == 'there is no account "nobody"'
     score(stub, tenant, visit(subjects=subjects("acme")))
-    refusal = refused(get, stub, tenant, "", subjects=subjects("acme"), as_of=at(-5))
+    refusal = refused(get_subject, stub, tenant, "acme", as_of=at(-5))
     assert refusal.reason == "AS_OF_BEFORE_LAST_EVENT" and "\\u" not in refusal.message
     refusal = refused(segment, stub, tenant, "companies", condition='stage == "awareness"')
     assert refusal.reason == "INVALID_CONDITION"
-    refusal = refused(get, stub, tenant, "\x01acme")
+    refusal = refused(get, stub, tenant, "\x01account:acme")
     assert refusal.code == grpc.StatusCode.INVALID_ARGUMENT
 
 
-def test_accounts_and_held_events_outlive_a_restart_and_a_move(tmp_path):
+def test_subjects_and_held_events_outlive_a_restart_and_a_move(tmp_path):
     model = tmp_path / "model.toml"
     model.write_text(MODEL)
     one, two = (tmp_path / name for name in ("one", "two"))
@@ -498,8 +492,8 @@ def test_accounts_and_held_events_outlive_a_restart_and_a_move(tmp_path):
 
 
 def check_what_outlives(stub):
-    assert heat(get(stub, "", "", subjects=subjects("acme"), as_of=at(0))) == 4
-    assert segment(stub, "", "companies").members[0].profile.account_id == "acme"
+    assert heat(get_subject(stub, "", "acme", as_of=at(0))) == 4
+    assert segment(stub, "", "companies").members[0].subject.subject_id == "acme"
     assert segment(stub, "", "people").segment_size == 1
     assert quarantine(stub, "").profiles[0].profile_id == "ann"
     assert score(stub, "", visit(2, channel="robot")).outcome == api.EVENT_OUTCOME_DUPLICATE

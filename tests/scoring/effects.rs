@@ -59,10 +59,13 @@ fn any_sent(people: u8, hours: i64) -> impl Strategy<Value = Sent> {
         |((time, event), person, is_retracted)| {
             let event = Event {
                 profile_id: ProfileId::new(["ann", "bob", "cid"][usize::from(person)]).unwrap(),
-                subjects: Vec::from_iter(ProfileId::of_subject(
-                    "account",
-                    ["acme", "acme", "home"][usize::from(person)],
-                )),
+                subjects: [
+                    ("account", ["acme", "acme", "home"][usize::from(person)]),
+                    ("brand", "nike"),
+                ]
+                .into_iter()
+                .filter_map(|(kind, id)| ProfileId::of_subject(kind, id))
+                .collect(),
                 author_id: ProfileId::new("dan"),
                 ..event
             };

@@ -30,10 +30,15 @@ fn account(name: &str) -> ProfileId {
     ProfileId::of_subject("account", name).unwrap()
 }
 
-fn everybody() -> [ProfileId; 6] {
+fn brand() -> ProfileId {
+    ProfileId::of_subject("brand", "nike").unwrap()
+}
+
+fn everybody() -> [ProfileId; 7] {
     let people = ["ann", "bob", "cid", "dan"].map(person);
     let [ann, bob, cid, dan] = people;
-    [ann, bob, cid, dan, account("acme"), account("home")]
+    let (acme, home) = (account("acme"), account("home"));
+    [ann, bob, cid, dan, acme, home, brand()]
 }
 
 /// Sends an event or its retraction, as the service does: effects before the record.
@@ -74,7 +79,7 @@ proptest! {
         events in events_within(10, 3),
         seed: u64,
         lost_from in any::<prop::sample::Index>(),
-        lost in prop::collection::vec(any::<bool>(), 6),
+        lost in prop::collection::vec(any::<bool>(), 7),
         is_held: bool,
     ) {
         let model = ordered(if is_held { QUARANTINE } else { "" });
@@ -322,4 +327,27 @@ fn what_a_person_has_forgotten_to_have_caused_is_counted_as_unsettled() {
     };
     assert_eq!(unsettled(&mut world, 0), 1);
     assert_eq!(unsettled(&mut world, 1), 0);
+}
+
+#[test]
+fn of_an_event_for_several_subjects_each_that_was_forgotten_is_counted() {
+    let model = ordered("");
+    let mut world = World::default();
+    let send_for_two = |world: &mut World, number: i64| {
+        let mut sent = sent(&number.to_string(), "visit", number);
+        sent.event.author_id = None;
+        sent.event.subjects.push(brand());
+        send(world, &model, &sent, false)
+    };
+    // One effect too many: the first event has lost that on its first subject.
+    for number in 0..=REMEMBERED_CAUSED as i64 / 2 {
+        let outcome = send_for_two(&mut world, number);
+        assert_eq!(outcome.effects.len(), 2);
+    }
+    let mut one_more = sent("one more", "visit", 1_000);
+    one_more.event.author_id = None;
+    send(&mut world, &model, &one_more, false);
+    assert_eq!(send_for_two(&mut world, 0).unsettled_effects, 2);
+    assert_eq!(send_for_two(&mut world, 1).unsettled_effects, 1);
+    assert_eq!(send_for_two(&mut world, 2).unsettled_effects, 0);
 }

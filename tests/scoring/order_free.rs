@@ -9,6 +9,7 @@ use crate::{DAY, SECOND, at, event};
 /// Without stages, because an arrival shares an advance over the touches that came before it.
 pub const ORDER_FREE: &str = r#"
 [subjects.account]
+[subjects.brand]
 [scores.fast]
 half_life = "1h"
 [scores.slow]

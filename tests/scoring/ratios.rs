@@ -150,6 +150,10 @@ fn what_rounding_leaves_of_a_score_is_no_part_of_a_ratio() {
     let model = model(&source);
     let (record, _) = replay(&model, &visits(20, 1));
     assert_eq!(member(&model, &record, at(25 * DAY)), None);
+    let ann = ProfileId::new("ann").unwrap();
+    let entries = index(&model, &ann, &record);
+    let mut names = entries.iter().map(|(name, _)| name.as_str());
+    assert!(!names.any(|name| name == "segment:gone_quiet"));
 }
 
 #[test]

@@ -187,7 +187,7 @@ fn an_account_follows_its_people() {
     let segment = |written: &Written| {
         let names = written.entries.keys();
         names
-            .filter(|name| name.as_str() == "account:segment:companies")
+            .filter(|name| name.as_str() == "subject:account:segment:companies")
             .count()
     };
     assert_eq!(segment(&written), 1);
@@ -199,7 +199,7 @@ fn an_account_follows_its_people() {
     let recounted = written.record.recounted(account.is_person(), &recount);
     let indexed = index(&model, &account, &recounted);
     let mut names = indexed.iter().map(|(name, _)| name.as_str());
-    assert!(!names.any(|name| name == "account:segment:companies"));
+    assert!(!names.any(|name| name == "subject:account:segment:companies"));
 }
 
 #[test]

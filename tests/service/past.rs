@@ -45,7 +45,7 @@ fn paging(as_of: Option<Timestamp>) -> Paging {
 fn everyone(paging: Paging) -> SegmentQuery {
     SegmentQuery {
         segment: "everyone".to_owned(),
-        stages: Vec::new(),
+        condition: None,
         fraction: None,
         view: View::Basic,
         paging,
@@ -77,7 +77,7 @@ async fn answered<S: Store>(
         as_of,
     };
     let topics = service.segment_topics(&tenant, query).await;
-    let segment = segment.map(|page| page.as_of);
+    let segment = segment.map(|page| page.members.as_of);
     assert_eq!(funnel.map(|funnel| funnel.as_of), segment);
     assert_eq!(influencers.map(|page| page.as_of), segment);
     assert_eq!(topics.map(|topics| topics.as_of), segment);
@@ -166,6 +166,7 @@ async fn a_list_and_a_profile_of_one_instant_agree_to_the_nanosecond() {
     assert_eq!(answered(&service, Some(at(last))).await, Ok(second));
     let query = everyone(paging(Some(at(last))));
     let page = service.rank_segment(&tenant(), query).await.unwrap();
+    let page = page.members;
     let (_, member) = &page.entries[0];
     let query = reading(View::Basic, Some(page.as_of));
     let profile = service.profile(&tenant(), &id(1), query).await.unwrap();
@@ -186,7 +187,7 @@ async fn pages_go_on_at_the_instant_of_the_first_whatever_is_counted_meanwhile()
     let first = service
         .rank_segment(&tenant(), everyone(paging(Some(asked))))
         .await;
-    let first = first.unwrap();
+    let first = first.unwrap().members;
     assert_eq!(first.as_of, last);
     assert_eq!(first.entries[0].1.profile.as_of, last);
     // Who comes to stand in front is not met again, and the others stand where they stood.
@@ -211,7 +212,8 @@ async fn pages_go_on_at_the_instant_of_the_first_whatever_is_counted_meanwhile()
             page = service
                 .rank_segment(&tenant(), everyone(paging))
                 .await
-                .unwrap();
+                .unwrap()
+                .members;
             assert_eq!(page.as_of, last);
         }
         for other in [at(8 * DAY - 2 * SKEW), at(8 * DAY), at(90 * DAY)] {

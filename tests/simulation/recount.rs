@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bellwether::{
     scoring::{
         Context, Detail, Effect, Event, IdHash, Model, Outcome, ProfileId, Record, RecordEdit,
-        Timestamp, explain, limits::REMEMBERED_CAUSED,
+        Timestamp, explain,
     },
     store::TopicTotals,
 };
@@ -224,7 +224,7 @@ pub fn lose_and_mend(world: &mut World, plan: &Plan, model: &Model) {
 pub fn has_forgotten(world: &World) -> bool {
     let partitions = world.partitions.iter();
     let mut stored = partitions.flat_map(|partition| partition.records.values());
-    stored.any(|stored| stored.record.caused.len() >= REMEMBERED_CAUSED)
+    stored.any(|stored| stored.record.has_forgotten_caused)
 }
 
 /// Whether a plan has somebody stand at a stage that asks for more points to reach it than they

@@ -132,7 +132,16 @@ impl HeldEvent {
             matched.signal.len() + keys.sum::<usize>()
         });
         let topics = self.topics.iter().map(String::len);
-        self.event_type.len() + matches.sum::<usize>() + topics.sum::<usize>()
+        let others = self
+            .subjects
+            .iter()
+            .chain(&self.author_id)
+            .chain(&self.origin);
+        let others = others.map(|id| id.as_str().len());
+        self.event_type.len()
+            + matches.sum::<usize>()
+            + topics.sum::<usize>()
+            + others.sum::<usize>()
     }
 }
 

@@ -137,8 +137,10 @@ impl RecordEdit<'_> {
         let known_by = self.record.memory.known_by(event, context.at);
         let (memory, attributes) = (&self.record.memory, &self.record.attributes);
         let stated = stated_subjects(memory, attributes, event, known_by);
-        let subjects = model.subjects_of(event, &stated, &budget);
-        self.steps += budget.taken();
+        // Of a budget of their own: whatever signals took, the event counts for all of them.
+        let key_budget = Budget::new();
+        let subjects = model.subjects_of(event, &stated, &key_budget);
+        self.steps += budget.taken() + key_budget.taken();
         let matched_event = MatchedEvent {
             origin: self.origin_of(event, known_by),
             id: event.id,

@@ -56,12 +56,28 @@ impl RecordEdit<'_> {
         let caused = record.caused_with(&ids).filter(|effect| is_new(effect));
         let new: Vec<Effect> = caused.cloned().chain(touch.filter(is_new)).collect();
         self.again.extend(new);
-        let mut again = self.again.iter();
-        let is_known = again.any(|effect| ids.contains(&effect.applied_id()));
-        let may_have_forgotten = record.caused.len() >= REMEMBERED_CAUSED;
-        if !is_known && may_have_forgotten && self.model.acts_on_others(event, record, known_by) {
-            self.unsettled_effects += 1;
+        if self.record.has_forgotten_caused {
+            self.unsettled_effects += self.forgotten_effects(event, known_by, &ids);
         }
+    }
+
+    /// Of how many effects of an event that has come before nobody knows any more what they were: those
+    /// on its subjects and its author that are not remembered.
+    fn forgotten_effects(&self, event: &Event, known_by: Timestamp, ids: &[IdHash]) -> usize {
+        let (model, record) = (self.model, &self.record);
+        let is_known = |is_of: &dyn Fn(&Effect) -> bool| {
+            let mut again = self.again.iter();
+            again.any(|effect| ids.contains(&effect.applied_id()) && is_of(effect))
+        };
+        let stated = stated_subjects(&record.memory, &record.attributes, event, known_by);
+        let subjects = model.subjects_of(event, &stated, &Budget::new());
+        let subjects = subjects.all.iter();
+        let forgotten = subjects.filter(|id| !is_known(&|effect| effect.subject_id() == *id));
+        let is_other = |author: &ProfileId| *author != self.profile_id;
+        let is_touch =
+            event.author_id.as_ref().is_some_and(is_other) && model.is_touch(&event.event_type);
+        let is_credited = is_known(&|effect| matches!(effect, Effect::Credit(_)));
+        forgotten.count() + usize::from(is_touch && !is_credited)
     }
 
     /// Has the record follow an effect of somebody else's event. Returns whether that changed it.
@@ -161,23 +177,15 @@ impl Record {
             *position == 0 || has_room
         });
         let excess = self.caused.len() - kept.count();
+        self.has_forgotten_caused |= excess > 0;
         self.caused.drain(..excess);
     }
 }
 
 impl Model {
-    /// Whether an event of a profile with this record is one that a subject or an author counts.
-    fn acts_on_others(&self, event: &Event, record: &Record, known_by: Timestamp) -> bool {
-        let is_touch = || {
-            let influence = self.influence.as_ref();
-            influence.is_some_and(|influence| influence.credits.contains_key(&event.event_type))
-        };
-        let is_credited = event.author_id.is_some() && is_touch();
-        let counts_for_others = || {
-            let stated = stated_subjects(&record.memory, &record.attributes, event, known_by);
-            let subjects = self.subjects_of(event, &stated, &Budget::new());
-            !subjects.all.is_empty()
-        };
-        is_credited || counts_for_others()
+    /// Whether events of a type are touches.
+    fn is_touch(&self, event_type: &str) -> bool {
+        let influence = self.influence.as_ref();
+        influence.is_some_and(|influence| influence.credits.contains_key(event_type))
     }
 }

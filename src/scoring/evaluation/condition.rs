@@ -6,7 +6,7 @@ use std::cell::OnceCell;
 use super::{EvalContext, Evaluation};
 use crate::scoring::{
     Attributes, NamedCount, ProfileId, Record, Timestamp,
-    limits::NOISE_FLOOR,
+    limits::{MAX_SUBJECT_KINDS, NOISE_FLOOR},
     model::{
         Budget, Condition, Model, NativeValue, Population, ScoreId, SubjectKindId, Variable,
         Variables,
@@ -40,6 +40,7 @@ impl Condition {
     pub fn judge(&self, model: &Model, member: &Member<'_>, at: Timestamp) -> Judged {
         let budget = Budget::new();
         let evaluation = OnceCell::new();
+        let subjects = Default::default();
         let context = MemberContext {
             stated: EvalContext {
                 attributes: &member.record.attributes,
@@ -53,12 +54,14 @@ impl Condition {
             member,
             at,
             evaluation: &evaluation,
+            subjects: &subjects,
         };
         let holds = self.expression.holds(&context).ok();
-        let evaluated = usize::from(evaluation.get().is_some());
+        let evaluated = subjects.iter().chain([&evaluation]);
+        let evaluated = evaluated.filter(|evaluation| evaluation.get().is_some());
         Judged {
             holds,
-            steps: budget.taken() + evaluated * model.clock_free_steps,
+            steps: budget.taken() + evaluated.count() * model.clock_free_steps,
         }
     }
 }
@@ -83,6 +86,8 @@ struct MemberContext<'a> {
     member: &'a Member<'a>,
     at: Timestamp,
     evaluation: &'a OnceCell<Evaluation>,
+    /// By kind of subjects.
+    subjects: &'a [OnceCell<Evaluation>; MAX_SUBJECT_KINDS],
 }
 
 impl Variables for MemberContext<'_> {
@@ -102,12 +107,8 @@ impl Variables for MemberContext<'_> {
             }
             Variable::Score(score) => NativeValue::Number(self.points(self.evaluation(), *score)),
             Variable::SubjectScore(kind, score) => {
-                let points = self.subject(*kind).map(|record| {
-                    let population = Some(Population::Subjects(*kind));
-                    let subject = Evaluation::of(self.model, population, record);
-                    self.points(&subject, *score)
-                });
-                NativeValue::Number(points.unwrap_or(0.0))
+                let subject = self.subject_evaluation(*kind);
+                NativeValue::Number(subject.map_or(0.0, |subject| self.points(subject, *score)))
             }
             Variable::SubjectAttributes(kind) => {
                 let subject = self.subject(*kind);
@@ -157,7 +158,19 @@ impl MemberContext<'_> {
         subject.map(|(_, record)| *record)
     }
 
+    /// Where the subject of a kind stands, found out once.
+    fn subject_evaluation(&self, kind: SubjectKindId) -> Option<&Evaluation> {
+        let record = self.subject(kind)?;
+        let evaluation = self.subjects.get(usize::from(kind))?;
+        let population = Some(Population::Subjects(kind));
+        Some(evaluation.get_or_init(|| Evaluation::of(self.model, population, record)))
+    }
+
+    /// Points as conditions of a model read them, where these can.
     fn points(&self, evaluation: &Evaluation, score: ScoreId) -> f64 {
-        evaluation.points_at(self.model, score, self.at)
+        match self.model.scores[score].half_life {
+            None => evaluation.unfading_points(score),
+            Some(_) => evaluation.points_at(self.model, score, self.at),
+        }
     }
 }

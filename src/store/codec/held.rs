@@ -1,12 +1,12 @@
 //! Events in quarantine.
 
 use super::{
-    bounds::{amount, corrupt, event_type, key, name, time, topic},
+    bounds::{amount, author, corrupt, event_type, key, name, time, topic},
     memory::{origin, subject_id},
 };
 use crate::{
     proto::record as proto,
-    scoring::{HeldEvent, HeldMatch, IdHash, ProfileId},
+    scoring::{HeldEvent, HeldMatch, IdHash, ProfileId, limits::MAX_EVENT_SUBJECTS},
     store::StoreError,
 };
 
@@ -39,12 +39,9 @@ pub(super) fn held_to_proto(held: &HeldEvent) -> proto::HeldEvent {
 }
 
 pub(super) fn held_event(held: proto::HeldEvent) -> Result<HeldEvent, StoreError> {
-    let id_of = |id: String| match id.as_str() {
-        "" => Ok(None),
-        id => ProfileId::stored(id)
-            .map(Some)
-            .ok_or_else(|| corrupt("an event in quarantine names a malformed id")),
-    };
+    if held.subjects.len() > MAX_EVENT_SUBJECTS {
+        return Err(corrupt("an event in quarantine has too many subjects"));
+    }
     Ok(HeldEvent {
         rule: name(held.rule)?,
         id: IdHash(held.hash),
@@ -71,7 +68,9 @@ pub(super) fn held_event(held: proto::HeldEvent) -> Result<HeldEvent, StoreError
             .into_iter()
             .map(topic)
             .collect::<Result<_, _>>()?,
-        author_id: id_of(held.author_id)?,
+        author_id: (!held.author_id.is_empty())
+            .then(|| author(&held.author_id))
+            .transpose()?,
         subjects: held
             .subjects
             .iter()

@@ -438,7 +438,7 @@ mod tests {
             any_touches(),
             any_influence(),
         );
-        let numbers = (any::<u64>(), any::<u64>(), any::<bool>());
+        let numbers = (any::<u64>(), any::<u64>(), any::<bool>(), any::<bool>());
         (any_attributes(), numbers, times, sets, lists, parts).prop_map(
             |(attributes, numbers, times, sets, lists, parts): (
                 _,
@@ -452,6 +452,7 @@ mod tests {
                 attributes,
                 event_count: numbers.1,
                 was_stated: numbers.2,
+                has_forgotten_caused: numbers.3,
                 first_seen_time: times.0.min(times.1),
                 last_event_time: times.0.max(times.1),
                 influence_time: times.2,

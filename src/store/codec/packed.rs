@@ -102,6 +102,7 @@ pub(super) fn pack(record: &Record) -> proto::PackedRecord {
         matched: pack_matched(record, &mut names),
         counted_values: pack_counted_values(record, &mut names),
         was_stated: record.was_stated,
+        has_forgotten_caused: record.has_forgotten_caused,
         names: String::new(),
         name_bytes: Vec::new(),
     };
@@ -206,6 +207,7 @@ pub(super) fn unpack(packed: proto::PackedRecord) -> Result<Record, StoreError> 
         matched,
         counted_values,
         was_stated: packed.was_stated,
+        has_forgotten_caused: packed.has_forgotten_caused,
         influence_time,
         influence,
         quarantine: packed

@@ -116,6 +116,7 @@ pub fn to_proto(record: &Record) -> proto::Record {
         matched: matched_to_proto(record),
         counted_values: counted_values_to_proto(record),
         was_stated: record.was_stated,
+        has_forgotten_caused: record.has_forgotten_caused,
         quarantine: record.quarantine.iter().map(held_to_proto).collect(),
         counted_keys: record
             .counted_keys
@@ -190,6 +191,7 @@ pub fn from_proto(message: proto::Record) -> Result<Record, StoreError> {
         matched: matched(message.matched, &memory)?,
         counted_values: counted_values(message.counted_values, &memory)?,
         was_stated: message.was_stated,
+        has_forgotten_caused: message.has_forgotten_caused,
         memory,
         effects: effect_memory(
             &message.effect_times,

@@ -3,24 +3,37 @@
 use typed_index_collections::TiVec;
 
 use super::Compiler;
-use crate::scoring::model::{
-    diagnostic::suggestion,
-    expr::{Scope, Wanted},
-    file::{ModelFile, PEOPLE, Spanned},
-    ids::SubjectKindId,
-    subjects::{Population, SubjectKind},
+use crate::scoring::{
+    limits::MAX_KEY_STEPS,
+    model::{
+        diagnostic::suggestion,
+        expr::{Expression, Scope, Wanted},
+        file::{ModelFile, PEOPLE, Spanned},
+        ids::SubjectKindId,
+        subjects::{Population, SubjectKind},
+    },
 };
 
 impl Compiler<'_> {
     pub(crate) fn subject_kinds(&mut self, file: &ModelFile) -> TiVec<SubjectKindId, SubjectKind> {
         let kinds = file.subjects.iter().map(|table| SubjectKind {
             name: table.name.value.clone(),
-            key: table
-                .key
-                .as_ref()
-                .and_then(|key| self.expression(key, Scope::SubjectKey, Wanted::Key)),
+            key: table.key.as_ref().and_then(|key| self.key(key)),
         });
         kinds.collect()
+    }
+
+    /// A key, which is read more than once for an event.
+    fn key(&mut self, text: &Spanned<String>) -> Option<Expression> {
+        let key = self.expression(text, Scope::SubjectKey, Wanted::Key)?;
+        if key.most_steps > MAX_KEY_STEPS {
+            let message = format!(
+                "the key takes up to {} steps for the largest event that is taken, and may take {MAX_KEY_STEPS}; leave out loops and long texts",
+                key.most_steps
+            );
+            self.diagnostics.add(text.span.clone(), message);
+        }
+        Some(key)
     }
 
     /// Whom a segment is of.

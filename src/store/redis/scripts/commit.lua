@@ -35,14 +35,24 @@ if seen ~= fence then
   keep(latest)
 end
 
-local counted = latest
+-- Before anything that can fail: a list must not be answered for before something that was written,
+-- while too late an instant harms nobody.
+local newest, at = latest, 5
+for _ = 1, count do
+  newest = math.max(newest, tonumber(ARGV[at + 4]))
+  local totals = at + 6 + 2 * tonumber(ARGV[at + 5])
+  at = totals + 1 + 2 * tonumber(ARGV[totals])
+end
+if newest > latest then
+  keep(newest)
+end
+
 local ranks = 3 + count
 local results = {}
-local at = 5
+at = 5
 for number = 1, count do
   local record = KEYS[3 + number]
   local expected, version, value, id = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
-  local instant = tonumber(ARGV[at + 4])
   local changes = at + 6
   local totals = changes + 2 * tonumber(ARGV[at + 5])
   at = totals + 1 + 2 * tonumber(ARGV[totals])
@@ -51,7 +61,7 @@ for number = 1, count do
   local dropped = value == ''
   if stored == version or (dropped and stored == '') then
     -- A write that changes nothing, so that a WAIT on this connection waits for the first one.
-    keep(counted)
+    keep(newest)
     results[number] = 1
   elseif stored ~= expected then
     results[number] = 0
@@ -78,12 +88,6 @@ for number = 1, count do
       redis.call('SET', record, value)
     end
     results[number] = 1
-    if instant > counted then
-      counted = instant
-    end
   end
-end
-if counted > latest then
-  keep(counted)
 end
 return results
