@@ -299,6 +299,12 @@ impl Model {
     pub fn without_accounts(mut self) -> Self {
         self.accounts = None;
         self.segments.retain(|segment| !segment.of_accounts);
+        // What reads a kind of subjects that there is not is refused.
+        let reads_accounts = |text: &str| text.contains("subjects.");
+        self.signals.retain(|signal| {
+            !signal.when.is_some_and(|when| reads_accounts(when.text))
+                && !signal.value.is_some_and(|value| reads_accounts(value.text))
+        });
         self
     }
 

@@ -295,7 +295,7 @@ impl Variable {
                 Err(format!("reads a count; {}: {instead}", readable(scope)))
             }
             ("count" | "rate", _) if scope != Scope::Event => {
-                let what = format!("calls {function}(), which only what looks at events does");
+                let what = format!("calls {function}(), which only an event can ask for");
                 Err(not_between_events(&what, function, scope))
             }
             ("count" | "rate", Some([signal, half_life @ ..])) if half_life.len() < 2 => {
