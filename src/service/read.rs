@@ -131,8 +131,14 @@ impl<S: Store> Service<S> {
         }
         if query.view == View::Full {
             let found = profiles.iter_mut().filter_map(|found| found.as_mut().ok());
-            self.add_percentiles(tenant, &snapshot, found.collect())
-                .await?;
+            let latest = self.add_percentiles(tenant, &snapshot, found.collect());
+            let latest = latest.await?;
+            // Where the others stood before that is not kept, as for lists.
+            let found = profiles.iter_mut().filter_map(|found| found.as_mut().ok());
+            let early = found.filter(|profile| !self.shell.is_within_skew(profile.as_of, latest));
+            for score in early.flat_map(|profile| &mut profile.scores) {
+                score.percentile = None;
+            }
         }
         Ok(profiles)
     }
@@ -157,14 +163,14 @@ impl<S: Store> Service<S> {
     }
 
     /// Sets the percentile of every score with points of those who stand in ranks: of the
-    /// profiles with points on the score, the share that has at most as many. Left out for an
-    /// instant that a list would not be answered for.
+    /// profiles with points on the score, the share that has at most as many. Returns the latest
+    /// instant that was counted among them.
     pub(super) async fn add_percentiles(
         &self,
         tenant: &Tenant,
         snapshot: &ModelSnapshot,
         mut profiles: Vec<&mut Profile>,
-    ) -> Result<(), ServiceError> {
+    ) -> Result<Timestamp, ServiceError> {
         let model = snapshot.model();
         let range = |score: ScoreId, population: Population, from: RankKey| {
             let rank = model.ranks[model.scores[score].rank_among(population)]
@@ -208,16 +214,12 @@ impl<S: Store> Service<S> {
             latest = latest.max(found.latest_counted);
         }
         for (index, position, total, above) in asked {
-            // Where the others stood is not kept, as for lists.
-            if !self.shell.is_within_skew(profiles[index].as_of, latest) {
-                continue;
-            }
             // Whoever has points is not above itself, even when it has moved meanwhile.
             let total = counts[total].max(1);
             let fraction = 1.0 - counts[above].min(total - 1) as f64 / total as f64;
             profiles[index].scores[position].percentile = Some(100.0 * fraction);
         }
-        Ok(())
+        Ok(latest)
     }
 }
 

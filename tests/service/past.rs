@@ -2,9 +2,9 @@
 //! and nobody is told that it was otherwise.
 
 use bellwether::{
-    scoring::{AttributeValue, Attributes, Event, IdHash, Profile, Selection, Timestamp},
+    scoring::{AttributeValue, Attributes, Event, IdHash, Profile, Ranked, Selection, Timestamp},
     service::{
-        InfluencerQuery, Paging, ProfileUpdate, SegmentQuery, SegmentTopicsQuery, Service,
+        InfluencerQuery, Page, Paging, ProfileUpdate, SegmentQuery, SegmentTopicsQuery, Service,
         ServiceError, View,
     },
     store::{Store, embedded::Embedded},
@@ -47,9 +47,18 @@ fn everyone(paging: Paging) -> SegmentQuery {
         segment: "everyone".to_owned(),
         condition: None,
         fraction: None,
-        view: View::Basic,
+        view: View::Full,
         paging,
     }
+}
+
+/// A page of everyone.
+async fn page<S: Store>(
+    service: &Service<S>,
+    paging: Paging,
+) -> Result<Page<(u64, Ranked)>, ServiceError> {
+    let page = service.rank_segment(&tenant(), everyone(paging)).await;
+    page.map(|page| page.members)
 }
 
 fn on_price(paging: Paging) -> InfluencerQuery {
@@ -66,7 +75,7 @@ async fn answered<S: Store>(
     as_of: Option<Timestamp>,
 ) -> Result<Timestamp, ServiceError> {
     let tenant = tenant();
-    let segment = service.rank_segment(&tenant, everyone(paging(as_of))).await;
+    let segment = page(service, paging(as_of)).await;
     let influencers = service
         .top_influencers(&tenant, on_price(paging(as_of)))
         .await;
@@ -77,7 +86,7 @@ async fn answered<S: Store>(
         as_of,
     };
     let topics = service.segment_topics(&tenant, query).await;
-    let segment = segment.map(|page| page.members.as_of);
+    let segment = segment.map(|page| page.as_of);
     assert_eq!(funnel.map(|funnel| funnel.as_of), segment);
     assert_eq!(influencers.map(|page| page.as_of), segment);
     assert_eq!(topics.map(|topics| topics.as_of), segment);
@@ -164,11 +173,9 @@ async fn a_list_and_a_profile_of_one_instant_agree_to_the_nanosecond() {
     count(&service, reply(1, last)).await;
     let second = at(10 * DAY + SECOND);
     assert_eq!(answered(&service, Some(at(last))).await, Ok(second));
-    let query = everyone(paging(Some(at(last))));
-    let page = service.rank_segment(&tenant(), query).await.unwrap();
-    let page = page.members;
+    let page = page(&service, paging(Some(at(last)))).await.unwrap();
     let (_, member) = &page.entries[0];
-    let query = reading(View::Basic, Some(page.as_of));
+    let query = reading(View::Full, Some(page.as_of));
     let profile = service.profile(&tenant(), &id(1), query).await.unwrap();
     assert_eq!(member.profile, profile);
     let own = reading(View::Basic, Some(at(last)));
@@ -184,10 +191,7 @@ async fn pages_go_on_at_the_instant_of_the_first_whatever_is_counted_meanwhile()
     }
     // Answered for the 8th day less a second, and asked for a little before.
     let (last, asked) = (at(8 * DAY - SECOND), at(8 * DAY - 3 * SECOND));
-    let first = service
-        .rank_segment(&tenant(), everyone(paging(Some(asked))))
-        .await;
-    let first = first.unwrap().members;
+    let first = page(&service, paging(Some(asked))).await.unwrap();
     assert_eq!(first.as_of, last);
     assert_eq!(first.entries[0].1.profile.as_of, last);
     // Who comes to stand in front is not met again, and the others stand where they stood.
@@ -197,11 +201,15 @@ async fn pages_go_on_at_the_instant_of_the_first_whatever_is_counted_meanwhile()
         refused(last, at(90 * DAY))
     );
     let mut names: Vec<String> = Vec::new();
-    let mut page = first;
+    let mut read = first;
     loop {
-        let members = page.entries.iter();
+        // The percentiles of all pages are told, by the formula of the ranks.
+        for (_, member) in &read.entries {
+            assert!(member.profile.scores[0].percentile.is_some(), "{member:?}");
+        }
+        let members = read.entries.iter();
         names.extend(members.map(|(_, member)| member.profile.profile_id.to_string()));
-        let Some(start) = page.next.clone() else {
+        let Some(start) = read.next.clone() else {
             break;
         };
         for as_of in [None, Some(asked), Some(last)] {
@@ -209,20 +217,16 @@ async fn pages_go_on_at_the_instant_of_the_first_whatever_is_counted_meanwhile()
                 start: Some(start.clone()),
                 ..paging(as_of)
             };
-            page = service
-                .rank_segment(&tenant(), everyone(paging))
-                .await
-                .unwrap()
-                .members;
-            assert_eq!(page.as_of, last);
+            read = page(&service, paging).await.unwrap();
+            assert_eq!(read.as_of, last);
         }
         for other in [at(8 * DAY - 2 * SKEW), at(8 * DAY), at(90 * DAY)] {
             let paging = Paging {
                 start: Some(start.clone()),
                 ..paging(Some(other))
             };
-            let error = service.rank_segment(&tenant(), everyone(paging)).await;
-            assert_eq!(error.unwrap_err(), ServiceError::AsOfChanged);
+            let error = page(&service, paging).await.unwrap_err();
+            assert_eq!(error, ServiceError::AsOfChanged);
         }
     }
     assert_eq!(
