@@ -292,11 +292,11 @@ fn an_event_too_old_to_be_known_gives_back_what_it_is_known_to_have_caused() {
         .collect();
     let short = bellwether::scoring::Context::at(sent[0].time, 2);
     for sent in &sent {
+        let context = bellwether::scoring::Context {
+            at: sent.time,
+            ..short
+        };
         world.change(&model, &person("ann"), &mut |edit| {
-            let context = bellwether::scoring::Context {
-                at: sent.time,
-                ..short
-            };
             edit.apply(&sent.event, &context);
         });
     }
