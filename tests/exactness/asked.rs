@@ -34,6 +34,8 @@ impl<H: Home> Served<H> {
             match asked.await {
                 Ok(profile) => say_person(&mut answers, id, &profile),
                 Err(ServiceError::UnknownProfile(_) | ServiceError::UnknownSubject { .. }) => {}
+                // The model has no accounts.
+                Err(ServiceError::UnknownName { .. }) if ACCOUNTS.contains(&id) => {}
                 Err(error) => panic!("{error}"),
             }
         }
