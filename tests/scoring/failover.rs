@@ -290,14 +290,10 @@ fn an_event_too_old_to_be_known_gives_back_what_it_is_known_to_have_caused() {
     let sent: Vec<Sent> = (0..4)
         .map(|number| sent(&number.to_string(), "visit", number))
         .collect();
-    let short = bellwether::scoring::Context::at(sent[0].time, 2);
     for sent in &sent {
-        let context = bellwether::scoring::Context {
-            at: sent.time,
-            ..short
-        };
+        let short = bellwether::scoring::Context::at(sent.time, 2);
         world.change(&model, &person("ann"), &mut |edit| {
-            edit.apply(&sent.event, &context);
+            edit.apply(&sent.event, &short);
         });
     }
     let expected = world.records[&account("acme")].clone();

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use bellwether::scoring::{
-    AttributeValue, ChangeCause, CountGroup, Credit, Effect, EffectKind, EffectMemory, EventMemory,
-    HalfLife, HeldEvent, HeldMatch, IdHash, Incarnation, InfluenceCell, MatchedSignals, NamedCount,
-    ProfileId, Record, RememberedEvent, SeenType, SignalCount, StageChange, Timestamp, Touch,
+    AttributeValue, ChangeCause, CountGroup, CountedValue, Credit, Effect, EffectKind,
+    EffectMemory, EventMemory, HalfLife, HeldEvent, HeldMatch, IdHash, Incarnation, InfluenceCell,
+    MatchedSignals, NamedCount, ProfileId, Record, RememberedEvent, SeenType, SignalCount,
+    StageChange, Timestamp, Touch,
 };
 use bellwether::store::{Commit, Committed, RecordStore, Store};
 
@@ -327,6 +328,13 @@ pub fn full_record() -> Record {
             ),
         ]),
         incarnation: Incarnation(u64::MAX),
+        was_stated: true,
+        has_forgotten_caused: true,
+        counted_values: vec![CountedValue {
+            event: (time(5), IdHash(9)),
+            signal: "settled".to_owned(),
+            value: 0.25,
+        }],
         event_count: u64::MAX,
         first_seen_time: time(1),
         last_event_time: time(i64::MAX),
@@ -374,6 +382,11 @@ pub fn full_record() -> Record {
             remembered: vec![event(5, 9), event(6, 0), event(6, u64::MAX)],
             horizon: Some((time(4), IdHash(3))),
             origins: [((time(6), IdHash(0)), id("zoe@example.com"))].into(),
+            subjects: [(
+                ProfileId::of_subject("account", "acme").unwrap(),
+                vec![(time(5), IdHash(9)), (time(6), IdHash(u64::MAX))],
+            )]
+            .into(),
         },
         effects: EffectMemory {
             remembered: vec![(time(9), IdHash(8)), (time(2), IdHash(1))],
