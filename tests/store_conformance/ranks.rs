@@ -442,6 +442,7 @@ pub async fn a_conflict_counts_nothing_and_a_commit_sent_again_nothing_more(subj
     )
     .await;
     commit_all(&*store, &tenant, vec![first]).await;
+    assert_eq!(latest(&*store, &tenant).await, 5_000);
     let refused = counted("anna", None, 9_000, 0);
     let result = commit_one(&*store, &tenant, refused).await;
     assert_eq!(result, Ok(Committed::Conflict));

@@ -35,25 +35,13 @@ if seen ~= fence then
   keep(latest)
 end
 
--- Before anything that can fail: a list must not be answered for before something that was written,
--- while too late an instant harms nobody.
-local newest, at = latest, 5
-for _ = 1, count do
-  newest = math.max(newest, tonumber(ARGV[at + 4]))
-  local totals = at + 6 + 2 * tonumber(ARGV[at + 5])
-  at = totals + 1 + 2 * tonumber(ARGV[totals])
-end
-if newest > latest then
-  keep(newest)
-end
-
 local ranks = 3 + count
 local results = {}
-at = 5
+local at = 5
 for number = 1, count do
   local record = KEYS[3 + number]
   local expected, version, value, id = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
-  local changes = at + 6
+  local at_instant, changes = at + 4, at + 6
   local totals = changes + 2 * tonumber(ARGV[at + 5])
   at = totals + 1 + 2 * tonumber(ARGV[totals])
 
@@ -61,11 +49,18 @@ for number = 1, count do
   local dropped = value == ''
   if stored == version or (dropped and stored == '') then
     -- A write that changes nothing, so that a WAIT on this connection waits for the first one.
-    keep(newest)
+    keep(latest)
     results[number] = 1
   elseif stored ~= expected then
     results[number] = 0
   else
+    -- Before anything that can fail: a list must not be answered for before something that was
+    -- written, while too late an instant harms nobody.
+    local instant = tonumber(ARGV[at_instant])
+    if instant > latest then
+      latest = instant
+      keep(latest)
+    end
     -- What can fail goes first: a total that would overflow.
     for field = totals + 1, at - 1, 2 do
       redis.call('HINCRBY', KEYS[3], ARGV[field], ARGV[field + 1])
