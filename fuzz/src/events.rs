@@ -100,14 +100,9 @@ fn steps(data: &[u8]) -> Vec<Step> {
                 .filter_map(|line| parse(line).ok().flatten())
                 .filter_map(|entry| match entry {
                     Entry::Event(event) => read_event(event).map(Step::Event),
-                    Entry::Update(request) => update(request),
+                    Entry::Update(update) => update.read().ok().map(Step::Update),
                 })
                 .collect()
         }
     }
-}
-
-fn update(request: v1::UpdateProfileRequest) -> Option<Step> {
-    let (_, update, _) = api::update_profile(request).ok()?;
-    Some(Step::Update(update))
 }

@@ -100,9 +100,9 @@ impl<'m> Person<'m> {
 
     /// Takes what others' events did to people, or to subjects, as this one is, twice.
     pub fn take(&mut self, effects: &[Effect]) {
-        let subject = self.id.subject();
+        let is_person = self.id.is_person();
         let effects = effects.iter();
-        for effect in effects.filter(|effect| effect.subject_id().subject() == subject) {
+        for effect in effects.filter(|effect| effect.subject_id().is_person() == is_person) {
             let mut edit = self.edit();
             edit.apply_effect(effect);
             assert!(!edit.apply_effect(effect), "an effect counted twice");

@@ -50,11 +50,10 @@ pub use instant::parse_instant;
 pub use memory::{EffectMemory, EventMemory, Recollection, RememberedEvent};
 pub(crate) use model::ScoreId;
 pub use model::{
-    ActsOn, Catalog, CatalogEntry, Condition, Diagnostic, EventSubjects, Fingerprint,
-    IgnoredSubjects, Model, ModelChange, Population, SegmentEntry, SegmentId, Stated,
-    SubjectKindId, model_changes,
+    ActsOn, Catalog, CatalogEntry, Condition, Diagnostic, EventSubjects, Fingerprint, Model,
+    ModelChange, Population, SegmentEntry, SegmentId, Stated, SubjectKindId, model_changes,
 };
-pub use outcome::{EventOutcome, Outcome};
+pub use outcome::{EventOutcome, IgnoredSubjects, Outcome};
 pub use profile::{
     Breadth, Contribution, ContributionKind, Influencer, KeyContribution, Probability, Profile,
     Ranked, Score, SegmentMembership, StageExplanation, StageRequirement, TopicInterest,

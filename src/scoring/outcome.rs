@@ -1,6 +1,6 @@
 //! What comes of events: for their callers, and for what is written.
 
-use super::{Effect, IgnoredSubjects, RankChange, Record, StageChange, TopicDelta};
+use super::{Effect, RankChange, Record, StageChange, TopicDelta};
 
 /// What became of an event.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +38,15 @@ impl EventOutcome {
     pub fn is_duplicate(&self) -> bool {
         matches!(self, Self::Duplicate { .. })
     }
+}
+
+/// The subjects of an event that it does not count for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IgnoredSubjects {
+    /// The kinds that the event names and the model does not declare, each once.
+    pub undeclared_kinds: Vec<String>,
+    /// How many there are beyond what one event counts for.
+    pub left_out: usize,
 }
 
 /// What comes of counting: a record to write, and its effects.

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use super::{
     ServiceError, Shell,
     draft::{Draft, OpenDraft, refuse},
+    error::check_kind,
     lanes::Round,
     lookups::Lookups,
-    rankings::unknown,
     write::{Arrived, ProfileUpdate, Task, Work},
 };
 use crate::{
@@ -179,18 +179,6 @@ impl<S: Store> Shell<S> {
             subject.apply_effect(delta)
         });
         sheet.followed = (again.len(), effects.len());
-    }
-}
-
-/// Refuses subjects of a kind that the model does not declare.
-pub(super) fn check_kind(model: &Model, profile_id: &ProfileId) -> Result<(), ServiceError> {
-    match profile_id.subject() {
-        Some((kind, _)) if model.subject_kind(kind).is_none() => Err(unknown(
-            "kind of subjects",
-            kind,
-            model.subject_kind_names(),
-        )),
-        _ => Ok(()),
     }
 }
 

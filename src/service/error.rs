@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     rollout::RolloutError,
-    scoring::{Diagnostic, InvalidAttributes, ProfileId, Timestamp},
+    scoring::{Diagnostic, InvalidAttributes, Model, ProfileId, Timestamp},
     store::StoreError,
 };
 
@@ -105,5 +105,30 @@ impl ServiceError {
             },
             None => Self::UnknownProfile(profile_id.to_string()),
         }
+    }
+}
+
+/// The model declares no such name of a kind of things.
+pub(super) fn unknown<'a>(
+    kind: &'static str,
+    name: &str,
+    known: impl Iterator<Item = &'a str>,
+) -> ServiceError {
+    ServiceError::UnknownName {
+        kind,
+        name: name.to_owned(),
+        known: known.map(str::to_owned).collect(),
+    }
+}
+
+/// Refuses subjects of a kind that the model does not declare.
+pub(super) fn check_kind(model: &Model, profile_id: &ProfileId) -> Result<(), ServiceError> {
+    match profile_id.subject() {
+        Some((kind, _)) if model.subject_kind(kind).is_none() => Err(unknown(
+            "kind of subjects",
+            kind,
+            model.subject_kind_names(),
+        )),
+        _ => Ok(()),
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     Page, Paging, Released, Service, ServiceError, View, Written,
-    rankings::unknown,
+    error::unknown,
     write::{Asked, Task},
 };
 use crate::{

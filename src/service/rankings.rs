@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Service, ServiceError,
+    error::unknown,
     instants::Asked,
     pages::{Fraction, Page, Paging},
     read::{View, detail},
@@ -346,16 +347,4 @@ fn check_stage(model: &Model, stage: &str) -> Result<(), ServiceError> {
         return Ok(());
     }
     Err(unknown("stage", stage, model.stage_names()))
-}
-
-pub(super) fn unknown<'a>(
-    kind: &'static str,
-    name: &str,
-    known: impl Iterator<Item = &'a str>,
-) -> ServiceError {
-    ServiceError::UnknownName {
-        kind,
-        name: name.to_owned(),
-        known: known.map(str::to_owned).collect(),
-    }
 }

@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, future::Future, sync::Arc};
 
-use super::{Service, ServiceError, drafts::check_kind};
+use super::{Service, ServiceError, error::check_kind};
 use crate::{
     rollout::{ModelSnapshot, RolloutError},
     scoring::{

@@ -19,13 +19,14 @@ use super::{
     prepare::Preparation,
     stream::{AnsweredBatch, MAX_BATCHES_IN_FLIGHT, Patience, converse, is_temporary},
     summary::Summary,
+    updates::{UpdateAnswer, update},
 };
 use crate::{
     cli::{
         connection::Client,
         failure::{Failure, describe},
     },
-    proto::v1::{ResponseView, ScoreEventsRequest},
+    proto::v1::ScoreEventsRequest,
 };
 
 /// Bytes of a request of events: servers take 4 MiB unless configured, and a line may
@@ -40,8 +41,6 @@ const LOOK_AHEAD_LINES: usize = 4096;
 const MAX_UNANSWERED_BYTES: u64 = 32 * 1024 * 1024;
 /// Lines that are parsed ahead of the sender.
 const PARSED_AHEAD_LINES: usize = 128;
-/// How long the server may take for one update.
-const UPDATE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How to replay.
 #[derive(Clone, Debug)]
@@ -155,14 +154,6 @@ impl From<Failure> for Stop {
 struct Sent {
     line: u64,
     tries: u32,
-}
-
-/// An update that was answered, or given up.
-struct UpdateAnswer {
-    line: u64,
-    update: Update,
-    result: Result<(), Status>,
-    retries: u32,
 }
 
 struct Engine<'a, W> {
@@ -417,49 +408,4 @@ async fn sleep_until(instant: Option<Instant>) {
     if let Some(instant) = instant {
         tokio::time::sleep_until(instant.into()).await;
     }
-}
-
-/// Makes one update, with retries; nothing that can read it is on its way.
-async fn update(
-    mut client: Client,
-    (line, update): (u64, Update),
-    patience: Patience,
-) -> UpdateAnswer {
-    let mut retries = 0;
-    loop {
-        let result = send(&mut client, update.clone()).await;
-        let wait = match &result {
-            Err(status) if is_temporary(status) => patience.wait(retries + 1),
-            _ => None,
-        };
-        let Some(wait) = wait else {
-            return UpdateAnswer {
-                line,
-                update,
-                result,
-                retries,
-            };
-        };
-        retries += 1;
-        tokio::time::sleep(wait).await;
-    }
-}
-
-async fn send(client: &mut Client, update: Update) -> Result<(), Status> {
-    match update {
-        Update::Profile(mut update) => {
-            update.set_response_view(ResponseView::None);
-            client.update_profile(within_time(update)).await.map(|_| ())
-        }
-        Update::Subject(mut update) => {
-            update.set_response_view(ResponseView::None);
-            client.update_subject(within_time(update)).await.map(|_| ())
-        }
-    }
-}
-
-fn within_time<M>(message: M) -> tonic::Request<M> {
-    let mut request = tonic::Request::new(message);
-    request.set_timeout(UPDATE_TIMEOUT);
-    request
 }

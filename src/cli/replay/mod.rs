@@ -10,6 +10,7 @@ pub mod prepare;
 pub mod progress;
 pub mod stream;
 pub mod summary;
+mod updates;
 
 use std::{
     path::{Path, PathBuf},

@@ -1,6 +1,6 @@
 //! What an event does, seen before it is applied.
 
-use super::{Context, RecordEdit, subject_delta::stated_subjects};
+use super::{Context, RecordEdit, stated::stated_subjects};
 use crate::scoring::{
     Event, EventSubjects, IdHash, Model, Population, ProfileId, Recollection, RememberedEvent,
     Timestamp,

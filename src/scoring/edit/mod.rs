@@ -12,6 +12,7 @@ mod path;
 mod recount;
 mod retract;
 mod settle;
+mod stated;
 mod subject_delta;
 
 pub use apply::apply;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::{RecordEdit, subject_delta::stated_subjects};
+use super::{RecordEdit, stated::stated_subjects};
 use crate::scoring::{
     Effect, EffectKind, Event, IdHash, Model, ProfileId, Record, Timestamp,
     evaluation::Changed,

@@ -6,51 +6,9 @@ use super::{
     settle::{Cause, effect_id},
 };
 use crate::scoring::{
-    Attributes, CountDelta, Effect, EffectKind, Event, EventMemory, Model, Population, ProfileId,
-    Recollection, Record, Stated, SubjectDelta, SubjectKindId, Timestamp, counts::CountDeltas,
-    decay::decay_factor, model::Budget,
+    CountDelta, Effect, EffectKind, Model, Record, SubjectDelta, Timestamp, counts::CountDeltas,
+    decay::decay_factor,
 };
-
-/// What a profile states of the subjects of an event, which is known by a time: what counted then,
-/// if the event is remembered.
-pub(super) fn stated_subjects<'a>(
-    memory: &'a EventMemory,
-    attributes: &'a Attributes,
-    event: &Event,
-    known_by: Timestamp,
-) -> Stated<'a> {
-    match memory.recall(known_by, event.id) {
-        Recollection::Known(_) => Stated::Then(memory.subjects_of((known_by, event.id)).collect()),
-        _ => Stated::Now(attributes),
-    }
-}
-
-impl Model {
-    /// The subjects that counting or retracting an event reads, of each kind the first, for a
-    /// profile with this memory and these attributes.
-    pub fn subjects_read(
-        &self,
-        event: &Event,
-        (memory, attributes): (&EventMemory, &Attributes),
-        arrival: Timestamp,
-    ) -> Vec<(SubjectKindId, ProfileId)> {
-        let mut kinds = self.subject_kinds_read(&event.event_type).peekable();
-        if kinds.peek().is_none() {
-            return Vec::new();
-        }
-        let known_by = memory.known_by(event, arrival);
-        let stated = stated_subjects(memory, attributes, event, known_by);
-        let subjects = self.subjects_of(event, &stated, &Budget::new()).all;
-        let first = |kind: SubjectKindId| {
-            let mut subjects = subjects.iter();
-            let of_kind = Some(Population::Subjects(kind));
-            subjects.find(|subject| self.population_of(subject) == of_kind)
-        };
-        kinds
-            .filter_map(|kind| Some((kind, first(kind)?.clone())))
-            .collect()
-    }
-}
 
 impl RecordEdit<'_> {
     /// Has the subjects of an event count what the event changed here, or lose it again.

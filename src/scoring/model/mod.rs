@@ -29,7 +29,7 @@ pub use definition::Model;
 pub use diagnostic::Diagnostic;
 pub use fingerprint::Fingerprint;
 pub use ids::{SegmentId, SubjectKindId};
-pub use subjects::{EventSubjects, IgnoredSubjects, Population, Stated};
+pub use subjects::{EventSubjects, Population, Stated};
 
 #[cfg(test)]
 pub(crate) use compile::compile_unchecked;

@@ -6,7 +6,7 @@ use super::{
     ids::SubjectKindId,
 };
 use crate::scoring::{
-    Attributes, Event, ProfileId,
+    Attributes, Event, IgnoredSubjects, ProfileId,
     limits::{MAX_EVENT_SUBJECTS, MAX_ID_BYTES},
 };
 
@@ -53,15 +53,6 @@ pub struct EventSubjects {
     pub from_profile: Vec<ProfileId>,
     /// What the event does not count for.
     pub ignored: IgnoredSubjects,
-}
-
-/// The subjects of an event that it does not count for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct IgnoredSubjects {
-    /// The kinds that the event names and the model does not declare, each once.
-    pub undeclared_kinds: Vec<String>,
-    /// How many there are beyond what one event counts for.
-    pub left_out: usize,
 }
 
 impl EventSubjects {
