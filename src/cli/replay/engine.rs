@@ -3,7 +3,7 @@
 
 use std::{
     collections::VecDeque,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
@@ -26,7 +26,7 @@ use crate::{
         connection::Client,
         failure::{Failure, describe},
     },
-    proto::v1::ScoreEventsRequest,
+    proto::v1::{ResponseView, ScoreEventsRequest},
 };
 
 /// Bytes of a request of events: servers take 4 MiB unless configured, and a line may
