@@ -134,8 +134,10 @@ impl<H: Home> Served<H> {
         // Another score for another number of members: there are many segments and instants.
         let position = members.len() % one.profile.scores.len();
         let least = &one.profile.scores[position];
-        let condition = format!("scores.{} > {:?}", least.name, least.points);
-        let holds = |profile: &Profile| profile.scores[position].points > least.points;
+        // Conditions read what does not fade without the rounding of sums.
+        let bound = least.points + 1e-6;
+        let condition = format!("scores.{} > {bound:.9}", least.name);
+        let holds = |profile: &Profile| profile.scores[position].points > bound;
         self.check_condition(segment, (members, at), &condition, holds)
             .await;
     }
