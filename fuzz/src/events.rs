@@ -106,3 +106,8 @@ fn steps(data: &[u8]) -> Vec<Step> {
         }
     }
 }
+
+fn update(request: v1::UpdateProfileRequest) -> Option<Step> {
+    let (_, update, _) = api::update_profile(request).ok()?;
+    Some(Step::Update(update))
+}

@@ -14,11 +14,12 @@ use bellwether::proto::{
         BatchGetProfilesRequest, BatchGetProfilesResponse, BatchUpdateProfilesRequest,
         BatchUpdateProfilesResponse, Event, EventOutcome, GetCatalogRequest, GetCatalogResponse,
         GetFunnelRequest, GetFunnelResponse, GetProfileRequest, GetProfileResponse,
-        GetSegmentTopicsRequest, GetSegmentTopicsResponse, IgnoredReason, ListQuarantineRequest,
-        ListQuarantineResponse, RankSegmentRequest, RankSegmentResponse, ReleaseEventsRequest,
-        ReleaseEventsResponse, RetractEventRequest, RetractEventResponse, ScoreEventRequest,
-        ScoreEventResponse, ScoreEventsRequest, ScoreEventsResponse, ScoreEventsResult,
-        TopInfluencersRequest, TopInfluencersResponse, UpdateProfileRequest, UpdateProfileResponse,
+        GetSegmentTopicsRequest, GetSegmentTopicsResponse, GetSubjectRequest, GetSubjectResponse,
+        IgnoredReason, ListQuarantineRequest, ListQuarantineResponse, RankSegmentRequest,
+        RankSegmentResponse, ReleaseEventsRequest, ReleaseEventsResponse, RetractEventRequest,
+        RetractEventResponse, ScoreEventRequest, ScoreEventResponse, ScoreEventsRequest,
+        ScoreEventsResponse, ScoreEventsResult, TopInfluencersRequest, TopInfluencersResponse,
+        UpdateProfileRequest, UpdateProfileResponse, UpdateSubjectRequest, UpdateSubjectResponse,
         score_events_result,
         scoring_service_server::{ScoringService, ScoringServiceServer},
     },
@@ -183,6 +184,24 @@ impl ScoringService for Scripted {
         _: Request<BatchUpdateProfilesRequest>,
     ) -> Result<Response<BatchUpdateProfilesResponse>, Status> {
         Err(Status::unimplemented("not scripted"))
+    }
+
+    async fn get_subject(
+        &self,
+        _: Request<GetSubjectRequest>,
+    ) -> Result<Response<GetSubjectResponse>, Status> {
+        Err(Status::unimplemented("not scripted"))
+    }
+
+    async fn update_subject(
+        &self,
+        request: Request<UpdateSubjectRequest>,
+    ) -> Result<Response<UpdateSubjectResponse>, Status> {
+        let subject_id = request.into_inner().subject_id;
+        let mut script = self.0.lock().unwrap();
+        let history = script.history.entry(subject_id).or_default();
+        history.push("update".to_owned());
+        Ok(Response::new(UpdateSubjectResponse::default()))
     }
 
     async fn rank_segment(

@@ -214,7 +214,7 @@ pub fn lose_and_mend(world: &mut World, plan: &Plan, model: &Model) {
         world.note("what others' events came to is replaced");
         world.rewrite(|id, record| {
             let nothing = Record::default();
-            record.recounted(id.subject(), had.get(id).unwrap_or(&nothing))
+            record.recounted(id.is_person(), had.get(id).unwrap_or(&nothing))
         });
     }
     compare(world, plan, &BTreeMap::new(), model);

@@ -1,10 +1,7 @@
 //! Replays a source of JSON Lines into a server: many batches and updates on their way at
 //! once, in order where one line can read another, every line answered or the replay fails.
 
-use std::{
-    collections::VecDeque,
-    time::Instant,
-};
+use std::{collections::VecDeque, time::Instant};
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use prost::Message as _;

@@ -57,7 +57,7 @@ impl Model {
         read.map_err(|mistakes| {
             let mut diagnostics = Diagnostics::new(text);
             for (range, message) in mistakes {
-                diagnostics.add(text.floor_char_boundary(range.start)..range.end, message);
+                diagnostics.add(char_boundary_before(text, range.start)..range.end, message);
             }
             diagnostics.into_sorted()
         })
@@ -107,4 +107,10 @@ fn says_nothing(profile_id: ProfileId) -> Event {
         campaign_id: String::new(),
         subjects: Vec::new(),
     }
+}
+
+/// The last boundary of a character at or before a position.
+fn char_boundary_before(text: &str, position: usize) -> usize {
+    let mut before = (0..=position.min(text.len())).rev();
+    before.find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }
