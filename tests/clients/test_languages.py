@@ -69,7 +69,8 @@ def run(work, *command, **environment):
 def generate(work, language, **environment):
     """Makes the client by the command that is documented, and returns the files."""
     run(work, "sh", "-ec", COMMANDS[language], **environment)
-    return {str(path.relative_to(work / "client")) for path in (work / "client").rglob("*.*")}
+    return {str(path.relative_to(work / "client")) for path in (work / "client").rglob("*.*")
+            if path.is_file()}
 
 
 def test_every_documented_language_is_tried():

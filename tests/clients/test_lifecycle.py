@@ -1,5 +1,6 @@
 """Starting, stopping and crashing: what was acknowledged is never lost."""
 
+import math
 import queue
 import shutil
 import socket
@@ -38,11 +39,11 @@ def refusal_to_start(store, model=None):
 
 
 def community_at_its_end(stub, lines):
-    """Everything about the example community at its last event."""
+    """Everything about the example community in the second after its last event."""
     people = sorted({line["profileId"] if "profileId" in line
                      else line["updateProfile"]["profileId"] for line in lines})
     last = max(datetime.fromisoformat(line["time"]) for line in lines if "time" in line)
-    at = round(last.timestamp() * 1000) * 1_000_000
+    at = math.ceil(last.timestamp()) * 1_000_000_000
     return snapshot.tenant_at(
         stub, people, [segment["name"] for segment in MODEL["segments"]],
         [topic["name"] for topic in MODEL["topics"]], at)

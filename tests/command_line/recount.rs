@@ -147,7 +147,7 @@ fn a_loss_is_made_good(store: &str) {
     // Accounts lose everything, authors half of it.
     let lost = before.iter().cloned().map(|mut line| {
         match line["profileId"].as_str() {
-            Some("\u{1}acme" | "\u{1}home") => {
+            Some("\u{1}account:acme" | "\u{1}account:home") => {
                 let record = &line["record"];
                 line["record"] = json!({
                     "format": record["format"],

@@ -158,7 +158,7 @@ async fn every_shopper_ranks_above_every_browser_and_the_explanation_says_why() 
             );
         }
     }
-    let mut shopping = world.ranked("shoppers", 20.0).await;
+    let mut shopping = world.ranked("shoppers", 28.0).await;
     shopping.sort();
     assert_eq!(shopping, shoppers);
     for who in &shoppers {

@@ -36,6 +36,7 @@ fn trying(lines: &str) -> Model {
 [scores.total]
 [scores.heat]
 half_life = "7d"
+[subjects.account]
 [[signals]]
 name = "did"
 on = "do"

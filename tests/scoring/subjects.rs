@@ -37,7 +37,7 @@ fn an_account_is_named_by_the_event_or_by_what_the_profile_states() {
         );
         edit.apply(&visit("4", None), &context(at(0)));
     });
-    assert_eq!(accounts(outcome), ["acme", "home"]);
+    assert_eq!(accounts(outcome), ["acme", "home", "7"]);
 
     let without =
         crate::model("[scores.a]\n[[signals]]\nname = \"v\"\non = \"visit\"\npoints = { a = 1 }\n");
@@ -115,17 +115,17 @@ fn an_account_that_has_not_counted_an_event_loses_nothing_when_it_is_taken_back(
         edit.apply(&of("zed"), &context(at(0)));
     });
     let eve = change(&model, Record::default(), |edit| {
-        edit.update(company("acme"), crate::at(0));
-        edit.apply(&of("eve"), &context(at(0)));
         edit.update(company("home"), crate::at(0));
+        edit.apply(&of("eve"), &context(at(0)));
         edit.retract(&of("eve"), &context(at(0)));
     });
     let [given, taken] = deltas(&eve).try_into().unwrap();
     assert_eq!(
         (given.subject_id().name(), taken.subject_id().name()),
-        ("acme", "home")
+        ("home", "home")
     );
 
+    // It never got to know of the event itself.
     let home = ProfileId::of_subject("account", "home").unwrap();
     let mut home = RecordEdit::new_profile(&model, home);
     assert!(home.apply_effect(&deltas(&zed)[0]));

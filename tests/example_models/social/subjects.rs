@@ -7,13 +7,14 @@ use crate::world::did;
 async fn content_is_ranked_by_what_people_do_about_it() {
     let mut world = world().await;
     for (who, content) in [("ann", "post-1"), ("bob", "post-2"), ("cid", "post-2")] {
-        world.sees(simply(who, "comment", 0.0).about(content)).await;
+        let comment = simply(who, "comment", 0.0).through("our-page");
+        world.sees(comment.about(content)).await;
     }
     let ranked = world.ranked("content_that_engages", 0.0).await;
     assert_eq!(ranked, ["post-2", "post-1"]);
     // What was engaging once is not for ever.
     for number in 0..3 {
-        let late = simply(&format!("late-{number}"), "comment", 90.0);
+        let late = simply(&format!("late-{number}"), "comment", 90.0).through("our-page");
         world.sees(late.about("post-1")).await;
     }
     let ranked = world.ranked("content_that_engages", 90.0).await;
