@@ -351,10 +351,10 @@ fn packed(command: &Command, versions: &Versions<'_>, new: &[u8; VERSION_BYTES])
         packed.arg(argument);
     }
     for record in commit.records() {
-        let [_expected, _version, value, id, changes, ..] = commits else {
+        let [_expected, _version, value, id, _instant, changes, ..] = commits else {
             panic!("a commit is cut off");
         };
-        let totals = 5 + 2 * number(changes);
+        let totals = 6 + 2 * number(changes);
         let end = totals + 1 + 2 * number(&commits[totals]);
         packed.arg(
             versions
