@@ -465,18 +465,18 @@ def test_every_segment_is_as_recounted_and_in_order(replayed, stub, instant):
         assert_descending([(expected[id_], id_) for id_ in ids], identical, name)
 
 
-def test_a_segment_filtered_by_stage_keeps_its_ranks(replayed, stub):
+def test_the_members_of_a_segment_at_a_stage_keep_their_ranks(replayed, stub):
     world, at = replayed.world, replayed.last
-    # Accounts stand at no stage.
+    # Subjects stand at no stage.
     for segment in (segment for segment in world.model.segments if "of" not in segment):
         everybody, totals = snapshot.segment(stub, segment["name"], at)
         for stage in world.model.stages:
-            some, filtered_totals = snapshot.segment(
-                stub, segment["name"], at, stages=[stage["name"]])
+            some, totals_of_some = snapshot.segment(
+                stub, segment["name"], at, condition=f'stage == "{stage["name"]}"')
             expected = [(member.rank, member.profile.profile_id) for member in everybody
                         if member.profile.stage == stage["name"]]
             assert [(member.rank, member.profile.profile_id) for member in some] == expected
-            assert set(filtered_totals) == set(totals)
+            assert set(totals_of_some) == set(totals)
 
 
 def test_every_influencer_is_as_recomputed(replayed, stub, instant):
