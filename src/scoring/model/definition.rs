@@ -353,9 +353,11 @@ impl Model {
         self.topics.names().iter().map(String::as_str)
     }
 
-    /// How many sorted indexes one profile stands in at most, influence apart.
+    /// How many sorted indexes one profile stands in at most, influence apart: those of people, and
+    /// one of stages.
     pub fn ranks_per_profile(&self) -> usize {
-        self.ranks.len() + 1
+        let of_people = |rank: &&Rank| rank.of == Population::People;
+        self.ranks.iter().filter(of_people).count() + 1
     }
 
     /// The ranks of stages: everybody who counts stands in exactly one of them, and no subject.
