@@ -9,6 +9,9 @@ use super::limits::{
 /// Attributes by name.
 pub type Attributes = BTreeMap<String, AttributeValue>;
 
+/// What somebody states of whom nothing is known.
+pub(crate) static NOTHING_STATED: Attributes = Attributes::new();
+
 /// The value of an attribute.
 #[derive(Clone, Debug, PartialEq)]
 pub enum AttributeValue {

@@ -169,10 +169,14 @@ impl<S: Store> Service<S> {
             let found = found.await?;
             let total = *total.get_or_insert(found.total);
             let loaded = self.shell.store.load(tenant, &found.profile_ids()).await;
-            let subjects = self.subjects_of(tenant, model, condition, &loaded).await?;
+            let read: Vec<_> = loaded
+                .iter()
+                .map(|loaded| subjects_read(model, condition, loaded))
+                .collect();
+            let subjects = self.load_subjects(tenant, &read).await?;
             spent.bytes += subjects.bytes;
             let mut asked = 0;
-            for (place, stored) in found.places().zip(loaded) {
+            for ((place, stored), read) in found.places().zip(loaded).zip(read) {
                 asked += 1;
                 spent.members += 1;
                 // Who has vanished since is left out.
@@ -181,7 +185,7 @@ impl<S: Store> Service<S> {
                 if let Some(stored) = stored.filter(|stored| met.insert(stored.profile_id.clone()))
                 {
                     spent.bytes += stored.bytes;
-                    let read = subjects.of(model, condition, &stored);
+                    let read = subjects.found(&read);
                     let member = Member {
                         profile_id: &stored.profile_id,
                         record: &stored.record,
@@ -215,21 +219,18 @@ impl<S: Store> Service<S> {
         }
     }
 
-    /// The subjects of people that the condition reads.
-    async fn subjects_of(
+    /// Loads the subjects of people that a condition reads.
+    async fn load_subjects(
         &self,
         tenant: &Tenant,
-        model: &Model,
-        condition: &Condition,
-        people: &[Result<Option<Stored>, StoreError>],
+        read: &[Vec<(SubjectKindId, ProfileId)>],
     ) -> Result<Subjects, ServiceError> {
         let mut subjects = Subjects::default();
-        if !condition.reads_subjects() {
+        let read = read.iter().flatten();
+        let mut ids: Vec<ProfileId> = read.map(|(_, id)| id.clone()).collect();
+        if ids.is_empty() {
             return Ok(subjects);
         }
-        let people = people.iter().flatten().flatten();
-        let read = people.flat_map(|person| subjects_read(model, condition, person));
-        let mut ids: Vec<ProfileId> = read.map(|(_, id)| id).collect();
         ids.sort_unstable();
         ids.dedup();
         for stored in self.shell.store.load(tenant, &ids).await {
@@ -252,26 +253,24 @@ struct Subjects {
 }
 
 impl Subjects {
-    /// Those of one of the people.
-    fn of(
-        &self,
-        model: &Model,
-        condition: &Condition,
-        person: &Stored,
-    ) -> Vec<(SubjectKindId, &Record)> {
-        if self.records.is_empty() {
-            return Vec::new();
-        }
-        let read = subjects_read(model, condition, person).into_iter();
-        read.filter_map(|(kind, id)| Some((kind, self.records.get(&id)?)))
+    /// The records of these, as far as there are any.
+    fn found(&self, read: &[(SubjectKindId, ProfileId)]) -> Vec<(SubjectKindId, &Record)> {
+        let read = read.iter();
+        read.filter_map(|(kind, id)| Some((*kind, self.records.get(id)?)))
             .collect()
     }
 }
 
+/// The subjects that a condition reads of one of the people.
 fn subjects_read(
     model: &Model,
     condition: &Condition,
-    person: &Stored,
+    loaded: &Result<Option<Stored>, StoreError>,
 ) -> Vec<(SubjectKindId, ProfileId)> {
-    condition.subjects_read(model, &person.profile_id, &person.record.attributes)
+    match loaded {
+        Ok(Some(person)) if condition.reads_subjects() => {
+            condition.subjects_read(model, &person.profile_id, &person.record.attributes)
+        }
+        _ => Vec::new(),
+    }
 }

@@ -9,7 +9,7 @@ use super::{
     drafts::split_off,
     effects::Wanted,
     lanes::Round,
-    write::{Task, Work},
+    write::{Arrived, Task, Work},
 };
 use crate::{
     rollout::ModelSnapshot,
@@ -56,15 +56,23 @@ impl<S: Store> Shell<S> {
     pub(super) fn folded(&self, model: &Model, work: &[Work]) -> usize {
         let mut room = self.room_for_effects();
         let fitting = work.iter().take(MAX_FOLDED).take_while(|work| {
-            let effects = match &work.task {
-                Task::Release(_) => self.most_released() * (TOUCH_EFFECTS + MAX_EVENT_SUBJECTS),
-                task => TOUCH_EFFECTS + task.most_subjects(model),
-            };
+            let effects = self.most_effects(model, &work.task);
             let fits = effects <= room;
             room = room.saturating_sub(effects);
             fits
         });
         fitting.count().max(1)
+    }
+
+    /// How many effects on others a piece of work has at most.
+    fn most_effects(&self, model: &Model, task: &Task) -> usize {
+        let of_event = |arrived: &Arrived| TOUCH_EFFECTS + model.most_subjects(&arrived.event);
+        match task {
+            Task::Event(asked) => of_event(&asked.question),
+            Task::Retraction(asked) => of_event(&asked.question),
+            Task::Release(_) => self.most_released() * (TOUCH_EFFECTS + MAX_EVENT_SUBJECTS),
+            Task::Update(_) => TOUCH_EFFECTS,
+        }
     }
 
     /// How many events of one profile are released in one write, likewise.

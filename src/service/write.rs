@@ -17,7 +17,7 @@ use crate::{
     admission::TenantKey,
     rollout::ModelSnapshot,
     scoring::{
-        Attributes, Event, EventOutcome, Model, Profile, ProfileId, RecordEdit, RetractionOutcome,
+        Attributes, Event, EventOutcome, Profile, ProfileId, RecordEdit, RetractionOutcome,
         Selection, Tenant, Timestamp,
     },
     store::Store,
@@ -57,17 +57,6 @@ pub(super) enum Task {
     Retraction(Asked<Arrived, RetractionOutcome>),
     Release(Asked<Selection, usize>),
     Update(Asked<ProfileUpdate, ()>),
-}
-
-impl Task {
-    /// How many subjects the event that it is of counts for at most.
-    pub(super) fn most_subjects(&self, model: &Model) -> usize {
-        match self {
-            Self::Event(asked) => model.most_subjects(&asked.question.event),
-            Self::Retraction(asked) => model.most_subjects(&asked.question.event),
-            Self::Release(_) | Self::Update(_) => 0,
-        }
-    }
 }
 
 /// An event, and the instant that it counts at.

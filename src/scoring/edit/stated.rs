@@ -2,8 +2,8 @@
 //! profile states.
 
 use crate::scoring::{
-    Attributes, Event, EventMemory, Model, Population, ProfileId, Recollection, Stated,
-    SubjectKindId, Timestamp, model::Budget,
+    Attributes, Event, EventMemory, Model, ProfileId, Recollection, Stated, SubjectKindId,
+    Timestamp,
 };
 
 /// What a profile states of the subjects of an event, which is known by a time: what counted then,
@@ -35,14 +35,6 @@ impl Model {
         }
         let known_by = memory.known_by(event, arrival);
         let stated = stated_subjects(memory, attributes, event, known_by);
-        let subjects = self.subjects_of(event, &stated, &Budget::new()).all;
-        let first = |kind: SubjectKindId| {
-            let mut subjects = subjects.iter();
-            let of_kind = Some(Population::Subjects(kind));
-            subjects.find(|subject| self.population_of(subject) == of_kind)
-        };
-        kinds
-            .filter_map(|kind| Some((kind, first(kind)?.clone())))
-            .collect()
+        self.first_subjects(kinds, event, &stated)
     }
 }

@@ -5,15 +5,14 @@ use std::cell::OnceCell;
 
 use super::{EvalContext, Evaluation};
 use crate::scoring::{
-    Attributes, NamedCount, ProfileId, Record, Timestamp,
+    NamedCount, ProfileId, Record, Timestamp,
+    attributes::NOTHING_STATED,
     limits::{MAX_SUBJECT_KINDS, NOISE_FLOOR},
     model::{
         Budget, Condition, Model, NativeValue, Population, ScoreId, SubjectKindId, Variable,
         Variables,
     },
 };
-
-static NOTHING_STATED: Attributes = Attributes::new();
 
 /// A member of a segment that a condition is asked about.
 #[derive(Clone, Copy, Debug)]

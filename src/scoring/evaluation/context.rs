@@ -3,6 +3,7 @@
 use super::Evaluation;
 use crate::scoring::{
     AttributeValue, Attributes, Event, Record, SeenType, Timestamp,
+    attributes::NOTHING_STATED,
     counts::has_seen,
     decay::decay_factor,
     model::{
@@ -15,8 +16,6 @@ use crate::scoring::{
 const NO_EVENT_SECONDS: f64 = 1e9;
 const NANOS_PER_SECOND: f64 = 1e9;
 const SECONDS_PER_DAY: f64 = 86_400.0;
-
-static NOTHING_STATED: Attributes = Attributes::new();
 
 /// What expressions read, at one instant.
 #[derive(Clone, Copy)]

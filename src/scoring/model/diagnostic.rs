@@ -116,3 +116,9 @@ pub(crate) fn suggestion<'a>(name: &str, known: impl IntoIterator<Item = &'a str
         None => format!("known: {}", known.join(", ")),
     }
 }
+
+/// The last boundary of a character at or before a position.
+pub(crate) fn char_boundary_before(text: &str, position: usize) -> usize {
+    let mut before = (0..=position.min(text.len())).rev();
+    before.find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+}

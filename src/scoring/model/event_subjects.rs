@@ -3,13 +3,10 @@
 use super::{
     definition::Model,
     expr::Budget,
-    file::PEOPLE,
     ids::SubjectKindId,
     subjects::{EventSubjects, Population, Stated},
 };
-use crate::scoring::{Attributes, Event, ProfileId, limits::MAX_EVENT_SUBJECTS};
-
-static NOTHING_STATED: Attributes = Attributes::new();
+use crate::scoring::{Event, ProfileId, attributes::NOTHING_STATED, limits::MAX_EVENT_SUBJECTS};
 
 impl Model {
     /// The kind of subjects of this name.
@@ -28,14 +25,6 @@ impl Model {
         match profile_id.subject() {
             None => Some(Population::People),
             Some((kind, _)) => self.subject_kind(kind).map(Population::Subjects),
-        }
-    }
-
-    /// The name by which segments say whom they are of.
-    pub fn population_name(&self, population: Population) -> &str {
-        match population {
-            Population::People => PEOPLE,
-            Population::Subjects(kind) => &self.subject_kinds[kind].name,
         }
     }
 
@@ -84,5 +73,22 @@ impl Model {
             }
         }
         subjects
+    }
+
+    /// Of each of these kinds the first subject that an event counts for.
+    pub(crate) fn first_subjects(
+        &self,
+        kinds: impl Iterator<Item = SubjectKindId>,
+        event: &Event,
+        stated: &Stated<'_>,
+    ) -> Vec<(SubjectKindId, ProfileId)> {
+        let subjects = self.subjects_of(event, stated, &Budget::new()).all;
+        let first = |kind: SubjectKindId| {
+            let declared = &self.subject_kinds[kind];
+            subjects.iter().find(|subject| declared.is_kind_of(subject))
+        };
+        kinds
+            .filter_map(|kind| Some((kind, first(kind)?.clone())))
+            .collect()
     }
 }

@@ -5,8 +5,8 @@ use crate::scoring::{
     Attributes, Event, IdHash, ProfileId,
     model::{
         definition::Model,
-        diagnostic::{Diagnostic, Diagnostics},
-        expr::{self, Budget, Declared, Expression, Scope, Wanted},
+        diagnostic::{Diagnostic, Diagnostics, char_boundary_before},
+        expr::{self, Declared, Expression, Scope, Wanted},
         ids::SubjectKindId,
         subjects::{Population, Stated},
     },
@@ -33,15 +33,8 @@ impl Condition {
         attributes: &Attributes,
     ) -> Vec<(SubjectKindId, ProfileId)> {
         let event = says_nothing(profile_id.clone());
-        let subjects = model.subjects_of(&event, &Stated::Now(attributes), &Budget::new());
         let kinds = self.expression.subject_kinds();
-        let found = kinds.filter_map(|kind| {
-            let of_kind = Some(Population::Subjects(kind));
-            let mut subjects = subjects.all.iter();
-            let subject = subjects.find(|subject| model.population_of(subject) == of_kind)?;
-            Some((kind, subject.clone()))
-        });
-        found.collect()
+        model.first_subjects(kinds, &event, &Stated::Now(attributes))
     }
 }
 
@@ -76,7 +69,7 @@ impl Model {
             fading_scores: &[],
             stages: &names(&mut self.stage_names()),
             signals: &[],
-            subject_kinds: &names(&mut self.subject_kinds.iter().map(|kind| kind.name.as_str())),
+            subject_kinds: &names(&mut self.subject_kind_names()),
             topics: self.topics.names(),
             is_unchecked: false,
         };
@@ -107,10 +100,4 @@ fn says_nothing(profile_id: ProfileId) -> Event {
         campaign_id: String::new(),
         subjects: Vec::new(),
     }
-}
-
-/// The last boundary of a character at or before a position.
-fn char_boundary_before(text: &str, position: usize) -> usize {
-    let mut before = (0..=position.min(text.len())).rev();
-    before.find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }

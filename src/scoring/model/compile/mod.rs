@@ -27,7 +27,7 @@ use stack::on_a_large_stack;
 use super::{
     catalog::Catalog,
     definition::{Influence, Model, Score},
-    diagnostic::{Diagnostic, Diagnostics, suggestion},
+    diagnostic::{Diagnostic, Diagnostics, char_boundary_before, suggestion},
     expr::{self, Declared, Expression, Scope, Wanted},
     file::{self, ModelFile, PhraseTable, Points, Spanned},
     ids::{ConditionId, ScoreId, SignalId, SlotId},
@@ -293,11 +293,7 @@ impl Compiler<'_> {
         match raw.find(&text.value) {
             Some(quote) => {
                 let start = text.span.start + quote + range.start;
-                let start = start.min(self.source.len());
-                (0..=start)
-                    .rev()
-                    .find(|position| self.source.is_char_boundary(*position))
-                    .map_or(text.span.clone(), |start| start..text.span.end)
+                char_boundary_before(self.source, start)..text.span.end
             }
             // Escapes moved the text against the file.
             None => text.span.clone(),

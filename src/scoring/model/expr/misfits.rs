@@ -6,12 +6,9 @@ use cel::{
 };
 
 use super::{
-    kinds::Kind,
-    native_expr::literal,
-    native_value::{duration_nanos, timestamp_nanos},
-    scope::ExpressionDiagnostic,
+    kinds::Kind, native_expr::literal, native_value::timestamp_nanos, scope::ExpressionDiagnostic,
 };
-use crate::scoring::AttributeValue;
+use crate::scoring::{AttributeValue, model::duration::duration_nanos};
 
 /// Functions, how many values they take, and how they are called.
 pub(super) const FUNCTIONS: [(&str, usize, &str); 10] = [

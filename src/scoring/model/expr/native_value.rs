@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::scoring::{AttributeValue, Attributes, model::duration, parse_instant};
+use crate::scoring::{AttributeValue, Attributes, parse_instant};
 
 const NANOS_PER_SECOND: i64 = 1_000_000_000;
 
@@ -147,9 +147,4 @@ pub(super) fn timestamp_nanos(text: &str) -> Option<i64> {
 pub(super) fn timestamp_of_seconds(seconds: f64) -> Option<i64> {
     let nanos = seconds * NANOS_PER_SECOND as f64;
     (nanos.abs() < i64::MAX as f64).then_some(nanos as i64)
-}
-
-/// `7d` and the like.
-pub(super) fn duration_nanos(text: &str) -> Option<i64> {
-    duration::duration_nanos(text)
 }

@@ -6,10 +6,11 @@ use std::{borrow::Cow, cmp::Ordering};
 use super::{
     cost::Budget,
     native_expr::{Calculation, Change, Comparison, Each, Loop, NativeExpr, TextTest},
-    native_value::{NativeValue, duration_nanos, timestamp_nanos, timestamp_of_seconds},
+    native_value::{NativeValue, timestamp_nanos, timestamp_of_seconds},
     scope::Failed,
     variable::Variable,
 };
+use crate::scoring::model::duration::duration_nanos;
 
 /// What an expression reads.
 pub(crate) trait Variables {
