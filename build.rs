@@ -10,8 +10,7 @@ const PUBLIC: [&str; 2] = [
     "proto/public/bellwether/v1/model.proto",
     "proto/public/bellwether/v1/scoring.proto",
 ];
-const OTHERS: [&str; 3] = [
-    "proto/stored/bellwether/record/v1/packed.proto",
+const OTHERS: [&str; 2] = [
     "proto/stored/bellwether/record/v1/record.proto",
     "proto/vendored/google/rpc/status.proto",
 ];

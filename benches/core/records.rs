@@ -19,8 +19,8 @@ fn typical_record() -> Record {
             event: IdHash::of_event(&format!("touch-{number}")),
             time: context(number).at,
             author_id: ProfileId::new(&format!("author-{number}")).unwrap(),
-            topics: vec!["coverage".to_owned()],
-            stage: "awareness".to_owned(),
+            topics: vec!["coverage".into()],
+            stage: "awareness".into(),
             credit: 2.0,
             origin: None,
         });
@@ -40,8 +40,8 @@ fn hot_record() -> Record {
     record.influence_time = context(256).at;
     record.influence = (0..30)
         .map(|number| InfluenceCell {
-            topic: format!("topic-{:02}", number / 3),
-            stage: ["awareness", "consideration", "customer"][number % 3].to_owned(),
+            topic: format!("topic-{:02}", number / 3).into(),
+            stage: ["awareness", "consideration", "customer"][number % 3].into(),
             credit: 3.5,
             touches: 40,
             advance_millionths: 1_500_000,

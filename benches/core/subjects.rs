@@ -33,7 +33,9 @@ pub fn event(number: usize, event_type: &str) -> Event {
             ("seats".to_owned(), AttributeValue::Number(12.0)),
         ]),
         text: String::new(),
-        tags: (0..8).map(|number| format!("tag-{number}")).collect(),
+        tags: (0..8)
+            .map(|number| format!("tag-{number}").into())
+            .collect(),
         sentiment: None,
         author_id: None,
         content_id: String::new(),

@@ -57,7 +57,7 @@ fn typical_record() -> Record {
                 ),
             ]),
             text: String::new(),
-            tags: is_comment.then(|| "tools".to_owned()).into_iter().collect(),
+            tags: is_comment.then(|| "tools".into()).into_iter().collect(),
             sentiment: None,
             author_id: is_comment.then(|| ProfileId::new("member-1").unwrap()),
             content_id: String::new(),

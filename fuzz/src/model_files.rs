@@ -1,7 +1,7 @@
 //! Any text as a model file. Whatever is a model must judge events without a panic and
 //! without losing itself in them.
 
-use bellwether::scoring::{AttributeValue, Attributes, Model, Record};
+use bellwether::scoring::{AttributeValue, Attributes, Model, Name, Record};
 
 use super::person::{ARRIVAL, Person, event};
 
@@ -43,7 +43,7 @@ fn use_model(model: &Model, source: &str) {
             ARRIVAL + position * 86_400_000_000_000,
         );
         event.attributes = attributes();
-        event.tags = model.topic_names().take(3).map(str::to_owned).collect();
+        event.tags = model.topic_names().take(3).map(Name::new).collect();
         let effects = person.score(&event);
         author.take(&effects);
         account.take(&effects);

@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 
 use bellwether::{
-    scoring::{Credit, Effect, EffectKind, IdHash, Model, ProfileId, Timestamp},
+    scoring::{Credit, Effect, EffectKind, IdHash, Model, Name, ProfileId, Timestamp},
     store::codec,
 };
 
@@ -34,7 +34,7 @@ pub fn run(data: &[u8]) {
         let mut author = Person::new(model, "bob", record.clone());
         for (position, event_type) in ["question", "buy", "v", "r"].into_iter().enumerate() {
             let mut event = event(event_type, position as u64, ARRIVAL);
-            event.tags = model.topic_names().take(2).map(str::to_owned).collect();
+            event.tags = model.topic_names().take(2).map(Name::new).collect();
             author.take(&person.score(&event));
             author.take(&person.retract(&event));
         }
@@ -53,8 +53,8 @@ fn credit(model: &Model) -> Credit {
         kind: EffectKind::Apply,
         author_id: ProfileId::new("bob").expect("an id"),
         time: Timestamp::from_nanos(ARRIVAL).expect("an instant"),
-        topics: model.topic_names().take(2).map(str::to_owned).collect(),
-        stage: "warm".to_owned(),
+        topics: model.topic_names().take(2).map(Name::new).collect(),
+        stage: "warm".into(),
         credit: 1e9,
         touches: 1,
         advance_millionths: 1_000_000,

@@ -4,7 +4,9 @@ use tonic::Status;
 
 use super::{
     attributes,
-    fields::{count, identifier, instant, label, profile_id, response_view, tenant, too_long},
+    fields::{
+        count, identifier, instant, label, profile_id, response_view, tenant, texts, too_long,
+    },
     profiles::{profile, to_stage_change},
     status::to_message,
     subjects::event_subjects,
@@ -14,7 +16,7 @@ use crate::{
     limits::MAX_EVENTS_PER_REQUEST,
     proto::v1,
     scoring::{
-        Event, EventOutcome, IdHash, IgnoredSubjects, Tenant,
+        Event, EventOutcome, IdHash, IgnoredSubjects, Name, Tenant,
         limits::{
             MAX_EVENT_SUBJECTS, MAX_ID_BYTES, MAX_TAG_BYTES, MAX_TAGS, MAX_TEXT_BYTES,
             MAX_TYPE_BYTES,
@@ -145,7 +147,7 @@ fn read_event(sent: v1::Event, path: EventPath, violations: &mut Violations) -> 
         channel: sent.channel,
         attributes: attributes?,
         text: sent.text,
-        tags: sent.tags,
+        tags: sent.tags.into_iter().map(Name::from).collect(),
         sentiment: sent.sentiment,
         author_id,
         content_id: sent.content_id,
@@ -233,7 +235,7 @@ pub fn scored(scored: Scored, path: EventPath) -> v1::ScoreEventResponse {
             let unmatched = unmatched_type.map(|event_type| unmatched(path, &event_type));
             response.warnings.extend(unmatched);
             response.warnings.extend(ignored(path, ignored_subjects));
-            response.matched_signals = matched_signals;
+            response.matched_signals = texts(matched_signals);
             response.stage_change = stage_change.map(to_stage_change);
         }
         EventOutcome::Duplicate {
@@ -241,7 +243,7 @@ pub fn scored(scored: Scored, path: EventPath) -> v1::ScoreEventResponse {
             stage_change,
         } => {
             response.set_outcome(v1::EventOutcome::Duplicate);
-            response.matched_signals = matched_signals;
+            response.matched_signals = texts(matched_signals);
             response.stage_change = stage_change.map(to_stage_change);
         }
         EventOutcome::TooOld => {
@@ -250,7 +252,7 @@ pub fn scored(scored: Scored, path: EventPath) -> v1::ScoreEventResponse {
         }
         EventOutcome::Quarantined { rule } => {
             response.set_outcome(v1::EventOutcome::Quarantined);
-            response.quarantine_rule = rule;
+            response.quarantine_rule = rule.into();
         }
     }
     response

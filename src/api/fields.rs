@@ -9,7 +9,7 @@ use super::violations::{Shown, Violations};
 use crate::{
     proto::v1,
     scoring::{
-        ProfileId, Tenant, Timestamp, is_identifier,
+        Name, ProfileId, Tenant, Timestamp, is_identifier,
         limits::{MAX_ID_BYTES, MAX_TENANT_BYTES},
     },
     service::View,
@@ -36,6 +36,11 @@ pub fn timestamp_of(sent: wkt::Timestamp) -> Result<Timestamp, Status> {
 }
 
 /// The tenant of this name, `default` when empty.
+/// Names as they are sent.
+pub(super) fn texts(names: Vec<Name>) -> Vec<String> {
+    names.into_iter().map(String::from).collect()
+}
+
 pub(super) fn tenant(name: &str, violations: &mut Violations) -> Option<Tenant> {
     let tenant = Tenant::new(name);
     if tenant.is_none() {

@@ -191,20 +191,20 @@ pub fn comparison_report(report: ComparisonReport) -> v1::ComparisonReport {
             after: mover.after,
         });
         v1::ScoreComparison {
-            score: score.score,
+            score: score.score.into(),
             rising: signed(score.rising),
             falling: signed(score.falling),
             movers: movers.collect(),
         }
     });
     let flows = report.flows.into_iter().map(|flow| v1::StageFlow {
-        from_stage: flow.from.unwrap_or_default(),
-        to_stage: flow.to.unwrap_or_default(),
+        from_stage: flow.from.unwrap_or_default().into(),
+        to_stage: flow.to.unwrap_or_default().into(),
         profiles: signed(flow.profiles),
     });
     let segments = report.segments.into_iter();
     let segments = segments.map(|segment| v1::SegmentComparison {
-        segment: segment.segment,
+        segment: segment.segment.into(),
         before: signed(segment.before),
         after: signed(segment.after),
         entering: signed(segment.entering),

@@ -176,7 +176,7 @@ pub fn profile(profile: Profile) -> v1::Profile {
         profile_id: profile.profile_id.name().to_owned(),
         exists: profile.exists,
         scores: profile.scores.into_iter().map(score).collect(),
-        stage: profile.stage.unwrap_or_default(),
+        stage: profile.stage.unwrap_or_default().into(),
         stage_entered_time: profile.stage_entered_time.map(timestamp),
         stage_changes: profile
             .stage_changes
@@ -202,7 +202,7 @@ pub fn profile(profile: Profile) -> v1::Profile {
             .quarantined
             .into_iter()
             .map(|(rule, count)| v1::QuarantinedEvents {
-                rule,
+                rule: rule.into(),
                 count: i32::try_from(count).unwrap_or(i32::MAX),
             })
             .collect(),
@@ -211,8 +211,8 @@ pub fn profile(profile: Profile) -> v1::Profile {
 
 pub(super) fn to_stage_change(change: StageChange) -> v1::StageChange {
     v1::StageChange {
-        from_stage: change.from_stage.unwrap_or_default(),
-        to_stage: change.to_stage.unwrap_or_default(),
+        from_stage: change.from_stage.unwrap_or_default().into(),
+        to_stage: change.to_stage.unwrap_or_default().into(),
         time: Some(timestamp(change.time)),
         by_fading: change.cause == ChangeCause::Fading,
     }
@@ -220,7 +220,7 @@ pub(super) fn to_stage_change(change: StageChange) -> v1::StageChange {
 
 pub(super) fn interest(interest: TopicInterest) -> v1::TopicInterest {
     v1::TopicInterest {
-        topic: interest.topic,
+        topic: interest.topic.into(),
         points: interest.points,
     }
 }
@@ -228,7 +228,7 @@ pub(super) fn interest(interest: TopicInterest) -> v1::TopicInterest {
 pub(super) fn membership(membership: SegmentMembership) -> v1::SegmentMembership {
     let (probability, outcome) = probability(membership.probability);
     v1::SegmentMembership {
-        segment: membership.segment,
+        segment: membership.segment.into(),
         points: membership.points,
         probability,
         outcome,
@@ -237,10 +237,10 @@ pub(super) fn membership(membership: SegmentMembership) -> v1::SegmentMembership
 
 pub(super) fn requirement(requirement: StageRequirement) -> v1::StageRequirement {
     v1::StageRequirement {
-        stage: requirement.stage,
+        stage: requirement.stage.into(),
         when: requirement.when,
         when_holds: requirement.when_holds,
-        score: requirement.score,
+        score: requirement.score.into(),
         min: requirement.min,
         keep: requirement.keep,
         points: requirement.points,
@@ -252,7 +252,7 @@ pub(super) fn requirement(requirement: StageRequirement) -> v1::StageRequirement
 pub(super) fn score(score: Score) -> v1::Score {
     let (probability, outcome) = probability(score.probability);
     v1::Score {
-        name: score.name,
+        name: score.name.into(),
         points: score.points,
         percentile: score.percentile,
         contributions: score.contributions.into_iter().map(contribution).collect(),
@@ -280,7 +280,7 @@ pub(super) fn contribution(contribution: Contribution) -> v1::Contribution {
     };
     let keys = contribution.keys.into_iter();
     v1::Contribution {
-        name: contribution.name,
+        name: contribution.name.into(),
         count: contribution.count,
         weight: contribution.weight,
         points: contribution.points,
@@ -289,7 +289,7 @@ pub(super) fn contribution(contribution: Contribution) -> v1::Contribution {
         capped_count: contribution.capped_count,
         keys: keys
             .map(|part| v1::KeyContribution {
-                key: part.key,
+                key: part.key.into(),
                 count: part.count,
                 points: part.points,
             })

@@ -63,10 +63,13 @@ pub fn quarantine_page(
 }
 
 pub(super) fn held_event(held: HeldEvent) -> v1::HeldEvent {
-    let signals = held.matches.into_iter().map(|matched| matched.signal);
+    let signals = held
+        .matches
+        .into_iter()
+        .map(|matched| matched.signal.into());
     v1::HeldEvent {
         time: Some(timestamp(held.time)),
-        r#type: held.event_type,
+        r#type: held.event_type.into(),
         matched_signals: signals.collect(),
     }
 }

@@ -243,7 +243,7 @@ fn each_outcome_has_its_own_form() {
     assert!(slip.warnings[1].message.contains("[subjects.brnad]"));
     assert!(slip.warnings[2].message.contains("not for 2 more"));
     let rule = "robots".to_owned();
-    let held = with(EventOutcome::Quarantined { rule });
+    let held = with(EventOutcome::Quarantined { rule: rule.into() });
     assert_eq!(held.outcome(), v1::EventOutcome::Quarantined);
     assert_eq!(held.quarantine_rule, "robots");
     let ignored = with(EventOutcome::TooOld);

@@ -145,7 +145,7 @@ pub(super) fn ranked((rank, member): (u64, Ranked)) -> v1::SegmentMember {
 /// The answer to a `GetSegmentTopics`.
 pub fn segment_topics(found: SegmentTopics) -> v1::GetSegmentTopicsResponse {
     let topics = found.topics.into_iter().map(|topic| v1::SegmentTopic {
-        topic: topic.topic,
+        topic: topic.topic.into(),
         points: topic.points,
         members: small(topic.members),
     });

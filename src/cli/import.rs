@@ -302,7 +302,7 @@ mod tests {
             counts: vec![CountGroup {
                 half_life: None,
                 counts: vec![SignalCount {
-                    signal: "asked".to_owned(),
+                    signal: "asked".into(),
                     value,
                     keys: Vec::new(),
                     capped: 0.0,

@@ -1,15 +1,15 @@
 //! What a record remembers of the events that it has answered: the changes of stage, the signals
 //! that matched, and what they counted that nobody could find again.
 
-use super::{IdHash, Timestamp};
+use super::{IdHash, Name, Timestamp};
 
 /// A move of a profile along the path to purchase; `None` for no stage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StageChange {
     /// The stage just before it.
-    pub from_stage: Option<String>,
+    pub from_stage: Option<Name>,
     /// The stage just after it.
-    pub to_stage: Option<String>,
+    pub to_stage: Option<Name>,
     /// When: the instant of an event, the arrival of an update or a retraction, or that at which
     /// points fell too low by fading; never before the latest event, nor the change before it.
     pub time: Timestamp,
@@ -43,7 +43,7 @@ pub struct MatchedSignals {
     /// A remembered event.
     pub event: (Timestamp, IdHash),
     /// The signals that counted, in the order of the model.
-    pub signals: Vec<String>,
+    pub signals: Vec<Name>,
 }
 
 /// What the value of a signal came to that follows the order of arrival, so that nobody can find it
@@ -53,7 +53,7 @@ pub struct CountedValue {
     /// A remembered event.
     pub event: (Timestamp, IdHash),
     /// The signal.
-    pub signal: String,
+    pub signal: Name,
     /// What the match added before any limit; 0 when it did not match.
     pub value: f64,
 }

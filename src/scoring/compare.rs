@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    Model, ModelChange, ProfileId, Record, SegmentId, Timestamp,
+    Model, ModelChange, Name, ProfileId, Record, SegmentId, Timestamp,
     evaluation::Evaluation,
     model::{ScoreId, StageId},
     model_changes,
@@ -34,7 +34,7 @@ pub struct Comparison {
 /// What becomes of a score, by its positions in the two models.
 #[derive(Debug)]
 struct ScoreTally {
-    name: String,
+    name: Name,
     old: Option<ScoreId>,
     new: Option<ScoreId>,
     rising: u64,
@@ -45,7 +45,7 @@ struct ScoreTally {
 
 #[derive(Debug)]
 struct SegmentTally {
-    name: String,
+    name: Name,
     old: Option<SegmentId>,
     new: Option<SegmentId>,
     before: u64,
@@ -87,7 +87,7 @@ impl Ord for Mover {
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScoreMoves {
     /// The name in the models.
-    pub score: String,
+    pub score: Name,
     /// Profiles that have more points by the new model.
     pub rising: u64,
     /// Profiles that have fewer.
@@ -100,9 +100,9 @@ pub struct ScoreMoves {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StageFlow {
     /// By the old model.
-    pub from: Option<String>,
+    pub from: Option<Name>,
     /// By the new model.
-    pub to: Option<String>,
+    pub to: Option<Name>,
     /// How many.
     pub profiles: u64,
 }
@@ -111,7 +111,7 @@ pub struct StageFlow {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SegmentMoves {
     /// The name in the models.
-    pub segment: String,
+    pub segment: Name,
     /// Members by the old model.
     pub before: u64,
     /// Members by the new model.
@@ -286,7 +286,7 @@ impl SegmentTally {
 fn paired<'a, Id: From<usize>>(
     old: impl Iterator<Item = &'a str>,
     new: impl Iterator<Item = &'a str>,
-) -> impl Iterator<Item = (String, Option<Id>, Option<Id>)> {
+) -> impl Iterator<Item = (Name, Option<Id>, Option<Id>)> {
     let old: Vec<&str> = old.collect();
     let new: Vec<&str> = new.collect();
     let id_of = |names: &[&str], name: &str| {
@@ -297,5 +297,5 @@ fn paired<'a, Id: From<usize>>(
     let names: Vec<&str> = new.iter().chain(gone).copied().collect();
     names
         .into_iter()
-        .map(move |name| (name.to_owned(), id_of(&old, name), id_of(&new, name)))
+        .map(move |name| (name.into(), id_of(&old, name), id_of(&new, name)))
 }

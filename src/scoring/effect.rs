@@ -1,6 +1,6 @@
 //! What an event does to another record: a credit to its author, a delta to a subject.
 
-use super::{HalfLife, IdHash, ProfileId, Timestamp};
+use super::{HalfLife, IdHash, Name, ProfileId, Timestamp};
 
 /// An effect of one person's event on somebody else. It is derived from the event, and causes
 /// nothing further.
@@ -124,9 +124,9 @@ pub struct Credit {
     /// When.
     pub time: Timestamp,
     /// The declared topics that it counts for.
-    pub topics: Vec<String>,
+    pub topics: Vec<Name>,
     /// The stage where the other person stood when touched; empty for none.
-    pub stage: String,
+    pub stage: Name,
     /// What it adds to the faded credit of each topic; below 0 when a touch is reverted.
     pub credit: f64,
     /// What it adds to the touches of each topic: -1, 0 or 1.
@@ -149,9 +149,9 @@ pub struct SubjectDelta {
     /// What the event changed of the counts of the person.
     pub changes: Vec<CountDelta>,
     /// The declared topics of the event.
-    pub topics: Vec<String>,
+    pub topics: Vec<Name>,
     /// What was done.
-    pub event_type: String,
+    pub event_type: Name,
 }
 
 /// What an event changed of one count of a person.
@@ -160,9 +160,9 @@ pub struct CountDelta {
     /// How the count fades.
     pub half_life: Option<HalfLife>,
     /// The signal.
-    pub signal: String,
+    pub signal: Name,
     /// The key that was counted; empty when the signal is not kept by key.
-    pub key: String,
+    pub key: Name,
     /// What was added, at the instant of the event; below 0 for what was taken.
     pub amount: f64,
 }

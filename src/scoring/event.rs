@@ -1,6 +1,6 @@
 //! Something a person did, already validated.
 
-use super::{Attributes, IdHash, ProfileId, Timestamp};
+use super::{Attributes, IdHash, Name, ProfileId, Timestamp};
 
 /// An event that satisfies every bound of [`super::limits`].
 #[derive(Clone, Debug, PartialEq)]
@@ -20,7 +20,7 @@ pub struct Event {
     /// What was written; never stored.
     pub text: String,
     /// Tags as sent, declared topics or not.
-    pub tags: Vec<String>,
+    pub tags: Vec<Name>,
     /// From -1 to 1.
     pub sentiment: Option<f64>,
     /// Whose content this engages with.

@@ -2,7 +2,7 @@
 //! where the points come from.
 
 use super::{
-    Breadth, Contribution, ContributionKind, Influencer, KeyContribution, Model, Profile,
+    Breadth, Contribution, ContributionKind, Influencer, KeyContribution, Model, Name, Profile,
     ProfileId, Ranked, Record, RecordEdit, Score, SegmentId, SegmentMembership, SignalCount,
     StageChange, StageExplanation, StageRequirement, Timestamp, TopicInterest,
     answers::push_bounded,
@@ -223,7 +223,7 @@ fn keys_of(parts: &SignalCount, factor: f64, weight: f64) -> Vec<KeyContribution
     let mut keys: Vec<KeyContribution> = parts
         .parts()
         .map(|(key, value)| KeyContribution {
-            key: key.to_owned(),
+            key: key.into(),
             count: value * factor,
             points: value * factor * weight,
         })
@@ -262,7 +262,7 @@ fn explain_stage(
             when_holds: stage
                 .condition
                 .is_none_or(|condition| evaluation.clock_free.conditions[condition]),
-            score: score.map_or_else(String::new, |score| model.scores[score].name.clone()),
+            score: score.map_or_else(Name::default, |score| model.scores[score].name.clone()),
             min: stage.bound.map_or(0.0, |bound| bound.min),
             keep: stage.keep(),
             points,

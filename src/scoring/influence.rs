@@ -53,8 +53,8 @@ impl Record {
             Err(_) if self.influence.len() >= MAX_INFLUENCE_CELLS => return None,
             Err(position) => {
                 let cell = InfluenceCell {
-                    topic: topic.to_owned(),
-                    stage: stage.to_owned(),
+                    topic: topic.into(),
+                    stage: stage.into(),
                     credit: 0.0,
                     touches: 0,
                     advance_millionths: 0,

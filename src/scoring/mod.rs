@@ -25,6 +25,7 @@ mod instant;
 pub mod limits;
 mod memory;
 mod model;
+mod name;
 mod outcome;
 mod profile;
 mod rank;
@@ -53,6 +54,7 @@ pub use model::{
     ActsOn, Catalog, CatalogEntry, Condition, Diagnostic, EventSubjects, Fingerprint, Model,
     ModelChange, Population, SegmentEntry, SegmentId, Stated, SubjectKindId, model_changes,
 };
+pub use name::Name;
 pub use outcome::{EventOutcome, IgnoredSubjects, Outcome};
 pub use profile::{
     Breadth, Contribution, ContributionKind, Influencer, KeyContribution, Probability, Profile,

@@ -1,6 +1,6 @@
 //! What comes of events: for their callers, and for what is written.
 
-use super::{Effect, RankChange, Record, StageChange, TopicDelta};
+use super::{Effect, Name, RankChange, Record, StageChange, TopicDelta};
 
 /// What became of an event.
 #[derive(Clone, Debug, PartialEq)]
@@ -8,7 +8,7 @@ pub enum EventOutcome {
     /// It counted.
     Applied {
         /// The signals that counted, in the order of the model.
-        matched_signals: Vec<String>,
+        matched_signals: Vec<Name>,
         /// The move along the path to purchase, when there was one.
         stage_change: Option<StageChange>,
         /// The event's type, when the model names it nowhere and the event is on no topic: a
@@ -20,7 +20,7 @@ pub enum EventOutcome {
     /// It had counted before.
     Duplicate {
         /// The signals that counted then, as long as the record knows them.
-        matched_signals: Vec<String>,
+        matched_signals: Vec<Name>,
         /// The move along the path to purchase then, as long as the record knows it.
         stage_change: Option<StageChange>,
     },
@@ -29,7 +29,7 @@ pub enum EventOutcome {
     /// A quarantine rule holds it.
     Quarantined {
         /// The name of the rule.
-        rule: String,
+        rule: Name,
     },
 }
 
@@ -66,9 +66,9 @@ pub struct Outcome {
     /// What the record's new influence adds to the totals of its topics.
     pub totals: Vec<TopicDelta>,
     /// The signals and quarantine rules whose expressions failed.
-    pub failed_rules: Vec<String>,
+    pub failed_rules: Vec<Name>,
     /// The quarantine rule of each event that was held.
-    pub held_by: Vec<String>,
+    pub held_by: Vec<Name>,
     /// How many held events were dropped for good, because there were too many.
     pub dropped_events: usize,
     /// Whether anything changed; when not, there is nothing to write.

@@ -1,6 +1,6 @@
 //! A profile as a model sees it at one instant: what callers read.
 
-use super::{Attributes, ProfileId, StageChange, Timestamp};
+use super::{Attributes, Name, ProfileId, StageChange, Timestamp};
 
 /// Points, stage, segments and interests at `as_of`.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,7 +12,7 @@ pub struct Profile {
     /// Every score of the model, in its order.
     pub scores: Vec<Score>,
     /// The highest stage that holds; `None` for none.
-    pub stage: Option<String>,
+    pub stage: Option<Name>,
     /// Since when; `None` without a stage, and when the model was changed since.
     pub stage_entered_time: Option<Timestamp>,
     /// The latest changes of stage, in the order in which they were found; empty in the basic view.
@@ -39,7 +39,7 @@ pub struct Profile {
     pub stage_explanation: Option<StageExplanation>,
     /// How many events are held in quarantine, by rule: those of the model in its order, then
     /// those that were removed from it.
-    pub quarantined: Vec<(String, u32)>,
+    pub quarantined: Vec<(Name, u32)>,
     /// The instant of everything above.
     pub as_of: Timestamp,
 }
@@ -57,13 +57,13 @@ pub struct StageExplanation {
 #[derive(Clone, Debug, PartialEq)]
 pub struct StageRequirement {
     /// The stage.
-    pub stage: String,
+    pub stage: Name,
     /// The condition, as it stands in the model; empty for none.
     pub when: String,
     /// Whether the condition holds; true for none.
     pub when_holds: bool,
     /// The score that the stage is bounded on; empty for none.
-    pub score: String,
+    pub score: Name,
     /// The least points of that score to reach the stage.
     pub min: f64,
     /// The least points to stay, when that is less.
@@ -81,7 +81,7 @@ pub struct StageRequirement {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Score {
     /// The name in the model.
-    pub name: String,
+    pub name: Name,
     /// At least 0.
     pub points: f64,
     /// Where everybody starts; 0 in the basic view.
@@ -119,7 +119,7 @@ pub struct Breadth {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Contribution {
     /// The signal or attribute rule.
-    pub name: String,
+    pub name: Name,
     /// Which of the two.
     pub kind: ContributionKind,
     /// The faded count of a signal; the value of a rule that holds.
@@ -150,7 +150,7 @@ pub enum ContributionKind {
 #[derive(Clone, Debug, PartialEq)]
 pub struct KeyContribution {
     /// The key; empty for all that were dropped.
-    pub key: String,
+    pub key: Name,
     /// Its faded count.
     pub count: f64,
     /// `count * weight`.
@@ -161,7 +161,7 @@ pub struct KeyContribution {
 #[derive(Clone, Debug, PartialEq)]
 pub struct SegmentMembership {
     /// The name of the segment.
-    pub segment: String,
+    pub segment: Name,
     /// What the segment ranks by: points, or the product of several scores.
     pub points: f64,
     /// What the calibration of the segment makes of them; `None` without one.
@@ -183,7 +183,7 @@ pub struct Ranked {
 #[derive(Clone, Debug, PartialEq)]
 pub struct TopicInterest {
     /// The topic.
-    pub topic: String,
+    pub topic: Name,
     /// The faded number of events on it.
     pub points: f64,
 }

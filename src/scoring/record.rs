@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{
     Attributes, CountedValue, Effect, EffectMemory, EventMemory, HalfLife, IdHash, Incarnation,
-    MatchedSignals, ProfileId, StageChange, Timestamp, attributes_after,
+    MatchedSignals, Name, ProfileId, StageChange, Timestamp, attributes_after,
 };
 
 /// The state of one profile.
@@ -27,9 +27,9 @@ pub struct Record {
     /// Faded counts of signals, ascending by half-life; `None` (does not fade) comes first.
     pub counts: Vec<CountGroup>,
     /// When each signal that has a cooldown, or keeps the latest value, last counted.
-    pub last_counted: BTreeMap<String, Timestamp>,
+    pub last_counted: BTreeMap<Name, Timestamp>,
     /// By signal that counts each key once: the keys that have counted.
-    pub counted_keys: BTreeMap<String, CountedKeys>,
+    pub counted_keys: BTreeMap<Name, CountedKeys>,
     /// The event types that have ever counted, ascending by name.
     pub seen_types: Vec<SeenType>,
     /// Faded counts of events by topic, ascending by name.
@@ -47,10 +47,10 @@ pub struct Record {
     /// The latest touches by others' content that no advance has used, ascending by time.
     pub touches: Vec<Touch>,
     /// The stages that the profile has reached, in order of arrival.
-    pub reached_stages: Vec<String>,
+    pub reached_stages: Vec<Name>,
     /// By score, of those with a stage that is easier to keep than to reach: the highest stage that
     /// the profile keeps.
-    pub kept_stages: BTreeMap<String, String>,
+    pub kept_stages: BTreeMap<Name, Name>,
     /// The latest changes of stage, in order of arrival.
     pub stage_changes: Vec<StageChange>,
     /// What the latest events matched that matched anything, in order of arrival.
@@ -125,7 +125,7 @@ impl Record {
 
 /// What a record adds to the totals of a topic: the topic, touches, and millionths of
 /// advances; negative for what it reverts.
-pub type TopicDelta = (String, i64, i64);
+pub type TopicDelta = (Name, i64, i64);
 
 /// The keys of a signal that have counted, by hash, each with the instant of the event.
 pub type CountedKeys = BTreeMap<IdHash, Timestamp>;
@@ -143,7 +143,7 @@ pub struct CountGroup {
 #[derive(Clone, Debug, PartialEq)]
 pub struct SignalCount {
     /// The signal.
-    pub signal: String,
+    pub signal: Name,
     /// What is not counted by key, and what keys had that were dropped; the value at the
     /// record's reference instant.
     pub value: f64,
@@ -174,7 +174,7 @@ impl SignalCount {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeenType {
     /// The type.
-    pub name: String,
+    pub name: Name,
     /// How often, at least once.
     pub count: u32,
 }
@@ -183,7 +183,7 @@ pub struct SeenType {
 #[derive(Clone, Debug, PartialEq)]
 pub struct NamedCount {
     /// The topic, or the key of a signal.
-    pub name: String,
+    pub name: Name,
     /// The value at the record's reference instant.
     pub value: f64,
 }
@@ -198,9 +198,9 @@ pub struct Touch {
     /// Whose content.
     pub author_id: ProfileId,
     /// The declared topics of the event.
-    pub topics: Vec<String>,
+    pub topics: Vec<Name>,
     /// The stage where the actor stood; empty for none.
-    pub stage: String,
+    pub stage: Name,
     /// The credit that it gave.
     pub credit: f64,
     /// The id that the event was sent with, when that is not the one of the record.
@@ -211,7 +211,7 @@ pub struct Touch {
 #[derive(Clone, Debug, PartialEq)]
 pub struct HeldEvent {
     /// The quarantine rule.
-    pub rule: String,
+    pub rule: Name,
     /// The hash of the id of the event.
     pub id: IdHash,
     /// The time that the event is known by.
@@ -219,11 +219,11 @@ pub struct HeldEvent {
     /// The instant that it counts at.
     pub time: Timestamp,
     /// What was done.
-    pub event_type: String,
+    pub event_type: Name,
     /// The signals that it matched.
     pub matches: Vec<HeldMatch>,
     /// The declared topics of the event.
-    pub topics: Vec<String>,
+    pub topics: Vec<Name>,
     /// Whose content it engages with.
     pub author_id: Option<ProfileId>,
     /// The subjects that it counts for.
@@ -236,20 +236,20 @@ pub struct HeldEvent {
 #[derive(Clone, Debug, PartialEq)]
 pub struct HeldMatch {
     /// The signal.
-    pub signal: String,
+    pub signal: Name,
     /// What it adds to a count.
     pub value: f64,
     /// The keys that it counts under; none when the signal is not kept by key.
-    pub keys: Vec<String>,
+    pub keys: Vec<Name>,
 }
 
 /// What an author earned on a topic with people at a stage.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InfluenceCell {
     /// The topic.
-    pub topic: String,
+    pub topic: Name,
     /// The stage of those who were touched; empty for none.
-    pub stage: String,
+    pub stage: Name,
     /// Faded credit at `influence_time`.
     pub credit: f64,
     /// How many touches.

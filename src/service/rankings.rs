@@ -12,7 +12,7 @@ use super::{
 use crate::{
     rollout::ModelSnapshot,
     scoring::{
-        InfluenceQuestion, Influencer, KeyRange, Model, RankKey, Ranked, SegmentId, Tenant,
+        InfluenceQuestion, Influencer, KeyRange, Model, Name, RankKey, Ranked, SegmentId, Tenant,
         Timestamp, influencer, interests, ranked,
     },
     store::{RankRange, Store},
@@ -85,7 +85,7 @@ pub struct SegmentTopics {
 #[derive(Clone, Debug, PartialEq)]
 pub struct SegmentTopic {
     /// The name of the topic.
-    pub topic: String,
+    pub topic: Name,
     /// Their interest, added up.
     pub points: f64,
     /// How many of them care.
@@ -197,7 +197,7 @@ impl<S: Store> Service<S> {
             .read_page(tenant, &snapshot, range, None, &paging)
             .await?;
         let at = page.as_of;
-        let mut topics: BTreeMap<String, SegmentTopic> = BTreeMap::new();
+        let mut topics: BTreeMap<Name, SegmentTopic> = BTreeMap::new();
         for (_, member) in &page.entries {
             for interest in interests(model, &member.record, at) {
                 let topic = topics

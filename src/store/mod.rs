@@ -19,8 +19,8 @@ pub use scan::Scan;
 pub use token_key::TokenKey;
 
 use crate::scoring::{
-    Fingerprint, KeyRange, ProfileId, RankChange, RankKey, RankName, Record, Tenant, Timestamp,
-    TopicDelta,
+    Fingerprint, KeyRange, Name, ProfileId, RankChange, RankKey, RankName, Record, Tenant,
+    Timestamp, TopicDelta,
 };
 
 /// Unique to each write of a record, never a counter that can repeat.
@@ -90,7 +90,7 @@ pub struct TopicTotals {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TotalsChange {
     /// Which topic.
-    pub topic: String,
+    pub topic: Name,
     /// How many touches more, or fewer.
     pub touches: i64,
     /// How many millionths of advances more, or fewer.

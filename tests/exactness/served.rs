@@ -239,7 +239,7 @@ fn event_of(event: &Event) -> bellwether::scoring::Event {
             .map(|(name, value)| ((*name).to_owned(), attribute(value)))
             .collect(),
         text: event.text.to_owned(),
-        tags: event.tags.iter().map(|tag| (*tag).to_owned()).collect(),
+        tags: event.tags.iter().map(|tag| (*tag).into()).collect(),
         sentiment: event.sentiment,
         author_id: event.author.map(profile_id),
         content_id: event.content.to_owned(),

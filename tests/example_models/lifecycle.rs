@@ -1,5 +1,6 @@
 //! `models/lifecycle.toml`: the same event is worth more or less by its context.
 
+use bellwether::scoring::Name;
 use serde_json::{Value, json};
 
 use crate::world::{World, assert_close, did, reasons, score, term};
@@ -9,7 +10,7 @@ async fn world() -> World {
 }
 
 /// The points of asking for an offer, for somebody who states this, and what explains them.
-async fn asked(stated: Value) -> (f64, Vec<String>) {
+async fn asked(stated: Value) -> (f64, Vec<Name>) {
     let mut world = world().await;
     world.states("ann", stated).await;
     world
@@ -39,7 +40,7 @@ async fn without_a_context_an_event_is_worth_what_it_is() {
     let (points, reasons) = asked(json!({ "income": "middle", "industry": "retail" })).await;
     assert_eq!(
         (points, reasons.as_slice()),
-        (10.0, ["asked_for_offer".to_owned()].as_slice())
+        (10.0, [Name::new("asked_for_offer")].as_slice())
     );
 }
 
@@ -129,7 +130,9 @@ async fn who_bought_before_asks_for_more_and_after_three_purchases_for_no_more_t
             .sees(did("ann", "offer_request", 0.0, Value::Null))
             .await;
         assert_eq!(
-            matched.contains(&"asked_again_as_customer".to_owned()),
+            matched
+                .iter()
+                .any(|signal| signal == "asked_again_as_customer"),
             purchases > 0
         );
         if purchases > 0 {

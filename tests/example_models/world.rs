@@ -5,8 +5,8 @@ use std::{path::Path, sync::Arc, time::Duration};
 use bellwether::{
     rollout::{self, Models},
     scoring::{
-        AttributeValue, Attributes, Contribution, Event, EventOutcome, IdHash, Model, Profile,
-        ProfileId, Ranked, RetractionOutcome, Score, Selection, Tenant, Timestamp,
+        AttributeValue, Attributes, Contribution, Event, EventOutcome, IdHash, Model, Name,
+        Profile, ProfileId, Ranked, RetractionOutcome, Score, Selection, Tenant, Timestamp,
     },
     service::{
         Paging, ProfileQuery, ProfileUpdate, QuarantineQuery, SegmentQuery, Service, Settings, View,
@@ -62,7 +62,7 @@ impl Action {
     }
 
     pub fn tagged(mut self, tags: &[&str]) -> Self {
-        self.0.tags = tags.iter().map(|&tag| tag.to_owned()).collect();
+        self.0.tags = tags.iter().map(|&tag| tag.into()).collect();
         self
     }
 
@@ -188,14 +188,14 @@ impl World {
     /// The quarantine rule that holds a deed, if one does.
     pub async fn holds(&mut self, action: Action) -> Option<String> {
         match self.evaluates(action).await {
-            EventOutcome::Quarantined { rule } => Some(rule),
+            EventOutcome::Quarantined { rule } => Some(rule.into()),
             EventOutcome::Applied { .. } => None,
             other => panic!("{other:?}"),
         }
     }
 
     /// Counts a deed, and says which signals it matched.
-    pub async fn sees(&mut self, action: Action) -> Vec<String> {
+    pub async fn sees(&mut self, action: Action) -> Vec<Name> {
         match self.evaluates(action).await {
             EventOutcome::Applied {
                 matched_signals, ..
@@ -321,13 +321,13 @@ pub fn term<'p>(profile: &'p Profile, score_name: &str, signal: &str) -> &'p Con
 }
 
 /// The names of the terms of a score.
-pub fn reasons(profile: &Profile, score_name: &str) -> Vec<String> {
+pub fn reasons(profile: &Profile, score_name: &str) -> Vec<Name> {
     let terms = score(profile, score_name).contributions.iter();
     terms.map(|term| term.name.clone()).collect()
 }
 
 /// What explains a score: each signal or rule with its weight, and its limit.
-fn explained(profile: &Profile, score_name: &str) -> Vec<(String, f64, Option<f64>)> {
+fn explained(profile: &Profile, score_name: &str) -> Vec<(Name, f64, Option<f64>)> {
     let terms = score(profile, score_name).contributions.iter();
     terms
         .map(|term| (term.name.clone(), term.weight, term.limit))
@@ -342,7 +342,7 @@ pub type Term<'t> = (&'t str, f64, Option<f64>);
 pub fn assert_explained(profile: &Profile, score_name: &str, terms: &[Term<'_>]) {
     let expected: Vec<_> = terms
         .iter()
-        .map(|&(signal, weight, limit)| (signal.to_owned(), weight, limit))
+        .map(|&(signal, weight, limit)| (signal.into(), weight, limit))
         .collect();
     assert_eq!(explained(profile, score_name), expected, "{score_name}");
 }

@@ -83,7 +83,7 @@ impl Broken {
                 }],
             )],
             totals: vec![TotalsChange {
-                topic: "price".to_owned(),
+                topic: "price".into(),
                 touches: 1,
                 advance_millionths: 5,
             }],

@@ -67,7 +67,7 @@ impl Asked {
     fn new() -> Self {
         let model = model(MODEL);
         let mut first = event("1", "visit");
-        first.tags = vec!["dropped calls".to_owned()];
+        first.tags = vec!["dropped calls".into()];
         let second = event("2", "visit");
         let (mut record, _) = replay(&model, &[(at(0), first), (at(DAY), second)]);
         for (name, value) in [

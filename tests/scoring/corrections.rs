@@ -273,7 +273,7 @@ fn only_the_latest_value_is_taken_back_and_none_takes_its_place() {
 fn replied(id: &str) -> Event {
     Event {
         author_id: ProfileId::new("bob"),
-        tags: vec!["price".to_owned()],
+        tags: vec!["price".into()],
         ..event(id, "reply")
     }
 }

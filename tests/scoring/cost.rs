@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use bellwether::scoring::{
-    AttributeValue, Context, Detail, Event, EventOutcome, Model, ProfileId, Record, RecordEdit,
+    AttributeValue, Context, Detail, Event, EventOutcome, Model, Name, ProfileId, Record,
+    RecordEdit,
     limits::{MAX_EVENT_STEPS, MAX_TEXT_BYTES},
 };
 
@@ -32,7 +33,7 @@ fn listing(words: impl IntoIterator<Item = String>) -> BTreeMap<String, Attribut
 
 /// What became of an event on a new profile: the signals that counted and those that were cut off
 /// or failed, and the steps that it took.
-fn evaluated(model: &Model, event: &Event) -> (Vec<String>, Vec<String>, usize) {
+fn evaluated(model: &Model, event: &Event) -> (Vec<Name>, Vec<Name>, usize) {
     let profile_id = ProfileId::new("ann").unwrap();
     let mut edit = RecordEdit::new(model, profile_id, Record::default());
     let outcome = edit.apply(event, &Context::at(at(0), 16));
@@ -114,7 +115,7 @@ fn what_makes_up_for_a_failure_does_not_make_up_for_being_cut_off() {
     let model = model(&with_signals(costly.chain([masked])));
     let event = Event {
         text: "a".repeat(MAX_TEXT_BYTES),
-        tags: (0..64).map(|n| format!("{n}")).collect(),
+        tags: (0..64).map(|n| n.to_string().into()).collect(),
         ..event("1", "visit")
     };
     let (matched, failed, steps) = evaluated(&model, &event);

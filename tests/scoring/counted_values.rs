@@ -1,7 +1,9 @@
 //! Values that follow the order of arrival: nobody can find them again in the event, so a retraction
 //! takes what the record remembers of them.
 
-use bellwether::scoring::{Event, Model, Record, Selection, Timestamp, limits::REMEMBERED_VALUES};
+use bellwether::scoring::{
+    Event, Model, Name, Record, Selection, Timestamp, limits::REMEMBERED_VALUES,
+};
 use proptest::prelude::*;
 
 use crate::{
@@ -27,7 +29,7 @@ name = "robots"
 when = 'event.channel == "robot"'
 "#;
 
-fn counts(record: &Record) -> Vec<(String, f64)> {
+fn counts(record: &Record) -> Vec<(Name, f64)> {
     let counts = record.counts.iter().flat_map(|group| &group.counts);
     let counts = counts.map(|count| (count.signal.clone(), count.total()));
     counts.collect()

@@ -265,7 +265,7 @@ fn every_number_is_finite_even_long_before_the_last_event() {
     let source = "[scores.heat]\nhalf_life = \"1m\"\n[[signals]]\nname = \"visited\"\non = \"visit\"\npoints = { heat = 1e9 }\n[[signals]]\nname = \"left\"\non = \"leave\"\npoints = { heat = -1 }\n[[topics]]\nname = \"price\"\n[interests]\nhalf_life = \"1m\"\n";
     let model = model(source);
     let visit = bellwether::scoring::Event {
-        tags: vec!["price".to_owned()],
+        tags: vec!["price".into()],
         ..event("1", "visit")
     };
     let (record, _) = replay(&model, &[(at(0), visit), (at(DAY), event("2", "leave"))]);

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use bellwether::scoring::{
-    Effect, Event, Model, Outcome, ProfileId, Record, RecordEdit, Selection, Timestamp,
+    Effect, Event, Model, Name, Outcome, ProfileId, Record, RecordEdit, Selection, Timestamp,
 };
 use proptest::prelude::*;
 
@@ -156,7 +156,7 @@ fn counts_at(record: &Record, at: Timestamp) -> Counts {
             for (key, value) in count.parts() {
                 let name = (
                     format!("{:?}", group.half_life),
-                    count.signal.clone(),
+                    count.signal.to_string(),
                     key.to_owned(),
                 );
                 counts.insert(name, value * faded);
@@ -166,7 +166,11 @@ fn counts_at(record: &Record, at: Timestamp) -> Counts {
     let month = 30.0 * DAY as f64;
     let age = (at.nanos() - record.last_event_time.nanos()) as f64;
     for interest in &record.interests {
-        let name = (String::new(), "interest".to_owned(), interest.name.clone());
+        let name = (
+            String::new(),
+            "interest".to_owned(),
+            interest.name.to_string(),
+        );
         counts.insert(name, interest.value * (-age / month).exp2());
     }
     counts
@@ -203,7 +207,7 @@ pub fn assert_same_worlds(found: &World, expected: &World) {
         };
         assert_eq!(sorted(touches(&found)), sorted(touches(&expected)), "{id}");
         let later = found.influence_time.max(expected.influence_time);
-        let cells = |record: &Record| -> BTreeMap<String, (u64, f64)> {
+        let cells = |record: &Record| -> BTreeMap<Name, (u64, f64)> {
             let age = (later.nanos() - record.influence_time.nanos()) as f64 / (7 * DAY) as f64;
             let cells = record.influence.iter();
             let cells = cells.map(|cell| {

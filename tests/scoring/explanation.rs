@@ -70,12 +70,12 @@ fn a_count_by_key_is_told_key_by_key() {
         counts: vec![CountGroup {
             half_life,
             counts: vec![SignalCount {
-                signal: "visited".to_owned(),
+                signal: "visited".into(),
                 value,
                 keys: keys
                     .iter()
                     .map(|(name, value)| NamedCount {
-                        name: (*name).to_owned(),
+                        name: (*name).into(),
                         value: *value,
                     })
                     .collect(),
@@ -113,7 +113,7 @@ points = { interest = 3 }
     );
     let viewing = |id: &str, day: i64, tags: &[&str]| {
         let mut event = event(id, "view");
-        event.tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
+        event.tags = tags.iter().map(|tag| (*tag).into()).collect();
         (at(day * DAY), event)
     };
     let mut events = vec![viewing("1", 0, &["go", "rust"]), viewing("2", 7, &["rust"])];
@@ -158,10 +158,10 @@ fn a_stage_is_explained_by_what_holds_it_and_what_is_missing_to_the_next() {
         (explanation.current, explanation.next)
     };
     let plain = |stage: &str| StageRequirement {
-        stage: stage.to_owned(),
+        stage: stage.into(),
         when: String::new(),
         when_holds: true,
-        score: String::new(),
+        score: String::new().into(),
         keep: None,
         min: 0.0,
         points: 0.0,

@@ -117,7 +117,7 @@ fn reply(person: &str) -> Sent {
         subjects: Vec::from_iter(ProfileId::of_subject("account", "acme")),
         author_id: ProfileId::new("dan"),
         time: Some(time),
-        tags: vec!["price".to_owned()],
+        tags: vec!["price".into()],
         ..event("1", "reply")
     };
     Sent {

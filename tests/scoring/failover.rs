@@ -128,7 +128,7 @@ fn sent(id: &str, event_type: &str, second: i64) -> Sent {
         subjects: vec![account("acme")],
         author_id: Some(person("dan")),
         time: Some(time),
-        tags: vec!["price".to_owned()],
+        tags: vec!["price".into()],
         ..event(id, event_type)
     };
     Sent {

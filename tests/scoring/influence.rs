@@ -33,7 +33,7 @@ advance = 10
 fn reply(id: &str, author: &str, topics: &[&str]) -> Event {
     Event {
         author_id: ProfileId::new(author),
-        tags: topics.iter().map(|topic| (*topic).to_owned()).collect(),
+        tags: topics.iter().map(|topic| (*topic).into()).collect(),
         ..event(id, "reply")
     }
 }
@@ -163,8 +163,8 @@ fn a_credit_counts_once_and_fades() {
         kind: EffectKind::Apply,
         author_id: bob.clone(),
         time: at(0),
-        topics: vec!["price".to_owned()],
-        stage: "awareness".to_owned(),
+        topics: vec!["price".into()],
+        stage: "awareness".into(),
         credit: 2.0,
         touches: 1,
         advance_millionths: 0,
@@ -213,8 +213,8 @@ fn totals_at_the_end_of_their_range_stay_there() {
     };
     for stage in ["", "awareness"] {
         record.influence.push(InfluenceCell {
-            topic: "price".to_owned(),
-            stage: stage.to_owned(),
+            topic: "price".into(),
+            stage: stage.into(),
             credit: 1.0,
             touches: u64::MAX,
             advance_millionths: u64::MAX,

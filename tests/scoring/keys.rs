@@ -27,7 +27,7 @@ points = { total = 1 }
 "#;
 
 fn viewed(id: &str, tags: &[&str]) -> Event {
-    let tags = tags.iter().map(|tag| (*tag).to_owned());
+    let tags = tags.iter().map(|tag| (*tag).into());
     Event {
         tags: tags.collect(),
         ..event(id, "view")

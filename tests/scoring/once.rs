@@ -29,7 +29,7 @@ when = 'event.channel == "robot"'
 
 fn opened(id: &str, tags: &[&str]) -> Event {
     Event {
-        tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+        tags: tags.iter().map(|tag| (*tag).into()).collect(),
         ..event(id, "open")
     }
 }

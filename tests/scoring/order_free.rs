@@ -1,7 +1,7 @@
 //! A model in which nothing asks for the order of events, and events for it: what must hold for
 //! every set of events is tried on them.
 
-use bellwether::scoring::{AttributeValue, Event, Timestamp};
+use bellwether::scoring::{AttributeValue, Event, Name, Timestamp};
 use proptest::prelude::*;
 
 use crate::{DAY, SECOND, at, event};
@@ -92,7 +92,7 @@ pub fn any_event_within(numbers: u32, hours: i64) -> impl Strategy<Value = (Time
             let event = Event {
                 time: Some(time),
                 attributes: [("amount".to_owned(), amount)].into(),
-                tags: tags.into_iter().map(str::to_owned).collect(),
+                tags: tags.into_iter().map(Name::new).collect(),
                 text: if number % 2 == 0 {
                     "Looking for one.".to_owned()
                 } else {

@@ -37,7 +37,7 @@ fn reply(sender: &str) -> Event {
     Event {
         profile_id: ProfileId::new(sender).unwrap(),
         time: Some(at(0)),
-        tags: vec!["price".to_owned()],
+        tags: vec!["price".into()],
         author_id: ProfileId::new("bob"),
         subjects: Vec::from_iter(ProfileId::of_subject("account", "acme")),
         ..event("1", "reply")

@@ -1,8 +1,8 @@
 //! What a record remembers of the way along the path to purchase, and of the answers to events.
 
 use bellwether::scoring::{
-    AttributeValue, Context, Detail, EventOutcome, IdHash, Model, ProfileId, Record, RecordEdit,
-    RetractionOutcome, Timestamp, explain,
+    AttributeValue, Context, Detail, EventOutcome, IdHash, Model, Name, ProfileId, Record,
+    RecordEdit, RetractionOutcome, Timestamp, explain,
 };
 use proptest::prelude::*;
 
@@ -37,10 +37,13 @@ fn ann(model: &Model, record: Record) -> RecordEdit<'_> {
 }
 
 fn stages(record: &Record) -> Vec<(&str, &str)> {
-    let name = |stage: &Option<String>| stage.clone().unwrap_or_default().leak() as &str;
     let changes = record.stage_changes.iter();
     changes
-        .map(|change| (name(&change.from_stage), name(&change.to_stage)))
+        .map(|change| {
+            let from_stage = change.from_stage.as_deref();
+            let to_stage = change.to_stage.as_deref();
+            (from_stage.unwrap_or_default(), to_stage.unwrap_or_default())
+        })
         .collect()
 }
 
@@ -125,7 +128,7 @@ fn a_profile_says_since_when_it_stands_at_its_stage() {
         assert_eq!(last.to_stage, profile.stage);
         (profile.stage.unwrap(), profile.stage_entered_time.unwrap())
     };
-    assert_eq!(entered(at(SECOND)), ("decision".to_owned(), at(SECOND)));
+    assert_eq!(entered(at(SECOND)), (Name::new("decision"), at(SECOND)));
     // 22 points are 16 after log2(22/16) half-lives.
     let (stage, fallen) = entered(at(DAY / 2));
     assert_eq!(stage, "interest");
@@ -136,7 +139,7 @@ fn a_profile_says_since_when_it_stands_at_its_stage() {
     );
     let just_before = Timestamp::from_nanos(fallen.nanos() - 1).unwrap();
     assert_eq!(entered(just_before).0, "decision");
-    assert_eq!(entered(fallen), ("interest".to_owned(), fallen));
+    assert_eq!(entered(fallen), (Name::new("interest"), fallen));
     let (stage, lowest) = entered(at(90 * DAY));
     assert_eq!(stage, "awareness");
     assert!(lowest > fallen);
@@ -318,7 +321,7 @@ min = { heat = 20 }
 keep = { heat = 15 }
 "#;
 
-fn stage_at(model: &Model, record: &Record, when: Timestamp) -> String {
+fn stage_at(model: &Model, record: &Record, when: Timestamp) -> Name {
     view(model, record, when).stage.unwrap_or_default()
 }
 

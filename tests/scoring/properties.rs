@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use bellwether::scoring::{
-    AttributeValue, Credit, Effect, EffectKind, Event, IdHash, Model, ProfileId, RankKey, RankName,
-    Record, RecordEdit, Selection, Timestamp, index, moves,
+    AttributeValue, Credit, Effect, EffectKind, Event, IdHash, Model, Name, ProfileId, RankKey,
+    RankName, Record, RecordEdit, Selection, Timestamp, index, moves,
 };
 use proptest::prelude::*;
 
@@ -93,7 +93,7 @@ fn assert_same(a: &Record, b: &Record) {
         let interests = record
             .interests
             .iter()
-            .map(|count| (count.name.clone(), count.value));
+            .map(|count| (count.name.to_string(), count.value));
         groups.chain(interests).collect()
     };
     let (left, right) = (counts(a), counts(b));
@@ -191,7 +191,7 @@ proptest! {
         };
         let amount = |event: &Event| match event.attributes["amount"] {
             AttributeValue::Number(amount)
-                if amount > 10.0 && !event.tags.contains(&"coverage".to_owned()) => amount,
+                if amount > 10.0 && !event.tags.contains(&Name::new("coverage")) => amount,
             _ => 0.0,
         };
         let month = 30.0 * 86_400.0;
@@ -308,8 +308,8 @@ proptest! {
             kind: EffectKind::Apply,
             author_id: bob.clone(),
             time: at(*time),
-            topics: vec!["price".to_owned()],
-            stage: if time % 2 == 0 { String::new() } else { "awareness".to_owned() },
+            topics: vec!["price".into()],
+            stage: if time % 2 == 0 { String::new().into() } else { "awareness".into() },
             credit: 1.5,
             touches: 1,
             advance_millionths: 0,

@@ -1,7 +1,7 @@
 //! Events that a quarantine rule holds, and their release.
 
 use bellwether::scoring::{
-    Detail, EventOutcome, IdHash, Model, Record, RecordEdit, RetractionOutcome, Selection,
+    Detail, EventOutcome, IdHash, Model, Name, Record, RecordEdit, RetractionOutcome, Selection,
     Timestamp, explain, index,
     limits::{MAX_HELD_BYTES, MAX_HELD_EVENTS},
 };
@@ -19,11 +19,11 @@ fn a_held_event_counts_nowhere_but_in_its_rule() {
     let visit = by_robot("1", "visit");
     let held = edit.apply(&visit, &context(at(0)));
     let rule = "robots".to_owned();
-    assert_eq!(held, EventOutcome::Quarantined { rule });
+    assert_eq!(held, EventOutcome::Quarantined { rule: rule.into() });
     assert!(edit.apply(&visit, &context(at(0))).is_duplicate());
     assert_eq!(
         edit.profile(at(0), Detail::Points).quarantined,
-        [("robots".to_owned(), 1)]
+        [(Name::new("robots"), 1)]
     );
     let outcome = edit.finish();
     assert_eq!(ranks_of(&outcome), ["quarantine:robots"]);
@@ -83,7 +83,7 @@ fn events_with_many_long_keys_are_held_up_to_so_many_bytes_but_always_the_latest
     let outcome = change(&model, Record::default(), |edit| {
         for id in 0..20 {
             let mut visit = by_robot(&id.to_string(), "visit");
-            let tags = (0..64).map(|tag| format!("{tag:0>128}"));
+            let tags = (0..64).map(|tag| format!("{tag:0>128}").into());
             visit.tags = tags.collect();
             edit.apply(&visit, &context(at(id)));
         }
@@ -119,7 +119,7 @@ fn released_events_count_at_their_own_time_and_once() {
     let heat = record.counts.iter().find(|group| group.half_life.is_some());
     assert_eq!(heat.unwrap().counts[0].value, 1.5);
     assert_eq!(record.quarantine.len(), 1);
-    assert!(record.reached_stages.contains(&"awareness".to_owned()));
+    assert!(record.reached_stages.contains(&Name::new("awareness")));
 
     let other = Selection {
         rule: Some("impossible_speed".to_owned()),
@@ -158,7 +158,7 @@ fn what_a_removed_rule_held_is_still_shown_and_released() {
     let record = applied(&with_rule, &[(0, by_robot("1", "visit"))]);
     let without = model(&MODEL.replace("name = \"robots\"", "name = \"scanners\""));
     let profile = explain(&without, &ann(), &record, at(0), Detail::Points);
-    assert_eq!(profile.quarantined, [("robots".to_owned(), 1)]);
+    assert_eq!(profile.quarantined, [(Name::new("robots"), 1)]);
     assert_eq!(index(&without, &ann(), &record), []);
     let outcome = change(&without, record, |edit| {
         assert_eq!(edit.release(&Selection::default(), 10), 1);

@@ -53,7 +53,7 @@ fn typical_record(per: &str) -> Record {
     for number in 0..40 {
         let mut event = event(&number.to_string(), types[number % types.len()]);
         let of_tag = [number % 8, number % 5, (number / 6 + 2) % 8];
-        event.tags = of_tag.map(|tag| tags[tag].to_owned()).to_vec();
+        event.tags = of_tag.map(|tag| tags[tag].into()).to_vec();
         event.author_id = (number % 12 == 1)
             .then(|| ProfileId::new(&format!("author-{number}")))
             .flatten();

@@ -1,7 +1,7 @@
 //! What is made of what a profile states: rules with a value, and how sure it is who somebody is.
 
 use bellwether::scoring::{
-    AttributeValue, ContributionKind, ProfileId, RankName, Record, RecordEdit,
+    AttributeValue, ContributionKind, Name, ProfileId, RankName, Record, RecordEdit,
 };
 use proptest::prelude::*;
 
@@ -71,7 +71,7 @@ points = { fit = 100 }
         let terms: Vec<_> = terms.map(|term| (term.name.clone(), term.count)).collect();
         terms
     };
-    let term = |name: &str, count| (name.to_owned(), count);
+    let term = |name: &str, count| (Name::new(name), count);
     let growth = ("growth", AttributeValue::Number(2.0));
     let industry = ("industry", text("retail"));
     assert_eq!(terms(std::slice::from_ref(&growth)), [term("known", 3.0)]);
@@ -184,7 +184,7 @@ fn pieces_of_evidence_of_an_identity_add_up_and_everything_else_may_read_it() {
 
     let mut record = stating(std::slice::from_ref(&crm));
     record.seen_types.push(bellwether::scoring::SeenType {
-        name: "purchase".to_owned(),
+        name: "purchase".into(),
         count: 1,
     });
     let known = view(&model, &record, at(0));

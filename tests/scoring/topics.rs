@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use bellwether::scoring::{Event, Model, Record};
+use bellwether::scoring::{Event, Model, Name, Record};
 use proptest::prelude::*;
 
 use crate::{at, event, model, replay};
@@ -32,13 +32,13 @@ name = "quantum-error correction"
 fn posted(text: &str, tags: &[&str]) -> Record {
     let event = Event {
         text: text.to_owned(),
-        tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+        tags: tags.iter().map(|tag| (*tag).into()).collect(),
         ..event("1", "post")
     };
     replay(&MODEL, &[(at(0), event)]).0
 }
 
-fn topics_of(text: &str, tags: &[&str]) -> Vec<String> {
+fn topics_of(text: &str, tags: &[&str]) -> Vec<Name> {
     let interests = posted(text, tags).interests.into_iter();
     interests.map(|interest| interest.name).collect()
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use bellwether::scoring::{
-    ActsOn, AttributeValue, Attributes, Context, Event, Model, ProfileId, RankKey, RankName,
+    ActsOn, AttributeValue, Attributes, Context, Event, Model, Name, ProfileId, RankKey, RankName,
     Record, RecordEdit, Selection, index, model_changes,
 };
 use proptest::prelude::*;
@@ -96,7 +96,7 @@ impl Written {
         assert_eq!(self.entries, indexed, "what was moved is what is indexed");
     }
 
-    fn stage(&self, model: &Model) -> String {
+    fn stage(&self, model: &Model) -> Name {
         let profile = view(model, &self.record, self.record.last_event_time);
         profile.stage.unwrap_or_default()
     }

@@ -25,7 +25,8 @@ use std::{
 
 use bellwether::{
     scoring::{
-        AttributeValue, Attributes, Event, IdHash, Profile, ProfileId, SegmentMembership, Timestamp,
+        AttributeValue, Attributes, Event, IdHash, Name, Profile, ProfileId, SegmentMembership,
+        Timestamp,
     },
     service::{InfluencerQuery, Paging, ProfileUpdate, SegmentQuery, Service, ServiceError, View},
     store::{Store, embedded::Embedded},
@@ -148,7 +149,7 @@ async fn check_exactness(service: &Service<Embedded>, instant: Timestamp) {
         );
     }
     let funnel = service.funnel(&tenant(), Some(instant)).await.unwrap();
-    let mut stages: BTreeMap<Option<String>, u64> = BTreeMap::new();
+    let mut stages: BTreeMap<Option<Name>, u64> = BTreeMap::new();
     for profile in &profiles {
         *stages.entry(profile.stage.clone()).or_default() += 1;
     }
@@ -156,7 +157,7 @@ async fn check_exactness(service: &Service<Embedded>, instant: Timestamp) {
     for (stage, count) in funnel.stages {
         assert_eq!(
             count,
-            stages.remove(&Some(stage.clone())).unwrap_or(0),
+            stages.remove(&Some(stage.clone().into())).unwrap_or(0),
             "{stage}"
         );
     }
@@ -183,7 +184,7 @@ async fn check_exactness(service: &Service<Embedded>, instant: Timestamp) {
 }
 
 /// Touches and advances as the events themselves say: touches by author and topic.
-fn touches(events: &[Event]) -> BTreeMap<(String, String), u64> {
+fn touches(events: &[Event]) -> BTreeMap<(String, Name), u64> {
     let mut touches = BTreeMap::new();
     for event in events {
         let listed = ["reply", "visit"].contains(&event.event_type.as_str());
@@ -196,7 +197,7 @@ fn touches(events: &[Event]) -> BTreeMap<(String, String), u64> {
         };
         let mut topics = event.tags.clone();
         if !event.text.is_empty() {
-            topics.push("price".to_owned());
+            topics.push("price".into());
         }
         for topic in topics {
             *touches.entry((author.to_string(), topic)).or_default() += 1;
@@ -208,7 +209,7 @@ fn touches(events: &[Event]) -> BTreeMap<(String, String), u64> {
 async fn influence<S: Store>(
     service: &Service<S>,
     instant: Timestamp,
-) -> BTreeMap<(String, String), (u64, i64, i64)> {
+) -> BTreeMap<(String, Name), (u64, i64, i64)> {
     let mut found = BTreeMap::new();
     for topic in ["price", "quality"] {
         let mut start = None;
@@ -227,7 +228,7 @@ async fn influence<S: Store>(
             for author in page.entries {
                 assert!(author.influence <= last * (1.0 + 1e-9));
                 last = author.influence;
-                let key = (author.profile.profile_id.to_string(), topic.to_owned());
+                let key = (author.profile.profile_id.to_string(), Name::new(topic));
                 let rounded = |value: f64| (value * 1e6).round() as i64;
                 found.insert(
                     key,
@@ -325,7 +326,7 @@ async fn many_callers_of_one_profile_count_every_event_once() {
                         event_type: "visit".to_owned(),
                         time: Some(at(number as i64 * SECOND)),
                         author_id: Some(id(2)),
-                        tags: vec!["price".to_owned()],
+                        tags: vec!["price".into()],
                         ..event(&mut Dice(1), 1)
                     };
                     let event = Event {
@@ -349,7 +350,7 @@ async fn many_callers_of_one_profile_count_every_event_once() {
         assert_eq!(profile.event_count, 320);
     }
     let found = influence(&service, at(DAY)).await;
-    assert_eq!(found[&(id(2).to_string(), "price".to_owned())].0, 640);
+    assert_eq!(found[&(id(2).to_string(), Name::new("price"))].0, 640);
 }
 
 #[tokio::test]
@@ -431,7 +432,7 @@ async fn credits_count_once_wherever_the_store_stops_between_them_and_their_caus
             event_type: "visit".to_owned(),
             time: Some(at(number as i64 * SECOND)),
             author_id: Some(id(2)),
-            tags: vec!["price".to_owned()],
+            tags: vec!["price".into()],
             text: String::new(),
             ..event(&mut Dice(1), 1)
         };
@@ -446,7 +447,7 @@ async fn credits_count_once_wherever_the_store_stops_between_them_and_their_caus
             assert!(send().await.iter().all(Result::is_ok));
         }
         let found = influence(&service, at(DAY)).await;
-        let author = (id(2).to_string(), "price".to_owned());
+        let author = (id(2).to_string(), Name::new("price"));
         assert_eq!(found[&author].0, 1_000, "stopped after {commits} commits");
     }
 }

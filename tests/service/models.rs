@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 
 use bellwether::{
     rollout::{ApplyOptions, ModelFiles, Models, RolloutError},
-    scoring::{Event, Model, Profile, Tenant},
+    scoring::{Event, Model, Name, Profile, Tenant},
     service::{ModelComparison, Service, ServiceError, View},
     store::{Store, embedded::Embedded},
 };
@@ -83,7 +83,7 @@ async fn an_applied_model_answers_for_all_that_was_counted() {
     let fresh = serve_with(store, Models::Shared(model(&next()))).await;
     stream(&fresh, &events).await;
     let expected = everybody(&fresh, View::Full, at(50 * DAY)).await;
-    let places = |profiles: &[Profile]| -> Vec<(String, Option<String>, Vec<String>)> {
+    let places = |profiles: &[Profile]| -> Vec<(String, Option<Name>, Vec<Name>)> {
         let places = profiles.iter().map(|profile| {
             let id = profile.profile_id.to_string();
             let segments = profile.segments.iter();
@@ -268,7 +268,7 @@ async fn a_comparison_foretells_what_the_model_changes_and_changes_nothing() {
         }
         assert!(moves.movers.len() <= 3);
     }
-    let mut flows: BTreeMap<(Option<String>, Option<String>), u64> = BTreeMap::new();
+    let mut flows: BTreeMap<(Option<Name>, Option<Name>), u64> = BTreeMap::new();
     for (old, new) in before.iter().zip(&after) {
         let flow = (old.stage.clone(), new.stage.clone());
         *flows.entry(flow).or_default() += 1;

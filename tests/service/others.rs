@@ -1,7 +1,7 @@
 //! What counting an event reads of others.
 
 use bellwether::{
-    scoring::{AttributeValue, Event, EventOutcome, IdHash, ProfileId},
+    scoring::{AttributeValue, Event, EventOutcome, IdHash, Name, ProfileId},
     service::{ProfileUpdate, Service},
     store::embedded::Embedded,
 };
@@ -20,7 +20,7 @@ fn meeting(second: i64, of: ProfileId, author: Option<u64>, account: &str) -> Ev
     }
 }
 
-async fn matched(service: &Service<Embedded>, event: Event) -> Vec<String> {
+async fn matched(service: &Service<Embedded>, event: Event) -> Vec<Name> {
     match service
         .score_event(&tenant(), event, None)
         .await

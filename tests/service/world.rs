@@ -190,7 +190,7 @@ pub fn event(dice: &mut Dice, number: u64) -> Event {
             String::new()
         },
         tags: if dice.roll(2) == 0 {
-            vec!["quality".to_owned()]
+            vec!["quality".into()]
         } else {
             Vec::new()
         },

@@ -6,7 +6,7 @@ use std::{
     fmt::Debug,
 };
 
-use bellwether::scoring::{EffectMemory, HalfLife, IdHash, Record, Timestamp};
+use bellwether::scoring::{EffectMemory, HalfLife, IdHash, Name, Record, Timestamp};
 
 use crate::people::{FIRST_STAGE, INFLUENCE_HALF_LIFE, INTERESTS_HALF_LIFE};
 
@@ -46,15 +46,15 @@ impl Doubt {
     /// Where there is a doubt, nothing is reached but the first stage, by the first event. Who has
     /// earned a credit stands there too, so that it depends on others whether a retraction finds
     /// somebody there who had been higher before.
-    fn may_be_reached(&self, expected: &[String], found: &[String]) -> bool {
-        let above = |stages: &[String]| -> Vec<String> {
+    fn may_be_reached(&self, expected: &[Name], found: &[Name]) -> bool {
+        let above = |stages: &[Name]| -> Vec<Name> {
             let above = stages.iter().filter(|stage| *stage != FIRST_STAGE);
             above.cloned().collect()
         };
         if above(expected) != above(found) {
             return false;
         }
-        let [expected, found] = [expected, found].map(<[String]>::is_empty);
+        let [expected, found] = [expected, found].map(<[Name]>::is_empty);
         match found {
             true => expected && self.counted.is_empty(),
             false => !expected || !self.counted.is_empty() || !self.perhaps_counted.is_empty(),

@@ -341,7 +341,7 @@ fn event(dice: &mut Dice, number: u64, jobs: &[Job]) -> Event {
         attributes: Attributes::from([("length".to_owned(), length)]),
         text: if dice.once_in(2) { "The price!" } else { "" }.to_owned(),
         tags: if dice.once_in(2) {
-            vec!["quality".to_owned()]
+            vec!["quality".into()]
         } else {
             Vec::new()
         },

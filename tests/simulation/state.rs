@@ -204,7 +204,7 @@ impl Partition {
 
     fn add_totals(&mut self, totals: &[TotalsChange]) {
         for change in totals {
-            let total = self.totals.entry(change.topic.clone()).or_default();
+            let total = self.totals.entry(change.topic.to_string()).or_default();
             total.touches = total.touches.saturating_add_signed(change.touches);
             let advances = total.advance_millionths;
             total.advance_millionths = advances.saturating_add_signed(change.advance_millionths);

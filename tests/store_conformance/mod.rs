@@ -173,7 +173,7 @@ pub fn change(rank: &str, old: Option<f64>, new: Option<f64>) -> RankChange {
 }
 
 pub fn added(topic: &str, touches: u64, advance_millionths: u64) -> TotalsChange {
-    TotalsChange::adding((topic.to_owned(), touches as i64, advance_millionths as i64))
+    TotalsChange::adding((topic.into(), touches as i64, advance_millionths as i64))
 }
 
 /// The generation that cases write and read.

@@ -75,8 +75,8 @@ fn sample() -> Vec<Commit> {
 fn with_touches(number: u64) -> Record {
     Record {
         influence: vec![InfluenceCell {
-            topic: "topic".to_owned(),
-            stage: String::new(),
+            topic: "topic".into(),
+            stage: String::new().into(),
             credit: 1.0,
             touches: number,
             advance_millionths: 0,

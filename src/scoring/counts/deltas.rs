@@ -38,8 +38,8 @@ impl CountDeltas {
         if amount != 0.0 {
             self.changes.push(CountDelta {
                 half_life,
-                signal: signal.to_owned(),
-                key: key.to_owned(),
+                signal: signal.into(),
+                key: key.into(),
                 amount,
             });
         }

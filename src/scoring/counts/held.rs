@@ -1,6 +1,6 @@
 //! How many events each rule of quarantine holds.
 
-use crate::scoring::{Model, Record};
+use crate::scoring::{Model, Name, Record};
 
 impl Record {
     /// How many events each rule of the model holds, by its position; nothing when none are held.
@@ -12,7 +12,7 @@ impl Record {
 
     /// How many events each rule holds: those of the model in its order, then those that were
     /// removed from it.
-    pub(crate) fn quarantined(&self, model: &Model) -> Vec<(String, u32)> {
+    pub(crate) fn quarantined(&self, model: &Model) -> Vec<(Name, u32)> {
         let mut rules: Vec<&str> = model.quarantine_names().collect();
         for held in &self.quarantine {
             if !rules.contains(&held.rule.as_str()) {
@@ -20,7 +20,7 @@ impl Record {
             }
         }
         let counts = rules.into_iter();
-        let counts = counts.map(|rule| (rule.to_owned(), self.held_by(rule)));
+        let counts = counts.map(|rule| (rule.into(), self.held_by(rule)));
         counts.filter(|(_, count)| *count > 0).collect()
     }
 }

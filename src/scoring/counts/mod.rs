@@ -15,7 +15,7 @@ pub(crate) use revert::without;
 pub(crate) use seen::has_seen;
 
 use super::{
-    CountGroup, HalfLife, Model, NamedCount, Record, SignalCount, Timestamp,
+    CountGroup, HalfLife, Model, Name, NamedCount, Record, SignalCount, Timestamp,
     decay::decay_factor,
     limits::MAX_COUNT,
     model::{Signal, SignalId, Slot, SlotId},
@@ -29,7 +29,7 @@ pub(crate) struct Match {
     /// What it adds to each count.
     pub value: f64,
     /// What it counts under, each once; none when the signal is not kept by key.
-    pub keys: Vec<String>,
+    pub keys: Vec<Name>,
 }
 
 impl Match {
@@ -39,7 +39,7 @@ impl Match {
             None => (Some(""), &[][..]),
             Some(_) => (None, self.keys.as_slice()),
         };
-        alone.into_iter().chain(keys.iter().map(String::as_str))
+        alone.into_iter().chain(keys.iter().map(Name::as_str))
     }
 }
 
@@ -202,7 +202,7 @@ impl Record {
             self.counts.insert(place.group, group);
         }
         let count = SignalCount {
-            signal: signal.to_owned(),
+            signal: signal.into(),
             value: 0.0,
             keys: Vec::new(),
             capped: 0.0,
@@ -244,7 +244,7 @@ impl SignalCount {
         let keys = &mut self.keys;
         let found = keys.binary_search_by(|count| count.name.as_str().cmp(key));
         let position = found.unwrap_or_else(|position| {
-            let name = key.to_owned();
+            let name = key.into();
             keys.insert(position, NamedCount { name, value: 0.0 });
             position
         });

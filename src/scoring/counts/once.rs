@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::scoring::{IdHash, Record, Timestamp, model::Signal};
+use crate::scoring::{IdHash, Name, Record, Timestamp, model::Signal};
 
 impl Record {
     /// Leaves of the keys of a match those that may count now: of a signal that counts each key
     /// once, those that have not. Returns whether the match still counts.
-    pub(crate) fn leave_first_times(&self, signal: &Signal, keys: &mut Vec<String>) -> bool {
+    pub(crate) fn leave_first_times(&self, signal: &Signal, keys: &mut Vec<Name>) -> bool {
         let Some(once) = &signal.once_per_key else {
             return true;
         };
@@ -26,7 +26,7 @@ impl Record {
     }
 
     /// Remembers the keys of a match that has counted, as far as there is room.
-    pub(crate) fn note_first_times(&mut self, signal: &Signal, keys: &[String], at: Timestamp) {
+    pub(crate) fn note_first_times(&mut self, signal: &Signal, keys: &[Name], at: Timestamp) {
         let Some(once) = &signal.once_per_key else {
             self.counted_keys.remove(&signal.name);
             return;
@@ -44,7 +44,7 @@ impl Record {
     pub(crate) fn forget_first_times(
         &mut self,
         signal: &Signal,
-        keys: &mut Vec<String>,
+        keys: &mut Vec<Name>,
         at: Timestamp,
     ) {
         let Some(once) = &signal.once_per_key else {

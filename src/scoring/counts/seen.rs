@@ -30,7 +30,7 @@ impl Record {
         if !model.names_type(event_type) && others() >= MAX_SEEN_TYPES {
             return false;
         }
-        let name = event_type.to_owned();
+        let name = event_type.into();
         seen.insert(position, SeenType { name, count: 1 });
         true
     }
@@ -56,7 +56,7 @@ impl Record {
         match self.find_interest(topic) {
             Ok(position) => self.interests[position].value += value,
             Err(position) => {
-                let name = topic.to_owned();
+                let name = topic.into();
                 self.interests.insert(position, NamedCount { name, value });
             }
         }

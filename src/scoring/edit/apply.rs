@@ -6,7 +6,7 @@ use super::{
 };
 use crate::scoring::{
     ChangeCause, CountedValue, EffectKind, Event, EventOutcome, IdHash, MatchedSignals, Model,
-    Outcome, Recollection, Record, StageChange, Timestamp,
+    Name, Outcome, Recollection, Record, StageChange, Timestamp,
     answers::push_bounded,
     evaluation::Changed,
     limits::{REMEMBERED_MATCHES, REMEMBERED_VALUES},
@@ -92,7 +92,7 @@ impl RecordEdit<'_> {
         &mut self,
         matched_event: MatchedEvent<'_>,
         from: Option<StageId>,
-    ) -> (Vec<String>, Option<StageChange>) {
+    ) -> (Vec<Name>, Option<StageChange>) {
         let (model, record) = (self.model, &self.record);
         let now = matched_event.at.max(record.last_event_time);
         let event = (matched_event.known_by, matched_event.id);

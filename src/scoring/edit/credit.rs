@@ -6,7 +6,7 @@ use super::{
     settle::{Cause, effect_id},
 };
 use crate::scoring::{
-    Credit, Effect, EffectKind, IdHash, ProfileId, Record, Timestamp, Touch,
+    Credit, Effect, EffectKind, IdHash, Name, ProfileId, Record, Timestamp, Touch,
     influence::{self, MILLION},
     limits::REMEMBERED_TOUCHES,
     model::StageId,
@@ -39,7 +39,7 @@ impl Touch {
 
 impl RecordEdit<'_> {
     /// Notes that an event engages with somebody else's content, and credits the author.
-    pub(super) fn touch(&mut self, matched_event: MatchedEvent<'_>, stage: String) {
+    pub(super) fn touch(&mut self, matched_event: MatchedEvent<'_>, stage: Name) {
         let Some(influence) = &self.model.influence else {
             return;
         };

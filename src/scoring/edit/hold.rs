@@ -3,7 +3,7 @@
 
 use super::{RecordEdit, matched_event::MatchedEvent};
 use crate::scoring::{
-    EventSubjects, HeldEvent, HeldMatch, IdHash, Record,
+    EventSubjects, HeldEvent, HeldMatch, IdHash, Name, Record,
     counts::Match,
     evaluation::Changed,
     limits::{MAX_HELD_BYTES, MAX_HELD_EVENTS},
@@ -45,7 +45,7 @@ impl RecordEdit<'_> {
             id: matched_event.id,
             known_by: matched_event.known_by,
             time: matched_event.at,
-            event_type: matched_event.event_type.to_owned(),
+            event_type: matched_event.event_type.into(),
             matches: matches.collect(),
             topics: matched_event.topics,
             author_id: matched_event.author_id,
@@ -128,10 +128,10 @@ impl HeldEvent {
     /// Bytes of its names and keys, which are nearly all that it takes.
     fn bytes(&self) -> usize {
         let matches = self.matches.iter().map(|matched| {
-            let keys = matched.keys.iter().map(String::len);
+            let keys = matched.keys.iter().map(Name::len);
             matched.signal.len() + keys.sum::<usize>()
         });
-        let topics = self.topics.iter().map(String::len);
+        let topics = self.topics.iter().map(Name::len);
         let others = self
             .subjects
             .iter()

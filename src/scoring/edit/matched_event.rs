@@ -2,8 +2,8 @@
 
 use super::{Context, RecordEdit, stated::stated_subjects};
 use crate::scoring::{
-    Event, EventSubjects, IdHash, Model, Population, ProfileId, Recollection, RememberedEvent,
-    Timestamp,
+    Event, EventSubjects, IdHash, Model, Name, Population, ProfileId, Recollection,
+    RememberedEvent, Timestamp,
     counts::{CountDeltas, Match},
     evaluation::{EvalContext, Evaluation, EventContext},
     model::{Budget, QuarantineRuleId, StageId},
@@ -21,7 +21,7 @@ pub(super) struct MatchedEvent<'e> {
     pub at: Timestamp,
     pub event_type: &'e str,
     /// Declared topics.
-    pub topics: Vec<String>,
+    pub topics: Vec<Name>,
     pub author_id: Option<ProfileId>,
     pub subjects: EventSubjects,
     pub matches: Vec<Match>,
@@ -166,7 +166,7 @@ impl Model {
         &self,
         event_type: &str,
         context: &EvalContext<'_>,
-        failed_rules: &mut Vec<String>,
+        failed_rules: &mut Vec<Name>,
     ) -> Option<QuarantineRuleId> {
         self.quarantine.position(|rule| {
             rule.looks_at(event_type)

@@ -20,7 +20,7 @@ pub use hold::Selection;
 pub use retract::RetractionOutcome;
 
 use super::{
-    Attributes, Effect, Model, Outcome, ProfileId, RankKey, Record, Timestamp, TopicDelta,
+    Attributes, Effect, Model, Name, Outcome, ProfileId, RankKey, Record, Timestamp, TopicDelta,
     evaluation::{Changed, Evaluation, RankEntries},
     influence,
     limits::MAX_SUBJECT_KINDS,
@@ -73,8 +73,8 @@ pub struct RecordEdit<'m> {
     again: Vec<Effect>,
     unsettled_effects: usize,
     totals: Vec<TopicDelta>,
-    failed_rules: Vec<String>,
-    held_by: Vec<String>,
+    failed_rules: Vec<Name>,
+    held_by: Vec<Name>,
     dropped_events: usize,
     changed: bool,
     /// The steps that expressions took for events.
@@ -180,7 +180,7 @@ impl<'m> RecordEdit<'m> {
         }
         let mut failed_rules = self.failed_rules;
         if self.changed && self.evaluation.clock_free.is_cut_off {
-            failed_rules.push(CLOCK_FREE_RULES.to_owned());
+            failed_rules.push(CLOCK_FREE_RULES.into());
         }
         Outcome {
             ranks,

@@ -29,7 +29,7 @@ impl RecordEdit<'_> {
                 time: matched_event.at,
                 changes: changes.clone(),
                 topics: matched_event.topics.clone(),
-                event_type: matched_event.event_type.to_owned(),
+                event_type: matched_event.event_type.into(),
             }));
         }
     }

@@ -2,7 +2,7 @@
 
 use super::Evaluation;
 use crate::scoring::{
-    AttributeValue, Attributes, Event, Record, SeenType, Timestamp,
+    AttributeValue, Attributes, Event, Name, Record, SeenType, Timestamp,
     attributes::NOTHING_STATED,
     counts::has_seen,
     decay::decay_factor,
@@ -42,7 +42,7 @@ pub(crate) struct EventContext<'a> {
     /// The instant that the event counts at.
     pub at: Timestamp,
     /// The declared topics of the event.
-    pub topics: &'a [String],
+    pub topics: &'a [Name],
     /// The record just before the event, and where it stood.
     pub record: &'a Record,
     pub evaluation: &'a Evaluation,

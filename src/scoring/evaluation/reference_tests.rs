@@ -19,8 +19,8 @@ use proptest::prelude::*;
 
 use super::{EvalContext, Evaluation, EventContext};
 use crate::scoring::{
-    AttributeValue, Attributes, CountGroup, Event, IdHash, Population, ProfileId, Record, SeenType,
-    SignalCount, Timestamp,
+    AttributeValue, Attributes, CountGroup, Event, IdHash, Name, Population, ProfileId, Record,
+    SeenType, SignalCount, Timestamp,
     model::{
         Budget, Expression, Failed, Model, NativeValue, ORDERED, Variables, compile_unchecked,
         domain,
@@ -350,7 +350,7 @@ prop_compose! {
             channel: String::new(),
             attributes,
             text: String::new(),
-            tags: vec!["x".to_owned()],
+            tags: vec!["x".into()],
             sentiment,
             author_id: by.and_then(ProfileId::new),
             content_id: String::new(),
@@ -365,7 +365,7 @@ struct Asked<'a> {
     model: &'a Model,
     event: &'a Event,
     record: &'a Record,
-    topics: &'a [String],
+    topics: &'a [Name],
     author: Option<&'a Attributes>,
     has_subject: bool,
 }
@@ -419,14 +419,14 @@ proptest! {
         condition in any_condition(),
         event in any_event(),
         attributes in any_attributes(),
-        topics in prop::collection::vec("[xy]", 0..2),
-        seen in prop::option::of(Just(SeenType { name: "x".to_owned(), count: 1 })),
+        topics in prop::collection::vec("[xy]".prop_map(Name::from), 0..2),
+        seen in prop::option::of(Just(SeenType { name: "x".into(), count: 1 })),
         points in prop::sample::select(vec![0.0, 1.0, 2.5]),
         author in prop::option::of(any_attributes()),
         has_subject: bool,
     ) {
         let model = model_of(&condition);
-        let count = |value| SignalCount { signal: "did".to_owned(), value, keys: Vec::new(), capped: 0.0 };
+        let count = |value| SignalCount { signal: "did".into(), value, keys: Vec::new(), capped: 0.0 };
         let record = Record {
             attributes,
             event_count: 1,

@@ -1,6 +1,8 @@
 //! What differs between two model files, and what each difference acts on: what has been
 //! counted already, or only what comes after.
 
+use crate::scoring::Name;
+
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use toml::de::{DeTable, DeValue};
@@ -150,7 +152,7 @@ fn of_new_points(signal: &str, key: &str, (old, new): (&Model, &Model)) -> ActsO
         .and_then(|score| score.half_life);
     let slot = Slot {
         half_life,
-        signal: signal.to_owned(),
+        signal: signal.into(),
     };
     let is_free = |slot: &&Slot| slot.signal == signal && !new.slots.contains(slot);
     if old.slots.contains(&slot) {
@@ -164,9 +166,9 @@ fn of_new_points(signal: &str, key: &str, (old, new): (&Model, &Model)) -> ActsO
 
 /// The stages that both have, when they are in another order.
 fn order_of_stages(old: &Model, new: &Model) -> Option<ModelChange> {
-    let common = |of: &Model, other: &Model| -> Vec<String> {
+    let common = |of: &Model, other: &Model| -> Vec<Name> {
         let names = of.stages.iter().map(|stage| &stage.name);
-        let has = |name: &&String| other.stages.iter().any(|stage| stage.name == **name);
+        let has = |name: &&Name| other.stages.iter().any(|stage| stage.name == **name);
         names.filter(has).cloned().collect()
     };
     let (before, after) = (common(old, new), common(new, old));

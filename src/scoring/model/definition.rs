@@ -24,7 +24,7 @@ use super::{
     topics::Topics,
 };
 use crate::scoring::{
-    Event, HalfLife, ProfileId, RankKey, RankName, Slope, Timestamp, limits::NOISE_FLOOR,
+    Event, HalfLife, Name, ProfileId, RankKey, RankName, Slope, Timestamp, limits::NOISE_FLOOR,
 };
 
 /// A checked model, ready to evaluate records.
@@ -43,7 +43,7 @@ pub struct Model {
     pub(crate) asked: TiVec<AskedId, SlotId>,
     pub(crate) signals: TiVec<SignalId, Signal>,
     /// Positions of the signals, by name.
-    pub(crate) signals_by_name: FxHashMap<String, SignalId>,
+    pub(crate) signals_by_name: FxHashMap<Name, SignalId>,
     /// Positions of the signals that look at an event type, in the order of the file.
     pub(crate) signals_by_type: FxHashMap<String, Vec<SignalId>>,
     /// The event types that signals ask for what the author states.
@@ -89,7 +89,7 @@ pub struct Model {
 /// A score of the model.
 #[derive(Debug)]
 pub(crate) struct Score {
-    pub name: String,
+    pub name: Name,
     pub half_life: Option<HalfLife>,
     pub base: f64,
     /// What signals give, in the order of the file.
@@ -135,7 +135,7 @@ pub(crate) struct Term {
 /// An attribute rule.
 #[derive(Debug)]
 pub(crate) struct Rule {
-    pub name: String,
+    pub name: Name,
     /// Position in `conditions`; `None` for a rule that holds for everybody.
     pub condition: Option<ConditionId>,
     /// What it counts for those whom it holds for.
@@ -154,7 +154,7 @@ pub(crate) struct Evidence {
 /// A stage of the path to purchase.
 #[derive(Debug)]
 pub(crate) struct Stage {
-    pub name: String,
+    pub name: Name,
     /// Position in `conditions`.
     pub condition: Option<ConditionId>,
     pub bound: Option<StageBound>,
@@ -304,7 +304,7 @@ impl Model {
     }
 
     /// The name of a stage; `None` for none.
-    pub(crate) fn stage_name(&self, stage: Option<StageId>) -> Option<String> {
+    pub(crate) fn stage_name(&self, stage: Option<StageId>) -> Option<Name> {
         stage.map(|stage| self.stages[stage].name.clone())
     }
 
@@ -350,7 +350,7 @@ impl Model {
 
     /// The names of the topics, in the order of the file.
     pub fn topic_names(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.topics.names().iter().map(String::as_str)
+        self.topics.names().iter().map(Name::as_str)
     }
 
     /// How many sorted indexes one profile stands in at most, influence apart: those of people, and

@@ -1,12 +1,12 @@
 //! Quarantine: which events are kept apart.
 
 use super::expr::Expression;
-use crate::scoring::RankName;
+use crate::scoring::{Name, RankName};
 
 /// A rule that keeps events apart.
 #[derive(Debug)]
 pub(crate) struct QuarantineRule {
-    pub name: String,
+    pub name: Name,
     /// The event types that it looks at; empty for all.
     pub on: Vec<String>,
     pub when: Expression,

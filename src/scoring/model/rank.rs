@@ -6,7 +6,7 @@ use super::{
     ids::{ConditionId, RankId, ScoreId},
     subjects::Population,
 };
-use crate::scoring::{RankName, Slope};
+use crate::scoring::{Name, RankName, Slope};
 
 /// An order of people, or of subjects of a kind, by a score, or by a product or ratio of scores.
 #[derive(Debug)]
@@ -71,7 +71,7 @@ impl Factor {
 /// A segment.
 #[derive(Debug)]
 pub(crate) struct Segment {
-    pub name: String,
+    pub name: Name,
     /// Position in `ranks`.
     pub rank: RankId,
     pub min: f64,

@@ -4,12 +4,12 @@ use super::{
     expr::{Expression, Failed, Variables},
     ids::SlotId,
 };
-use crate::scoring::limits::MAX_VALUE;
+use crate::scoring::{Name, limits::MAX_VALUE};
 
 /// A behaviour that the model recognises.
 #[derive(Debug)]
 pub(crate) struct Signal {
-    pub name: String,
+    pub name: Name,
     /// The owner in `Model::phrases` of phrases of which one must stand in the text.
     pub phrases: Option<usize>,
     pub when: Option<Expression>,
@@ -70,7 +70,7 @@ impl Signal {
         &self,
         context: &dyn Variables,
         mentioned: &[usize],
-    ) -> Result<Option<(f64, Vec<String>)>, Failed> {
+    ) -> Result<Option<(f64, Vec<Name>)>, Failed> {
         if let Some(phrases) = &self.phrases
             && mentioned.binary_search(phrases).is_err()
         {

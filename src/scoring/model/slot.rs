@@ -1,10 +1,10 @@
 //! What a record keeps one count for.
 
-use crate::scoring::HalfLife;
+use crate::scoring::{HalfLife, Name};
 
 /// A count that records keep.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Slot {
     pub half_life: Option<HalfLife>,
-    pub signal: String,
+    pub signal: Name,
 }

@@ -6,14 +6,14 @@ use super::{
     ids::SubjectKindId,
 };
 use crate::scoring::{
-    Attributes, Event, IgnoredSubjects, ProfileId,
+    Attributes, Event, IgnoredSubjects, Name, ProfileId,
     limits::{MAX_EVENT_SUBJECTS, MAX_ID_BYTES},
 };
 
 /// A kind of subjects that a model declares.
 #[derive(Debug)]
 pub(crate) struct SubjectKind {
-    pub name: String,
+    pub name: Name,
     /// Which subject an event counts for that names none of this kind.
     pub key: Option<Expression>,
 }

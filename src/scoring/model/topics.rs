@@ -1,5 +1,6 @@
 //! Which declared topics an event is about: by tag, and by keyword in its text.
 
+use crate::scoring::Name;
 use rustc_hash::FxHashMap;
 
 use super::ids::TopicId;
@@ -7,13 +8,13 @@ use super::ids::TopicId;
 /// Finds declared topics.
 #[derive(Debug)]
 pub(crate) struct Topics {
-    names: Vec<String>,
-    positions: FxHashMap<String, usize>,
+    names: Vec<Name>,
+    positions: FxHashMap<Name, usize>,
 }
 
 impl Topics {
     /// Declares topics.
-    pub(crate) fn new(names: Vec<String>) -> Self {
+    pub(crate) fn new(names: Vec<Name>) -> Self {
         let positions = names.iter().cloned().enumerate();
         Self {
             positions: positions.map(|(position, name)| (name, position)).collect(),
@@ -22,7 +23,7 @@ impl Topics {
     }
 
     /// The names, in the order of the model.
-    pub(crate) fn names(&self) -> &[String] {
+    pub(crate) fn names(&self) -> &[Name] {
         &self.names
     }
 
@@ -38,7 +39,7 @@ impl Topics {
 
     /// The declared topics of an event with these tags, in whose text the phrases of `mentioned`
     /// stand, in the order of the model.
-    pub(crate) fn find(&self, tags: &[String], mentioned: &[usize]) -> Vec<String> {
+    pub(crate) fn find(&self, tags: &[Name], mentioned: &[usize]) -> Vec<Name> {
         if self.names.is_empty() {
             return Vec::new();
         }

@@ -1,24 +1,12 @@
 //! What a stored record may say: whatever else is refused.
 
-use pbjson_types::Struct;
-
 use crate::{
-    proto::attributes::from_struct,
     scoring::{
-        Attributes, HalfLife, ProfileId, Timestamp, Touch,
+        EffectKind, HalfLife, Name, ProfileId, Timestamp, Touch,
         limits::{MAX_COUNT, MAX_KEY_BYTES, MAX_NAME_BYTES, MAX_TAG_BYTES, MAX_TYPE_BYTES},
     },
     store::StoreError,
 };
-
-pub(super) fn attributes(stated: Option<Struct>) -> Result<Attributes, StoreError> {
-    match stated {
-        None => Ok(Attributes::new()),
-        Some(stated) => {
-            from_struct(stated).map_err(|mistake| corrupt(format!("its attributes: {mistake}")))
-        }
-    }
-}
 
 /// Zero is of counts that do not fade.
 pub(super) fn half_life(nanos: i64) -> Result<Option<HalfLife>, StoreError> {
@@ -38,8 +26,31 @@ pub(super) fn check_touches(touches: &[Touch]) -> Result<(), StoreError> {
     }
 }
 
-pub(super) fn author(id: &str) -> Result<ProfileId, StoreError> {
-    ProfileId::new(id).ok_or_else(|| corrupt("it was touched by a malformed profile id"))
+pub(super) fn author(id: Name) -> Result<ProfileId, StoreError> {
+    let id = ProfileId::stored(id).filter(ProfileId::is_person);
+    id.ok_or_else(|| corrupt("it was touched by a malformed profile id"))
+}
+
+/// An id that an event was sent with.
+pub(super) fn origin_id(id: Name) -> Result<ProfileId, StoreError> {
+    let id = ProfileId::stored(id).filter(ProfileId::is_person);
+    id.ok_or_else(|| corrupt("an event was sent with a malformed profile id"))
+}
+
+/// The same; empty for the id of the record.
+pub(super) fn origin(id: Name) -> Result<Option<ProfileId>, StoreError> {
+    (!id.is_empty()).then(|| origin_id(id)).transpose()
+}
+
+/// An id, or nothing.
+pub(super) fn id_to_text(id: Option<&ProfileId>) -> &str {
+    id.map_or("", ProfileId::as_str)
+}
+
+/// The id of a subject.
+pub(super) fn subject_id(id: Name) -> Result<ProfileId, StoreError> {
+    let id = ProfileId::stored(id).filter(|id| !id.is_person());
+    id.ok_or_else(|| corrupt("an event counts for a malformed subject"))
 }
 
 pub(super) fn check_ascending<'a, T, K: PartialOrd>(
@@ -53,11 +64,11 @@ pub(super) fn check_ascending<'a, T, K: PartialOrd>(
     }
 }
 
-pub(super) fn name(text: String) -> Result<String, StoreError> {
+pub(super) fn name(text: Name) -> Result<Name, StoreError> {
     bounded(text, MAX_NAME_BYTES)
 }
 
-pub(super) fn key(text: String) -> Result<String, StoreError> {
+pub(super) fn key(text: Name) -> Result<Name, StoreError> {
     if text.is_empty() {
         Ok(text)
     } else {
@@ -65,7 +76,7 @@ pub(super) fn key(text: String) -> Result<String, StoreError> {
     }
 }
 
-pub(super) fn name_or_empty(text: String) -> Result<String, StoreError> {
+pub(super) fn name_or_empty(text: Name) -> Result<Name, StoreError> {
     if text.is_empty() {
         Ok(text)
     } else {
@@ -73,15 +84,15 @@ pub(super) fn name_or_empty(text: String) -> Result<String, StoreError> {
     }
 }
 
-pub(super) fn topic(text: String) -> Result<String, StoreError> {
+pub(super) fn topic(text: Name) -> Result<Name, StoreError> {
     bounded(text, MAX_TAG_BYTES)
 }
 
-pub(super) fn event_type(text: String) -> Result<String, StoreError> {
+pub(super) fn event_type(text: Name) -> Result<Name, StoreError> {
     bounded(text, MAX_TYPE_BYTES)
 }
 
-fn bounded(text: String, max_bytes: usize) -> Result<String, StoreError> {
+fn bounded(text: Name, max_bytes: usize) -> Result<Name, StoreError> {
     if text.is_empty() || text.len() > max_bytes {
         return Err(corrupt(format!(
             "it has a name of {} bytes; 1 to {max_bytes} are allowed",
@@ -89,6 +100,47 @@ fn bounded(text: String, max_bytes: usize) -> Result<String, StoreError> {
         )));
     }
     Ok(text)
+}
+
+/// A stage; empty for none.
+pub(super) fn stage(text: Name) -> Result<Option<Name>, StoreError> {
+    let stage = name_or_empty(text)?;
+    Ok((!stage.is_empty()).then_some(stage))
+}
+
+/// What an effect adds to touches.
+pub(super) fn touches(number: i64) -> Result<i64, StoreError> {
+    if (-1..=1).contains(&number) {
+        Ok(number)
+    } else {
+        Err(corrupt(format!("{number} is no touch")))
+    }
+}
+
+pub(super) fn effect_kind_number(kind: EffectKind) -> u32 {
+    match kind {
+        EffectKind::Apply => 0,
+        EffectKind::Revert => 1,
+        EffectKind::Withhold => 2,
+    }
+}
+
+pub(super) fn effect_kind(number: u32) -> Result<EffectKind, StoreError> {
+    match number {
+        0 => Ok(EffectKind::Apply),
+        1 => Ok(EffectKind::Revert),
+        2 => Ok(EffectKind::Withhold),
+        other => Err(corrupt(format!("{other} is no kind of effect"))),
+    }
+}
+
+pub(super) fn check_most(what: &str, count: usize, most: usize) -> Result<(), StoreError> {
+    if count > most {
+        return Err(corrupt(format!(
+            "it has {count} {what}; at most {most} are kept"
+        )));
+    }
+    Ok(())
 }
 
 /// A count or a credit.

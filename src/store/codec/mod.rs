@@ -1,18 +1,11 @@
 //! Records to and from bytes. Equal records are equal bytes. Decoding takes any bytes without a
 //! panic and returns nothing that breaks a promise of [`Record`].
 
-mod answers;
 mod bounds;
-mod counts;
-mod effects;
-mod held;
 mod line;
-mod memory;
-mod names;
 mod packed;
+mod positions;
 mod readable;
-
-use prost::Message as _;
 
 use self::bounds::corrupt;
 pub use self::{
@@ -20,36 +13,20 @@ pub use self::{
     readable::{from_proto, to_proto},
 };
 use super::StoreError;
-use crate::{
-    proto::{attributes::OrderedStruct, record as proto},
-    scoring::Record,
-};
+use crate::scoring::Record;
 
 /// The format of records, packed as they are stored, or as they are exported.
-pub const FORMAT: u32 = 6;
+pub const FORMAT: u32 = 7;
 /// Bytes of an encoded record: more than any but a model of a thousand signals by long keys comes
 /// to, whose writes are refused then, so that damaged bytes cannot claim all memory.
 pub const MAX_RECORD_BYTES: usize = 8 * 1024 * 1024;
 
-/// What a packed record begins with: the tag of the field `format`, before its number.
+/// What a packed record begins with, before the number of its format.
 const FORMAT_TAG: u8 = 0x08;
-/// The number of the field `attributes` of a packed record.
-const ATTRIBUTES_FIELD: u32 = 2;
 
 /// The bytes of a record. A count or credit of negative zero becomes zero.
 pub fn encode(record: &Record) -> Vec<u8> {
-    let message = packed::pack(record);
-    let attributes =
-        (!record.attributes.is_empty()).then(|| OrderedStruct::from(&record.attributes));
-    let attribute_bytes = attributes.as_ref().map_or(0, |attributes| {
-        prost::encoding::message::encoded_len(ATTRIBUTES_FIELD, attributes)
-    });
-    let mut bytes = Vec::with_capacity(message.encoded_len() + attribute_bytes);
-    message.encode_raw(&mut bytes);
-    if let Some(attributes) = attributes {
-        prost::encoding::message::encode(ATTRIBUTES_FIELD, &attributes, &mut bytes);
-    }
-    bytes
+    packed::pack(record)
 }
 
 /// The record of these bytes; [`StoreError::Corrupt`] when they are not one.
@@ -61,12 +38,12 @@ pub fn decode(bytes: &[u8]) -> Result<Record, StoreError> {
         )));
     }
     // Before the rest, which another format may say in another way.
-    let format = match bytes {
-        [FORMAT_TAG, format, ..] => u32::from(*format),
-        _ => 0,
+    let (format, rest) = match bytes {
+        [FORMAT_TAG, format, rest @ ..] => (u32::from(*format), rest),
+        _ => (0, bytes),
     };
     check_format(format)?;
-    packed::unpack(proto::PackedRecord::decode(bytes).map_err(corrupt)?)
+    packed::unpack(rest)
 }
 
 /// Refuses a record of another format.
@@ -86,20 +63,28 @@ mod tests {
     use proptest::{collection::vec, option, prelude::*};
 
     use super::*;
+    use crate::proto::record as proto;
     use crate::scoring::{
         AttributeValue, Attributes, ChangeCause, CountDelta, CountGroup, CountedKeys, CountedValue,
         Credit, Effect, EffectKind, EffectMemory, EventMemory, HalfLife, HeldEvent, HeldMatch,
-        IdHash, Incarnation, InfluenceCell, MatchedSignals, NamedCount, ProfileId, RememberedEvent,
-        SeenType, SignalCount, StageChange, SubjectDelta, Timestamp, Touch, TypeMark,
+        IdHash, Incarnation, InfluenceCell, MatchedSignals, Name, NamedCount, ProfileId,
+        RememberedEvent, SeenType, SignalCount, StageChange, SubjectDelta, Timestamp, Touch,
+        TypeMark,
         limits::{
-            MAX_ATTRIBUTES, MAX_COUNT, MAX_ID_BYTES, MAX_KEY_BYTES, MAX_KEYS, MAX_RULES,
-            MAX_TAG_BYTES,
+            MAX_ATTRIBUTE_DEPTH, MAX_ATTRIBUTES, MAX_COUNT, MAX_ID_BYTES, MAX_KEY_BYTES, MAX_KEYS,
+            MAX_RULES, MAX_TAG_BYTES, REMEMBERED_STAGE_CHANGES,
         },
     };
 
     /// Up to 64 bytes of whatever a name can hold.
-    fn any_name() -> impl Strategy<Value = String> {
-        prop_oneof![3 => "[a-zé]{1,6}", 1 => "(?s).{1,16}"]
+    fn any_name() -> impl Strategy<Value = Name> {
+        let name = prop_oneof![3 => "[a-zé]{1,6}", 1 => "(?s).{1,16}"];
+        name.prop_map(Name::from)
+    }
+
+    /// A key, or the name of a stage; empty for none.
+    fn any_name_or_none() -> impl Strategy<Value = Name> {
+        "[a-z]{0,3}".prop_map(Name::from)
     }
 
     fn any_id() -> impl Strategy<Value = ProfileId> {
@@ -149,7 +134,7 @@ mod tests {
                     .prop_map(move |map| AttributeValue::Map(stated(map))),
             ]
         });
-        prop::collection::btree_map(any_name(), value, 0..5).prop_map(stated)
+        prop::collection::btree_map("(?s).{1,6}", value, 0..5).prop_map(stated)
     }
 
     fn any_amount() -> impl Strategy<Value = f64> {
@@ -182,7 +167,7 @@ mod tests {
     }
 
     fn any_held_event() -> impl Strategy<Value = HeldEvent> {
-        let matched = (any_name(), any_amount(), vec("[a-z]{0,3}", 0..3)).prop_map(
+        let matched = (any_name(), any_amount(), vec(any_name_or_none(), 0..3)).prop_map(
             |(signal, value, keys)| HeldMatch {
                 signal,
                 value,
@@ -251,7 +236,7 @@ mod tests {
             any_time(),
             any_id(),
             vec(any_name(), 0..3),
-            "[a-z]{0,3}",
+            any_name_or_none(),
             any_change(),
             option::of(any_id()),
         )
@@ -299,7 +284,7 @@ mod tests {
         ];
         let half_life = option::of(60_000_000_000..=i64::MAX)
             .prop_map(|nanos| nanos.and_then(HalfLife::from_nanos));
-        let change = (half_life, any_name(), "[a-z]{0,3}", any_change()).prop_map(
+        let change = (half_life, any_name(), any_name_or_none(), any_change()).prop_map(
             |(half_life, signal, key, amount)| CountDelta {
                 half_life,
                 signal,
@@ -308,7 +293,7 @@ mod tests {
             },
         );
         let known = (any_hash(), kind, any_id(), any_time());
-        let names = (vec(any_name(), 0..3), any_name(), "[a-z]{0,3}");
+        let names = (vec(any_name(), 0..3), any_name(), any_name_or_none());
         let credit = (any_change(), -1..=1_i64, any::<u64>());
         let is_share = any::<bool>();
         (known, names, vec(change, 0..3), credit, is_share).prop_map(
@@ -347,7 +332,7 @@ mod tests {
     }
 
     fn any_influence() -> impl Strategy<Value = Vec<InfluenceCell>> {
-        let names = (any_name(), "[a-z]{0,3}");
+        let names = (any_name(), any_name_or_none());
         let numbers = (any_amount(), any::<u64>(), any::<u64>());
         prop::collection::btree_map(names, numbers, 0..4).prop_map(|cells| {
             cells
@@ -365,14 +350,14 @@ mod tests {
         })
     }
 
-    fn any_stage() -> impl Strategy<Value = Option<String>> {
+    fn any_stage() -> impl Strategy<Value = Option<Name>> {
         option::of(any_name())
     }
 
     /// Some were answered to events that are remembered.
     fn stage_changes_of(
         memory: &EventMemory,
-        changes: Vec<(usize, Option<String>, Option<String>, Timestamp)>,
+        changes: Vec<(usize, Option<Name>, Option<Name>, Timestamp)>,
     ) -> Vec<StageChange> {
         let events = &memory.remembered;
         let changes = changes.into_iter();
@@ -391,7 +376,7 @@ mod tests {
         changes.collect()
     }
 
-    fn matched_of(memory: &EventMemory, matched: Vec<(usize, Vec<String>)>) -> Vec<MatchedSignals> {
+    fn matched_of(memory: &EventMemory, matched: Vec<(usize, Vec<Name>)>) -> Vec<MatchedSignals> {
         let events = &memory.remembered;
         let matched = matched.into_iter().filter(|_| !events.is_empty());
         let matched = matched.map(|(position, signals)| MatchedSignals {
@@ -403,7 +388,7 @@ mod tests {
 
     fn counted_values_of(
         memory: &EventMemory,
-        counted: Vec<(usize, String, f64)>,
+        counted: Vec<(usize, Name, f64)>,
     ) -> Vec<CountedValue> {
         let events = &memory.remembered;
         let counted = counted.into_iter().filter(|_| !events.is_empty());
@@ -541,11 +526,11 @@ mod tests {
 
     fn counted(keys: &[&str]) -> Record {
         let keys = keys.iter().map(|name| NamedCount {
-            name: (*name).to_owned(),
+            name: (*name).into(),
             value: 0.5,
         });
         let count = SignalCount {
-            signal: "visited".to_owned(),
+            signal: "visited".into(),
             value: 1.5,
             keys: keys.collect(),
             capped: 0.25,
@@ -556,7 +541,7 @@ mod tests {
                 counts: vec![count],
             }],
             seen_types: vec![SeenType {
-                name: "visit".to_owned(),
+                name: "visit".into(),
                 count: 3,
             }],
             ..Record::default()
@@ -570,8 +555,8 @@ mod tests {
             event,
             time: time(5),
             author_id: ProfileId::new("bob").unwrap(),
-            topics: vec!["price".to_owned()],
-            stage: "awareness".to_owned(),
+            topics: vec!["price".into()],
+            stage: "awareness".into(),
             credit: 2.0,
             origin: None,
         };
@@ -589,123 +574,121 @@ mod tests {
             last_event_time: time(6),
             ..Record::default()
         };
-        let packed = packed::pack(&record);
-        let remembered = packed.touches.iter().map(|touch| touch.remembered);
-        assert_eq!(remembered.collect::<Vec<_>>(), [2, 0]);
         assert_eq!(decode(&encode(&record)), Ok(record));
     }
 
+    /// Nothing is looked at when a record is written, so that it can be written with any promise
+    /// broken.
     #[test]
     fn what_breaks_a_promise_of_a_packed_record_is_refused() {
-        fn refused(change: impl FnOnce(&mut proto::PackedRecord)) -> String {
-            let mut message = packed::pack(&counted(&["a", "b"]));
-            change(&mut message);
-            corrupt_reason(&message.encode_to_vec())
+        fn refused(change: impl FnOnce(&mut Record)) -> String {
+            let mut record = counted(&["a", "b"]);
+            change(&mut record);
+            corrupt_reason(&encode(&record))
         }
-        refused(|message| message.first_seen_time = 1);
-        refused(|message| message.last_event_time = -1);
-        refused(|message| message.name_bytes.push(1));
-        refused(|message| message.name_bytes[0] = 99);
-        refused(|message| message.names.push('c'));
-        refused(|message| message.name_bytes.push(0));
-        refused(|message| message.reached_stages = vec![0; 2_000_000]);
-        refused(|message| message.seen_types[0] = 4);
-        refused(|message| message.seen_counts.clear());
-        refused(|message| message.interests.push(0));
-        refused(|message| message.interest_values.push(1.0));
-        refused(|message| message.last_counted.push(0));
-        refused(|message| {
-            message.counted_keys.push(proto::PackedKeys {
-                key_hashes: vec![2, 1],
-                times: vec![0, 0],
-                ..proto::PackedKeys::default()
-            });
-        });
-        refused(|message| {
-            message.counted_keys.push(proto::PackedKeys {
-                key_hashes: vec![1],
-                ..proto::PackedKeys::default()
-            });
-        });
-        refused(|message| message.touches.push(proto::PackedTouch::default()));
-        refused(|message| {
-            message.touches.push(proto::PackedTouch {
-                remembered: 1,
-                author_id: "bob".to_owned(),
-                ..proto::PackedTouch::default()
-            });
-        });
-        refused(|message| message.counts[0].half_life = 1);
-        refused(|message| message.counts[0].values[0] = f64::NAN);
-        refused(|message| message.counts[0].values.push(1.0));
-        refused(|message| message.counts[0].signals[0] = 9);
-        refused(|message| message.counts[0].capped[0] = f64::NAN);
-        refused(|message| message.counts[0].capped.push(1.0));
-        refused(|message| message.counts[0].keys.swap(0, 1));
-        refused(|message| message.counts[0].key_counts[0] = 1);
-        refused(|message| message.counts[0].key_counts[0] = 3);
-        refused(|message| message.counts[0].key_counts.push(0));
-        refused(|message| message.counts[0].key_values[1] = -1.0);
-        refused(|message| message.counts.push(message.counts[0].clone()));
-        refused(|message| message.effect_times.push(1));
-        refused(|message| message.kept_scores.push(0));
-        refused(|message| message.event_type_marks.push(1));
-        let change = proto::PackedStageChanges {
-            from_stages: vec![0],
-            to_stages: vec![0],
-            causes: vec![0],
-            times: vec![0],
+        let time = |nanos| Timestamp::from_nanos(nanos).unwrap();
+        let event = |nanos, id| RememberedEvent::new(time(nanos), IdHash(id), "visit");
+        let named = |name: &str, value| NamedCount {
+            name: name.into(),
+            value,
         };
-        for causes in [vec![2], Vec::new(), vec![0, 0]] {
-            refused(|message| {
-                let change = change.clone();
-                message.stage_changes = Some(proto::PackedStageChanges { causes, ..change });
-            });
+        refused(|record| record.first_seen_time = time(1));
+        refused(|record| record.counts[0].counts[0].value = f64::NAN);
+        refused(|record| record.counts[0].counts[0].capped = f64::NAN);
+        refused(|record| record.counts[0].counts[0].signal = Name::default());
+        refused(|record| record.counts[0].counts[0].keys.swap(0, 1));
+        refused(|record| record.counts[0].counts[0].keys[1].value = -1.0);
+        refused(|record| record.counts[0].counts[0].keys[0].name = Name::default());
+        refused(|record| record.counts.push(record.counts[0].clone()));
+        refused(|record| record.seen_types[0].count = 0);
+        refused(|record| record.seen_types[0].name = "v".repeat(129).into());
+        refused(|record| record.interests = vec![named("b", 1.0), named("a", 1.0)]);
+        refused(|record| record.interests = vec![named("a", f64::INFINITY)]);
+        refused(|record| record.reached_stages = vec![Name::default()]);
+        refused(|record| record.reached_stages = vec!["a".into(); 2_000_000]);
+        refused(|record| {
+            record.last_event_time = time(2);
+            record.memory.remembered = vec![event(2, 2), event(2, 1)];
+        });
+        refused(|record| {
+            record.attributes = [("deep".to_owned(), AttributeValue::Null)].into();
+        });
+        refused(|record| {
+            let nested = |value| AttributeValue::List(vec![value]);
+            let deep =
+                (0..MAX_ATTRIBUTE_DEPTH).fold(AttributeValue::Bool(true), |value, _| nested(value));
+            record.attributes = [("deep".to_owned(), deep)].into();
+        });
+        let unknown = (time(5), IdHash(7));
+        refused(|record| {
+            record.matched = vec![MatchedSignals {
+                event: unknown,
+                signals: vec!["visited".into()],
+            }];
+        });
+        refused(|record| {
+            record.counted_values = vec![CountedValue {
+                event: unknown,
+                signal: "visited".into(),
+                value: 1.0,
+            }];
+        });
+        refused(|record| {
+            let change = StageChange {
+                from_stage: None,
+                to_stage: None,
+                time: time(0),
+                cause: ChangeCause::Fading,
+            };
+            record.stage_changes = vec![change; REMEMBERED_STAGE_CHANGES + 1];
+        });
+        refused(|record| {
+            record.influence = vec![InfluenceCell {
+                topic: "price".into(),
+                stage: Name::default(),
+                credit: -1.0,
+                touches: 1,
+                advance_millionths: 0,
+            }];
+        });
+    }
+
+    #[test]
+    fn a_packed_record_that_ends_early_or_goes_on_is_refused() {
+        let bytes = encode(&counted(&["a", "b"]));
+        for end in 2..bytes.len() {
+            corrupt_reason(&bytes[..end]);
         }
-        for (events, signals) in [(vec![0], vec![0]), (Vec::new(), vec![0])] {
-            refused(|message| {
-                message.matched = Some(proto::PackedMatchedSignals {
-                    signal_counts: vec![1; events.len()],
-                    events,
-                    signals,
-                });
+        let longer = [bytes.as_slice(), &[0]].concat();
+        assert!(corrupt_reason(&longer).contains("1 bytes follow it"));
+    }
+
+    /// Times of whole seconds take fewer bytes than such of nanoseconds.
+    #[test]
+    fn times_between_events_are_in_the_longest_unit_of_all() {
+        let size = |unit: i64| {
+            let events = (0..40).map(|number| {
+                let time = Timestamp::from_nanos(7 + number * 3_600 * unit).unwrap();
+                RememberedEvent::new(time, IdHash(number as u64), "visit")
             });
-        }
-        for (events, values) in [(vec![0], vec![1.0]), (Vec::new(), vec![1.0])] {
-            refused(|message| {
-                message.counted_values = Some(proto::PackedCountedValues {
-                    signals: vec![0; events.len()],
-                    events,
-                    values,
-                });
-            });
-        }
-        refused(|message| {
-            message.event_origins.push(proto::PackedOrigin {
-                events: vec![0],
-                ..proto::PackedOrigin::default()
-            });
-        });
-        refused(|message| {
-            message.caused.push(proto::PackedEffect {
-                subject: 99,
-                ..proto::PackedEffect::default()
-            });
-        });
-        refused(|message| {
-            message.caused.push(proto::PackedEffect {
-                signals: vec![0],
-                half_lives: vec![0],
-                amounts: vec![1.0],
-                ..proto::PackedEffect::default()
-            });
-        });
-        refused(|message| {
-            message.influence = Some(proto::PackedInfluence {
-                topics: vec![0],
-                ..proto::PackedInfluence::default()
-            });
-        });
+            let remembered: Vec<_> = events.collect();
+            let record = Record {
+                first_seen_time: remembered[0].time,
+                last_event_time: remembered[39].time,
+                memory: EventMemory {
+                    remembered,
+                    ..EventMemory::default()
+                },
+                ..Record::default()
+            };
+            let bytes = encode(&record);
+            let read = decode(&bytes).unwrap();
+            assert_eq!(read.memory, record.memory);
+            bytes.len()
+        };
+        assert_eq!(size(1_000_000_000), size(1));
+        assert_eq!(size(1_000_000), size(1));
+        assert!(size(1_000_000_001) > size(1) + 3 * 39);
     }
 
     #[test]
@@ -773,7 +756,7 @@ mod tests {
 
     #[test]
     fn a_topic_of_the_longest_name_survives() {
-        let topic = "t".repeat(MAX_TAG_BYTES);
+        let topic = Name::from("t".repeat(MAX_TAG_BYTES));
         let record = Record {
             interests: vec![NamedCount {
                 name: topic.clone(),
@@ -784,13 +767,13 @@ mod tests {
                 time: Timestamp::EPOCH,
                 author_id: ProfileId::new("bob").unwrap(),
                 topics: vec![topic.clone()],
-                stage: String::new(),
+                stage: String::new().into(),
                 credit: 0.0,
                 origin: None,
             }],
             influence: vec![InfluenceCell {
                 topic,
-                stage: String::new(),
+                stage: String::new().into(),
                 credit: 1.0,
                 touches: 1,
                 advance_millionths: 0,
@@ -805,11 +788,11 @@ mod tests {
     #[test]
     fn a_record_at_its_limits_is_read_back_from_its_line() {
         let keys = (0..MAX_KEYS).map(|number| NamedCount {
-            name: format!("{}{number:02}", "\u{1}".repeat(MAX_KEY_BYTES - 2)),
+            name: format!("{}{number:02}", "\u{1}".repeat(MAX_KEY_BYTES - 2)).into(),
             value: 0.1 + number as f64,
         });
         let counts = (0..MAX_RULES / 3).map(|number| SignalCount {
-            signal: format!("{number:064}"),
+            signal: format!("{number:064}").into(),
             value: f64::MIN_POSITIVE,
             keys: keys.clone().collect(),
             capped: MAX_COUNT,

@@ -14,7 +14,7 @@ use super::super::{
     Cursor, IndexEntry, IndexGeneration, RankCounts, RankPage, RankRange, Rollout, StoreError,
     TopicTotals, TotalsChange, Version,
 };
-use crate::scoring::{KeyRange, ProfileId, RankChange, RankKey, RankName, Tenant, Timestamp};
+use crate::scoring::{KeyRange, Name, ProfileId, RankChange, RankKey, RankName, Tenant, Timestamp};
 
 /// The ranks and totals of every tenant.
 #[derive(Default)]
@@ -149,7 +149,13 @@ impl Ranks {
         topics: &[String],
     ) -> Result<Vec<TopicTotals>, StoreError> {
         self.read(tenant, |ranks| {
-            let totals = |topic| ranks.totals.get(topic).copied().unwrap_or_default();
+            let totals = |topic: &String| {
+                ranks
+                    .totals
+                    .get(topic.as_str())
+                    .copied()
+                    .unwrap_or_default()
+            };
             topics.iter().map(totals).collect()
         })
     }
@@ -195,7 +201,7 @@ type RanksByName = HashMap<RankName, Rank>;
 struct TenantRanks {
     rollout: Rollout,
     generations: HashMap<IndexGeneration, RanksByName>,
-    totals: HashMap<String, TopicTotals>,
+    totals: HashMap<Name, TopicTotals>,
     latest_counted: Timestamp,
 }
 

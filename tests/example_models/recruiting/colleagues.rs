@@ -18,7 +18,7 @@ async fn is_open(world: &mut World, who: &str, company: &str, day: f64) {
 async fn has_open_colleagues(world: &mut World, who: &str, company: &str, day: f64) -> bool {
     world.states(who, json!({ "company": company })).await;
     let matched = world.sees(simply(who, "visit", day)).await;
-    matched.contains(&"colleagues_are_open".to_owned())
+    matched.iter().any(|signal| signal == "colleagues_are_open")
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Where somebody stands, and why.
 
+use bellwether::scoring::Name;
+
 use super::{
     ended_position, joined, recommended, simply, visits_much_more, visits_steadily, world,
 };
@@ -18,7 +20,7 @@ async fn stages_and_probability_follow_openness() {
         )
     };
     world.sees(ended_position("ann", 0.0)).await;
-    assert_eq!(openness(&world).await, ("settled".to_owned(), 0.0, 0.02));
+    assert_eq!(openness(&world).await, (Name::new("settled"), 0.0, 0.02));
     world.sees(simply("ann", "jobs_page", 0.0)).await;
     world.sees(joined("ann", "tea", 0.0)).await;
     let (stage, points, probability) = openness(&world).await;

@@ -7,6 +7,7 @@ mod subjects;
 mod taking_part;
 mod voices;
 
+use bellwether::scoring::Name;
 use serde_json::{Value, json};
 
 use crate::world::{Action, World, did};
@@ -24,12 +25,12 @@ fn said(who: &str, brand: &str, text: &str) -> Action {
     did(who, "post", 0.0, json!({ "brand": brand })).saying(text)
 }
 
-async fn stage(world: &World, who: &str, day: f64) -> String {
+async fn stage(world: &World, who: &str, day: f64) -> Name {
     world.profile(who, day).await.stage.unwrap()
 }
 
 /// The signals of an action beside having written something and having taken part.
-async fn heard(world: &mut World, action: Action) -> Vec<String> {
+async fn heard(world: &mut World, action: Action) -> Vec<Name> {
     let mut matched = world.sees(action).await;
     matched.retain(|signal| !["wrote", "took_part"].contains(&signal.as_str()));
     matched

@@ -51,7 +51,7 @@ impl Compiler<'_> {
             }
             if let Some(value) = value.filter(|_| condition != Some(None)) {
                 rules.push(Rule {
-                    name: table.name.value.clone(),
+                    name: table.name.value.as_str().into(),
                     condition: condition.flatten(),
                     value,
                 });

@@ -39,7 +39,7 @@ use super::{
 pub use condition::Condition;
 
 use crate::scoring::{
-    HalfLife, Slope,
+    HalfLife, Name, Slope,
     limits::{
         MAX_KEYWORDS, MAX_MODEL_BYTES, MAX_NEAR_CONDITIONS, MAX_QUARANTINE_RULES, MAX_RULES,
         MAX_SCORES, MAX_SEGMENTS, MAX_STAGES, MAX_SUBJECT_KINDS, MAX_TOPICS, MAX_TYPE_BYTES,
@@ -329,7 +329,10 @@ impl Compiler<'_> {
         let segments = self.segments(file, &scores, &subject_kinds, &mut ranks);
         let path = self.path(file);
         let phrases = self.phrases(file);
-        let topics = file.topics.iter().map(|topic| topic.name.value.clone());
+        let topics = file
+            .topics
+            .iter()
+            .map(|topic| topic.name.value.as_str().into());
         let topics = Topics::new(topics.collect());
         let interests_half_life = file
             .interests_half_life
@@ -396,7 +399,7 @@ impl Compiler<'_> {
             signals_by_name: self
                 .signal_names
                 .iter()
-                .cloned()
+                .map(Name::from)
                 .zip((0..).map(SignalId::from))
                 .collect(),
             signals,

@@ -51,7 +51,7 @@ impl Compiler<'_> {
                 })
             });
             path.stages.push(Stage {
-                name: table.name.value.clone(),
+                name: table.name.value.as_str().into(),
                 condition,
                 bound,
             });

@@ -20,7 +20,7 @@ impl Compiler<'_> {
         for table in &file.quarantine {
             if let Some(when) = self.expression(&table.when, Scope::Event, Wanted::Condition) {
                 rules.push(QuarantineRule {
-                    name: table.name.value.clone(),
+                    name: table.name.value.as_str().into(),
                     on: table.on.clone(),
                     when,
                     rank: Model::quarantine_rank(&table.name.value),

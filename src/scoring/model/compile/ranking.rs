@@ -72,7 +72,7 @@ impl Compiler<'_> {
                 })
             });
             segments.push(Segment {
-                name: table.name.value.clone(),
+                name: table.name.value.as_str().into(),
                 rank,
                 min: table.min.unwrap_or(NOISE_FLOOR),
                 max: table.max.as_ref().map(|max| max.value),

@@ -46,7 +46,7 @@ impl Compiler<'_> {
             });
             let share = table.breadth_share.as_ref();
             scores.push(Score {
-                name: table.name.value.clone(),
+                name: table.name.value.as_str().into(),
                 half_life: table.half_life,
                 base,
                 terms: Vec::new(),

@@ -41,7 +41,7 @@ impl Compiler<'_> {
         let per = self.optional_expression(table.per.as_ref(), Wanted::Keys);
         let value = self.value(&table.value, Scope::Event);
         Some(Signal {
-            name: table.name.value.clone(),
+            name: table.name.value.as_str().into(),
             phrases: (!table.phrases.is_empty()).then_some(phrases),
             when: when?,
             value: value?,
@@ -170,7 +170,7 @@ impl Compiler<'_> {
                     for (score, weight, _) in self.score_points(points) {
                         let slot = Slot {
                             half_life: scores[score].half_life,
-                            signal: name.clone(),
+                            signal: name.as_str().into(),
                         };
                         slots.insert(slot.clone());
                         terms.push((score, SignalId::from(signal), slot, weight));

@@ -17,7 +17,7 @@ use crate::scoring::{
 impl Compiler<'_> {
     pub(crate) fn subject_kinds(&mut self, file: &ModelFile) -> TiVec<SubjectKindId, SubjectKind> {
         let kinds = file.subjects.iter().map(|table| SubjectKind {
-            name: table.name.value.clone(),
+            name: table.name.value.as_str().into(),
             key: table.key.as_ref().and_then(|key| self.key(key)),
         });
         kinds.collect()

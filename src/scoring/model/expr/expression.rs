@@ -17,6 +17,7 @@ use super::{
     variable::{Declared, Variable},
 };
 use crate::scoring::{
+    Name,
     limits::{MAX_EXPRESSION_STEPS, MAX_KEY_BYTES, MAX_KEYS},
     model::{ids::SubjectKindId, slot::Slot},
 };
@@ -65,7 +66,7 @@ impl Expression {
     }
 
     /// The keys that it stands for: a text, a number, or a list of these.
-    pub(crate) fn keys(&self, context: &dyn Variables) -> Result<Vec<String>, Failed> {
+    pub(crate) fn keys(&self, context: &dyn Variables) -> Result<Vec<Name>, Failed> {
         let mut keys = Vec::new();
         let value = self.read(context)?;
         if value.length().is_none() {
@@ -84,7 +85,7 @@ impl Expression {
         &self,
         context: &dyn Variables,
         max_bytes: usize,
-    ) -> Result<Option<String>, Failed> {
+    ) -> Result<Option<Name>, Failed> {
         let mut keys = Vec::new();
         add_key(&self.read(context)?, max_bytes, &mut keys)?;
         Ok(keys.pop())
@@ -137,18 +138,14 @@ impl Expression {
 }
 
 /// Adds a key to others, unless it is there already, or empty, or too long to be kept.
-fn add_key(
-    value: &NativeValue<'_>,
-    max_bytes: usize,
-    keys: &mut Vec<String>,
-) -> Result<(), Failed> {
+fn add_key(value: &NativeValue<'_>, max_bytes: usize, keys: &mut Vec<Name>) -> Result<(), Failed> {
     let key = match value {
         NativeValue::Text(text) => text.clone(),
         NativeValue::Number(number) => Cow::Owned(number.to_string()),
         _ => return Err(Failed),
     };
-    if (1..=max_bytes).contains(&key.len()) && !keys.iter().any(|known| *known == key) {
-        keys.push(key.into_owned());
+    if (1..=max_bytes).contains(&key.len()) && !keys.iter().any(|known| *known == *key) {
+        keys.push(key.into());
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::scoring::{AttributeValue, Attributes, parse_instant};
+use crate::scoring::{AttributeValue, Attributes, Name, parse_instant};
 
 const NANOS_PER_SECOND: i64 = 1_000_000_000;
 
@@ -14,7 +14,7 @@ pub(crate) enum NativeValue<'a> {
     Number(f64),
     Text(Cow<'a, str>),
     List(&'a [AttributeValue]),
-    Texts(&'a [String]),
+    Texts(&'a [Name]),
     /// A list that the expression has made.
     Made(Vec<NativeValue<'a>>),
     Map(&'a Attributes),

@@ -183,7 +183,7 @@ fn is_among(element: &NativeValue<'_>, list: &NativeValue<'_>) -> Result<bool, F
             .iter()
             .any(|value| NativeValue::from(value) == *element)),
         (NativeValue::Texts(texts), NativeValue::Text(element)) => {
-            Ok(texts.iter().any(|text| text == element))
+            Ok(texts.iter().any(|text| *text == **element))
         }
         (NativeValue::Texts(_), _) => Ok(false),
         (NativeValue::Made(values), _) => Ok(values.contains(element)),

@@ -384,6 +384,6 @@ fn asked_for(
     };
     Ok(Slot {
         half_life,
-        signal: signal.to_owned(),
+        signal: signal.into(),
     })
 }

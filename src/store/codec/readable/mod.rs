@@ -1,30 +1,43 @@
 //! Records in the form that can be read: what is exported and imported.
 
-use super::{
-    FORMAT,
+mod answers;
+mod counts;
+mod effects;
+mod held;
+mod memory;
+
+use pbjson_types::Struct;
+
+use self::{
     answers::{
         counted_values, counted_values_to_proto, matched, matched_to_proto, stage_changes,
         stage_changes_to_proto,
     },
-    bounds::{
-        amount, amount_or_below, attributes, author, check_ascending, check_touches, corrupt, name,
-        name_or_empty, time, topic,
-    },
-    check_format,
     counts::{
         count_groups, counted_keys, named_counts, named_counts_to_proto, seen_types,
         signal_counts_to_proto,
     },
     effects::{effect, effect_to_proto},
     held::{held_event, held_to_proto},
-    memory::{
-        Pairs as _, effect_memory, event_memory, horizon_to_proto, origin, origin_to_text,
-        origins_of, read_subjects, subjects_of, type_marks_of,
+    memory::{Pairs as _, effect_memory, event_memory, horizon_to_proto, type_marks_of},
+};
+use super::{
+    FORMAT,
+    bounds::{
+        amount, amount_or_below, author, check_ascending, check_touches, corrupt, id_to_text, name,
+        name_or_empty, origin, time, topic,
     },
+    check_format,
+    positions::{origins_of, subjects_of},
 };
 use crate::{
-    proto::{attributes::to_struct, record as proto},
-    scoring::{HalfLife, IdHash, Incarnation, InfluenceCell, Record, Timestamp, Touch},
+    proto::{
+        attributes::{from_struct, to_struct},
+        record as proto,
+    },
+    scoring::{
+        Attributes, HalfLife, IdHash, Incarnation, InfluenceCell, Name, Record, Timestamp, Touch,
+    },
     store::StoreError,
 };
 
@@ -53,14 +66,14 @@ pub fn to_proto(record: &Record) -> proto::Record {
             .last_counted
             .iter()
             .map(|(signal, time)| proto::LastCounted {
-                signal: signal.clone(),
+                signal: signal.to_string(),
                 time: time.nanos(),
             })
             .collect(),
         seen_types: record
             .seen_types
             .iter()
-            .map(|seen| seen.name.clone())
+            .map(|seen| seen.name.to_string())
             .collect(),
         seen_counts: record.seen_types.iter().map(|seen| seen.count).collect(),
         interests: named_counts_to_proto(&record.interests),
@@ -92,13 +105,13 @@ pub fn to_proto(record: &Record) -> proto::Record {
                 event_hash: touch.event.0,
                 time: touch.time.nanos(),
                 author_id: touch.author_id.as_str().to_owned(),
-                topics: touch.topics.clone(),
-                stage: touch.stage.clone(),
+                topics: texts_of(&touch.topics),
+                stage: touch.stage.to_string(),
                 credit: touch.credit + 0.0,
-                origin: origin_to_text(touch.origin.as_ref()).to_owned(),
+                origin: id_to_text(touch.origin.as_ref()).to_owned(),
             })
             .collect(),
-        reached_stages: record.reached_stages.clone(),
+        reached_stages: texts_of(&record.reached_stages),
         influence: (record.influence_time != Timestamp::EPOCH || !record.influence.is_empty())
             .then(|| proto::Influence {
                 time: record.influence_time.nanos(),
@@ -108,8 +121,8 @@ pub fn to_proto(record: &Record) -> proto::Record {
             .kept_stages
             .iter()
             .map(|(score, stage)| proto::KeptStage {
-                score: score.clone(),
-                stage: stage.clone(),
+                score: score.to_string(),
+                stage: stage.to_string(),
             })
             .collect(),
         stage_changes: stage_changes_to_proto(record),
@@ -122,7 +135,7 @@ pub fn to_proto(record: &Record) -> proto::Record {
             .counted_keys
             .iter()
             .map(|(signal, keys)| proto::CountedKeys {
-                signal: signal.clone(),
+                signal: signal.to_string(),
                 key_hashes: keys.keys().map(|key| key.0).collect(),
                 times: keys.values().map(|time| time.nanos()).collect(),
             })
@@ -144,22 +157,14 @@ pub fn from_proto(message: proto::Record) -> Result<Record, StoreError> {
     check_ascending(&message.seen_types, String::as_str)?;
     check_ascending(&message.kept_stages, |kept| kept.score.as_str())?;
     check_ascending(&message.counted_keys, |keys| keys.signal.as_str())?;
-    let mut memory = event_memory(
+    let memory = event_memory(
         &message.event_times,
         &message.event_hashes,
-        message
-            .event_type_marks
-            .into_iter()
-            .map(|mark| u8::try_from(mark).ok()),
-        message
-            .event_origins
-            .into_iter()
-            .map(|origin| Ok((origin.profile_id, origin.events))),
+        &message.event_type_marks,
+        message.event_origins,
+        message.event_subjects,
         message.horizon,
     )?;
-    let subjects = message.event_subjects.into_iter();
-    let subjects = subjects.map(|subject| Ok((subject.subject_id, subject.events)));
-    read_subjects(&mut memory, subjects)?;
     Ok(Record {
         incarnation: Incarnation(message.incarnation),
         attributes: attributes(message.attributes)?,
@@ -170,14 +175,14 @@ pub fn from_proto(message: proto::Record) -> Result<Record, StoreError> {
         last_counted: message
             .last_counted
             .into_iter()
-            .map(|counted| Ok((name(counted.signal)?, time(counted.time)?)))
+            .map(|counted| Ok((name(counted.signal.into())?, time(counted.time)?)))
             .collect::<Result<_, StoreError>>()?,
         counted_keys: message
             .counted_keys
             .into_iter()
             .map(|keys| {
                 let counted = counted_keys(&keys.key_hashes, &keys.times, time)?;
-                Ok((name(keys.signal)?, counted))
+                Ok((name(keys.signal.into())?, counted))
             })
             .collect::<Result<_, StoreError>>()?,
         seen_types: seen_types(message.seen_types, &message.seen_counts)?,
@@ -185,7 +190,7 @@ pub fn from_proto(message: proto::Record) -> Result<Record, StoreError> {
         kept_stages: message
             .kept_stages
             .into_iter()
-            .map(|kept| Ok((name(kept.score)?, name(kept.stage)?)))
+            .map(|kept| Ok((name(kept.score.into())?, name(kept.stage.into())?)))
             .collect::<Result<_, StoreError>>()?,
         stage_changes: stage_changes(message.stage_changes, &memory)?,
         matched: matched(message.matched, &memory)?,
@@ -204,11 +209,7 @@ pub fn from_proto(message: proto::Record) -> Result<Record, StoreError> {
             .map(effect)
             .collect::<Result<_, _>>()?,
         touches: touches(message.touches)?,
-        reached_stages: message
-            .reached_stages
-            .into_iter()
-            .map(name)
-            .collect::<Result<_, _>>()?,
+        reached_stages: names_of(message.reached_stages, name)?,
         influence_time,
         influence,
         quarantine: message
@@ -219,10 +220,31 @@ pub fn from_proto(message: proto::Record) -> Result<Record, StoreError> {
     })
 }
 
+fn attributes(stated: Option<Struct>) -> Result<Attributes, StoreError> {
+    match stated {
+        None => Ok(Attributes::new()),
+        Some(stated) => {
+            from_struct(stated).map_err(|mistake| corrupt(format!("its attributes: {mistake}")))
+        }
+    }
+}
+
+fn texts_of(names: &[Name]) -> Vec<String> {
+    names.iter().map(Name::to_string).collect()
+}
+
+/// Names that pass a check.
+fn names_of(
+    texts: Vec<String>,
+    check: fn(Name) -> Result<Name, StoreError>,
+) -> Result<Vec<Name>, StoreError> {
+    texts.into_iter().map(|text| check(text.into())).collect()
+}
+
 fn cell_to_proto(cell: &InfluenceCell) -> proto::InfluenceCell {
     proto::InfluenceCell {
-        topic: cell.topic.clone(),
-        stage: cell.stage.clone(),
+        topic: cell.topic.to_string(),
+        stage: cell.stage.to_string(),
         credit: cell.credit,
         touches: cell.touches,
         advance_millionths: cell.advance_millionths,
@@ -236,15 +258,11 @@ fn touches(touches: Vec<proto::Touch>) -> Result<Vec<Touch>, StoreError> {
             Ok(Touch {
                 event: IdHash(touch.event_hash),
                 time: time(touch.time)?,
-                author_id: author(&touch.author_id)?,
-                topics: touch
-                    .topics
-                    .into_iter()
-                    .map(topic)
-                    .collect::<Result<_, _>>()?,
-                stage: name_or_empty(touch.stage)?,
+                author_id: author(touch.author_id.into())?,
+                topics: names_of(touch.topics, topic)?,
+                stage: name_or_empty(touch.stage.into())?,
                 credit: amount_or_below(touch.credit)?,
-                origin: origin(&touch.origin)?,
+                origin: origin(touch.origin.into())?,
             })
         })
         .collect::<Result<Vec<_>, StoreError>>()?;
@@ -258,8 +276,8 @@ fn influence_cells(cells: Vec<proto::InfluenceCell>) -> Result<Vec<InfluenceCell
         .into_iter()
         .map(|cell| {
             Ok(InfluenceCell {
-                topic: topic(cell.topic)?,
-                stage: name_or_empty(cell.stage)?,
+                topic: topic(cell.topic.into())?,
+                stage: name_or_empty(cell.stage.into())?,
                 credit: amount(cell.credit)?,
                 touches: cell.touches,
                 advance_millionths: cell.advance_millionths,

@@ -1,11 +1,13 @@
 //! Counts, the event types that have counted, and the keys that count once.
 
-use super::bounds::{
+use super::super::bounds::{
     amount, check_ascending, check_lengths, corrupt, event_type, half_life, key, name, paired,
 };
 use crate::{
     proto::record as proto,
-    scoring::{CountGroup, CountedKeys, IdHash, NamedCount, SeenType, SignalCount, Timestamp},
+    scoring::{
+        CountGroup, CountedKeys, IdHash, Name, NamedCount, SeenType, SignalCount, Timestamp,
+    },
     store::StoreError,
 };
 
@@ -26,7 +28,7 @@ pub(super) fn signal_counts_to_proto(
 ) -> impl Iterator<Item = proto::SignalCount> {
     let mut capped = count.capped;
     count.parts().map(move |(key, value)| proto::SignalCount {
-        name: count.signal.clone(),
+        name: count.signal.to_string(),
         value,
         key: key.to_owned(),
         capped: std::mem::take(&mut capped),
@@ -37,7 +39,7 @@ pub(super) fn named_counts_to_proto(counts: &[NamedCount]) -> Vec<proto::NamedCo
     counts
         .iter()
         .map(|count| proto::NamedCount {
-            name: count.name.clone(),
+            name: count.name.to_string(),
             value: count.value,
         })
         .collect()
@@ -56,14 +58,14 @@ pub(super) fn count_groups(groups: Vec<proto::CountGroup>) -> Result<Vec<CountGr
 
 pub(super) fn named_counts(
     counts: Vec<proto::NamedCount>,
-    name: fn(String) -> Result<String, StoreError>,
+    name: fn(Name) -> Result<Name, StoreError>,
 ) -> Result<Vec<NamedCount>, StoreError> {
     check_ascending(&counts, |count| count.name.as_str())?;
     counts
         .into_iter()
         .map(|count| {
             Ok(NamedCount {
-                name: name(count.name)?,
+                name: name(count.name.into())?,
                 value: amount(count.value)?,
             })
         })
@@ -75,16 +77,16 @@ fn signal_counts(counts: Vec<proto::SignalCount>) -> Result<Vec<SignalCount>, St
     let mut decoded: Vec<SignalCount> = Vec::new();
     for count in counts {
         let value = amount(count.value)?;
-        if decoded.last().is_none_or(|last| last.signal != count.name) {
+        if decoded.last().is_none_or(|last| last.signal != *count.name) {
             decoded.push(SignalCount {
-                signal: name(count.name)?,
+                signal: name(count.name.into())?,
                 value: 0.0,
                 keys: Vec::new(),
                 capped: amount(count.capped)?,
             });
         }
         if let Some(last) = decoded.last_mut() {
-            match key(count.key)? {
+            match key(count.key.into())? {
                 key if key.is_empty() => last.value = value,
                 name => last.keys.push(NamedCount { name, value }),
             }
@@ -97,10 +99,12 @@ fn signal_counts(counts: Vec<proto::SignalCount>) -> Result<Vec<SignalCount>, St
 pub(super) fn seen_types(names: Vec<String>, counts: &[u32]) -> Result<Vec<SeenType>, StoreError> {
     check_lengths("event types", names.len(), counts.len())?;
     let types = names.into_iter().zip(counts);
-    types.map(|(name, count)| seen_type(name, *count)).collect()
+    types
+        .map(|(name, count)| seen_type(name.into(), *count))
+        .collect()
 }
 
-pub(super) fn seen_type(name: String, count: u32) -> Result<SeenType, StoreError> {
+fn seen_type(name: Name, count: u32) -> Result<SeenType, StoreError> {
     if count == 0 {
         return Err(corrupt("an event type was seen 0 times"));
     }
