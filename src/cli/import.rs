@@ -235,7 +235,7 @@ impl<S: Store> Visit<'_, S> {
             let stored = stored?;
             if stored
                 .as_ref()
-                .is_some_and(|stored| stored.record == record)
+                .is_some_and(|stored| *stored.record == record)
             {
                 self.counts.unchanged += 1;
             } else if stored.is_some() && self.mode == (Mode::Check { replace: false }) {
@@ -363,7 +363,7 @@ mod tests {
             .remove(0)
             .unwrap()
             .unwrap();
-        assert_eq!(stored.record, record(7));
+        assert_eq!(*stored.record, record(7));
     }
 
     #[tokio::test]

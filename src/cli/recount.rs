@@ -231,7 +231,7 @@ impl Recounting {
                 let recount = records_of_events.remove(&id).unwrap_or_default();
                 let record = stored.record.recounted(id.is_person(), &recount);
                 records += u64::from(is_of_others(&id, &record));
-                if record != stored.record {
+                if record != *stored.record {
                     let nothing = Record {
                         incarnation: record.incarnation,
                         ..Record::default()

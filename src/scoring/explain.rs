@@ -5,7 +5,6 @@ use super::{
     Breadth, Contribution, ContributionKind, Influencer, KeyContribution, Model, Name, Profile,
     ProfileId, Ranked, Record, RecordEdit, Score, SegmentId, SegmentMembership, SignalCount,
     StageChange, StageExplanation, StageRequirement, Timestamp, TopicInterest,
-    answers::push_bounded,
     decay::decay_factor,
     evaluation::{Evaluation, interest_points},
     influence::{influence_probability, on_topic},
@@ -119,11 +118,12 @@ fn profile(
         }
     });
     let stage = evaluation.stage(model, at);
-    let stage_changes = stage_changes(model, record, evaluation, at);
+    let fallen = evaluation.fallen_stages(model, record, at);
+    // An update or a retraction may have come after the instant that is asked for.
+    let noted = || record.stage_changes.iter().filter(|noted| noted.time <= at);
+    let last_change = fallen.last().or_else(|| noted().next_back());
     let stage_name = model.stage_name(stage);
-    let entered = stage_changes
-        .last()
-        .filter(|last| last.to_stage == stage_name);
+    let entered = last_change.filter(|last| last.to_stage == stage_name);
     let segments = evaluation.segments(model, at).into_iter();
     let has_events = record.event_count > 0;
     Profile {
@@ -133,7 +133,7 @@ fn profile(
         stage_entered_time: entered.filter(|_| stage.is_some()).map(|last| last.time),
         stage: stage_name,
         stage_changes: if is_explained {
-            stage_changes
+            latest_changes(noted().cloned().chain(fallen).collect())
         } else {
             Vec::new()
         },
@@ -155,19 +155,10 @@ fn profile(
     }
 }
 
-/// The latest changes of stage up to an instant: those of the record, then by fading since.
-fn stage_changes(
-    model: &Model,
-    record: &Record,
-    evaluation: &Evaluation,
-    at: Timestamp,
-) -> Vec<StageChange> {
-    let mut changes = record.stage_changes.clone();
-    // An update or a retraction may have come after the instant that is asked for.
-    changes.retain(|change| change.time <= at);
-    for fallen in evaluation.fallen_stages(model, record, at) {
-        push_bounded(&mut changes, fallen, REMEMBERED_STAGE_CHANGES);
-    }
+/// The latest of the changes of stage: no more than a record remembers.
+fn latest_changes(mut changes: Vec<StageChange>) -> Vec<StageChange> {
+    let excess = changes.len().saturating_sub(REMEMBERED_STAGE_CHANGES);
+    changes.drain(..excess);
     changes
 }
 

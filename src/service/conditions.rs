@@ -247,7 +247,7 @@ impl<S: Store> Service<S> {
 /// Subjects of people, by id.
 #[derive(Default)]
 struct Subjects {
-    records: BTreeMap<ProfileId, Record>,
+    records: BTreeMap<ProfileId, Arc<Record>>,
     /// As they are stored.
     bytes: usize,
 }
@@ -256,7 +256,7 @@ impl Subjects {
     /// The records of these, as far as there are any.
     fn found(&self, read: &[(SubjectKindId, ProfileId)]) -> Vec<(SubjectKindId, &Record)> {
         let read = read.iter();
-        read.filter_map(|(kind, id)| Some((*kind, self.records.get(id)?)))
+        read.filter_map(|(kind, id)| Some((*kind, &**self.records.get(id)?)))
             .collect()
     }
 }

@@ -1,6 +1,8 @@
 //! A draft: the record of a profile after some work, not yet written, with the work that waits for
 //! it; and one that is open, to which work is still applied.
 
+use std::sync::Arc;
+
 use super::{ServiceError, lanes::Round, write::Work};
 use crate::{
     rollout::ModelSnapshot,
@@ -24,8 +26,8 @@ impl<'m> OpenDraft<'m> {
         stored: Option<Stored>,
     ) -> Self {
         let expected = stored.as_ref().map(|stored| stored.version);
-        let before = snapshot.before(stored.as_ref().map(|stored| &stored.record));
-        let stored = stored.map(|stored| stored.record);
+        let before = snapshot.before(stored.as_ref().map(|stored| &*stored.record));
+        let stored = stored.map(|stored| Arc::unwrap_or_clone(stored.record));
         Self {
             edit: RecordEdit::begin(snapshot.model(), profile_id.clone(), stored),
             profile_id,

@@ -2,7 +2,7 @@
 //! attributes and scores of its subjects. Looked up with the records that the events are counted
 //! on, when the model asks for it.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use super::{
     Shell,
@@ -78,7 +78,7 @@ impl Lookups {
 }
 
 fn record_of(stored: Result<Option<Stored>, StoreError>) -> Result<Option<Record>, StoreError> {
-    stored.map(|stored| stored.map(|stored| stored.record))
+    stored.map(|stored| stored.map(|stored| Arc::unwrap_or_clone(stored.record)))
 }
 
 fn events_of(work: &[Work]) -> impl Iterator<Item = &Arrived> {

@@ -64,8 +64,9 @@ impl<S: Store> Service<S> {
             .read_page(tenant, &snapshot, range, None, &query.paging)
             .await?;
         let entries = page.entries.drain(..).map(|(_, stored)| {
-            let mut events = stored.record.quarantine;
-            events.retain(|held| held.rule == query.rule);
+            let held = stored.record.quarantine.iter();
+            let of_rule = held.filter(|held| held.rule == *query.rule);
+            let mut events: Vec<_> = of_rule.cloned().collect();
             events.sort_by_key(|held| held.time);
             QuarantinedProfile {
                 profile_id: stored.profile_id,

@@ -118,9 +118,9 @@ impl<S: Store> Service<S> {
             let profile = loaded.map_err(Into::into).and_then(|stored| {
                 check_kind(model, profile_id)?;
                 let stored = stored.map(|stored| stored.record);
-                let record = match stored.filter(Record::is_known) {
+                let record = match stored.filter(|record| record.is_known()) {
                     Some(record) => record,
-                    None if query.or_default => Record::default(),
+                    None if query.or_default => Arc::default(),
                     None => return Err(ServiceError::unknown(profile_id)),
                 };
                 let at = self.instant_for(profile_id, &record, query.as_of)?;

@@ -10,7 +10,7 @@ mod rollout;
 mod scan;
 mod token_key;
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 pub use opening::{Access, OpenStore, StoreSettings};
 pub use publication::Publication;
@@ -35,7 +35,7 @@ pub struct Stored {
     /// The write that it comes from.
     pub version: Version,
     /// What is remembered.
-    pub record: Record,
+    pub record: Arc<Record>,
     /// How many bytes it takes as it is stored.
     pub bytes: usize,
 }

@@ -104,8 +104,9 @@ const ROOMS: [(&str, &[&str]); 15] = [
 
 /// The floors of the core, from plain data upward: a module names only modules that stand before
 /// it in this list.
-const FLOORS_OF_SCORING: [&str; 23] = [
+const FLOORS_OF_SCORING: [&str; 24] = [
     "limits",
+    "name",
     "timestamp",
     "instant",
     "decay",
@@ -153,12 +154,13 @@ const FLOORS_OF_MODEL: [&str; 19] = [
 ];
 
 /// What the pure core may use of other crates, `std` and `core` apart.
-const CRATES_OF_SCORING: [&str; 11] = [
+const CRATES_OF_SCORING: [&str; 12] = [
     "aho_corasick",
     "cel",
     "icu_normalizer",
     "icu_properties",
     "rustc_hash",
+    "smol_str",
     "strsim",
     "thiserror",
     "toml",

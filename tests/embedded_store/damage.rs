@@ -6,6 +6,7 @@ use std::{
     fs,
     ops::Range,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use bellwether::{
@@ -70,7 +71,7 @@ async fn found(store: &Embedded) -> Vec<u64> {
         let loaded = store.load(&tenant(), &[profile(number)]).await.remove(0);
         if let Some(stored) = loaded.unwrap() {
             let written = alone(number);
-            assert_eq!(Some(stored.record), written.record);
+            assert_eq!(Some(&*stored.record), written.record.as_ref());
             assert_eq!(stored.version, written.version);
             found.push(number);
         }
@@ -204,7 +205,7 @@ async fn a_flip_of_any_other_file_is_refused_or_changes_nothing_that_is_read() {
 async fn read_truly(store: &Embedded) -> bool {
     for number in 0..WRITES {
         match store.load(&tenant(), &[profile(number)]).await.remove(0) {
-            Ok(Some(stored)) => assert_eq!(Some(stored.record), alone(number).record),
+            Ok(Some(stored)) => assert_eq!(Some(&*stored.record), alone(number).record.as_ref()),
             Ok(None) => panic!("{number} is missing"),
             Err(error) => {
                 assert!(matches!(error, StoreError::Corrupt(_)), "{error}");
@@ -314,7 +315,7 @@ async fn a_repair_keeps_a_copy_and_every_other_write_and_names_what_is_lost() {
     let loaded = store.load(&tenant(), &ids).await;
     let records: Vec<Record> = loaded
         .into_iter()
-        .map(|stored| stored.unwrap().unwrap().record)
+        .map(|stored| Arc::unwrap_or_clone(stored.unwrap().unwrap().record))
         .collect();
     let written = expected.iter().map(|number| alone(*number).record.unwrap());
     assert_eq!(records, written.collect::<Vec<_>>());

@@ -249,7 +249,7 @@ impl World {
         let after: Vec<ProfileId> = kept.records.keys().cloned().collect();
         for id in before.iter().chain(&after) {
             let stored = self.partitions[partition].records.get(id);
-            self.crowd.note(id, stored.map(|stored| &stored.record));
+            self.crowd.note(id, stored.map(|stored| &*stored.record));
         }
         self.rebuild_ranks(partition);
     }
@@ -258,7 +258,7 @@ impl World {
     pub fn rewrite(&mut self, change: impl Fn(&ProfileId, &Record) -> Record) {
         for partition in 0..self.partitions.len() {
             for (id, stored) in &mut self.partitions[partition].records {
-                stored.record = change(id, &stored.record);
+                stored.record = Arc::new(change(id, &stored.record));
                 stored.version = Version(self.replica_dice.roll(u64::MAX));
             }
             self.partitions[partition].add_up_totals();

@@ -152,7 +152,7 @@ pub fn compare(
     for (position, partition) in world.partitions.iter().enumerate() {
         for (profile_id, stored) in &partition.records {
             assert_eq!(world.partition_of(profile_id), position);
-            found.insert(profile_id.clone(), stored.record.clone());
+            found.insert(profile_id.clone(), Record::clone(&stored.record));
         }
     }
     let mut wrong: Vec<String> = Vec::new();
@@ -206,7 +206,7 @@ pub fn lose_and_mend(world: &mut World, plan: &Plan, model: &Model) {
         .filter_map(|replicas| replicas.first());
     let earlier: BTreeMap<ProfileId, Record> = replicas
         .flat_map(|replica| replica.records.values())
-        .map(|stored| (stored.profile_id.clone(), stored.record.clone()))
+        .map(|stored| (stored.profile_id.clone(), Record::clone(&stored.record)))
         .collect();
     let expected = Recount::of(plan, &BTreeMap::new(), model).records;
     world.has_lost = true;

@@ -1,7 +1,7 @@
 //! What the simulated store keeps, and what one message does to one place of it at one
 //! instant. The reference of what a store means, and its flaws: what a wrong store would do.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use bellwether::{
     scoring::{Fingerprint, KeyRange, ProfileId, RankKey, RankName, Timestamp},
@@ -153,16 +153,17 @@ impl Partition {
         }
         match &commit.record {
             Some(record) => {
-                let mut stored = Stored {
+                let mut record = record.clone();
+                if flaw == Some(Flaw::ForgetsKeptStages) {
+                    record.kept_stages.clear();
+                }
+                let stored = Stored {
                     profile_id: commit.profile_id.clone(),
                     version: commit.version,
-                    record: record.clone(),
+                    record: Arc::new(record),
                     // What a typical record takes.
                     bytes: 2_048,
                 };
-                if flaw == Some(Flaw::ForgetsKeptStages) {
-                    stored.record.kept_stages.clear();
-                }
                 self.records.insert(commit.profile_id.clone(), stored);
             }
             None => {

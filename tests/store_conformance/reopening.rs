@@ -27,7 +27,7 @@ pub async fn everything_is_there_after_reopening(subject: impl Subject) {
     let full = load_one(&*store, &tenant, "full").await.unwrap();
     let anna = load_one(&*store, &tenant, "anna").await.unwrap();
     assert_eq!((full.version, anna.version), versions);
-    assert_eq!(full.record, full_record());
+    assert_eq!(*full.record, full_record());
     assert_eq!(anna.record.event_count, 2);
     let scanned = store.scan(&tenant, None, 10).await.unwrap();
     assert_eq!(scanned, [anna, full]);

@@ -21,7 +21,7 @@ pub async fn subjects_and_people_of_one_name_are_apart(subject: impl Subject) {
     for (name, number) in [("acme", 1), ("\u{1}account:acme", 2)] {
         let stored = load_one(&*store, &tenant, name).await.unwrap();
         assert_eq!(stored.profile_id, id(name));
-        assert_eq!(stored.record, record(number));
+        assert_eq!(*stored.record, record(number));
     }
 }
 
@@ -73,6 +73,6 @@ pub async fn subjects_are_there_after_reopening(subject: impl Subject) {
     let subject = subject.reopen().await;
     for name in IDS {
         let stored = load_one(&*subject.store(), &tenant, name).await.unwrap();
-        assert_eq!((stored.profile_id, stored.record), (id(name), record(7)));
+        assert_eq!((stored.profile_id, &*stored.record), (id(name), &record(7)));
     }
 }

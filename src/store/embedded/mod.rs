@@ -22,6 +22,7 @@ mod model_store;
 mod publications;
 mod rank_store;
 mod ranks;
+mod recent;
 mod record_store;
 mod records;
 mod repair;
@@ -45,6 +46,7 @@ pub use self::repair::{Loss, Repair, repair};
 use self::{
     publications::Publications,
     ranks::Ranks,
+    recent::RecentRecords,
     records::Records,
     rollouts::Rollouts,
     writer::{Answers, EncodedCommit, Submission, Writer},
@@ -67,6 +69,7 @@ const LOADS_BETWEEN_YIELDS: usize = 64;
 pub struct Embedded {
     records: Arc<Records>,
     ranks: Arc<Ranks>,
+    recent: Arc<RecentRecords>,
     rollouts: Rollouts,
     publications: Arc<Publications>,
     /// `None` while closing.
@@ -97,9 +100,10 @@ impl Embedded {
         let records = Arc::new(records);
         let ranks = Arc::new(Ranks::default());
         add_up(&records, &ranks)?;
+        let recent = Arc::new(RecentRecords::new());
         let (submissions, queue) = mpsc::channel(MAX_QUEUED);
         let (closing, closed) = std_mpsc::channel();
-        let writer = Writer::new(records.clone(), ranks.clone());
+        let writer = Writer::new(records.clone(), ranks.clone(), recent.clone());
         let writer = thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || {
@@ -111,6 +115,7 @@ impl Embedded {
             publications: Arc::new(Publications::new(records.clone())),
             records,
             ranks,
+            recent,
             rollouts: Rollouts::default(),
             submissions: Some(submissions),
             closed: Mutex::new(closed),

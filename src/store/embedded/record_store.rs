@@ -21,7 +21,8 @@ impl RecordStore for Embedded {
             if index > 0 && index % LOADS_BETWEEN_YIELDS == 0 {
                 task::yield_now().await;
             }
-            loaded.push(self.records.load(tenant, profile_id));
+            let read = || self.records.load(tenant, profile_id);
+            loaded.push(self.recent.get_or_read(tenant, profile_id, read));
         }
         loaded
     }

@@ -2,7 +2,7 @@
 
 use std::{
     path::Path,
-    sync::{Mutex, OnceLock, PoisonError, RwLock, TryLockError},
+    sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, TryLockError},
     time::{Duration, Instant},
 };
 
@@ -311,7 +311,7 @@ impl Records {
         Ok(Stored {
             profile_id,
             version,
-            record,
+            record: Arc::new(record),
             bytes: value.len(),
         })
     }

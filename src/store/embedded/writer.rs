@@ -11,9 +11,10 @@ use super::{
     },
     keys,
     ranks::Ranks,
+    recent::{Recent, RecentRecords},
     records::Records,
 };
-use crate::scoring::{ProfileId, RankChange, Tenant, Timestamp};
+use crate::scoring::{ProfileId, RankChange, Record, Tenant, Timestamp};
 
 /// Bytes of one batch, from which on no further submission joins it: bounds how long the
 /// first one waits.
@@ -36,11 +37,7 @@ pub struct Submission {
 
 impl Submission {
     fn bytes(&self) -> usize {
-        let values = self
-            .commits
-            .iter()
-            .filter_map(|commit| commit.value.as_ref());
-        values.map(Vec::len).sum()
+        self.commits.iter().map(|commit| commit.bytes).sum()
     }
 }
 
@@ -50,6 +47,9 @@ pub struct EncodedCommit {
     key: Vec<u8>,
     /// `None` drops the record.
     value: Option<Vec<u8>>,
+    record: Option<Arc<Record>>,
+    /// Of the value.
+    bytes: usize,
     profile_id: ProfileId,
     expected: Option<Version>,
     version: Version,
@@ -61,12 +61,14 @@ pub struct EncodedCommit {
 impl EncodedCommit {
     /// The encoded form of a commit.
     pub fn new(tenant: &Tenant, commit: Commit) -> Self {
+        let encoded = |record| keys::value(commit.version, &codec::encode(record));
+        let value = commit.record.as_ref().map(encoded);
         Self {
             latest_counted: commit.latest_counted(),
             key: keys::key(tenant, &commit.profile_id),
-            value: commit
-                .record
-                .map(|record| keys::value(commit.version, &codec::encode(&record))),
+            bytes: value.as_ref().map_or(0, Vec::len),
+            value,
+            record: commit.record.map(Arc::new),
             profile_id: commit.profile_id,
             expected: commit.expected,
             version: commit.version,
@@ -80,6 +82,7 @@ impl EncodedCommit {
 pub struct Writer {
     records: Arc<Records>,
     ranks: Arc<Ranks>,
+    recent: Arc<RecentRecords>,
 }
 
 /// The values of a batch by key, `None` for a record to drop, with their versions.
@@ -97,8 +100,12 @@ enum Decision {
 
 impl Writer {
     /// A writer to these records and ranks.
-    pub const fn new(records: Arc<Records>, ranks: Arc<Ranks>) -> Self {
-        Self { records, ranks }
+    pub const fn new(records: Arc<Records>, ranks: Arc<Ranks>, recent: Arc<RecentRecords>) -> Self {
+        Self {
+            records,
+            ranks,
+            recent,
+        }
     }
 
     /// Writes what is submitted, until nobody can submit any more.
@@ -124,7 +131,7 @@ impl Writer {
             let admitted = self.admit(submission).map(|()| {
                 let commits = submission.commits.iter_mut();
                 commits
-                    .map(|commit| self.decide(commit, &mut batch))
+                    .map(|commit| self.decide(&submission.tenant, commit, &mut batch))
                     .collect::<Vec<_>>()
             });
             decisions.push(admitted);
@@ -139,7 +146,7 @@ impl Writer {
                         Decision::Repeated => written.clone(),
                         Decision::Written => {
                             if written.is_ok() {
-                                self.move_ranks(&submission.tenant, commit);
+                                self.follow(&submission.tenant, commit);
                             }
                             written.clone()
                         }
@@ -157,8 +164,8 @@ impl Writer {
         self.ranks.raise(&submission.tenant, &submission.rollout)
     }
 
-    fn decide(&self, commit: &mut EncodedCommit, batch: &mut Batch) -> Decision {
-        let bytes = commit.value.as_ref().map_or(0, Vec::len);
+    fn decide(&self, tenant: &Tenant, commit: &mut EncodedCommit, batch: &mut Batch) -> Decision {
+        let bytes = commit.bytes;
         if bytes > codec::MAX_RECORD_BYTES {
             return Decision::Answered(Err(StoreError::TooLarge(format!(
                 "{bytes} bytes; at most {} are allowed",
@@ -168,7 +175,7 @@ impl Writer {
         let current = match batch.get(&commit.key) {
             Some((version, _)) if *version == commit.version => return Decision::Repeated,
             Some((version, value)) => value.as_ref().map(|_| *version),
-            None => match self.records.version(&commit.key) {
+            None => match self.version(tenant, commit) {
                 Ok(version) => version,
                 Err(error) => return Decision::Answered(Err(error)),
             },
@@ -189,6 +196,17 @@ impl Writer {
         Decision::Written
     }
 
+    fn version(
+        &self,
+        tenant: &Tenant,
+        commit: &EncodedCommit,
+    ) -> Result<Option<Version>, StoreError> {
+        match self.recent.version(tenant, &commit.profile_id) {
+            Some(version) => Ok(Some(version)),
+            None => self.records.version(&commit.key),
+        }
+    }
+
     fn write_batch(&self, batch: Batch) -> Result<Committed, StoreError> {
         if batch.is_empty() {
             return Ok(Committed::Written);
@@ -197,7 +215,15 @@ impl Writer {
         self.records.write(values).map(|()| Committed::Written)
     }
 
-    fn move_ranks(&self, tenant: &Tenant, commit: EncodedCommit) {
+    /// Has whoever reads see what has been written.
+    fn follow(&self, tenant: &Tenant, commit: EncodedCommit) {
+        let bytes = commit.bytes;
+        let recent = commit.record.map(|record| Recent {
+            version: commit.version,
+            record,
+            bytes,
+        });
+        self.recent.written(tenant, &commit.profile_id, recent);
         let moved = self.ranks.apply(
             tenant,
             commit.profile_id,

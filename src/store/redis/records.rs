@@ -1,5 +1,7 @@
 //! Records: a few by their ids, or all in the order of ids; commits are in `commits`.
 
+use std::sync::Arc;
+
 use futures_util::future::{join_all, try_join_all};
 use redis::Value;
 
@@ -266,7 +268,7 @@ fn stored(profile_id: &ProfileId, value: Value) -> Loaded {
     Ok(Some(Stored {
         profile_id: profile_id.clone(),
         version: Version(u64::from_be_bytes(*version)),
-        record: codec::decode(record)?,
+        record: Arc::new(codec::decode(record)?),
         bytes: bytes.len(),
     }))
 }

@@ -173,7 +173,7 @@ fn commit(
     for (commit, result) in commits.iter().zip(&results) {
         let id = &commit.profile_id;
         let stored = world.partitions[partition].records.get(id);
-        world.crowd.note(id, stored.map(|stored| &stored.record));
+        world.crowd.note(id, stored.map(|stored| &*stored.record));
         world.note(&format!(
             "{server} commits {id} to {partition} at {epoch}: {result:?}"
         ));
