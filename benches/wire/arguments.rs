@@ -1,10 +1,11 @@
 //! `--seconds S` for each side of a comparison (4), `--store embedded|redis` (both),
-//! `--events-per-profile N` that are there before anything is measured (10), `--memory` for the
-//! memory of a Redis instead, `--overload` for more calls than can be done.
+//! `--only NAME` for the methods whose names begin so, `--events-per-profile N` that are there
+//! before anything is measured (10). Instead: `--memory` for the memory of a Redis, `--overload`
+//! for more calls than can be done, `--hot` for one profile that everybody writes.
 
 use std::time::Duration;
 
-use crate::events::EVENTS_PER_PROFILE;
+use crate::{clients::Method, events::EVENTS_PER_PROFILE};
 
 pub struct Arguments {
     pub time: Duration,
@@ -13,6 +14,9 @@ pub struct Arguments {
     pub events_per_profile: u64,
     pub memory: bool,
     pub overload: bool,
+    pub hot: bool,
+    /// What the names of the methods begin with that are measured.
+    pub only: String,
 }
 
 impl Arguments {
@@ -24,6 +28,8 @@ impl Arguments {
             events_per_profile: EVENTS_PER_PROFILE,
             memory: false,
             overload: false,
+            hot: false,
+            only: String::new(),
         };
         let mut arguments = std::env::args().skip(1);
         while let Some(argument) = arguments.next() {
@@ -41,16 +47,24 @@ impl Arguments {
                 "--events-per-profile" => {
                     read.events_per_profile = number(&argument, arguments.next());
                 }
+                "--only" => read.only = arguments.next().unwrap_or_default(),
                 "--memory" => read.memory = true,
                 "--overload" => read.overload = true,
+                "--hot" => read.hot = true,
                 // What cargo says to every bench.
                 "--bench" => {}
                 unknown => panic!(
-                    "{unknown} is not known: --seconds, --store, --events-per-profile, --memory or --overload"
+                    "{unknown} is not known: --seconds, --store, --events-per-profile, --only, --memory, --overload or --hot"
                 ),
             }
         }
         read
+    }
+
+    /// The methods that are to be measured.
+    pub fn methods(&self, all: &[Method]) -> impl Iterator<Item = Method> {
+        let wanted = |method: &&Method| method.name().starts_with(&self.only);
+        all.iter().filter(wanted).copied()
     }
 }
 

@@ -104,7 +104,7 @@ impl Ear {
     ) -> Side {
         let (per_second, order) = match method {
             Method::ScoreEvent => (HEARD_CALLS_PER_SECOND, Order::OneByOne),
-            Method::GetProfile | Method::RankSegment { .. } => {
+            Method::GetProfile { .. } | Method::RankSegment { .. } => {
                 (HEARD_CALLS_PER_SECOND, Order::Together)
             }
             Method::ScoreEvents => (HEARD_BATCHES_PER_SECOND, Order::Together),

@@ -10,7 +10,7 @@ use std::{
     time::Instant,
 };
 
-use bellwether::proto::v1::scoring_service_client::ScoringServiceClient;
+use bellwether::proto::v1::{ProfileView as View, scoring_service_client::ScoringServiceClient};
 use futures_util::StreamExt as _;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -32,7 +32,7 @@ pub type Client = ScoringServiceClient<Channel>;
 /// What is measured.
 #[derive(Clone, Copy)]
 pub enum Method {
-    GetProfile,
+    GetProfile { view: View },
     ScoreEvent,
     RankSegment { page_size: i32 },
     ScoreEvents,
@@ -41,7 +41,10 @@ pub enum Method {
 impl Method {
     pub fn name(self) -> String {
         match self {
-            Self::GetProfile => "GetProfile".to_owned(),
+            Self::GetProfile { view } => {
+                let view = view.as_str_name().trim_start_matches("PROFILE_VIEW_");
+                format!("GetProfile {view}")
+            }
             Self::ScoreEvent => "ScoreEvent".to_owned(),
             Self::RankSegment { page_size } => format!("RankSegment, page of {page_size}"),
             Self::ScoreEvents => "ScoreEvents, events".to_owned(),
@@ -72,6 +75,15 @@ impl Clients {
         Self(Arc::new(clients))
     }
 
+    /// Connections to several servers of one store, by turns.
+    pub fn to_all(servers: &[Self]) -> Self {
+        let connections = (0..CONNECTIONS).flat_map(|caller| {
+            let of_each = servers.iter().map(move |clients| clients.of(caller));
+            of_each.collect::<Vec<_>>()
+        });
+        Self(Arc::new(connections.collect()))
+    }
+
     /// The connection of a caller.
     pub fn of(&self, caller: usize) -> Client {
         self.0[caller % self.0.len()].clone()
@@ -100,21 +112,21 @@ impl Clients {
     /// One call; of a stream, one batch.
     pub fn call(&self, method: Method, events: &Arc<Events>) -> Call {
         match method {
-            Method::GetProfile => self.get_profile(),
+            Method::GetProfile { view } => self.get_profile(view),
             Method::ScoreEvent => self.score_event(events),
             Method::RankSegment { page_size } => self.rank_segment(page_size),
             Method::ScoreEvents => self.score_batch(events),
         }
     }
 
-    fn get_profile(&self) -> Call {
+    fn get_profile(&self, view: View) -> Call {
         let (clients, next) = (self.clone(), AtomicU64::new(0));
         Arc::new(move |caller| {
             let mut client = clients.of(caller);
-            let request = profile_request(next.fetch_add(1, Ordering::Relaxed));
+            let request = profile_request(next.fetch_add(1, Ordering::Relaxed), view);
             Box::pin(async move {
                 let answer = client.get_profile(request).await.unwrap();
-                assert_scored(answer.get_ref());
+                assert_scored(answer.get_ref(), view);
             })
         })
     }

@@ -6,13 +6,15 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use bellwether::proto::v1;
+use bellwether::proto::v1::{self, ProfileView as View};
 use pbjson_types::{Struct, Timestamp};
 
 pub const PROFILES: u64 = 10_000;
 /// Unless the arguments say otherwise.
 pub const EVENTS_PER_PROFILE: u64 = 10;
 pub const EVENTS_PER_BATCH: u64 = 100;
+/// How much of a profile is asked for.
+pub const VIEWS: [View; 2] = [View::Basic, View::Full];
 const SEGMENT: &str = "unknown_place";
 /// Events begin this long ago.
 const PAST: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -25,6 +27,8 @@ const BETWEEN_EVENTS: Duration = Duration::from_millis(100);
 pub struct Events {
     next: AtomicU64,
     first_time: SystemTime,
+    /// Whose all of them are; absent for everybody's.
+    only_of: Option<String>,
 }
 
 impl Events {
@@ -34,6 +38,15 @@ impl Events {
         Self {
             next: AtomicU64::new(0),
             first_time,
+            only_of: None,
+        }
+    }
+
+    /// Events of one profile.
+    pub fn of_one() -> Self {
+        Self {
+            only_of: Some("everybodys-darling".to_owned()),
+            ..Self::new()
         }
     }
 
@@ -57,7 +70,7 @@ impl Events {
         let since_epoch = since_epoch.unwrap();
         v1::Event {
             event_id: format!("event-{number}"),
-            profile_id: profile_id(number),
+            profile_id: self.only_of.clone().unwrap_or_else(|| profile_id(number)),
             r#type: kind.to_owned(),
             time: Some(Timestamp {
                 seconds: since_epoch.as_secs() as i64,
@@ -108,11 +121,17 @@ pub fn assert_full(page: &v1::RankSegmentResponse, page_size: i32) {
     assert_eq!(page.members.len(), page_size as usize);
 }
 
-/// The profile that was asked for, or for the service that does nothing any other, with scores.
-pub fn assert_scored(answer: &v1::GetProfileResponse) {
+/// The profile that was asked for, or for the service that does nothing any other, with scores,
+/// and with their percentiles in the full view.
+pub fn assert_scored(answer: &v1::GetProfileResponse, view: View) {
     let profile = answer.profile.as_ref().unwrap();
     assert!(profile.event_count > 0, "{profile:?}");
     assert!(!profile.scores.is_empty());
+    let has_percentiles = profile
+        .scores
+        .iter()
+        .any(|score| score.percentile.is_some());
+    assert_eq!(has_percentiles, view == View::Full, "{profile:?}");
 }
 
 /// A profile; numbers that follow each other lie far apart.
@@ -120,9 +139,10 @@ fn profile_id(number: u64) -> String {
     format!("member-{}", number * 7_919 % PROFILES)
 }
 
-pub fn profile_request(number: u64) -> v1::GetProfileRequest {
+pub fn profile_request(number: u64, view: View) -> v1::GetProfileRequest {
     v1::GetProfileRequest {
         profile_id: profile_id(number),
+        view: view.into(),
         ..v1::GetProfileRequest::default()
     }
 }

@@ -11,6 +11,7 @@ mod bare;
 mod bellwether;
 mod clients;
 mod events;
+mod hot;
 mod memory;
 mod noop;
 mod overload;
@@ -30,7 +31,7 @@ use self::{
     bare::Ear,
     bellwether::Bellwether,
     clients::{Clients, Method},
-    events::{Events, PROFILES},
+    events::{Events, PROFILES, VIEWS},
     noop::Noop,
     phases::{CALLS_IN_FLIGHT, CONNECTIONS, Side, compare},
     redis_server::RedisServer,
@@ -41,8 +42,9 @@ use self::{
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const PAGE_SIZES: [i32; 2] = [10, 50];
-const METHODS: [Method; 5] = [
-    Method::GetProfile,
+const METHODS: [Method; 6] = [
+    Method::GetProfile { view: VIEWS[0] },
+    Method::GetProfile { view: VIEWS[1] },
     Method::ScoreEvent,
     Method::RankSegment {
         page_size: PAGE_SIZES[0],
@@ -66,6 +68,9 @@ async fn main() {
     if arguments.memory {
         return memory::measure().await;
     }
+    if arguments.hot {
+        return hot::measure(&arguments).await;
+    }
     println!(
         "{CALLS_IN_FLIGHT} calls in flight over {CONNECTIONS} connections; {} s for each side",
         arguments.time.as_secs_f64()
@@ -85,7 +90,7 @@ async fn measure_embedded(arguments: &Arguments) {
     let store = directory.path().join("store");
     let sides = Sides::begin(store.display().to_string(), arguments).await;
     print_heading("embedded", false);
-    for method in METHODS {
+    for method in arguments.methods(&METHODS) {
         let [noop, real] = sides.of(method);
         let [noop, real] = compare(arguments.time, None, [noop, real]).await;
         print_line(method, &noop, &real, None);
@@ -104,7 +109,8 @@ async fn measure_redis(arguments: &Arguments) {
     // Whoever overhears a Redis slows it down, so this is over before anything is measured.
     let mut bare = Vec::new();
     let mut ear = Ear::new(&redis).await;
-    for method in METHODS {
+    let methods: Vec<Method> = arguments.methods(&METHODS).collect();
+    for &method in &methods {
         bare.push(
             ear.hear(&sides.real, method, &sides.events, arguments.time)
                 .await,
@@ -112,7 +118,7 @@ async fn measure_redis(arguments: &Arguments) {
     }
     drop(ear);
     print_heading("redis", true);
-    for (method, bare) in METHODS.into_iter().zip(bare) {
+    for (method, bare) in methods.into_iter().zip(bare) {
         let [noop, real] = sides.of(method);
         let [noop, real, bare] =
             compare(arguments.time, Some(redis.process()), [noop, real, bare]).await;

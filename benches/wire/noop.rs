@@ -15,12 +15,12 @@ use tonic::{
 
 use crate::{
     clients::Client,
-    events::{Events, page_request, profile_request},
+    events::{Events, VIEWS, page_request, profile_request},
 };
 
 /// Answers every call with what the real server answered to one like it.
 pub struct Noop {
-    profile: v1::GetProfileResponse,
+    profiles: HashMap<i32, v1::GetProfileResponse>,
     scored: v1::ScoreEventResponse,
     pages: HashMap<i32, v1::RankSegmentResponse>,
     batch: v1::ScoreEventsResponse,
@@ -29,7 +29,11 @@ pub struct Noop {
 impl Noop {
     /// Asks the real server what to answer.
     pub async fn like(mut client: Client, events: &Events, page_sizes: &[i32]) -> Self {
-        let profile = client.get_profile(profile_request(0)).await.unwrap();
+        let mut profiles = HashMap::new();
+        for view in VIEWS {
+            let profile = client.get_profile(profile_request(0, view)).await.unwrap();
+            profiles.insert(view.into(), profile.into_inner());
+        }
         let scored = client.score_event(events.request()).await.unwrap();
         let mut pages = HashMap::new();
         for &size in page_sizes {
@@ -41,7 +45,7 @@ impl Noop {
         let batch = futures_util::stream::iter([events.batch()]);
         let mut answers = client.score_events(batch).await.unwrap().into_inner();
         Self {
-            profile: profile.into_inner(),
+            profiles,
             scored: scored.into_inner(),
             pages,
             batch: answers.next().await.unwrap().unwrap(),
@@ -84,9 +88,11 @@ impl ScoringService for Noop {
 
     async fn get_profile(
         &self,
-        _: Request<v1::GetProfileRequest>,
+        request: Request<v1::GetProfileRequest>,
     ) -> Result<Response<v1::GetProfileResponse>, Status> {
-        Ok(Response::new(self.profile.clone()))
+        let profile = self.profiles.get(&request.get_ref().view);
+        let profile = profile.ok_or_else(|| Status::invalid_argument("view"))?;
+        Ok(Response::new(profile.clone()))
     }
 
     async fn rank_segment(
