@@ -2,9 +2,11 @@
 //! then under whole servers that are called over gRPC.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
+mod alone;
 mod counting;
 mod emptied;
 mod faults;
+mod messages;
 mod models;
 mod old_redis;
 mod outages;

@@ -14,7 +14,7 @@ use super::{
     failure::unexpected,
     keys::{self, PartitionKeys},
     list,
-    ranks::score,
+    scores::score,
     scripts::{COMMIT, INDEX},
 };
 use crate::scoring::{RankName, Tenant};

@@ -119,6 +119,14 @@ impl Connection {
         self.links().link.send(command, home).await
     }
 
+    /// Sends commands as one message to where the keys that begin with `home` are; their answers.
+    pub async fn send_all(&self, commands: Pipeline, home: &str) -> Result<Vec<Value>, Failure> {
+        let (values, sent_before) = self.links().link.send_together(commands, home).await?;
+        let values = values.into_iter().map(failure::checked);
+        let values = values.collect::<Result<Vec<Value>, RedisError>>();
+        values.map_err(|error| Failure { error, sent_before })
+    }
+
     /// Runs a script where the keys that begin with `home` are.
     pub async fn run(&self, script: &Script, call: &Cmd, home: &str) -> Result<Answer, Failure> {
         let link = self.links().link;
@@ -286,28 +294,29 @@ impl Link {
         }
     }
 
-    /// Sends two commands so that nothing comes between them; with their answers, whether they
-    /// may have been carried out before.
+    /// Sends commands so that nothing comes between them; with their answers, whether they may
+    /// have been carried out before.
     async fn send_together(
         &self,
         pipeline: Pipeline,
         home: &str,
     ) -> Result<(Vec<Value>, bool), Failure> {
+        let count = pipeline.len();
         match self {
             Self::Cluster(connection) => {
                 let values = connection
                     .clone()
-                    .route_pipeline(pipeline, 0, 2, primary_of(home))
+                    .route_pipeline(pipeline, 0, count, primary_of(home))
                     .await
                     .map_err(sent_perhaps_before)?;
                 Ok((values, false))
             }
             Self::Single(manager) => {
                 let mut manager = manager.clone();
-                let first = manager.send_packed_commands(&pipeline, 0, 2).await;
+                let first = manager.send_packed_commands(&pipeline, 0, count).await;
                 let (result, sent_before) = match first {
                     Err(error) if failure::is_disconnection(&error) => (
-                        manager.send_packed_commands(&pipeline, 0, 2).await,
+                        manager.send_packed_commands(&pipeline, 0, count).await,
                         !failure::is_unsent(&error),
                     ),
                     result => (result, false),

@@ -112,6 +112,11 @@ impl PartitionKeys {
     }
 }
 
+/// Where the keys are of partitions that lie together.
+pub fn home(partitions: &[PartitionKeys]) -> &str {
+    partitions.first().map_or("", PartitionKeys::home)
+}
+
 /// The field of a topic's touches.
 pub fn touches_field(topic: &str) -> String {
     format!("{topic}:touches")

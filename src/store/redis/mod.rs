@@ -2,7 +2,7 @@
 //!
 //! The profiles of a tenant are spread over partitions, whose keys a cluster keeps together:
 //! what belongs together is one script of one partition. What asks for all partitions merges
-//! their answers. `keys` names every key, `scripts/` holds every script.
+//! their answers; those of one server travel in one message. `keys` names every key, `scripts/` holds every script.
 
 mod address;
 mod commits;
@@ -15,8 +15,10 @@ mod merge;
 mod models;
 mod note;
 mod opening;
+mod pages;
 mod ranks;
 mod records;
+mod scores;
 mod scripts;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -130,6 +132,15 @@ impl Redis {
             return Err(error);
         }
         opening::check_primaries(&self.connection).await
+    }
+
+    /// How many partitions one message may be about: on a cluster each lies elsewhere.
+    fn together(&self, most: usize) -> usize {
+        if self.connection.is_cluster() {
+            1
+        } else {
+            most
+        }
     }
 
     /// The keys of every partition.

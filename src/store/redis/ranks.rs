@@ -1,14 +1,8 @@
-//! Ranks: pages, counts and totals. Every partition answers for itself, and the answers are merged
-//! or added up.
+//! Ranks: pages, counts and totals. A server answers for many partitions at once, the nodes of a
+//! cluster for each; the answers are merged or added up.
 
-use std::{cmp::Reverse, collections::HashSet};
-
-use futures_util::{
-    StreamExt as _, TryStreamExt as _,
-    future::{join_all, try_join_all},
-    stream,
-};
-use redis::Value;
+use futures_util::{StreamExt as _, TryStreamExt as _, future::join_all, stream};
+use redis::{Pipeline, Value};
 
 use super::{
     super::{
@@ -18,67 +12,21 @@ use super::{
     Redis, count,
     failure::unexpected,
     keys::{self, PartitionKeys, advances_field, touches_field},
-    list,
-    merge::{self, Merge},
-    profile_id,
-    scripts::{COUNT, PAGE},
+    list, profile_id,
+    scores::Scores,
+    scripts::COUNT,
     text,
 };
-use crate::scoring::{KeyRange, ProfileId, RankKey, RankName, Tenant, Timestamp};
+use crate::scoring::{ProfileId, RankName, Tenant, Timestamp};
 
 /// Keys that one command deletes.
 const MAX_DELETED: usize = 256;
-/// Partitions that are counted at a time.
-const MAX_PARTITIONS_IN_FLIGHT: usize = 64;
-
-/// An entry in page order.
-type Entry = (Reverse<RankKey>, ProfileId);
-
-/// The score of a key: minus the key, so that ascending scores are page order.
-pub fn score(key: RankKey) -> String {
-    // Subtracting from zero never gives the negative zero.
-    format!("{:e}", 0.0 - key.value())
-}
-
-/// The key of a score as Redis writes it.
-fn key_of(score: &str) -> Option<RankKey> {
-    score
-        .parse()
-        .ok()
-        .and_then(|score: f64| RankKey::new(0.0 - score))
-}
-
-/// A range of keys as Redis takes it: its least and its greatest score.
-struct Scores {
-    least: String,
-    greatest: String,
-}
-
-impl Scores {
-    fn of(keys: &KeyRange) -> Self {
-        Self {
-            least: match keys.below {
-                Some(below) => format!("({}", score(below)),
-                None => "-inf".to_owned(),
-            },
-            greatest: score(keys.from),
-        }
-    }
-}
-
-/// What one partition says of a page.
-struct Part {
-    latest_counted: Timestamp,
-    total: u64,
-    preceding: u64,
-    entries: Vec<Entry>,
-}
-
-impl Part {
-    fn has_more(&self) -> bool {
-        self.preceding + (self.entries.len() as u64) < self.total
-    }
-}
+/// Messages of one call that are under way at a time.
+const MAX_IN_FLIGHT: usize = 64;
+/// Partitions whose totals one message reads, and ranges that one script counts, those of all its
+/// partitions together: bounds how long Redis is busy with it, for everybody else waits.
+const MAX_READ_TOGETHER: usize = 64;
+const MAX_COUNTED_TOGETHER: usize = 512;
 
 impl RankStore for Redis {
     async fn page(
@@ -113,18 +61,22 @@ impl RankStore for Redis {
         if topics.is_empty() {
             return Ok(Vec::new());
         }
-        let answers = try_join_all(self.partitions_of(tenant).map(|mut keys| async move {
-            let mut command = redis::cmd("HMGET");
-            command.arg(keys.totals());
-            for topic in topics {
-                command.arg(touches_field(topic)).arg(advances_field(topic));
-            }
-            let answer = self.connection.send(&command, keys.home()).await;
-            list(answer.map_err(|failure| failure.of_read())?.value)
-        }))
-        .await?;
-        let mut sums = vec![0_i64; 2 * topics.len()];
+        let fields: Vec<String> = topics
+            .iter()
+            .flat_map(|topic| [touches_field(topic), advances_field(topic)])
+            .collect();
+        let mut partitions: Vec<PartitionKeys> = self.partitions_of(tenant).collect();
+        let groups = partitions.chunks_mut(self.together(MAX_READ_TOGETHER));
+        let reads: Vec<_> = groups
+            .map(|group| self.read_totals(group, &fields))
+            .collect();
+        let answers = stream::iter(reads)
+            .buffer_unordered(MAX_IN_FLIGHT)
+            .try_concat()
+            .await?;
+        let mut sums = vec![0_i64; fields.len()];
         for answer in answers {
+            let answer = list(answer)?;
             if answer.len() != sums.len() {
                 return Err(unexpected());
             }
@@ -196,114 +148,6 @@ impl RankStore for Redis {
 }
 
 impl Redis {
-    async fn read_page(
-        &self,
-        tenant: &Tenant,
-        generation: IndexGeneration,
-        range: &RankRange,
-        after: Option<&Cursor>,
-        limit: usize,
-    ) -> Result<RankPage, StoreError> {
-        let scores = Scores::of(&range.keys);
-        let mut partitions: Vec<PartitionKeys> = self.partitions_of(tenant).collect();
-        let piece = merge::piece(limit, partitions.len());
-        let after = after.map(|cursor| (Reverse(cursor.key), cursor.profile_id.clone()));
-        let parts =
-            try_join_all(partitions.iter_mut().map(|keys| {
-                self.read_part(keys, generation, range, &scores, after.as_ref(), piece)
-            }))
-            .await?;
-
-        let mut page = RankPage::default();
-        let mut merge = Merge::new(parts.len());
-        for (number, part) in parts.into_iter().enumerate() {
-            page.latest_counted = page.latest_counted.max(part.latest_counted);
-            page.total += part.total;
-            page.preceding += part.preceding;
-            let more = part.has_more();
-            merge.feed(number, part.entries, more);
-        }
-        // A profile that moves down while its partition is read on comes twice.
-        let mut seen = HashSet::new();
-        while page.entries.len() < limit {
-            let hungry: Vec<(usize, Option<Entry>)> = merge
-                .hungry()
-                .map(|(number, last)| (number, last.cloned()))
-                .collect();
-            if let Some((number, last)) = hungry.into_iter().next() {
-                if seen.is_empty() {
-                    seen.extend(
-                        page.entries
-                            .iter()
-                            .map(|(_, profile_id)| profile_id.clone()),
-                    );
-                }
-                let missing = (limit - page.entries.len()).min(4 * piece.max(1));
-                let keys = &mut partitions[number];
-                let part = self
-                    .read_part(keys, generation, range, &scores, last.as_ref(), missing)
-                    .await?;
-                let more = part.has_more();
-                page.latest_counted = page.latest_counted.max(part.latest_counted);
-                merge.feed(number, part.entries, more);
-            }
-            match merge.next() {
-                Some((Reverse(key), profile_id)) => {
-                    if !seen.contains(&profile_id) {
-                        page.entries.push((key, profile_id.clone()));
-                    }
-                    if !seen.is_empty() {
-                        seen.insert(profile_id);
-                    }
-                }
-                None if merge.hungry().len() == 0 => break,
-                None => {}
-            }
-        }
-        Ok(page)
-    }
-
-    async fn read_part(
-        &self,
-        keys: &mut PartitionKeys,
-        generation: IndexGeneration,
-        range: &RankRange,
-        scores: &Scores,
-        after: Option<&Entry>,
-        limit: usize,
-    ) -> Result<Part, StoreError> {
-        let mut call = PAGE.call(2, 6, 512);
-        call.arg(keys.fence())
-            .arg(keys.rank(generation.number, &range.rank))
-            .arg(generation.number)
-            .arg(&scores.least)
-            .arg(&scores.greatest);
-        match after {
-            Some((Reverse(key), profile_id)) => call.arg(score(*key)).arg(profile_id.as_str()),
-            None => call.arg("").arg(""),
-        };
-        call.arg(limit);
-        let answer = self.connection.run(&PAGE, &call, keys.home()).await;
-        let answer = list(answer.map_err(|failure| failure.of_read())?.value)?;
-        let [latest, total, preceding, entries] =
-            <[Value; 4]>::try_from(answer).map_err(|_| unexpected())?;
-        let latest_counted = Timestamp::from_seconds(count(&latest)?);
-        let (total, preceding) = (count(&total)?, count(&preceding)?);
-        let mut values = list(entries)?.into_iter();
-        let mut entries = Vec::with_capacity(values.len() / 2);
-        while let (Some(member), Some(score)) = (values.next(), values.next()) {
-            let key = text(score)?.as_deref().and_then(key_of);
-            let key = key.ok_or_else(|| StoreError::Corrupt("a rank key is none".to_owned()))?;
-            entries.push((Reverse(key), profile_id(member)?));
-        }
-        Ok(Part {
-            latest_counted,
-            total,
-            preceding,
-            entries,
-        })
-    }
-
     async fn count_ranges(
         &self,
         tenant: &Tenant,
@@ -311,23 +155,14 @@ impl Redis {
         ranges: &[RankRange],
     ) -> Result<RankCounts, StoreError> {
         let scores: Vec<Scores> = ranges.iter().map(|range| Scores::of(&range.keys)).collect();
-        let scores = &scores;
-        let answers = stream::iter(self.partitions_of(tenant)).map(|mut keys| async move {
-            let bytes = 160 * (ranges.len() + 1);
-            let mut call = COUNT.call(1 + ranges.len(), 1 + 2 * ranges.len(), bytes);
-            call.arg(keys.fence());
-            for range in ranges {
-                call.arg(keys.rank(generation.number, &range.rank));
-            }
-            call.arg(generation.number);
-            for scores in scores {
-                call.arg(&scores.least).arg(&scores.greatest);
-            }
-            let answer = self.connection.run(&COUNT, &call, keys.home()).await;
-            list(answer.map_err(|failure| failure.of_read())?.value)
-        });
-        let answers: Vec<Vec<Value>> = answers
-            .buffer_unordered(MAX_PARTITIONS_IN_FLIGHT)
+        let most = MAX_COUNTED_TOGETHER / ranges.len().max(1);
+        let mut partitions: Vec<PartitionKeys> = self.partitions_of(tenant).collect();
+        let groups = partitions.chunks_mut(self.together(most.max(1)));
+        let counts: Vec<_> = groups
+            .map(|group| self.count_group(group, generation, ranges, &scores))
+            .collect();
+        let answers: Vec<Vec<Value>> = stream::iter(counts)
+            .buffer_unordered(MAX_IN_FLIGHT)
             .try_collect()
             .await?;
         let mut sums = RankCounts {
@@ -347,6 +182,50 @@ impl Redis {
         }
         Ok(sums)
     }
+
+    async fn count_group(
+        &self,
+        partitions: &mut [PartitionKeys],
+        generation: IndexGeneration,
+        ranges: &[RankRange],
+        scores: &[Scores],
+    ) -> Result<Vec<Value>, StoreError> {
+        let keys = partitions.len() * (1 + ranges.len());
+        let bytes = 64 * keys + 64 * ranges.len();
+        let mut call = COUNT.call(keys, 1 + 2 * ranges.len(), bytes);
+        for keys in &mut *partitions {
+            call.arg(keys.fence());
+            for range in ranges {
+                call.arg(keys.rank(generation.number, &range.rank));
+            }
+        }
+        call.arg(generation.number);
+        for scores in scores {
+            call.arg(&scores.least).arg(&scores.greatest);
+        }
+        let answer = self
+            .connection
+            .run(&COUNT, &call, keys::home(partitions))
+            .await;
+        list(answer.map_err(|failure| failure.of_read())?.value)
+    }
+
+    /// Reads fields of the totals of each partition.
+    async fn read_totals(
+        &self,
+        partitions: &mut [PartitionKeys],
+        fields: &[String],
+    ) -> Result<Vec<Value>, StoreError> {
+        let mut commands = Pipeline::with_capacity(partitions.len());
+        for keys in &mut *partitions {
+            commands.cmd("HMGET").arg(keys.totals()).arg(fields);
+        }
+        let answers = self
+            .connection
+            .send_all(commands, keys::home(partitions))
+            .await;
+        answers.map_err(|failure| failure.of_read())
+    }
 }
 
 /// The number that a field holds; 0 when there is none.
@@ -356,47 +235,4 @@ fn stored_total(value: Value) -> Result<i64, StoreError> {
     };
     text.parse()
         .map_err(|_| StoreError::Corrupt("a total is no number".to_owned()))
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn key(value: f64) -> RankKey {
-        RankKey::new(value).unwrap()
-    }
-
-    #[test]
-    fn scores_are_minus_the_keys_and_zero_has_no_sign() {
-        assert_eq!(score(key(0.0)), "0e0");
-        assert_eq!(score(RankKey::NO_POINTS), "inf");
-        assert_eq!(score(key(2.5)), "-2.5e0");
-    }
-
-    #[test]
-    fn ranges_of_keys_become_ranges_of_scores() {
-        let scores = |from, below: Option<f64>| {
-            let scores = Scores::of(&KeyRange {
-                from,
-                below: below.map(key),
-            });
-            (scores.least, scores.greatest)
-        };
-        let text = |least: &str, greatest: &str| (least.to_owned(), greatest.to_owned());
-        assert_eq!(scores(RankKey::NO_POINTS, None), text("-inf", "inf"));
-        assert_eq!(scores(key(3.0), Some(4.0)), text("(-4e0", "-3e0"));
-        let nobody = scores(RankKey::NO_POINTS, Some(f64::NEG_INFINITY));
-        assert_eq!(nobody, text("(inf", "inf"));
-    }
-
-    proptest! {
-        #[test]
-        fn a_key_survives_as_a_score(value in any::<f64>()) {
-            if let Some(key) = RankKey::new(value) {
-                prop_assert_eq!(key_of(&score(key)), Some(key));
-            }
-        }
-    }
 }
