@@ -6,6 +6,7 @@ mod alone;
 mod counting;
 mod emptied;
 mod faults;
+mod gathering;
 mod messages;
 mod models;
 mod old_redis;

@@ -8,10 +8,10 @@ use redis::{Cmd, Value};
 use super::{
     super::{Coordination, Rollout, StoreError, TokenKey},
     Redis,
-    commits::Fence,
     connection::milliseconds,
     count,
     failure::unexpected,
+    fence::Fence,
     keys, list, opening,
     scripts::{ANNOUNCE, FENCE, LEASE, ROLLOUT, SERVERS, Script, TENANT, TOKEN_KEY},
     text,

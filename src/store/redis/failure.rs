@@ -144,6 +144,11 @@ pub fn is_replica(error: &RedisError) -> bool {
     error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
 }
 
+/// Whether Redis has found fault with what the call was about, and not with the call.
+pub fn is_of_data(error: &RedisError) -> bool {
+    matches!(classified(error), Class::Certain(StoreError::Corrupt(_)))
+}
+
 /// The error of a value that is one.
 pub fn checked(value: Value) -> Result<Value, RedisError> {
     match value {
@@ -163,6 +168,14 @@ pub fn of_connecting(error: &RedisError) -> StoreError {
         }
         // Nothing personal is sent before the connection stands.
         Class::Unknown(_) => StoreError::Unavailable(error.to_string()),
+    }
+}
+
+/// The failure of a call that nobody waits for any more, and that may have been sent.
+pub fn given_up() -> Failure {
+    Failure {
+        error: std::io::Error::other("the call was given up").into(),
+        sent_before: true,
     }
 }
 

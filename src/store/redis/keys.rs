@@ -79,6 +79,12 @@ impl PartitionKeys {
         self.key("profile:", profile_id.as_str())
     }
 
+    /// The same, kept.
+    pub fn into_record(mut self, profile_id: &ProfileId) -> String {
+        self.record(profile_id);
+        self.text
+    }
+
     /// A sorted set of all profile ids, all of score 0.
     pub fn ids(&mut self) -> &str {
         self.key("ids", "")

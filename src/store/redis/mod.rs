@@ -10,23 +10,31 @@ mod connection;
 mod connector;
 mod coordination;
 mod failure;
+mod fence;
+mod gathering;
 mod keys;
+mod loads;
 mod merge;
 mod models;
 mod note;
 mod opening;
 mod pages;
+mod places;
 mod ranks;
 mod records;
 mod scores;
 mod scripts;
+mod writing;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use redis::Value;
 
 pub use self::address::RedisAddress;
-use self::{connection::Connection, keys::PartitionKeys};
+use self::{
+    connection::Connection, gathering::Gathering, keys::PartitionKeys, loads::Loads,
+    writing::Commits,
+};
 use super::StoreError;
 use crate::scoring::{ProfileId, Tenant};
 
@@ -74,6 +82,8 @@ impl RedisSettings {
 /// A store in Redis.
 pub struct Redis {
     connection: Arc<Connection>,
+    loads: Arc<Gathering<Loads>>,
+    commits: Arc<Gathering<Commits>>,
     partitions: u32,
     /// What the store was known by when it was opened, and no other is.
     identity: String,
@@ -93,8 +103,15 @@ impl Redis {
 
     async fn open_as(settings: &RedisSettings, may_be_made: bool) -> Result<Self, StoreError> {
         let (connection, identity) = opening::open(settings, may_be_made).await?;
+        let connection = Arc::new(connection);
         Ok(Self {
-            connection: Arc::new(connection),
+            loads: Gathering::new(Loads {
+                connection: Arc::clone(&connection),
+            }),
+            commits: Gathering::new(Commits {
+                connection: Arc::clone(&connection),
+            }),
+            connection,
             partitions: settings.partitions,
             identity,
         })

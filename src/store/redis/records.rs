@@ -10,9 +10,9 @@ use super::{
     Redis, bytes,
     coordination::MAX_IN_FLIGHT,
     count,
-    failure::unexpected,
     keys::{self, PartitionKeys},
     list,
+    loads::MAX_READ,
     merge::{self, Merge},
     profile_id, text,
 };
@@ -20,18 +20,48 @@ use crate::scoring::{ProfileId, Tenant};
 
 /// Keys of which one command asks whether they are there: bounds how long Redis is busy with it.
 const MAX_EXISTING: usize = 4_096;
-/// Records that one command reads: bounds how long Redis is busy with it.
-const MAX_READ: usize = 256;
 
 type Loaded = Result<Option<Stored>, StoreError>;
 
 impl RecordStore for Redis {
     async fn load(&self, tenant: &Tenant, profile_ids: &[ProfileId]) -> Vec<Loaded> {
-        match profile_ids {
-            [] => Vec::new(),
-            [profile_id] => vec![self.load_record(tenant, profile_id).await],
-            _ => self.load_groups(tenant, profile_ids).await,
+        // Most callers want one.
+        if let [profile_id] = profile_ids {
+            let values = self.load_group(tenant, [profile_id]).await;
+            let value = values.map(|values| values.into_iter().next().unwrap_or(Value::Nil));
+            return vec![value.and_then(|value| stored(profile_id, value))];
         }
+        let groups = if self.connection.is_cluster() {
+            let groups = self.by_partition(profile_ids.iter()).into_iter();
+            groups.map(|(_, positions)| positions).collect()
+        } else {
+            vec![(0..profile_ids.len()).collect::<Vec<usize>>()]
+        };
+        let groups = groups
+            .iter()
+            .flat_map(|positions| positions.chunks(MAX_READ));
+        let answers = join_all(groups.map(|positions| async move {
+            let ids = positions.iter().map(|&position| &profile_ids[position]);
+            (positions, self.load_group(tenant, ids).await)
+        }))
+        .await;
+
+        let mut loaded: Vec<Loaded> = vec![Ok(None); profile_ids.len()];
+        for (positions, values) in answers {
+            match values {
+                Ok(values) => {
+                    for (&position, value) in positions.iter().zip(values) {
+                        loaded[position] = stored(&profile_ids[position], value);
+                    }
+                }
+                Err(error) => {
+                    for &position in positions {
+                        loaded[position] = Err(error.clone());
+                    }
+                }
+            }
+        }
+        loaded
     }
 
     async fn commit(
@@ -40,7 +70,7 @@ impl RecordStore for Redis {
         rollout: &Rollout,
         commits: Vec<Commit>,
     ) -> Vec<Result<Committed, StoreError>> {
-        let mut results = self.write_commits(tenant, rollout, &commits).await;
+        let mut results = self.write_commits(tenant, rollout, commits).await;
         let is_lost = |result: &Result<_, _>| matches!(result, Err(StoreError::Lost(_)));
         if results.iter().any(is_lost)
             && let Err(error) = self.check_note().await
@@ -150,62 +180,22 @@ impl Redis {
         Ok(existing.contains(&0))
     }
 
-    async fn load_record(&self, tenant: &Tenant, profile_id: &ProfileId) -> Loaded {
-        let mut keys = self.partition_of(tenant, profile_id);
-        let mut command = redis::Cmd::with_capacity(2, 128);
-        command.arg("GET").arg(keys.record(profile_id));
-        let answer = self.connection.send(&command, keys.home()).await;
-        let value = answer.map_err(|failure| failure.of_read())?.value;
-        stored(profile_id, value)
-    }
-
-    /// Loads by one command for each partition of a cluster, else by one for all.
-    async fn load_groups(&self, tenant: &Tenant, profile_ids: &[ProfileId]) -> Vec<Loaded> {
-        let groups = if self.connection.is_cluster() {
-            let groups = self.by_partition(profile_ids.iter()).into_iter();
-            groups.map(|(_, positions)| positions).collect()
-        } else {
-            vec![(0..profile_ids.len()).collect::<Vec<usize>>()]
-        };
-        let groups = groups
-            .iter()
-            .flat_map(|positions| positions.chunks(MAX_READ));
-        let answers = join_all(groups.map(|positions| async move {
-            let mut command = redis::Cmd::with_capacity(1 + positions.len(), 64 * positions.len());
-            command.arg("MGET");
-            let mut home = String::new();
-            for &position in positions {
-                let mut keys = self.partition_of(tenant, &profile_ids[position]);
-                command.arg(keys.record(&profile_ids[position]));
-                if home.is_empty() {
-                    home.push_str(keys.home());
-                }
+    /// Loads what one message may bring: all from one server, or from one partition.
+    async fn load_group(
+        &self,
+        tenant: &Tenant,
+        profile_ids: impl IntoIterator<Item = &ProfileId>,
+    ) -> Result<Vec<Value>, StoreError> {
+        let mut home = String::new();
+        let mut records = Vec::new();
+        for profile_id in profile_ids {
+            let keys = self.partition_of(tenant, profile_id);
+            if self.connection.is_cluster() && home.is_empty() {
+                home.push_str(keys.home());
             }
-            let answer = self.connection.send(&command, &home).await;
-            let values = answer
-                .map_err(|failure| failure.of_read())
-                .and_then(|answer| list(answer.value));
-            (positions, values)
-        }))
-        .await;
-
-        let mut loaded: Vec<Loaded> = vec![Ok(None); profile_ids.len()];
-        for (positions, values) in answers {
-            match values {
-                Ok(values) if values.len() == positions.len() => {
-                    for (&position, value) in positions.iter().zip(values) {
-                        loaded[position] = stored(&profile_ids[position], value);
-                    }
-                }
-                failed => {
-                    let error = failed.err().unwrap_or_else(unexpected);
-                    for &position in positions {
-                        loaded[position] = Err(error.clone());
-                    }
-                }
-            }
+            records.push(keys.into_record(profile_id));
         }
-        loaded
+        self.loads.ask(home, records).await
     }
 
     /// Feeds every hungry partition with ids.

@@ -1,0 +1,231 @@
+//! Writing: commits of one partition that concurrent callers ask for, by one script.
+
+use std::sync::Arc;
+
+use redis::{Cmd, Value};
+
+use super::{
+    super::{
+        Commit, Committed, StoreError,
+        codec::{self, MAX_RECORD_BYTES},
+    },
+    connection::{Answer, Connection},
+    failure::{self, Failure, unexpected},
+    fence::Fence,
+    gathering::{Carrier, Load},
+    keys::{self, PartitionKeys},
+    list,
+    places::Places,
+    scores::score,
+    scripts::COMMIT,
+};
+use crate::scoring::Tenant;
+
+/// Commits of one script, and about how many bytes of values: bounds how long Redis is busy
+/// with it, for everybody else waits.
+pub const CAPACITY: Load = Load {
+    items: 64,
+    bytes: 1024 * 1024,
+};
+
+/// Where commits are written, and what they are compared with there.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Target {
+    pub tenant: Tenant,
+    pub partition: u32,
+    pub fence: Fence,
+}
+
+/// A commit with the bytes that it writes.
+pub struct Encoded {
+    commit: Commit,
+    /// Empty for a drop.
+    value: Vec<u8>,
+}
+
+impl Encoded {
+    pub fn new(commit: Commit) -> Result<Self, StoreError> {
+        let value = value(&commit)?;
+        Ok(Self { commit, value })
+    }
+
+    pub fn load(&self) -> Load {
+        Load {
+            items: 1,
+            bytes: self.value.len(),
+        }
+    }
+}
+
+/// Of each commit of a request.
+pub type Answers = Vec<Result<Committed, StoreError>>;
+
+/// Carries commits, and brings what has become of them.
+pub struct Commits {
+    pub connection: Arc<Connection>,
+}
+
+impl Carrier for Commits {
+    type Place = Target;
+    type Request = Vec<Encoded>;
+    type Answer = Answers;
+
+    const CAPACITY: Load = CAPACITY;
+
+    fn load(request: &Vec<Encoded>) -> Load {
+        Load {
+            items: request.len(),
+            bytes: request.iter().map(|encoded| encoded.value.len()).sum(),
+        }
+    }
+
+    async fn send(
+        &self,
+        target: &Target,
+        requests: Vec<Vec<Encoded>>,
+    ) -> Result<Vec<Result<Answers, StoreError>>, Failure> {
+        let together: Vec<&Encoded> = requests.iter().flatten().collect();
+        let answers = match self.write(target, &together, false).await {
+            // What is wrong with the data of one commit must not fail the others.
+            Err(failure) if together.len() > 1 && failure::is_of_data(&failure.error) => {
+                self.write_each(target, &together).await
+            }
+            answers => answers?,
+        };
+        let mut answers = answers.into_iter();
+        let answers = requests
+            .iter()
+            .map(|request| Ok(answers.by_ref().take(request.len()).collect()));
+        Ok(answers.collect())
+    }
+
+    fn error(failure: Failure) -> StoreError {
+        failure.of_write()
+    }
+}
+
+impl Commits {
+    /// Writes each commit by a script of its own, after one for all of them has ended in the midst
+    /// of its work. Those that it had written are found written.
+    async fn write_each(&self, target: &Target, commits: &[&Encoded]) -> Answers {
+        let mut answers = Vec::with_capacity(commits.len());
+        for commit in commits.chunks(1) {
+            match self.write(target, commit, true).await {
+                Ok(written) => answers.extend(written),
+                Err(failure) => answers.push(Err(failure.of_write())),
+            }
+        }
+        answers
+    }
+
+    /// Writes commits by one script, which may have been `begun` before.
+    async fn write(
+        &self,
+        target: &Target,
+        commits: &[&Encoded],
+        begun: bool,
+    ) -> Result<Answers, Failure> {
+        let mut keys = PartitionKeys::new(&target.tenant, target.partition);
+        let call = commit_call(&mut keys, &target.fence, commits);
+        let run = self.connection.run_durably(&COMMIT, &call, keys.home());
+        let (Answer { value, sent_before }, replicated) = run.await.map_err(|failure| Failure {
+            sent_before: failure.sent_before || begun,
+            ..failure
+        })?;
+        let results = match list(value) {
+            Ok(results) if results.len() == commits.len() => results,
+            _ => return Ok(vec![Err(unexpected()); commits.len()]),
+        };
+        let answers = results.iter().map(|result| match result {
+            Value::Int(1) if replicated => Ok(Committed::Written),
+            Value::Int(1) => Err(too_few_replicas()),
+            // The first sending may have written it, and another writer followed.
+            Value::Int(0) if sent_before || begun => Err(StoreError::OutcomeUnknown(
+                "the connection was lost; the record has changed since".to_owned(),
+            )),
+            Value::Int(0) => Ok(Committed::Conflict),
+            _ => Err(unexpected()),
+        });
+        Ok(answers.collect())
+    }
+}
+
+pub fn too_few_replicas() -> StoreError {
+    let message = "written, but fewer replicas than configured have it";
+    StoreError::OutcomeUnknown(message.to_owned())
+}
+
+/// The bytes that a commit writes; none for a drop.
+fn value(commit: &Commit) -> Result<Vec<u8>, StoreError> {
+    let Some(record) = &commit.record else {
+        return Ok(Vec::new());
+    };
+    let record = codec::encode(record);
+    let bytes = size_of::<u64>() + record.len();
+    if bytes > MAX_RECORD_BYTES {
+        return Err(StoreError::TooLarge(format!(
+            "{bytes} bytes; at most {MAX_RECORD_BYTES} are allowed"
+        )));
+    }
+    let mut value = Vec::with_capacity(bytes);
+    value.extend_from_slice(&commit.version.0.to_be_bytes());
+    value.extend_from_slice(&record);
+    Ok(value)
+}
+
+fn commit_call(keys: &mut PartitionKeys, fence: &Fence, group: &[&Encoded]) -> Cmd {
+    let mut places = Places::default();
+    let (mut arguments, mut bytes) = (4, 0);
+    for Encoded { commit, value } in group {
+        arguments += 7 + 4 * commit.totals.len();
+        bytes += value.len() + 128;
+        for (generation, changes) in &commit.ranks {
+            arguments += 2 * changes.len();
+            bytes += 32 * changes.len();
+            for change in changes {
+                places.add(generation.number, &change.rank);
+            }
+        }
+    }
+    bytes += 80 * places.ranks.len();
+
+    let mut call = COMMIT.call(3 + group.len() + places.ranks.len(), arguments, bytes);
+    call.arg(keys.fence()).arg(keys.ids()).arg(keys.totals());
+    for encoded in group {
+        call.arg(keys.record(&encoded.commit.profile_id));
+    }
+    for (generation, rank) in &places.ranks {
+        call.arg(keys.rank(*generation, rank));
+    }
+    fence.add_to(&mut call);
+    call.arg(group.len());
+    for Encoded { commit, value } in group {
+        match commit.expected {
+            Some(version) => call.arg(&version.0.to_be_bytes()[..]),
+            None => call.arg(""),
+        };
+        call.arg(&commit.version.0.to_be_bytes()[..])
+            .arg(&value[..])
+            .arg(commit.profile_id.as_str())
+            .arg(commit.latest_counted().seconds_up());
+        let changes: usize = commit.ranks.iter().map(|(_, changes)| changes.len()).sum();
+        call.arg(changes);
+        for (generation, changes) in &commit.ranks {
+            for change in changes {
+                call.arg(places.place(generation.number, &change.rank));
+                match change.new {
+                    Some(key) => call.arg(score(key)),
+                    None => call.arg(""),
+                };
+            }
+        }
+        call.arg(2 * commit.totals.len());
+        for change in &commit.totals {
+            call.arg(keys::touches_field(&change.topic))
+                .arg(change.touches)
+                .arg(keys::advances_field(&change.topic))
+                .arg(change.advance_millionths);
+        }
+    }
+    call
+}
