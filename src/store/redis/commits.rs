@@ -146,13 +146,12 @@ impl Redis {
 }
 
 fn index_call(keys: &mut PartitionKeys, generation: IndexGeneration, group: &[&IndexEntry]) -> Cmd {
-    let mut places = Places::default();
+    let (mut places, mut order) = (Places::default(), Vec::new());
     let mut arguments = 2;
     for entry in group {
         arguments += 3 + 2 * entry.ranks.len();
-        for (rank, _) in &entry.ranks {
-            places.add(generation.number, rank);
-        }
+        let found = entry.ranks.iter().map(|(rank, _)| rank);
+        order.extend(found.map(|rank| places.of(generation.number, rank)));
     }
     let bytes = 32 * arguments + 80 * (group.len() + places.ranks.len());
     let mut call = INDEX.call(1 + group.len() + places.ranks.len(), arguments, bytes);
@@ -164,13 +163,13 @@ fn index_call(keys: &mut PartitionKeys, generation: IndexGeneration, group: &[&I
         call.arg(keys.rank(*number, rank));
     }
     call.arg(generation.number).arg(group.len());
+    let mut order = order.into_iter();
     for entry in group {
         call.arg(&entry.version.0.to_be_bytes()[..])
             .arg(entry.profile_id.as_str())
             .arg(entry.ranks.len());
-        for (rank, key) in &entry.ranks {
-            call.arg(places.place(generation.number, rank))
-                .arg(score(*key));
+        for ((_, key), place) in entry.ranks.iter().zip(order.by_ref()) {
+            call.arg(place).arg(score(*key));
         }
     }
     call

@@ -1,11 +1,11 @@
-//! Scores of sorted sets: minus the rank key, as text that reads back exactly.
+//! Scores of sorted sets: minus the rank key. They travel as text that reads back exactly.
 
 use crate::scoring::{KeyRange, RankKey};
 
 /// The score of a key: minus the key, so that ascending scores are page order.
-pub fn score(key: RankKey) -> String {
+pub fn score(key: RankKey) -> f64 {
     // Subtracting from zero never gives the negative zero.
-    format!("{:e}", 0.0 - key.value())
+    0.0 - key.value()
 }
 
 /// The key of a score as Redis writes it.
@@ -27,10 +27,10 @@ impl Scores {
     pub fn of(keys: &KeyRange) -> Self {
         Self {
             least: match keys.below {
-                Some(below) => format!("({}", score(below)),
+                Some(below) => format!("({:e}", score(below)),
                 None => "-inf".to_owned(),
             },
-            greatest: score(keys.from),
+            greatest: format!("{:e}", score(keys.from)),
         }
     }
 }
@@ -38,6 +38,7 @@ impl Scores {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use redis::Arg;
 
     use super::*;
 
@@ -45,11 +46,21 @@ mod tests {
         RankKey::new(value).unwrap()
     }
 
+    /// The score as a command carries it.
+    fn sent(key: RankKey) -> String {
+        let mut command = redis::cmd("ECHO");
+        command.arg(score(key));
+        match command.args_iter().nth(1) {
+            Some(Arg::Simple(text)) => String::from_utf8(text.to_vec()).unwrap(),
+            _ => panic!("no score was sent"),
+        }
+    }
+
     #[test]
     fn scores_are_minus_the_keys_and_zero_has_no_sign() {
-        assert_eq!(score(key(0.0)), "0e0");
-        assert_eq!(score(RankKey::NO_POINTS), "inf");
-        assert_eq!(score(key(2.5)), "-2.5e0");
+        assert_eq!(sent(key(0.0)), "0.0");
+        assert_eq!(sent(RankKey::NO_POINTS), "inf");
+        assert_eq!(sent(key(2.5)), "-2.5");
     }
 
     #[test]
@@ -72,7 +83,7 @@ mod tests {
         #[test]
         fn a_key_survives_as_a_score(value in any::<f64>()) {
             if let Some(key) = RankKey::new(value) {
-                prop_assert_eq!(key_of(&score(key)), Some(key));
+                prop_assert_eq!(key_of(&sent(key)), Some(key));
             }
         }
     }

@@ -174,7 +174,8 @@ fn value(commit: &Commit) -> Result<Vec<u8>, StoreError> {
 }
 
 fn commit_call(keys: &mut PartitionKeys, fence: &Fence, group: &[&Encoded]) -> Cmd {
-    let mut places = Places::default();
+    // The place of the rank of each change, in the order of the changes.
+    let (mut places, mut order) = (Places::default(), Vec::new());
     let (mut arguments, mut bytes) = (4, 0);
     for Encoded { commit, value } in group {
         arguments += 7 + 4 * commit.totals.len();
@@ -182,9 +183,8 @@ fn commit_call(keys: &mut PartitionKeys, fence: &Fence, group: &[&Encoded]) -> C
         for (generation, changes) in &commit.ranks {
             arguments += 2 * changes.len();
             bytes += 32 * changes.len();
-            for change in changes {
-                places.add(generation.number, &change.rank);
-            }
+            let found = changes.iter().map(|change| &change.rank);
+            order.extend(found.map(|rank| places.of(generation.number, rank)));
         }
     }
     bytes += 80 * places.ranks.len();
@@ -199,6 +199,7 @@ fn commit_call(keys: &mut PartitionKeys, fence: &Fence, group: &[&Encoded]) -> C
     }
     fence.add_to(&mut call);
     call.arg(group.len());
+    let mut order = order.into_iter();
     for Encoded { commit, value } in group {
         match commit.expected {
             Some(version) => call.arg(&version.0.to_be_bytes()[..]),
@@ -208,16 +209,14 @@ fn commit_call(keys: &mut PartitionKeys, fence: &Fence, group: &[&Encoded]) -> C
             .arg(&value[..])
             .arg(commit.profile_id.as_str())
             .arg(commit.latest_counted().seconds_up());
-        let changes: usize = commit.ranks.iter().map(|(_, changes)| changes.len()).sum();
-        call.arg(changes);
-        for (generation, changes) in &commit.ranks {
-            for change in changes {
-                call.arg(places.place(generation.number, &change.rank));
-                match change.new {
-                    Some(key) => call.arg(score(key)),
-                    None => call.arg(""),
-                };
-            }
+        let changes = commit.ranks.iter().flat_map(|(_, changes)| changes);
+        call.arg(changes.clone().count());
+        for (change, place) in changes.zip(order.by_ref()) {
+            call.arg(place);
+            match change.new {
+                Some(key) => call.arg(score(key)),
+                None => call.arg(""),
+            };
         }
         call.arg(2 * commit.totals.len());
         for change in &commit.totals {
