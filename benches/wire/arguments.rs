@@ -1,7 +1,8 @@
 //! `--seconds S` for each side of a comparison (4), `--store embedded|redis` (both),
 //! `--only NAME` for the methods whose names begin so, `--events-per-profile N` that are there
 //! before anything is measured (10). Instead: `--memory` for the memory of a Redis, `--overload`
-//! for more calls than can be done, `--hot` for one profile that everybody writes.
+//! for more calls than can be done, `--hot` for one profile that everybody writes, `--start` for
+//! starts on a store of `--profiles N` (1,000,000).
 
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ pub struct Arguments {
     pub hot: bool,
     /// What the names of the methods begin with that are measured.
     pub only: String,
+    pub start: bool,
+    pub profiles: u64,
 }
 
 impl Arguments {
@@ -30,6 +33,8 @@ impl Arguments {
             overload: false,
             hot: false,
             only: String::new(),
+            start: false,
+            profiles: 1_000_000,
         };
         let mut arguments = std::env::args().skip(1);
         while let Some(argument) = arguments.next() {
@@ -51,10 +56,12 @@ impl Arguments {
                 "--memory" => read.memory = true,
                 "--overload" => read.overload = true,
                 "--hot" => read.hot = true,
+                "--start" => read.start = true,
+                "--profiles" => read.profiles = number(&argument, arguments.next()),
                 // What cargo says to every bench.
                 "--bench" => {}
                 unknown => panic!(
-                    "{unknown} is not known: --seconds, --store, --events-per-profile, --only, --memory, --overload or --hot"
+                    "{unknown} is not known: --seconds, --store, --events-per-profile, --only, --memory, --overload, --hot, --start or --profiles"
                 ),
             }
         }

@@ -3,7 +3,8 @@
 //! client. The server is the real one, on a fresh store; server, client and Redis share the
 //! cores, and the phases alternate so that drift of the machine cancels:
 //! `cargo bench --bench wire -- --seconds 4 --store redis`. With `--memory` instead: what a
-//! profile takes of a Redis. With `--overload`: what becomes of calls when there are too many.
+//! profile takes of a Redis. With `--overload`: what becomes of calls when there are too many. With
+//! `--start`: how long a start on many profiles takes, and how much memory.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 mod arguments;
@@ -12,12 +13,14 @@ mod bellwether;
 mod clients;
 mod events;
 mod hot;
+mod made_up;
 mod memory;
 mod noop;
 mod overload;
 mod phases;
 mod redis_server;
 mod report;
+mod start;
 
 use std::{
     io::Write as _,
@@ -70,6 +73,9 @@ async fn main() {
     }
     if arguments.hot {
         return hot::measure(&arguments).await;
+    }
+    if arguments.start {
+        return start::measure(&arguments).await;
     }
     println!(
         "{CALLS_IN_FLIGHT} calls in flight over {CONNECTIONS} connections; {} s for each side",

@@ -3,8 +3,8 @@
 
 use bellwether::{
     scoring::{
-        AttributeValue, Attributes, Context, Event, Fingerprint, IdHash, Model, ProfileId,
-        RankChange, RankKey, RankName, Record, Tenant, Timestamp, apply,
+        Context, Fingerprint, ProfileId, RankChange, RankKey, RankName, Record, Tenant, Timestamp,
+        apply,
     },
     store::{
         Commit, Committed, IndexGeneration, RecordStore as _, Rollout, Version, codec,
@@ -13,7 +13,11 @@ use bellwether::{
 };
 use redis::aio::MultiplexedConnection;
 
-use crate::{events::EVENTS_PER_PROFILE, redis_server::RedisServer};
+use crate::{
+    events::EVENTS_PER_PROFILE,
+    made_up::{event, model},
+    redis_server::RedisServer,
+};
 
 const PROFILES: usize = 100_000;
 const PROFILES_PER_COMMIT: usize = 1_000;
@@ -38,37 +42,12 @@ pub async fn measure() {
 
 /// A record after the events of a profile, by the built-in model.
 fn typical_record() -> Record {
-    let model = Model::parse(include_str!("../../models/forum.toml")).unwrap();
+    let model = model();
+    let first_time = Timestamp::from_nanos(1_767_225_600_000_000_000).unwrap();
     let mut record = Record::default();
     for number in 0..EVENTS_PER_PROFILE {
-        let kind = ["question", "answer", "comment", "badge"][number as usize % 4];
-        let is_comment = kind == "comment";
-        let event = Event {
-            id: IdHash::of_event(&format!("event-{number}")),
-            profile_id: ProfileId::new("member-0").unwrap(),
-            event_type: kind.to_owned(),
-            time: None,
-            channel: "forum".to_owned(),
-            attributes: Attributes::from([
-                ("length".to_owned(), AttributeValue::Number(640.0)),
-                (
-                    "badge".to_owned(),
-                    AttributeValue::String("Supporter".to_owned()),
-                ),
-            ]),
-            text: String::new(),
-            tags: is_comment.then(|| "tools".into()).into_iter().collect(),
-            sentiment: None,
-            author_id: is_comment.then(|| ProfileId::new("member-1").unwrap()),
-            content_id: String::new(),
-            campaign_id: String::new(),
-            subjects: Vec::new(),
-        };
-        let context = Context::at(
-            Timestamp::from_nanos(1_767_225_600_000_000_000 + number as i64 * 7_200_000_000_000)
-                .unwrap(),
-            256,
-        );
+        let event = event("member-0", "member-1", number, first_time);
+        let context = Context::at(event.time.unwrap(), 256);
         record = apply(&model, record, &event, &context).1.record;
     }
     record

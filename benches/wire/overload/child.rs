@@ -44,6 +44,11 @@ impl Server {
             process,
         }
     }
+
+    /// The number of its process.
+    pub fn process(&self) -> u32 {
+        self.process.id()
+    }
 }
 
 impl Drop for Server {
