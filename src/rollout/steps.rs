@@ -2,12 +2,15 @@
 //! of all records are built for it beside the ranks that answer, and then it answers. Every
 //! step is in the store, so that any server can take the next one.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use super::{Deployment, RolloutError, latest::Known, snapshot::new_generation};
 use crate::{
     limits::{ANNOUNCED_FOR, FAILOVER_LOSES, INDEX_BATCH, LEASE_PERIOD, ROLLOUT_RETRY_INTERVAL},
-    scoring::{Tenant, index},
+    scoring::{Model, ProfileId, Record, Tenant, index},
     store::{IndexEntry, IndexGeneration, Rollout, Scan, Store, StoreError},
     stretch::Stretch,
 };
@@ -228,6 +231,17 @@ impl<S: Store> Deployment<S> {
         pace: Pace,
     ) -> Result<bool, RolloutError> {
         let model = self.model_of(tenant, candidate.model).await?;
+        if let Pace::Unlimited = pace {
+            match self.build_at_once(tenant, candidate, &model).await {
+                Ok(None) => {}
+                Ok(Some(profiles)) => {
+                    tracing::info!(%tenant, model = %candidate.model, profiles, "ranks built");
+                    return Ok(true);
+                }
+                Err(StoreError::Superseded) => return Ok(false),
+                Err(error) => return Err(error.into()),
+            }
+        }
         let indexed_to = self.store.indexed_to(tenant, candidate).await?;
         let mut indexed = 0_u64;
         if indexed_to.is_some() {
@@ -264,6 +278,23 @@ impl<S: Store> Deployment<S> {
         }
         tracing::info!(%tenant, model = %candidate.model, profiles = indexed, "ranks built");
         Ok(true)
+    }
+
+    /// Indexes every record, where the store can do that at once. Returns how many there are.
+    async fn build_at_once(
+        &self,
+        tenant: &Tenant,
+        candidate: IndexGeneration,
+        model: &Arc<Model>,
+    ) -> Result<Option<u64>, StoreError> {
+        let model = Arc::clone(model);
+        let entries_of =
+            move |profile_id: &ProfileId, record: &Record| index(&model, profile_id, record);
+        let built = self.store.index_all(tenant, candidate, entries_of).await?;
+        if let Some(profiles) = built {
+            self.counters.indexed(usize::try_from(profiles).unwrap_or(usize::MAX));
+        }
+        Ok(built)
     }
 
     async fn holds_lease(&self, tenant: &Tenant) -> Result<bool, StoreError> {

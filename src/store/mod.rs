@@ -282,6 +282,18 @@ pub trait RankStore: Send + Sync + 'static {
         entries: Vec<IndexEntry>,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
+    /// Adds the entries of every record at once, where `entries_of` says in which ranks a record
+    /// stands, and returns how many records there are. `None` when the store cannot, or cannot
+    /// any more: then they are to be scanned and [indexed](Self::index).
+    fn index_all(
+        &self,
+        _tenant: &Tenant,
+        _generation: IndexGeneration,
+        _entries_of: impl Fn(&ProfileId, &Record) -> Vec<(RankName, RankKey)> + Send + Sync + 'static,
+    ) -> impl Future<Output = Result<Option<u64>, StoreError>> + Send {
+        async { Ok(None) }
+    }
+
     /// The last profile that is known to be indexed, all before it too; `None` when none is.
     fn indexed_to(
         &self,

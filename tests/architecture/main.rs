@@ -329,9 +329,8 @@ fn scoring_is_pure() {
 
 #[test]
 fn only_the_embedded_store_names_its_engine() {
-    refuse("fjall and wabi_tree stay inside", |source, name| {
-        (name.has("fjall") || name.has("wabi_tree"))
-            && !source.path.starts_with("src/store/embedded/")
+    refuse("fjall stays inside", |source, name| {
+        name.has("fjall") && !source.path.starts_with("src/store/embedded/")
     });
 }
 

@@ -26,8 +26,8 @@ const MODELS: &str = "models";
 /// Where the engine keeps its tables, each in a directory with a file that names its version.
 const TABLES: &str = "keyspaces";
 const VERSION_OF_TABLE: &str = "current";
-/// Blocks of records kept in memory: enough for some ten thousand hot profiles.
-const CACHE_BYTES: u64 = 128 * 1024 * 1024;
+/// Blocks of records kept in memory: enough for some ten thousand hot profiles. A start fills it.
+const CACHE_BYTES: u64 = 64 * 1024 * 1024;
 /// Writes kept in memory until they are sorted to disk; a few of these at a time.
 const MEMTABLE_BYTES: u64 = 32 * 1024 * 1024;
 /// Journals on disk: what a start after a crash replays at most.

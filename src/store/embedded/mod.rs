@@ -2,8 +2,9 @@
 //!
 //! Reads go straight to the records and the ranks. Commits queue for the writing thread,
 //! which answers when they are durable, so nothing acknowledged is lost when the process
-//! or the machine stops. Ranks start empty: the service fills them by `index`. Rollouts are
-//! of one process, and forgotten with its ranks; which models are the latest is not.
+//! or the machine stops. Ranks start empty: the service fills them by `index_all`. The same pass
+//! over the records adds them up, or an earlier one when somebody asks or writes before. Rollouts
+//! are of one process, and forgotten with its ranks; which models are the latest is not.
 //!
 //! A directory that was damaged is refused and left as it is, see `check.rs`: the journal is
 //! looked at before the engine opens it, which would cut it off at the damage. Not seen is a
@@ -15,11 +16,15 @@ mod coordination;
 mod copy;
 mod directory;
 mod engine;
+mod first_pass;
 mod ground;
+mod ids;
 mod journal;
 mod keys;
 mod model_store;
+mod processors;
 mod publications;
+mod rank;
 mod rank_store;
 mod ranks;
 mod recent;
@@ -28,6 +33,7 @@ mod records;
 mod repair;
 mod rollouts;
 mod seal;
+mod sums;
 mod writer;
 
 use std::{
@@ -44,6 +50,7 @@ use tokio::{
 
 pub use self::repair::{Loss, Repair, repair};
 use self::{
+    first_pass::add_up,
     publications::Publications,
     ranks::Ranks,
     recent::RecentRecords,
@@ -51,15 +58,13 @@ use self::{
     rollouts::Rollouts,
     writer::{Answers, EncodedCommit, Submission, Writer},
 };
-use super::{Rollout, StoreError, TotalsChange};
+use super::{Rollout, StoreError};
 use crate::scoring::Tenant;
 
 /// Calls of `commit` that may wait for the writing thread; a further one waits to wait.
 const MAX_QUEUED: usize = 1_024;
 /// How long closing waits for the last batch.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
-/// Records that are read at a time to add up the totals.
-const TOTALS_BATCH: usize = 1_000;
 /// Records that `load` reads before it lets other tasks run.
 const LOADS_BETWEEN_YIELDS: usize = 64;
 
@@ -81,7 +86,7 @@ pub struct Embedded {
 
 impl Embedded {
     /// Opens the store in a directory, creating it when it is missing. Blocks while the
-    /// journal is replayed and the totals are added up.
+    /// journal is replayed.
     ///
     /// [`StoreError::Misconfigured`] when another process holds the directory, when it
     /// holds something else, or when its format is unknown; [`StoreError::Corrupt`] when
@@ -98,8 +103,7 @@ impl Embedded {
 
     fn on(records: Records) -> Result<Self, StoreError> {
         let records = Arc::new(records);
-        let ranks = Arc::new(Ranks::default());
-        add_up(&records, &ranks)?;
+        let ranks = Arc::new(Ranks::of(records.tenants()?));
         let recent = Arc::new(RecentRecords::new());
         let (submissions, queue) = mpsc::channel(MAX_QUEUED);
         let (closing, closed) = std_mpsc::channel();
@@ -144,6 +148,16 @@ impl Embedded {
         answers.await.unwrap_or_else(|_| Err(stopped()))
     }
 
+    /// Makes sure that the records of a tenant are added up.
+    async fn add_up(&self, tenant: &Tenant) -> Result<(), StoreError> {
+        if !self.ranks.is_fresh(tenant)? {
+            return Ok(());
+        }
+        let (ranks, tenant) = (Arc::clone(&self.ranks), tenant.clone());
+        self.read_apart(move |records| add_up(records, &ranks, &tenant))
+            .await
+    }
+
     /// Runs a long read on a thread that may block.
     async fn read_apart<T: Send + 'static>(
         &self,
@@ -154,25 +168,6 @@ impl Embedded {
             .await
             .unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string())))
     }
-}
-
-/// The totals and the latest instant that was counted, of every tenant.
-fn add_up(records: &Records, ranks: &Ranks) -> Result<(), StoreError> {
-    for tenant in records.tenants()? {
-        let mut after = None;
-        loop {
-            let page = records.scan(&tenant, after.as_ref(), TOTALS_BATCH)?;
-            let Some(last) = page.last() else { break };
-            after = Some(last.profile_id.clone());
-            for stored in &page {
-                let deltas = stored.record.topic_deltas();
-                let totals: Vec<_> = deltas.map(TotalsChange::adding).collect();
-                let latest = stored.record.latest_counted().up_to_second();
-                ranks.add_record(&tenant, &totals, latest)?;
-            }
-        }
-    }
-    Ok(())
 }
 
 impl Drop for Embedded {

@@ -1,13 +1,17 @@
 //! Ranks of the embedded store, in memory.
 
+use std::sync::Arc;
+
 use super::{
     super::{
         Cursor, IndexEntry, IndexGeneration, RankCounts, RankPage, RankRange, RankStore,
         StoreError, TopicTotals,
     },
-    Embedded, keys,
+    Embedded,
+    first_pass::build,
+    keys,
 };
-use crate::scoring::{ProfileId, RankName, Tenant};
+use crate::scoring::{ProfileId, RankKey, RankName, Record, Tenant};
 
 impl RankStore for Embedded {
     async fn page(
@@ -18,6 +22,7 @@ impl RankStore for Embedded {
         after: Option<&Cursor>,
         limit: usize,
     ) -> Result<RankPage, StoreError> {
+        self.add_up(tenant).await?;
         self.ranks.page(tenant, generation, range, after, limit)
     }
 
@@ -27,6 +32,7 @@ impl RankStore for Embedded {
         generation: IndexGeneration,
         ranges: &[RankRange],
     ) -> Result<RankCounts, StoreError> {
+        self.add_up(tenant).await?;
         self.ranks.count(tenant, generation, ranges)
     }
 
@@ -35,6 +41,7 @@ impl RankStore for Embedded {
         tenant: &Tenant,
         topics: &[String],
     ) -> Result<Vec<TopicTotals>, StoreError> {
+        self.add_up(tenant).await?;
         self.ranks.totals(tenant, topics)
     }
 
@@ -44,6 +51,7 @@ impl RankStore for Embedded {
         generation: IndexGeneration,
         entries: Vec<IndexEntry>,
     ) -> Result<(), StoreError> {
+        self.add_up(tenant).await?;
         let last = entries.last().map(|entry| entry.profile_id.clone());
         self.ranks
             .index(tenant, generation, entries, |profile_id| {
@@ -53,6 +61,17 @@ impl RankStore for Embedded {
             self.rollouts.set_indexed(tenant, generation, last);
         }
         Ok(())
+    }
+
+    async fn index_all(
+        &self,
+        tenant: &Tenant,
+        generation: IndexGeneration,
+        entries_of: impl Fn(&ProfileId, &Record) -> Vec<(RankName, RankKey)> + Send + Sync + 'static,
+    ) -> Result<Option<u64>, StoreError> {
+        let (ranks, tenant) = (Arc::clone(&self.ranks), tenant.clone());
+        self.read_apart(move |records| build(records, &ranks, &tenant, generation, entries_of))
+            .await
     }
 
     async fn indexed_to(

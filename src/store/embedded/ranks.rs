@@ -1,28 +1,81 @@
-//! Ranks and totals in memory. One lock per tenant: whoever reads it sees every commit
+//! Ranks and sums in memory. One lock per tenant: whoever reads it sees every commit
 //! whole or not at all, so nobody is counted twice while moving.
 
 use std::{
-    cmp::Ordering,
     collections::HashMap,
-    ops::{Bound, Range},
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
-use wabi_tree::OSBTreeSet;
-
-use super::super::{
-    Cursor, IndexEntry, IndexGeneration, RankCounts, RankPage, RankRange, Rollout, StoreError,
-    TopicTotals, TotalsChange, Version,
+use super::{
+    super::{
+        Cursor, IndexEntry, IndexGeneration, RankCounts, RankPage, RankRange, Rollout, StoreError,
+        TopicTotals, TotalsChange, Version,
+    },
+    ids::{IdNumber, Ids},
+    rank::{Place, Rank},
+    sums::Sums,
 };
-use crate::scoring::{KeyRange, Name, ProfileId, RankChange, RankKey, RankName, Tenant, Timestamp};
+use crate::scoring::{ProfileId, RankChange, RankKey, RankName, Tenant, Timestamp};
 
-/// The ranks and totals of every tenant.
+/// The ranks and sums of every tenant.
 #[derive(Default)]
 pub struct Ranks {
     tenants: RwLock<HashMap<Tenant, Arc<RwLock<TenantRanks>>>>,
 }
 
 impl Ranks {
+    /// Ranks in which nobody stands yet. The records of these tenants are still to be added up.
+    pub fn of(tenants: Vec<Tenant>) -> Self {
+        let fresh = |tenant| {
+            let ranks = TenantRanks {
+                is_fresh: true,
+                ..TenantRanks::default()
+            };
+            (tenant, Arc::new(RwLock::new(ranks)))
+        };
+        Self {
+            tenants: RwLock::new(tenants.into_iter().map(fresh).collect()),
+        }
+    }
+
+    /// Whether the records of a tenant are still to be added up. Until then nothing is written
+    /// and nobody stands in a rank.
+    pub fn is_fresh(&self, tenant: &Tenant) -> Result<bool, StoreError> {
+        self.read(tenant, |ranks| ranks.is_fresh)
+    }
+
+    /// Sets what the records of a tenant add up to, unless that was done.
+    pub fn set_sums(&self, tenant: &Tenant, sums: Sums) -> Result<(), StoreError> {
+        let ranks = self.tenant_or_new(tenant)?;
+        let mut ranks = write(&ranks)?;
+        if ranks.is_fresh {
+            ranks.is_fresh = false;
+            ranks.sums = sums;
+        }
+        Ok(())
+    }
+
+    /// Sets what the records of a tenant come to, unless they were added up before. Returns
+    /// whether it did.
+    pub fn set_built(
+        &self,
+        tenant: &Tenant,
+        generation: IndexGeneration,
+        built: Built,
+    ) -> Result<bool, StoreError> {
+        let ranks = self.tenant_or_new(tenant)?;
+        let mut ranks = write(&ranks)?;
+        ranks.generation(generation)?;
+        if !ranks.is_fresh {
+            return Ok(false);
+        }
+        ranks.is_fresh = false;
+        ranks.sums = built.sums;
+        ranks.ids = built.ids;
+        ranks.generations.insert(generation, built.ranks);
+        Ok(true)
+    }
+
     /// Makes a rollout the tenant's; [`StoreError::Superseded`] when it does not follow the
     /// one that is.
     pub fn raise(&self, tenant: &Tenant, rollout: &Rollout) -> Result<(), StoreError> {
@@ -41,17 +94,16 @@ impl Ranks {
     pub fn apply(
         &self,
         tenant: &Tenant,
-        profile_id: ProfileId,
+        profile_id: &ProfileId,
         changes: &[(IndexGeneration, Vec<RankChange>)],
         totals: &[TotalsChange],
         latest_counted: Timestamp,
     ) -> Result<(), StoreError> {
         let ranks = self.tenant_or_new(tenant)?;
         let mut ranks = write(&ranks)?;
-        ranks.apply(profile_id, changes);
-        ranks.add_totals(totals);
-        ranks.count_until(latest_counted);
-        Ok(())
+        totals.iter().for_each(|change| ranks.sums.add(change));
+        ranks.sums.count_until(latest_counted);
+        ranks.apply(profile_id, changes)
     }
 
     /// Adds the entries of records that still have the version of their entry.
@@ -68,23 +120,9 @@ impl Ranks {
             let mut ranks = write(&ranks)?;
             ranks.generation(generation)?;
             if version(&entry.profile_id)? == Some(entry.version) {
-                ranks.insert(generation, entry);
+                ranks.index(generation, entry)?;
             }
         }
-        Ok(())
-    }
-
-    /// Adds what a record has to the totals, and notes the latest instant that was counted.
-    pub fn add_record(
-        &self,
-        tenant: &Tenant,
-        totals: &[TotalsChange],
-        latest_counted: Timestamp,
-    ) -> Result<(), StoreError> {
-        let ranks = self.tenant_or_new(tenant)?;
-        let mut ranks = write(&ranks)?;
-        ranks.add_totals(totals);
-        ranks.count_until(latest_counted);
         Ok(())
     }
 
@@ -96,8 +134,13 @@ impl Ranks {
     ) -> Result<(), StoreError> {
         let ranks = self.tenant_or_new(tenant)?;
         let dropped = write(&ranks)?.generations.remove(&generation);
-        // Outside the lock: it may be long.
-        drop(dropped);
+        for rank in dropped.iter().flat_map(HashMap::values) {
+            for numbers in rank.ids() {
+                // Some at a time: there may be many.
+                let mut ranks = write(&ranks)?;
+                numbers.iter().for_each(|id| ranks.ids.release(*id));
+            }
+        }
         Ok(())
     }
 
@@ -113,10 +156,10 @@ impl Ranks {
         self.read(tenant, |ranks| {
             let rank = ranks
                 .generation(generation)?
-                .and_then(|ranks| ranks.get(&range.rank));
-            let page = rank.map(|rank| rank.page(&range.keys, after, limit));
+                .and_then(|named| named.get(&range.rank));
+            let page = rank.map(|rank| ranks.page(rank, range, after, limit));
             Ok(RankPage {
-                latest_counted: ranks.latest_counted,
+                latest_counted: ranks.sums.latest_counted(),
                 ..page.unwrap_or_default()
             })
         })?
@@ -133,11 +176,13 @@ impl Ranks {
             let ranks = tenant_ranks.generation(generation)?;
             let count = |range: &RankRange| {
                 let rank = ranks.and_then(|ranks| ranks.get(&range.rank));
-                rank.map_or(0, |rank| rank.positions(&range.keys).len() as u64)
+                rank.map_or(0, |rank| {
+                    rank.positions(&range.keys, &tenant_ranks.ids).len() as u64
+                })
             };
             Ok(RankCounts {
                 counts: ranges.iter().map(count).collect(),
-                latest_counted: tenant_ranks.latest_counted,
+                latest_counted: tenant_ranks.sums.latest_counted(),
             })
         })?
     }
@@ -149,14 +194,8 @@ impl Ranks {
         topics: &[String],
     ) -> Result<Vec<TopicTotals>, StoreError> {
         self.read(tenant, |ranks| {
-            let totals = |topic: &String| {
-                ranks
-                    .totals
-                    .get(topic.as_str())
-                    .copied()
-                    .unwrap_or_default()
-            };
-            topics.iter().map(totals).collect()
+            let totals = topics.iter().map(|topic| ranks.sums.of_topic(topic));
+            totals.collect()
         })
     }
 
@@ -195,14 +234,26 @@ fn broken<T>(_: PoisonError<T>) -> StoreError {
     )
 }
 
-type RanksByName = HashMap<RankName, Rank>;
+/// The ranks of a generation.
+pub type RanksByName = HashMap<RankName, Rank>;
+
+/// What all records of a tenant come to.
+pub struct Built {
+    /// What they add up to.
+    pub sums: Sums,
+    /// The ids of those who stand in ranks.
+    pub ids: Ids,
+    /// Where they stand.
+    pub ranks: RanksByName,
+}
 
 #[derive(Default)]
 struct TenantRanks {
     rollout: Rollout,
+    is_fresh: bool,
+    ids: Ids,
     generations: HashMap<IndexGeneration, RanksByName>,
-    totals: HashMap<Name, TopicTotals>,
-    latest_counted: Timestamp,
+    sums: Sums,
 }
 
 impl TenantRanks {
@@ -219,149 +270,91 @@ impl TenantRanks {
         Ok(self.generations.get(&generation))
     }
 
-    fn apply(&mut self, profile_id: ProfileId, changes: &[(IndexGeneration, Vec<RankChange>)]) {
-        let mut shared = None;
+    fn apply(
+        &mut self,
+        profile_id: &ProfileId,
+        changes: &[(IndexGeneration, Vec<RankChange>)],
+    ) -> Result<(), StoreError> {
+        let mut held = Vec::new();
         for (generation, changes) in changes {
             let Some(ranks) = self.generations.get_mut(generation) else {
                 continue;
             };
             for change in changes {
                 if let (Some(rank), Some(old)) = (ranks.get_mut(&change.rank), change.old) {
-                    let taken = rank.places.take(&Place::of(old, &profile_id));
-                    shared = shared.or(taken.and_then(|place| place.profile_id));
+                    let place = Place::of(old, profile_id.as_str());
+                    held.extend(rank.remove(&place, &self.ids));
                 }
             }
         }
-        // The id that the ranks hold already, so that all of them share one allocation.
-        let profile_id = shared.unwrap_or(profile_id);
         for (generation, changes) in changes {
-            let ranks = self.generations.entry(*generation).or_default();
             for change in changes {
                 if let Some(new) = change.new {
-                    let rank = ranks.entry(change.rank.clone()).or_default();
-                    rank.places.insert(Place::of(new, &profile_id));
+                    self.insert(*generation, &change.rank, new, profile_id, &mut held)?;
                 }
             }
         }
+        held.into_iter().for_each(|id| self.ids.release(id));
+        Ok(())
     }
 
-    fn insert(&mut self, generation: IndexGeneration, entry: IndexEntry) {
+    fn index(&mut self, generation: IndexGeneration, entry: IndexEntry) -> Result<(), StoreError> {
+        let mut held = Vec::new();
+        for (rank, key) in entry.ranks {
+            self.insert(generation, &rank, key, &entry.profile_id, &mut held)?;
+        }
+        held.into_iter().for_each(|id| self.ids.release(id));
+        Ok(())
+    }
+
+    /// Adds an entry of a profile under the first of the numbers that are held of its id, so that
+    /// all of them share one; under a new one when none is.
+    fn insert(
+        &mut self,
+        generation: IndexGeneration,
+        rank: &RankName,
+        key: RankKey,
+        profile_id: &ProfileId,
+        held: &mut Vec<IdNumber>,
+    ) -> Result<(), StoreError> {
+        if held.is_empty() {
+            held.push(self.ids.add(profile_id.as_str())?);
+        }
         let ranks = self.generations.entry(generation).or_default();
-        for (name, key) in entry.ranks {
-            let rank = ranks.entry(name).or_default();
-            rank.places.insert(Place::of(key, &entry.profile_id));
-        }
-    }
-
-    fn count_until(&mut self, instant: Timestamp) {
-        self.latest_counted = self.latest_counted.max(instant);
-    }
-
-    fn add_totals(&mut self, changes: &[TotalsChange]) {
-        for change in changes {
-            if !self.totals.contains_key(&change.topic) {
-                self.totals
-                    .insert(change.topic.clone(), TopicTotals::default());
-            }
-            if let Some(totals) = self.totals.get_mut(&change.topic) {
-                totals.touches = totals.touches.saturating_add_signed(change.touches);
-                totals.advance_millionths = totals
-                    .advance_millionths
-                    .saturating_add_signed(change.advance_millionths);
+        let rank = ranks.entry(rank.clone()).or_default();
+        for id in held.iter().take(1) {
+            if rank.insert(key, *id, &self.ids) {
+                self.ids.hold(*id);
             }
         }
+        Ok(())
     }
-}
 
-/// Profiles in page order. A wabi_tree, because it counts a range in O(log n) and inserts
-/// in O(log n); indexset rebuilds an index over all its nodes whenever one splits.
-#[derive(Default)]
-struct Rank {
-    places: OSBTreeSet<Place>,
-}
-
-impl Rank {
-    fn page(&self, keys: &KeyRange, after: Option<&Cursor>, limit: usize) -> RankPage {
-        let range = self.positions(keys);
+    fn page(
+        &self,
+        rank: &Rank,
+        range: &RankRange,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> RankPage {
+        let range = rank.positions(&range.keys, &self.ids);
         let mut start = range.start;
-        let mut bound = match keys.below {
-            Some(below) => Bound::Excluded(Place::end_of(below)),
-            None => Bound::Unbounded,
-        };
         if let Some(cursor) = after {
-            let place = Place::of(cursor.key, &cursor.profile_id);
-            let position = self.position_after(&place);
-            if position > start {
-                start = position.min(range.end);
-                bound = Bound::Excluded(place);
-            }
+            let place = Place::of(cursor.key, cursor.profile_id.as_str());
+            start = rank
+                .position_after(&place, &self.ids)
+                .clamp(range.start, range.end);
         }
-        let entries = self
-            .places
-            .range((bound, Bound::Unbounded))
+        let entries = rank
+            .entries_from(start)
             .take(limit.min(range.end - start))
-            .filter_map(|place| Some((place.key, place.profile_id.clone()?)))
-            .collect();
+            .filter_map(|(key, id)| Some((key, ProfileId::stored(self.ids.text(id))?)));
         RankPage {
-            entries,
+            entries: entries.collect(),
             preceding: (start - range.start) as u64,
             total: range.len() as u64,
             latest_counted: Timestamp::EPOCH,
         }
-    }
-
-    /// Where the entries of a range stand, in page order.
-    fn positions(&self, keys: &KeyRange) -> Range<usize> {
-        let start = keys
-            .below
-            .map_or(0, |below| self.position_after(&Place::end_of(below)));
-        let end = self.position_after(&Place::end_of(keys.from));
-        start..end.max(start)
-    }
-
-    fn position_after(&self, place: &Place) -> usize {
-        let following = (Bound::Excluded(place), Bound::Unbounded);
-        self.places.len() - self.places.range(following).len()
-    }
-}
-
-/// Where a profile stands: the greatest key first, equals by profile id.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Place {
-    key: RankKey,
-    /// `None` stands behind every profile of the key: a bound, never an entry.
-    profile_id: Option<ProfileId>,
-}
-
-impl Place {
-    fn of(key: RankKey, profile_id: &ProfileId) -> Self {
-        Self {
-            key,
-            profile_id: Some(profile_id.clone()),
-        }
-    }
-
-    fn end_of(key: RankKey) -> Self {
-        Self {
-            key,
-            profile_id: None,
-        }
-    }
-}
-
-impl Ord for Place {
-    fn cmp(&self, other: &Self) -> Ordering {
-        let by_key = other.key.cmp(&self.key);
-        by_key.then_with(|| match (&self.profile_id, &other.profile_id) {
-            (Some(own), Some(others)) => own.cmp(others),
-            (own, others) => own.is_none().cmp(&others.is_none()),
-        })
-    }
-}
-
-impl PartialOrd for Place {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
     }
 }
 
@@ -370,30 +363,76 @@ mod tests {
     use super::*;
     use crate::scoring::Fingerprint;
 
-    #[test]
-    fn the_ranks_of_a_profile_share_its_id() {
-        let id = |text| ProfileId::new(text).unwrap();
-        let change = |rank: &str, old: Option<f64>, new: f64| RankChange {
+    const GENERATION: IndexGeneration = IndexGeneration {
+        number: 1,
+        model: Fingerprint(1),
+    };
+
+    fn change(rank: &str, old: Option<f64>, new: Option<f64>) -> RankChange {
+        RankChange {
             rank: RankName::new(rank),
             old: old.and_then(RankKey::new),
-            new: RankKey::new(new),
-        };
-        let generation = IndexGeneration {
-            number: 1,
-            model: Fingerprint(1),
-        };
+            new: new.and_then(RankKey::new),
+        }
+    }
+
+    fn apply(ranks: &mut TenantRanks, profile: &str, changes: &[RankChange]) {
+        let profile_id = ProfileId::new(profile).unwrap();
+        let changes = [(GENERATION, changes.to_vec())];
+        ranks.apply(&profile_id, &changes).unwrap();
+    }
+
+    /// The numbers in a rank, in page order.
+    fn numbers(ranks: &TenantRanks, rank: &str) -> Vec<IdNumber> {
+        let rank = &ranks.generations[&GENERATION][&RankName::new(rank)];
+        rank.ids().flatten().copied().collect()
+    }
+
+    #[test]
+    fn the_ranks_of_a_profile_share_its_id() {
         let mut ranks = TenantRanks::default();
-        let anna = |changes: &[RankChange]| [(generation, changes.to_vec())];
-        let first = [change("a", None, 1.0), change("b", None, 1.0)];
-        ranks.apply(id("anna"), &anna(&first));
-        let second = [change("a", Some(1.0), 2.0), change("c", None, 3.0)];
-        ranks.apply(id("anna"), &anna(&second));
-        let ids: Vec<_> = ["a", "b", "c"]
-            .map(|name| &ranks.generations[&generation][&RankName::new(name)])
-            .map(|rank| rank.places.first().unwrap().profile_id.clone().unwrap())
-            .iter()
-            .map(|id| id.as_str().as_ptr())
-            .collect();
-        assert!(ids.iter().all(|pointer| *pointer == ids[0]));
+        let first = [change("a", None, Some(1.0)), change("b", None, Some(1.0))];
+        apply(&mut ranks, "anna", &first);
+        let moved = [
+            change("a", Some(1.0), Some(2.0)),
+            change("c", None, Some(3.0)),
+        ];
+        apply(&mut ranks, "anna", &moved);
+        let [a, b, c] = ["a", "b", "c"].map(|rank| numbers(&ranks, rank));
+        assert!(a == b && b == c && a.len() == 1);
+    }
+
+    #[test]
+    fn the_number_of_who_stands_nowhere_is_given_to_another() {
+        let mut ranks = TenantRanks::default();
+        apply(&mut ranks, "anna", &[change("a", None, Some(1.0))]);
+        let annas = numbers(&ranks, "a");
+        // Who stands there already takes no further number.
+        apply(&mut ranks, "anna", &[change("a", None, Some(1.0))]);
+        apply(&mut ranks, "anna", &[change("a", Some(1.0), None)]);
+        apply(&mut ranks, "ben", &[change("b", None, Some(1.0))]);
+        assert_eq!(numbers(&ranks, "b"), annas);
+        assert_eq!(ranks.ids.text(annas[0]), "ben");
+    }
+
+    #[test]
+    fn ids_are_kept_until_the_last_generation_has_gone() {
+        let ranks = Ranks::default();
+        let tenant = Tenant::new("test").unwrap();
+        let profile_id = ProfileId::new("anna").unwrap();
+        let other = IndexGeneration {
+            number: 2,
+            ..GENERATION
+        };
+        let changes = [GENERATION, other].map(|of| (of, vec![change("a", None, Some(1.0))]));
+        let applied = ranks.apply(&tenant, &profile_id, &changes, &[], Timestamp::EPOCH);
+        applied.unwrap();
+        ranks.drop_generation(&tenant, GENERATION).unwrap();
+        let all = RankRange {
+            rank: RankName::new("a"),
+            keys: crate::scoring::KeyRange::ALL,
+        };
+        let page = ranks.page(&tenant, other, &all, None, 10).unwrap();
+        assert_eq!(page.entries[0].1, profile_id);
     }
 }

@@ -1,6 +1,7 @@
 //! Records on disk: keys and values of the engine, on files that stand where they were opened.
 
 use std::{
+    iter,
     path::Path,
     sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, TryLockError},
     time::{Duration, Instant},
@@ -17,11 +18,14 @@ use super::{
     engine::{Engine, guarded},
     ground::Ground,
     keys,
+    processors::on_all_processors,
 };
 use crate::scoring::{ProfileId, Tenant};
 
 /// How often an engine that has given up is opened again at most.
 const REOPENING_PERIOD: Duration = Duration::from_secs(1);
+/// Records that a processor takes at a time when all are read.
+const READ_AT_ONCE: usize = 1_000;
 
 /// The records of every tenant. Fields drop in order: the directory is let go last.
 pub struct Records {
@@ -200,6 +204,31 @@ impl Records {
                 page.push(self.stored(profile_id, &value)?);
             }
             Ok(page)
+        })
+    }
+
+    /// What `read` makes of all records of a tenant, some at a time in the order of their ids, on
+    /// all processors.
+    pub fn read_all<T: Send>(
+        &self,
+        tenant: &Tenant,
+        read: impl Fn(Vec<Stored>) -> Result<T, StoreError> + Sync,
+    ) -> Result<Vec<T>, StoreError> {
+        self.with(|open| {
+            let mut entries = open.engine.records.range(keys::range_after(tenant, None));
+            let mut next = || entries.next().map(|entry| entry.into_inner()).transpose();
+            let mut some = || {
+                let some = self.guarded(|| (0..READ_AT_ONCE).map_while(|_| next().transpose()).collect());
+                some.map(|some: Vec<_>| (!some.is_empty()).then_some(some))
+            };
+            let parts = iter::from_fn(|| some().transpose());
+            on_all_processors(parts, |part| {
+                let stored = part?.into_iter().map(|(key, value)| {
+                    let (_, profile_id) = keys::parse_key(&key).map_err(|error| self.damaged(error))?;
+                    self.stored(profile_id, &value)
+                });
+                read(stored.collect::<Result<_, _>>()?)
+            })
         })
     }
 

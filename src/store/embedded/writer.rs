@@ -9,6 +9,7 @@ use super::{
     super::{
         Commit, Committed, IndexGeneration, Rollout, StoreError, TotalsChange, Version, codec,
     },
+    first_pass::add_up,
     keys,
     ranks::Ranks,
     recent::{Recent, RecentRecords},
@@ -161,7 +162,12 @@ impl Writer {
     /// Whether a submission is of the current epoch, or of a later one, which then is current.
     fn admit(&self, submission: &Submission) -> Result<(), StoreError> {
         self.records.writable()?;
-        self.ranks.raise(&submission.tenant, &submission.rollout)
+        self.ranks.raise(&submission.tenant, &submission.rollout)?;
+        if submission.commits.is_empty() {
+            return Ok(());
+        }
+        // What is written from here on is added to what was there before.
+        add_up(&self.records, &self.ranks, &submission.tenant)
     }
 
     fn decide(&self, tenant: &Tenant, commit: &mut EncodedCommit, batch: &mut Batch) -> Decision {
@@ -226,7 +232,7 @@ impl Writer {
         self.recent.written(tenant, &commit.profile_id, recent);
         let moved = self.ranks.apply(
             tenant,
-            commit.profile_id,
+            &commit.profile_id,
             &commit.ranks,
             &commit.totals,
             commit.latest_counted,
