@@ -1,8 +1,6 @@
 //! Events of a forum for the core alone, without messages.
 
-use bellwether::scoring::{
-    AttributeValue, Attributes, Event, IdHash, Model, ProfileId, Timestamp,
-};
+use bellwether::scoring::{AttributeValue, Attributes, Event, IdHash, Model, ProfileId, Timestamp};
 
 /// The built-in model.
 pub fn model() -> Model {

@@ -181,7 +181,7 @@ impl Side {
 }
 
 /// How long a process has worked: user and system time. Zero where there is no `/proc`.
-fn processor_time(process: u32) -> Duration {
+pub fn processor_time(process: u32) -> Duration {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
     // After the name in brackets, which may hold spaces, the twelfth and thirteenth fields.
     let fields = stat.rsplit(')').next().unwrap_or_default();

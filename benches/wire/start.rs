@@ -26,7 +26,7 @@ use crate::{
     clients::{Client, Clients},
     made_up::{event, model},
     overload::Server,
-    phases::Spread,
+    phases::{Spread, processor_time},
 };
 
 const PROFILES_PER_COMMIT: u64 = 1_000;
@@ -54,18 +54,21 @@ pub async fn measure(arguments: &Arguments) {
         loaded.elapsed().as_secs_f64(),
         mean(bytes_of(&path))
     );
-    let (mut seconds, mut memory) = (Vec::new(), Vec::new());
+    let (mut seconds, mut worked, mut memory) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..STARTS {
         let started = Instant::now();
         let server = Server::start(&path.display().to_string(), &[]);
         seconds.push(started.elapsed().as_secs_f64());
+        worked.push(processor_time(server.process()).as_secs_f64());
         memory.push(mean(resident_bytes(server.process())));
-        expected
-            .assert_answered_by(&server, profiles)
-            .await;
+        expected.assert_answered_by(&server, profiles).await;
     }
     println!("{STARTS} starts, median (lowest-highest):");
     println!("  seconds until ready: {}", Spread::of(seconds.into_iter()));
+    println!(
+        "  seconds of processors: {}",
+        Spread::of(worked.into_iter())
+    );
     println!(
         "  resident bytes of a profile, without the files of the system's cache: {}",
         Spread::of(memory.into_iter())
@@ -90,7 +93,9 @@ impl Expected {
                 below: None,
             },
         };
-        let page = store.page(tenant, generation, &range, None, PAGE_SIZE).await;
+        let page = store
+            .page(tenant, generation, &range, None, PAGE_SIZE)
+            .await;
         let page = page.unwrap();
         assert!(page.total > 0);
         let members = page.entries.iter();
@@ -225,7 +230,9 @@ fn now() -> Timestamp {
 /// What a process has in memory, but for what the system can read from files again.
 fn resident_bytes(process: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let resident = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+    let resident = status
+        .lines()
+        .find_map(|line| line.strip_prefix("RssAnon:"));
     let kilobytes = resident.unwrap().trim().strip_suffix(" kB").unwrap();
     1_024 * kilobytes.parse::<u64>().unwrap()
 }

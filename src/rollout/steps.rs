@@ -292,7 +292,8 @@ impl<S: Store> Deployment<S> {
             move |profile_id: &ProfileId, record: &Record| index(&model, profile_id, record);
         let built = self.store.index_all(tenant, candidate, entries_of).await?;
         if let Some(profiles) = built {
-            self.counters.indexed(usize::try_from(profiles).unwrap_or(usize::MAX));
+            self.counters
+                .indexed(usize::try_from(profiles).unwrap_or(usize::MAX));
         }
         Ok(built)
     }

@@ -14,8 +14,8 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Endpoint;
 
-pub use self::child::{SERVE, Server, serve};
 use self::calls::{Connection, Outcomes, closed_loop, open_loop};
+pub use self::child::{SERVE, Server, serve};
 use crate::{
     arguments::Arguments,
     clients::{BATCHES_IN_FLIGHT, Client},

@@ -8,7 +8,7 @@ use super::{
     ids::{IdNumber, Ids},
     processors::on_all_processors,
     rank::Rank,
-    ranks::{Built, Ranks},
+    ranks::{Built, Ranks, RanksByName},
     records::Records,
     sums::Sums,
 };
@@ -19,12 +19,9 @@ pub fn add_up(records: &Records, ranks: &Ranks, tenant: &Tenant) -> Result<(), S
     if !ranks.is_fresh(tenant)? {
         return Ok(());
     }
-    let parts = records.read_all(tenant, |records| {
-        let mut sums = Sums::default();
-        for stored in &records {
-            sums.add_record(&stored.record);
-        }
-        Ok(sums)
+    let parts = records.read_all(tenant, |sums: &mut Sums, stored| {
+        sums.add_record(&stored.record);
+        Ok(())
     })?;
     let sums = parts.into_iter().fold(Sums::default(), Sums::plus);
     ranks.set_sums(tenant, sums)
@@ -43,15 +40,15 @@ pub fn build(
     if !ranks.is_fresh(tenant)? {
         return Ok(None);
     }
-    let parts = records.read_all(tenant, |records| Part::of(&records, &entries_of))?;
-    let mut whole = Part::default();
-    for part in parts {
-        whole.append(part)?;
-    }
-    let records = whole.records;
-    let is_first = ranks.set_built(tenant, generation, whole.built()?)?;
+    let parts = records.read_all(tenant, |part: &mut Part, stored| {
+        part.add(&stored, entries_of(&stored.profile_id, &stored.record))
+    })?;
+    let records = parts.iter().map(|part| part.records).sum();
+    let is_first = ranks.set_built(tenant, generation, put_together(parts)?)?;
     Ok(is_first.then_some(records))
 }
+
+type Entries = Vec<(RankKey, IdNumber)>;
 
 /// What some records that follow each other come to.
 #[derive(Default)]
@@ -60,65 +57,60 @@ struct Part {
     sums: Sums,
     /// The ids of those who stand in ranks, in order.
     ids: Vec<Box<str>>,
-    /// The entries in the order of ids, which have the positions in `ids` for numbers.
-    ranks: HashMap<RankName, Vec<(RankKey, IdNumber)>>,
+    /// In the order of ids, with the positions in `ids` for numbers.
+    ranks: HashMap<RankName, Entries>,
 }
 
 impl Part {
-    fn of(
-        records: &[Stored],
-        entries_of: impl Fn(&ProfileId, &Record) -> Vec<(RankName, RankKey)>,
-    ) -> Result<Self, StoreError> {
-        let mut part = Self {
-            records: records.len() as u64,
-            ..Self::default()
-        };
-        for stored in records {
-            part.sums.add_record(&stored.record);
-            let entries = entries_of(&stored.profile_id, &stored.record);
-            if entries.is_empty() {
-                continue;
-            }
-            let number = IdNumber::at(part.ids.len())?;
-            part.ids.push(stored.profile_id.as_str().into());
-            for (rank, key) in entries {
-                part.ranks.entry(rank).or_default().push((key, number));
-            }
+    fn add(
+        &mut self,
+        stored: &Stored,
+        entries: Vec<(RankName, RankKey)>,
+    ) -> Result<(), StoreError> {
+        self.records += 1;
+        self.sums.add_record(&stored.record);
+        if entries.is_empty() {
+            return Ok(());
         }
-        Ok(part)
-    }
-
-    /// Adds what the following records come to.
-    fn append(&mut self, next: Self) -> Result<(), StoreError> {
-        let known = self.ids.len();
-        for (rank, entries) in next.ranks {
-            let all = self.ranks.entry(rank).or_default();
-            for (key, number) in entries {
-                all.push((key, number.after(known)?));
-            }
+        let number = IdNumber::at(self.ids.len())?;
+        self.ids.push(stored.profile_id.as_str().into());
+        for (rank, key) in entries {
+            self.ranks.entry(rank).or_default().push((key, number));
         }
-        self.ids.extend(next.ids);
-        self.records += next.records;
-        self.sums = std::mem::take(&mut self.sums).plus(next.sums);
         Ok(())
     }
+}
 
-    fn built(self) -> Result<Built, StoreError> {
-        let mut ids = Ids::of(self.ids);
-        for (_, number) in self.ranks.values().flatten() {
-            ids.hold(*number);
+/// What parts that follow each other come to together.
+fn put_together(parts: Vec<Part>) -> Result<Built, StoreError> {
+    let mut sums = Sums::default();
+    let mut ids = Vec::with_capacity(parts.iter().map(|part| part.ids.len()).sum());
+    // With how many ids stand before those of the part.
+    let mut ranks: HashMap<RankName, Vec<(usize, Entries)>> = HashMap::new();
+    for part in parts {
+        for (rank, entries) in part.ranks {
+            ranks.entry(rank).or_default().push((ids.len(), entries));
         }
-        let ranks = on_all_processors(self.ranks.into_iter(), |(name, mut entries)| {
-            // Equals stay in the order of ids.
-            entries.sort_by(|(one, _), (other, _)| other.cmp(one));
-            Ok((name, Rank::of(&entries)))
-        })?;
-        Ok(Built {
-            sums: self.sums,
-            ids,
-            ranks: ranks.into_iter().collect(),
-        })
+        ids.extend(part.ids);
+        sums = sums.plus(part.sums);
     }
+    let ranks = on_all_processors(ranks.into_iter(), |(rank, parts)| {
+        let mut all = Vec::with_capacity(parts.iter().map(|(_, some)| some.len()).sum());
+        for (before, entries) in parts {
+            for (key, number) in entries {
+                all.push((key, number.after(before)?));
+            }
+        }
+        // Equals stay in the order of ids.
+        all.sort_by(|(one, _), (other, _)| other.cmp(one));
+        Ok((rank, Rank::of(&all)))
+    })?;
+    let ranks: RanksByName = ranks.into_iter().collect();
+    let mut ids = Ids::of(ids);
+    for numbers in ranks.values().flat_map(Rank::ids) {
+        numbers.iter().for_each(|number| ids.hold(*number));
+    }
+    Ok(Built { sums, ids, ranks })
 }
 
 #[cfg(test)]

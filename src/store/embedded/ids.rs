@@ -10,7 +10,8 @@ pub struct IdNumber(u32);
 impl IdNumber {
     /// The number at a position.
     pub fn at(position: usize) -> Result<Self, StoreError> {
-        let too_many = |_| StoreError::Unavailable("there are too many profiles to rank".to_owned());
+        let too_many =
+            |_| StoreError::Unavailable("there are too many profiles to rank".to_owned());
         u32::try_from(position).map(Self).map_err(too_many)
     }
 

@@ -193,9 +193,7 @@ impl Rank {
     fn is_at(&self, (chunk, position): Seat, place: &Place<'_>, ids: &Ids) -> bool {
         let chunk = self.chunks.get(chunk);
         let found = chunk.and_then(|chunk| chunk.keys.get(position).zip(chunk.ids.get(position)));
-        found.is_some_and(|(key, id)| {
-            *key == place.key && Some(ids.text(*id)) == place.profile_id
-        })
+        found.is_some_and(|(key, id)| *key == place.key && Some(ids.text(*id)) == place.profile_id)
     }
 }
 
@@ -319,7 +317,10 @@ mod tests {
         fn insert(&mut self, entry: (RankKey, String)) {
             let number = self.ids.add(&entry.1).unwrap();
             let is_new = self.rank.insert(entry.0, number, &self.ids);
-            match self.model.binary_search_by(|other| order(other).cmp(&order(&entry))) {
+            match self
+                .model
+                .binary_search_by(|other| order(other).cmp(&order(&entry)))
+            {
                 Ok(_) => assert!(!is_new),
                 Err(position) => {
                     assert!(is_new);
@@ -331,7 +332,10 @@ mod tests {
         fn remove(&mut self, entry: &(RankKey, String)) {
             let place = Place::of(entry.0, &entry.1);
             let removed = self.rank.remove(&place, &self.ids);
-            match self.model.binary_search_by(|other| order(other).cmp(&order(entry))) {
+            match self
+                .model
+                .binary_search_by(|other| order(other).cmp(&order(entry)))
+            {
                 Ok(position) => {
                     assert_eq!(self.ids.text(removed.unwrap()), entry.1);
                     self.model.remove(position);
@@ -368,7 +372,10 @@ mod tests {
             let sizes: Vec<usize> = self.rank.ids().map(<[IdNumber]>::len).collect();
             assert!(sizes.iter().all(|size| (1..=MAX_CHUNK).contains(size)));
             let pairs = sizes.windows(2).map(|pair| pair.iter().sum::<usize>());
-            assert!(pairs.min().is_none_or(|both| both > MAX_CHUNK / 2), "{sizes:?}");
+            assert!(
+                pairs.min().is_none_or(|both| both > MAX_CHUNK / 2),
+                "{sizes:?}"
+            );
         }
 
         fn check_places(&self, profile: u16) {

@@ -207,27 +207,29 @@ impl Records {
         })
     }
 
-    /// What `read` makes of all records of a tenant, some at a time in the order of their ids, on
-    /// all processors.
-    pub fn read_all<T: Send>(
+    /// Has all records of a tenant read on all processors. Each takes some that follow each other
+    /// and adds them to a new `T`, one by one; these are returned in the order of ids.
+    pub fn read_all<T: Default + Send>(
         &self,
         tenant: &Tenant,
-        read: impl Fn(Vec<Stored>) -> Result<T, StoreError> + Sync,
+        add: impl Fn(&mut T, Stored) -> Result<(), StoreError> + Sync,
     ) -> Result<Vec<T>, StoreError> {
         self.with(|open| {
             let mut entries = open.engine.records.range(keys::range_after(tenant, None));
-            let mut next = || entries.next().map(|entry| entry.into_inner()).transpose();
+            let mut next = || entries.next().map(|entry| entry.into_inner());
             let mut some = || {
-                let some = self.guarded(|| (0..READ_AT_ONCE).map_while(|_| next().transpose()).collect());
+                let some = self.guarded(|| (0..READ_AT_ONCE).map_while(|_| next()).collect());
                 some.map(|some: Vec<_>| (!some.is_empty()).then_some(some))
             };
             let parts = iter::from_fn(|| some().transpose());
-            on_all_processors(parts, |part| {
-                let stored = part?.into_iter().map(|(key, value)| {
-                    let (_, profile_id) = keys::parse_key(&key).map_err(|error| self.damaged(error))?;
-                    self.stored(profile_id, &value)
-                });
-                read(stored.collect::<Result<_, _>>()?)
+            on_all_processors(parts, |entries| {
+                let mut part = T::default();
+                for (key, value) in entries? {
+                    let (_, profile_id) =
+                        keys::parse_key(&key).map_err(|error| self.damaged(error))?;
+                    add(&mut part, self.stored(profile_id, &value)?)?;
+                }
+                Ok(part)
             })
         })
     }
