@@ -1,10 +1,7 @@
 //! `google.protobuf.Struct` to and from [`Attributes`]. What comes in is checked against
 //! the bounds, and its depth before anything recurses that deep.
 
-use std::collections::BTreeMap;
-
 use pbjson_types::{ListValue, Struct, Value, value::Kind};
-use prost::Message;
 
 use crate::scoring::{
     AttributeValue, Attributes, InvalidAttributes, check_attributes, limits::MAX_ATTRIBUTE_DEPTH,
@@ -77,70 +74,10 @@ fn to_value(value: AttributeValue) -> Value {
     Value { kind: Some(kind) }
 }
 
-/// A `Struct` on the wire with its entries in order, so that equal attributes are equal
-/// bytes: the map of the generated type has no order.
-#[derive(Clone, PartialEq, Message)]
-pub struct OrderedStruct {
-    #[prost(btree_map = "string, message", tag = "1")]
-    fields: BTreeMap<String, OrderedValue>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct OrderedValue {
-    #[prost(oneof = "OrderedKind", tags = "1, 2, 3, 4, 5, 6")]
-    kind: Option<OrderedKind>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct OrderedList {
-    #[prost(message, repeated, tag = "1")]
-    values: Vec<OrderedValue>,
-}
-
-#[derive(Clone, PartialEq, prost::Oneof)]
-enum OrderedKind {
-    #[prost(int32, tag = "1")]
-    Null(i32),
-    #[prost(double, tag = "2")]
-    Number(f64),
-    #[prost(string, tag = "3")]
-    String(String),
-    #[prost(bool, tag = "4")]
-    Bool(bool),
-    #[prost(message, tag = "5")]
-    Struct(OrderedStruct),
-    #[prost(message, tag = "6")]
-    List(OrderedList),
-}
-
-impl From<&Attributes> for OrderedStruct {
-    fn from(attributes: &Attributes) -> Self {
-        let fields = attributes
-            .iter()
-            .map(|(name, value)| (name.clone(), value.into()))
-            .collect();
-        Self { fields }
-    }
-}
-
-impl From<&AttributeValue> for OrderedValue {
-    fn from(value: &AttributeValue) -> Self {
-        let kind = match value {
-            AttributeValue::Null => OrderedKind::Null(0),
-            AttributeValue::Bool(value) => OrderedKind::Bool(*value),
-            AttributeValue::Number(number) => OrderedKind::Number(*number),
-            AttributeValue::String(text) => OrderedKind::String(text.clone()),
-            AttributeValue::List(values) => OrderedKind::List(OrderedList {
-                values: values.iter().map(Self::from).collect(),
-            }),
-            AttributeValue::Map(values) => OrderedKind::Struct(values.into()),
-        };
-        Self { kind: Some(kind) }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     fn sample() -> Attributes {
@@ -181,12 +118,6 @@ mod tests {
     #[test]
     fn attributes_survive_the_way_through_a_struct() {
         assert_eq!(from_struct(to_struct(sample())), Ok(sample()));
-    }
-
-    #[test]
-    fn the_ordered_bytes_are_those_of_a_struct() {
-        let bytes = OrderedStruct::from(&sample()).encode_to_vec();
-        assert_eq!(Struct::decode(&*bytes), Ok(to_struct(sample())));
     }
 
     #[test]

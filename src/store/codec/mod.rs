@@ -174,7 +174,8 @@ mod tests {
                 keys,
             },
         );
-        let names = (any_name(), any_name(), vec(any_name(), 0..3));
+        let of_two = || prop_oneof![Just(Name::new("a")), any_name()];
+        let names = (of_two(), of_two(), vec(any_name(), 0..3));
         let ids = (
             option::of(any_id()),
             vec(any_subject(), 0..3),
@@ -410,7 +411,7 @@ mod tests {
         let lists = (
             (any_effect_memory(), vec(any_effect(), 0..4)),
             vec(any_name(), 0..3),
-            vec(any_held_event(), 0..2),
+            vec(any_held_event(), 0..8),
             vec((any::<usize>(), any_stage(), any_stage(), any_time()), 0..3),
             vec((any::<usize>(), vec(any_name(), 1..3)), 0..3),
             prop::collection::btree_map(any_name(), any_name(), 0..3),
@@ -651,6 +652,51 @@ mod tests {
                 advance_millionths: 0,
             }];
         });
+    }
+
+    #[test]
+    fn as_many_events_of_1970_as_quarantine_holds_survive() {
+        let held = (0..64).map(|number| HeldEvent {
+            rule: "bots".into(),
+            id: IdHash(number),
+            known_by: Timestamp::EPOCH,
+            time: Timestamp::EPOCH,
+            event_type: "view".into(),
+            matches: Vec::new(),
+            topics: Vec::new(),
+            author_id: None,
+            subjects: Vec::new(),
+            origin: None,
+        });
+        let record = Record {
+            quarantine: held.collect(),
+            ..Record::default()
+        };
+        assert_eq!(decode(&encode(&record)), Ok(record));
+    }
+
+    /// A subject takes a few bytes, and may be that of every event.
+    #[test]
+    fn damaged_bytes_that_name_every_event_of_many_subjects_claim_no_memory() {
+        let events = (0..5_000).map(|number| {
+            let time = Timestamp::from_nanos(number).unwrap();
+            RememberedEvent::new(time, IdHash(7), "visit")
+        });
+        let mut record = Record {
+            last_event_time: Timestamp::from_nanos(4_999).unwrap(),
+            memory: EventMemory {
+                remembered: events.collect(),
+                ..EventMemory::default()
+            },
+            ..Record::default()
+        };
+        let pairs = record.memory.remembered.iter().map(RememberedEvent::pair);
+        let pairs: Vec<_> = pairs.collect();
+        for number in 0..500 {
+            let subject = ProfileId::of_subject("brand", &number.to_string()).unwrap();
+            record.memory.subjects.insert(subject, pairs.clone());
+        }
+        assert!(corrupt_reason(&encode(&record)).contains("refers to more"));
     }
 
     #[test]

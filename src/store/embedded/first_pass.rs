@@ -85,7 +85,7 @@ impl Part {
 fn put_together(parts: Vec<Part>) -> Result<Built, StoreError> {
     let mut sums = Sums::default();
     let mut ids = Vec::with_capacity(parts.iter().map(|part| part.ids.len()).sum());
-    // With how many ids stand before those of the part.
+    // Each part with the number of ids of the parts before it.
     let mut ranks: HashMap<RankName, Vec<(usize, Entries)>> = HashMap::new();
     for part in parts {
         for (rank, entries) in part.ranks {

@@ -12,7 +12,7 @@ use crate::scoring::{KeyRange, RankKey};
 const MAX_CHUNK: usize = if cfg!(test) { 32 } else { 2_048 };
 /// Entries of a chunk that is built at once, which leaves room for others.
 const BUILT_CHUNK: usize = MAX_CHUNK / 4 * 3;
-/// For how many further entries a chunk that has no room gets some.
+/// Entries that a full chunk gets room for at a time.
 const ROOM: usize = MAX_CHUNK / 32;
 
 /// Entries in page order.

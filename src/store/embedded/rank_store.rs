@@ -88,6 +88,9 @@ impl RankStore for Embedded {
         generation: IndexGeneration,
         _ranks: &[RankName],
     ) -> Result<(), StoreError> {
-        self.ranks.drop_generation(tenant, generation)
+        // There may be many.
+        let (ranks, tenant) = (Arc::clone(&self.ranks), tenant.clone());
+        self.read_apart(move |_| ranks.drop_generation(&tenant, generation))
+            .await
     }
 }

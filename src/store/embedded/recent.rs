@@ -31,25 +31,38 @@ pub struct Recent {
     pub bytes: usize,
 }
 
+impl Recent {
+    fn weight(&self) -> u64 {
+        (LEAST_BYTES + BYTES_PER_STORED_BYTE * self.bytes) as u64
+    }
+}
+
 #[derive(Clone)]
 struct Weight;
 
 impl Weighter<Key, Recent> for Weight {
     fn weight(&self, _: &Key, recent: &Recent) -> u64 {
-        (LEAST_BYTES + BYTES_PER_STORED_BYTE * recent.bytes) as u64
+        recent.weight()
     }
 }
 
-/// Records by tenant and id, within so many bytes.
-pub struct RecentRecords(Cache<Key, Recent, Weight>);
+/// Records by tenant and id, within so many bytes by their weight.
+pub struct RecentRecords {
+    records: Cache<Key, Recent, Weight>,
+    /// What is heavier is not kept: it would throw out most of what shares its lock.
+    heaviest: u64,
+}
 
 impl RecentRecords {
     pub fn new() -> Self {
-        Self::within(MAX_BYTES)
+        Self::of(Cache::with_weighter(EXPECTED, MAX_BYTES as u64, Weight))
     }
 
-    fn within(bytes: usize) -> Self {
-        Self(Cache::with_weighter(EXPECTED, bytes as u64, Weight))
+    fn of(records: Cache<Key, Recent, Weight>) -> Self {
+        Self {
+            heaviest: records.shard_capacity() / 2,
+            records,
+        }
     }
 
     /// The record of a profile, which is read when it is not here.
@@ -60,7 +73,7 @@ impl RecentRecords {
         read: impl FnOnce() -> Result<Option<Stored>, StoreError>,
     ) -> Result<Option<Stored>, StoreError> {
         let key = (tenant.clone(), profile_id.clone());
-        match self.0.get_value_or_guard(&key, Some(Duration::ZERO)) {
+        match self.records.get_value_or_guard(&key, Some(Duration::ZERO)) {
             GuardResult::Value(recent) => Ok(Some(Stored {
                 profile_id: key.1,
                 version: recent.version,
@@ -69,13 +82,14 @@ impl RecentRecords {
             })),
             GuardResult::Guard(place) => {
                 let stored = read()?;
-                if let Some(stored) = &stored {
+                let recent = stored.as_ref().map(|stored| Recent {
+                    version: stored.version,
+                    record: Arc::clone(&stored.record),
+                    bytes: stored.bytes,
+                });
+                if let Some(recent) = recent.filter(|recent| self.keeps(recent)) {
                     // Whoever has written it since has taken the place.
-                    drop(place.insert(Recent {
-                        version: stored.version,
-                        record: Arc::clone(&stored.record),
-                        bytes: stored.bytes,
-                    }));
+                    drop(place.insert(recent));
                 }
                 Ok(stored)
             }
@@ -86,16 +100,22 @@ impl RecentRecords {
 
     /// The version of a record, when it is here.
     pub fn version(&self, tenant: &Tenant, profile_id: &ProfileId) -> Option<Version> {
-        let recent = self.0.peek(&(tenant.clone(), profile_id.clone()));
+        let recent = self.records.peek(&(tenant.clone(), profile_id.clone()));
         recent.map(|recent| recent.version)
+    }
+
+    fn keeps(&self, recent: &Recent) -> bool {
+        recent.weight() <= self.heaviest
     }
 
     /// Keeps what has been written; `None` when the record was dropped.
     pub fn written(&self, tenant: &Tenant, profile_id: &ProfileId, written: Option<Recent>) {
         let key = (tenant.clone(), profile_id.clone());
-        match written {
-            Some(recent) => self.0.insert(key, recent),
-            None => drop(self.0.remove(&key)),
+        match written.filter(|recent| self.keeps(recent)) {
+            Some(recent) => self.records.insert(key, recent),
+            // Also the place that somebody has taken who reads what was there before. The cache
+            // itself would leave it when what is put there is too heavy.
+            None => drop(self.records.remove(&key)),
         }
     }
 }
@@ -105,8 +125,27 @@ mod tests {
     use std::cell::Cell;
 
     use proptest::prelude::*;
+    use quick_cache::{DefaultHashBuilder, OptionsBuilder, sync::DefaultLifecycle};
 
     use super::*;
+
+    /// More bytes than are kept of one record, however much room there is.
+    const TOO_HEAVY: usize = MAX_BYTES;
+
+    /// With room for so many small records behind one lock, whatever machine it is.
+    fn with_room_for(records: usize) -> RecentRecords {
+        let options = OptionsBuilder::new()
+            .shards(1)
+            .estimated_items_capacity(records)
+            .weight_capacity(records as u64 * recent(0, 200).weight())
+            .build();
+        RecentRecords::of(Cache::with_options(
+            options.unwrap(),
+            Weight,
+            DefaultHashBuilder::default(),
+            DefaultLifecycle::default(),
+        ))
+    }
 
     fn tenant() -> Tenant {
         Tenant::new("test").unwrap()
@@ -116,7 +155,7 @@ mod tests {
         ProfileId::new(&format!("p{number}")).unwrap()
     }
 
-    fn recent(version: u64) -> Recent {
+    fn recent(version: u64, bytes: usize) -> Recent {
         let record = Record {
             event_count: version,
             ..Record::default()
@@ -124,7 +163,7 @@ mod tests {
         Recent {
             version: Version(version),
             record: Arc::new(record),
-            bytes: 200,
+            bytes,
         }
     }
 
@@ -133,7 +172,7 @@ mod tests {
             version,
             record,
             bytes,
-        } = recent(version);
+        } = recent(version, 200);
         Stored {
             profile_id: id(number),
             version,
@@ -163,8 +202,8 @@ mod tests {
 
     #[test]
     fn what_was_written_over_while_it_was_read_is_not_kept() {
-        for written in [Some(recent(2)), None] {
-            let records = RecentRecords::new();
+        for written in [Some(recent(2, 200)), Some(recent(2, TOO_HEAVY)), None] {
+            let records = with_room_for(100);
             let found = records.get_or_read(&tenant(), &id(1), || {
                 records.written(&tenant(), &id(1), written.clone());
                 Ok(Some(stored(1, 1)))
@@ -188,23 +227,35 @@ mod tests {
         assert_eq!(read(&records, 1, None), Some(7));
     }
 
+    #[test]
+    fn what_is_written_is_found_while_there_is_room() {
+        let records = with_room_for(100);
+        for number in 0..20 {
+            records.written(&tenant(), &id(number), Some(recent(number, 200)));
+        }
+        let found = (0..20).filter(|number| records.version(&tenant(), &id(*number)).is_some());
+        assert_eq!(found.count(), 20);
+    }
+
     proptest! {
         /// However little room there is, and whatever is thrown out.
         #[test]
         fn nothing_older_than_the_last_write_is_found(
-            steps in prop::collection::vec((0..40_u64, 0..3_u8), 0..400),
-            room in 1..20_usize,
+            steps in prop::collection::vec((0..40_u64, 0..4_u8), 0..400),
+            room in 4..40_usize,
         ) {
-            let records = RecentRecords::within(room * LEAST_BYTES);
+            let records = with_room_for(room);
             let mut engine = std::collections::BTreeMap::new();
             for (version, (number, step)) in steps.into_iter().enumerate() {
                 let version = version as u64;
                 match step {
-                    0 => {
+                    0 | 1 => {
+                        let bytes = [200, TOO_HEAVY][usize::from(step)];
                         engine.insert(number, version);
-                        records.written(&tenant(), &id(number), Some(recent(version)));
+                        let written = Some(recent(version, bytes));
+                        records.written(&tenant(), &id(number), written);
                     }
-                    1 if version.is_multiple_of(5) => {
+                    2 if version.is_multiple_of(5) => {
                         engine.remove(&number);
                         records.written(&tenant(), &id(number), None);
                     }

@@ -8,7 +8,7 @@ use super::{
     Redis, count,
     failure::unexpected,
     fence::Fence,
-    gathering::Load,
+    gathering::Size,
     keys::{self, PartitionKeys},
     places::Places,
     scores::score,
@@ -41,7 +41,7 @@ impl Redis {
         let mut commits: Vec<Option<Commit>> = commits.into_iter().map(Some).collect();
         let mut requests = Vec::with_capacity(partitions.len());
         for (partition, positions) in partitions {
-            let (mut request, mut load) = (Request::default(), Load::default());
+            let (mut request, mut size) = (Request::default(), Size::default());
             for position in positions {
                 let Some(commit) = commits[position].take() else {
                     continue;
@@ -49,8 +49,8 @@ impl Redis {
                 match Encoded::new(commit) {
                     Err(error) => answers[position] = Err(error),
                     Ok(encoded) => {
-                        if !load.take(encoded.load(), CAPACITY) {
-                            load = encoded.load();
+                        if !size.take(encoded.size(), CAPACITY) {
+                            size = encoded.size();
                             requests.push((partition, std::mem::take(&mut request)));
                         }
                         request.positions.push(position);

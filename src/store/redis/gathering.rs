@@ -26,10 +26,10 @@ pub trait Carrier: Send + Sync + 'static {
     type Answer: Send + 'static;
 
     /// What one message carries at most, unless a single request is more.
-    const CAPACITY: Load;
+    const CAPACITY: Size;
 
     /// What a request adds to a message.
-    fn load(request: &Self::Request) -> Load;
+    fn size(request: &Self::Request) -> Size;
 
     /// Sends one message, and gives the answers in the order of the requests.
     fn send(
@@ -44,12 +44,12 @@ pub trait Carrier: Send + Sync + 'static {
 
 /// How much a message carries.
 #[derive(Clone, Copy, Default)]
-pub struct Load {
+pub struct Size {
     pub items: usize,
     pub bytes: usize,
 }
 
-impl Load {
+impl Size {
     /// Adds what still fits beside it. Returns whether it did; whatever it is fits into nothing.
     pub fn take(&mut self, other: Self, capacity: Self) -> bool {
         let items = self.items + other.items;
@@ -80,7 +80,7 @@ struct Queue<C: Carrier> {
 enum Entry<C: Carrier> {
     /// Nobody is at work: its caller sends it.
     First(C::Request),
-    /// It waits for a messenger, who is still `to_call` or not.
+    /// It waits for a messenger; `to_call` says whether its caller has to call one.
     Waits {
         answered: oneshot::Receiver<Result<C::Answer, StoreError>>,
         to_call: bool,
@@ -170,12 +170,12 @@ impl<C: Carrier> Gathering<C> {
         let mut queues = self.lock();
         let queue = queues.get_mut(place)?;
         let (mut requests, mut answers) = (Vec::new(), Vec::new());
-        let mut load = Load::default();
+        let mut size = Size::default();
         while let Some(Waiting { request, answer }) = queue.waiting.pop_front() {
             if answer.is_closed() {
                 continue;
             }
-            if !load.take(C::load(&request), C::CAPACITY) {
+            if !size.take(C::size(&request), C::CAPACITY) {
                 queue.waiting.push_front(Waiting { request, answer });
                 break;
             }

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use futures_util::future::try_join_all;
 use redis::{Cmd, Value};
 
 use super::{
     super::StoreError,
     connection::Connection,
-    failure::{Failure, unexpected},
-    gathering::{Carrier, Load},
+    failure::{self, Failure, unexpected},
+    gathering::{Carrier, Size},
     list,
 };
 
@@ -21,18 +22,19 @@ pub struct Loads {
 }
 
 impl Carrier for Loads {
-    /// What the keys begin with, where that says where they are.
+    /// What all keys begin with that are on one node of a cluster; empty for one server, which has
+    /// them all.
     type Place = String;
     type Request = Vec<String>;
     type Answer = Vec<Value>;
 
-    const CAPACITY: Load = Load {
+    const CAPACITY: Size = Size {
         items: MAX_READ,
         bytes: usize::MAX,
     };
 
-    fn load(keys: &Vec<String>) -> Load {
-        Load {
+    fn size(keys: &Vec<String>) -> Size {
+        Size {
             items: keys.len(),
             bytes: 0,
         }
@@ -43,17 +45,20 @@ impl Carrier for Loads {
         home: &String,
         requests: Vec<Vec<String>>,
     ) -> Result<Vec<Result<Vec<Value>, StoreError>>, Failure> {
-        let keys: usize = requests.iter().map(Vec::len).sum();
-        let mut command = Cmd::with_capacity(1 + keys, 64 * keys);
-        command.arg("MGET");
-        for key in requests.iter().flatten() {
-            command.arg(key);
-        }
-        let answer = self.connection.send(&command, home).await?;
-        let mut values = match list(answer.value) {
-            Ok(values) if values.len() == keys => values.into_iter(),
-            _ => return Ok(requests.iter().map(|_| Err(unexpected())).collect()),
+        let keys: Vec<&String> = requests.iter().flatten().collect();
+        let values = match self.read(home, &keys).await {
+            Err(failure) if keys.len() > 1 && failure::is_split(&failure.error) => {
+                let each = keys
+                    .iter()
+                    .map(|key| self.read(home, std::slice::from_ref(key)));
+                try_join_all(each).await?.concat()
+            }
+            values => values?,
         };
+        if values.len() != keys.len() {
+            return Ok(requests.iter().map(|_| Err(unexpected())).collect());
+        }
+        let mut values = values.into_iter();
         let answers = requests
             .iter()
             .map(|keys| Ok(values.by_ref().take(keys.len()).collect()));
@@ -62,5 +67,18 @@ impl Carrier for Loads {
 
     fn error(failure: Failure) -> StoreError {
         failure.of_read()
+    }
+}
+
+impl Loads {
+    /// What is stored under keys of one home, by one command.
+    async fn read(&self, home: &str, keys: &[&String]) -> Result<Vec<Value>, Failure> {
+        let mut command = Cmd::with_capacity(1 + keys.len(), 64 * keys.len());
+        command.arg("MGET");
+        for key in keys {
+            command.arg(key);
+        }
+        let answer = self.connection.send(&command, home).await?;
+        Ok(list(answer.value).unwrap_or_default())
     }
 }

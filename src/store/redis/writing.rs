@@ -12,7 +12,7 @@ use super::{
     connection::{Answer, Connection},
     failure::{self, Failure, unexpected},
     fence::Fence,
-    gathering::{Carrier, Load},
+    gathering::{Carrier, Size},
     keys::{self, PartitionKeys},
     list,
     places::Places,
@@ -23,7 +23,7 @@ use crate::scoring::Tenant;
 
 /// Commits of one script, and about how many bytes of values: bounds how long Redis is busy
 /// with it, for everybody else waits.
-pub const CAPACITY: Load = Load {
+pub const CAPACITY: Size = Size {
     items: 64,
     bytes: 1024 * 1024,
 };
@@ -49,8 +49,8 @@ impl Encoded {
         Ok(Self { commit, value })
     }
 
-    pub fn load(&self) -> Load {
-        Load {
+    pub fn size(&self) -> Size {
+        Size {
             items: 1,
             bytes: self.value.len(),
         }
@@ -70,10 +70,10 @@ impl Carrier for Commits {
     type Request = Vec<Encoded>;
     type Answer = Answers;
 
-    const CAPACITY: Load = CAPACITY;
+    const CAPACITY: Size = CAPACITY;
 
-    fn load(request: &Vec<Encoded>) -> Load {
-        Load {
+    fn size(request: &Vec<Encoded>) -> Size {
+        Size {
             items: request.len(),
             bytes: request.iter().map(|encoded| encoded.value.len()).sum(),
         }
@@ -112,7 +112,17 @@ impl Commits {
         for commit in commits.chunks(1) {
             match self.write(target, commit, true).await {
                 Ok(written) => answers.extend(written),
-                Err(failure) => answers.push(Err(failure.of_write())),
+                Err(failure) => {
+                    let is_timeout = failure.error.is_timeout();
+                    let error = failure.of_write();
+                    if is_timeout {
+                        // The others would wait as long, one after the other. The script that was
+                        // for all may have written them.
+                        answers.resize(commits.len(), Err(error));
+                        return answers;
+                    }
+                    answers.push(Err(error));
+                }
             }
         }
         answers

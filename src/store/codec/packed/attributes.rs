@@ -30,7 +30,7 @@ fn write_value(value: &AttributeValue, writer: &mut Writer<'_>) {
         AttributeValue::Bool(true) => writer.byte(TRUE),
         AttributeValue::Number(number) => {
             writer.byte(NUMBER);
-            writer.fixed(number.to_bits());
+            writer.decimal(*number);
         }
         AttributeValue::String(text) => {
             writer.byte(TEXT);

@@ -121,6 +121,7 @@ pub(super) fn read_events(reader: &mut Reader<'_>) -> Result<EventMemory, StoreE
         let subject = subject_id(reader.name()?)?;
         let runs = reader.list(1, Reader::small)?;
         let events = positions_of(&runs, memory.remembered.len())?;
+        reader.refer(events.len() * size_of::<Pair>())?;
         add_subject(&mut memory, subject, &events)?;
     }
     Ok(memory)

@@ -41,8 +41,8 @@ const HAS_FORGOTTEN_CAUSED: u8 = 2;
 
 /// Bytes of a group of counts at least: its half-life, and how many counts it has.
 const GROUP_BYTES: usize = 2;
-/// Bytes of an event in quarantine at least.
-const HELD_BYTES: usize = 20;
+/// Bytes of an event in quarantine at least: a hash, and nine parts of a byte or more.
+const HELD_BYTES: usize = 17;
 
 /// The bytes of a record, which begin with the number of their format.
 pub(super) fn pack(record: &Record) -> Vec<u8> {

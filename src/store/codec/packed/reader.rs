@@ -6,11 +6,13 @@ use super::{
 };
 use crate::{scoring::Name, store::StoreError};
 
-/// What the names that a record refers to may take in memory together: what refers to one takes
-/// a byte, and the name many.
+/// What a record refers to may take in memory together: what refers to a name, or to an event,
+/// takes a byte, and the name or the event many.
 const MAX_REFERRED_BYTES: usize = 4 * MAX_RECORD_BYTES;
 /// Names of a typical record.
 const NAMES: usize = 32;
+/// Items that a list gets room for before any of them is read: damaged bytes may say many.
+const MOST_AT_ONCE: usize = 1_024;
 
 /// Bytes that are read one after the other.
 pub(super) struct Reader<'b> {
@@ -110,14 +112,20 @@ impl<'b> Reader<'b> {
             }
             position => (position - FIRST_NAME) as usize,
         };
-        self.referred_bytes += size_of::<Name>();
-        if self.referred_bytes > MAX_REFERRED_BYTES {
-            return Err(corrupt("it refers to more names than any record has"));
-        }
+        self.refer(size_of::<Name>())?;
         let (name, count) = (self.names.get(position), self.names.len());
         let name =
             name.ok_or_else(|| corrupt(format!("it refers to name {position} of {count}")))?;
         Ok(name.clone())
+    }
+
+    /// Notes that what is referred to takes so many bytes in memory.
+    pub fn refer(&mut self, bytes: usize) -> Result<(), StoreError> {
+        self.referred_bytes = self.referred_bytes.saturating_add(bytes);
+        if self.referred_bytes > MAX_REFERRED_BYTES {
+            return Err(corrupt("it refers to more than any record does"));
+        }
+        Ok(())
     }
 
     /// Items that take at least so many bytes each.
@@ -127,7 +135,7 @@ impl<'b> Reader<'b> {
         mut read: impl FnMut(&mut Self) -> Result<T, StoreError>,
     ) -> Result<Vec<T>, StoreError> {
         let count = self.count(least_bytes)?;
-        let mut items = Vec::with_capacity(count);
+        let mut items = Vec::with_capacity(count.min(MOST_AT_ONCE));
         for _ in 0..count {
             items.push(read(self)?);
         }
