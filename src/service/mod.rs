@@ -111,6 +111,8 @@ struct Shell<S> {
     events: lanes::Lanes<write::Work>,
     /// Counts the work that was taken in, which has an order by this.
     turns: AtomicU64,
+    /// Counts how often another writer was faster.
+    conflicts: AtomicU64,
     effects: lanes::Lanes<effects::EffectWork>,
     /// Who may enter.
     gate: Gate,
@@ -171,6 +173,7 @@ impl<S: Store> Service<S> {
             server,
             events: lanes::Lanes::new(),
             turns: AtomicU64::new(0),
+            conflicts: AtomicU64::new(0),
             effects: lanes::Lanes::new(),
             streamed: turns::Room::new(gate.clone()),
             gate,

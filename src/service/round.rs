@@ -1,7 +1,13 @@
 //! A round of work: records loaded, all their work applied, effects on others first, then the
 //! records themselves, each in one commit.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::{
     ServiceError, Shell,
@@ -24,6 +30,10 @@ use crate::{
 /// How often a conflict is retried: with two writers of one record in a process, and a few
 /// processes, losing this often means that something is wrong.
 const MAX_ATTEMPTS: usize = 32;
+/// How often work that another writer was faster with is done again without a wait.
+const ATTEMPTS_AT_ONCE: usize = 4;
+/// The attempt from which on the longest wait before the next one, 8 milliseconds, doubles no more.
+const LONGEST_WAIT_FROM: usize = 7;
 /// Pieces of work that one commit of a profile folds.
 const MAX_FOLDED: usize = 64;
 /// Effects of one event on authors: the credit of its touch, and that of an advance.
@@ -162,12 +172,17 @@ impl<S: Store> Shell<S> {
         }
     }
 
-    /// Waits a little before work is done again, longer each time and not as long as other
-    /// servers do, so that one of them gets ahead.
+    /// Waits before work is done again that another writer was faster with. Not at first: whoever
+    /// was faster goes on at once, and would be faster again. Later for a time that is another one
+    /// each time and on each server, and grows, so that of many writers one gets ahead.
     async fn give_way(&self, attempt: usize) {
-        let attempt = u32::try_from(attempt.min(5)).unwrap_or_default();
-        let fraction = u64::from(self.server.rotate_left(7 * attempt) as u8);
-        let microseconds = (fraction << attempt) * 4;
+        if attempt < ATTEMPTS_AT_ONCE {
+            return;
+        }
+        let attempt = u32::try_from(attempt.min(LONGEST_WAIT_FROM)).unwrap_or_default();
+        let number = self.conflicts.fetch_add(1, Ordering::Relaxed);
+        let fraction = xxh3_64_with_seed(&number.to_le_bytes(), self.server) & 0xff;
+        let microseconds = (fraction << attempt) / 4;
         tokio::time::sleep(Duration::from_micros(microseconds)).await;
     }
 
