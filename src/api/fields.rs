@@ -35,12 +35,12 @@ pub fn timestamp_of(sent: wkt::Timestamp) -> Result<Timestamp, Status> {
     violations.finish(read)
 }
 
-/// The tenant of this name, `default` when empty.
 /// Names as they are sent.
 pub(super) fn texts(names: Vec<Name>) -> Vec<String> {
     names.into_iter().map(String::from).collect()
 }
 
+/// The tenant of this name, `default` when empty.
 pub(super) fn tenant(name: &str, violations: &mut Violations) -> Option<Tenant> {
     let tenant = Tenant::new(name);
     if tenant.is_none() {

@@ -5,6 +5,7 @@ use super::{
     Breadth, Contribution, ContributionKind, Influencer, KeyContribution, Model, Name, Profile,
     ProfileId, Ranked, Record, RecordEdit, Score, SegmentId, SegmentMembership, SignalCount,
     StageChange, StageExplanation, StageRequirement, Timestamp, TopicInterest,
+    answers::push_bounded,
     decay::decay_factor,
     evaluation::{Evaluation, interest_points},
     influence::{influence_probability, on_topic},
@@ -133,7 +134,11 @@ fn profile(
         stage_entered_time: entered.filter(|_| stage.is_some()).map(|last| last.time),
         stage: stage_name,
         stage_changes: if is_explained {
-            latest_changes(noted().cloned().chain(fallen).collect())
+            let mut changes: Vec<StageChange> = noted().cloned().collect();
+            for change in fallen {
+                push_bounded(&mut changes, change, REMEMBERED_STAGE_CHANGES);
+            }
+            changes
         } else {
             Vec::new()
         },
@@ -153,13 +158,6 @@ fn profile(
         quarantined: record.quarantined(model),
         as_of: at,
     }
-}
-
-/// The latest of the changes of stage: no more than a record remembers.
-fn latest_changes(mut changes: Vec<StageChange>) -> Vec<StageChange> {
-    let excess = changes.len().saturating_sub(REMEMBERED_STAGE_CHANGES);
-    changes.drain(..excess);
-    changes
 }
 
 /// The terms of a score that are not zero, in the order of the model.

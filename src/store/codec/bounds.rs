@@ -26,15 +26,17 @@ pub(super) fn check_touches(touches: &[Touch]) -> Result<(), StoreError> {
     }
 }
 
+fn person(id: Name) -> Option<ProfileId> {
+    ProfileId::stored(id).filter(ProfileId::is_person)
+}
+
 pub(super) fn author(id: Name) -> Result<ProfileId, StoreError> {
-    let id = ProfileId::stored(id).filter(ProfileId::is_person);
-    id.ok_or_else(|| corrupt("it was touched by a malformed profile id"))
+    person(id).ok_or_else(|| corrupt("it was touched by a malformed profile id"))
 }
 
 /// An id that an event was sent with.
 pub(super) fn origin_id(id: Name) -> Result<ProfileId, StoreError> {
-    let id = ProfileId::stored(id).filter(ProfileId::is_person);
-    id.ok_or_else(|| corrupt("an event was sent with a malformed profile id"))
+    person(id).ok_or_else(|| corrupt("an event was sent with a malformed profile id"))
 }
 
 /// The same; empty for the id of the record.

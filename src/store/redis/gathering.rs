@@ -62,6 +62,17 @@ impl Size {
     }
 }
 
+/// What each of several requests is answered, of so many items each.
+pub fn apart<T>(
+    answers: Vec<T>,
+    lengths: impl Iterator<Item = usize>,
+) -> Vec<Result<Vec<T>, StoreError>> {
+    let mut answers = answers.into_iter();
+    lengths
+        .map(|length| Ok(answers.by_ref().take(length).collect()))
+        .collect()
+}
+
 /// The requests that wait, by where they go.
 pub struct Gathering<C: Carrier> {
     carrier: C,

@@ -9,7 +9,7 @@ use super::{
     super::StoreError,
     connection::Connection,
     failure::{self, Failure, unexpected},
-    gathering::{Carrier, Size},
+    gathering::{Carrier, Size, apart},
     list,
 };
 
@@ -58,11 +58,7 @@ impl Carrier for Loads {
         if values.len() != keys.len() {
             return Ok(requests.iter().map(|_| Err(unexpected())).collect());
         }
-        let mut values = values.into_iter();
-        let answers = requests
-            .iter()
-            .map(|keys| Ok(values.by_ref().take(keys.len()).collect()));
-        Ok(answers.collect())
+        Ok(apart(values, requests.iter().map(Vec::len)))
     }
 
     fn error(failure: Failure) -> StoreError {

@@ -12,7 +12,7 @@ use super::{
     connection::{Answer, Connection},
     failure::{self, Failure, unexpected},
     fence::Fence,
-    gathering::{Carrier, Size},
+    gathering::{Carrier, Size, apart},
     keys::{self, PartitionKeys},
     list,
     places::Places,
@@ -92,11 +92,7 @@ impl Carrier for Commits {
             }
             answers => answers?,
         };
-        let mut answers = answers.into_iter();
-        let answers = requests
-            .iter()
-            .map(|request| Ok(answers.by_ref().take(request.len()).collect()));
-        Ok(answers.collect())
+        Ok(apart(answers, requests.iter().map(Vec::len)))
     }
 
     fn error(failure: Failure) -> StoreError {

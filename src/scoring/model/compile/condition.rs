@@ -70,7 +70,7 @@ impl Model {
             stages: &names(&mut self.stage_names()),
             signals: &[],
             subject_kinds: &names(&mut self.subject_kind_names()),
-            topics: &names(&mut self.topic_names()),
+            topics: self.topics.names(),
             is_unchecked: false,
         };
         // What is asked of a call is no count.

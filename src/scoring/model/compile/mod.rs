@@ -112,7 +112,7 @@ fn compile_recursively(source: &str, is_unchecked: bool) -> Result<Model, Vec<Di
         topic_names: file
             .topics
             .iter()
-            .map(|topic| topic.name.value.clone())
+            .map(|topic| topic.name.value.as_str().into())
             .collect(),
         is_unchecked,
     };
@@ -144,7 +144,7 @@ pub(crate) struct Compiler<'source> {
     /// The event types that expressions ask `seen` for, and where.
     pub(crate) seen_types: Vec<(String, Range<usize>)>,
     pub(crate) warnings: Diagnostics<'source>,
-    topic_names: Vec<String>,
+    topic_names: Vec<Name>,
     is_unchecked: bool,
 }
 
@@ -329,11 +329,7 @@ impl Compiler<'_> {
         let segments = self.segments(file, &scores, &subject_kinds, &mut ranks);
         let path = self.path(file);
         let phrases = self.phrases(file);
-        let topics = file
-            .topics
-            .iter()
-            .map(|topic| topic.name.value.as_str().into());
-        let topics = Topics::new(topics.collect());
+        let topics = Topics::new(self.topic_names.clone());
         let interests_half_life = file
             .interests_half_life
             .or_else(|| HalfLife::from_nanos(DEFAULT_INTERESTS_HALF_LIFE_NANOS))?;

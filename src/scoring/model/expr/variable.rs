@@ -5,11 +5,14 @@ use super::{
     readable::{AS_OF, NO_CLOCK, ROOTS, ROOTS_OF_A_CALL, instead, not_between_events, readable},
     scope::Scope,
 };
-use crate::scoring::model::{
-    diagnostic::suggestion,
-    duration::{HALF_LIFE_TEXT, half_life_of},
-    ids::{AskedId, ScoreId, SubjectKindId},
-    slot::Slot,
+use crate::scoring::{
+    Name,
+    model::{
+        diagnostic::suggestion,
+        duration::{HALF_LIFE_TEXT, half_life_of},
+        ids::{AskedId, ScoreId, SubjectKindId},
+        slot::Slot,
+    },
 };
 
 /// Something that expressions read.
@@ -81,7 +84,7 @@ pub(crate) struct Declared<'a> {
     pub stages: &'a [String],
     pub signals: &'a [String],
     pub subject_kinds: &'a [String],
-    pub topics: &'a [String],
+    pub topics: &'a [Name],
     /// Whether expressions that can never be right are let through, to see what becomes of them.
     pub is_unchecked: bool,
 }
@@ -279,7 +282,7 @@ impl Variable {
                     .to_owned(),
             ),
             ("interest", Some([topic])) => {
-                let topics = declared.topics.iter().map(String::as_str);
+                let topics = declared.topics.iter().map(Name::as_str);
                 if topics.clone().any(|known| known == *topic) {
                     Ok(Self::Interest((*topic).to_owned()))
                 } else {

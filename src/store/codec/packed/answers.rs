@@ -68,7 +68,7 @@ pub(super) fn read_answers(
     )?;
     let matched = reader.list(2, |reader| {
         let event = event_at(memory, reader.small()?)?;
-        let signals = reader.list(1, |reader| name(reader.name()?))?;
+        let signals = reader.names(name)?;
         Ok(MatchedSignals { event, signals })
     })?;
     check_most("matched events", matched.len(), REMEMBERED_MATCHES)?;

@@ -1,16 +1,13 @@
 //! Counts of signals, and what counts once.
 
 use super::{
-    super::bounds::{
-        after, amount, check_ascending, corrupt, event_type, half_life, key, name, since, topic,
-    },
+    super::bounds::{after, amount, check_ascending, corrupt, event_type, key, name, since, topic},
     reader::Reader,
     writer::Writer,
 };
 use crate::{
     scoring::{
-        CountGroup, CountedKeys, HalfLife, IdHash, Name, NamedCount, SeenType, SignalCount,
-        Timestamp,
+        CountGroup, CountedKeys, IdHash, Name, NamedCount, SeenType, SignalCount, Timestamp,
     },
     store::StoreError,
 };
@@ -22,7 +19,7 @@ const IS_CAPPED: usize = 1;
 const COUNT_BYTES: usize = 9;
 
 pub(super) fn write_group<'r>(writer: &mut Writer<'r>, group: &'r CountGroup) {
-    writer.number(group.half_life.map_or(0, HalfLife::nanos).unsigned_abs());
+    writer.half_life(group.half_life);
     writer.list(group.counts.iter(), |writer, count| {
         let is_capped = count.capped != 0.0;
         writer.name(&count.signal);
@@ -38,8 +35,7 @@ pub(super) fn write_group<'r>(writer: &mut Writer<'r>, group: &'r CountGroup) {
 }
 
 pub(super) fn read_group(reader: &mut Reader<'_>) -> Result<CountGroup, StoreError> {
-    let nanos = i64::try_from(reader.number()?).map_err(corrupt)?;
-    let half_life = half_life(nanos)?;
+    let half_life = reader.half_life()?;
     let counts = reader.list(COUNT_BYTES, read_count)?;
     check_ascending(&counts, |count| count.signal.as_str())?;
     Ok(CountGroup { half_life, counts })

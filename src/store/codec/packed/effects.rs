@@ -5,8 +5,8 @@ use super::{
     super::{
         bounds::{
             after, amount, amount_or_below, author, check_ascending, check_touches, corrupt,
-            effect_kind, effect_kind_number, event_type, half_life, id_to_text, key, name,
-            name_or_empty, origin, since, topic, touches,
+            effect_kind, effect_kind_number, event_type, id_to_text, key, name, name_or_empty,
+            origin, since, topic, touches,
         },
         positions::{event_at, position},
     },
@@ -15,8 +15,8 @@ use super::{
 };
 use crate::{
     scoring::{
-        CountDelta, Credit, Effect, HalfLife, IdHash, InfluenceCell, ProfileId, Record,
-        SubjectDelta, Timestamp, Touch,
+        CountDelta, Credit, Effect, IdHash, InfluenceCell, ProfileId, Record, SubjectDelta,
+        Timestamp, Touch,
     },
     store::StoreError,
 };
@@ -69,7 +69,7 @@ pub(super) fn read_touches(
             event,
             time,
             author_id: author(reader.name()?)?,
-            topics: reader.list(1, |reader| topic(reader.name()?))?,
+            topics: reader.names(topic)?,
             stage: name_or_empty(reader.optional_name()?)?,
             credit: amount_or_below(reader.decimal()?)?,
             origin: origin(reader.optional_name()?)?,
@@ -91,7 +91,7 @@ pub(super) fn write_caused<'r>(record: &'r Record, writer: &mut Writer<'r>) {
                 writer.names(&delta.topics);
                 writer.name(&delta.event_type);
                 writer.list(delta.changes.iter(), |writer, change| {
-                    writer.number(change.half_life.map_or(0, HalfLife::nanos).unsigned_abs());
+                    writer.half_life(change.half_life);
                     writer.name(&change.signal);
                     writer.optional_name(&change.key);
                     writer.decimal(change.amount);
@@ -119,7 +119,7 @@ pub(super) fn read_caused(
         let kind = effect_kind(u32::from(reader.byte()?))?;
         let time = after(last, reader.signed()?)?;
         let id = IdHash(reader.fixed()?);
-        let topics = reader.list(1, |reader| topic(reader.name()?))?;
+        let topics = reader.names(topic)?;
         if !subject_id.is_person() {
             return Ok(Effect::SubjectDelta(SubjectDelta {
                 id,
@@ -146,9 +146,8 @@ pub(super) fn read_caused(
 }
 
 fn read_change(reader: &mut Reader<'_>) -> Result<CountDelta, StoreError> {
-    let nanos = i64::try_from(reader.number()?).map_err(corrupt)?;
     Ok(CountDelta {
-        half_life: half_life(nanos)?,
+        half_life: reader.half_life()?,
         signal: name(reader.name()?)?,
         key: key(reader.optional_name()?)?,
         amount: amount_or_below(reader.decimal()?)?,

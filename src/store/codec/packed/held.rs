@@ -44,7 +44,7 @@ pub(super) fn read_held(reader: &mut Reader<'_>) -> Result<HeldEvent, StoreError
                 keys: reader.list(1, |reader| key(reader.optional_name()?))?,
             })
         })?,
-        topics: reader.list(1, |reader| topic(reader.name()?))?,
+        topics: reader.names(topic)?,
         author_id: match reader.optional_name()? {
             id if id.is_empty() => None,
             id => Some(author(id)?),

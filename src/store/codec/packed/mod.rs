@@ -32,7 +32,7 @@ use super::{
     bounds::{after, check_ascending, corrupt, name, since},
 };
 use crate::{
-    scoring::{EventMemory, Incarnation, Name, Record, Timestamp},
+    scoring::{EventMemory, Incarnation, Name, Record, RememberedEvent, Timestamp},
     store::StoreError,
 };
 
@@ -116,7 +116,7 @@ pub(super) fn unpack(bytes: &[u8]) -> Result<Record, StoreError> {
     record.last_counted = read_by_name(&mut reader, |reader| after(last, reader.signed()?))?;
     record.counted_keys = read_by_name(&mut reader, |reader| read_counted_keys(reader, last))?;
     record.touches = read_touches(&mut reader, &record)?;
-    record.reached_stages = reader.list(1, |reader| name(reader.name()?))?;
+    record.reached_stages = reader.names(name)?;
     record.kept_stages = read_by_name(&mut reader, |reader| name(reader.name()?))?;
     (record.stage_changes, record.matched, record.counted_values) =
         read_answers(&mut reader, &record.memory, last)?;
@@ -140,9 +140,7 @@ fn read_by_name<T>(
 
 /// The times of the first and of the last remembered event.
 fn ends(memory: &EventMemory) -> (Timestamp, Timestamp) {
-    let time = |event: Option<&crate::scoring::RememberedEvent>| {
-        event.map_or(Timestamp::EPOCH, |event| event.time)
-    };
+    let time = |event: Option<&RememberedEvent>| event.map_or(Timestamp::EPOCH, |event| event.time);
     (
         time(memory.remembered.first()),
         time(memory.remembered.last()),

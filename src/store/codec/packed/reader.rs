@@ -1,10 +1,16 @@
 //! The bytes of a packed record, as they are read: any bytes, which may be damaged.
 
 use super::{
-    super::{MAX_RECORD_BYTES, bounds::corrupt},
+    super::{
+        MAX_RECORD_BYTES,
+        bounds::{corrupt, half_life},
+    },
     writer::{FIRST_NAME, NEW_NAME, NO_NAME},
 };
-use crate::{scoring::Name, store::StoreError};
+use crate::{
+    scoring::{HalfLife, Name},
+    store::StoreError,
+};
 
 /// What a record refers to may take in memory together: what refers to a name, or to an event,
 /// takes a byte, and the name or the event many.
@@ -77,6 +83,11 @@ impl<'b> Reader<'b> {
         Ok((number >> 1) as i64 ^ -((number & 1) as i64))
     }
 
+    pub fn half_life(&mut self) -> Result<Option<HalfLife>, StoreError> {
+        let nanos = i64::try_from(self.number()?).map_err(corrupt)?;
+        half_life(nanos)
+    }
+
     pub fn text(&mut self) -> Result<&'b str, StoreError> {
         let length = self.count(1)?;
         let (text, rest) = self.rest.split_at(length);
@@ -117,6 +128,14 @@ impl<'b> Reader<'b> {
         let name =
             name.ok_or_else(|| corrupt(format!("it refers to name {position} of {count}")))?;
         Ok(name.clone())
+    }
+
+    /// Names, none of them empty, that pass a check.
+    pub fn names(
+        &mut self,
+        check: fn(Name) -> Result<Name, StoreError>,
+    ) -> Result<Vec<Name>, StoreError> {
+        self.list(1, |reader| check(reader.name()?))
     }
 
     /// Notes that what is referred to takes so many bytes in memory.

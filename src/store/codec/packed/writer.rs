@@ -5,6 +5,8 @@
 
 use rustc_hash::FxHashMap;
 
+use crate::scoring::{HalfLife, Name};
+
 /// What stands for no name, and for one that follows; a greater number less this is the position
 /// of a name that was written before.
 pub(super) const NO_NAME: u64 = 0;
@@ -64,6 +66,11 @@ impl<'r> Writer<'r> {
         self.number((number << 1 ^ number >> 63) as u64);
     }
 
+    /// Zero for what does not fade.
+    pub fn half_life(&mut self, half_life: Option<HalfLife>) {
+        self.number(half_life.map_or(0, HalfLife::nanos).unsigned_abs());
+    }
+
     pub fn text(&mut self, text: &str) {
         self.count(text.len());
         self.bytes.extend_from_slice(text.as_bytes());
@@ -101,7 +108,7 @@ impl<'r> Writer<'r> {
         }
     }
 
-    pub fn names(&mut self, names: &'r [crate::scoring::Name]) {
+    pub fn names(&mut self, names: &'r [Name]) {
         self.list(names.iter(), |writer, name| writer.name(name));
     }
 }
