@@ -2,7 +2,8 @@
 //!
 //! The profiles of a tenant are spread over partitions, whose keys a cluster keeps together:
 //! what belongs together is one script of one partition. What asks for all partitions merges
-//! their answers; those of one server travel in one message. `keys` names every key, `scripts/` holds every script.
+//! their answers; those of one server travel in one message. `keys` names every key, `scripts/`
+//! holds every script.
 
 mod address;
 mod commits;
