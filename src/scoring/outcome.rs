@@ -76,8 +76,8 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// How many effects on others it has, those that are caused again included.
-    pub fn effect_count(&self) -> usize {
-        self.again.len() + self.effects.len()
+    /// The effects on others, those that are caused again included.
+    pub fn all_effects(&self) -> impl Iterator<Item = &Effect> {
+        self.again.iter().chain(&self.effects)
     }
 }

@@ -19,6 +19,7 @@ mod read;
 mod retraction;
 mod round;
 mod turns;
+mod unsettled;
 mod write;
 
 use std::{
@@ -70,7 +71,7 @@ pub struct Settings {
     pub max_events_in_flight: usize,
     /// Calls in work, of all connections.
     pub max_calls_in_flight: usize,
-    /// Effects on others that may be durable while what caused them is not, on this server: all
+    /// Effects on one record that may be durable while what caused them is not, on this server: all
     /// servers together no more than a record remembers, or a stop of all could count some twice.
     pub max_unsettled_effects: usize,
     /// Of models and tenants.
@@ -122,7 +123,7 @@ struct Shell<S> {
     /// waits takes all that is free.
     single: Arc<Semaphore>,
     /// Room for effects whose causes are not durable yet.
-    unsettled: Semaphore,
+    unsettled: unsettled::Unsettled,
     /// One comparison of models at a time: it reads every record.
     comparing: Arc<Semaphore>,
     /// Few batches of updates at a time: what they hold while they wait is large.
@@ -178,7 +179,7 @@ impl<S: Store> Service<S> {
             streamed: turns::Room::new(gate.clone()),
             gate,
             single: Arc::new(Semaphore::new(most_single)),
-            unsettled: Semaphore::new(settings.max_unsettled_effects),
+            unsettled: unsettled::Unsettled::new(settings.max_unsettled_effects),
             comparing: Arc::new(Semaphore::new(1)),
             batches: Arc::new(Semaphore::new(MAX_BATCHES)),
             conditions: conditions::Turns::new(),

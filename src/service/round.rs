@@ -15,6 +15,7 @@ use super::{
     drafts::split_off,
     effects::Wanted,
     lanes::Round,
+    unsettled::{Amounts, Room},
     write::{Arrived, Task, Work},
 };
 use crate::{
@@ -39,24 +40,41 @@ const MAX_FOLDED: usize = 64;
 /// Effects of one event on authors: the credit of its touch, and that of an advance.
 const TOUCH_EFFECTS: usize = 2;
 
-/// Groups of drafts that have no more effects together than may be unsettled, or only one.
-fn by_effects(drafts: Vec<Draft<Work>>, most: usize) -> Vec<Vec<Draft<Work>>> {
-    let mut groups: Vec<Vec<Draft<Work>>> = Vec::new();
-    let mut room = 0;
-    for draft in drafts {
-        let effects = draft.outcome.effect_count();
-        match groups.last_mut() {
-            Some(group) if effects <= room => {
-                room -= effects;
-                group.push(draft);
-            }
-            _ => {
-                room = most.saturating_sub(effects);
-                groups.push(vec![draft]);
-            }
+/// Groups of drafts that have no more effects on any record together than may be unsettled, or only
+/// one; each with its effects. Mostly there is one group.
+fn by_effects(drafts: Vec<Draft<Work>>, most: usize) -> Vec<(Vec<Draft<Work>>, Amounts)> {
+    let mut groups = Vec::new();
+    let (mut rest, mut amounts, mut begin) = (drafts, Amounts::new(), 0);
+    while begin < rest.len() {
+        let own = amounts_of(&rest[begin]);
+        let fits = own.iter().all(|(id, amount)| {
+            let before = amounts.get(id).copied().unwrap_or_default();
+            (before + amount) as usize <= most
+        });
+        if begin > 0 && !fits {
+            let later = rest.split_off(begin);
+            let group = std::mem::replace(&mut rest, later);
+            groups.push((group, std::mem::take(&mut amounts)));
+            begin = 0;
         }
+        for (id, amount) in own {
+            *amounts.entry(id).or_default() += amount;
+        }
+        begin += 1;
+    }
+    if !rest.is_empty() {
+        groups.push((rest, amounts));
     }
     groups
+}
+
+/// How many effects a draft has on each record.
+fn amounts_of(draft: &Draft<Work>) -> Amounts {
+    let mut amounts = Amounts::new();
+    for effect in draft.outcome.all_effects() {
+        *amounts.entry(effect.subject_id().clone()).or_default() += 1;
+    }
+    amounts
 }
 
 impl<S: Store> Shell<S> {
@@ -117,8 +135,10 @@ impl<S: Store> Shell<S> {
                 self.counters.dropped(draft.outcome.dropped_events);
                 self.counters.unsettled(draft.outcome.unsettled_effects);
             }
-            for group in by_effects(drafts, self.settings.max_unsettled_effects) {
-                self.settle(tenant, Arc::clone(&snapshot), group).await;
+            for (group, amounts) in by_effects(drafts, self.settings.max_unsettled_effects) {
+                let unsettled = self.unsettled.take(tenant, &amounts).await;
+                self.settle(tenant, Arc::clone(&snapshot), group, unsettled)
+                    .await;
             }
             round = later;
             drop_unwanted(&mut round);
@@ -127,29 +147,22 @@ impl<S: Store> Shell<S> {
 
     /// Commits drafts, their effects on others first; again where another writer was faster.
     /// Until the drafts are durable a retry after a crash must find every effect remembered,
-    /// so no more may be unsettled than a record remembers.
+    /// so there must be room for them.
     async fn settle(
         self: &Arc<Self>,
         tenant: &Tenant,
         mut snapshot: Arc<ModelSnapshot>,
         mut drafts: Vec<Draft<Work>>,
+        unsettled: Room<'_>,
     ) {
-        let wanted = self.effects_of(&drafts);
-        let _unsettled = match self.unsettled.try_acquire_many(wanted) {
-            Ok(permits) => permits,
-            Err(_) => {
-                let Ok(permits) = self.unsettled.acquire_many(wanted).await else {
-                    return;
-                };
-                // Another server may have counted the same events meanwhile, and the records
-                // of others may have forgotten the effects.
-                let round = drafts
-                    .into_iter()
-                    .map(|draft| (draft.profile_id, draft.work));
-                drafts = self.drafts(tenant, &snapshot, round.collect()).await;
-                permits
-            }
-        };
+        if unsettled.was_awaited {
+            // Another server may have counted the same events meanwhile, and the records of
+            // others may have forgotten the effects.
+            let round = drafts
+                .into_iter()
+                .map(|draft| (draft.profile_id, draft.work));
+            drafts = self.drafts(tenant, &snapshot, round.collect()).await;
+        }
         let mut durable = HashSet::new();
         for attempt in 0..MAX_ATTEMPTS {
             let (settled, mut again) = self.settle_effects(tenant, drafts, &mut durable).await;
@@ -186,14 +199,7 @@ impl<S: Store> Shell<S> {
         tokio::time::sleep(Duration::from_micros(microseconds)).await;
     }
 
-    /// Room that the effects of drafts take.
-    fn effects_of(&self, drafts: &[Draft<Work>]) -> u32 {
-        let effects = drafts.iter().map(|draft| draft.outcome.effect_count());
-        let effects: usize = effects.sum();
-        let most = self.settings.max_unsettled_effects;
-        u32::try_from(effects.min(most)).unwrap_or(u32::MAX)
-    }
-
+    /// The records of a round, which is about to change them.
     pub(super) async fn load<W>(
         &self,
         tenant: &Tenant,
