@@ -43,7 +43,7 @@ impl<'m> OpenDraft<'m> {
             work,
             expected: self.expected,
             before: self.before,
-            outcome: self.edit.finish(),
+            outcome: Box::new(self.edit.finish()),
         }
     }
 }
@@ -55,7 +55,8 @@ pub(super) struct Draft<W> {
     expected: Option<Version>,
     /// The record before, when the ranks of a candidate are to follow.
     before: Option<Record>,
-    pub outcome: Outcome,
+    /// In a place of its own, because drafts are moved about, many together.
+    pub outcome: Box<Outcome>,
 }
 
 impl<W> Draft<W> {

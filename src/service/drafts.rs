@@ -20,7 +20,7 @@ use crate::{
 
 /// A profile while the work of a round is applied to it.
 struct Sheet<'m> {
-    draft: OpenDraft<'m>,
+    draft: Box<OpenDraft<'m>>,
     work: Vec<Work>,
     /// How much of the work has been applied.
     applied: usize,
@@ -37,7 +37,7 @@ impl<'m> Sheet<'m> {
         work: Vec<Work>,
     ) -> Self {
         Self {
-            draft: OpenDraft::new(snapshot, profile_id, stored),
+            draft: Box::new(OpenDraft::new(snapshot, profile_id, stored)),
             work,
             applied: 0,
             followed: (0, 0),
@@ -145,7 +145,7 @@ impl<S: Store> Shell<S> {
             let instant = (*at, now, self.settings.remembered_events);
             lookups.context(model, event, edit.record(), instant)
         };
-        match task {
+        match &mut **task {
             Task::Event(asked) => {
                 let context = context(&asked.question, edit);
                 let outcome = context.map(|context| edit.apply(&asked.question.event, &context));

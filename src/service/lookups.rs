@@ -19,7 +19,7 @@ use crate::{
 
 /// The records of others, by id.
 #[derive(Default)]
-pub(super) struct Lookups(BTreeMap<ProfileId, Result<Option<Record>, StoreError>>);
+pub(super) struct Lookups(BTreeMap<ProfileId, Result<Option<Arc<Record>>, StoreError>>);
 
 impl Lookups {
     /// What was looked up for an event of a profile with this record.
@@ -59,10 +59,10 @@ impl Lookups {
             .filter(|effect| matches!(effect, Effect::SubjectDelta(_)));
         for delta in deltas {
             if let Some(Ok(record)) = self.0.get_mut(delta.subject_id()) {
-                let before = record.take().unwrap_or_default();
+                let before = record.take().map(Arc::unwrap_or_clone).unwrap_or_default();
                 let mut subject = RecordEdit::new(model, delta.subject_id().clone(), before);
                 take(&mut subject, delta);
-                *record = Some(subject.finish().record);
+                *record = Some(Arc::new(subject.finish().record));
             }
         }
     }
@@ -70,19 +70,21 @@ impl Lookups {
     fn record(&self, id: &ProfileId) -> Result<Option<&Record>, StoreError> {
         match self.0.get(id) {
             // Who has only marks of what is withheld is as good as unknown.
-            Some(Ok(record)) => Ok(record.as_ref().filter(|record| record.is_known())),
+            Some(Ok(record)) => Ok(record.as_deref().filter(|record| record.is_known())),
             Some(Err(error)) => Err(error.clone()),
             None => Ok(None),
         }
     }
 }
 
-fn record_of(stored: Result<Option<Stored>, StoreError>) -> Result<Option<Record>, StoreError> {
-    stored.map(|stored| stored.map(|stored| Arc::unwrap_or_clone(stored.record)))
+fn record_of(
+    stored: Result<Option<Stored>, StoreError>,
+) -> Result<Option<Arc<Record>>, StoreError> {
+    stored.map(|stored| stored.map(|stored| stored.record))
 }
 
 fn events_of(work: &[Work]) -> impl Iterator<Item = &Arrived> {
-    work.iter().filter_map(|work| match &work.task {
+    work.iter().filter_map(|work| match &*work.task {
         Task::Event(asked) => Some(&asked.question),
         Task::Retraction(asked) => Some(&asked.question),
         _ => None,
@@ -95,7 +97,7 @@ fn subjects_read(model: &Model, record: &Record, work: &[Work]) -> Vec<ProfileId
     let mut attributes = Cow::Borrowed(&record.attributes);
     let mut read = Vec::new();
     for work in work {
-        match &work.task {
+        match &*work.task {
             Task::Event(Asked { question, .. }) | Task::Retraction(Asked { question, .. }) => {
                 let known = (&record.memory, &*attributes);
                 let subjects = model.subjects_read(&question.event, known, question.at);
@@ -133,7 +135,8 @@ impl<S: Store> Shell<S> {
         wanted.dedup();
         let mut ids: Vec<ProfileId> = round.iter().map(|(id, _)| id.clone()).collect();
         ids.extend(wanted.iter().cloned());
-        let mut loaded = self.store.load(tenant, &ids).await;
+        let loading = self.store.load_to_commit(tenant, &ids, round.len());
+        let mut loaded = loading.await;
         let found = loaded.split_off(round.len());
         let found = found.into_iter().map(record_of);
         let mut lookups = Lookups(wanted.into_iter().zip(found).collect());

@@ -209,7 +209,7 @@ impl<S: Store> Shell<S> {
             .iter()
             .map(|(profile_id, _)| profile_id.clone())
             .collect();
-        self.store.load(tenant, &ids).await
+        self.store.load_to_commit(tenant, &ids, ids.len()).await
     }
 
     /// Commits the effects of drafts on others. Returns the drafts whose effects are durable, and
@@ -319,7 +319,7 @@ fn known_by(effect: &Effect) -> (IdHash, ProfileId) {
 
 fn tell(work: Vec<Work>, counters: &Counters) {
     for Work { task, .. } in work {
-        if let Task::Event(asked) = &task
+        if let Task::Event(asked) = &*task
             && let Some(Ok(answer)) = &asked.result
             && let EventOutcome::Applied { unmatched_type, .. } = answer.outcome()
             && let Some(event_type) = unmatched_type

@@ -111,7 +111,7 @@ pub(super) struct Room {
     turns: Mutex<Turns<TenantKey, oneshot::Sender<Reserved>>>,
 }
 
-/// Some room; given back when it is dropped, or one by one.
+/// Some room; given back when it is dropped.
 #[derive(Debug)]
 pub(super) struct Reserved {
     room: Arc<Room>,
@@ -154,24 +154,10 @@ impl Room {
     }
 }
 
-impl Reserved {
-    /// Takes one out of it.
-    pub(super) fn one(&mut self) -> Self {
-        self.amount = self.amount.saturating_sub(1);
-        Self {
-            room: Arc::clone(&self.room),
-            key: self.key.clone(),
-            amount: 1,
-        }
-    }
-}
-
 impl Drop for Reserved {
     fn drop(&mut self) {
-        if self.amount > 0 {
-            self.room.lock().leave(&self.key, self.amount);
-            self.room.grant();
-        }
+        self.room.lock().leave(&self.key, self.amount);
+        self.room.grant();
     }
 }
 
@@ -239,8 +225,9 @@ mod tests {
         waiting.abort();
         drop(waiting.await);
         drop(first);
-        let mut next = room.take(None, 10).await.unwrap();
-        drop(next.one());
-        assert_eq!(room.lock().in_work, 9);
+        let next = room.take(None, 10).await.unwrap();
+        assert_eq!(room.lock().in_work, 10);
+        drop(next);
+        assert_eq!(room.lock().in_work, 0);
     }
 }

@@ -39,7 +39,7 @@ pub struct ProfileUpdate {
 
 /// Work for one profile. Its permit is given back when it is done.
 pub(super) struct Work {
-    pub task: Task,
+    pub task: Box<Task>,
     /// Where it stands among all that was taken in.
     pub turn: u64,
     _permit: Permit,
@@ -47,8 +47,13 @@ pub(super) struct Work {
 
 /// Room for one piece of work.
 pub(super) enum Permit {
-    Single { _permit: OwnedSemaphorePermit },
-    Streamed { _reserved: Reserved },
+    Single {
+        _permit: OwnedSemaphorePermit,
+    },
+    /// A part of what a request has reserved, which is given back when all of it is done.
+    Streamed {
+        _reserved: Arc<Reserved>,
+    },
 }
 
 /// What is to be done for a profile.
@@ -177,22 +182,20 @@ impl<S: Store> Service<S> {
             }
             Err(error) => Err(error.into()),
         };
-        let mut reserved = match reserved {
-            Ok(reserved) => reserved,
+        let reserved = match reserved {
+            Ok(reserved) => Arc::new(reserved),
             Err(error) => {
                 let refused = events.iter().map(|_| Pending::refused(error.clone()));
                 return self.pending(tenant, refused.collect());
             }
         };
-        let one = || {
-            Some(Permit::Streamed {
-                _reserved: reserved.one(),
-            })
+        let permit = || {
+            let _reserved = Arc::clone(&reserved);
+            Some(Permit::Streamed { _reserved })
         };
-        let pending = self.enter(tenant, events, view, one);
-        let mut scores = self.pending(tenant, pending);
-        // What was not needed for events that were refused.
+        let pending = self.enter(tenant, events, view, permit);
         drop(reserved);
+        let mut scores = self.pending(tenant, pending);
         if self.reads_subjects(tenant).await {
             scores.answered().await;
         }
@@ -242,22 +245,23 @@ impl<S: Store> Service<S> {
         self.shell.deployment.check_tenant(tenant)?;
         let key = self.known(tenant);
         let reserved = self.shell.streamed.take(key, updates.len()).await;
-        let mut reserved = reserved.ok_or_else(dropped)?;
+        let reserved = Arc::new(reserved.ok_or_else(dropped)?);
         let mut work = Vec::with_capacity(updates.len());
         let mut pending = Vec::with_capacity(updates.len());
         for update in updates {
             let (caller, receiver) = oneshot::channel();
             let profile_id = update.profile_id.clone();
             let asked = Work {
-                task: Task::Update(Asked::new(update, view, caller)),
+                task: Box::new(Task::Update(Asked::new(update, view, caller))),
                 turn: self.shell.next_turn(),
                 _permit: Permit::Streamed {
-                    _reserved: reserved.one(),
+                    _reserved: Arc::clone(&reserved),
                 },
             };
             work.push((profile_id, asked));
             pending.push(receiver);
         }
+        drop(reserved);
         self.run(tenant, work);
         let mut answers = Vec::with_capacity(pending.len());
         for receiver in pending {
@@ -280,7 +284,7 @@ impl<S: Store> Service<S> {
         self.shell.deployment.check_tenant(tenant)?;
         let (caller, receiver) = oneshot::channel();
         let work = Work {
-            task: task(caller),
+            task: Box::new(task(caller)),
             turn: self.shell.next_turn(),
             _permit: Permit::Single { _permit: permit },
         };
@@ -317,7 +321,7 @@ impl<S: Store> Service<S> {
             };
             let (caller, receiver) = oneshot::channel();
             let profile_id = event.profile_id.clone();
-            let task = Task::Event(Asked::new(Arrived { event, at }, view, caller));
+            let task = Box::new(Task::Event(Asked::new(Arrived { event, at }, view, caller)));
             let turn = self.shell.next_turn();
             work.push((
                 profile_id,

@@ -205,6 +205,17 @@ pub trait RecordStore: Send + Sync + 'static {
         profile_ids: &[ProfileId],
     ) -> impl Future<Output = Vec<Result<Option<Stored>, StoreError>>> + Send;
 
+    /// The same, where the first `to_commit` of the records are about to be changed and committed:
+    /// a store that keeps records in memory may hand these over instead of sharing them.
+    fn load_to_commit(
+        &self,
+        tenant: &Tenant,
+        profile_ids: &[ProfileId],
+        _to_commit: usize,
+    ) -> impl Future<Output = Vec<Result<Option<Stored>, StoreError>>> + Send {
+        self.load(tenant, profile_ids)
+    }
+
     /// Writes records, each of another profile, durably before returning; in the order of
     /// the commits. [`StoreError::Superseded`] when an epoch has been seen that `rollout` does
     /// not follow; one that it follows is replaced by it from now on.

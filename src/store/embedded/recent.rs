@@ -1,12 +1,13 @@
 //! The records that were read or written lately, as they are, so that they need not be read and
 //! decoded again. What is here is what is stored: who writes puts it here before anybody is told,
-//! and who reads adds nothing that was written over meanwhile.
+//! and who reads adds nothing that was written over meanwhile. Who is about to change a record takes
+//! it, so that it need not be copied.
 
 use std::{sync::Arc, time::Duration};
 
 use quick_cache::{
     Weighter,
-    sync::{Cache, GuardResult},
+    sync::{Cache, EntryAction, EntryResult, GuardResult},
 };
 
 use super::super::{StoreError, Stored, Version};
@@ -27,11 +28,29 @@ type Key = (Tenant, ProfileId);
 #[derive(Clone)]
 pub struct Recent {
     pub version: Version,
-    pub record: Arc<Record>,
+    /// `None` while somebody has taken it.
+    pub record: Option<Arc<Record>>,
     pub bytes: usize,
 }
 
 impl Recent {
+    fn of(stored: &Stored) -> Self {
+        Self {
+            version: stored.version,
+            record: Some(Arc::clone(&stored.record)),
+            bytes: stored.bytes,
+        }
+    }
+
+    fn stored(self, profile_id: &ProfileId) -> Option<Stored> {
+        Some(Stored {
+            profile_id: profile_id.clone(),
+            version: self.version,
+            record: self.record?,
+            bytes: self.bytes,
+        })
+    }
+
     fn weight(&self) -> u64 {
         (LEAST_BYTES + BYTES_PER_STORED_BYTE * self.bytes) as u64
     }
@@ -74,19 +93,19 @@ impl RecentRecords {
     ) -> Result<Option<Stored>, StoreError> {
         let key = (tenant.clone(), profile_id.clone());
         match self.records.get_value_or_guard(&key, Some(Duration::ZERO)) {
-            GuardResult::Value(recent) => Ok(Some(Stored {
-                profile_id: key.1,
-                version: recent.version,
-                record: recent.record,
-                bytes: recent.bytes,
-            })),
+            GuardResult::Value(recent) => match recent.stored(profile_id) {
+                Some(stored) => Ok(Some(stored)),
+                None => {
+                    let stored = read()?;
+                    if let Some(stored) = &stored {
+                        self.give_back(&key, stored);
+                    }
+                    Ok(stored)
+                }
+            },
             GuardResult::Guard(place) => {
                 let stored = read()?;
-                let recent = stored.as_ref().map(|stored| Recent {
-                    version: stored.version,
-                    record: Arc::clone(&stored.record),
-                    bytes: stored.bytes,
-                });
+                let recent = stored.as_ref().map(Recent::of);
                 if let Some(recent) = recent.filter(|recent| self.keeps(recent)) {
                     // Whoever has written it since has taken the place.
                     drop(place.insert(recent));
@@ -95,6 +114,44 @@ impl RecentRecords {
             }
             // Somebody else is reading it.
             GuardResult::Timeout => read(),
+        }
+    }
+
+    /// The same for who is about to change it: here is only its version until it is written, or
+    /// read again.
+    pub fn take_or_read(
+        &self,
+        tenant: &Tenant,
+        profile_id: &ProfileId,
+        read: impl FnOnce() -> Result<Option<Stored>, StoreError>,
+    ) -> Result<Option<Stored>, StoreError> {
+        let key = (tenant.clone(), profile_id.clone());
+        let taken = self.with(&key, |recent| {
+            let record = recent.record.take();
+            Recent { record, ..*recent }.stored(profile_id)
+        });
+        match taken.flatten() {
+            Some(stored) => Ok(Some(stored)),
+            None => read(),
+        }
+    }
+
+    /// Puts a record where one was taken, unless it was written since.
+    fn give_back(&self, key: &Key, stored: &Stored) {
+        self.with(key, |recent| {
+            if recent.version == stored.version && recent.record.is_none() {
+                recent.record = Some(Arc::clone(&stored.record));
+            }
+        });
+    }
+
+    /// Does something with what is here of a profile.
+    fn with<T>(&self, key: &Key, act: impl FnOnce(&mut Recent) -> T) -> Option<T> {
+        let act = |_: &Key, recent: &mut Recent| EntryAction::Retain(act(recent));
+        match self.records.entry(key, Some(Duration::ZERO), act) {
+            EntryResult::Retained(done) => Some(done),
+            // Nothing is here. A place that was taken by asking is free again.
+            _ => None,
         }
     }
 
@@ -162,30 +219,29 @@ mod tests {
         };
         Recent {
             version: Version(version),
-            record: Arc::new(record),
+            record: Some(Arc::new(record)),
             bytes,
         }
     }
 
     fn stored(number: u64, version: u64) -> Stored {
-        let Recent {
-            version,
-            record,
-            bytes,
-        } = recent(version, 200);
-        Stored {
-            profile_id: id(number),
-            version,
-            record,
-            bytes,
-        }
+        recent(version, 200).stored(&id(number)).unwrap()
     }
 
     /// The version that is read of a profile, where the engine has another one.
     fn read(records: &RecentRecords, number: u64, in_engine: Option<u64>) -> Option<u64> {
         let read = || Ok(in_engine.map(|version| stored(number, version)));
-        let found = records.get_or_read(&tenant(), &id(number), read).unwrap();
-        found.map(|found| {
+        version_of(records.get_or_read(&tenant(), &id(number), read))
+    }
+
+    /// The same for who is about to change it.
+    fn taken(records: &RecentRecords, number: u64, in_engine: Option<u64>) -> Option<u64> {
+        let read = || Ok(in_engine.map(|version| stored(number, version)));
+        version_of(records.take_or_read(&tenant(), &id(number), read))
+    }
+
+    fn version_of(found: Result<Option<Stored>, StoreError>) -> Option<u64> {
+        found.unwrap().map(|found| {
             assert_eq!(found.record.event_count, found.version.0);
             found.version.0
         })
@@ -228,6 +284,44 @@ mod tests {
     }
 
     #[test]
+    fn what_was_taken_is_nobody_elses_and_is_here_again_once_it_is_written_or_read() {
+        let records = RecentRecords::new();
+        records.written(&tenant(), &id(1), Some(recent(1, 200)));
+        let mut taken_record = records
+            .take_or_read(&tenant(), &id(1), || Ok(None))
+            .unwrap()
+            .unwrap()
+            .record;
+        assert!(
+            Arc::get_mut(&mut taken_record).is_some(),
+            "nobody shares it"
+        );
+        assert_eq!(records.version(&tenant(), &id(1)), Some(Version(1)));
+        assert_eq!(taken(&records, 1, Some(1)), Some(1));
+        assert_eq!(read(&records, 1, Some(1)), Some(1));
+        assert_eq!(read(&records, 1, None), Some(1), "it was given back");
+        assert_eq!(taken(&records, 1, None), Some(1));
+        records.written(&tenant(), &id(1), Some(recent(2, 200)));
+        assert_eq!(read(&records, 1, None), Some(2));
+        assert_eq!(taken(&records, 2, None), None);
+        assert_eq!(read(&records, 2, Some(3)), Some(3));
+    }
+
+    #[test]
+    fn what_was_read_is_not_given_back_over_what_was_written_meanwhile() {
+        let records = RecentRecords::new();
+        records.written(&tenant(), &id(1), Some(recent(1, 200)));
+        assert_eq!(taken(&records, 1, None), Some(1));
+        let found = records.get_or_read(&tenant(), &id(1), || {
+            records.written(&tenant(), &id(1), Some(recent(2, 200)));
+            assert_eq!(taken(&records, 1, None), Some(2));
+            Ok(Some(stored(1, 1)))
+        });
+        assert_eq!(version_of(found), Some(1));
+        assert_eq!(read(&records, 1, Some(2)), Some(2));
+    }
+
+    #[test]
     fn what_is_written_is_found_while_there_is_room() {
         let records = with_room_for(100);
         for number in 0..20 {
@@ -241,7 +335,7 @@ mod tests {
         /// However little room there is, and whatever is thrown out.
         #[test]
         fn nothing_older_than_the_last_write_is_found(
-            steps in prop::collection::vec((0..40_u64, 0..4_u8), 0..400),
+            steps in prop::collection::vec((0..40_u64, 0..5_u8), 0..400),
             room in 4..40_usize,
         ) {
             let records = with_room_for(room);
@@ -258,6 +352,10 @@ mod tests {
                     2 if version.is_multiple_of(5) => {
                         engine.remove(&number);
                         records.written(&tenant(), &id(number), None);
+                    }
+                    3 => {
+                        let in_engine = engine.get(&number).copied();
+                        prop_assert_eq!(taken(&records, number, in_engine), in_engine);
                     }
                     _ => {
                         let in_engine = engine.get(&number).copied();

@@ -16,13 +16,26 @@ impl RecordStore for Embedded {
         tenant: &Tenant,
         profile_ids: &[ProfileId],
     ) -> Vec<Result<Option<Stored>, StoreError>> {
+        self.load_to_commit(tenant, profile_ids, 0).await
+    }
+
+    async fn load_to_commit(
+        &self,
+        tenant: &Tenant,
+        profile_ids: &[ProfileId],
+        to_commit: usize,
+    ) -> Vec<Result<Option<Stored>, StoreError>> {
         let mut loaded = Vec::with_capacity(profile_ids.len());
         for (index, profile_id) in profile_ids.iter().enumerate() {
             if index > 0 && index % LOADS_BETWEEN_YIELDS == 0 {
                 task::yield_now().await;
             }
             let read = || self.records.load(tenant, profile_id);
-            loaded.push(self.recent.get_or_read(tenant, profile_id, read));
+            loaded.push(if index < to_commit {
+                self.recent.take_or_read(tenant, profile_id, read)
+            } else {
+                self.recent.get_or_read(tenant, profile_id, read)
+            });
         }
         loaded
     }

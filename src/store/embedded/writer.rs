@@ -226,7 +226,7 @@ impl Writer {
         let bytes = commit.bytes;
         let recent = commit.record.map(|record| Recent {
             version: commit.version,
-            record,
+            record: Some(record),
             bytes,
         });
         self.recent.written(tenant, &commit.profile_id, recent);
