@@ -1,4 +1,5 @@
-//! Pages of ranks: what each partition has of one is merged.
+//! Pages of ranks. A script merges what the partitions of a server have of one; what those of a
+//! cluster have is merged here.
 
 use std::{cmp::Reverse, collections::HashSet};
 
@@ -27,7 +28,7 @@ const MAX_ENTRIES_TOGETHER: usize = 2_048;
 /// An entry in page order.
 type Entry = (Reverse<RankKey>, ProfileId);
 
-/// What one partition says of a page.
+/// What some partitions say of a page.
 struct Part {
     latest_counted: Timestamp,
     total: u64,
@@ -51,18 +52,17 @@ impl Redis {
         limit: usize,
     ) -> Result<RankPage, StoreError> {
         let scores = Scores::of(&range.keys);
-        let mut partitions: Vec<PartitionKeys> = self.partitions_of(tenant).collect();
-        let piece = merge::piece(limit, partitions.len());
         let after = after.map(|cursor| (Reverse(cursor.key), cursor.profile_id.clone()));
-        let most = MAX_ENTRIES_TOGETHER / piece.max(1);
-        let groups = partitions.chunks_mut(self.together(most.clamp(1, MAX_READ_TOGETHER)));
+        let mut groups = self.groups_of(tenant, limit);
+        let piece = merge::piece(limit, groups.len());
         let parts = groups
-            .map(|group| self.read_parts(group, generation, range, &scores, after.as_ref(), piece));
-        let parts = try_join_all(parts).await?.into_iter().flatten();
+            .iter_mut()
+            .map(|group| self.read_part(group, generation, range, &scores, after.as_ref(), piece));
+        let parts = try_join_all(parts).await?;
 
         let mut page = RankPage::default();
-        let mut merge = Merge::new(partitions.len());
-        for (number, part) in parts.enumerate() {
+        let mut merge = Merge::new(parts.len());
+        for (number, part) in parts.into_iter().enumerate() {
             page.latest_counted = page.latest_counted.max(part.latest_counted);
             page.total += part.total;
             page.preceding += part.preceding;
@@ -85,15 +85,13 @@ impl Redis {
                     );
                 }
                 let missing = (limit - page.entries.len()).min(4 * piece.max(1));
-                let group = &mut partitions[number..=number];
-                let parts = self
-                    .read_parts(group, generation, range, &scores, last.as_ref(), missing)
+                let group = &mut groups[number];
+                let part = self
+                    .read_part(group, generation, range, &scores, last.as_ref(), missing)
                     .await?;
-                for part in parts {
-                    let more = part.has_more();
-                    page.latest_counted = page.latest_counted.max(part.latest_counted);
-                    merge.feed(number, part.entries, more);
-                }
+                let more = part.has_more();
+                page.latest_counted = page.latest_counted.max(part.latest_counted);
+                merge.feed(number, part.entries, more);
             }
             match merge.next() {
                 Some((Reverse(key), profile_id)) => {
@@ -111,8 +109,21 @@ impl Redis {
         Ok(page)
     }
 
-    /// Reads of each partition what stands after the same entry.
-    async fn read_parts(
+    /// The partitions of a tenant, in groups of those that one script reads.
+    fn groups_of(&self, tenant: &Tenant, limit: usize) -> Vec<Vec<PartitionKeys>> {
+        let mut partitions: Vec<PartitionKeys> = self.partitions_of(tenant).collect();
+        let most = MAX_ENTRIES_TOGETHER / merge::piece(limit, partitions.len()).max(1);
+        let size = self.together(most.clamp(1, MAX_READ_TOGETHER));
+        let mut groups = Vec::with_capacity(partitions.len().div_ceil(size));
+        while !partitions.is_empty() {
+            let rest = partitions.split_off(size.min(partitions.len()));
+            groups.push(std::mem::replace(&mut partitions, rest));
+        }
+        groups
+    }
+
+    /// Reads of some partitions what stands after an entry.
+    async fn read_part(
         &self,
         partitions: &mut [PartitionKeys],
         generation: IndexGeneration,
@@ -120,12 +131,14 @@ impl Redis {
         scores: &Scores,
         after: Option<&Entry>,
         limit: usize,
-    ) -> Result<Vec<Part>, StoreError> {
+    ) -> Result<Part, StoreError> {
         let keys = 2 * partitions.len();
-        let mut call = PAGE.call(keys, 6, 128 * (2 + keys));
+        let mut call = PAGE.call(keys, 7, 128 * (2 + keys));
         for keys in &mut *partitions {
-            call.arg(keys.fence())
-                .arg(keys.rank(generation.number, &range.rank));
+            call.arg(keys.fence());
+        }
+        for keys in &mut *partitions {
+            call.arg(keys.rank(generation.number, &range.rank));
         }
         call.arg(generation.number)
             .arg(&scores.least)
@@ -134,20 +147,18 @@ impl Redis {
             Some((Reverse(key), profile_id)) => call.arg(score(*key)).arg(profile_id.as_str()),
             None => call.arg("").arg(""),
         };
-        call.arg(limit);
+        // The next pieces of a partition are read by the same script.
+        let piece = limit.div_ceil(partitions.len().max(1)) + 2;
+        call.arg(limit).arg(piece.clamp(1, limit.max(1)));
         let answer = self
             .connection
             .run(&PAGE, &call, keys::home(partitions))
             .await;
-        let parts = list(answer.map_err(|failure| failure.of_read())?.value)?;
-        if parts.len() != partitions.len() {
-            return Err(unexpected());
-        }
-        parts.into_iter().map(part).collect()
+        part(answer.map_err(|failure| failure.of_read())?.value)
     }
 }
 
-/// What one partition has answered.
+/// What some partitions have answered.
 fn part(answer: Value) -> Result<Part, StoreError> {
     let [latest, total, preceding, entries] =
         <[Value; 4]>::try_from(list(answer)?).map_err(|_| unexpected())?;

@@ -12,7 +12,9 @@ use super::{
     Redis, count,
     failure::unexpected,
     keys::{self, PartitionKeys, advances_field, touches_field},
-    list, profile_id,
+    list,
+    places::Places,
+    profile_id,
     scores::Scores,
     scripts::COUNT,
     text,
@@ -190,18 +192,24 @@ impl Redis {
         ranges: &[RankRange],
         scores: &[Scores],
     ) -> Result<Vec<Value>, StoreError> {
-        let keys = partitions.len() * (1 + ranges.len());
-        let bytes = 64 * keys + 64 * ranges.len();
-        let mut call = COUNT.call(keys, 1 + 2 * ranges.len(), bytes);
+        let mut places = Places::default();
+        let of_range = ranges
+            .iter()
+            .map(|range| places.of(generation.number, &range.rank));
+        let of_range: Vec<usize> = of_range.collect();
+        let keys = partitions.len() * (1 + places.ranks.len());
+        let mut call = COUNT.call(keys, 2 + 3 * ranges.len(), 64 * (keys + ranges.len()));
         for keys in &mut *partitions {
             call.arg(keys.fence());
-            for range in ranges {
-                call.arg(keys.rank(generation.number, &range.rank));
+        }
+        for keys in &mut *partitions {
+            for (generation, rank) in &places.ranks {
+                call.arg(keys.rank(*generation, rank));
             }
         }
-        call.arg(generation.number);
-        for scores in scores {
-            call.arg(&scores.least).arg(&scores.greatest);
+        call.arg(generation.number).arg(partitions.len());
+        for (place, scores) in of_range.iter().zip(scores) {
+            call.arg(place).arg(&scores.least).arg(&scores.greatest);
         }
         let answer = self
             .connection

@@ -1,18 +1,19 @@
 #!lua flags=no-writes
--- Reads entries of a range of one rank of some partitions, each in ascending order of scores,
--- equals by the bytes of their ids.
+-- Reads entries of a range of one rank of some partitions, as of one rank: in ascending order of
+-- scores, equals by the bytes of their ids.
 --
--- KEYS  of each partition: fence, rank
+-- KEYS  the fence of each partition, then the rank of each
 -- ARGV  1 generation, 2 least score ('(' before it excludes it), 3 greatest score,
---       4 score of the cursor ('' for none), 5 profile id of the cursor, 6 limit of each partition
--- Returns of each partition { latest instant that was counted, in seconds, entries of the range,
+--       4 score of the cursor ('' for none), 5 profile id of the cursor, 6 limit,
+--       7 how many entries of a partition to read at a time
+-- Returns { latest instant that was counted, in seconds, entries of the range,
 --           entries of the range up to the cursor, { id, score, id, score, ... } }; the cursor
 --           need not be an entry.
 -- Generation 0 is that of a tenant without records.
 -- Error SUPERSEDED when a partition does not maintain the generation, UNFENCED when one has no
 -- fence, which means that its data is gone.
 local maintained, least, greatest = ' ' .. ARGV[1] .. ' ', ARGV[2], ARGV[3]
-local cursor_score, cursor_id, limit = ARGV[4], ARGV[5], tonumber(ARGV[6])
+local cursor_score, cursor_id, limit, piece = ARGV[4], ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
 local excluded = string.match(least, '^%((.*)')
 
 -- By bytes, as Redis orders the members; Lua's own comparison follows the locale.
@@ -50,38 +51,79 @@ local function up_to_cursor(rank)
   return low
 end
 
-local function read(latest, rank)
+-- What a rank has of the range: how many entries, how many of them up to the cursor, and where
+-- those after it are.
+local function find(rank)
   local total = redis.call('ZCOUNT', rank, least, greatest)
   if total == 0 then
-    return { latest, 0, 0, {} }
+    return 0, 0
   end
   local start = excluded and redis.call('ZCOUNT', rank, '-inf', excluded) or 0
   local position = start
   if cursor_score ~= '' then
     position = math.max(start, math.min(up_to_cursor(rank), start + total))
   end
-  local preceding = position - start
-  local count = math.min(limit, total - preceding)
-  if count <= 0 then
-    return { latest, total, preceding, {} }
-  end
-  local last = position + count - 1
-  return { latest, total, preceding, redis.call('ZRANGE', rank, position, last, 'WITHSCORES') }
+  local last = start + total - 1
+  return total, position - start, { rank = rank, position = position, last = last, entries = {}, index = 1 }
 end
 
-local parts = {}
-for key = 1, #KEYS, 2 do
-  local fence = redis.call('GET', KEYS[key])
+-- Goes to the next entry of a rank; false at its end.
+local function advance(part)
+  if part.index > #part.entries then
+    if part.position > part.last then
+      return false
+    end
+    local to = math.min(part.position + piece - 1, part.last)
+    part.entries = redis.call('ZRANGE', part.rank, part.position, to, 'WITHSCORES')
+    part.position, part.index = to + 1, 1
+  end
+  part.id, part.text = part.entries[part.index], part.entries[part.index + 1]
+  part.score = tonumber(part.text)
+  part.index = part.index + 2
+  return true
+end
+
+-- The ranks with an entry to take, the least entry first.
+local heads = {}
+local function keep(part)
+  local low, high = 1, #heads + 1
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    local other = heads[middle]
+    if part.score > other.score or (part.score == other.score and is_after(part.id, other.id)) then
+      low = middle + 1
+    else
+      high = middle
+    end
+  end
+  table.insert(heads, low, part)
+end
+
+local partitions = #KEYS / 2
+local fences = redis.call('MGET', unpack(KEYS, 1, partitions))
+local latest, total, preceding, entries = 0, 0, 0, {}
+for number = 1, partitions do
+  local fence = fences[number]
   if fence then
     if not string.find(fence .. ' ', maintained, 1, true) then
       return redis.error_reply('SUPERSEDED generation')
     end
-    local latest = tonumber(string.match(fence, ' @(%d+)$') or '0')
-    parts[#parts + 1] = read(latest, KEYS[key + 1])
-  elseif ARGV[1] == '0' then
-    parts[#parts + 1] = { 0, 0, 0, {} }
-  else
+    latest = math.max(latest, tonumber(string.match(fence, ' @(%d+)$') or '0'))
+    local own, own_preceding, part = find(KEYS[partitions + number])
+    total, preceding = total + own, preceding + own_preceding
+    if part and advance(part) then
+      keep(part)
+    end
+  elseif ARGV[1] ~= '0' then
     return redis.error_reply('UNFENCED partition')
   end
 end
-return parts
+while #entries < 2 * limit and heads[1] do
+  local part = table.remove(heads, 1)
+  entries[#entries + 1] = part.id
+  entries[#entries + 1] = part.text
+  if advance(part) then
+    keep(part)
+  end
+end
+return { latest, total, preceding, entries }
