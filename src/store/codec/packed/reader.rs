@@ -60,7 +60,19 @@ impl<'b> Reader<'b> {
         self.fixed().map(f64::from_bits)
     }
 
+    #[inline]
     pub fn number(&mut self) -> Result<u64, StoreError> {
+        match self.rest {
+            // Most are small.
+            [byte, rest @ ..] if *byte < 0x80 => {
+                self.rest = rest;
+                Ok(u64::from(*byte))
+            }
+            _ => self.long_number(),
+        }
+    }
+
+    fn long_number(&mut self) -> Result<u64, StoreError> {
         let mut number = 0;
         for shift in (0..u64::BITS).step_by(7) {
             let byte = self.byte()?;
@@ -133,7 +145,7 @@ impl<'b> Reader<'b> {
     /// Names, none of them empty, that pass a check.
     pub fn names(
         &mut self,
-        check: fn(Name) -> Result<Name, StoreError>,
+        check: impl Fn(Name) -> Result<Name, StoreError>,
     ) -> Result<Vec<Name>, StoreError> {
         self.list(1, |reader| check(reader.name()?))
     }
