@@ -2,7 +2,7 @@
 //! `--only NAME` for the methods whose names begin so, `--events-per-profile N` that are there
 //! before anything is measured (10). Instead: `--memory` for the memory of a Redis, `--overload`
 //! for more calls than can be done, `--hot` for one profile that everybody writes, `--start` for
-//! starts on a store of `--profiles N` (1,000,000).
+//! starts on a store of `--profiles N` (1,000,000), `--scale` for clusters of one to three primaries.
 
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ pub struct Arguments {
     /// What the names of the methods begin with that are measured.
     pub only: String,
     pub start: bool,
+    pub scale: bool,
     pub profiles: u64,
 }
 
@@ -34,6 +35,7 @@ impl Arguments {
             hot: false,
             only: String::new(),
             start: false,
+            scale: false,
             profiles: 1_000_000,
         };
         let mut arguments = std::env::args().skip(1);
@@ -57,11 +59,12 @@ impl Arguments {
                 "--overload" => read.overload = true,
                 "--hot" => read.hot = true,
                 "--start" => read.start = true,
+                "--scale" => read.scale = true,
                 "--profiles" => read.profiles = number(&argument, arguments.next()),
                 // What cargo says to every bench.
                 "--bench" => {}
                 unknown => panic!(
-                    "{unknown} is not known: --seconds, --store, --events-per-profile, --only, --memory, --overload, --hot, --start or --profiles"
+                    "{unknown} is not known: --seconds, --store, --events-per-profile, --only, --memory, --overload, --hot, --start, --scale or --profiles"
                 ),
             }
         }

@@ -18,9 +18,15 @@ pub struct Bellwether {
 impl Bellwether {
     /// Starts on a store, a directory or the address of a Redis.
     pub async fn start(store: String) -> Self {
+        Self::start_by(store, None).await
+    }
+
+    /// Starts with the model of a file; `None` for the built-in one.
+    pub async fn start_by(store: String, model: Option<String>) -> Self {
         let flags = Flags {
             listen: Some("127.0.0.1:0".to_owned()),
             store: Some(store),
+            model,
             ..Flags::default()
         };
         // A machine that is busy with something else is slow, not wrong.

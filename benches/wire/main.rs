@@ -4,14 +4,17 @@
 //! cores, and the phases alternate so that drift of the machine cancels:
 //! `cargo bench --bench wire -- --seconds 4 --store redis`. With `--memory` instead: what a
 //! profile takes of a Redis. With `--overload`: what becomes of calls when there are too many. With
-//! `--start`: how long a start on many profiles takes, and how much memory.
+//! `--start`: how long a start on many profiles takes, and how much memory. With `--scale`: what the
+//! nodes of clusters do for an event. What is aimed at is printed beneath, with what came of it.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 mod arguments;
 mod bare;
+mod bare_fjall;
 mod bellwether;
 mod clients;
 mod events;
+mod goals;
 mod hot;
 mod made_up;
 mod memory;
@@ -20,6 +23,7 @@ mod overload;
 mod phases;
 mod redis_server;
 mod report;
+mod scale;
 mod start;
 
 use std::{
@@ -35,8 +39,9 @@ use self::{
     bellwether::Bellwether,
     clients::{Clients, Method},
     events::{Events, PROFILES, VIEWS},
+    goals::Goals,
     noop::Noop,
-    phases::{CALLS_IN_FLIGHT, CONNECTIONS, Side, compare},
+    phases::{CALLS_IN_FLIGHT, CONNECTIONS, Measured, Side, Spread, compare},
     redis_server::RedisServer,
     report::{print_heading, print_line},
 };
@@ -77,6 +82,9 @@ async fn main() {
     if arguments.start {
         return start::measure(&arguments).await;
     }
+    if arguments.scale {
+        return scale::measure(&arguments).await;
+    }
     println!(
         "{CALLS_IN_FLIGHT} calls in flight over {CONNECTIONS} connections; {} s for each side",
         arguments.time.as_secs_f64()
@@ -96,11 +104,25 @@ async fn measure_embedded(arguments: &Arguments) {
     let store = directory.path().join("store");
     let sides = Sides::begin(store.display().to_string(), arguments).await;
     print_heading("embedded", false);
+    let mut goals = Goals::default();
     for method in arguments.methods(&METHODS) {
         let [noop, real] = sides.of(method);
-        let [noop, real] = compare(arguments.time, None, [noop, real]).await;
-        print_line(method, &noop, &real, None);
+        if let Method::ScoreEvents = method {
+            let bare = bare_fjall::batches(&directory.path().join("bare"));
+            let [noop, real, bare] = compare(arguments.time, None, [noop, real, bare]).await;
+            print_line(method, &noop, &real, None);
+            goals.embedded(method, &noop, &real);
+            goals.at_least("ScoreEvents, of bare fjall", 0.85, &real.of(&bare));
+        } else {
+            let [noop, real] = compare(arguments.time, None, [noop, real]).await;
+            print_line(method, &noop, &real, None);
+            goals.embedded(method, &noop, &real);
+            sides
+                .at_half_the_peak(method, &real, arguments, &mut goals)
+                .await;
+        }
     }
+    goals.print();
     sides.bellwether.stop().await;
 }
 
@@ -124,13 +146,57 @@ async fn measure_redis(arguments: &Arguments) {
     }
     drop(ear);
     print_heading("redis", true);
+    let mut goals = Goals::default();
+    let mut profiles = Vec::new();
     for (method, bare) in methods.into_iter().zip(bare) {
         let [noop, real] = sides.of(method);
         let [noop, real, bare] =
             compare(arguments.time, Some(redis.process()), [noop, real, bare]).await;
         print_line(method, &noop, &real, Some(&bare));
+        goals.redis(method, &noop, &real, &bare);
+        sides
+            .at_half_the_peak(method, &real, arguments, &mut goals)
+            .await;
+        if let Method::GetProfile { .. } = method {
+            profiles.push(real);
+        }
+    }
+    if let [basic, full] = profiles.as_slice() {
+        let times = basic.of(full);
+        goals.at_most("GetProfile FULL, times that of BASIC", 3.5, &times);
     }
     sides.bellwether.stop().await;
+    if arguments
+        .methods(&METHODS)
+        .any(|method| method.events() > 1)
+    {
+        let rates = two_sets(arguments).await;
+        let name = "ScoreEvents by a model of two sets, events a second";
+        goals.at_least(name, 70_000.0, &rates);
+    }
+    goals.print();
+}
+
+/// Events a second by a model of two sorted sets, which gives no credit.
+async fn two_sets(arguments: &Arguments) -> Spread {
+    let redis = RedisServer::start();
+    let model = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/wire/two_sets.toml");
+    let bellwether = Bellwether::start_by(redis.address(), Some(model.to_owned())).await;
+    let clients = Clients::connect(bellwether.address).await;
+    let events = Arc::new(Events::new());
+    clients.preload(&events, arguments.events_per_profile).await;
+    let mut connection = redis.connect().await;
+    let sets: Vec<String> = redis::cmd("KEYS")
+        .arg("*:0}:rank:*")
+        .query_async(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(sets.len(), 2, "{sets:?}");
+    let method = Method::ScoreEvents;
+    let side = clients.side(method, &events);
+    let [measured] = compare(arguments.time, Some(redis.process()), [side]).await;
+    bellwether.stop().await;
+    measured.rates().times(method.events() as f64)
 }
 
 /// How often a small append to a file of its own becomes durable.
@@ -173,6 +239,26 @@ impl Sides {
             events,
             real,
         }
+    }
+
+    /// How long calls take when half as many come as can be done, beside the service that does
+    /// nothing when as many come.
+    async fn at_half_the_peak(
+        &self,
+        method: Method,
+        real: &Measured,
+        arguments: &Arguments,
+        goals: &mut Goals,
+    ) {
+        if let Method::ScoreEvents = method {
+            return;
+        }
+        let rate = real.rates().median / 2.0;
+        let paced = [&self.noop, &self.real]
+            .map(|clients| Side::Paced(clients.call(method, &self.events), rate));
+        let [noop, real] = compare(arguments.time, None, paced).await;
+        let name = format!("{} at half the peak, p99 of no-op's", method.name());
+        goals.at_most(&name, 2.0, &real.latency_of(&noop, 0.99));
     }
 
     fn of(&self, method: Method) -> [Side; 2] {

@@ -46,6 +46,7 @@ impl Latencies {
 /// What one side did in one turn.
 struct Turn {
     calls: u64,
+    latencies: Latencies,
     taken: Duration,
     /// Of client and server, which are this process, and of Redis.
     worked: Duration,
@@ -66,6 +67,11 @@ impl Measured {
         }
     }
 
+    /// How many calls were made in all.
+    pub fn all_calls(&self) -> u64 {
+        self.turns.iter().map(|turn| turn.calls).sum()
+    }
+
     /// Calls per second in each turn.
     pub fn rates(&self) -> Spread {
         Spread::of(self.turns.iter().map(Turn::rate))
@@ -79,6 +85,13 @@ impl Measured {
             Spread::of(self.turns.iter().map(each)).median
         };
         (each(|turn| turn.worked), each(|turn| turn.redis_worked))
+    }
+
+    /// How many times that of another side a quantile of the latencies is.
+    pub fn latency_of(&self, other: &Self, quantile: f64) -> Spread {
+        let turns = self.turns.iter().zip(&other.turns);
+        let of = |turn: &Turn| turn.latencies.0.value_at_quantile(quantile) as f64;
+        Spread::of(turns.map(|(turn, other)| of(turn) / of(other)))
     }
 
     /// A quantile of the latencies in microseconds.
@@ -116,6 +129,15 @@ pub struct Spread {
 }
 
 impl Spread {
+    /// So many times as much.
+    pub fn times(self, factor: f64) -> Self {
+        Self {
+            median: self.median * factor,
+            lowest: self.lowest * factor,
+            highest: self.highest * factor,
+        }
+    }
+
     pub fn of(values: impl Iterator<Item = f64>) -> Self {
         let mut values: Vec<f64> = values.collect();
         values.sort_by(f64::total_cmp);
@@ -143,6 +165,8 @@ impl fmt::Display for Spread {
 pub enum Side {
     Calls(Call),
     Streams(Stream),
+    /// Calls that come at so many a second.
+    Paced(Call, f64),
 }
 
 impl Side {
@@ -162,6 +186,12 @@ impl Side {
                 .map(|caller| Box::pin(keep_calling(Arc::clone(call), caller, end)) as _)
                 .collect(),
             Self::Streams(stream) => (0..CONNECTIONS).map(|caller| stream(caller, end)).collect(),
+            Self::Paced(call, rate) => {
+                let period = Duration::from_secs_f64(CALLS_IN_FLIGHT as f64 / rate);
+                (0..CALLS_IN_FLIGHT)
+                    .map(|caller| Box::pin(pace(Arc::clone(call), caller, (end, period))) as _)
+                    .collect()
+            }
         };
         let workers: Vec<_> = workers.into_iter().map(tokio::spawn).collect();
         let mut latencies = Latencies::new();
@@ -170,13 +200,14 @@ impl Side {
         }
         let taken = started.elapsed();
         let (works, redis_works) = work();
+        measured.latencies.add(&latencies);
         measured.turns.push(Turn {
             calls: latencies.0.len(),
+            latencies,
             taken,
             worked: works - worked,
             redis_worked: redis_works.unwrap_or_default() - redis_worked.unwrap_or_default(),
         });
-        measured.latencies.add(&latencies);
     }
 }
 
@@ -196,6 +227,23 @@ async fn keep_calling(call: Call, caller: usize, end: Instant) -> Latencies {
         let called = Instant::now();
         call(caller).await;
         latencies.record(called);
+    }
+    latencies
+}
+
+/// Calls once in a period. A call that is late because the one before took longer than that is
+/// timed from when it was due.
+async fn pace(call: Call, caller: usize, (end, period): (Instant, Duration)) -> Latencies {
+    let mut latencies = Latencies::new();
+    // Callers do not begin together.
+    let mut due = Instant::now() + period * caller as u32 / CALLS_IN_FLIGHT as u32;
+    while due < end {
+        let is_late = due < Instant::now();
+        tokio::time::sleep_until(due.into()).await;
+        let called = if is_late { due } else { Instant::now() };
+        call(caller).await;
+        latencies.record(called);
+        due += period;
     }
     latencies
 }

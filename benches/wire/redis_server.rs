@@ -16,23 +16,35 @@ const MAX_STARTS: usize = 5;
 pub struct RedisServer {
     process: Child,
     port: u16,
+    /// By which the nodes of a cluster talk to each other.
+    bus_port: u16,
     _directory: TempDir,
 }
 
 impl RedisServer {
     pub fn start() -> Self {
+        Self::start_with("no")
+    }
+
+    /// One that can be a node of a cluster.
+    pub fn start_in_cluster() -> Self {
+        Self::start_with("yes")
+    }
+
+    fn start_with(in_cluster: &str) -> Self {
         (0..MAX_STARTS)
-            .find_map(|_| Self::try_start())
+            .find_map(|_| Self::try_start(in_cluster))
             .unwrap_or_else(|| panic!("redis-server does not start"))
     }
 
-    fn try_start() -> Option<Self> {
+    fn try_start(in_cluster: &str) -> Option<Self> {
         let directory = tempfile::tempdir().unwrap();
-        let probe = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = probe.local_addr().unwrap().port();
-        drop(probe);
+        let probes = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let [port, bus_port] = probes.map(|probe| probe.local_addr().unwrap().port());
         let mut process = Command::new("redis-server")
             .args(["--bind", "127.0.0.1", "--port", &port.to_string()])
+            .args(["--cluster-enabled", in_cluster])
+            .args(["--cluster-port", &bus_port.to_string()])
             .args(["--save", "", "--appendonly", "no"])
             .args(["--maxmemory-policy", "noeviction"])
             .arg("--dir")
@@ -53,12 +65,21 @@ impl RedisServer {
         Some(Self {
             process,
             port,
+            bus_port,
             _directory: directory,
         })
     }
 
     pub fn address(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub fn bus_port(&self) -> u16 {
+        self.bus_port
     }
 
     /// The number of its process.
