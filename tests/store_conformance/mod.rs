@@ -76,6 +76,7 @@ macro_rules! conformance_suite {
                 ranks::a_rank_that_nobody_holds_is_empty
                 ranks::a_page_is_in_order_of_key_then_id
                 ranks::pages_join_without_gap_or_repeat
+                ranks::pages_of_many_equal_keys_are_in_order_of_ids_whatever_their_size
                 ranks::a_range_includes_its_start_and_excludes_its_end
                 ranks::profiles_without_points_come_last_and_are_counted
                 ranks::a_page_says_what_precedes_it_and_the_total

@@ -71,6 +71,35 @@ pub async fn pages_join_without_gap_or_repeat(subject: impl Subject) {
     }
 }
 
+pub async fn pages_of_many_equal_keys_are_in_order_of_ids_whatever_their_size(
+    subject: impl Subject,
+) {
+    let (store, tenant) = (subject.store(), new_tenant());
+    fenced(&*store, &tenant).await;
+    // Ids that begin alike, for more than one step of a comparison, and some that end sooner.
+    let ids: Vec<String> = (0..300)
+        .map(|number| format!("{}{number}", "0123456789abcde".repeat(number % 5)))
+        .collect();
+    let commits = ids.iter().enumerate();
+    let value = |number: usize| {
+        [7.0, 8.0, f64::NEG_INFINITY]
+            [usize::from(number.is_multiple_of(50)) + usize::from(number.is_multiple_of(3))]
+    };
+    let commits = commits.map(|(number, id)| ranked(id, "r", value(number)));
+    commit_all(&*store, &tenant, commits.collect()).await;
+    let mut expected: Vec<_> = ids.into_iter().enumerate().collect();
+    expected.sort_by(|(number, id), (other, other_id)| {
+        let by_key = value(*other).total_cmp(&value(*number));
+        by_key.then_with(|| id.cmp(other_id))
+    });
+    let expected: Vec<_> = expected.into_iter().map(|(_, id)| id).collect();
+    for page_size in [1, 7, 64, 65, 200, 1_000] {
+        let entries = walk(&*store, &tenant, &all("r"), page_size).await;
+        let ids: Vec<_> = entries.into_iter().map(|(_, id)| id).collect();
+        assert_eq!(ids, expected, "pages of {page_size}");
+    }
+}
+
 pub async fn a_range_includes_its_start_and_excludes_its_end(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
     fenced(&*store, &tenant).await;

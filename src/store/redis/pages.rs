@@ -1,5 +1,5 @@
-//! Pages of ranks. A script merges what the partitions of a server have of one; what those of a
-//! cluster have is merged here.
+//! Pages of ranks: what the partitions have of one is merged. For a small page the script does that
+//! with those of one server, so that no more is sent than the page; all else is merged here.
 
 use std::{cmp::Reverse, collections::HashSet};
 
@@ -25,10 +25,14 @@ use crate::scoring::{ProfileId, RankKey, Tenant, Timestamp};
 const MAX_READ_TOGETHER: usize = 64;
 const MAX_ENTRIES_TOGETHER: usize = 2_048;
 
+/// Entries of a page that a script merges at most. It compares equal scores by ids, byte by byte, and
+/// meanwhile nobody else is served.
+const MAX_MERGED: usize = 64;
+
 /// An entry in page order.
 type Entry = (Reverse<RankKey>, ProfileId);
 
-/// What some partitions say of a page.
+/// What a partition, or several together, have of a page.
 struct Part {
     latest_counted: Timestamp,
     total: u64,
@@ -53,16 +57,28 @@ impl Redis {
     ) -> Result<RankPage, StoreError> {
         let scores = Scores::of(&range.keys);
         let after = after.map(|cursor| (Reverse(cursor.key), cursor.profile_id.clone()));
-        let mut groups = self.groups_of(tenant, limit);
-        let piece = merge::piece(limit, groups.len());
-        let parts = groups
-            .iter_mut()
-            .map(|group| self.read_part(group, generation, range, &scores, after.as_ref(), piece));
-        let parts = try_join_all(parts).await?;
+        let is_merged = limit <= MAX_MERGED;
+        let partitions: Vec<PartitionKeys> = self.partitions_of(tenant).collect();
+        let piece = merge::piece(limit, partitions.len());
+        let most = MAX_ENTRIES_TOGETHER / piece.max(1);
+        let together = self.together(most.clamp(1, MAX_READ_TOGETHER));
+        // Each part is read on by itself where it has more.
+        let (size, at_once) = if is_merged {
+            (together, 1)
+        } else {
+            (1, together)
+        };
+        let mut parts = in_chunks(partitions, size);
+        let piece = merge::piece(limit, parts.len());
+        let read = parts.chunks_mut(at_once).map(|parts| {
+            let after = after.as_ref();
+            self.read_parts(parts, generation, range, &scores, after, piece)
+        });
+        let read = try_join_all(read).await?.into_iter().flatten();
 
         let mut page = RankPage::default();
         let mut merge = Merge::new(parts.len());
-        for (number, part) in parts.into_iter().enumerate() {
+        for (number, part) in read.enumerate() {
             page.latest_counted = page.latest_counted.max(part.latest_counted);
             page.total += part.total;
             page.preceding += part.preceding;
@@ -85,13 +101,15 @@ impl Redis {
                     );
                 }
                 let missing = (limit - page.entries.len()).min(4 * piece.max(1));
-                let group = &mut groups[number];
-                let part = self
-                    .read_part(group, generation, range, &scores, last.as_ref(), missing)
+                let part = &mut parts[number..=number];
+                let read = self
+                    .read_parts(part, generation, range, &scores, last.as_ref(), missing)
                     .await?;
-                let more = part.has_more();
-                page.latest_counted = page.latest_counted.max(part.latest_counted);
-                merge.feed(number, part.entries, more);
+                for part in read {
+                    let more = part.has_more();
+                    page.latest_counted = page.latest_counted.max(part.latest_counted);
+                    merge.feed(number, part.entries, more);
+                }
             }
             match merge.next() {
                 Some((Reverse(key), profile_id)) => {
@@ -109,35 +127,24 @@ impl Redis {
         Ok(page)
     }
 
-    /// The partitions of a tenant, in groups of those that one script reads.
-    fn groups_of(&self, tenant: &Tenant, limit: usize) -> Vec<Vec<PartitionKeys>> {
-        let mut partitions: Vec<PartitionKeys> = self.partitions_of(tenant).collect();
-        let most = MAX_ENTRIES_TOGETHER / merge::piece(limit, partitions.len()).max(1);
-        let size = self.together(most.clamp(1, MAX_READ_TOGETHER));
-        let mut groups = Vec::with_capacity(partitions.len().div_ceil(size));
-        while !partitions.is_empty() {
-            let rest = partitions.split_off(size.min(partitions.len()));
-            groups.push(std::mem::replace(&mut partitions, rest));
-        }
-        groups
-    }
-
-    /// Reads of some partitions what stands after an entry.
-    async fn read_part(
+    /// Reads of each part what stands after the same entry, by one script. Partitions that make one
+    /// part are merged by it, so it is one part alone then.
+    async fn read_parts(
         &self,
-        partitions: &mut [PartitionKeys],
+        parts: &mut [Vec<PartitionKeys>],
         generation: IndexGeneration,
         range: &RankRange,
         scores: &Scores,
         after: Option<&Entry>,
         limit: usize,
-    ) -> Result<Part, StoreError> {
-        let keys = 2 * partitions.len();
-        let mut call = PAGE.call(keys, 7, 128 * (2 + keys));
-        for keys in &mut *partitions {
+    ) -> Result<Vec<Part>, StoreError> {
+        let is_merged = parts.iter().any(|part| part.len() > 1);
+        let count: usize = parts.iter().map(Vec::len).sum();
+        let mut call = PAGE.call(2 * count, 8, 128 * (2 + 2 * count));
+        for keys in parts.iter_mut().flatten() {
             call.arg(keys.fence());
         }
-        for keys in &mut *partitions {
+        for keys in parts.iter_mut().flatten() {
             call.arg(keys.rank(generation.number, &range.rank));
         }
         call.arg(generation.number)
@@ -148,17 +155,30 @@ impl Redis {
             None => call.arg("").arg(""),
         };
         // The next pieces of a partition are read by the same script.
-        let piece = limit.div_ceil(partitions.len().max(1)) + 2;
-        call.arg(limit).arg(piece.clamp(1, limit.max(1)));
-        let answer = self
-            .connection
-            .run(&PAGE, &call, keys::home(partitions))
-            .await;
-        part(answer.map_err(|failure| failure.of_read())?.value)
+        let piece = limit.div_ceil(count.max(1)) + 2;
+        call.arg(limit)
+            .arg(piece.clamp(1, limit.max(1)))
+            .arg(u8::from(is_merged));
+        let home = parts.first().map_or("", |part| keys::home(part));
+        let answer = self.connection.run(&PAGE, &call, home).await;
+        let read = list(answer.map_err(|failure| failure.of_read())?.value)?;
+        if read.len() != parts.len() {
+            return Err(unexpected());
+        }
+        read.into_iter().map(part).collect()
     }
 }
 
-/// What some partitions have answered.
+fn in_chunks<T>(mut items: Vec<T>, size: usize) -> Vec<Vec<T>> {
+    let mut chunks = Vec::with_capacity(items.len().div_ceil(size));
+    while !items.is_empty() {
+        let rest = items.split_off(size.min(items.len()));
+        chunks.push(std::mem::replace(&mut items, rest));
+    }
+    chunks
+}
+
+/// What the script has answered of a part.
 fn part(answer: Value) -> Result<Part, StoreError> {
     let [latest, total, preceding, entries] =
         <[Value; 4]>::try_from(list(answer)?).map_err(|_| unexpected())?;

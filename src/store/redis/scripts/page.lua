@@ -1,12 +1,13 @@
 #!lua flags=no-writes
--- Reads entries of a range of one rank of some partitions, as of one rank: in ascending order of
--- scores, equals by the bytes of their ids.
+-- Reads entries of a range of one rank of some partitions, in ascending order of scores, equals by
+-- the bytes of their ids.
 --
 -- KEYS  the fence of each partition, then the rank of each
 -- ARGV  1 generation, 2 least score ('(' before it excludes it), 3 greatest score,
---       4 score of the cursor ('' for none), 5 profile id of the cursor, 6 limit,
---       7 how many entries of a partition to read at a time
--- Returns { latest instant that was counted, in seconds, entries of the range,
+--       4 score of the cursor ('' for none), 5 profile id of the cursor, 6 limit of each list,
+--       7 how many entries of a partition to read at a time,
+--       8 1 to answer one list of all partitions, 0 to answer one of each
+-- Returns of each list { latest instant that was counted, in seconds, entries of the range,
 --           entries of the range up to the cursor, { id, score, id, score, ... } }; the cursor
 --           need not be an entry.
 -- Generation 0 is that of a tenant without records.
@@ -14,12 +15,17 @@
 -- fence, which means that its data is gone.
 local maintained, least, greatest = ' ' .. ARGV[1] .. ' ', ARGV[2], ARGV[3]
 local cursor_score, cursor_id, limit, piece = ARGV[4], ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
+local is_merged = ARGV[8] == '1'
 local excluded = string.match(least, '^%((.*)')
 
 -- By bytes, as Redis orders the members; Lua's own comparison follows the locale.
 local function is_after(id, other)
-  local length = math.min(#id, #other)
-  for index = 1, length do
+  local length, from = math.min(#id, #other), 1
+  -- Ids often begin alike; those parts are soon passed over.
+  while from + 15 <= length and string.sub(id, from, from + 15) == string.sub(other, from, from + 15) do
+    from = from + 16
+  end
+  for index = from, length do
     local byte, other_byte = string.byte(id, index), string.byte(other, index)
     if byte ~= other_byte then
       return byte > other_byte
@@ -99,31 +105,50 @@ local function keep(part)
   table.insert(heads, low, part)
 end
 
+-- Takes entries of the ranks that are kept, up to the limit.
+local function merge()
+  local entries = {}
+  while #entries < 2 * limit and heads[1] do
+    local part = table.remove(heads, 1)
+    entries[#entries + 1] = part.id
+    entries[#entries + 1] = part.text
+    if advance(part) then
+      keep(part)
+    end
+  end
+  return entries
+end
+
 local partitions = #KEYS / 2
 local fences = redis.call('MGET', unpack(KEYS, 1, partitions))
-local latest, total, preceding, entries = 0, 0, 0, {}
+local lists, latest, total, preceding = {}, 0, 0, 0
 for number = 1, partitions do
   local fence = fences[number]
+  local own_latest, own, own_preceding, part = 0, 0, 0, nil
   if fence then
     if not string.find(fence .. ' ', maintained, 1, true) then
       return redis.error_reply('SUPERSEDED generation')
     end
-    latest = math.max(latest, tonumber(string.match(fence, ' @(%d+)$') or '0'))
-    local own, own_preceding, part = find(KEYS[partitions + number])
-    total, preceding = total + own, preceding + own_preceding
-    if part and advance(part) then
-      keep(part)
-    end
+    own_latest = tonumber(string.match(fence, ' @(%d+)$') or '0')
+    own, own_preceding, part = find(KEYS[partitions + number])
   elseif ARGV[1] ~= '0' then
     return redis.error_reply('UNFENCED partition')
   end
-end
-while #entries < 2 * limit and heads[1] do
-  local part = table.remove(heads, 1)
-  entries[#entries + 1] = part.id
-  entries[#entries + 1] = part.text
-  if advance(part) then
-    keep(part)
+  if is_merged then
+    latest, total, preceding = math.max(latest, own_latest), total + own, preceding + own_preceding
+    if part and advance(part) then
+      keep(part)
+    end
+  else
+    local last = part and math.min(part.position + limit - 1, part.last) or 0
+    local entries = {}
+    if part and last >= part.position then
+      entries = redis.call('ZRANGE', part.rank, part.position, last, 'WITHSCORES')
+    end
+    lists[number] = { own_latest, own, own_preceding, entries }
   end
 end
-return { latest, total, preceding, entries }
+if is_merged then
+  lists[1] = { latest, total, preceding, merge() }
+end
+return lists
