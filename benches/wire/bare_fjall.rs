@@ -1,5 +1,6 @@
-//! The engine of the embedded store by itself: batches as long as those of events, each durable
-//! before the next.
+//! The engine of the embedded store by itself, set up as the store does: batches as long as those of
+//! events, each durable before the next. The store itself syncs several batches at once where several
+//! wait, so it has the better of it there.
 
 use std::{path::Path, sync::Arc, time::Instant};
 
@@ -15,6 +16,12 @@ const WRITES_PER_BATCH: u64 = EVENTS_PER_BATCH + EVENTS_PER_BATCH / 4;
 /// What a record of these events takes, about.
 const RECORD_BYTES: usize = 512;
 
+/// As in `src/store/embedded/engine.rs`.
+const CACHE_BYTES: u64 = 64 * 1024 * 1024;
+const MEMTABLE_BYTES: u64 = 32 * 1024 * 1024;
+const JOURNAL_BYTES: u64 = 256 * 1024 * 1024;
+const WORKER_THREADS: usize = 2;
+
 struct BareFjall {
     database: Database,
     records: Keyspace,
@@ -22,10 +29,14 @@ struct BareFjall {
 
 /// Batches by one writer, as the store has one.
 pub fn batches(directory: &Path) -> Side {
-    let database = Database::builder(directory).open().unwrap();
-    let records = database
-        .keyspace("records", KeyspaceCreateOptions::default)
+    let database = Database::builder(directory)
+        .cache_size(CACHE_BYTES)
+        .max_journaling_size(JOURNAL_BYTES)
+        .worker_threads(WORKER_THREADS)
+        .open()
         .unwrap();
+    let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES);
+    let records = database.keyspace("records", options).unwrap();
     let engine = Arc::new(BareFjall { database, records });
     Side::Streams(Arc::new(move |caller, end| {
         let engine = Arc::clone(&engine);

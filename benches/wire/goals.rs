@@ -23,9 +23,9 @@ impl Goals {
 
     fn add(&mut self, what: &str, bound: &str, goal: f64, measured: &Spread, is_reached: bool) {
         let verdict = if is_reached { "reached" } else { "missed" };
-        let goal = format!("{bound} {goal}");
+        let goal = format!("{bound} {goal:.2}");
         self.0
-            .push(format!("{verdict:<8} {what:<60} {goal:<15} {measured}"));
+            .push(format!("{verdict:<8} {what:<64} {goal:<18} {measured}"));
     }
 
     /// What is aimed at for a method, on the embedded store.

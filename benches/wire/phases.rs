@@ -156,7 +156,7 @@ impl fmt::Display for Spread {
             lowest,
             highest,
         } = self;
-        write!(f, "{median:.2} ({lowest:.2}-{highest:.2})")
+        f.pad(&format!("{median:.2} ({lowest:.2}-{highest:.2})"))
     }
 }
 
@@ -231,7 +231,8 @@ async fn keep_calling(call: Call, caller: usize, end: Instant) -> Latencies {
     latencies
 }
 
-/// Calls once in a period. A call that is late because the one before took longer than that is
+/// Calls once in a period, to the millisecond that the runtime's timer knows, so that calls of several
+/// callers come together, whoever answers them. A call that is late because the one before took longer than that is
 /// timed from when it was due.
 async fn pace(call: Call, caller: usize, (end, period): (Instant, Duration)) -> Latencies {
     let mut latencies = Latencies::new();
@@ -246,6 +247,13 @@ async fn pace(call: Call, caller: usize, (end, period): (Instant, Duration)) -> 
         due += period;
     }
     latencies
+}
+
+/// Measures one side for a time, without a turn to warm up.
+pub async fn measure_once(time: Duration, side: &Side) -> Measured {
+    let mut measured = Measured::new();
+    side.run(time, None, &mut measured).await;
+    measured
 }
 
 /// Measures sides in turns, for this time each, together with the work of a Redis.

@@ -2,7 +2,10 @@
 //! that each of them does for an event. All of it shares the cores of one machine, so calls a
 //! second say nothing here; the work of a node does.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use redis::{Cmd, FromRedisValue};
 
@@ -12,7 +15,7 @@ use crate::{
     clients::{Clients, Method},
     events::{EVENTS_PER_BATCH, Events, PROFILES},
     goals::Goals,
-    phases::{Spread, TURNS, compare, processor_time},
+    phases::{Spread, TURNS, measure_once, processor_time},
     redis_server::RedisServer,
 };
 
@@ -21,6 +24,8 @@ const SLOTS: usize = 16_384;
 /// How much more than its share of the work of one node the busiest of several may do: the
 /// partitions of a tenant are few, and their slots lie as they lie.
 const SLACK: f64 = 1.3;
+/// How long the nodes of a cluster may take to find each other.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 pub async fn measure(arguments: &Arguments) {
     let mut goals = Goals::default();
@@ -65,11 +70,12 @@ impl Measured {
         let empty = cluster.memory().await;
         clients.preload(&events, arguments.events_per_profile).await;
         let full = cluster.memory().await;
+        let side = clients.side(Method::ScoreEvents, &events);
+        measure_once(arguments.time / TURNS, &side).await;
         let mut turns = Vec::new();
         for _ in 0..TURNS {
             let before = cluster.worked();
-            let side = clients.side(Method::ScoreEvents, &events);
-            let [measured] = compare(arguments.time / TURNS, None, [side]).await;
+            let measured = measure_once(arguments.time / TURNS, &side).await;
             let counted = (measured.all_calls() * EVENTS_PER_BATCH) as f64;
             let after = cluster.worked().into_iter();
             let each = after.zip(before).map(|(after, before)| after - before);
@@ -131,8 +137,10 @@ impl Cluster {
                 info.contains("cluster_state:ok")
                     && info.contains(&format!("cluster_size:{primaries}"))
             };
+            let began = Instant::now();
             while !is_whole(&ask::<String>(node, &info).await) {
-                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                assert!(began.elapsed() < PATIENCE, "the nodes find no cluster");
+                tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }
         cluster
