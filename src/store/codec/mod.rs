@@ -12,7 +12,7 @@ pub use self::{
     line::{MAX_LINE_BYTES, from_line, to_line},
     readable::{from_proto, to_proto},
 };
-use super::StoreError;
+use super::{StoreError, Version};
 use crate::scoring::Record;
 
 /// The format of records, packed as they are stored, or as they are exported.
@@ -26,7 +26,21 @@ const FORMAT_TAG: u8 = 0x08;
 
 /// The bytes of a record. A count or credit of negative zero becomes zero.
 pub fn encode(record: &Record) -> Vec<u8> {
-    packed::pack(record)
+    packed::pack(&[], record)
+}
+
+/// What a store keeps of a record: the version of the write in eight bytes, the highest first,
+/// then the bytes of the record.
+pub fn encode_value(version: Version, record: &Record) -> Vec<u8> {
+    packed::pack(&version.0.to_be_bytes(), record)
+}
+
+/// The version and the bytes of the record of a value.
+pub fn split_value(value: &[u8]) -> Result<(Version, &[u8]), StoreError> {
+    let (version, record) = value
+        .split_first_chunk()
+        .ok_or_else(|| StoreError::Corrupt("a value is too short to be a record".to_owned()))?;
+    Ok((Version(u64::from_be_bytes(*version)), record))
 }
 
 /// The record of these bytes; [`StoreError::Corrupt`] when they are not one.
@@ -460,6 +474,18 @@ mod tests {
                 quarantine: lists.2,
             },
         )
+    }
+
+    #[test]
+    fn a_value_gives_back_its_version_and_record() {
+        let (version, record) = (Version(u64::MAX - 1), Record::default());
+        let value = encode_value(version, &record);
+        let encoded = encode(&record);
+        assert_eq!(split_value(&value), Ok((version, encoded.as_slice())));
+        assert!(matches!(
+            split_value(&value[..7]),
+            Err(StoreError::Corrupt(_))
+        ));
     }
 
     proptest! {

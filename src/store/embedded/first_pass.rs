@@ -172,7 +172,7 @@ mod tests {
 
     fn write(records: &Records, tenant: &Tenant, numbers: impl Iterator<Item = u64>) {
         let values = numbers.map(|number| {
-            let value = keys::value(Version(1), &codec::encode(&record(number)));
+            let value = codec::encode_value(Version(1), &record(number));
             (keys::key(tenant, &id(number)), Some(value))
         });
         records.write(values).unwrap();
@@ -273,7 +273,7 @@ mod tests {
         let records = Records::open(directory.path()).unwrap();
         let one = tenant("one");
         write(&records, &one, 0..RECORDS);
-        let damaged = keys::value(Version(1), b"\xff\xff\xff");
+        let damaged = [&[0; 8][..], b"\xff\xff\xff"].concat();
         let value = (keys::key(&one, &id(3_000)), Some(damaged));
         records.write([value].into_iter()).unwrap();
         let ranks = Ranks::of(records.tenants().unwrap());

@@ -1,14 +1,13 @@
-//! Keys and values of the records: `tenant NUL profile_id` to `version record`. Neither
+//! Keys of the records: `tenant NUL profile_id`. Neither
 //! name may hold a NUL, so no tenant's keys run into another's, and keys of one tenant
 //! are in the order of profile ids.
 
 use std::ops::Bound;
 
-use super::super::{StoreError, Version};
+use super::super::StoreError;
 use crate::scoring::{ProfileId, Tenant};
 
 const SEPARATOR: u8 = 0;
-const VERSION_BYTES: usize = 8;
 
 /// The key of a profile.
 pub fn key(tenant: &Tenant, profile_id: &ProfileId) -> Vec<u8> {
@@ -51,22 +50,6 @@ fn parse(key: &[u8]) -> Option<(Tenant, ProfileId)> {
         return None;
     }
     Some((Tenant::new(tenant)?, ProfileId::stored(profile_id)?))
-}
-
-/// The value of a record that is already encoded.
-pub fn value(version: Version, record: &[u8]) -> Vec<u8> {
-    let mut value = Vec::with_capacity(VERSION_BYTES + record.len());
-    value.extend_from_slice(&version.0.to_be_bytes());
-    value.extend_from_slice(record);
-    value
-}
-
-/// The version and the encoded record of a value.
-pub fn parse_value(value: &[u8]) -> Result<(Version, &[u8]), StoreError> {
-    let (version, record) = value
-        .split_first_chunk::<VERSION_BYTES>()
-        .ok_or_else(|| StoreError::Corrupt("a value is too short to be a record".to_owned()))?;
-    Ok((Version(u64::from_be_bytes(*version)), record))
 }
 
 #[cfg(test)]
@@ -112,18 +95,5 @@ mod tests {
         ] {
             assert!(matches!(parse_key(bytes), Err(StoreError::Corrupt(_))));
         }
-    }
-
-    #[test]
-    fn a_value_gives_back_its_version_and_record() {
-        let value = value(Version(u64::MAX - 1), b"record");
-        assert_eq!(
-            parse_value(&value),
-            Ok((Version(u64::MAX - 1), &b"record"[..]))
-        );
-        assert!(matches!(
-            parse_value(&value[..7]),
-            Err(StoreError::Corrupt(_))
-        ));
     }
 }

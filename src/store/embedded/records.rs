@@ -182,7 +182,7 @@ impl Records {
         let Some(value) = self.with(|open| self.guarded(|| open.engine.records.get(key)))? else {
             return Ok(None);
         };
-        let (version, _) = keys::parse_value(&value).map_err(|error| self.damaged(error))?;
+        let (version, _) = codec::split_value(&value).map_err(|error| self.damaged(error))?;
         Ok(Some(version))
     }
 
@@ -337,7 +337,7 @@ impl Records {
     }
 
     fn stored(&self, profile_id: ProfileId, value: &[u8]) -> Result<Stored, StoreError> {
-        let (version, record) = keys::parse_value(value).map_err(|error| self.damaged(error))?;
+        let (version, record) = codec::split_value(value).map_err(|error| self.damaged(error))?;
         let record = codec::decode(record).map_err(|error| self.damaged(error))?;
         Ok(Stored {
             profile_id,

@@ -62,7 +62,7 @@ pub struct EncodedCommit {
 impl EncodedCommit {
     /// The encoded form of a commit.
     pub fn new(tenant: &Tenant, commit: Commit) -> Self {
-        let encoded = |record| keys::value(commit.version, &codec::encode(record));
+        let encoded = |record| codec::encode_value(commit.version, record);
         let value = commit.record.as_ref().map(encoded);
         Self {
             latest_counted: commit.latest_counted(),

@@ -6,7 +6,7 @@ use futures_util::future::{join_all, try_join_all};
 use redis::Value;
 
 use super::{
-    super::{Commit, Committed, RecordStore, Rollout, StoreError, Stored, Version, codec},
+    super::{Commit, Committed, RecordStore, Rollout, StoreError, Stored, codec},
     Redis, bytes,
     coordination::MAX_IN_FLIGHT,
     count,
@@ -252,12 +252,10 @@ fn stored(profile_id: &ProfileId, value: Value) -> Loaded {
     let Some(bytes) = bytes(value)? else {
         return Ok(None);
     };
-    let (version, record) = bytes
-        .split_first_chunk()
-        .ok_or_else(|| StoreError::Corrupt("a value is too short to be a record".to_owned()))?;
+    let (version, record) = codec::split_value(&bytes)?;
     Ok(Some(Stored {
         profile_id: profile_id.clone(),
-        version: Version(u64::from_be_bytes(*version)),
+        version,
         record: Arc::new(codec::decode(record)?),
         bytes: bytes.len(),
     }))

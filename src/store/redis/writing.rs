@@ -166,16 +166,13 @@ fn value(commit: &Commit) -> Result<Vec<u8>, StoreError> {
     let Some(record) = &commit.record else {
         return Ok(Vec::new());
     };
-    let record = codec::encode(record);
-    let bytes = size_of::<u64>() + record.len();
-    if bytes > MAX_RECORD_BYTES {
+    let value = codec::encode_value(commit.version, record);
+    if value.len() > MAX_RECORD_BYTES {
         return Err(StoreError::TooLarge(format!(
-            "{bytes} bytes; at most {MAX_RECORD_BYTES} are allowed"
+            "{} bytes; at most {MAX_RECORD_BYTES} are allowed",
+            value.len()
         )));
     }
-    let mut value = Vec::with_capacity(bytes);
-    value.extend_from_slice(&commit.version.0.to_be_bytes());
-    value.extend_from_slice(&record);
     Ok(value)
 }
 

@@ -44,9 +44,9 @@ const GROUP_BYTES: usize = 2;
 /// Bytes of an event in quarantine at least: a hash, and nine parts of a byte or more.
 const HELD_BYTES: usize = 17;
 
-/// The bytes of a record, which begin with the number of their format.
-pub(super) fn pack(record: &Record) -> Vec<u8> {
-    let mut writer = Writer::new();
+/// Some bytes, and behind them those of a record, which begin with the number of their format.
+pub(super) fn pack(before: &[u8], record: &Record) -> Vec<u8> {
+    let mut writer = Writer::after(before);
     let last = record.last_event_time;
     writer.byte(FORMAT_TAG);
     writer.byte(FORMAT as u8);

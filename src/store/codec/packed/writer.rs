@@ -24,9 +24,12 @@ pub(super) struct Writer<'r> {
 }
 
 impl<'r> Writer<'r> {
-    pub fn new() -> Self {
+    /// What is written stands behind these bytes.
+    pub fn after(before: &[u8]) -> Self {
+        let mut bytes = Vec::with_capacity(before.len() + BYTES);
+        bytes.extend_from_slice(before);
         Self {
-            bytes: Vec::with_capacity(BYTES),
+            bytes,
             names: FxHashMap::with_capacity_and_hasher(NAMES, Default::default()),
         }
     }
