@@ -132,7 +132,7 @@ pub const MAX_DIAGNOSTICS: usize = 100;
 /// Events that a record remembers, unless configured.
 pub const DEFAULT_REMEMBERED_EVENTS: usize = 256;
 /// Effects of others' events that a record remembers, by arrival: credits of an author, deltas
-/// of a subject. The service lets no more be unsettled at once, so a retry after a crash finds
+/// of a subject. The service lets no more be unsettled on it at once, so a retry after a crash finds
 /// all that counted.
 pub const REMEMBERED_EFFECTS: usize = 256;
 /// Effects of own events on others that a record remembers, by arrival: those of 8 events for 8

@@ -73,6 +73,9 @@ pub struct Outcome {
     pub dropped_events: usize,
     /// Whether anything changed; when not, there is nothing to write.
     pub changed: bool,
+    /// Whether the record is what was stored: nothing changed, and no count was taken over from
+    /// another half-life.
+    pub is_as_stored: bool,
 }
 
 impl Outcome {

@@ -15,6 +15,7 @@ pub(super) struct OpenDraft<'m> {
     pub profile_id: ProfileId,
     pub edit: RecordEdit<'m>,
     expected: Option<Version>,
+    stored_bytes: usize,
     before: Option<Record>,
 }
 
@@ -26,12 +27,14 @@ impl<'m> OpenDraft<'m> {
         stored: Option<Stored>,
     ) -> Self {
         let expected = stored.as_ref().map(|stored| stored.version);
+        let stored_bytes = stored.as_ref().map_or(0, |stored| stored.bytes);
         let before = snapshot.before(stored.as_ref().map(|stored| &*stored.record));
         let stored = stored.map(|stored| Arc::unwrap_or_clone(stored.record));
         Self {
             edit: RecordEdit::begin(snapshot.model(), profile_id.clone(), stored),
             profile_id,
             expected,
+            stored_bytes,
             before,
         }
     }
@@ -42,6 +45,7 @@ impl<'m> OpenDraft<'m> {
             profile_id: self.profile_id,
             work,
             expected: self.expected,
+            stored_bytes: self.stored_bytes,
             before: self.before,
             outcome: Box::new(self.edit.finish()),
         }
@@ -53,6 +57,7 @@ pub(super) struct Draft<W> {
     pub profile_id: ProfileId,
     pub work: Vec<W>,
     expected: Option<Version>,
+    stored_bytes: usize,
     /// The record before, when the ranks of a candidate are to follow.
     before: Option<Record>,
     /// In a place of its own, because drafts are moved about, many together.
@@ -60,6 +65,19 @@ pub(super) struct Draft<W> {
 }
 
 impl<W> Draft<W> {
+    /// Of a draft that changes nothing: the work, and the record if it is as it was stored.
+    pub(super) fn into_unchanged(self) -> (Vec<W>, Option<Stored>) {
+        let outcome = *self.outcome;
+        let version = self.expected.filter(|_| outcome.is_as_stored);
+        let stored = version.map(|version| Stored {
+            profile_id: self.profile_id,
+            version,
+            record: Arc::new(outcome.record),
+            bytes: self.stored_bytes,
+        });
+        (self.work, stored)
+    }
+
     /// The write, and the work that waits for it.
     pub(super) fn into_commit(
         self,

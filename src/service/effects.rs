@@ -115,7 +115,7 @@ impl<S: Store> Shell<S> {
             };
             self.counters.unsettled(draft.outcome.unsettled_effects);
             if !draft.outcome.changed {
-                tell_durable(draft.work, &Ok(true));
+                tell_durable(self.nothing_of(tenant, draft), &Ok(true));
                 continue;
             }
             match draft.into_commit(&snapshot) {

@@ -71,8 +71,9 @@ pub struct Settings {
     pub max_events_in_flight: usize,
     /// Calls in work, of all connections.
     pub max_calls_in_flight: usize,
-    /// Effects on one record that may be durable while what caused them is not, on this server: all
-    /// servers together no more than a record remembers, or a stop of all could count some twice.
+    /// Effects on one record that may be durable while what caused them is not, on this server. All
+    /// servers together may have no more than a record remembers: when all of them stop, the events
+    /// that are sent again must find their effects remembered, or they count twice.
     pub max_unsettled_effects: usize,
     /// Of models and tenants.
     pub rollout: rollout::Settings,

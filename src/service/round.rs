@@ -15,7 +15,7 @@ use super::{
     drafts::split_off,
     effects::Wanted,
     lanes::Round,
-    unsettled::{Amounts, Room},
+    unsettled::{Amounts, UnsettledRoom},
     write::{Arrived, Task, Work},
 };
 use crate::{
@@ -40,38 +40,39 @@ const MAX_FOLDED: usize = 64;
 /// Effects of one event on authors: the credit of its touch, and that of an advance.
 const TOUCH_EFFECTS: usize = 2;
 
-/// Groups of drafts that have no more effects on any record together than may be unsettled, or only
-/// one; each with its effects. Mostly there is one group.
-fn by_effects(drafts: Vec<Draft<Work>>, most: usize) -> Vec<(Vec<Draft<Work>>, Amounts)> {
+/// Parts drafts into groups. The drafts of a group have no more effects on any record together than
+/// may be unsettled; one that has more by itself begins a group. Mostly there is one group.
+fn by_effects<W>(drafts: Vec<Draft<W>>, most: usize) -> Vec<Vec<Draft<W>>> {
     let mut groups = Vec::new();
-    let (mut rest, mut amounts, mut begin) = (drafts, Amounts::new(), 0);
-    while begin < rest.len() {
-        let own = amounts_of(&rest[begin]);
+    let (mut rest, mut amounts, mut taken) = (drafts, Amounts::new(), 0);
+    while taken < rest.len() {
+        let own = amounts_of(&rest[taken..=taken]);
         let fits = own.iter().all(|(id, amount)| {
             let before = amounts.get(id).copied().unwrap_or_default();
             (before + amount) as usize <= most
         });
-        if begin > 0 && !fits {
-            let later = rest.split_off(begin);
-            let group = std::mem::replace(&mut rest, later);
-            groups.push((group, std::mem::take(&mut amounts)));
-            begin = 0;
+        if taken > 0 && !fits {
+            let later = rest.split_off(taken);
+            groups.push(std::mem::replace(&mut rest, later));
+            amounts.clear();
+            taken = 0;
         }
         for (id, amount) in own {
             *amounts.entry(id).or_default() += amount;
         }
-        begin += 1;
+        taken += 1;
     }
     if !rest.is_empty() {
-        groups.push((rest, amounts));
+        groups.push(rest);
     }
     groups
 }
 
-/// How many effects a draft has on each record.
-fn amounts_of(draft: &Draft<Work>) -> Amounts {
+/// How many effects drafts have on each record.
+fn amounts_of<W>(drafts: &[Draft<W>]) -> Amounts {
     let mut amounts = Amounts::new();
-    for effect in draft.outcome.all_effects() {
+    let effects = drafts.iter().flat_map(|draft| draft.outcome.all_effects());
+    for effect in effects {
         *amounts.entry(effect.subject_id().clone()).or_default() += 1;
     }
     amounts
@@ -135,10 +136,12 @@ impl<S: Store> Shell<S> {
                 self.counters.dropped(draft.outcome.dropped_events);
                 self.counters.unsettled(draft.outcome.unsettled_effects);
             }
-            for (group, amounts) in by_effects(drafts, self.settings.max_unsettled_effects) {
-                let unsettled = self.unsettled.take(tenant, &amounts).await;
-                self.settle(tenant, Arc::clone(&snapshot), group, unsettled)
-                    .await;
+            let groups = by_effects(drafts, self.settings.max_unsettled_effects);
+            for (number, mut group) in groups.into_iter().enumerate() {
+                if number > 0 {
+                    group = self.drafted_again(tenant, &snapshot, group).await;
+                }
+                self.settle(tenant, Arc::clone(&snapshot), group).await;
             }
             round = later;
             drop_unwanted(&mut round);
@@ -152,17 +155,10 @@ impl<S: Store> Shell<S> {
         self: &Arc<Self>,
         tenant: &Tenant,
         mut snapshot: Arc<ModelSnapshot>,
-        mut drafts: Vec<Draft<Work>>,
-        unsettled: Room<'_>,
+        drafts: Vec<Draft<Work>>,
     ) {
-        if unsettled.was_awaited {
-            // Another server may have counted the same events meanwhile, and the records of
-            // others may have forgotten the effects.
-            let round = drafts
-                .into_iter()
-                .map(|draft| (draft.profile_id, draft.work));
-            drafts = self.drafts(tenant, &snapshot, round.collect()).await;
-        }
+        let room = self.unsettled.take(tenant, &amounts_of(&drafts)).await;
+        let (mut drafts, mut room) = self.with_room(tenant, &snapshot, drafts, room).await;
         let mut durable = HashSet::new();
         for attempt in 0..MAX_ATTEMPTS {
             let (settled, mut again) = self.settle_effects(tenant, drafts, &mut durable).await;
@@ -176,6 +172,8 @@ impl<S: Store> Shell<S> {
                 Err(error) => return refuse_round(again, &error.into()),
             };
             drafts = self.drafts(tenant, &snapshot, again).await;
+            room.was_awaited = false;
+            (drafts, room) = self.with_room(tenant, &snapshot, drafts, room).await;
         }
         for draft in drafts {
             refuse(
@@ -183,6 +181,42 @@ impl<S: Store> Shell<S> {
                 &ServiceError::Contended(draft.profile_id.to_string()),
             );
         }
+    }
+
+    /// Drafts with room for their effects. What had to wait for it is drafted again, and may have
+    /// other effects then.
+    async fn with_room<'a>(
+        &'a self,
+        tenant: &Tenant,
+        snapshot: &Arc<ModelSnapshot>,
+        mut drafts: Vec<Draft<Work>>,
+        mut room: UnsettledRoom<'a>,
+    ) -> (Vec<Draft<Work>>, UnsettledRoom<'a>) {
+        loop {
+            if room.was_awaited {
+                drafts = self.drafted_again(tenant, snapshot, drafts).await;
+            }
+            let amounts = amounts_of(&drafts);
+            if room.covers(&amounts) {
+                return (drafts, room);
+            }
+            drop(room);
+            room = self.unsettled.take(tenant, &amounts).await;
+        }
+    }
+
+    /// The same work drafted anew: another server may have counted the same events meanwhile, and
+    /// the records of others may have forgotten the effects.
+    async fn drafted_again(
+        &self,
+        tenant: &Tenant,
+        snapshot: &Arc<ModelSnapshot>,
+        drafts: Vec<Draft<Work>>,
+    ) -> Vec<Draft<Work>> {
+        let round = drafts
+            .into_iter()
+            .map(|draft| (draft.profile_id, draft.work));
+        self.drafts(tenant, snapshot, round.collect()).await
     }
 
     /// Waits before work is done again that another writer was faster with. Not at first: whoever
@@ -244,6 +278,15 @@ impl<S: Store> Shell<S> {
         (settled, again)
     }
 
+    /// The work of a draft that changes nothing, whose record goes back to the store.
+    pub(super) fn nothing_of<W>(&self, tenant: &Tenant, draft: Draft<W>) -> Vec<W> {
+        let (work, stored) = draft.into_unchanged();
+        if let Some(stored) = stored {
+            self.store.give_back(tenant, stored);
+        }
+        work
+    }
+
     /// Commits drafts and answers their callers. Returns what has to be done again.
     async fn commit_drafts(
         &self,
@@ -255,7 +298,7 @@ impl<S: Store> Shell<S> {
         let mut written = Vec::with_capacity(drafts.len());
         for draft in drafts {
             if !draft.outcome.changed {
-                tell(draft.work, &self.counters);
+                tell(self.nothing_of(tenant, draft), &self.counters);
                 continue;
             }
             match draft.into_commit(snapshot) {

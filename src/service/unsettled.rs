@@ -1,5 +1,6 @@
 //! Room for effects that are durable while the events that cause them are not yet: on each record
-//! no more than it remembers, so that the retry of an event after a crash finds its effects there.
+//! no more than it remembers, so that the retry of an event after a crash finds its effects there,
+//! unless as many others have come meanwhile.
 
 use std::{
     collections::{BTreeMap, HashMap, hash_map::Entry},
@@ -25,11 +26,21 @@ pub(super) struct Unsettled {
 
 /// Room for some effects; given back when it is dropped.
 #[derive(Debug)]
-pub(super) struct Room<'a> {
+pub(super) struct UnsettledRoom<'a> {
     unsettled: &'a Unsettled,
-    held: Vec<(Key, OwnedSemaphorePermit)>,
+    records: Vec<RoomOn>,
     /// Whether it had to be waited for.
     pub was_awaited: bool,
+}
+
+/// Room on one record.
+#[derive(Debug)]
+struct RoomOn {
+    key: Key,
+    amount: u32,
+    of_all: Arc<Semaphore>,
+    /// `None` until it is there.
+    held: Option<OwnedSemaphorePermit>,
 }
 
 impl Unsettled {
@@ -46,46 +57,67 @@ impl Unsettled {
     }
 
     /// Waits for room. Whoever waits holds room on lesser ids only, so nobody waits in a circle.
-    pub(super) async fn take(&self, tenant: &Tenant, amounts: &Amounts) -> Room<'_> {
-        let wanted = {
-            let mut rooms = self.lock();
-            let wanted = amounts.iter().map(|(id, amount)| {
-                let key = (tenant.clone(), id.clone());
-                let room = rooms
-                    .entry(key.clone())
-                    .or_insert_with(|| Arc::new(Semaphore::new(self.most as usize)));
-                (key, Arc::clone(room), (*amount).min(self.most))
-            });
-            wanted.collect::<Vec<_>>()
-        };
-        let mut room = Room {
+    pub(super) async fn take(&self, tenant: &Tenant, amounts: &Amounts) -> UnsettledRoom<'_> {
+        let mut room = UnsettledRoom {
             unsettled: self,
-            held: Vec::with_capacity(wanted.len()),
+            records: self.ask(tenant, amounts),
             was_awaited: false,
         };
-        for (key, semaphore, amount) in wanted {
-            let permit = match Arc::clone(&semaphore).try_acquire_many_owned(amount) {
-                Ok(permit) => Ok(permit),
+        for record in &mut room.records {
+            let of_all = Arc::clone(&record.of_all);
+            record.held = match Arc::clone(&of_all).try_acquire_many_owned(record.amount) {
+                Ok(held) => Some(held),
                 Err(_) => {
                     room.was_awaited = true;
-                    semaphore.acquire_many_owned(amount).await
+                    // Nobody closes one.
+                    of_all.acquire_many_owned(record.amount).await.ok()
                 }
             };
-            // Nobody closes one.
-            room.held.extend(permit.map(|permit| (key, permit)));
         }
         room
     }
+
+    fn ask(&self, tenant: &Tenant, amounts: &Amounts) -> Vec<RoomOn> {
+        let mut rooms = self.lock();
+        let records = amounts.iter().map(|(id, amount)| {
+            let key = (tenant.clone(), id.clone());
+            let of_all = rooms
+                .entry(key.clone())
+                .or_insert_with(|| Arc::new(Semaphore::new(self.most as usize)));
+            RoomOn {
+                of_all: Arc::clone(of_all),
+                key,
+                amount: (*amount).min(self.most),
+                held: None,
+            }
+        });
+        records.collect()
+    }
 }
 
-impl Drop for Room<'_> {
+impl UnsettledRoom<'_> {
+    /// Whether it is room enough for these.
+    pub(super) fn covers(&self, amounts: &Amounts) -> bool {
+        let is_covered = |(id, amount): (&ProfileId, &u32)| {
+            let mut records = self.records.iter();
+            let record = records.find(|record| record.key.1 == *id);
+            record.is_some_and(|record| record.amount >= (*amount).min(self.unsettled.most))
+        };
+        amounts.iter().all(is_covered)
+    }
+}
+
+impl Drop for UnsettledRoom<'_> {
     fn drop(&mut self) {
-        if self.held.is_empty() {
+        if self.records.is_empty() {
             return;
         }
         let mut rooms = self.unsettled.lock();
-        for (key, permit) in self.held.drain(..) {
-            drop(permit);
+        for record in self.records.drain(..) {
+            let RoomOn {
+                key, of_all, held, ..
+            } = record;
+            drop((of_all, held));
             // Nobody else holds room on this record, or waits for it.
             if let Entry::Occupied(room) = rooms.entry(key)
                 && Arc::strong_count(room.get()) == 1
@@ -168,16 +200,34 @@ mod tests {
     #[tokio::test]
     async fn who_goes_away_while_waiting_keeps_no_room() {
         let tenant = tenant();
-        let unsettled = Unsettled::new(1);
-        let room = unsettled.take(&tenant, &amounts(&[("b", 1)])).await;
-        let wanted = amounts(&[("a", 1), ("b", 1)]);
-        let mut waiting = Box::pin(unsettled.take(&tenant, &wanted));
-        assert!((&mut waiting).now_or_never().is_none());
-        drop(waiting);
-        drop(room);
-        let wanted = amounts(&[("a", 1), ("b", 1)]);
-        let room = unsettled.take(&tenant, &wanted).now_or_never();
-        assert!(!room.unwrap().was_awaited);
-        assert!(unsettled.lock().is_empty());
+        let wanted = amounts(&[("a", 1), ("b", 1), ("c", 1)]);
+        for held in ["a", "b", "c"] {
+            for leaves_first in [false, true] {
+                let unsettled = Unsettled::new(1);
+                let room = unsettled.take(&tenant, &amounts(&[(held, 1)])).await;
+                let mut waiting = Box::pin(unsettled.take(&tenant, &wanted));
+                assert!((&mut waiting).now_or_never().is_none());
+                if leaves_first {
+                    drop(room);
+                    drop(waiting);
+                } else {
+                    drop(waiting);
+                    drop(room);
+                }
+                assert!(unsettled.lock().is_empty());
+                let room = unsettled.take(&tenant, &wanted).now_or_never();
+                assert!(!room.unwrap().was_awaited);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn room_covers_what_it_was_taken_for_and_no_more() {
+        let tenant = tenant();
+        let unsettled = Unsettled::new(4);
+        let taken = amounts(&[("a", 2), ("b", 9)]);
+        let room = unsettled.take(&tenant, &taken).await;
+        assert!(room.covers(&taken) && room.covers(&amounts(&[("b", 4), ("a", 1)])));
+        assert!(!room.covers(&amounts(&[("a", 3)])) && !room.covers(&amounts(&[("c", 1)])));
     }
 }

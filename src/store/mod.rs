@@ -216,6 +216,10 @@ pub trait RecordStore: Send + Sync + 'static {
         self.load(tenant, profile_ids)
     }
 
+    /// Hands back a record that was loaded to be committed and is as it was, because nothing came
+    /// of that.
+    fn give_back(&self, _tenant: &Tenant, _stored: Stored) {}
+
     /// Writes records, each of another profile, durably before returning; in the order of
     /// the commits. [`StoreError::Superseded`] when an epoch has been seen that `rollout` does
     /// not follow; one that it follows is replaced by it from now on.

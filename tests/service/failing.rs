@@ -51,7 +51,17 @@ impl RecordStore for Failing {
         tenant: &Tenant,
         profile_ids: &[ProfileId],
     ) -> Vec<Result<Option<Stored>, StoreError>> {
-        let loaded = self.store.load(tenant, profile_ids).await;
+        self.load_to_commit(tenant, profile_ids, 0).await
+    }
+
+    async fn load_to_commit(
+        &self,
+        tenant: &Tenant,
+        profile_ids: &[ProfileId],
+        to_commit: usize,
+    ) -> Vec<Result<Option<Stored>, StoreError>> {
+        let loading = self.store.load_to_commit(tenant, profile_ids, to_commit);
+        let loaded = loading.await;
         let loaded = profile_ids.iter().zip(loaded);
         loaded
             .map(|(id, loaded)| match self.damaged.contains(id) {
@@ -59,6 +69,10 @@ impl RecordStore for Failing {
                 false => loaded,
             })
             .collect()
+    }
+
+    fn give_back(&self, tenant: &Tenant, stored: Stored) {
+        self.store.give_back(tenant, stored);
     }
 
     async fn commit(

@@ -77,6 +77,8 @@ pub struct RecordEdit<'m> {
     held_by: Vec<Name>,
     dropped_events: usize,
     changed: bool,
+    /// Whether counts were taken over from other half-lives.
+    is_migrated: bool,
     /// The steps that expressions took for events.
     steps: usize,
 }
@@ -87,7 +89,8 @@ impl<'m> RecordEdit<'m> {
         let population = model.population_of(&profile_id);
         let mut evaluation = Evaluation::of(model, population, &record);
         let migrations = std::mem::take(&mut evaluation.migrations);
-        if !migrations.is_empty() {
+        let is_migrated = !migrations.is_empty();
+        if is_migrated {
             record.migrate_half_lives(model, &migrations);
             evaluation = Evaluation::of(model, population, &record);
         }
@@ -106,6 +109,7 @@ impl<'m> RecordEdit<'m> {
             held_by: Vec::new(),
             dropped_events: 0,
             changed: false,
+            is_migrated,
             steps: 0,
         }
     }
@@ -193,6 +197,7 @@ impl<'m> RecordEdit<'m> {
             held_by: self.held_by,
             dropped_events: self.dropped_events,
             changed: self.changed,
+            is_as_stored: !self.changed && !self.is_migrated,
         }
     }
 }

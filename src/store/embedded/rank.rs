@@ -9,7 +9,7 @@ use crate::scoring::{KeyRange, RankKey};
 
 /// Entries of a chunk at most: then it is split in two. Few chunks are soon counted, and short ones
 /// soon moved apart. Tests split more often.
-const MAX_CHUNK: usize = if cfg!(test) { 32 } else { 512 };
+const MAX_CHUNK: usize = if cfg!(test) { 32 } else { 1_024 };
 /// Entries of a chunk that is built at once, which leaves room for others.
 const BUILT_CHUNK: usize = MAX_CHUNK / 4 * 3;
 /// Entries that a full chunk gets room for at a time.

@@ -1,7 +1,7 @@
 //! The records that were read or written lately, as they are, so that they need not be read and
 //! decoded again. What is here is what is stored: who writes puts it here before anybody is told,
 //! and who reads adds nothing that was written over meanwhile. Who is about to change a record takes
-//! it, so that it need not be copied.
+//! it out, so that it need not be copied.
 
 use std::{sync::Arc, time::Duration};
 
@@ -28,7 +28,7 @@ type Key = (Tenant, ProfileId);
 #[derive(Clone)]
 pub struct Recent {
     pub version: Version,
-    /// `None` while somebody has taken it.
+    /// `None` while somebody has taken it out.
     pub record: Option<Arc<Record>>,
     pub bytes: usize,
 }
@@ -98,7 +98,7 @@ impl RecentRecords {
                 None => {
                     let stored = read()?;
                     if let Some(stored) = &stored {
-                        self.give_back(&key, stored);
+                        self.give_back(tenant, stored);
                     }
                     Ok(stored)
                 }
@@ -107,7 +107,7 @@ impl RecentRecords {
                 let stored = read()?;
                 let recent = stored.as_ref().map(Recent::of);
                 if let Some(recent) = recent.filter(|recent| self.keeps(recent)) {
-                    // Whoever has written it since has taken the place.
+                    // Not where somebody has written it since.
                     drop(place.insert(recent));
                 }
                 Ok(stored)
@@ -117,8 +117,8 @@ impl RecentRecords {
         }
     }
 
-    /// The same for who is about to change it: here is only its version until it is written, or
-    /// read again.
+    /// The same for who is about to change it: here is only its version until it is written, given
+    /// back, or read by somebody else.
     pub fn take_or_read(
         &self,
         tenant: &Tenant,
@@ -126,33 +126,43 @@ impl RecentRecords {
         read: impl FnOnce() -> Result<Option<Stored>, StoreError>,
     ) -> Result<Option<Stored>, StoreError> {
         let key = (tenant.clone(), profile_id.clone());
-        let taken = self.with(&key, |recent| {
+        let take_out = |_: &Key, recent: &mut Recent| {
             let record = recent.record.take();
-            Recent { record, ..*recent }.stored(profile_id)
-        });
-        match taken.flatten() {
-            Some(stored) => Ok(Some(stored)),
-            None => read(),
+            EntryAction::Retain(Recent { record, ..*recent }.stored(profile_id))
+        };
+        match self.records.entry(&key, Some(Duration::ZERO), take_out) {
+            EntryResult::Retained(Some(stored)) => Ok(Some(stored)),
+            EntryResult::Vacant(place) => {
+                let stored = read()?;
+                let taken_out = stored.as_ref().map(|stored| Recent {
+                    version: stored.version,
+                    record: None,
+                    bytes: stored.bytes,
+                });
+                if let Some(taken_out) = taken_out.filter(|recent| self.keeps(recent)) {
+                    drop(place.insert(taken_out));
+                }
+                Ok(stored)
+            }
+            // Somebody else has taken it out, or is reading it.
+            _ => read(),
         }
     }
 
-    /// Puts a record where one was taken, unless it was written since.
-    fn give_back(&self, key: &Key, stored: &Stored) {
-        self.with(key, |recent| {
+    /// Puts a record where one was taken out, unless it was written since.
+    pub fn give_back(&self, tenant: &Tenant, stored: &Stored) {
+        let key = (tenant.clone(), stored.profile_id.clone());
+        if self.records.peek(&key).is_none() {
+            return;
+        }
+        let put_back = |_: &Key, recent: &mut Recent| {
             if recent.version == stored.version && recent.record.is_none() {
                 recent.record = Some(Arc::clone(&stored.record));
             }
-        });
-    }
-
-    /// Does something with what is here of a profile.
-    fn with<T>(&self, key: &Key, act: impl FnOnce(&mut Recent) -> T) -> Option<T> {
-        let act = |_: &Key, recent: &mut Recent| EntryAction::Retain(act(recent));
-        match self.records.entry(key, Some(Duration::ZERO), act) {
-            EntryResult::Retained(done) => Some(done),
-            // Nothing is here. A place that was taken by asking is free again.
-            _ => None,
-        }
+            EntryAction::Retain(())
+        };
+        // Where nothing is there any more, nothing is put.
+        drop(self.records.entry(&key, Some(Duration::ZERO), put_back));
     }
 
     /// The version of a record, when it is here.
@@ -308,6 +318,21 @@ mod tests {
     }
 
     #[test]
+    fn what_comes_to_nothing_is_given_back_and_found() {
+        let records = RecentRecords::new();
+        assert_eq!(taken(&records, 1, Some(1)), Some(1));
+        records.give_back(&tenant(), &stored(1, 1));
+        assert_eq!(read(&records, 1, None), Some(1));
+        assert_eq!(taken(&records, 1, None), Some(1));
+        records.written(&tenant(), &id(1), Some(recent(2, 200)));
+        assert_eq!(taken(&records, 1, None), Some(2));
+        records.give_back(&tenant(), &stored(1, 1));
+        assert_eq!(read(&records, 1, Some(2)), Some(2), "not what is older");
+        records.give_back(&tenant(), &stored(2, 1));
+        assert_eq!(records.version(&tenant(), &id(2)), None);
+    }
+
+    #[test]
     fn what_was_read_is_not_given_back_over_what_was_written_meanwhile() {
         let records = RecentRecords::new();
         records.written(&tenant(), &id(1), Some(recent(1, 200)));
@@ -356,6 +381,9 @@ mod tests {
                     3 => {
                         let in_engine = engine.get(&number).copied();
                         prop_assert_eq!(taken(&records, number, in_engine), in_engine);
+                        if let (Some(version), true) = (in_engine, version.is_multiple_of(3)) {
+                            records.give_back(&tenant(), &stored(number, version));
+                        }
                     }
                     _ => {
                         let in_engine = engine.get(&number).copied();

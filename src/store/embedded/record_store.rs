@@ -40,6 +40,10 @@ impl RecordStore for Embedded {
         loaded
     }
 
+    fn give_back(&self, tenant: &Tenant, stored: Stored) {
+        self.recent.give_back(tenant, &stored);
+    }
+
     async fn commit(
         &self,
         tenant: &Tenant,
