@@ -6,6 +6,7 @@ pub mod embedded;
 mod opening;
 mod publication;
 pub mod redis;
+mod repartition;
 mod rollout;
 mod scan;
 mod token_key;
@@ -14,6 +15,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 pub use opening::{Access, OpenStore, StoreSettings};
 pub use publication::Publication;
+pub use repartition::{LeftOver, Repartition, RepartitionPhase};
 pub use rollout::{IndexGeneration, Rollout, SavedModel};
 pub use scan::Scan;
 pub use token_key::TokenKey;

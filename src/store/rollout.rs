@@ -6,6 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::{LeftOver, Repartition};
 use crate::scoring::{Fingerprint, RankName};
 
 /// One building of the ranks of a model. Unique for ever, so that what is left of an earlier
@@ -69,6 +70,16 @@ pub struct Rollout {
     /// Generations whose ranks nobody maintains any more and which are still to be deleted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub discarded: Vec<IndexGeneration>,
+    /// How many partitions the tenant has; `None` when as many as new ones in the store. Nothing to
+    /// a store without partitions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partitions: Option<u32>,
+    /// A change of that number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repartition: Option<Repartition>,
+    /// Partitions that are still to be deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_over: Option<LeftOver>,
 }
 
 impl Rollout {
@@ -144,6 +155,7 @@ impl Rollout {
     /// Forgets all ranks, because records were written without them.
     pub fn reset(&self, at_millis: u64) -> Self {
         let mut next = self.next(at_millis);
+        next.leave_copies();
         next.discarded.extend(self.maintained());
         next.active = None;
         next.candidate = None;
@@ -158,7 +170,7 @@ impl Rollout {
     }
 
     /// By the time, so that it is later than a step that a failover has lost.
-    fn next(&self, at_millis: u64) -> Self {
+    pub(super) fn next(&self, at_millis: u64) -> Self {
         Self {
             epoch: at_millis.max(self.epoch + 1),
             after: self.epoch,
