@@ -94,7 +94,7 @@ async fn nothing_acknowledged_by_a_replica_is_lost_while_slots_move_and_a_primar
     let traffic = report_part(&servers, CLIENTS, "", late, &answers);
     let kill = async {
         let primary = cluster
-            .primary_of(cluster.slot_of("{default:3}").await)
+            .primary_of(cluster.slot_of("{default:16:3}").await)
             .await;
         cluster.fail_over(primary).await;
         primary.restart().await;
@@ -160,7 +160,7 @@ async fn what_a_failover_loses_counts_once_when_it_is_sent_again() {
     let before = event_counts(&mut server.client(), "", &story).await;
 
     let primary = cluster
-        .primary_of(cluster.slot_of("{default:3}").await)
+        .primary_of(cluster.slot_of("{default:16:3}").await)
         .await;
     cluster.until_replicated(primary).await;
     let servers = [&server];
@@ -188,7 +188,11 @@ async fn what_a_failover_loses_counts_once_when_it_is_sent_again() {
 async fn slots_of_partitions(cluster: &RedisCluster) -> Vec<u16> {
     let mut slots = Vec::new();
     for partition in 0..16 {
-        slots.push(cluster.slot_of(&format!("{{default:{partition}}}")).await);
+        slots.push(
+            cluster
+                .slot_of(&format!("{{default:16:{partition}}}"))
+                .await,
+        );
     }
     slots.push(cluster.slot_of("{default}").await);
     slots

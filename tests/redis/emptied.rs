@@ -176,7 +176,7 @@ async fn what_servers_left_in_an_emptied_redis_hinders_no_start() {
         &["SET", "{default}:rollout", "{\"epoch\":9,\"after\":5}"],
     )
     .await;
-    run(&redis, &["SET", "{default:3}:fence", "9 1"]).await;
+    run(&redis, &["SET", "{default:16:3}:fence", "9 1"]).await;
     let server = Bellwether::start(&redis.url(), &SETTINGS).await;
     assert_eq!(score(&server, 1).await.unwrap(), v1::EventOutcome::Applied);
     server.stop().await;
@@ -236,7 +236,7 @@ async fn a_part_that_is_lost_is_refused_until_a_start_goes_on_with_what_is_left(
         let (_, rest) = text.split_once("\"active\":\"").unwrap();
         let active = rest.split('"').next().unwrap().to_owned();
         let number = active.split(':').next().unwrap().to_owned();
-        for fence in keys(&redis, "{default:*}:fence").await {
+        for fence in keys(&redis, "{default:*:*}:fence").await {
             run(&redis, &["SET", &fence, &format!("7 {number}")]).await;
         }
         rollout.replace('%', &active)
@@ -245,7 +245,7 @@ async fn a_part_that_is_lost_is_refused_until_a_start_goes_on_with_what_is_left(
     let server = Bellwether::start(&redis.url(), &SETTINGS).await;
     assert_eq!(counted(&server).await.unwrap(), 40);
 
-    let lost = keys(&redis, "{default:3}:*").await;
+    let lost = keys(&redis, "{default:16:3}:*").await;
     let people = lost
         .iter()
         .filter_map(|key| key.split(":profile:visitor-").nth(1));
@@ -265,7 +265,7 @@ async fn a_part_that_is_lost_is_refused_until_a_start_goes_on_with_what_is_left(
             "a part of the database",
         );
     }
-    assert!(keys(&redis, "{default:3}:*").await.is_empty());
+    assert!(keys(&redis, "{default:16:3}:*").await.is_empty());
     server.stop().await;
     let server = Bellwether::start(&redis.url(), &SETTINGS).await;
     assert_eq!(counted(&server).await.unwrap(), 40 - people.len() as i64);

@@ -136,7 +136,7 @@ async fn what_is_refused_is_refused_to_every_caller_and_to_no_one_else() {
     }
     assert_eq!(stored_count(&alone, 1..CALLERS).await, 0);
 
-    run(&alone, &["DEL", "{alone:0}:fence"]).await;
+    run(&alone, &["DEL", "{alone:1:0}:fence"]).await;
     let lost = (1..CALLERS).map(ranked).collect();
     for lost in commit_together(&alone, &next, lost).await {
         assert!(matches!(lost, Err(StoreError::Lost(_))), "{lost:?}");
@@ -148,7 +148,7 @@ async fn what_is_refused_is_refused_to_every_caller_and_to_no_one_else() {
 async fn damage_to_one_record_fails_its_caller_alone() {
     let alone = Alone::new(1).await;
     alone.write(vec![ranked(0)]).await;
-    run(&alone, &["LPUSH", "{alone:0}:profile:p0009", "damage"]).await;
+    run(&alone, &["LPUSH", "{alone:1:0}:profile:p0009", "damage"]).await;
     let results = commit_together(&alone, &rollout(), (1..20).map(ranked).collect()).await;
     for (number, result) in (1..).zip(results) {
         match number {

@@ -66,7 +66,7 @@ async fn one_partition_that_has_come_back_empty_is_a_loss_to_all_that_are_asked(
     alone.write((0..100).map(ranked).collect()).await;
     let mut connection = alone.redis.connection().await;
     let mut emptied = cmd("DEL");
-    emptied.arg("{alone:9}:fence");
+    emptied.arg("{alone:16:9}:fence");
     let deleted: u64 = emptied.query_async(&mut connection).await.unwrap();
     assert_eq!(deleted, 1);
     let page = alone.store.page(&alone.tenant, GENERATION, &all, None, 10);

@@ -225,7 +225,7 @@ async fn a_cluster_without_one_of_its_parts_refuses_clearly_and_recovers() {
     }
     // A primary and its replica: nobody can take over.
     let primary = cluster
-        .primary_of(cluster.slot_of("{default:1}").await)
+        .primary_of(cluster.slot_of("{default:16:1}").await)
         .await;
     let replica = cluster.replica_of(primary).await;
     replica.kill();

@@ -5,7 +5,7 @@ use redis::Cmd;
 
 use super::{
     super::{Commit, Committed, IndexEntry, IndexGeneration, Rollout, StoreError},
-    Redis, count,
+    Redis, by_partition, count,
     failure::unexpected,
     fence::Fence,
     gathering::Size,
@@ -31,16 +31,16 @@ impl Redis {
         rollout: &Rollout,
         commits: Vec<Commit>,
     ) -> Answers {
-        let fence = &Fence::of(rollout);
+        let (fence, partitions) = (&Fence::of(rollout), self.partitions_by(rollout));
         let commits = match <[Commit; 1]>::try_from(commits) {
-            Ok([commit]) => return vec![self.write_one(tenant, fence, commit).await],
+            Ok([commit]) => return vec![self.write_one(tenant, fence, partitions, commit).await],
             Err(commits) => commits,
         };
-        let partitions = self.by_partition(commits.iter().map(|commit| &commit.profile_id));
+        let groups = by_partition(partitions, commits.iter().map(|commit| &commit.profile_id));
         let mut answers: Answers = vec![Ok(Committed::Conflict); commits.len()];
         let mut commits: Vec<Option<Commit>> = commits.into_iter().map(Some).collect();
-        let mut requests = Vec::with_capacity(partitions.len());
-        for (partition, positions) in partitions {
+        let mut requests = Vec::with_capacity(groups.len());
+        for (partition, positions) in groups {
             let (mut request, mut size) = (Request::default(), Size::default());
             for position in positions {
                 let Some(commit) = commits[position].take() else {
@@ -66,6 +66,7 @@ impl Redis {
             let Request { positions, commits } = request;
             let target = Target {
                 tenant: tenant.clone(),
+                partitions,
                 partition,
                 fence: fence.clone(),
             };
@@ -94,11 +95,13 @@ impl Redis {
         &self,
         tenant: &Tenant,
         fence: &Fence,
+        partitions: u32,
         commit: Commit,
     ) -> Result<Committed, StoreError> {
         let target = Target {
             tenant: tenant.clone(),
-            partition: keys::partition_of(&commit.profile_id, self.partitions),
+            partitions,
+            partition: keys::partition_of(&commit.profile_id, partitions),
             fence: fence.clone(),
         };
         let written = self.commits.ask(target, vec![Encoded::new(commit)?]);
@@ -115,11 +118,12 @@ impl Redis {
             return Ok(());
         };
         let mut calls = Vec::new();
-        for (partition, positions) in
-            self.by_partition(entries.iter().map(|entry| &entry.profile_id))
-        {
+        // There is no repartition while a candidate is built.
+        let partitions = self.layout(tenant).await?.partitions;
+        let ids = entries.iter().map(|entry| &entry.profile_id);
+        for (partition, positions) in by_partition(partitions, ids) {
             for positions in positions.chunks(CAPACITY.items) {
-                let mut keys = PartitionKeys::new(tenant, partition);
+                let mut keys = PartitionKeys::new(tenant, partitions, partition);
                 let group: Vec<&IndexEntry> = positions
                     .iter()
                     .map(|&position| &entries[position])

@@ -1,6 +1,6 @@
 //! What the servers agree on: rollouts, fences, who builds and who serves.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::try_join_all;
 use redis::{Cmd, Value};
@@ -12,7 +12,7 @@ use super::{
     count,
     failure::unexpected,
     fence::Fence,
-    keys, list, opening,
+    keys, list, opening, partitions_of,
     scripts::{ANNOUNCE, FENCE, LEASE, ROLLOUT, SERVERS, Script, TENANT, TOKEN_KEY},
     text,
 };
@@ -25,18 +25,25 @@ pub(super) const MAX_IN_FLIGHT: usize = 64;
 
 impl Coordination for Redis {
     async fn rollout(&self, tenant: &Tenant) -> Result<Rollout, StoreError> {
+        let begun = Instant::now();
         let rollout = self.read_rollout(tenant).await?;
         self.check_note().await?;
+        self.note_layout(tenant, &rollout, begun);
         Ok(rollout)
     }
 
     async fn rollouts(&self, tenants: &[Tenant]) -> Result<Vec<Rollout>, StoreError> {
+        let begun = Instant::now();
         let rollouts = self.read_rollouts(tenants).await?;
         self.check_note().await?;
+        for (tenant, rollout) in tenants.iter().zip(&rollouts) {
+            self.note_layout(tenant, rollout, begun);
+        }
         Ok(rollouts)
     }
 
     async fn set_rollout(&self, tenant: &Tenant, rollout: &Rollout) -> Result<bool, StoreError> {
+        let begun = Instant::now();
         self.check_note().await?;
         // First, so that no tenant with records is missing; it is in another slot.
         let mut call = TENANT.call(1, 1, 128);
@@ -47,7 +54,11 @@ impl Coordination for Redis {
             .map_err(|error| StoreError::Corrupt(format!("a rollout has no text: {error}")))?;
         let mut call = ROLLOUT.call(1, 2, 128 + json.len());
         call.arg(&key).arg(rollout.after).arg(json);
-        Ok(self.decide(&ROLLOUT, &call, &key).await? == 1)
+        let is_set = self.decide(&ROLLOUT, &call, &key).await? == 1;
+        if is_set {
+            self.note_layout(tenant, rollout, begun);
+        }
+        Ok(is_set)
     }
 
     async fn fence(&self, tenant: &Tenant, rollout: &Rollout) -> Result<(), StoreError> {
@@ -110,7 +121,7 @@ impl Coordination for Redis {
 }
 
 impl Redis {
-    async fn read_rollout(&self, tenant: &Tenant) -> Result<Rollout, StoreError> {
+    pub(super) async fn read_rollout(&self, tenant: &Tenant) -> Result<Rollout, StoreError> {
         let key = keys::rollout(tenant);
         let mut command = redis::cmd("GET");
         command.arg(&key);
@@ -144,12 +155,25 @@ impl Redis {
     }
 
     async fn raise_fences(&self, tenant: &Tenant, rollout: &Rollout) -> Result<(), StoreError> {
-        let fence = &Fence::of(rollout);
-        let raised = self.partitions_of(tenant).map(|mut keys| async move {
+        let partitions = self.partitions_by(rollout);
+        let fence = Fence::of(rollout);
+        self.raise(tenant, partitions, &fence, rollout.may_be_first())
+            .await
+    }
+
+    /// Raises the fence of every partition of so many.
+    pub(super) async fn raise(
+        &self,
+        tenant: &Tenant,
+        partitions: u32,
+        fence: &Fence,
+        may_be_first: bool,
+    ) -> Result<(), StoreError> {
+        let raised = partitions_of(tenant, partitions).map(|mut keys| async move {
             let mut call = FENCE.call(1, 4, 128);
             call.arg(keys.fence());
             fence.add_to(&mut call);
-            call.arg(u8::from(rollout.may_be_first()));
+            call.arg(u8::from(may_be_first));
             self.decide(&FENCE, &call, keys.home()).await
         });
         try_join_all(raised).await.map(|_| ())

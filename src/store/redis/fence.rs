@@ -2,14 +2,16 @@
 
 use redis::Cmd;
 
-use super::super::Rollout;
+use super::{super::Rollout, keys};
 
 /// What a partition remembers of a rollout, and what it must not have seen.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Fence {
-    epoch: u64,
+    pub epoch: u64,
     after: u64,
     text: String,
+    /// Whether commits note what they write.
+    pub is_copying: bool,
 }
 
 impl Fence {
@@ -24,7 +26,21 @@ impl Fence {
             epoch: rollout.epoch,
             after: rollout.after,
             text,
+            is_copying: rollout.repartition.is_some(),
         }
+    }
+
+    /// The fence of partitions that are filled with copies.
+    pub fn of_copies(rollout: &Rollout) -> Self {
+        Self {
+            text: keys::filling(rollout.epoch),
+            ..Self::of(rollout)
+        }
+    }
+
+    /// What a partition remembers.
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// The arguments of a script that compares it.

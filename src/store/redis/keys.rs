@@ -1,6 +1,6 @@
-//! Every key of the store. All keys of a partition begin with `{tenant:partition}`, which
-//! Redis Cluster hashes alone, so that a script may touch all of them; those of a tenant
-//! begin with `{tenant}`.
+//! Every key of the store. All keys of a partition begin with `{tenant:partitions:partition}`, which
+//! Redis Cluster hashes alone, so that a script may touch all of them, and which tells apart those of
+//! different numbers of partitions; those of a tenant begin with `{tenant}`.
 
 use std::fmt::{Display, Write as _};
 
@@ -32,12 +32,12 @@ pub fn is_left_behind(key: &str) -> bool {
         return true;
     }
     of_tenant(key).is_some_and(|kind| {
-        let words = ["rollout", "builder", "fence"];
+        let words = ["rollout", "builder", "fence", "copied"];
         words.contains(&kind) || kind.starts_with("indexed:")
     })
 }
 
-/// What follows `{tenant}:` or `{tenant:partition}:`.
+/// What follows `{tenant}:` or `{tenant:partitions:partition}:`.
 fn of_tenant(key: &str) -> Option<&str> {
     let (tag, kind) = key.strip_prefix('{')?.split_once("}:")?;
     let tenant = tag.split_once(':').map_or(tag, |(tenant, _)| tenant);
@@ -58,13 +58,13 @@ pub struct PartitionKeys {
 }
 
 impl PartitionKeys {
-    /// The keys of this partition.
-    pub fn new(tenant: &Tenant, partition: u32) -> Self {
+    /// The keys of one partition of so many.
+    pub fn new(tenant: &Tenant, partitions: u32, partition: u32) -> Self {
         let mut text = String::with_capacity(tenant.as_str().len() + 64);
         text.push('{');
         text.push_str(tenant.as_str());
         // Writing to a string cannot fail.
-        let _ = write!(text, ":{partition}}}:");
+        let _ = write!(text, ":{partitions}:{partition}}}:");
         let prefix_bytes = text.len();
         Self { text, prefix_bytes }
     }
@@ -103,9 +103,17 @@ impl PartitionKeys {
         self.key("totals", "")
     }
 
+    /// A hash: of each profile that was written while its partition is copied, the version of the
+    /// last write, until that is copied, too.
+    pub fn written(&mut self) -> &str {
+        self.key("written", "")
+    }
+
     /// A string: the latest epoch, then the numbers of the generations maintained at it, then, once
     /// anything was counted, `@` and the latest instant that was, in seconds since 1970. In one
-    /// string because every script reads it, and a second command costs 5% of an event.
+    /// string because every script reads it, and a second command costs 5% of an event. Of a
+    /// partition that is filled with copies, the epoch of the copying, `#` and the number of the
+    /// last batch, see [`filling`].
     pub fn fence(&mut self) -> &str {
         self.key("fence", "")
     }
@@ -121,6 +129,17 @@ impl PartitionKeys {
 /// Where the keys are of partitions that lie together.
 pub fn home(partitions: &[PartitionKeys]) -> &str {
     partitions.first().map_or("", PartitionKeys::home)
+}
+
+/// The fence of a partition that is filled with copies, before the first batch: none of an earlier
+/// copying is taken, and none that comes late.
+pub fn filling(epoch: u64) -> String {
+    format!("{epoch}#")
+}
+
+/// A hash: of each partition that is copied, where copying goes on in the order of ids.
+pub fn copied(tenant: &Tenant) -> String {
+    format!("{{{tenant}}}:copied")
 }
 
 /// The field of a topic's touches.
@@ -177,14 +196,15 @@ mod tests {
 
     #[test]
     fn keys_are_what_is_documented() {
-        let mut keys = PartitionKeys::new(&tenant(), 7);
+        let mut keys = PartitionKeys::new(&tenant(), 16, 7);
         let rank = RankName::new("segment/hot");
-        assert_eq!(keys.record(&id("zoë {1}")), "{shop-1:7}:profile:zoë {1}");
-        assert_eq!(keys.rank(12, &rank), "{shop-1:7}:rank:12:segment/hot");
-        assert_eq!(keys.ids(), "{shop-1:7}:ids");
-        assert_eq!(keys.totals(), "{shop-1:7}:totals");
-        assert_eq!(keys.fence(), "{shop-1:7}:fence");
-        assert_eq!(keys.home(), "{shop-1:7}:");
+        assert_eq!(keys.record(&id("zoë {1}")), "{shop-1:16:7}:profile:zoë {1}");
+        assert_eq!(keys.rank(12, &rank), "{shop-1:16:7}:rank:12:segment/hot");
+        assert_eq!(keys.ids(), "{shop-1:16:7}:ids");
+        assert_eq!(keys.totals(), "{shop-1:16:7}:totals");
+        assert_eq!(keys.fence(), "{shop-1:16:7}:fence");
+        assert_eq!(keys.written(), "{shop-1:16:7}:written");
+        assert_eq!(keys.home(), "{shop-1:16:7}:");
         assert_eq!(rollout(&tenant()), "{shop-1}:rollout");
         assert_eq!(builder(&tenant()), "{shop-1}:builder");
         assert_eq!(indexed(&tenant(), 3), "{shop-1}:indexed:3");
@@ -194,7 +214,7 @@ mod tests {
 
     #[test]
     fn what_servers_leave_behind_is_told_from_data_and_from_what_is_not_ours() {
-        let mut keys = PartitionKeys::new(&tenant(), 7);
+        let mut keys = PartitionKeys::new(&tenant(), 16, 7);
         let agreed = [
             SERVERS.to_owned(),
             TOKEN_KEY.to_owned(),
@@ -203,6 +223,7 @@ mod tests {
             indexed(&tenant(), 3),
             TEXTS.to_owned(),
             keys.fence().to_owned(),
+            copied(&tenant()),
         ];
         for key in agreed {
             assert!(is_left_behind(&key) && is_ours(&key), "{key}");
@@ -211,6 +232,7 @@ mod tests {
             keys.record(&id("}:fence")).to_owned(),
             keys.ids().to_owned(),
             keys.totals().to_owned(),
+            keys.written().to_owned(),
         ];
         for key in data {
             assert!(!is_left_behind(&key) && is_ours(&key), "{key}");
@@ -218,7 +240,7 @@ mod tests {
         for key in [
             "session:1",
             "bellwethers",
-            "{Shop:7}:fence",
+            "{Shop:16:7}:fence",
             "{shop:fence",
             "",
         ] {
@@ -228,7 +250,7 @@ mod tests {
 
     #[test]
     fn all_keys_of_a_partition_are_in_one_slot_of_a_cluster() {
-        let mut keys = PartitionKeys::new(&tenant(), 3);
+        let mut keys = PartitionKeys::new(&tenant(), 16, 3);
         let home = Slot::for_key(keys.home());
         for profile_id in ["a", "}{", "{other}", "{}", "Zoë 🦀"] {
             assert_eq!(Slot::for_key(keys.record(&id(profile_id))), home);
@@ -240,13 +262,14 @@ mod tests {
         assert_eq!(Slot::for_key(keys.ids()), home);
         assert_eq!(Slot::for_key(keys.totals()), home);
         assert_eq!(Slot::for_key(keys.fence()), home);
+        assert_eq!(Slot::for_key(keys.written()), home);
     }
 
     #[test]
     fn partitions_of_a_tenant_lie_in_different_slots() {
         let slots: HashSet<String> = (0..16)
             .map(|partition| {
-                let keys = PartitionKeys::new(&tenant(), partition);
+                let keys = PartitionKeys::new(&tenant(), 16, partition);
                 format!("{:?}", Slot::for_key(keys.home()))
             })
             .collect();

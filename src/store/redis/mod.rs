@@ -14,6 +14,7 @@ mod failure;
 mod fence;
 mod gathering;
 mod keys;
+mod layout;
 mod loads;
 mod merge;
 mod models;
@@ -33,8 +34,8 @@ use redis::Value;
 
 pub use self::address::RedisAddress;
 use self::{
-    connection::Connection, gathering::Gathering, keys::PartitionKeys, loads::Loads,
-    writing::Commits,
+    connection::Connection, gathering::Gathering, keys::PartitionKeys, layout::Layouts,
+    loads::Loads, writing::Commits,
 };
 use super::StoreError;
 use crate::scoring::{ProfileId, Tenant};
@@ -46,8 +47,8 @@ pub struct RedisSettings {
     pub address: RedisAddress,
     /// A file of certificates (PEM) to trust in place of those of the system, for TLS.
     pub certificate_authorities: Option<PathBuf>,
-    /// Into how many partitions the profiles of a tenant are spread, 1 to 4096. Fixed by the
-    /// first start on an empty database.
+    /// Into how many partitions the profiles of a tenant are spread unless its rollout says
+    /// otherwise, 1 to 4096. Fixed by the first start on an empty database.
     pub partitions: u32,
     /// How long a call may take, more than 0.
     pub response_timeout: Duration,
@@ -85,7 +86,9 @@ pub struct Redis {
     connection: Arc<Connection>,
     loads: Arc<Gathering<Loads>>,
     commits: Arc<Gathering<Commits>>,
+    /// Of a tenant whose rollout says nothing else.
     partitions: u32,
+    layouts: Layouts,
     /// What the store was known by when it was opened, and no other is.
     identity: String,
 }
@@ -114,6 +117,7 @@ impl Redis {
             }),
             connection,
             partitions: settings.partitions,
+            layouts: Layouts::default(),
             identity,
         })
     }
@@ -160,29 +164,24 @@ impl Redis {
             most
         }
     }
+}
 
-    /// The keys of every partition.
-    fn partitions_of(&self, tenant: &Tenant) -> impl Iterator<Item = PartitionKeys> {
-        (0..self.partitions).map(move |partition| PartitionKeys::new(tenant, partition))
-    }
+/// The keys of every partition of so many.
+fn partitions_of(tenant: &Tenant, partitions: u32) -> impl Iterator<Item = PartitionKeys> {
+    (0..partitions).map(move |partition| PartitionKeys::new(tenant, partitions, partition))
+}
 
-    /// The keys of the partition of a profile.
-    fn partition_of(&self, tenant: &Tenant, profile_id: &ProfileId) -> PartitionKeys {
-        PartitionKeys::new(tenant, keys::partition_of(profile_id, self.partitions))
+/// The positions of items by the partition of their profile, of so many, in ascending order.
+fn by_partition<'a>(
+    partitions: u32,
+    profile_ids: impl Iterator<Item = &'a ProfileId>,
+) -> Vec<(u32, Vec<usize>)> {
+    let mut groups = std::collections::BTreeMap::<u32, Vec<usize>>::new();
+    for (position, profile_id) in profile_ids.enumerate() {
+        let partition = keys::partition_of(profile_id, partitions);
+        groups.entry(partition).or_default().push(position);
     }
-
-    /// The positions of items by the partition of their profile, in ascending order.
-    fn by_partition<'a>(
-        &self,
-        profile_ids: impl Iterator<Item = &'a ProfileId>,
-    ) -> Vec<(u32, Vec<usize>)> {
-        let mut partitions = std::collections::BTreeMap::<u32, Vec<usize>>::new();
-        for (position, profile_id) in profile_ids.enumerate() {
-            let partition = keys::partition_of(profile_id, self.partitions);
-            partitions.entry(partition).or_default().push(position);
-        }
-        partitions.into_iter().collect()
-    }
+    groups.into_iter().collect()
 }
 
 /// The elements of an answer that is a list.

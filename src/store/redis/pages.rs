@@ -13,7 +13,7 @@ use super::{
     keys::{self, PartitionKeys},
     list,
     merge::{self, Merge},
-    profile_id,
+    partitions_of, profile_id,
     scores::{Scores, key_of, score},
     scripts::PAGE,
     text,
@@ -49,6 +49,7 @@ impl Part {
 impl Redis {
     pub(super) async fn read_page(
         &self,
+        partitions: u32,
         tenant: &Tenant,
         generation: IndexGeneration,
         range: &RankRange,
@@ -58,7 +59,7 @@ impl Redis {
         let scores = Scores::of(&range.keys);
         let after = after.map(|cursor| (Reverse(cursor.key), cursor.profile_id.clone()));
         let is_merged = limit <= MAX_MERGED;
-        let partitions: Vec<PartitionKeys> = self.partitions_of(tenant).collect();
+        let partitions: Vec<PartitionKeys> = partitions_of(tenant, partitions).collect();
         let piece = merge::piece(limit, partitions.len());
         let most = MAX_ENTRIES_TOGETHER / piece.max(1);
         let together = self.together(most.clamp(1, MAX_READ_TOGETHER));

@@ -12,7 +12,7 @@ use super::{
     Redis, count,
     failure::unexpected,
     keys::{self, PartitionKeys, advances_field, touches_field},
-    list,
+    list, partitions_of,
     places::Places,
     profile_id,
     scores::Scores,
@@ -39,10 +39,10 @@ impl RankStore for Redis {
         after: Option<&Cursor>,
         limit: usize,
     ) -> Result<RankPage, StoreError> {
-        let page = self
-            .read_page(tenant, generation, range, after, limit)
-            .await;
-        self.looked_into(page).await
+        let page = self.by_layout(tenant, |partitions| {
+            self.read_page(partitions, tenant, generation, range, after, limit)
+        });
+        self.looked_into(page.await).await
     }
 
     async fn count(
@@ -51,8 +51,10 @@ impl RankStore for Redis {
         generation: IndexGeneration,
         ranges: &[RankRange],
     ) -> Result<RankCounts, StoreError> {
-        let counts = self.count_ranges(tenant, generation, ranges).await;
-        self.looked_into(counts).await
+        let counts = self.by_layout(tenant, |partitions| {
+            self.count_ranges(partitions, tenant, generation, ranges)
+        });
+        self.looked_into(counts.await).await
     }
 
     async fn totals(
@@ -67,25 +69,10 @@ impl RankStore for Redis {
             .iter()
             .flat_map(|topic| [touches_field(topic), advances_field(topic)])
             .collect();
-        let mut partitions: Vec<PartitionKeys> = self.partitions_of(tenant).collect();
-        let groups = partitions.chunks_mut(self.together(MAX_READ_TOGETHER));
-        let reads: Vec<_> = groups
-            .map(|group| self.read_totals(group, &fields))
-            .collect();
-        let answers = stream::iter(reads)
-            .buffer_unordered(MAX_IN_FLIGHT)
-            .try_concat()
-            .await?;
-        let mut sums = vec![0_i64; fields.len()];
-        for answer in answers {
-            let answer = list(answer)?;
-            if answer.len() != sums.len() {
-                return Err(unexpected());
-            }
-            for (sum, added) in sums.iter_mut().zip(answer) {
-                *sum = sum.saturating_add(stored_total(added)?);
-            }
-        }
+        let sums = self.by_layout(tenant, |partitions| {
+            self.sum_totals(partitions, tenant, &fields)
+        });
+        let sums = sums.await?;
         // Less than nothing is left only where amounts beyond all bounds were cut.
         let total = |sum: i64| u64::try_from(sum).unwrap_or_default();
         let totals = sums.chunks_exact(2).map(|sums| TopicTotals {
@@ -126,7 +113,8 @@ impl RankStore for Redis {
         ranks: &[RankName],
     ) -> Result<(), StoreError> {
         let mut commands = Vec::new();
-        for mut keys in self.partitions_of(tenant) {
+        let layout = self.layout(tenant).await?;
+        for mut keys in partitions_of(tenant, layout.partitions) {
             for ranks in ranks.chunks(MAX_DELETED) {
                 let mut command = redis::cmd("UNLINK");
                 for rank in ranks {
@@ -152,13 +140,14 @@ impl RankStore for Redis {
 impl Redis {
     async fn count_ranges(
         &self,
+        partitions: u32,
         tenant: &Tenant,
         generation: IndexGeneration,
         ranges: &[RankRange],
     ) -> Result<RankCounts, StoreError> {
         let scores: Vec<Scores> = ranges.iter().map(|range| Scores::of(&range.keys)).collect();
         let most = MAX_COUNTED_TOGETHER / ranges.len().max(1);
-        let mut partitions: Vec<PartitionKeys> = self.partitions_of(tenant).collect();
+        let mut partitions: Vec<PartitionKeys> = partitions_of(tenant, partitions).collect();
         let groups = partitions.chunks_mut(self.together(most.max(1)));
         let counts: Vec<_> = groups
             .map(|group| self.count_group(group, generation, ranges, &scores))
@@ -218,6 +207,35 @@ impl Redis {
         list(answer.map_err(|failure| failure.of_read())?.value)
     }
 
+    /// Adds up fields of the totals of all partitions.
+    async fn sum_totals(
+        &self,
+        partitions: u32,
+        tenant: &Tenant,
+        fields: &[String],
+    ) -> Result<Vec<i64>, StoreError> {
+        let mut partitions: Vec<PartitionKeys> = partitions_of(tenant, partitions).collect();
+        let groups = partitions.chunks_mut(self.together(MAX_READ_TOGETHER));
+        let reads: Vec<_> = groups
+            .map(|group| self.read_totals(group, fields))
+            .collect();
+        let answers = stream::iter(reads)
+            .buffer_unordered(MAX_IN_FLIGHT)
+            .try_concat()
+            .await?;
+        let mut sums = vec![0_i64; fields.len()];
+        for answer in answers {
+            let answer = list(answer)?;
+            if answer.len() != sums.len() {
+                return Err(unexpected());
+            }
+            for (sum, added) in sums.iter_mut().zip(answer) {
+                *sum = sum.saturating_add(stored_total(added)?);
+            }
+        }
+        Ok(sums)
+    }
+
     /// Reads fields of the totals of each partition.
     async fn read_totals(
         &self,
@@ -237,7 +255,7 @@ impl Redis {
 }
 
 /// The number that a field holds; 0 when there is none.
-fn stored_total(value: Value) -> Result<i64, StoreError> {
+pub fn stored_total(value: Value) -> Result<i64, StoreError> {
     let Some(text) = text(value)? else {
         return Ok(0);
     };

@@ -6,15 +6,17 @@ use futures_util::future::{join_all, try_join_all};
 use redis::Value;
 
 use super::{
-    super::{Commit, Committed, RecordStore, Rollout, StoreError, Stored, codec},
-    Redis, bytes,
+    super::{
+        Commit, Committed, Coordination as _, RecordStore, Rollout, StoreError, Stored, codec,
+    },
+    Redis, by_partition, bytes,
     coordination::MAX_IN_FLIGHT,
     count,
     keys::{self, PartitionKeys},
     list,
     loads::MAX_READ,
     merge::{self, Merge},
-    profile_id, text,
+    partitions_of, profile_id, text,
 };
 use crate::scoring::{ProfileId, Tenant};
 
@@ -25,43 +27,23 @@ type Loaded = Result<Option<Stored>, StoreError>;
 
 impl RecordStore for Redis {
     async fn load(&self, tenant: &Tenant, profile_ids: &[ProfileId]) -> Vec<Loaded> {
-        // Most callers want one.
-        if let [profile_id] = profile_ids {
-            let values = self.load_group(tenant, [profile_id]).await;
-            let value = values.map(|values| values.into_iter().next().unwrap_or(Value::Nil));
-            return vec![value.and_then(|value| stored(profile_id, value))];
-        }
-        let groups = if self.connection.is_cluster() {
-            let groups = self.by_partition(profile_ids.iter()).into_iter();
-            groups.map(|(_, positions)| positions).collect()
-        } else {
-            vec![(0..profile_ids.len()).collect::<Vec<usize>>()]
+        let of_all = |error| vec![Err(error); profile_ids.len()];
+        let mut layout = match self.layout(tenant).await {
+            Ok(layout) => layout,
+            Err(error) => return of_all(error),
         };
-        let groups = groups
-            .iter()
-            .flat_map(|positions| positions.chunks(MAX_READ));
-        let answers = join_all(groups.map(|positions| async move {
-            let ids = positions.iter().map(|&position| &profile_ids[position]);
-            (positions, self.load_group(tenant, ids).await)
-        }))
-        .await;
-
-        let mut loaded: Vec<Loaded> = vec![Ok(None); profile_ids.len()];
-        for (positions, values) in answers {
-            match values {
-                Ok(values) => {
-                    for (&position, value) in positions.iter().zip(values) {
-                        loaded[position] = stored(&profile_ids[position], value);
-                    }
-                }
-                Err(error) => {
-                    for &position in positions {
-                        loaded[position] = Err(error.clone());
-                    }
-                }
+        loop {
+            let loaded = self.load_by(layout.partitions, tenant, profile_ids).await;
+            let is_unanswered = |loaded: &Loaded| matches!(loaded, Err(StoreError::Unavailable(_)));
+            if loaded.iter().all(is_unanswered) {
+                return loaded;
+            }
+            match self.has_left(tenant, &mut layout).await {
+                Ok(true) => {}
+                Ok(false) => return loaded,
+                Err(error) => return of_all(error),
             }
         }
-        loaded
     }
 
     async fn commit(
@@ -70,10 +52,13 @@ impl RecordStore for Redis {
         rollout: &Rollout,
         commits: Vec<Commit>,
     ) -> Vec<Result<Committed, StoreError>> {
+        if rollout.is_switching() {
+            return vec![Err(StoreError::Superseded); commits.len()];
+        }
         let mut results = self.write_commits(tenant, rollout, commits).await;
         let is_lost = |result: &Result<_, _>| matches!(result, Err(StoreError::Lost(_)));
         if results.iter().any(is_lost)
-            && let Err(error) = self.check_note().await
+            && let Err(error) = self.why_lost(tenant, rollout).await
         {
             let lost = results.iter_mut().filter(|result| is_lost(result));
             lost.for_each(|result| *result = Err(error.clone()));
@@ -87,32 +72,10 @@ impl RecordStore for Redis {
         after: Option<&ProfileId>,
         limit: usize,
     ) -> Result<Vec<Stored>, StoreError> {
-        let mut partitions: Vec<PartitionKeys> = self.partitions_of(tenant).collect();
-        let piece = merge::piece(limit, partitions.len());
-        let mut merge = Merge::new(partitions.len());
-        let mut records = Vec::new();
-        while records.len() < limit {
-            let mut ids = Vec::new();
-            let exhausted = loop {
-                if records.len() + ids.len() == limit {
-                    break false;
-                }
-                self.feed(&mut merge, &mut partitions, after, piece).await?;
-                match merge.next() {
-                    Some(profile_id) => ids.push(profile_id),
-                    None if merge.hungry().len() == 0 => break true,
-                    None => {}
-                }
-            };
-            // A record that was dropped meanwhile is left out.
-            for loaded in self.load(tenant, &ids).await {
-                records.extend(loaded?);
-            }
-            if exhausted {
-                break;
-            }
-        }
-        Ok(records)
+        self.by_layout(tenant, |partitions| {
+            self.scan_by(partitions, tenant, after, limit)
+        })
+        .await
     }
 
     async fn tenants(&self) -> Result<Vec<Tenant>, StoreError> {
@@ -151,13 +114,16 @@ impl RecordStore for Redis {
         let mut losses = Vec::with_capacity(tenants.len());
         for tenants in tenants.chunks((MAX_EXISTING / partitions).max(1)) {
             let mut command = redis::cmd("EXISTS");
+            let mut wanted = 0;
             for tenant in tenants {
-                for mut keys in self.partitions_of(tenant) {
+                let layout = self.layout(tenant).await?;
+                for mut keys in partitions_of(tenant, layout.partitions) {
                     command.arg(keys.fence());
+                    wanted += 1;
                 }
             }
             let existing = count(&self.read(&command, "").await?)?;
-            if existing == (tenants.len() * partitions) as u64 {
+            if existing == wanted {
                 losses.extend(tenants.iter().map(|_| false));
                 continue;
             }
@@ -171,25 +137,121 @@ impl RecordStore for Redis {
 
 impl Redis {
     async fn has_loss(&self, tenant: &Tenant) -> Result<bool, StoreError> {
-        let existing = self.partitions_of(tenant).map(|mut keys| async move {
-            let mut command = redis::cmd("EXISTS");
-            command.arg(keys.fence());
-            count(&self.read(&command, keys.home()).await?)
+        let existing = self.by_layout(tenant, |partitions| {
+            try_join_all(
+                partitions_of(tenant, partitions).map(|mut keys| async move {
+                    let mut command = redis::cmd("EXISTS");
+                    command.arg(keys.fence());
+                    count(&self.read(&command, keys.home()).await?)
+                }),
+            )
         });
-        let existing = try_join_all(existing).await?;
-        Ok(existing.contains(&0))
+        Ok(existing.await?.contains(&0))
+    }
+
+    /// Says why a commit found that a partition is gone: the store is another one, or the tenant
+    /// has left the partitions of its rollout. Otherwise they are lost.
+    async fn why_lost(&self, tenant: &Tenant, rollout: &Rollout) -> Result<(), StoreError> {
+        // It looks at the note, too.
+        let latest = self.rollout(tenant).await?;
+        if self.partitions_by(&latest) == self.partitions_by(rollout) {
+            return Ok(());
+        }
+        Err(StoreError::Superseded)
+    }
+
+    async fn load_by(
+        &self,
+        partitions: u32,
+        tenant: &Tenant,
+        profile_ids: &[ProfileId],
+    ) -> Vec<Loaded> {
+        // Most callers want one.
+        if let [profile_id] = profile_ids {
+            let values = self.load_group(partitions, tenant, [profile_id]).await;
+            let value = values.map(|values| values.into_iter().next().unwrap_or(Value::Nil));
+            return vec![value.and_then(|value| stored(profile_id, value))];
+        }
+        let groups = if self.connection.is_cluster() {
+            let groups = by_partition(partitions, profile_ids.iter()).into_iter();
+            groups.map(|(_, positions)| positions).collect()
+        } else {
+            vec![(0..profile_ids.len()).collect::<Vec<usize>>()]
+        };
+        let groups = groups
+            .iter()
+            .flat_map(|positions| positions.chunks(MAX_READ));
+        let answers = join_all(groups.map(|positions| async move {
+            let ids = positions.iter().map(|&position| &profile_ids[position]);
+            (positions, self.load_group(partitions, tenant, ids).await)
+        }))
+        .await;
+
+        let mut loaded: Vec<Loaded> = vec![Ok(None); profile_ids.len()];
+        for (positions, values) in answers {
+            match values {
+                Ok(values) => {
+                    for (&position, value) in positions.iter().zip(values) {
+                        loaded[position] = stored(&profile_ids[position], value);
+                    }
+                }
+                Err(error) => {
+                    for &position in positions {
+                        loaded[position] = Err(error.clone());
+                    }
+                }
+            }
+        }
+        loaded
+    }
+
+    async fn scan_by(
+        &self,
+        partitions: u32,
+        tenant: &Tenant,
+        after: Option<&ProfileId>,
+        limit: usize,
+    ) -> Result<Vec<Stored>, StoreError> {
+        let mut keys: Vec<PartitionKeys> = partitions_of(tenant, partitions).collect();
+        let piece = merge::piece(limit, keys.len());
+        let mut merge = Merge::new(keys.len());
+        let mut records = Vec::new();
+        while records.len() < limit {
+            let mut ids = Vec::new();
+            let exhausted = loop {
+                if records.len() + ids.len() == limit {
+                    break false;
+                }
+                self.feed(&mut merge, &mut keys, after, piece).await?;
+                match merge.next() {
+                    Some(profile_id) => ids.push(profile_id),
+                    None if merge.hungry().len() == 0 => break true,
+                    None => {}
+                }
+            };
+            // A record that was dropped meanwhile is left out.
+            for loaded in self.load_by(partitions, tenant, &ids).await {
+                records.extend(loaded?);
+            }
+            if exhausted {
+                break;
+            }
+        }
+        Ok(records)
     }
 
     /// Loads what one message may bring: all from one server, or from one partition.
     async fn load_group(
         &self,
+        partitions: u32,
         tenant: &Tenant,
         profile_ids: impl IntoIterator<Item = &ProfileId>,
     ) -> Result<Vec<Value>, StoreError> {
         let mut home = String::new();
         let mut records = Vec::new();
         for profile_id in profile_ids {
-            let keys = self.partition_of(tenant, profile_id);
+            let partition = keys::partition_of(profile_id, partitions);
+            let keys = PartitionKeys::new(tenant, partitions, partition);
             if self.connection.is_cluster() && home.is_empty() {
                 home.push_str(keys.home());
             }

@@ -32,6 +32,7 @@ pub const CAPACITY: Size = Size {
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Target {
     pub tenant: Tenant,
+    pub partitions: u32,
     pub partition: u32,
     pub fence: Fence,
 }
@@ -131,7 +132,7 @@ impl Commits {
         commits: &[&Encoded],
         begun: bool,
     ) -> Result<Answers, Failure> {
-        let mut keys = PartitionKeys::new(&target.tenant, target.partition);
+        let mut keys = PartitionKeys::new(&target.tenant, target.partitions, target.partition);
         let call = commit_call(&mut keys, &target.fence, commits);
         let run = self.connection.run_durably(&COMMIT, &call, keys.home());
         let (Answer { value, sent_before }, replicated) = run.await.map_err(|failure| Failure {
@@ -179,7 +180,7 @@ fn value(commit: &Commit) -> Result<Vec<u8>, StoreError> {
 fn commit_call(keys: &mut PartitionKeys, fence: &Fence, group: &[&Encoded]) -> Cmd {
     // The place of the rank of each change, in the order of the changes.
     let (mut places, mut order) = (Places::default(), Vec::new());
-    let (mut arguments, mut bytes) = (4, 0);
+    let (mut arguments, mut bytes) = (5, 0);
     for Encoded { commit, value } in group {
         arguments += 7 + 4 * commit.totals.len();
         bytes += value.len() + 128;
@@ -192,7 +193,9 @@ fn commit_call(keys: &mut PartitionKeys, fence: &Fence, group: &[&Encoded]) -> C
     }
     bytes += 80 * places.ranks.len();
 
-    let mut call = COMMIT.call(3 + group.len() + places.ranks.len(), arguments, bytes);
+    let keys_of_all = 3 + usize::from(fence.is_copying);
+    let keys_count = keys_of_all + group.len() + places.ranks.len();
+    let mut call = COMMIT.call(keys_count, arguments, bytes);
     call.arg(keys.fence()).arg(keys.ids()).arg(keys.totals());
     for encoded in group {
         call.arg(keys.record(&encoded.commit.profile_id));
@@ -200,8 +203,11 @@ fn commit_call(keys: &mut PartitionKeys, fence: &Fence, group: &[&Encoded]) -> C
     for (generation, rank) in &places.ranks {
         call.arg(keys.rank(*generation, rank));
     }
+    if fence.is_copying {
+        call.arg(keys.written());
+    }
     fence.add_to(&mut call);
-    call.arg(group.len());
+    call.arg(u8::from(fence.is_copying)).arg(group.len());
     let mut order = order.into_iter();
     for Encoded { commit, value } in group {
         match commit.expected {

@@ -1,8 +1,10 @@
 #!lua
 -- Writes records of one partition together with their places in the ranks.
 --
--- KEYS  1 fence, 2 ids, 3 totals, then one record for each commit, then the ranks
--- ARGV  1 epoch, 2 epoch before it, 3 fence of that epoch, 4 number of commits, then for each:
+-- KEYS  1 fence, 2 ids, 3 totals, then one record for each commit, then the ranks, at the end
+--       written, when that is kept
+-- ARGV  1 epoch, 2 epoch before it, 3 fence of that epoch, 4 whether it is kept what was written:
+--       1 or 0, 5 number of commits, then for each:
 --       expected version ('' for none), new version, value ('' drops the record), profile id,
 --       latest instant that the record counted (in seconds),
 --       number of rank changes, then for each: place of the rank among the ranks (from 1),
@@ -14,7 +16,8 @@
 -- nothing is written.
 --
 -- Sent twice it changes nothing more: a record that bears the new version is written already.
-local fence, count = ARGV[3], tonumber(ARGV[4])
+local fence, count = ARGV[3], tonumber(ARGV[5])
+local written = ARGV[4] == '1' and KEYS[#KEYS]
 local seen = redis.call('GET', KEYS[1])
 if not seen then
   return redis.error_reply('UNFENCED partition')
@@ -37,7 +40,7 @@ end
 
 local ranks = 3 + count
 local results = {}
-local at = 5
+local at = 6
 for number = 1, count do
   local record = KEYS[3 + number]
   local expected, version, value, id = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
@@ -60,6 +63,9 @@ for number = 1, count do
     if instant > latest then
       latest = instant
       keep(latest)
+    end
+    if written then
+      redis.call('HSET', written, id, version)
     end
     -- What can fail goes first: a total that would overflow.
     for field = totals + 1, at - 1, 2 do

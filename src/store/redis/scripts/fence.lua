@@ -12,7 +12,9 @@ if not seen and ARGV[4] ~= '1' then
 end
 -- The latest instant that was counted stays.
 local latest = string.match(seen or '', ' @%d+$') or ''
-if seen == fence .. latest then
+-- One of copies goes on with the number of the last batch.
+local is_of_copies = string.sub(fence, -1) == '#'
+if seen == fence .. latest or (is_of_copies and string.sub(seen or '', 1, #fence) == fence) then
   return 1
 end
 local last, epoch = tonumber(string.match(seen or '0', '^%d+')), tonumber(ARGV[1])
