@@ -33,7 +33,7 @@ const VERSION_BYTES: usize = 8;
 /// Keys of a script call before those of its records.
 const FIRST_RECORD: usize = 3;
 /// Where a commit's arguments begin among those of a script call, after its keys.
-const FIRST_COMMIT: usize = 4;
+const FIRST_COMMIT: usize = 5;
 
 /// Calls that are overheard for each second that they are sent again: so many that two in flight
 /// meet on a profile rarely.

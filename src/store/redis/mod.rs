@@ -24,6 +24,7 @@ mod pages;
 mod places;
 mod ranks;
 mod records;
+mod repartition;
 mod scores;
 mod scripts;
 mod writing;
@@ -32,7 +33,10 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use redis::Value;
 
-pub use self::address::RedisAddress;
+pub use self::{
+    address::RedisAddress,
+    repartition::{Progress, RepartitionError, Repartitioned, Repartitioning},
+};
 use self::{
     connection::Connection, gathering::Gathering, keys::PartitionKeys, layout::Layouts,
     loads::Loads, writing::Commits,

@@ -56,6 +56,14 @@ scripts! {
     WRITABLE = "writable.lua";
     /// Marks a database as Bellwether's.
     MARK = "mark.lua";
+    /// Reads records to be copied.
+    COPY = "copy.lua";
+    /// Writes copies.
+    FILL = "fill.lua";
+    /// Notes what is copied.
+    COPIED = "copied.lua";
+    /// Has a partition of copies take commits.
+    COMPLETE = "complete.lua";
 }
 
 impl Script {
