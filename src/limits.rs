@@ -186,6 +186,15 @@ pub const FILES_SPREAD: Duration = Duration::from_secs(600);
 /// How long the right to build ranks lasts when its holder is not heard of: far longer than
 /// a batch takes.
 pub const LEASE_PERIOD: Duration = Duration::from_secs(10);
+/// How long a writer waits while a tenant comes to another number of partitions: tens of
+/// milliseconds, or until it is noticed that whoever changes it has died.
+pub const MAX_SWITCH_WAIT: Duration = Duration::from_secs(6);
+/// How often it is looked whether that is over.
+pub const SWITCH_LOOK_INTERVAL: Duration = Duration::from_millis(5);
+/// How often it is looked whether whoever changes it has died.
+pub const REOPEN_INTERVAL: Duration = Duration::from_millis(500);
+/// How long the right to have writers go on lasts: one step.
+pub const REOPEN_LEASE_PERIOD: Duration = Duration::from_secs(1);
 /// How long a server counts as there when it is not heard of.
 pub const ANNOUNCED_FOR: Duration = Duration::from_secs(10);
 /// How long a collector of traces and metrics may take to answer at the start. A wrong address

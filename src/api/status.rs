@@ -142,6 +142,7 @@ fn of_rollout(error: &RolloutError) -> Status {
         }
         RolloutError::RanksBuilding { .. } => not_now(error, "RANKS_BUILDING"),
         RolloutError::ModelsChanging(_) => not_now(error, "MODELS_CHANGING"),
+        RolloutError::Repartitioning { .. } => not_now(error, "REPARTITIONING"),
         RolloutError::TooManyReading { retry_after } => overloaded(*retry_after),
         RolloutError::Store(error) => of_store(error),
     }
@@ -521,6 +522,12 @@ mod tests {
                 RolloutError::RanksBuilding { tenant: "x".into() }.into(),
                 Code::Unavailable,
                 "RANKS_BUILDING",
+                true,
+            ),
+            (
+                RolloutError::Repartitioning { tenant: "x".into() }.into(),
+                Code::Unavailable,
+                "REPARTITIONING",
                 true,
             ),
             (

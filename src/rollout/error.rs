@@ -47,6 +47,12 @@ pub enum RolloutError {
         /// Whose.
         tenant: String,
     },
+    /// Nobody may write for a moment, which takes longer than it should.
+    #[error("tenant {tenant:?} comes to another number of partitions just now")]
+    Repartitioning {
+        /// Whose.
+        tenant: String,
+    },
     /// Another model became the latest since the caller looked.
     #[error("the latest model is of revision {revision}, not of the expected {expected}")]
     RevisionChanged {

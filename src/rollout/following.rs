@@ -78,7 +78,8 @@ impl<S: Store> Deployment<S> {
             for (tenant, rollout) in tenants.iter().zip(rollouts) {
                 let generations = rollout
                     .maintained()
-                    .chain(rollout.discarded.iter().copied());
+                    .chain(rollout.discarded.iter().copied())
+                    .chain(rollout.left_over.map(|left| left.generation));
                 needed.extend(generations.map(|generation| generation.model));
                 self.note_unfinished(tenant, &rollout)?;
             }
@@ -174,6 +175,10 @@ impl<S: Store> Deployment<S> {
         let rollout = self.propose(tenant).await?;
         if !is_unfinished(&rollout) {
             return Ok(true);
+        }
+        if rollout.is_switching() {
+            self.reopen(tenant, &rollout).await?;
+            return Ok(false);
         }
         let pace = match rollout.active {
             Some(_) => Pace::Limited,

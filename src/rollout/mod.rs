@@ -13,6 +13,7 @@ mod publishing;
 mod reading;
 mod snapshot;
 mod steps;
+mod switches;
 
 use std::{
     fmt,
@@ -53,6 +54,7 @@ pub struct Deployment<S> {
     latest: latest::Latest,
     snapshots: snapshot::ModelSnapshots,
     new_tenants: new_tenants::NewTenants,
+    switches: switches::Switches,
     unfinished: following::Unfinished,
     ground: ground::Ground,
     /// Whether the start is over.
@@ -89,6 +91,7 @@ impl<S: Store> Deployment<S> {
             latest: latest::Latest::new(models),
             snapshots: snapshot::ModelSnapshots::default(),
             new_tenants: new_tenants::NewTenants::default(),
+            switches: switches::Switches::default(),
             unfinished: following::Unfinished::default(),
             ground: ground::Ground::default(),
             is_ready: AtomicBool::new(false),

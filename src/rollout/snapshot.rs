@@ -217,13 +217,14 @@ impl<S: Store> Deployment<S> {
         Err(RolloutError::ModelsChanging(format!("tenant {tenant}")))
     }
 
-    /// The models of a tenant, for writing. One that never had any gets the latest.
+    /// The models of a tenant, for writing, once that may be. One that never had any gets the
+    /// latest.
     pub(crate) async fn snapshot_for_writing(
         &self,
         tenant: &Tenant,
     ) -> Result<Arc<ModelSnapshot>, RolloutError> {
         for _ in 0..MAX_ATTEMPTS {
-            let snapshot = self.snapshot(tenant).await?;
+            let snapshot = self.open_snapshot(tenant).await?;
             if snapshot.rollout.epoch > 0 {
                 return Ok(snapshot);
             }

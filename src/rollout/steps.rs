@@ -29,7 +29,7 @@ pub(super) enum Pace {
 
 /// Whether something is left to do for a rollout, whatever the latest model is.
 pub(super) fn is_unfinished(rollout: &Rollout) -> bool {
-    rollout.candidate.is_some() || !rollout.discarded.is_empty()
+    rollout.candidate.is_some() || !rollout.discarded.is_empty() || rollout.is_switching()
 }
 
 impl<S: Store> Deployment<S> {
@@ -107,6 +107,10 @@ impl<S: Store> Deployment<S> {
         rollout: &Rollout,
         latest: &Known,
     ) -> Result<Option<Rollout>, StoreError> {
+        // Its ranks would not be among what is copied.
+        if rollout.repartition.is_some() {
+            return Ok(None);
+        }
         let model = latest.model.fingerprint();
         let is_latest =
             |generation: Option<IndexGeneration>| generation.is_some_and(|of| of.model == model);
