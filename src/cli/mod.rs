@@ -26,6 +26,7 @@ mod rank;
 mod recount;
 mod release;
 mod repair;
+mod repartition;
 pub mod replay;
 mod retract;
 mod rewriting;
@@ -80,6 +81,7 @@ enum Command {
     Import(import::Import),
     Repair(repair::Repair),
     Recount(recount::Recount),
+    Repartition(repartition::Repartition),
 }
 
 /// Runs the command. Exit code: 0 when it did what it was asked, 1 when it failed, which
@@ -113,6 +115,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Import(command) => command.run().await.map(|()| ExitCode::SUCCESS),
         Command::Repair(command) => command.run().await.map(|()| ExitCode::SUCCESS),
         Command::Recount(command) => command.run().await.map(|()| ExitCode::SUCCESS),
+        Command::Repartition(command) => command.run().await.map(|()| ExitCode::SUCCESS),
     };
     outcome.unwrap_or_else(|failure| {
         eprintln!("bellwether: {failure}");

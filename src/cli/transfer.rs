@@ -54,7 +54,7 @@ pub struct Place {
 impl Place {
     /// Opens the store.
     pub(super) async fn open(&self, access: Access) -> Result<OpenStore, Failure> {
-        let settings = self.config()?.store;
+        let settings = self.settings()?;
         settings.open(access).await.map_err(|error| match &settings {
             StoreSettings::Embedded(directory) if directory.is_dir() => {
                 let hint = match error {
@@ -67,6 +67,11 @@ impl Place {
             }
             _ => error.into(),
         })
+    }
+
+    /// Where the store is.
+    pub(super) fn settings(&self) -> Result<StoreSettings, Failure> {
+        Ok(self.config()?.store)
     }
 
     /// How many events a profile remembers, as servers on this store are configured.

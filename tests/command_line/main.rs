@@ -9,6 +9,7 @@ mod models;
 mod recount;
 #[path = "../redis_servers/mod.rs"]
 mod redis_servers;
+mod repartition;
 mod starting;
 
 use std::{
