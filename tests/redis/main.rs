@@ -14,6 +14,8 @@ mod outages;
 mod people;
 #[path = "../redis_servers/mod.rs"]
 mod redis_servers;
+mod repartition;
+mod repartition_served;
 mod starting;
 mod store_faults;
 mod tenants;

@@ -24,7 +24,7 @@ const SETTINGS: [(&str, &str); 2] = [("remembered_events", "2000"), ("redis_time
 const SLOW: (&str, &str) = ("rebuild_rate", "100");
 
 /// Another order of everybody, another score, other bounds, on the same counts.
-fn next_model() -> String {
+pub fn next_model() -> String {
     MODEL
         .replace("rank_by = \"interest\"", "rank_by = \"merit\"")
         .replace(
@@ -100,7 +100,7 @@ async fn read_pages(server: &Bellwether, reading: &AtomicBool) -> u64 {
     pages
 }
 
-async fn answers_by_the_next_model(server: &Bellwether) -> bool {
+pub async fn answers_by_the_next_model(server: &Bellwether) -> bool {
     let request = v1::GetProfileRequest {
         profile_id: "person-0".to_owned(),
         ..Default::default()
@@ -110,7 +110,7 @@ async fn answers_by_the_next_model(server: &Bellwether) -> bool {
     profile.scores.iter().any(|score| score.name == "merit")
 }
 
-async fn until_next_model(server: &Bellwether) {
+pub async fn until_next_model(server: &Bellwether) {
     let changed = || async { answers_by_the_next_model(server).await.then_some(()) };
     until("the server answers by the next model", changed).await;
 }
