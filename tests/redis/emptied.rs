@@ -185,7 +185,7 @@ async fn what_servers_left_in_an_emptied_redis_hinders_no_start() {
     run(&redis, &["DEL", "bellwether"]).await;
     let refused = Bellwether::try_start(&redis.url(), &SETTINGS).await;
     let told = refused.err().unwrap();
-    let advice = "HSET bellwether format 1 partitions 16";
+    let advice = "HSET bellwether format 2 partitions 16";
     assert!(
         told.contains("its note is gone") && told.contains(advice),
         "{told}"

@@ -105,16 +105,19 @@ async fn a_foreign_key_space_is_refused_and_left_alone() {
 }
 
 #[tokio::test]
-async fn a_later_format_is_refused() {
+async fn another_format_is_refused() {
     let server = RedisServer::start().await;
     open(&server.url()).await;
     let mut connection = server.connection().await;
-    let () = cmd("HSET")
-        .arg(&["bellwether", "format", "2"])
-        .query_async(&mut connection)
-        .await
-        .unwrap();
-    assert_says(&refused(&settings(&server.url())).await, &["format 2"]);
+    for format in ["1", "3"] {
+        let () = cmd("HSET")
+            .arg(&["bellwether", "format", format])
+            .query_async(&mut connection)
+            .await
+            .unwrap();
+        let said = format!("is in format {format}; this version reads format 2");
+        assert_says(&refused(&settings(&server.url())).await, &[&said]);
+    }
 }
 
 #[tokio::test]

@@ -15,8 +15,8 @@ use super::{
     text,
 };
 
-/// The format of what is stored.
-const FORMAT: &str = "1";
+/// The format of what is stored. 2: keys name the number of partitions.
+const FORMAT: &str = "2";
 /// Keys of a database without a note that are looked at one by one.
 const MAX_LOOKED_AT: u64 = 10_000;
 
