@@ -170,10 +170,14 @@ impl Redis {
         may_be_first: bool,
     ) -> Result<(), StoreError> {
         let raised = partitions_of(tenant, partitions).map(|mut keys| async move {
-            let mut call = FENCE.call(1, 4, 128);
+            let is_one_server = !self.connection.is_cluster();
+            let mut call = FENCE.call(1 + usize::from(is_one_server), 5, 160);
             call.arg(keys.fence());
+            if is_one_server {
+                call.arg(keys::MARKER);
+            }
             fence.add_to(&mut call);
-            call.arg(u8::from(may_be_first));
+            call.arg(u8::from(may_be_first)).arg(&self.identity);
             self.decide(&FENCE, &call, keys.home()).await
         });
         try_join_all(raised).await.map(|_| ())
