@@ -96,10 +96,14 @@ pub(super) async fn refuse_servers(store: &impl Store) -> Result<(), Failure> {
 async fn without_ranks(store: &impl Store, tenant: &Tenant) -> Result<Rollout, Failure> {
     // What comes before takes long enough for somebody to start one.
     refuse_servers(store).await?;
-    let rollout = store
-        .rollout(tenant)
-        .await?
-        .reset(system_clock()().millis());
+    let stored = store.rollout(tenant).await?;
+    if stored.is_repartitioned() {
+        return Err(Failure::new(format!(
+            "nothing was written: a repartition of {tenant} is not finished; run `bellwether repartition` \
+             again, or with --cancel, and then this"
+        )));
+    }
+    let rollout = stored.reset(system_clock()().millis());
     if !store.set_rollout(tenant, &rollout).await? {
         return Err(Failure::new(
             "a server changes the models of the store; stop it",

@@ -81,6 +81,9 @@ impl<S: Store> Deployment<S> {
                     .chain(rollout.discarded.iter().copied())
                     .chain(rollout.left_over.map(|left| left.generation));
                 needed.extend(generations.map(|generation| generation.model));
+                if is_turn_of_all && rollout.is_repartitioned() {
+                    warn_of_repartition(tenant);
+                }
                 self.note_unfinished(tenant, &rollout)?;
             }
         }
@@ -217,6 +220,14 @@ async fn next_tick<S>(deployment: &Weak<Deployment<S>>) -> Option<Arc<Deployment
     let slept = stopping.run_until_cancelled(tokio::time::sleep(ROLLOUT_INTERVAL));
     slept.await?;
     deployment.upgrade()
+}
+
+/// Nobody continues it by himself, and until then it takes room and models wait.
+fn warn_of_repartition(tenant: &Tenant) {
+    let line = "a repartition is not finished; unless `bellwether repartition` runs, run it again, or with --cancel";
+    if is_new([line, "", ""]) {
+        tracing::warn!(%tenant, "{line}");
+    }
 }
 
 fn warn_of(result: Result<(), RolloutError>) {

@@ -1,7 +1,10 @@
 //! The moment in which a tenant comes to another number of partitions, as writers see it: they wait
 //! for a few milliseconds. When whoever changes the number has died in it, a server has them go on.
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use tokio::{sync::Mutex as AsyncMutex, time::Instant};
 
@@ -12,11 +15,30 @@ use crate::{
     store::{Rollout, Store},
 };
 
-/// Writers that wait.
+/// Writers that wait, by tenant. One of them asks the store, and all go on by what it finds.
 #[derive(Debug, Default)]
-pub(super) struct Switches {
-    /// One of them asks the store, and all go on by what it finds.
-    asking: AsyncMutex<()>,
+pub(super) struct Switches(Mutex<BTreeMap<Tenant, Asking>>);
+
+/// Held by who asks; with when it was last tried to have writers go on.
+type Asking = Arc<AsyncMutex<Instant>>;
+
+impl Switches {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Tenant, Asking>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn of(&self, tenant: &Tenant) -> Asking {
+        let mut switches = self.lock();
+        let asking = switches
+            .entry(tenant.clone())
+            .or_insert_with(|| Arc::new(AsyncMutex::new(Instant::now())));
+        Arc::clone(asking)
+    }
+
+    /// Forgets a switch that is over. Who still waits for it finds that, too.
+    fn forget(&self, tenant: &Tenant) {
+        self.lock().remove(tenant);
+    }
 }
 
 impl<S: Store> Deployment<S> {
@@ -30,12 +52,13 @@ impl<S: Store> Deployment<S> {
             return Ok(snapshot);
         }
         let begun = Instant::now();
-        let _asking = self.switches.asking.lock().await;
-        let mut tried = Instant::now();
+        let asking = self.switches.of(tenant);
+        let mut tried = asking.lock().await;
         loop {
             let snapshot = self.snapshot(tenant).await?;
             let rollout = &snapshot.rollout;
             if !rollout.is_switching() {
+                self.switches.forget(tenant);
                 return Ok(snapshot);
             }
             if begun.elapsed() >= MAX_SWITCH_WAIT {
@@ -44,7 +67,7 @@ impl<S: Store> Deployment<S> {
                 });
             }
             if tried.elapsed() >= REOPEN_INTERVAL {
-                tried = Instant::now();
+                *tried = Instant::now();
                 self.reopen(tenant, rollout).await?;
             }
             tokio::time::sleep(SWITCH_LOOK_INTERVAL).await;

@@ -50,6 +50,11 @@ impl Rollout {
             && self.left_over.is_none()
     }
 
+    /// Whether a repartition goes on, or has left something over.
+    pub fn is_repartitioned(&self) -> bool {
+        self.repartition.is_some() || self.left_over.is_some()
+    }
+
     /// Has records copied into so many partitions: begins with it, goes on with it, or goes back
     /// to it from switching.
     pub fn copy(&self, partitions: u32, at_millis: u64) -> Self {

@@ -15,6 +15,7 @@ use super::{
     keys, list, opening, partitions_of,
     scripts::{ANNOUNCE, FENCE, LEASE, ROLLOUT, SERVERS, Script, TENANT, TOKEN_KEY},
     text,
+    writing::too_few_replicas,
 };
 use crate::scoring::Tenant;
 
@@ -54,7 +55,11 @@ impl Coordination for Redis {
             .map_err(|error| StoreError::Corrupt(format!("a rollout has no text: {error}")))?;
         let mut call = ROLLOUT.call(1, 2, 128 + json.len());
         call.arg(&key).arg(rollout.after).arg(json);
-        let is_set = self.decide(&ROLLOUT, &call, &key).await? == 1;
+        // A failover must not bring back partitions that were left.
+        let is_set = match rollout.is_repartitioned() {
+            true => self.decide_durably(&ROLLOUT, &call, &key).await? == 1,
+            false => self.decide(&ROLLOUT, &call, &key).await? == 1,
+        };
         if is_set {
             self.note_layout(tenant, rollout, begun);
         }
@@ -202,6 +207,20 @@ impl Redis {
     ) -> Result<u64, StoreError> {
         let answer = self.connection.run(script, call, home).await;
         count(&answer.map_err(|failure| failure.of_write())?.value)
+    }
+
+    /// The same, once as many replicas as configured have it.
+    async fn decide_durably(
+        &self,
+        script: &Script,
+        call: &Cmd,
+        home: &str,
+    ) -> Result<u64, StoreError> {
+        let answer = self.connection.run_durably(script, call, home).await;
+        match answer.map_err(|failure| failure.of_write())? {
+            (answer, true) => count(&answer.value),
+            (_, false) => Err(too_few_replicas()),
+        }
     }
 }
 

@@ -64,6 +64,8 @@ scripts! {
     COPIED = "copied.lua";
     /// Has a partition of copies take commits.
     COMPLETE = "complete.lua";
+    /// Deletes keys of a partition that nobody needs.
+    DISCARD = "discard.lua";
 }
 
 impl Script {

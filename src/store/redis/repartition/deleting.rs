@@ -1,10 +1,13 @@
-//! Deletes partitions that nobody reads, a bit at a time. What is interrupted goes on.
+//! Deletes partitions that nobody reads, a bit at a time. What is interrupted goes on. Every step says
+//! for which rollout it is, and a partition that has a later one refuses it: whoever was held up
+//! meanwhile deletes nothing that somebody else needs again.
 
 use super::super::{
     super::{LeftOver, ModelStore as _, StoreError},
     Redis,
     keys::{self, PartitionKeys},
     list, partitions_of, profile_id,
+    scripts::DISCARD,
 };
 use crate::scoring::{ProfileId, RankName, Tenant};
 
@@ -12,11 +15,12 @@ use crate::scoring::{ProfileId, RankName, Tenant};
 const MAX_DELETED: usize = 256;
 
 impl Redis {
-    /// Deletes what is left over, beside so many partitions that stay; `deleted` hears of records.
+    /// Deletes what is left over by the rollout of an epoch, beside so many partitions that stay;
+    /// `deleted` hears of records.
     pub(super) async fn delete_left_over(
         &self,
         tenant: &Tenant,
-        left: LeftOver,
+        (left, epoch): (LeftOver, u64),
         staying: u32,
         deleted: impl Fn(u64),
     ) -> Result<(), StoreError> {
@@ -28,12 +32,13 @@ impl Redis {
             }
         };
         for mut keys in partitions_of(tenant, left.partitions) {
-            self.delete_partition(&mut keys, left.generation.number, &ranks, &deleted)
+            let generation = left.generation.number;
+            self.delete_partition(&mut keys, (generation, epoch), &ranks, &deleted)
                 .await?;
         }
         for mut keys in partitions_of(tenant, staying) {
             let written = keys.written().to_owned();
-            self.unlink(&keys, [written]).await?;
+            self.discard(&mut keys, epoch, [written], &[]).await?;
         }
         let copied = keys::copied(tenant);
         let mut command = redis::cmd("UNLINK");
@@ -44,13 +49,13 @@ impl Redis {
     async fn delete_partition(
         &self,
         keys: &mut PartitionKeys,
-        generation: u64,
+        (generation, epoch): (u64, u64),
         ranks: &[RankName],
         deleted: impl Fn(u64),
     ) -> Result<(), StoreError> {
         // First, so that no copy comes any more.
         let fence = keys.fence().to_owned();
-        self.unlink(keys, [fence]).await?;
+        self.discard(keys, epoch, [fence], &[]).await?;
         loop {
             let mut command = redis::cmd("ZRANGE");
             command.arg(keys.ids()).arg(0).arg(MAX_DELETED - 1);
@@ -61,13 +66,7 @@ impl Redis {
                 break;
             }
             let records: Vec<String> = ids.iter().map(|id| keys.record(id).to_owned()).collect();
-            self.unlink(keys, records).await?;
-            let mut command = redis::cmd("ZREM");
-            command.arg(keys.ids());
-            for profile_id in &ids {
-                command.arg(profile_id.as_str());
-            }
-            self.write(&command, keys.home()).await?;
+            self.discard(keys, epoch, records, &ids).await?;
             deleted(ids.len() as u64);
         }
         for ranks in ranks.chunks(MAX_DELETED) {
@@ -75,22 +74,33 @@ impl Redis {
                 .iter()
                 .map(|rank| keys.rank(generation, rank).to_owned());
             let ranks: Vec<String> = ranks.collect();
-            self.unlink(keys, ranks).await?;
+            self.discard(keys, epoch, ranks, &[]).await?;
         }
-        let (ids, totals) = (keys.ids().to_owned(), keys.totals().to_owned());
-        let written = keys.written().to_owned();
-        self.unlink(keys, [ids, totals, written]).await
+        let mut rest = Vec::with_capacity(3);
+        rest.push(keys.ids().to_owned());
+        rest.push(keys.totals().to_owned());
+        rest.push(keys.written().to_owned());
+        self.discard(keys, epoch, rest, &[]).await
     }
 
-    async fn unlink(
+    async fn discard(
         &self,
-        keys: &PartitionKeys,
+        keys: &mut PartitionKeys,
+        epoch: u64,
         names: impl IntoIterator<Item = String>,
+        profile_ids: &[ProfileId],
     ) -> Result<(), StoreError> {
-        let mut command = redis::cmd("UNLINK");
+        let names: Vec<String> = names.into_iter().collect();
+        let (count, ids) = (names.len(), profile_ids.len());
+        let mut call = DISCARD.call(2 + count, 1 + ids, 64 * (3 + count + ids));
+        call.arg(keys.fence()).arg(keys.ids());
         for name in names {
-            command.arg(name);
+            call.arg(name);
         }
-        self.write(&command, keys.home()).await.map(drop)
+        call.arg(epoch);
+        for profile_id in profile_ids {
+            call.arg(profile_id.as_str());
+        }
+        self.decide(&DISCARD, &call, keys.home()).await.map(drop)
     }
 }

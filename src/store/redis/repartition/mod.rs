@@ -44,6 +44,8 @@ const FEW_WRITTEN: u64 = 128;
 const MAX_PAUSE: Duration = Duration::from_secs(2);
 /// Between two attempts, and two looks at what is waited for.
 const RETRY_INTERVAL: Duration = Duration::from_millis(250);
+/// How long what was written may be copied again without it getting less.
+const FOLLOWING_PATIENCE: Duration = Duration::from_secs(60);
 /// How long one attempt after another may fail without a record copied.
 const RETRY_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -225,10 +227,19 @@ impl<'a> Repartitioning<'a> {
         begun: Instant,
     ) -> Done<()> {
         let mut looked = Instant::now();
+        let (mut least, mut least_since) = (u64::MAX, Instant::now());
         loop {
             let counts = copying.written().await?;
             let written = counts.iter().map(|(_, count)| count).sum();
             (self.tell)(Progress::Following { written });
+            if written < least {
+                (least, least_since) = (written, Instant::now());
+            }
+            if written > FEW_WRITTEN && least_since.elapsed() > FOLLOWING_PATIENCE {
+                return refused(format!(
+                    "{written} records are still to be copied, and for a minute they have not become fewer: the tenant is written faster than this copies; run it again when it is written less, which goes on here, or cancel it with --cancel"
+                ));
+            }
             if written <= FEW_WRITTEN && begun.elapsed() >= KNOWN_AFTER {
                 return Ok(());
             }
@@ -295,14 +306,14 @@ impl<'a> Repartitioning<'a> {
         let LeftOver { partitions, .. } = left;
         let staying = self.store.partitions_by(&rollout);
         if partitions != staying {
-            let deleting = self
-                .store
-                .delete_left_over(self.tenant, left, staying, |more| {
-                    let before = deleted.fetch_add(more, std::sync::atomic::Ordering::Relaxed);
-                    (self.tell)(Progress::Deleting {
-                        deleted: before + more,
+            let deleting =
+                self.store
+                    .delete_left_over(self.tenant, (left, rollout.epoch), staying, |more| {
+                        let before = deleted.fetch_add(more, std::sync::atomic::Ordering::Relaxed);
+                        (self.tell)(Progress::Deleting {
+                            deleted: before + more,
+                        });
                     });
-                });
             deleting.await?;
         }
         // Others may have proposed a model meanwhile.
