@@ -46,8 +46,11 @@ check-manifests: binary python kubectl ## Render and check the deployment of k8s
 	.venv/bin/hadolint Dockerfile
 	BELLWETHER_BINARY=$(BINARY) .venv/bin/python -m pytest tests/manifests
 
-bench: cargo redis ## Measure the core and the wire
-	cargo bench --locked
+bench: cargo redis ## Measure the core and the wire, a hot profile, starts and clusters
+	cargo bench --locked --bench core --bench wire
+	cargo bench --locked --bench wire -- --hot
+	cargo bench --locked --bench wire -- --start
+	cargo bench --locked --bench wire -- --scale
 
 bench-check: cargo redis ## Run each bench for a second in the build of the tests: no figures, but every answer
 	cargo bench --locked --profile $(PROFILE) --bench core -- --test
@@ -55,6 +58,7 @@ bench-check: cargo redis ## Run each bench for a second in the build of the test
 	cargo bench --locked --profile $(PROFILE) --bench wire -- --seconds 1 --overload --store embedded
 	cargo bench --locked --profile $(PROFILE) --bench wire -- --seconds 1 --hot --events-per-profile 1
 	cargo bench --locked --profile $(PROFILE) --bench wire -- --start --profiles 3000
+	cargo bench --locked --profile $(PROFILE) --bench wire -- --seconds 1 --scale --events-per-profile 1
 
 bench-compare: cargo redis ## Measure two revisions in turns: BASE=revision, ARGUMENTS="--store redis"
 	@test -n "$(BASE)" || { \

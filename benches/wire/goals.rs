@@ -25,7 +25,7 @@ impl Goals {
         let verdict = if is_reached { "reached" } else { "missed" };
         let goal = format!("{bound} {goal:.2}");
         self.0
-            .push(format!("{verdict:<8} {what:<64} {goal:<18} {measured}"));
+            .push(format!("{verdict:<8} {what:<72} {goal:<18} {measured}"));
     }
 
     /// What is aimed at for a method, on the embedded store.

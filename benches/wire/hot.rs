@@ -8,6 +8,7 @@ use crate::{
     bellwether::Bellwether,
     clients::{Clients, Method},
     events::Events,
+    goals::Goals,
     phases::{CALLS_IN_FLIGHT, compare},
     redis_server::RedisServer,
 };
@@ -38,6 +39,10 @@ pub async fn measure(arguments: &Arguments) {
         random.latency(0.99),
         of_one.latency(0.99),
     );
+    let mut goals = Goals::default();
+    let name = "ScoreEvent of one profile, of that of random profiles";
+    goals.at_least(name, 0.5, &of_one.of(&random));
+    goals.print();
     for server in servers {
         server.stop().await;
     }

@@ -24,6 +24,7 @@ use bellwether::{
 use crate::{
     arguments::Arguments,
     clients::{Client, Clients},
+    goals::Goals,
     made_up::{event, model},
     overload::Server,
     phases::{Spread, processor_time},
@@ -70,17 +71,26 @@ pub async fn measure(arguments: &Arguments) {
         let settled = mean(resident_bytes(server.process()));
         memory.push((at_first, settled));
     }
+    let seconds = Spread::of(seconds.into_iter());
+    let at_first = Spread::of(memory.iter().map(|(at_first, _)| *at_first));
+    let settled = Spread::of(memory.iter().map(|(_, settled)| *settled));
     println!("{STARTS} starts, median (lowest-highest):");
-    println!("  seconds until ready: {}", Spread::of(seconds.into_iter()));
+    println!("  seconds until ready: {seconds}");
     println!(
         "  seconds of processors: {}",
         Spread::of(worked.into_iter())
     );
-    let at_first = memory.iter().map(|(at_first, _)| *at_first);
-    let settled = memory.iter().map(|(_, settled)| *settled);
     println!("  resident bytes of a profile, without the system's cache of files:");
-    println!("    when it is ready: {}", Spread::of(at_first));
-    println!("    after {SETTLING:?} of calls: {}", Spread::of(settled));
+    println!("    when it is ready: {at_first}");
+    println!("    after {SETTLING:?} of calls: {settled}");
+    let mut goals = Goals::default();
+    goals.at_most("seconds until ready", 3.0, &seconds);
+    goals.at_most(
+        "resident bytes of a profile, after some calls",
+        400.0,
+        &settled,
+    );
+    goals.print();
 }
 
 /// What the store said before it was closed.
