@@ -157,7 +157,7 @@ impl<S: Store> Shell<S> {
         mut snapshot: Arc<ModelSnapshot>,
         drafts: Vec<Draft<Work>>,
     ) {
-        let room = self.unsettled.take(tenant, &amounts_of(&drafts)).await;
+        let room = self.unsettled.nothing();
         let (mut drafts, mut room) = self.with_room(tenant, &snapshot, drafts, room).await;
         let mut durable = HashSet::new();
         for attempt in 0..MAX_ATTEMPTS {
@@ -172,7 +172,6 @@ impl<S: Store> Shell<S> {
                 Err(error) => return refuse_round(again, &error.into()),
             };
             drafts = self.drafts(tenant, &snapshot, again).await;
-            room.was_awaited = false;
             (drafts, room) = self.with_room(tenant, &snapshot, drafts, room).await;
         }
         for draft in drafts {
@@ -183,8 +182,8 @@ impl<S: Store> Shell<S> {
         }
     }
 
-    /// Drafts with room for their effects. What had to wait for it is drafted again, and may have
-    /// other effects then.
+    /// Drafts with room for their effects, which there may be already. What had to wait for it is
+    /// drafted again, and may have other effects then.
     async fn with_room<'a>(
         &'a self,
         tenant: &Tenant,
@@ -193,15 +192,16 @@ impl<S: Store> Shell<S> {
         mut room: UnsettledRoom<'a>,
     ) -> (Vec<Draft<Work>>, UnsettledRoom<'a>) {
         loop {
-            if room.was_awaited {
-                drafts = self.drafted_again(tenant, snapshot, drafts).await;
-            }
             let amounts = amounts_of(&drafts);
             if room.covers(&amounts) {
                 return (drafts, room);
             }
             drop(room);
             room = self.unsettled.take(tenant, &amounts).await;
+            if !room.was_awaited {
+                return (drafts, room);
+            }
+            drafts = self.drafted_again(tenant, snapshot, drafts).await;
         }
     }
 

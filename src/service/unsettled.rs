@@ -56,13 +56,19 @@ impl Unsettled {
         self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Room for no effects.
+    pub(super) fn nothing(&self) -> UnsettledRoom<'_> {
+        UnsettledRoom {
+            unsettled: self,
+            records: Vec::new(),
+            was_awaited: false,
+        }
+    }
+
     /// Waits for room. Whoever waits holds room on lesser ids only, so nobody waits in a circle.
     pub(super) async fn take(&self, tenant: &Tenant, amounts: &Amounts) -> UnsettledRoom<'_> {
-        let mut room = UnsettledRoom {
-            unsettled: self,
-            records: self.ask(tenant, amounts),
-            was_awaited: false,
-        };
+        let mut room = self.nothing();
+        room.records = self.ask(tenant, amounts);
         for record in &mut room.records {
             let of_all = Arc::clone(&record.of_all);
             record.held = match Arc::clone(&of_all).try_acquire_many_owned(record.amount) {

@@ -46,8 +46,7 @@ impl Rollout {
         self.active.is_some()
             && self.candidate.is_none()
             && self.discarded.is_empty()
-            && self.repartition.is_none()
-            && self.left_over.is_none()
+            && !self.is_repartitioned()
     }
 
     /// Whether a repartition goes on, or has left something over.

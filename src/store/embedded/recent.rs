@@ -135,9 +135,8 @@ impl RecentRecords {
             EntryResult::Vacant(place) => {
                 let stored = read()?;
                 let taken_out = stored.as_ref().map(|stored| Recent {
-                    version: stored.version,
                     record: None,
-                    bytes: stored.bytes,
+                    ..Recent::of(stored)
                 });
                 if let Some(taken_out) = taken_out.filter(|recent| self.keeps(recent)) {
                     drop(place.insert(taken_out));

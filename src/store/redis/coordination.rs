@@ -210,7 +210,7 @@ impl Redis {
     }
 
     /// The same, once as many replicas as configured have it.
-    async fn decide_durably(
+    pub(super) async fn decide_durably(
         &self,
         script: &Script,
         call: &Cmd,

@@ -90,11 +90,7 @@ impl Redis {
 
     /// Whether a tenant may have left a layout before something was read by it; then it is to be
     /// read again, by what is the layout now.
-    pub(super) async fn has_left(
-        &self,
-        tenant: &Tenant,
-        layout: &mut Layout,
-    ) -> Result<bool, StoreError> {
+    async fn has_left(&self, tenant: &Tenant, layout: &mut Layout) -> Result<bool, StoreError> {
         if !layout.may_be_left() {
             return Ok(false);
         }
@@ -102,7 +98,26 @@ impl Redis {
         Ok(before.partitions != layout.partitions)
     }
 
-    /// Reads by the layout of a tenant.
+    /// Reads by the layout of a tenant. What `is_unanswered` is told as it is.
+    pub(super) async fn read_by_layout<T, Reading>(
+        &self,
+        tenant: &Tenant,
+        read: impl Fn(u32) -> Reading,
+        is_unanswered: impl Fn(&T) -> bool,
+    ) -> Result<T, StoreError>
+    where
+        Reading: Future<Output = T>,
+    {
+        let mut layout = self.layout(tenant).await?;
+        loop {
+            let found = read(layout.partitions).await;
+            if is_unanswered(&found) || !self.has_left(tenant, &mut layout).await? {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// The same, where all of it is answered or nothing.
     pub(super) async fn by_layout<T, Reading>(
         &self,
         tenant: &Tenant,
@@ -111,14 +126,8 @@ impl Redis {
     where
         Reading: Future<Output = Result<T, StoreError>>,
     {
-        let mut layout = self.layout(tenant).await?;
-        loop {
-            let found = read(layout.partitions).await;
-            let is_unanswered = matches!(found, Err(StoreError::Unavailable(_)));
-            if is_unanswered || !self.has_left(tenant, &mut layout).await? {
-                return found;
-            }
-        }
+        let is_unanswered = |found: &Result<T, _>| matches!(found, Err(StoreError::Unavailable(_)));
+        self.read_by_layout(tenant, read, is_unanswered).await?
     }
 
     async fn read_layout(&self, tenant: &Tenant) -> Result<Layout, StoreError> {

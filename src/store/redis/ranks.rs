@@ -21,8 +21,8 @@ use super::{
 };
 use crate::scoring::{ProfileId, RankName, Tenant, Timestamp};
 
-/// Keys that one command deletes.
-const MAX_DELETED: usize = 256;
+/// Keys that one command deletes: bounds how long Redis is busy with it.
+pub(super) const MAX_DELETED: usize = 256;
 /// Messages of one call that are under way at a time.
 const MAX_IN_FLIGHT: usize = 64;
 /// Partitions whose totals one message reads, and ranges that one script counts, those of all its

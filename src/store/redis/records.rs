@@ -27,23 +27,14 @@ type Loaded = Result<Option<Stored>, StoreError>;
 
 impl RecordStore for Redis {
     async fn load(&self, tenant: &Tenant, profile_ids: &[ProfileId]) -> Vec<Loaded> {
-        let of_all = |error| vec![Err(error); profile_ids.len()];
-        let mut layout = match self.layout(tenant).await {
-            Ok(layout) => layout,
-            Err(error) => return of_all(error),
-        };
-        loop {
-            let loaded = self.load_by(layout.partitions, tenant, profile_ids).await;
-            let is_unanswered = |loaded: &Loaded| matches!(loaded, Err(StoreError::Unavailable(_)));
-            if loaded.iter().all(is_unanswered) {
-                return loaded;
-            }
-            match self.has_left(tenant, &mut layout).await {
-                Ok(true) => {}
-                Ok(false) => return loaded,
-                Err(error) => return of_all(error),
-            }
-        }
+        let is_unanswered = |loaded: &Loaded| matches!(loaded, Err(StoreError::Unavailable(_)));
+        let loaded = self.read_by_layout(
+            tenant,
+            |partitions| self.load_by(partitions, tenant, profile_ids),
+            |loaded: &Vec<Loaded>| loaded.iter().all(is_unanswered),
+        );
+        let loaded = loaded.await;
+        loaded.unwrap_or_else(|error| vec![Err(error); profile_ids.len()])
     }
 
     async fn commit(

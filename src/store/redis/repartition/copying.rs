@@ -17,7 +17,7 @@ use super::super::{
     list, partitions_of, profile_id,
     scripts::{COPIED, COPY, FILL},
     text,
-    writing::{CAPACITY, too_few_replicas},
+    writing::CAPACITY,
 };
 use crate::scoring::{ProfileId, RankName, Tenant};
 
@@ -306,13 +306,8 @@ impl<'a> Copying<'a> {
     async fn fill(&self, target: u32, number: u64, copies: &[&Copy]) -> Result<(), StoreError> {
         let mut keys = PartitionKeys::new(self.tenant, self.to, target);
         let call = self.fill_call(&mut keys, number, copies);
-        let run = self.store.connection.run_durably(&FILL, &call, keys.home());
-        let (answer, replicated) = run.await.map_err(|failure| failure.of_write())?;
-        count(&answer.value)?;
-        if !replicated {
-            return Err(too_few_replicas());
-        }
-        Ok(())
+        let filled = self.store.decide_durably(&FILL, &call, keys.home());
+        filled.await.map(drop)
     }
 
     fn fill_call(&self, keys: &mut PartitionKeys, number: u64, copies: &[&Copy]) -> Cmd {

@@ -7,12 +7,10 @@ use super::super::{
     Redis,
     keys::{self, PartitionKeys},
     list, partitions_of, profile_id,
+    ranks::MAX_DELETED,
     scripts::DISCARD,
 };
 use crate::scoring::{ProfileId, RankName, Tenant};
-
-/// Keys that one command deletes: bounds how long Redis is busy with it.
-const MAX_DELETED: usize = 256;
 
 impl Redis {
     /// Deletes what is left over by the rollout of an epoch, beside so many partitions that stay;
@@ -76,10 +74,11 @@ impl Redis {
             let ranks: Vec<String> = ranks.collect();
             self.discard(keys, epoch, ranks, &[]).await?;
         }
-        let mut rest = Vec::with_capacity(3);
-        rest.push(keys.ids().to_owned());
-        rest.push(keys.totals().to_owned());
-        rest.push(keys.written().to_owned());
+        let rest = [
+            keys.ids().to_owned(),
+            keys.totals().to_owned(),
+            keys.written().to_owned(),
+        ];
         self.discard(keys, epoch, rest, &[]).await
     }
 

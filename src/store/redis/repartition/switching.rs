@@ -17,7 +17,6 @@ use super::{
         ranks::stored_total,
         scripts::COMPLETE,
         text,
-        writing::too_few_replicas,
     },
     copying::Copying,
 };
@@ -85,16 +84,8 @@ impl Copying<'_> {
         for (field, total) in totals.into_iter().flatten() {
             call.arg(field).arg(total);
         }
-        let run = self
-            .store
-            .connection
-            .run_durably(&COMPLETE, &call, keys.home());
-        let (answer, replicated) = run.await.map_err(|failure| failure.of_write())?;
-        count(&answer.value)?;
-        if !replicated {
-            return Err(too_few_replicas());
-        }
-        Ok(())
+        let completed = self.store.decide_durably(&COMPLETE, &call, keys.home());
+        completed.await.map(drop)
     }
 
     /// How many profiles so many partitions have.
