@@ -21,7 +21,7 @@ use super::{
 use crate::scoring::{ProfileId, Tenant};
 
 /// Keys of which one command asks whether they are there: bounds how long Redis is busy with it.
-const MAX_EXISTING: usize = 4_096;
+const MAX_EXISTING: u64 = 4_096;
 
 type Loaded = Result<Option<Stored>, StoreError>;
 
@@ -101,18 +101,23 @@ impl RecordStore for Redis {
             }
             return Ok(losses);
         }
-        let partitions = usize::try_from(self.partitions).unwrap_or(1).max(1);
         let mut losses = Vec::with_capacity(tenants.len());
-        for tenants in tenants.chunks((MAX_EXISTING / partitions).max(1)) {
+        while losses.len() < tenants.len() {
+            let rest = &tenants[losses.len()..];
             let mut command = redis::cmd("EXISTS");
-            let mut wanted = 0;
-            for tenant in tenants {
-                let layout = self.layout(tenant).await?;
-                for mut keys in partitions_of(tenant, layout.partitions) {
-                    command.arg(keys.fence());
-                    wanted += 1;
+            let (mut wanted, mut asked) = (0, 0);
+            for tenant in rest {
+                let partitions = self.layout(tenant).await?.partitions;
+                if asked > 0 && wanted + u64::from(partitions) > MAX_EXISTING {
+                    break;
                 }
+                for mut keys in partitions_of(tenant, partitions) {
+                    command.arg(keys.fence());
+                }
+                wanted += u64::from(partitions);
+                asked += 1;
             }
+            let tenants = &rest[..asked];
             let existing = count(&self.read(&command, "").await?)?;
             if existing == wanted {
                 losses.extend(tenants.iter().map(|_| false));
