@@ -214,7 +214,7 @@ impl<Lookup: Fn(&str) -> Option<String>> Reader<'_, Lookup> {
         let place = self.get("store", values::store);
         let certificate_authorities = self.get("redis_ca", values::path);
         let partitions = self.get("redis_partitions", |text| {
-            values::number(text, 1, MAX_PARTITIONS)
+            values::unless_empty(text, |text| values::number(text, 1, MAX_PARTITIONS))
         });
         let timeout = self.get("redis_timeout", values::duration);
         let wait_replicas = self.get("redis_wait_replicas", |text| values::number(text, 0, 16));

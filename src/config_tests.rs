@@ -156,7 +156,7 @@ fn an_address_of_redis_is_shown_without_its_password() {
     let StoreSettings::Redis(redis) = &config.store else {
         panic!("an address of Redis");
     };
-    assert_eq!(redis.partitions, 32);
+    assert_eq!(redis.partitions, Some(32));
     assert!(!format!("{config:?}").contains("hunter2"));
     for wrong in ["redis://hunter2@cache", "postgres://:hunter2@cache"] {
         let text = mistakes(&[("BELLWETHER_STORE", wrong)], None);

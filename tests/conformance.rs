@@ -114,7 +114,11 @@ impl Subject for RedisClusterSubject {
 conformance_suite!(redis_cluster, RedisClusterSubject);
 
 async fn connect(url: &str) -> Arc<Redis> {
-    let settings = RedisSettings::new(RedisAddress::parse(url).unwrap());
+    let settings = RedisSettings {
+        // A server alone would have one, and nothing to merge.
+        partitions: Some(16),
+        ..RedisSettings::new(RedisAddress::parse(url).unwrap())
+    };
     let opened = Redis::open(&settings).await;
     Arc::new(opened.unwrap_or_else(|error| panic!("{error}")))
 }

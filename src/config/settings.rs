@@ -56,8 +56,8 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting(
         "redis_partitions",
-        "16",
-        "parts that a tenant's profiles are spread over in Redis; fixed by the first start",
+        "",
+        "parts that a tenant's profiles are spread over in Redis; fixed by the first start, which takes 1 on one server and 16 on a cluster unless set",
     ),
     setting(
         "redis_timeout",

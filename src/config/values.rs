@@ -88,6 +88,14 @@ pub fn path(text: &str) -> Result<Option<PathBuf>, String> {
     Ok((!text.is_empty()).then(|| PathBuf::from(text)))
 }
 
+/// A value, or nothing.
+pub fn unless_empty<T>(
+    text: &str,
+    value: impl FnOnce(&str) -> Result<T, String>,
+) -> Result<Option<T>, String> {
+    (!text.is_empty()).then(|| value(text)).transpose()
+}
+
 pub fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| {
         format!("{text:?} is no address; write an IP address and a port, such as 0.0.0.0:50051")

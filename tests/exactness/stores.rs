@@ -111,7 +111,7 @@ async fn open_redis(server: &OnceCell<RedisServer>) -> Redis {
     let settings = RedisSettings {
         address: RedisAddress::parse(&server.url()).unwrap(),
         certificate_authorities: None,
-        partitions: 4,
+        partitions: Some(4),
         wait_replicas: 0,
         response_timeout: PATIENCE,
         connection_timeout: PATIENCE,

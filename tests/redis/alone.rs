@@ -30,7 +30,7 @@ impl Alone {
     pub async fn new(partitions: u32) -> Self {
         let redis = RedisServer::start().await;
         let settings = RedisSettings {
-            partitions,
+            partitions: Some(partitions),
             ..settings(&redis.url())
         };
         let store = Redis::open(&settings).await.unwrap();

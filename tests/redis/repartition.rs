@@ -132,7 +132,7 @@ struct Picture {
 
 async fn with_partitions(url: &str, partitions: u32) -> Redis {
     let settings = RedisSettings {
-        partitions,
+        partitions: Some(partitions),
         ..settings(url)
     };
     Redis::open(&settings).await.unwrap()

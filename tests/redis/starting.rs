@@ -3,15 +3,19 @@
 
 use std::sync::Arc;
 
-use bellwether::store::{
-    Coordination as _, StoreError,
-    codec::FORMAT,
-    redis::{Redis, RedisSettings},
+use bellwether::{
+    scoring::Tenant,
+    store::{
+        Committed, Coordination as _, RecordStore as _, Rollout, StoreError,
+        codec::FORMAT,
+        redis::{Redis, RedisSettings},
+    },
 };
 use futures_util::future::join_all;
 use redis::cmd;
 
 use super::{
+    alone::{GENERATION, id, ranked},
     old_redis::OldRedis,
     redis_servers::{Certificate, Options, RedisCluster, RedisServer},
     world::{Bellwether, open, profile_request, settings},
@@ -83,11 +87,79 @@ async fn another_number_of_partitions_is_refused_with_both_numbers() {
     let server = RedisServer::start().await;
     open(&server.url()).await;
     let other = RedisSettings {
-        partitions: 32,
+        partitions: Some(32),
         ..settings(&server.url())
     };
-    assert_says(&refused(&other).await, &["16", "32", "redis_partitions"]);
+    let message = refused(&other).await;
+    assert_says(&message, &["16", "32", "redis_partitions", "repartition"]);
     open(&server.url()).await;
+}
+
+#[tokio::test]
+async fn unless_configured_a_server_alone_has_one_partition_and_a_cluster_sixteen() {
+    let (server, cluster) = (RedisServer::start().await, RedisCluster::start().await);
+    for (url, note, expected) in [
+        (server.url(), server.connection().await, "1"),
+        (
+            cluster.url(),
+            cluster
+                .primary_of(cluster.slot_of("bellwether").await)
+                .await
+                .connection()
+                .await,
+            "16",
+        ),
+    ] {
+        let mut note = note;
+        let unset = RedisSettings {
+            partitions: None,
+            ..settings(&url)
+        };
+        Redis::open(&unset).await.unwrap();
+        let noted: String = cmd("HGET")
+            .arg(&["bellwether", "partitions"])
+            .query_async(&mut note)
+            .await
+            .unwrap();
+        assert_eq!(noted, expected);
+    }
+}
+
+#[tokio::test]
+async fn who_configures_no_partitions_takes_those_that_are_there() {
+    let server = RedisServer::start().await;
+    let settings = settings(&server.url());
+    let (tenant, rollout) = (Tenant::new("shop").unwrap(), Rollout::begin(GENERATION, 0));
+    let first = Redis::open(&settings).await.unwrap();
+    assert_eq!(first.set_rollout(&tenant, &rollout).await, Ok(true));
+    first.fence(&tenant, &rollout).await.unwrap();
+    let written = first.commit(&tenant, &rollout, vec![ranked(7)]).await;
+    assert_eq!(written, [Ok(Committed::Written)]);
+    let unset = RedisSettings {
+        partitions: None,
+        ..settings
+    };
+    let second = Redis::open(&unset).await.unwrap();
+    let loaded = second.load(&tenant, &[id(7)]).await;
+    assert!(loaded[0].as_ref().is_ok_and(Option::is_some), "{loaded:?}");
+}
+
+#[tokio::test]
+async fn a_note_that_says_no_number_of_partitions_is_refused() {
+    let server = RedisServer::start().await;
+    open(&server.url()).await;
+    let mut connection = server.connection().await;
+    for wrong in ["", "0", "many", "4097"] {
+        let () = cmd("HSET")
+            .arg(&["bellwether", "partitions", wrong])
+            .query_async(&mut connection)
+            .await
+            .unwrap();
+        match Redis::open(&settings(&server.url())).await {
+            Err(StoreError::Corrupt(message)) => assert_says(&message, &[wrong, "partitions"]),
+            other => panic!("{:?}", other.err()),
+        }
+    }
 }
 
 #[tokio::test]
@@ -133,7 +205,7 @@ async fn stores_that_start_at_once_and_disagree_leave_one_number_of_partitions()
     let server = RedisServer::start().await;
     let wanted: Vec<RedisSettings> = (0..12)
         .map(|number| RedisSettings {
-            partitions: 16 + number % 2,
+            partitions: Some(16 + number % 2),
             ..settings(&server.url())
         })
         .collect();

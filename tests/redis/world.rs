@@ -106,8 +106,10 @@ impl Bellwether {
             model: Some(model.display().to_string()),
             ..Flags::default()
         };
-        let variables: HashMap<String, String> = settings
+        // A server alone would have one, and nothing to merge.
+        let variables: HashMap<String, String> = [("redis_partitions", "16")]
             .iter()
+            .chain(settings)
             .map(|(key, value)| {
                 let name = format!("BELLWETHER_{}", key.to_ascii_uppercase());
                 (name, (*value).to_owned())
@@ -188,7 +190,7 @@ pub fn settings(url: &str) -> RedisSettings {
     RedisSettings {
         address: RedisAddress::parse(url).unwrap(),
         certificate_authorities: None,
-        partitions: 16,
+        partitions: Some(16),
         wait_replicas: 0,
         response_timeout: RESPONSE_TIMEOUT,
         connection_timeout: RESPONSE_TIMEOUT,

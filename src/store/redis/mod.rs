@@ -52,8 +52,9 @@ pub struct RedisSettings {
     /// A file of certificates (PEM) to trust in place of those of the system, for TLS.
     pub certificate_authorities: Option<PathBuf>,
     /// Into how many partitions the profiles of a tenant are spread unless its rollout says
-    /// otherwise, 1 to 4096. Fixed by the first start on an empty database.
-    pub partitions: u32,
+    /// otherwise, 1 to 4096. Fixed by the first start on an empty database; `None` takes what is
+    /// there, or [as many as are usual](default_partitions).
+    pub partitions: Option<u32>,
     /// How long a call may take, more than 0.
     pub response_timeout: Duration,
     /// How long making a connection may take, more than 0.
@@ -62,8 +63,8 @@ pub struct RedisSettings {
     pub wait_replicas: u32,
 }
 
-/// Partitions unless configured.
-pub const DEFAULT_PARTITIONS: u32 = 16;
+/// Partitions of a tenant in a cluster unless configured, so that its nodes can share them.
+pub const CLUSTER_PARTITIONS: u32 = 16;
 /// The most partitions.
 pub const MAX_PARTITIONS: u32 = 4_096;
 /// How long the servers may take to answer a ping, before their connections are made anew.
@@ -77,7 +78,7 @@ impl RedisSettings {
         Self {
             address,
             certificate_authorities: None,
-            partitions: DEFAULT_PARTITIONS,
+            partitions: None,
             response_timeout: DEFAULT_TIMEOUT,
             connection_timeout: DEFAULT_TIMEOUT,
             wait_replicas: 0,
@@ -99,7 +100,7 @@ pub struct Redis {
 
 impl Redis {
     /// Connects and checks that the server can serve: its version, that it never evicts, and
-    /// that the database is ours and spread as configured; an empty one is made ours.
+    /// that the database is ours and spread as configured, if that is; an empty one is made ours.
     pub async fn open(settings: &RedisSettings) -> Result<Self, StoreError> {
         Self::open_as(settings, true).await
     }
@@ -110,7 +111,13 @@ impl Redis {
     }
 
     async fn open_as(settings: &RedisSettings, may_be_made: bool) -> Result<Self, StoreError> {
-        let (connection, identity) = opening::open(settings, may_be_made).await?;
+        let (
+            connection,
+            note::Claimed {
+                identity,
+                partitions,
+            },
+        ) = opening::open(settings, may_be_made).await?;
         let connection = Arc::new(connection);
         Ok(Self {
             loads: Gathering::new(Loads {
@@ -120,7 +127,7 @@ impl Redis {
                 connection: Arc::clone(&connection),
             }),
             connection,
-            partitions: settings.partitions,
+            partitions,
             layouts: Layouts::default(),
             identity,
         })
@@ -167,6 +174,16 @@ impl Redis {
         } else {
             most
         }
+    }
+}
+
+/// How many partitions a tenant has unless configured. One server has one processor for all of
+/// them, so that each further one would only be asked by more messages.
+pub fn default_partitions(address: &RedisAddress) -> u32 {
+    if address.cluster {
+        CLUSTER_PARTITIONS
+    } else {
+        1
     }
 }
 

@@ -6,8 +6,9 @@ use redis::Value;
 
 use super::{
     super::StoreError,
-    RedisSettings,
+    MAX_PARTITIONS, RedisSettings,
     connection::Connection,
+    default_partitions,
     failure::{Failure, unexpected},
     keys::{MARKER, is_left_behind, is_ours},
     list,
@@ -27,12 +28,19 @@ struct Note {
     identity: Option<String>,
 }
 
-/// Makes an empty database ours, and refuses any other that is not. Returns its identity.
+/// What a database that is ours says of itself.
+pub struct Claimed {
+    pub identity: String,
+    /// Of tenants whose rollout says nothing else.
+    pub partitions: u32,
+}
+
+/// Makes an empty database ours, and refuses any other that is not, or is not as configured.
 pub async fn claim(
     settings: &RedisSettings,
     connection: &Connection,
     may_be_made: bool,
-) -> Result<String, StoreError> {
+) -> Result<Claimed, StoreError> {
     let mut note = read(connection).await?;
     if note.is_none() {
         match other_keys(settings, connection).await {
@@ -58,14 +66,28 @@ pub async fn claim(
             settings.address, note.format
         )));
     }
-    if note.partitions != settings.partitions.to_string() {
+    let partitions = note.partitions.parse().ok();
+    let partitions = partitions.filter(|partitions| (1..=MAX_PARTITIONS).contains(partitions));
+    let partitions = partitions.ok_or_else(|| {
+        StoreError::Corrupt(format!(
+            "the note `{MARKER}` in the database at {} says {:?} partitions",
+            settings.address, note.partitions
+        ))
+    })?;
+    if let Some(wanted) = settings.partitions
+        && wanted != partitions
+    {
         return Err(StoreError::Misconfigured(format!(
-            "the database at {} has {} partitions, and redis_partitions is {}; set it to \
-             {}, or export the data and import it into an empty database",
-            settings.address, note.partitions, settings.partitions, note.partitions
+            "the database at {} has {partitions} partitions, and redis_partitions is {wanted}; \
+             leave it unset, or set it to {partitions}: `bellwether repartition` changes the \
+             number of one tenant",
+            settings.address
         )));
     }
-    note.identity.ok_or_else(unexpected)
+    Ok(Claimed {
+        identity: note.identity.ok_or_else(unexpected)?,
+        partitions,
+    })
 }
 
 /// Whether the store is the one of this identity still.
@@ -92,7 +114,7 @@ async fn mark(settings: &RedisSettings, connection: &Connection) -> Result<Note,
     let mut call = MARK.call(1, 3, 64);
     call.arg(MARKER)
         .arg(FORMAT)
-        .arg(settings.partitions)
+        .arg(wanted_partitions(settings))
         .arg(format!("{identity:016x}"));
     let answer = connection.run(&MARK, &call, MARKER).await;
     parse(answer.map_err(Failure::of_read)?.value)?.ok_or_else(unexpected)
@@ -127,7 +149,7 @@ async fn other_keys(settings: &RedisSettings, connection: &Connection) -> Result
              the data is lost. Restore it from a backup of Redis; or, to go on with what is left, \
              write the note again: HSET {MARKER} format {FORMAT} partitions {}, if that was \
              redis_partitions",
-                settings.partitions
+                wanted_partitions(settings)
             )
         } else {
             format!(
@@ -135,6 +157,12 @@ async fn other_keys(settings: &RedisSettings, connection: &Connection) -> Result
             )
         },
     ))
+}
+
+/// How many partitions an empty database is to have.
+fn wanted_partitions(settings: &RedisSettings) -> u32 {
+    let configured = settings.partitions;
+    configured.unwrap_or_else(|| default_partitions(&settings.address))
 }
 
 /// All keys of a small database, and some of a large one.

@@ -9,7 +9,8 @@ use super::{
     connection::Connection,
     connector::Connector,
     failure::{of_connecting, unexpected},
-    list, note,
+    list,
+    note::{self, Claimed},
     scripts::WRITABLE,
     text,
 };
@@ -17,15 +18,16 @@ use super::{
 /// The oldest version that has what the scripts use.
 const MIN_VERSION: (u32, u32) = (7, 0);
 
-/// Connects to what can serve as it is. Returns the identity of the store, too.
+/// Connects to what can serve as it is.
 pub async fn open(
     settings: &RedisSettings,
     may_be_made: bool,
-) -> Result<(Connection, String), StoreError> {
-    if !(1..=MAX_PARTITIONS).contains(&settings.partitions) {
+) -> Result<(Connection, Claimed), StoreError> {
+    if let Some(partitions) = settings.partitions
+        && !(1..=MAX_PARTITIONS).contains(&partitions)
+    {
         return Err(StoreError::Misconfigured(format!(
-            "a store has 1 to {MAX_PARTITIONS} partitions, not {}",
-            settings.partitions
+            "a store has 1 to {MAX_PARTITIONS} partitions, not {partitions}"
         )));
     }
     let connector = Connector::new(settings).await?;
@@ -41,8 +43,8 @@ pub async fn open(
         check_version(settings, &facts)?;
         check_eviction(settings, &facts)?;
     }
-    let identity = note::claim(settings, &connection, may_be_made).await?;
-    Ok((connection, identity))
+    let claimed = note::claim(settings, &connection, may_be_made).await?;
+    Ok((connection, claimed))
 }
 
 /// Whether every primary answers and still is one.
