@@ -1,6 +1,6 @@
-//! What concurrent callers ask of one place travels together. Whoever finds nobody at work sends
-//! at once. What comes meanwhile is sent by a messenger, which takes all that waits, and goes again
-//! with what has come until it is back. Nobody waits for others to come.
+//! What concurrent callers ask of one destination travels together. Whoever finds nobody at work
+//! sends at once. What comes meanwhile is sent by a sender, which takes all that waits, and goes on
+//! with what has come until it is answered. Nobody waits for others to come.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -16,10 +16,14 @@ use super::{
     failure::{self, Failure},
 };
 
+/// Senders of one destination. There are more than one only while more waits than a message
+/// carries: the next one is made while Redis is busy with the one before.
+const MOST_SENDERS: usize = 4;
+
 /// What travels, and how.
 pub trait Carrier: Send + Sync + 'static {
-    /// What goes to different places never travels together.
-    type Place: Clone + Eq + Hash + Send + Sync + 'static;
+    /// What goes to different destinations never travels together.
+    type Destination: Clone + Eq + Hash + Send + Sync + 'static;
     /// What a caller asks.
     type Request: Send + 'static;
     /// What it is answered.
@@ -34,7 +38,7 @@ pub trait Carrier: Send + Sync + 'static {
     /// Sends one message, and gives the answers in the order of the requests.
     fn send(
         &self,
-        place: &Self::Place,
+        destination: &Self::Destination,
         requests: Vec<Self::Request>,
     ) -> impl Future<Output = Result<Vec<Result<Self::Answer, StoreError>>, Failure>> + Send;
 
@@ -76,25 +80,27 @@ pub fn apart<T>(
 /// The requests that wait, by where they go.
 pub struct Gathering<C: Carrier> {
     carrier: C,
-    queues: Mutex<HashMap<C::Place, Queue<C>>>,
+    queues: Mutex<HashMap<C::Destination, Queue<C>>>,
 }
 
-/// Who is at work at a place; kept only while somebody is.
+/// Who is at work for a destination; kept only while somebody is.
 struct Queue<C: Carrier> {
     has_caller: bool,
-    has_messenger: bool,
-    /// Empty without a messenger.
+    senders: usize,
+    /// Empty without a sender.
     waiting: VecDeque<Waiting<C>>,
+    /// Of all that waits.
+    items: usize,
 }
 
-/// What has become of a request that came to a place.
+/// What has become of a request that has come.
 enum Entry<C: Carrier> {
     /// Nobody is at work: its caller sends it.
     First(C::Request),
-    /// It waits for a messenger; `to_call` says whether its caller has to call one.
+    /// It waits for a sender, of whom its caller may have to begin a further one.
     Waits {
         answered: oneshot::Receiver<Result<C::Answer, StoreError>>,
-        to_call: bool,
+        needs_sender: bool,
     },
 }
 
@@ -118,26 +124,29 @@ impl<C: Carrier> Gathering<C> {
     /// Has a request travel. Who drops this while the request waits has it not sent.
     ///
     /// A caller that is first sends its own request, and spares it a task. It holds nobody up, also
-    /// when it is dropped or looked after late: a messenger does not wait for it.
+    /// when it is dropped or looked after late: no sender waits for it.
     pub async fn ask(
         self: &Arc<Self>,
-        place: C::Place,
+        destination: C::Destination,
         request: C::Request,
     ) -> Result<C::Answer, StoreError> {
         let lost = || Err(C::error(failure::given_up()));
-        match self.enter(&place, request) {
-            Entry::Waits { answered, to_call } => {
-                if to_call {
-                    tokio::spawn(self.turn(place, Kind::Messenger).work());
+        match self.enter(&destination, request) {
+            Entry::Waits {
+                answered,
+                needs_sender,
+            } => {
+                if needs_sender {
+                    tokio::spawn(self.turn(destination, Kind::Sender).work());
                 }
                 answered.await.unwrap_or_else(|_| lost())
             }
             Entry::First(request) => {
-                let turn = self.turn(place, Kind::Caller);
-                match self.carrier.send(&turn.place, vec![request]).await {
+                let turn = self.turn(destination, Kind::Caller);
+                match self.carrier.send(&turn.destination, vec![request]).await {
                     Ok(mut answers) => answers.pop().unwrap_or_else(lost),
                     Err(failure) => {
-                        self.refuse_waiting(&turn.place, &failure);
+                        self.refuse_waiting(&turn.destination, &failure);
                         Err(C::error(failure))
                     }
                 }
@@ -145,56 +154,64 @@ impl<C: Carrier> Gathering<C> {
         }
     }
 
-    fn turn(self: &Arc<Self>, place: C::Place, kind: Kind) -> Turn<C> {
+    fn turn(self: &Arc<Self>, destination: C::Destination, kind: Kind) -> Turn<C> {
         Turn {
             gathering: Arc::clone(self),
-            place,
+            destination,
             kind,
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<C::Place, Queue<C>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<C::Destination, Queue<C>>> {
         // Nothing between locking and unlocking panics and leaves a queue half changed.
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn enter(&self, place: &C::Place, request: C::Request) -> Entry<C> {
+    fn enter(&self, destination: &C::Destination, request: C::Request) -> Entry<C> {
         let mut queues = self.lock();
-        let Some(queue) = queues.get_mut(place) else {
+        let Some(queue) = queues.get_mut(destination) else {
             let queue = Queue {
                 has_caller: true,
-                has_messenger: false,
+                senders: 0,
                 waiting: VecDeque::new(),
+                items: 0,
             };
-            queues.insert(place.clone(), queue);
+            queues.insert(destination.clone(), queue);
             return Entry::First(request);
         };
         let (answer, answered) = oneshot::channel();
+        queue.items += C::size(&request).items;
         queue.waiting.push_back(Waiting { request, answer });
-        let to_call = !queue.has_messenger;
-        queue.has_messenger = true;
-        Entry::Waits { answered, to_call }
+        let is_full = queue.items >= C::CAPACITY.items;
+        let needs_sender = queue.senders == 0 || (is_full && queue.senders < MOST_SENDERS);
+        queue.senders += usize::from(needs_sender);
+        Entry::Waits {
+            answered,
+            needs_sender,
+        }
     }
 
-    /// Takes what the next message of a messenger carries. When nothing waits, its turn has ended.
-    fn take(&self, place: &C::Place) -> Option<Message<C>> {
+    /// Takes what the next message of a sender carries. When nothing waits, its turn has ended.
+    fn take(&self, destination: &C::Destination) -> Option<Message<C>> {
         let mut queues = self.lock();
-        let queue = queues.get_mut(place)?;
+        let queue = queues.get_mut(destination)?;
         let (mut requests, mut answers) = (Vec::new(), Vec::new());
         let mut size = Size::default();
         while let Some(Waiting { request, answer }) = queue.waiting.pop_front() {
-            if answer.is_closed() {
-                continue;
-            }
-            if !size.take(C::size(&request), C::CAPACITY) {
+            let own = C::size(&request);
+            if !answer.is_closed() && !size.take(own, C::CAPACITY) {
                 queue.waiting.push_front(Waiting { request, answer });
                 break;
+            }
+            queue.items -= own.items;
+            if answer.is_closed() {
+                continue;
             }
             requests.push(request);
             answers.push(answer);
         }
         if requests.is_empty() {
-            end_turn(&mut queues, place, |queue| queue.has_messenger = false);
+            end_turn(&mut queues, destination, |queue| queue.senders -= 1);
             return None;
         }
         Some((requests, answers))
@@ -202,13 +219,13 @@ impl<C: Carrier> Gathering<C> {
 
     /// Whoever waits behind a message that was not answered in time would wait as long again. Nothing
     /// of it was sent, so that it has changed nothing.
-    fn refuse_waiting(&self, place: &C::Place, failure: &Failure) {
+    fn refuse_waiting(&self, destination: &C::Destination, failure: &Failure) {
         if !failure.error.is_timeout() {
             return;
         }
         let mut queues = self.lock();
-        let queue = queues.get_mut(place);
-        let waiting = queue.map_or_else(VecDeque::new, |queue| std::mem::take(&mut queue.waiting));
+        let queue = queues.get_mut(destination);
+        let waiting = queue.map_or_else(VecDeque::new, Queue::empty);
         drop(queues);
         let unsent = failure.clone().of_read();
         for Waiting { answer, .. } in waiting {
@@ -217,46 +234,58 @@ impl<C: Carrier> Gathering<C> {
     }
 }
 
-/// Somebody is no longer at work at a place.
+impl<C: Carrier> Queue<C> {
+    fn empty(&mut self) -> VecDeque<Waiting<C>> {
+        self.items = 0;
+        std::mem::take(&mut self.waiting)
+    }
+}
+
+/// Somebody is no longer at work for a destination.
 fn end_turn<C: Carrier>(
-    queues: &mut HashMap<C::Place, Queue<C>>,
-    place: &C::Place,
+    queues: &mut HashMap<C::Destination, Queue<C>>,
+    destination: &C::Destination,
     leave: impl FnOnce(&mut Queue<C>),
 ) {
-    if let Some(queue) = queues.get_mut(place) {
+    if let Some(queue) = queues.get_mut(destination) {
         leave(queue);
-        if !queue.has_caller && !queue.has_messenger {
-            queues.remove(place);
+        if !queue.has_caller && queue.senders == 0 {
+            queues.remove(destination);
         }
     }
 }
 
-/// Work at a place; it ends when this is dropped.
+/// Work for a destination; it ends when this is dropped.
 struct Turn<C: Carrier> {
     gathering: Arc<Gathering<C>>,
-    place: C::Place,
+    destination: C::Destination,
     kind: Kind,
 }
 
 enum Kind {
     Caller,
-    Messenger,
+    Sender,
     Ended,
 }
 
 impl<C: Carrier> Turn<C> {
     /// Sends messages, one after the other, until nothing waits.
     async fn work(mut self) {
-        while let Some((requests, answers)) = self.gathering.take(&self.place) {
+        while let Some((requests, answers)) = self.gathering.take(&self.destination) {
             // Whoever has dropped its question hears nothing.
-            match self.gathering.carrier.send(&self.place, requests).await {
+            match self
+                .gathering
+                .carrier
+                .send(&self.destination, requests)
+                .await
+            {
                 Ok(results) => {
                     for (answer, result) in answers.into_iter().zip(results) {
                         let _ = answer.send(result);
                     }
                 }
                 Err(failure) => {
-                    self.gathering.refuse_waiting(&self.place, &failure);
+                    self.gathering.refuse_waiting(&self.destination, &failure);
                     let error = C::error(failure);
                     for answer in answers {
                         let _ = answer.send(Err(error.clone()));
@@ -273,11 +302,16 @@ impl<C: Carrier> Drop for Turn<C> {
         let mut queues = self.gathering.lock();
         match self.kind {
             Kind::Ended => {}
-            Kind::Caller => end_turn(&mut queues, &self.place, |queue| queue.has_caller = false),
-            // It has panicked, or the runtime has ended: nobody is left to send what waits.
-            Kind::Messenger => end_turn(&mut queues, &self.place, |queue| {
-                queue.has_messenger = false;
-                queue.waiting.clear();
+            Kind::Caller => end_turn(&mut queues, &self.destination, |queue| {
+                queue.has_caller = false;
+            }),
+            // It has panicked, or the runtime has ended.
+            Kind::Sender => end_turn(&mut queues, &self.destination, |queue| {
+                queue.senders -= 1;
+                if queue.senders == 0 {
+                    // Nobody is left to send what waits.
+                    drop(queue.empty());
+                }
             }),
         }
     }

@@ -24,7 +24,7 @@ pub struct Loads {
 impl Carrier for Loads {
     /// What all keys begin with that are on one node of a cluster; empty for one server, which has
     /// them all.
-    type Place = String;
+    type Destination = String;
     type Request = Vec<String>;
     type Answer = Vec<Value>;
 

@@ -67,7 +67,7 @@ pub struct Commits {
 }
 
 impl Carrier for Commits {
-    type Place = Target;
+    type Destination = Target;
     type Request = Vec<Encoded>;
     type Answer = Answers;
 
