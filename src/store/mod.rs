@@ -5,6 +5,7 @@ pub mod codec;
 pub mod embedded;
 mod opening;
 mod publication;
+mod recent;
 pub mod redis;
 mod repartition;
 mod rollout;
@@ -15,6 +16,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 pub use opening::{Access, OpenStore, StoreSettings};
 pub use publication::Publication;
+pub use recent::{Recent, RecentRecords};
 pub use repartition::{LeftOver, Repartition, RepartitionPhase};
 pub use rollout::{IndexGeneration, Rollout, SavedModel};
 pub use scan::Scan;

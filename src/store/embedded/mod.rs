@@ -27,7 +27,6 @@ mod publications;
 mod rank;
 mod rank_store;
 mod ranks;
-mod recent;
 mod record_store;
 mod records;
 mod repair;
@@ -53,12 +52,11 @@ use self::{
     first_pass::add_up,
     publications::Publications,
     ranks::Ranks,
-    recent::RecentRecords,
     records::Records,
     rollouts::Rollouts,
     writer::{Answers, EncodedCommit, Submission, Writer},
 };
-use super::{Rollout, StoreError};
+use super::{Rollout, StoreError, recent::RecentRecords};
 use crate::scoring::Tenant;
 
 /// Calls of `commit` that may wait for the writing thread; a further one waits to wait.

@@ -8,11 +8,11 @@ use tokio::sync::{mpsc, oneshot};
 use super::{
     super::{
         Commit, Committed, IndexGeneration, Rollout, StoreError, TotalsChange, Version, codec,
+        recent::{Recent, RecentRecords},
     },
     first_pass::add_up,
     keys,
     ranks::Ranks,
-    recent::{Recent, RecentRecords},
     records::Records,
 };
 use crate::scoring::{ProfileId, RankChange, Record, Tenant, Timestamp};

@@ -41,7 +41,7 @@ use self::{
     connection::Connection, gathering::Gathering, keys::PartitionKeys, layout::Layouts,
     loads::Loads, writing::Commits,
 };
-use super::StoreError;
+use super::{StoreError, recent::RecentRecords};
 use crate::scoring::{ProfileId, Tenant};
 
 /// How a store in Redis is reached.
@@ -94,6 +94,7 @@ pub struct Redis {
     /// Of a tenant whose rollout says nothing else.
     partitions: u32,
     layouts: Layouts,
+    recent: Arc<RecentRecords>,
     /// What the store was known by when it was opened, and no other is.
     identity: String,
 }
@@ -119,16 +120,19 @@ impl Redis {
             },
         ) = opening::open(settings, may_be_made).await?;
         let connection = Arc::new(connection);
+        let recent = Arc::new(RecentRecords::new());
         Ok(Self {
             loads: Gathering::new(Loads {
                 connection: Arc::clone(&connection),
             }),
             commits: Gathering::new(Commits {
                 connection: Arc::clone(&connection),
+                recent: Arc::clone(&recent),
             }),
             connection,
             partitions,
             layouts: Layouts::default(),
+            recent,
             identity,
         })
     }

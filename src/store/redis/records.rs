@@ -8,6 +8,7 @@ use redis::Value;
 use super::{
     super::{
         Commit, Committed, Coordination as _, RecordStore, Rollout, StoreError, Stored, codec,
+        recent::Recent,
     },
     Redis, by_partition, bytes,
     coordination::MAX_IN_FLIGHT,
@@ -27,14 +28,32 @@ type Loaded = Result<Option<Stored>, StoreError>;
 
 impl RecordStore for Redis {
     async fn load(&self, tenant: &Tenant, profile_ids: &[ProfileId]) -> Vec<Loaded> {
+        self.load_to_commit(tenant, profile_ids, 0).await
+    }
+
+    async fn load_to_commit(
+        &self,
+        tenant: &Tenant,
+        profile_ids: &[ProfileId],
+        to_commit: usize,
+    ) -> Vec<Loaded> {
         let is_unanswered = |loaded: &Loaded| matches!(loaded, Err(StoreError::Unavailable(_)));
         let loaded = self.read_by_layout(
             tenant,
-            |partitions| self.load_by(partitions, tenant, profile_ids),
+            |partitions| {
+                self.load_by(partitions, tenant, profile_ids, |position, value| {
+                    let to_change = position < to_commit;
+                    self.recent_or_decoded(tenant, &profile_ids[position], value, to_change)
+                })
+            },
             |loaded: &Vec<Loaded>| loaded.iter().all(is_unanswered),
         );
         let loaded = loaded.await;
         loaded.unwrap_or_else(|error| vec![Err(error); profile_ids.len()])
+    }
+
+    fn give_back(&self, tenant: &Tenant, stored: Stored) {
+        self.recent.give_back(tenant, &stored);
     }
 
     async fn commit(
@@ -161,12 +180,13 @@ impl Redis {
         partitions: u32,
         tenant: &Tenant,
         profile_ids: &[ProfileId],
+        decode: impl Fn(usize, Value) -> Loaded,
     ) -> Vec<Loaded> {
         // Most callers want one.
         if let [profile_id] = profile_ids {
             let values = self.load_group(partitions, tenant, [profile_id]).await;
             let value = values.map(|values| values.into_iter().next().unwrap_or(Value::Nil));
-            return vec![value.and_then(|value| stored(profile_id, value))];
+            return vec![value.and_then(|value| decode(0, value))];
         }
         let groups = if self.connection.is_cluster() {
             let groups = by_partition(partitions, profile_ids.iter()).into_iter();
@@ -188,7 +208,7 @@ impl Redis {
             match values {
                 Ok(values) => {
                     for (&position, value) in positions.iter().zip(values) {
-                        loaded[position] = stored(&profile_ids[position], value);
+                        loaded[position] = decode(position, value);
                     }
                 }
                 Err(error) => {
@@ -199,6 +219,34 @@ impl Redis {
             }
         }
         loaded
+    }
+
+    /// What is stored under the key of a record, which is not decoded when it was lately.
+    fn recent_or_decoded(
+        &self,
+        tenant: &Tenant,
+        profile_id: &ProfileId,
+        value: Value,
+        to_change: bool,
+    ) -> Loaded {
+        let Some(bytes) = bytes(value)? else {
+            return Ok(None);
+        };
+        let (version, _) = codec::split_value(&bytes)?;
+        let recent = &self.recent;
+        if let Some(record) = recent.of_version(tenant, profile_id, version, to_change) {
+            return Ok(Some(Stored {
+                profile_id: profile_id.clone(),
+                version,
+                record,
+                bytes: bytes.len(),
+            }));
+        }
+        let stored = decoded_bytes(profile_id, &bytes)?;
+        if !to_change {
+            recent.written(tenant, profile_id, Some(Recent::of(&stored)));
+        }
+        Ok(Some(stored))
     }
 
     async fn scan_by(
@@ -226,7 +274,8 @@ impl Redis {
                 }
             };
             // A record that was dropped meanwhile is left out.
-            for loaded in self.load_by(partitions, tenant, &ids).await {
+            let decode = |position: usize, value| decoded(&ids[position], value);
+            for loaded in self.load_by(partitions, tenant, &ids, decode).await {
                 records.extend(loaded?);
             }
             if exhausted {
@@ -305,16 +354,20 @@ impl Redis {
     }
 }
 
-/// What is stored under the key of a record: version and record.
-fn stored(profile_id: &ProfileId, value: Value) -> Loaded {
-    let Some(bytes) = bytes(value)? else {
-        return Ok(None);
-    };
-    let (version, record) = codec::split_value(&bytes)?;
-    Ok(Some(Stored {
+/// What is stored under the key of a record.
+fn decoded(profile_id: &ProfileId, value: Value) -> Loaded {
+    let bytes = bytes(value)?;
+    let decoded = bytes.map(|bytes| decoded_bytes(profile_id, &bytes));
+    decoded.transpose()
+}
+
+/// Version and record.
+fn decoded_bytes(profile_id: &ProfileId, bytes: &[u8]) -> Result<Stored, StoreError> {
+    let (version, record) = codec::split_value(bytes)?;
+    Ok(Stored {
         profile_id: profile_id.clone(),
         version,
         record: Arc::new(codec::decode(record)?),
         bytes: bytes.len(),
-    }))
+    })
 }

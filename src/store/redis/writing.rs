@@ -8,6 +8,7 @@ use super::{
     super::{
         Commit, Committed, StoreError,
         codec::{self, MAX_RECORD_BYTES},
+        recent::{Recent, RecentRecords},
     },
     connection::{Answer, Connection},
     failure::{self, Failure, unexpected},
@@ -19,7 +20,7 @@ use super::{
     scores::score,
     scripts::COMMIT,
 };
-use crate::scoring::Tenant;
+use crate::scoring::{ProfileId, Tenant};
 
 /// Commits of one script, and about how many bytes of values: bounds how long Redis is busy
 /// with it, for everybody else waits.
@@ -50,6 +51,16 @@ impl Encoded {
         Ok(Self { commit, value })
     }
 
+    /// The record as it has been written; `None` when it was dropped.
+    fn into_recent(self) -> (ProfileId, Option<Recent>) {
+        let recent = self.commit.record.map(|record| Recent {
+            version: self.commit.version,
+            record: Some(Arc::new(record)),
+            bytes: self.value.len(),
+        });
+        (self.commit.profile_id, recent)
+    }
+
     pub fn size(&self) -> Size {
         Size {
             items: 1,
@@ -64,6 +75,7 @@ pub type Answers = Vec<Result<Committed, StoreError>>;
 /// Carries commits, and brings what has become of them.
 pub struct Commits {
     pub connection: Arc<Connection>,
+    pub recent: Arc<RecentRecords>,
 }
 
 impl Carrier for Commits {
@@ -93,7 +105,16 @@ impl Carrier for Commits {
             }
             answers => answers?,
         };
-        Ok(apart(answers, requests.iter().map(Vec::len)))
+        let answers = apart(answers, requests.iter().map(Vec::len));
+        for (request, answers) in requests.into_iter().zip(&answers) {
+            let written = request.into_iter().zip(answers.iter().flatten());
+            let written = written.filter(|(_, answer)| matches!(answer, Ok(Committed::Written)));
+            for (encoded, _) in written {
+                let (profile_id, recent) = encoded.into_recent();
+                self.recent.written(&target.tenant, &profile_id, recent);
+            }
+        }
+        Ok(answers)
     }
 
     fn error(failure: Failure) -> StoreError {

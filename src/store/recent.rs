@@ -1,7 +1,10 @@
-//! The records that were read or written lately, as they are, so that they need not be read and
-//! decoded again. What is here is what is stored: who writes puts it here before anybody is told,
-//! and who reads adds nothing that was written over meanwhile. Who is about to change a record takes
-//! it out, so that it need not be copied.
+//! The records that were read or written lately, as they are, so that they need not be decoded
+//! again. Who is about to change a record takes it out, so that it need not be copied.
+//!
+//! A store that one process has for itself need not even read them: what is here is what is stored,
+//! because who writes puts it here before anybody is told, and who reads adds nothing that was
+//! written over meanwhile. Where others write, too, the store is asked, and what is here serves if
+//! it is of the version that the store has.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,7 +13,7 @@ use quick_cache::{
     sync::{Cache, EntryAction, EntryResult, GuardResult},
 };
 
-use super::super::{StoreError, Stored, Version};
+use super::{StoreError, Stored, Version};
 use crate::scoring::{ProfileId, Record, Tenant};
 
 /// Bytes of records in memory, about.
@@ -19,22 +22,25 @@ const MAX_BYTES: usize = 64 * 1024 * 1024;
 const LEAST_BYTES: usize = 1_024;
 /// Bytes in memory for each byte of a record as it is stored, about.
 const BYTES_PER_STORED_BYTE: usize = 2;
-/// Records of a usual size that there is room for.
-const EXPECTED: usize = MAX_BYTES / 2_048;
+/// Bytes in memory of a record of a usual size.
+const BYTES_EXPECTED: usize = 2_048;
 
 type Key = (Tenant, ProfileId);
 
-/// A record, the write that it comes from, and how many bytes it takes as it is stored.
-#[derive(Clone)]
+/// A record that was read or written lately.
+#[derive(Clone, Debug)]
 pub struct Recent {
+    /// The write that it comes from.
     pub version: Version,
     /// `None` while somebody has taken it out.
     pub record: Option<Arc<Record>>,
+    /// How many bytes it takes as it is stored.
     pub bytes: usize,
 }
 
 impl Recent {
-    fn of(stored: &Stored) -> Self {
+    /// What has been read.
+    pub fn of(stored: &Stored) -> Self {
         Self {
             version: stored.version,
             record: Some(Arc::clone(&stored.record)),
@@ -73,8 +79,15 @@ pub struct RecentRecords {
 }
 
 impl RecentRecords {
+    /// Within as many bytes as are usual.
     pub fn new() -> Self {
-        Self::of(Cache::with_weighter(EXPECTED, MAX_BYTES as u64, Weight))
+        Self::within(MAX_BYTES)
+    }
+
+    /// Within so many bytes.
+    pub fn within(bytes: usize) -> Self {
+        let expected = bytes / BYTES_EXPECTED;
+        Self::of(Cache::with_weighter(expected, bytes as u64, Weight))
     }
 
     fn of(records: Cache<Key, Recent, Weight>) -> Self {
@@ -162,6 +175,30 @@ impl RecentRecords {
         };
         // Where nothing is there any more, nothing is put.
         drop(self.records.entry(&key, Some(Duration::ZERO), put_back));
+    }
+
+    /// The record of a profile, if what is here is of the version that the store has. It is taken
+    /// out for who is about to change it.
+    pub fn of_version(
+        &self,
+        tenant: &Tenant,
+        profile_id: &ProfileId,
+        version: Version,
+        to_change: bool,
+    ) -> Option<Arc<Record>> {
+        let key = (tenant.clone(), profile_id.clone());
+        let find = |_: &Key, recent: &mut Recent| {
+            let is_stored = recent.version == version;
+            EntryAction::Retain(match to_change {
+                _ if !is_stored => None,
+                true => recent.record.take(),
+                false => recent.record.clone(),
+            })
+        };
+        match self.records.entry(&key, Some(Duration::ZERO), find) {
+            EntryResult::Retained(found) => found,
+            _ => None,
+        }
     }
 
     /// The version of a record, when it is here.
@@ -343,6 +380,28 @@ mod tests {
         });
         assert_eq!(version_of(found), Some(1));
         assert_eq!(read(&records, 1, Some(2)), Some(2));
+    }
+
+    #[test]
+    fn what_is_of_another_version_than_the_store_has_does_not_serve() {
+        let records = RecentRecords::new();
+        let find = |version, to_change| {
+            let found = records.of_version(&tenant(), &id(1), Version(version), to_change);
+            found.map(|record| record.event_count)
+        };
+        assert_eq!((find(1, false), find(1, true)), (None, None));
+        records.written(&tenant(), &id(1), Some(recent(1, 200)));
+        assert_eq!((find(2, false), find(2, true)), (None, None));
+        assert_eq!((find(1, false), find(1, true)), (Some(1), Some(1)));
+        assert_eq!(
+            (find(1, false), find(1, true)),
+            (None, None),
+            "it was taken out"
+        );
+        records.give_back(&tenant(), &stored(1, 1));
+        assert_eq!(find(1, false), Some(1));
+        records.written(&tenant(), &id(1), Some(recent(2, 200)));
+        assert_eq!((find(1, false), find(2, true)), (None, Some(2)));
     }
 
     #[test]
