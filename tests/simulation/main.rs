@@ -178,3 +178,8 @@ fn some_people_stand_at_a_stage_only_because_they_keep_it() {
 fn a_store_that_notes_no_instants_is_found_out() {
     found_out(Flaw::ForgetsInstants);
 }
+
+#[test]
+fn a_store_that_serves_copies_of_any_version_is_found_out() {
+    found_out(Flaw::ServesCopies);
+}

@@ -14,7 +14,7 @@ use std::{
 
 use bellwether::{
     scoring::{Fingerprint, Model, ProfileId, RankKey, RankName, Record, index},
-    store::{IndexGeneration, Rollout, StoreError, Version},
+    store::{IndexGeneration, RecentRecords, Rollout, StoreError, Version},
 };
 use tokio::{
     sync::oneshot,
@@ -307,6 +307,9 @@ impl World {
     }
 }
 
+/// Room for most of the records that there are, so that some are thrown out.
+const RECENT_BYTES: usize = 64 * 1024;
+
 /// A server's connections to the store. A server that was killed sends nothing any more and
 /// hears nothing.
 #[derive(Clone)]
@@ -314,6 +317,8 @@ pub struct Connection {
     world: Shared,
     alive: Arc<AtomicBool>,
     pub name: &'static str,
+    /// As a server keeps them that shares its store with others.
+    pub recent: Arc<RecentRecords>,
 }
 
 /// Whether it is known that a message which was not answered did nothing.
@@ -329,6 +334,7 @@ impl Connection {
             world,
             alive: Arc::new(AtomicBool::new(true)),
             name,
+            recent: Arc::new(RecentRecords::within(RECENT_BYTES)),
         }
     }
 

@@ -45,6 +45,8 @@ pub enum Flaw {
     ForgetsKeptStages,
     /// Does not note the instants that are counted.
     ForgetsInstants,
+    /// Serves what is recent without asking which version is stored.
+    ServesCopies,
 }
 
 /// The records of one partition, with everything that is written together with them.

@@ -1,8 +1,10 @@
 //! Records, in the partitions of their profiles.
 
+use std::sync::Arc;
+
 use bellwether::{
     scoring::{ProfileId, Tenant},
-    store::{Commit, Committed, IndexGeneration, RecordStore, Rollout, StoreError, Stored},
+    store::{Commit, Committed, IndexGeneration, Recent, RecordStore, Rollout, StoreError, Stored},
 };
 use futures_util::future::join_all;
 use tokio::time::{Duration, sleep};
@@ -12,14 +14,26 @@ use crate::{
     state::Flaw,
 };
 
+/// What a record is taken to weigh, as it is stored.
+const RECORD_BYTES: usize = 400;
+
 /// Records that a scan returns at most, so that few records are many batches.
 const SCANNED: usize = 3;
 
 impl RecordStore for Connection {
     async fn load(
         &self,
-        _: &Tenant,
+        tenant: &Tenant,
         profile_ids: &[ProfileId],
+    ) -> Vec<Result<Option<Stored>, StoreError>> {
+        self.load_to_commit(tenant, profile_ids, 0).await
+    }
+
+    async fn load_to_commit(
+        &self,
+        tenant: &Tenant,
+        profile_ids: &[ProfileId],
+        to_commit: usize,
     ) -> Vec<Result<Option<Stored>, StoreError>> {
         let asked = self
             .messages(profile_ids)
@@ -42,15 +56,24 @@ impl RecordStore for Connection {
         let mut loaded = vec![Ok(None); profile_ids.len()];
         for (positions, found) in join_all(asked).await {
             for (index, position) in positions.into_iter().enumerate() {
-                loaded[position] = found.clone().map(|found| found[index].clone());
+                let found = found.clone().map(|found| found[index].clone());
+                let to_change = position < to_commit;
+                loaded[position] = found.map(|found| {
+                    let id = &profile_ids[position];
+                    self.recent_or(tenant, id, found, to_change)
+                });
             }
         }
         loaded
     }
 
+    fn give_back(&self, tenant: &Tenant, stored: Stored) {
+        self.recent.give_back(tenant, &stored);
+    }
+
     async fn commit(
         &self,
-        _: &Tenant,
+        tenant: &Tenant,
         rollout: &Rollout,
         commits: Vec<Commit>,
     ) -> Vec<Result<Committed, StoreError>> {
@@ -113,6 +136,11 @@ impl RecordStore for Connection {
                 };
             }
         }
+        for (commit, result) in commits.into_iter().zip(&results) {
+            if *result == Ok(Committed::Written) {
+                self.keep_written(tenant, commit);
+            }
+        }
         results
     }
 
@@ -145,6 +173,48 @@ impl RecordStore for Connection {
 
     async fn have_losses(&self, tenants: &[Tenant]) -> Result<Vec<bool>, StoreError> {
         Ok(vec![false; tenants.len()])
+    }
+}
+
+impl Connection {
+    /// What is stored; what is recent serves for it if it is of the same version.
+    fn recent_or(
+        &self,
+        tenant: &Tenant,
+        id: &ProfileId,
+        stored: Option<Stored>,
+        to_change: bool,
+    ) -> Option<Stored> {
+        let version = match self.world().flaw {
+            Some(Flaw::ServesCopies) => self.recent.version(tenant, id),
+            _ => stored.as_ref().map(|stored| stored.version),
+        };
+        let copy = version.and_then(|version| {
+            let found = self.recent.of_version(tenant, id, version, to_change);
+            found.map(|record| Stored {
+                profile_id: id.clone(),
+                version,
+                record,
+                bytes: RECORD_BYTES,
+            })
+        });
+        if copy.is_some() {
+            return copy;
+        }
+        if let Some(stored) = stored.as_ref().filter(|_| !to_change) {
+            let read = Recent::of(stored);
+            self.recent.written(tenant, id, Some(read));
+        }
+        stored
+    }
+
+    fn keep_written(&self, tenant: &Tenant, commit: Commit) {
+        let written = commit.record.map(|record| Recent {
+            version: commit.version,
+            record: Some(Arc::new(record)),
+            bytes: RECORD_BYTES,
+        });
+        self.recent.written(tenant, &commit.profile_id, written);
     }
 }
 
