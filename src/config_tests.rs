@@ -157,6 +157,12 @@ fn an_address_of_redis_is_shown_without_its_password() {
         panic!("an address of Redis");
     };
     assert_eq!(redis.partitions, Some(32));
+    let file = "store = 'redis://cache'\nredis_partitions = 8\n";
+    let config = load(&Flags::default(), &[], Some(file)).unwrap();
+    let StoreSettings::Redis(redis) = &config.store else {
+        panic!("an address of Redis");
+    };
+    assert_eq!(redis.partitions, Some(8));
     assert!(!format!("{config:?}").contains("hunter2"));
     for wrong in ["redis://hunter2@cache", "postgres://:hunter2@cache"] {
         let text = mistakes(&[("BELLWETHER_STORE", wrong)], None);

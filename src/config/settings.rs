@@ -12,10 +12,17 @@ pub struct Setting {
     pub default: &'static str,
     /// What it is, for people.
     pub help: &'static str,
+    /// Whether it is a whole number although it has no default.
+    is_number: bool,
 }
 
 const fn setting(key: &'static str, default: &'static str, help: &'static str) -> Setting {
-    Setting { key, default, help }
+    Setting {
+        key,
+        default,
+        help,
+        is_number: false,
+    }
 }
 
 impl Setting {
@@ -29,11 +36,11 @@ impl Setting {
         variable_of(self.key)
     }
 
-    /// What the file may say without quotes, told by what the default is.
+    /// What the file may say without quotes, mostly told by what the default is.
     pub(super) fn kind(&self) -> Kind {
         if self.default.parse::<bool>().is_ok() {
             Kind::Boolean
-        } else if self.default.parse::<u64>().is_ok() {
+        } else if self.is_number || self.default.parse::<u64>().is_ok() {
             Kind::Number
         } else {
             Kind::Text
@@ -54,11 +61,14 @@ pub const SETTINGS: &[Setting] = &[
         "",
         "file of certificates (PEM) that a Redis with TLS is trusted by; those of the system unless set",
     ),
-    setting(
-        "redis_partitions",
-        "",
-        "parts that a tenant's profiles are spread over in Redis; fixed by the first start, which takes 1 on one server and 16 on a cluster unless set",
-    ),
+    Setting {
+        is_number: true,
+        ..setting(
+            "redis_partitions",
+            "",
+            "parts that a tenant's profiles are spread over in Redis; fixed by the first start, which takes 1 on one server and 16 on a cluster unless set",
+        )
+    },
     setting(
         "redis_timeout",
         "1s",
