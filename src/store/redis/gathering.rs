@@ -16,8 +16,8 @@ use super::{
     failure::{self, Failure},
 };
 
-/// Senders of one destination. There are more than one only while more waits than a message
-/// carries: the next one is made while Redis is busy with the one before.
+/// The most senders for one destination at a time. There are more than one only while as much
+/// waits as a message carries: the next one is made while Redis is busy with the one before.
 const MOST_SENDERS: usize = 4;
 
 /// What travels, and how.
@@ -54,6 +54,21 @@ pub struct Size {
 }
 
 impl Size {
+    /// Whether a message of this size is full.
+    fn fills(self, capacity: Self) -> bool {
+        self.items >= capacity.items || self.bytes >= capacity.bytes
+    }
+
+    fn add(&mut self, other: Self) {
+        self.items += other.items;
+        self.bytes = self.bytes.saturating_add(other.bytes);
+    }
+
+    fn remove(&mut self, other: Self) {
+        self.items = self.items.saturating_sub(other.items);
+        self.bytes = self.bytes.saturating_sub(other.bytes);
+    }
+
     /// Adds what still fits beside it. Returns whether it did; whatever it is fits into nothing.
     pub fn take(&mut self, other: Self, capacity: Self) -> bool {
         let items = self.items + other.items;
@@ -83,21 +98,21 @@ pub struct Gathering<C: Carrier> {
     queues: Mutex<HashMap<C::Destination, Queue<C>>>,
 }
 
-/// Who is at work for a destination; kept only while somebody is.
+/// Who is at work for a destination; removed when nobody is.
 struct Queue<C: Carrier> {
     has_caller: bool,
     senders: usize,
     /// Empty without a sender.
     waiting: VecDeque<Waiting<C>>,
     /// Of all that waits.
-    items: usize,
+    size: Size,
 }
 
 /// What has become of a request that has come.
 enum Entry<C: Carrier> {
     /// Nobody is at work: its caller sends it.
     First(C::Request),
-    /// It waits for a sender, of whom its caller may have to begin a further one.
+    /// It waits for a sender; `needs_sender`: its caller has to start one.
     Waits {
         answered: oneshot::Receiver<Result<C::Answer, StoreError>>,
         needs_sender: bool,
@@ -174,15 +189,15 @@ impl<C: Carrier> Gathering<C> {
                 has_caller: true,
                 senders: 0,
                 waiting: VecDeque::new(),
-                items: 0,
+                size: Size::default(),
             };
             queues.insert(destination.clone(), queue);
             return Entry::First(request);
         };
         let (answer, answered) = oneshot::channel();
-        queue.items += C::size(&request).items;
+        queue.size.add(C::size(&request));
         queue.waiting.push_back(Waiting { request, answer });
-        let is_full = queue.items >= C::CAPACITY.items;
+        let is_full = queue.size.fills(C::CAPACITY);
         let needs_sender = queue.senders == 0 || (is_full && queue.senders < MOST_SENDERS);
         queue.senders += usize::from(needs_sender);
         Entry::Waits {
@@ -191,20 +206,28 @@ impl<C: Carrier> Gathering<C> {
         }
     }
 
-    /// Takes what the next message of a sender carries. When nothing waits, its turn has ended.
+    /// Takes what the next message of a sender carries. Its turn has ended when nothing waits, or
+    /// when others can do what waits.
     fn take(&self, destination: &C::Destination) -> Option<Message<C>> {
         let mut queues = self.lock();
         let queue = queues.get_mut(destination)?;
+        if queue.senders > 1 && !queue.size.fills(C::CAPACITY) {
+            // Another one looks again before it ends.
+            end_turn(&mut queues, destination, |queue| queue.senders -= 1);
+            return None;
+        }
         let (mut requests, mut answers) = (Vec::new(), Vec::new());
         let mut size = Size::default();
         while let Some(Waiting { request, answer }) = queue.waiting.pop_front() {
             let own = C::size(&request);
-            if !answer.is_closed() && !size.take(own, C::CAPACITY) {
+            // Asked once, because it may be closed at any moment.
+            let is_wanted = !answer.is_closed();
+            if is_wanted && !size.take(own, C::CAPACITY) {
                 queue.waiting.push_front(Waiting { request, answer });
                 break;
             }
-            queue.items -= own.items;
-            if answer.is_closed() {
+            queue.size.remove(own);
+            if !is_wanted {
                 continue;
             }
             requests.push(request);
@@ -236,7 +259,7 @@ impl<C: Carrier> Gathering<C> {
 
 impl<C: Carrier> Queue<C> {
     fn empty(&mut self) -> VecDeque<Waiting<C>> {
-        self.items = 0;
+        self.size = Size::default();
         std::mem::take(&mut self.waiting)
     }
 }
@@ -314,5 +337,179 @@ impl<C: Carrier> Drop for Turn<C> {
                 }
             }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicUsize, Ordering},
+        time::Duration,
+    };
+
+    use futures_util::future::join_all;
+    use tokio::sync::{Notify, Semaphore};
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    /// Answers each request with itself, a message at a time when it is let.
+    struct Echo {
+        let_through: Semaphore,
+        /// A message has come.
+        came: Notify,
+        /// How many requests each message had.
+        messages: Mutex<Vec<usize>>,
+        under_way: AtomicUsize,
+        most_under_way: AtomicUsize,
+    }
+
+    impl Echo {
+        fn gathering() -> Arc<Gathering<Self>> {
+            Gathering::new(Self {
+                let_through: Semaphore::new(0),
+                came: Notify::new(),
+                messages: Mutex::default(),
+                under_way: AtomicUsize::new(0),
+                most_under_way: AtomicUsize::new(0),
+            })
+        }
+
+        fn messages(&self) -> Vec<usize> {
+            self.messages.lock().unwrap().clone()
+        }
+
+        /// Waits until so many messages have come.
+        async fn until_came(&self, messages: usize) {
+            let until = async {
+                while self.messages().len() < messages {
+                    self.came.notified().await;
+                }
+            };
+            let came = tokio::time::timeout(PATIENCE, until).await;
+            assert!(came.is_ok(), "{messages}: {:?}", self.messages());
+        }
+    }
+
+    impl Carrier for Echo {
+        type Destination = ();
+        /// How many items it has.
+        type Request = usize;
+        type Answer = usize;
+
+        const CAPACITY: Size = Size {
+            items: 4,
+            bytes: usize::MAX,
+        };
+
+        fn size(items: &usize) -> Size {
+            Size {
+                items: *items,
+                bytes: *items,
+            }
+        }
+
+        async fn send(
+            &self,
+            (): &(),
+            requests: Vec<usize>,
+        ) -> Result<Vec<Result<usize, StoreError>>, Failure> {
+            self.messages.lock().unwrap().push(requests.len());
+            let under_way = 1 + self.under_way.fetch_add(1, Ordering::SeqCst);
+            self.most_under_way.fetch_max(under_way, Ordering::SeqCst);
+            self.came.notify_one();
+            self.let_through.acquire().await.unwrap().forget();
+            self.under_way.fetch_sub(1, Ordering::SeqCst);
+            Ok(requests.into_iter().map(Ok).collect())
+        }
+
+        fn error(failure: Failure) -> StoreError {
+            failure.of_read()
+        }
+    }
+
+    fn ask(gathering: &Arc<Gathering<Echo>>, items: usize) -> tokio::task::JoinHandle<usize> {
+        let gathering = Arc::clone(gathering);
+        tokio::spawn(async move { gathering.ask((), items).await.unwrap() })
+    }
+
+    /// Waits until so many are at work.
+    async fn until_idle_but(gathering: &Gathering<Echo>, at_work: usize) {
+        let until = async {
+            let of = |queue: &Queue<Echo>| queue.senders + usize::from(queue.has_caller);
+            while gathering.lock().values().map(of).sum::<usize>() != at_work {
+                tokio::task::yield_now().await;
+            }
+        };
+        let ended = tokio::time::timeout(PATIENCE, until).await;
+        assert!(ended.is_ok(), "somebody else is at work");
+    }
+
+    #[tokio::test]
+    async fn further_senders_go_only_while_as_much_waits_as_a_message_carries() {
+        let gathering = Echo::gathering();
+        let echo = &gathering.carrier;
+        let first = ask(&gathering, 1);
+        echo.until_came(1).await;
+        let one = ask(&gathering, 1);
+        echo.until_came(2).await;
+        let waiting: Vec<_> = (0..40).map(|_| ask(&gathering, 1)).collect();
+        echo.until_came(MOST_SENDERS + 1).await;
+        assert_eq!(echo.messages(), [1, 1, 4, 4, 4]);
+        echo.let_through.add_permits(1_000);
+        for answered in join_all(waiting.into_iter().chain([first, one])).await {
+            assert_eq!(answered.unwrap(), 1);
+        }
+        assert_eq!(echo.most_under_way.load(Ordering::SeqCst), MOST_SENDERS + 1);
+        until_idle_but(&gathering, 0).await;
+        // All that is known of the burst is forgotten.
+        let before = echo.messages().len();
+        assert_eq!(gathering.ask((), 2).await, Ok(2));
+        assert_eq!(echo.messages()[before..], [1]);
+    }
+
+    #[tokio::test]
+    async fn a_further_sender_ends_when_one_can_do_what_waits() {
+        let gathering = Echo::gathering();
+        let echo = &gathering.carrier;
+        let mut asked = vec![ask(&gathering, 1)];
+        echo.until_came(1).await;
+        asked.push(ask(&gathering, 1));
+        echo.until_came(2).await;
+        asked.extend((0..4).map(|_| ask(&gathering, 1)));
+        echo.until_came(3).await;
+        // Of the three under way, two are of senders. What comes now is less than a message.
+        asked.extend((0..3).map(|_| ask(&gathering, 1)));
+        tokio::task::yield_now().await;
+        echo.let_through.add_permits(2);
+        until_idle_but(&gathering, 1).await;
+        assert_eq!(echo.messages(), [1, 1, 4], "it waits for the other one");
+        echo.let_through.add_permits(1);
+        echo.until_came(4).await;
+        assert_eq!(echo.messages(), [1, 1, 4, 3]);
+        echo.let_through.add_permits(1_000);
+        join_all(asked).await;
+        until_idle_but(&gathering, 0).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn whatever_its_size_and_whoever_leaves_each_who_stays_is_answered() {
+        let gathering = Echo::gathering();
+        gathering.carrier.let_through.add_permits(1_000_000);
+        for round in 0..200_usize {
+            let asked: Vec<_> = (0..60)
+                .map(|number| ask(&gathering, [1, 4, 2, 9][(round + number) % 4]))
+                .collect();
+            for (number, asked) in asked.into_iter().enumerate() {
+                if number % 3 == round % 3 {
+                    asked.abort();
+                    drop(asked.await);
+                } else {
+                    assert_eq!(asked.await.unwrap(), [1, 4, 2, 9][(round + number) % 4]);
+                }
+            }
+        }
+        until_idle_but(&gathering, 0).await;
     }
 }
