@@ -39,8 +39,7 @@ pub struct Recent {
 }
 
 impl Recent {
-    /// What has been read.
-    pub fn of(stored: &Stored) -> Self {
+    fn of(stored: &Stored) -> Self {
         Self {
             version: stored.version,
             record: Some(Arc::clone(&stored.record)),
@@ -78,12 +77,14 @@ pub struct RecentRecords {
     heaviest: u64,
 }
 
-impl RecentRecords {
-    /// Within as many bytes as are usual.
-    pub fn new() -> Self {
+impl Default for RecentRecords {
+    /// Within 64 MiB.
+    fn default() -> Self {
         Self::within(MAX_BYTES)
     }
+}
 
+impl RecentRecords {
     /// Within so many bytes.
     pub fn within(bytes: usize) -> Self {
         let expected = bytes / BYTES_EXPECTED;
@@ -187,18 +188,37 @@ impl RecentRecords {
         to_change: bool,
     ) -> Option<Arc<Record>> {
         let key = (tenant.clone(), profile_id.clone());
-        let find = |_: &Key, recent: &mut Recent| {
-            let is_stored = recent.version == version;
-            EntryAction::Retain(match to_change {
-                _ if !is_stored => None,
-                true => recent.record.take(),
-                false => recent.record.clone(),
-            })
+        let is_stored = |recent: &Recent| recent.version == version;
+        if !to_change {
+            let recent = self.records.get(&key).filter(is_stored);
+            return recent.and_then(|recent| recent.record);
+        }
+        // Mostly it is there or not, which is told without a lock against all others.
+        if !self
+            .records
+            .peek(&key)
+            .is_some_and(|recent| is_stored(&recent))
+        {
+            return None;
+        }
+        let take_out = |_: &Key, recent: &mut Recent| {
+            let record = recent.record.take_if(|_| recent.version == version);
+            EntryAction::Retain(record)
         };
-        match self.records.entry(&key, Some(Duration::ZERO), find) {
+        match self.records.entry(&key, Some(Duration::ZERO), take_out) {
             EntryResult::Retained(found) => found,
             _ => None,
         }
+    }
+
+    /// Keeps what has been read of a store that others write, too; only its version if it is about
+    /// to be changed, until it is written or given back.
+    pub fn read(&self, tenant: &Tenant, stored: &Stored, to_change: bool) {
+        let mut recent = Recent::of(stored);
+        if to_change {
+            recent.record = None;
+        }
+        self.written(tenant, &stored.profile_id, Some(recent));
     }
 
     /// The version of a record, when it is here.
@@ -295,7 +315,7 @@ mod tests {
 
     #[test]
     fn what_was_read_is_not_read_again_and_absence_is_not_kept() {
-        let records = RecentRecords::new();
+        let records = RecentRecords::default();
         assert_eq!(read(&records, 1, None), None);
         assert_eq!(read(&records, 1, Some(1)), Some(1));
         assert_eq!(read(&records, 1, None), Some(1));
@@ -318,7 +338,7 @@ mod tests {
 
     #[test]
     fn who_reads_what_somebody_else_is_reading_waits_for_nobody() {
-        let records = RecentRecords::new();
+        let records = RecentRecords::default();
         let both = Cell::new(false);
         let found = records.get_or_read(&tenant(), &id(1), || {
             assert_eq!(read(&records, 1, Some(7)), Some(7));
@@ -331,7 +351,7 @@ mod tests {
 
     #[test]
     fn what_was_taken_is_nobody_elses_and_is_here_again_once_it_is_written_or_read() {
-        let records = RecentRecords::new();
+        let records = RecentRecords::default();
         records.written(&tenant(), &id(1), Some(recent(1, 200)));
         let mut taken_record = records
             .take_or_read(&tenant(), &id(1), || Ok(None))
@@ -355,7 +375,7 @@ mod tests {
 
     #[test]
     fn what_comes_to_nothing_is_given_back_and_found() {
-        let records = RecentRecords::new();
+        let records = RecentRecords::default();
         assert_eq!(taken(&records, 1, Some(1)), Some(1));
         records.give_back(&tenant(), &stored(1, 1));
         assert_eq!(read(&records, 1, None), Some(1));
@@ -370,7 +390,7 @@ mod tests {
 
     #[test]
     fn what_was_read_is_not_given_back_over_what_was_written_meanwhile() {
-        let records = RecentRecords::new();
+        let records = RecentRecords::default();
         records.written(&tenant(), &id(1), Some(recent(1, 200)));
         assert_eq!(taken(&records, 1, None), Some(1));
         let found = records.get_or_read(&tenant(), &id(1), || {
@@ -384,7 +404,7 @@ mod tests {
 
     #[test]
     fn what_is_of_another_version_than_the_store_has_does_not_serve() {
-        let records = RecentRecords::new();
+        let records = RecentRecords::default();
         let find = |version, to_change| {
             let found = records.of_version(&tenant(), &id(1), Version(version), to_change);
             found.map(|record| record.event_count)
@@ -402,6 +422,13 @@ mod tests {
         assert_eq!(find(1, false), Some(1));
         records.written(&tenant(), &id(1), Some(recent(2, 200)));
         assert_eq!((find(1, false), find(2, true)), (None, Some(2)));
+        for (version, to_change) in [(3, false), (4, true)] {
+            records.read(&tenant(), &stored(1, version), to_change);
+            assert_eq!(find(version, false).is_none(), to_change);
+            assert_eq!(find(version - 1, false), None);
+        }
+        records.give_back(&tenant(), &stored(1, 4));
+        assert_eq!(find(4, true), Some(4));
     }
 
     #[test]

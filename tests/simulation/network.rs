@@ -307,8 +307,8 @@ impl World {
     }
 }
 
-/// Room for most of the records that there are, so that some are thrown out.
-const RECENT_BYTES: usize = 64 * 1024;
+/// Room for some of the records that there are, so that others are thrown out.
+const RECENT_BYTES: usize = 12 * 1024;
 
 /// A server's connections to the store. A server that was killed sends nothing any more and
 /// hears nothing.

@@ -102,7 +102,7 @@ impl Embedded {
     fn on(records: Records) -> Result<Self, StoreError> {
         let records = Arc::new(records);
         let ranks = Arc::new(Ranks::of(records.tenants()?));
-        let recent = Arc::new(RecentRecords::new());
+        let recent = Arc::new(RecentRecords::default());
         let (submissions, queue) = mpsc::channel(MAX_QUEUED);
         let (closing, closed) = std_mpsc::channel();
         let writer = Writer::new(records.clone(), ranks.clone(), recent.clone());

@@ -101,7 +101,8 @@ pub struct Redis {
 
 impl Redis {
     /// Connects and checks that the server can serve: its version, that it never evicts, and
-    /// that the database is ours and spread as configured, if that is; an empty one is made ours.
+    /// that the database is ours and has the configured number of partitions, if one is configured; an
+    /// empty one is made ours.
     pub async fn open(settings: &RedisSettings) -> Result<Self, StoreError> {
         Self::open_as(settings, true).await
     }
@@ -120,7 +121,7 @@ impl Redis {
             },
         ) = opening::open(settings, may_be_made).await?;
         let connection = Arc::new(connection);
-        let recent = Arc::new(RecentRecords::new());
+        let recent = Arc::new(RecentRecords::default());
         Ok(Self {
             loads: Gathering::new(Loads {
                 connection: Arc::clone(&connection),
@@ -181,8 +182,8 @@ impl Redis {
     }
 }
 
-/// How many partitions a tenant has unless configured. One server has one processor for all of
-/// them, so that each further one would only be asked by more messages.
+/// How many partitions a tenant has unless configured. One server has one thread for all of them,
+/// so that further ones would only be more sets to ask, and more messages to commit by.
 pub fn default_partitions(address: &RedisAddress) -> u32 {
     if address.cluster {
         CLUSTER_PARTITIONS

@@ -8,7 +8,6 @@ use redis::Value;
 use super::{
     super::{
         Commit, Committed, Coordination as _, RecordStore, Rollout, StoreError, Stored, codec,
-        recent::Recent,
     },
     Redis, by_partition, bytes,
     coordination::MAX_IN_FLIGHT,
@@ -221,7 +220,8 @@ impl Redis {
         loaded
     }
 
-    /// What is stored under the key of a record, which is not decoded when it was lately.
+    /// What is stored under the key of a record, which is not decoded again if it was decoded
+    /// lately.
     fn recent_or_decoded(
         &self,
         tenant: &Tenant,
@@ -243,9 +243,7 @@ impl Redis {
             }));
         }
         let stored = decoded_bytes(profile_id, &bytes)?;
-        if !to_change {
-            recent.written(tenant, profile_id, Some(Recent::of(&stored)));
-        }
+        recent.read(tenant, &stored, to_change);
         Ok(Some(stored))
     }
 

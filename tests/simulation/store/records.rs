@@ -201,9 +201,8 @@ impl Connection {
         if copy.is_some() {
             return copy;
         }
-        if let Some(stored) = stored.as_ref().filter(|_| !to_change) {
-            let read = Recent::of(stored);
-            self.recent.written(tenant, id, Some(read));
+        if let Some(stored) = &stored {
+            self.recent.read(tenant, stored, to_change);
         }
         stored
     }
