@@ -68,9 +68,8 @@ class Dataset:
     rules: ModuleType
     # Only people with at least as many events, with whom there is something to add up.
     least_events: int = 1
-    # Over how many parts Redis spreads the people: the default, or another number that is
-    # tested beside it. Each percentile is counted in every part, so that fewer are faster.
-    partitions: int = 16
+    # Over how many parts Redis spreads the people; unless said, as many as are usual.
+    partitions: int | None = None
 
 
 DATASETS = {
@@ -172,7 +171,8 @@ def replayed(request, tmp_path_factory):
         servers = {
             store: stack.enter_context(Server(
                 stack.enter_context(store_of(store, directory)), dataset.model,
-                settings={"BELLWETHER_REDIS_PARTITIONS": str(dataset.partitions)}))
+                settings={} if dataset.partitions is None
+                else {"BELLWETHER_REDIS_PARTITIONS": str(dataset.partitions)}))
             for store in STORES
         }
         for server in servers.values():

@@ -111,7 +111,7 @@ async fn open_redis(server: &OnceCell<RedisServer>) -> Redis {
     let settings = RedisSettings {
         address: RedisAddress::parse(&server.url()).unwrap(),
         certificate_authorities: None,
-        partitions: Some(4),
+        partitions: None,
         wait_replicas: 0,
         response_timeout: PATIENCE,
         connection_timeout: PATIENCE,

@@ -186,6 +186,8 @@ async fn what_servers_left_in_an_emptied_redis_hinders_no_start() {
     let refused = Bellwether::try_start(&redis.url(), &SETTINGS).await;
     let told = refused.err().unwrap();
     let advice = "HSET bellwether format 2 partitions 16";
+    let unset = Bellwether::try_start(&redis.url(), &[("redis_partitions", "")]).await;
+    assert!(unset.err().unwrap().contains(advice), "the keys say it");
     assert!(
         told.contains("its note is gone") && told.contains(advice),
         "{told}"

@@ -156,9 +156,17 @@ async fn a_note_that_says_no_number_of_partitions_is_refused() {
             .await
             .unwrap();
         match Redis::open(&settings(&server.url())).await {
-            Err(StoreError::Corrupt(message)) => assert_says(&message, &[wrong, "partitions"]),
+            Err(StoreError::Corrupt(message)) => {
+                assert_says(&message, &[&format!("{wrong:?} partitions")]);
+            }
             other => panic!("{:?}", other.err()),
         }
+        let unset = RedisSettings {
+            partitions: None,
+            ..settings(&server.url())
+        };
+        let opened = Redis::open(&unset).await;
+        assert!(matches!(opened.err(), Some(StoreError::Corrupt(_))));
     }
 }
 

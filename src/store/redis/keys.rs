@@ -37,6 +37,13 @@ pub fn is_left_behind(key: &str) -> bool {
     })
 }
 
+/// How many partitions the tenant of a key has, if the key says it.
+pub fn partitions_in(key: &str) -> Option<u32> {
+    of_tenant(key)?;
+    let (tag, _) = key.strip_prefix('{')?.split_once('}')?;
+    tag.split(':').nth(1)?.parse().ok()
+}
+
 /// What follows `{tenant}:` or `{tenant:partitions:partition}:`.
 fn of_tenant(key: &str) -> Option<&str> {
     let (tag, kind) = key.strip_prefix('{')?.split_once("}:")?;
@@ -236,6 +243,10 @@ mod tests {
         ];
         for key in data {
             assert!(!is_left_behind(&key) && is_ours(&key), "{key}");
+        }
+        assert_eq!(partitions_in(keys.ids()), Some(16));
+        for key in ["{shop}:rollout", "bellwether:texts", "{Shop:16:7}:fence"] {
+            assert_eq!(partitions_in(key), None, "{key}");
         }
         for key in [
             "session:1",

@@ -2,6 +2,8 @@
 //! and an identity that no other store has. It is written once, by the first start; a server
 //! that does not find it again writes nothing, because all else may be gone, too.
 
+use std::collections::BTreeSet;
+
 use redis::Value;
 
 use super::{
@@ -10,7 +12,7 @@ use super::{
     connection::Connection,
     default_partitions,
     failure::{Failure, unexpected},
-    keys::{MARKER, is_left_behind, is_ours},
+    keys::{MARKER, is_left_behind, is_ours, partitions_in},
     list,
     scripts::MARK,
     text,
@@ -78,11 +80,15 @@ pub async fn claim(
         && wanted != partitions
     {
         return Err(StoreError::Misconfigured(format!(
-            "the database at {} has {partitions} partitions, and redis_partitions is {wanted}; \
-             leave it unset, or set it to {partitions}: `bellwether repartition` changes the \
+            "the database at {} was set up with redis_partitions = {partitions}, and it is \
+             {wanted} now; leave it unset, or set it to {partitions}: `bellwether repartition` changes the \
              number of one tenant",
             settings.address
         )));
+    }
+    if settings.address.cluster && partitions == 1 {
+        let address = &settings.address;
+        tracing::warn!(%address, "tenants of this cluster have one partition, so each lies on one node; `bellwether repartition` spreads a tenant over more");
     }
     Ok(Claimed {
         identity: note.identity.ok_or_else(unexpected)?,
@@ -144,12 +150,26 @@ async fn other_keys(settings: &RedisSettings, connection: &Connection) -> Result
     }
     Err(StoreError::Misconfigured(
         if keys.iter().any(|key| is_ours(key)) {
+            let numbers: BTreeSet<u32> = keys.iter().filter_map(|key| partitions_in(key)).collect();
+            let numbers: Vec<String> = numbers.iter().map(u32::to_string).collect();
+            let (partitions, among) = match &numbers[..] {
+                [number] => (number.as_str(), String::new()),
+                numbers => {
+                    let found = if numbers.is_empty() {
+                        "no key says it".to_owned()
+                    } else {
+                        format!("keys have {}", numbers.join(", "))
+                    };
+                    let among = format!(
+                        ", where N is the number of partitions that new tenants had ({found})"
+                    );
+                    ("N", among)
+                }
+            };
             format!(
                 "the database at {address} holds {count} keys of Bellwether, and its note is gone: part of \
              the data is lost. Restore it from a backup of Redis; or, to go on with what is left, \
-             write the note again: HSET {MARKER} format {FORMAT} partitions {}, if that was \
-             redis_partitions",
-                wanted_partitions(settings)
+             write the note again: HSET {MARKER} format {FORMAT} partitions {partitions}{among}"
             )
         } else {
             format!(
