@@ -31,10 +31,12 @@ use crate::{
 /// How often a conflict is retried: with two writers of one record in a process, and a few
 /// processes, losing this often means that something is wrong.
 const MAX_ATTEMPTS: usize = 32;
-/// How often work that another writer was faster with is done again without a wait.
-const ATTEMPTS_AT_ONCE: usize = 4;
-/// The attempt from which on the longest wait before the next one, 8 milliseconds, doubles no more.
-const LONGEST_WAIT_FROM: usize = 7;
+/// How often work that another writer was faster with is done again without a wait: who waits while
+/// the other one goes on has his events overtaken.
+const ATTEMPTS_AT_ONCE: usize = 8;
+/// After so many attempts with a wait the longest wait doubles, from 1 to 8 milliseconds.
+const ATTEMPTS_UNTIL_DOUBLED: usize = 4;
+const MOST_DOUBLED: usize = 3;
 /// Pieces of work that one commit of a profile folds.
 const MAX_FOLDED: usize = 64;
 /// Effects of one event on authors: the credit of its touch, and that of an advance.
@@ -223,13 +225,13 @@ impl<S: Store> Shell<S> {
     /// was faster goes on at once, and would be faster again. Later for a time that is another one
     /// each time and on each server, and grows, so that of many writers one gets ahead.
     async fn give_way(&self, attempt: usize) {
-        if attempt < ATTEMPTS_AT_ONCE {
+        let Some(waits) = attempt.checked_sub(ATTEMPTS_AT_ONCE) else {
             return;
-        }
-        let attempt = u32::try_from(attempt.min(LONGEST_WAIT_FROM)).unwrap_or_default();
+        };
+        let doubled = (waits / ATTEMPTS_UNTIL_DOUBLED).min(MOST_DOUBLED);
         let number = self.conflicts.fetch_add(1, Ordering::Relaxed);
         let fraction = xxh3_64_with_seed(&number.to_le_bytes(), self.server) & 0xff;
-        let microseconds = (fraction << attempt) / 4;
+        let microseconds = (4 * fraction) << doubled;
         tokio::time::sleep(Duration::from_micros(microseconds)).await;
     }
 
