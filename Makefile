@@ -59,6 +59,7 @@ bench-check: cargo redis ## Run each bench for a second in the build of the test
 	cargo bench --locked --profile $(PROFILE) --bench wire -- --seconds 1 --hot --events-per-profile 1
 	cargo bench --locked --profile $(PROFILE) --bench wire -- --start --profiles 3000
 	cargo bench --locked --profile $(PROFILE) --bench wire -- --seconds 1 --scale --events-per-profile 1
+	cargo bench --locked --profile $(PROFILE) --bench wire -- --memory --profiles 2000
 
 bench-compare: cargo redis ## Measure two revisions in turns: BASE=revision, ARGUMENTS="--store redis"
 	@test -n "$(BASE)" || { \

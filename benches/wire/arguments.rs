@@ -2,7 +2,7 @@
 //! `--only NAME` for the methods whose names begin so, `--events-per-profile N` that are there
 //! before anything is measured (10). Instead: `--memory` for the memory of a Redis, `--overload`
 //! for more calls than can be done, `--hot` for one profile that everybody writes, `--start` for
-//! starts on a store of `--profiles N` (1,000,000), `--scale` for clusters of one to three primaries.
+//! starts on a store of `--profiles N` (1,000,000; of memory at most 100,000), `--scale` for clusters of one to three primaries.
 
 use std::time::Duration;
 

@@ -74,7 +74,7 @@ async fn main() {
         return overload::measure(&arguments).await;
     }
     if arguments.memory {
-        return memory::measure().await;
+        return memory::measure(&arguments).await;
     }
     if arguments.hot {
         return hot::measure(&arguments).await;

@@ -7,28 +7,32 @@ use bellwether::{
         apply,
     },
     store::{
-        Commit, Committed, IndexGeneration, RecordStore as _, Rollout, Version, codec,
+        Commit, Committed, Coordination as _, IndexGeneration, RecordStore as _, Rollout, Version,
+        codec,
         redis::{Redis, RedisAddress, RedisSettings},
     },
 };
 use redis::aio::MultiplexedConnection;
 
 use crate::{
+    arguments::Arguments,
     events::EVENTS_PER_PROFILE,
     made_up::{event, model},
     redis_server::RedisServer,
 };
 
+/// Unless fewer are asked for.
 const PROFILES: usize = 100_000;
 const PROFILES_PER_COMMIT: usize = 1_000;
 const RANKS: [usize; 3] = [1, 3, 6];
 /// Entries of a set that Redis measures to estimate the whole; 0 measures all.
 const ALL: usize = 0;
 
-pub async fn measure() {
+pub async fn measure(arguments: &Arguments) {
+    let profiles = usize::try_from(arguments.profiles).unwrap().min(PROFILES);
     let record = typical_record();
     println!(
-        "{PROFILES} profiles of {EVENTS_PER_PROFILE} events; a record takes {} bytes, and 8 of its version",
+        "{profiles} profiles of {EVENTS_PER_PROFILE} events; a record takes {} bytes, and 8 of its version",
         codec::encode(&record).len()
     );
     println!(
@@ -36,7 +40,7 @@ pub async fn measure() {
         "ranks", "bytes each", "record", "id", "each rank", "rest"
     );
     for ranks in RANKS {
-        measure_with(&record, ranks).await;
+        measure_with(&record, profiles, ranks).await;
     }
 }
 
@@ -53,19 +57,19 @@ fn typical_record() -> Record {
     record
 }
 
-async fn measure_with(record: &Record, ranks: usize) {
+async fn measure_with(record: &Record, profiles: usize, ranks: usize) {
     let server = RedisServer::start();
     let address = RedisAddress::parse(&server.address()).unwrap();
     let store = Redis::open(&RedisSettings::new(address)).await.unwrap();
     let before = used_memory(&server).await;
-    fill(&store, record, ranks).await;
+    fill(&store, record, profiles, ranks).await;
     let taken = used_memory(&server).await - before;
 
     let mut connection = server.connect().await;
     let record_bytes = mean_of_records(&mut connection).await;
     let ids = sum_of(&mut connection, "*}:ids").await;
     let places = sum_of(&mut connection, "*}:rank:*").await;
-    let each = |bytes: u64| bytes as f64 / PROFILES as f64;
+    let each = |bytes: u64| bytes as f64 / profiles as f64;
     let rank = each(places) / ranks as f64;
     let rest = each(taken) - record_bytes - each(ids) - each(places);
     println!(
@@ -75,22 +79,24 @@ async fn measure_with(record: &Record, ranks: usize) {
     );
 }
 
-async fn fill(store: &Redis, record: &Record, ranks: usize) {
+async fn fill(store: &Redis, record: &Record, profiles: usize, ranks: usize) {
     let tenant = Tenant::new("").unwrap();
     let generation = IndexGeneration {
         number: 1,
         model: Fingerprint(1),
     };
     let rollout = Rollout::begin(generation, 0);
+    assert_eq!(store.set_rollout(&tenant, &rollout).await, Ok(true));
+    store.fence(&tenant, &rollout).await.unwrap();
     let names: Vec<RankName> = (0..ranks)
         .map(|number| RankName::new(format!("score:rank-{number}")))
         .collect();
-    for first in (0..PROFILES).step_by(PROFILES_PER_COMMIT) {
+    for first in (0..profiles).step_by(PROFILES_PER_COMMIT) {
         let commits = (first..first + PROFILES_PER_COMMIT).map(|number| {
             let changes = names.iter().enumerate().map(|(place, rank)| RankChange {
                 rank: rank.clone(),
                 old: None,
-                new: RankKey::new((number * 7_919 % PROFILES * (place + 1)) as f64 / 1_000.0),
+                new: RankKey::new((number * 7_919 % profiles * (place + 1)) as f64 / 1_000.0),
             });
             Commit {
                 profile_id: ProfileId::new(&format!("member-{number}")).unwrap(),
