@@ -72,12 +72,25 @@ pub struct Config {
     pub max_deadline: Duration,
     /// How long a stop waits for what is in work.
     pub drain_timeout: Duration,
+    /// What calls are made safe by; `None` for calls as they are.
+    pub tls: Option<TlsFiles>,
     /// Where traces and metrics go, over OTLP and gRPC.
     pub otlp_endpoint: Option<Secret>,
     /// What is logged.
     pub log_level: LevelFilter,
     /// How it is logged.
     pub log_format: LogFormat,
+}
+
+/// The files of TLS, all in PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate of the server, then those that lead to its authority.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+    /// The authorities whose certificates callers must show; `None` asks for none.
+    pub client_authorities: Option<PathBuf>,
 }
 
 /// Why there is no configuration: each line says where the mistake is and what to write.
@@ -173,6 +186,18 @@ impl<Lookup: Fn(&str) -> Option<String>> Reader<'_, Lookup> {
         let default_deadline = self.get("default_deadline", values::duration);
         let max_deadline = self.get("max_deadline", values::duration);
         let drain_timeout = self.get("drain_timeout", values::duration_or_zero);
+        let tls = self.tls();
+        let allow_plaintext = self.get("allow_plaintext", values::boolean);
+        if let (Some(listen), Some(None), Some(false)) = (listen, &tls, allow_plaintext)
+            && !listen.ip().is_loopback()
+        {
+            let Found { origin, .. } = self.find("listen");
+            self.errors.push(format!(
+                "{origin}: {listen} can be reached from other machines, and calls would not be \
+                 encrypted; set tls_cert and tls_key, or allow_plaintext = true where something in \
+                 front of the server does it, such as a mesh"
+            ));
+        }
         let otlp_endpoint = self.get("otlp_endpoint", values::endpoint);
         let log_level = self.get("log_level", values::level);
         let log_format = self.get("log_format", values::format);
@@ -204,6 +229,7 @@ impl<Lookup: Fn(&str) -> Option<String>> Reader<'_, Lookup> {
             default_deadline: default_deadline?,
             max_deadline: max_deadline?,
             drain_timeout: drain_timeout?,
+            tls: tls?,
             otlp_endpoint: otlp_endpoint?,
             log_level: log_level?,
             log_format: log_format?,
@@ -229,6 +255,32 @@ impl<Lookup: Fn(&str) -> Option<String>> Reader<'_, Lookup> {
                 wait_replicas: wait_replicas?,
             }),
         })
+    }
+
+    fn tls(&mut self) -> Option<Option<TlsFiles>> {
+        let certificate = self.get("tls_cert", values::path)?;
+        let key = self.get("tls_key", values::path)?;
+        let client_authorities = self.get("tls_client_ca", values::path)?;
+        let lacking = match (&certificate, &key) {
+            (Some(_), None) => Some(("tls_cert", "a certificate needs its key; set tls_key, too")),
+            (None, Some(_)) => Some(("tls_key", "a key needs its certificate; set tls_cert, too")),
+            (None, None) if client_authorities.is_some() => Some((
+                "tls_client_ca",
+                "callers can show a certificate by TLS alone; set tls_cert and tls_key, too",
+            )),
+            _ => None,
+        };
+        if let Some((key, lack)) = lacking {
+            let Found { origin, .. } = self.find(key);
+            self.errors.push(format!("{origin}: {lack}"));
+            return None;
+        }
+        let both = certificate.zip(key);
+        Some(both.map(|(certificate, key)| TlsFiles {
+            certificate,
+            key,
+            client_authorities,
+        }))
     }
 
     fn get<T>(&mut self, key: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {

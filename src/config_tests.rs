@@ -235,3 +235,45 @@ fn what_is_nearly_a_setting_in_the_environment_is_told_with_what_is_meant() {
         assert_eq!(misspelt(name), None);
     }
 }
+
+#[test]
+fn certificate_and_key_go_together_and_what_others_reach_is_encrypted() {
+    let (cert, key, ca) = (
+        ("BELLWETHER_TLS_CERT", "server.pem"),
+        ("BELLWETHER_TLS_KEY", "server.key"),
+        ("BELLWETHER_TLS_CLIENT_CA", "callers.pem"),
+    );
+    let config = load(&Flags::default(), &[cert, key, ca], None).unwrap();
+    let tls = config.tls.unwrap();
+    assert_eq!(tls.certificate, PathBuf::from("server.pem"));
+    assert_eq!(tls.key, PathBuf::from("server.key"));
+    assert_eq!(tls.client_authorities, Some(PathBuf::from("callers.pem")));
+    for (alone, needed) in [(cert, "tls_key"), (key, "tls_cert"), (ca, "tls_cert")] {
+        let text = mistakes(&[alone], None);
+        assert!(text.starts_with(&format!("{}: ", alone.0)), "{text}");
+        assert!(text.contains(needed), "{text}");
+    }
+    for (address, is_reached) in [
+        ("127.0.0.1:1", false),
+        ("127.9.9.9:1", false),
+        ("[::1]:1", false),
+        ("0.0.0.0:1", true),
+        ("[::]:1", true),
+        ("192.0.2.7:1", true),
+    ] {
+        let listen = ("BELLWETHER_LISTEN", address);
+        let plain = load(&Flags::default(), &[listen], None);
+        assert_eq!(plain.is_err(), is_reached, "{address}");
+        for allowed in [
+            &[listen, cert, key][..],
+            &[listen, ("BELLWETHER_ALLOW_PLAINTEXT", "true")],
+        ] {
+            assert!(load(&Flags::default(), allowed, None).is_ok(), "{address}");
+        }
+    }
+    let text = mistakes(&[("BELLWETHER_LISTEN", "0.0.0.0:1")], None);
+    assert!(
+        text.contains("BELLWETHER_LISTEN") && text.contains("allow_plaintext"),
+        "{text}"
+    );
+}

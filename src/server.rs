@@ -10,7 +10,7 @@ use crate::{
     config::Config,
     grpc::{
         server::{ServeError, serve},
-        transport::descriptors,
+        transport::{Tls, TlsError, descriptors},
     },
     rollout::{self, ModelFiles, Models, ModelsError},
     scoring::limits::REMEMBERED_EFFECTS,
@@ -32,6 +32,9 @@ pub enum ServerError {
         /// What the system says.
         error: io::Error,
     },
+    /// Calls cannot be encrypted by the files that are configured.
+    #[error("TLS: {0}")]
+    Tls(#[from] TlsError),
     /// The model cannot be used.
     #[error(transparent)]
     Model(#[from] ModelsError),
@@ -50,6 +53,7 @@ pub enum ServerError {
 pub struct BoundServer {
     local_address: SocketAddr,
     listener: TcpListener,
+    tls: Option<Arc<Tls>>,
     service: Opened,
     config: Config,
     telemetry: Telemetry,
@@ -92,6 +96,10 @@ pub async fn open(
         address: config.listen,
         error,
     })?;
+    let tls = match &config.tls {
+        Some(files) => Some(Arc::new(Tls::load(files).await?)),
+        None => None,
+    };
     let models = Models::load(config.model.as_deref())?;
     let reload = Arc::new(Notify::new());
     let counters = telemetry.counters();
@@ -108,6 +116,7 @@ pub async fn open(
         reload,
         local_address,
         listener,
+        tls,
         service,
         config,
         telemetry,
@@ -163,31 +172,53 @@ impl BoundServer {
     /// # Errors
     /// [`ServerError::Serve`] when gRPC fails.
     pub async fn run(self, stop: impl Future<Output = ()> + Send) -> Result<(), ServerError> {
-        tracing::info!(address = %self.local_address, store = %self.config.store, "listening");
+        tracing::info!(
+            address = %self.local_address,
+            store = %self.config.store,
+            tls = self.tls.is_some(),
+            version = env!("CARGO_PKG_VERSION"),
+            "listening"
+        );
+        let front = Front {
+            listener: self.listener,
+            tls: self.tls,
+            config: self.config,
+            telemetry: self.telemetry,
+        };
         match self.service {
-            Opened::Embedded(service) => {
-                run(service, self.listener, &self.config, self.telemetry, stop).await
-            }
-            Opened::Redis(service) => {
-                run(service, self.listener, &self.config, self.telemetry, stop).await
-            }
+            Opened::Embedded(service) => front.run(service, stop).await,
+            Opened::Redis(service) => front.run(service, stop).await,
         }
     }
 }
 
-async fn run<S: Store>(
-    service: Service<S>,
+/// What stands in front of the service.
+struct Front {
     listener: TcpListener,
-    config: &Config,
+    tls: Option<Arc<Tls>>,
+    config: Config,
     telemetry: Telemetry,
-    stop: impl Future<Output = ()> + Send,
-) -> Result<(), ServerError> {
-    let served = serve(service.clone(), listener, config, telemetry, stop).await;
-    // What was taken in is finished, whether or not its caller still waits.
-    service.finish().await;
-    served?;
-    tracing::info!("stopped");
-    Ok(())
+}
+
+impl Front {
+    async fn run<S: Store>(
+        self,
+        service: Service<S>,
+        stop: impl Future<Output = ()> + Send,
+    ) -> Result<(), ServerError> {
+        let Self {
+            listener,
+            tls,
+            config,
+            telemetry,
+        } = self;
+        let served = serve(service.clone(), listener, tls, &config, telemetry, stop).await;
+        // What was taken in is finished, whether or not its caller still waits.
+        service.finish().await;
+        served?;
+        tracing::info!("stopped");
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! Where the server is, and how a command calls it.
 
-use std::{error::Error as _, future::Future, time::Duration};
+use std::{error::Error as _, future::Future, path::PathBuf, time::Duration};
 
 use tonic::{
     Request, Response, Status,
-    transport::{Channel, Endpoint},
+    transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
 };
 
 use super::failure::Failure;
@@ -29,7 +29,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 /// Which server, and whose data on it.
-#[derive(Clone, Debug, clap::Args)]
+#[derive(Clone, Debug, Default, clap::Args)]
 pub struct Target {
     /// The address of the server.
     #[arg(
@@ -42,6 +42,56 @@ pub struct Target {
     /// The tenant; the default one unless given.
     #[arg(long, default_value = "", hide_default_value = true)]
     pub tenant: String,
+    /// How it is trusted.
+    #[command(flatten)]
+    pub tls: ClientTls,
+}
+
+/// How a server at https:// is trusted, and how it trusts the caller.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct ClientTls {
+    /// File of the authorities (PEM) that the server is trusted by; those of the system unless given.
+    #[arg(long, env = "BELLWETHER_CA", value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    /// File of a certificate (PEM) to show to a server that asks for one.
+    #[arg(
+        long,
+        env = "BELLWETHER_CLIENT_CERT",
+        value_name = "FILE",
+        requires = "key"
+    )]
+    pub cert: Option<PathBuf>,
+    /// File of the private key (PEM) of that certificate.
+    #[arg(
+        long,
+        env = "BELLWETHER_CLIENT_KEY",
+        value_name = "FILE",
+        requires = "cert"
+    )]
+    pub key: Option<PathBuf>,
+}
+
+impl ClientTls {
+    /// What to connect to a server at https:// with.
+    fn config(&self) -> Result<ClientTlsConfig, Failure> {
+        let read = |path: &PathBuf| {
+            let read = std::fs::read(path);
+            read.map_err(|error| Failure::new(format!("cannot read {}: {error}", path.display())))
+        };
+        let mut config = ClientTlsConfig::new();
+        config = match &self.ca {
+            Some(path) => config.ca_certificate(Certificate::from_pem(read(path)?)),
+            None => config.with_native_roots(),
+        };
+        if let (Some(certificate), Some(key)) = (&self.cert, &self.key) {
+            config = config.identity(Identity::from_pem(read(certificate)?, read(key)?));
+        }
+        Ok(config)
+    }
+
+    fn is_given(&self) -> bool {
+        self.ca.is_some() || self.cert.is_some()
+    }
 }
 
 impl Target {
@@ -61,13 +111,19 @@ impl Target {
         } else {
             format!("http://{}", self.server)
         };
-        if url.starts_with("https://") {
-            return Err(Failure::new(
-                "https is not spoken here; let a proxy on this machine do it, and give its http address",
-            ));
+        let is_safe = url.starts_with("https://");
+        if self.tls.is_given() && !is_safe {
+            return Err(Failure::new(format!(
+                "certificates are given, and --server {} is without TLS; write https://",
+                self.server
+            )));
         }
-        let endpoint = Endpoint::from_shared(url)
-            .map_err(|error| Failure::new(format!("--server {}: {error}", self.server)))?
+        let wrong = |error| Failure::new(format!("--server {}: {}", self.server, reasons(&error)));
+        let mut endpoint = Endpoint::from_shared(url).map_err(wrong)?;
+        if is_safe {
+            endpoint = endpoint.tls_config(self.tls.config()?).map_err(wrong)?;
+        }
+        let endpoint = endpoint
             .connect_timeout(CONNECT_TIMEOUT)
             .http2_keep_alive_interval(KEEP_ALIVE)
             .keep_alive_timeout(KEEP_ALIVE)
@@ -143,6 +199,20 @@ impl Asking {
     }
 
     fn failed(&self, status: &Status) -> Failure {
+        if let Some(reason) = untrusted(status) {
+            return Failure::new(format!(
+                "no connection to {} is made by TLS: {reason}; --ca names the file of the authority \
+                 that its certificate is trusted by, --cert and --key what it may ask you for",
+                self.target.server
+            ));
+        }
+        if is_closed(status) {
+            return Failure::new(format!(
+                "the server at {} closed the connection; one that asks callers for a certificate \
+                 does so when --cert and --key show none that it trusts",
+                self.target.server
+            ));
+        }
         if is_unreachable(status) {
             return Failure::new(format!(
                 "no server answers at {}; start one with `bellwether serve`, or name it with --server",
@@ -157,6 +227,37 @@ impl Asking {
         }
         status.clone().into()
     }
+}
+
+/// Why TLS refuses a connection, if that is what the error comes from.
+fn untrusted(status: &Status) -> Option<String> {
+    let mut source = status.source();
+    while let Some(error) = source {
+        let inner = error.downcast_ref::<std::io::Error>();
+        let inner = inner.and_then(std::io::Error::get_ref);
+        if let Some(refused) = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+            return Some(refused.to_string());
+        }
+        source = error.source();
+    }
+    None
+}
+
+/// Whether the server has ended the connection without a word. What a server says has no source.
+fn is_closed(status: &Status) -> bool {
+    let may_be = [tonic::Code::Cancelled, tonic::Code::Unknown].contains(&status.code());
+    may_be && status.source().is_some()
+}
+
+/// An error with what it comes from.
+fn reasons(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
 }
 
 /// Whether the error comes from the attempt to connect, not from a server.

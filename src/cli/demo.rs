@@ -116,7 +116,7 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 async fn show(address: SocketAddr, model: &Model) -> Result<(), Failure> {
     let target = Target {
         server: format!("http://{}", reachable(address)),
-        tenant: String::new(),
+        ..Target::default()
     };
     let mut client = target.client()?;
     output::print(&format!(

@@ -85,6 +85,26 @@ pub const SETTINGS: &[Setting] = &[
         "address and port; port 0 takes a free one",
     ),
     setting(
+        "tls_cert",
+        "",
+        "file of the certificate (PEM) that calls are encrypted by; read again when it changes",
+    ),
+    setting(
+        "tls_key",
+        "",
+        "file of the private key (PEM) of the certificate",
+    ),
+    setting(
+        "tls_client_ca",
+        "",
+        "file of authorities (PEM), one of which must have signed the certificate that a caller shows; without it none is asked for",
+    ),
+    setting(
+        "allow_plaintext",
+        "false",
+        "whether other machines may call without TLS; for a server behind a mesh or a proxy that encrypts",
+    ),
+    setting(
         "model",
         "",
         "model file, or directory of <tenant>.toml; unless set the latest of the store, or the built-in forum model where there is none",

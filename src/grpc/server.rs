@@ -3,6 +3,7 @@
 use std::{
     convert::Infallible,
     future::Future,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -14,8 +15,12 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 use tower::{Layer as _, Service as TowerService};
 
 use super::{
-    calls::CallsLayer, deadline::Deadlines, draining::Draining, handlers::Handlers,
-    model_handlers::ModelHandlers, transport,
+    calls::CallsLayer,
+    deadline::Deadlines,
+    draining::Draining,
+    handlers::Handlers,
+    model_handlers::ModelHandlers,
+    transport::{self, Tls},
 };
 use crate::{
     api::TokenSeal,
@@ -57,6 +62,7 @@ pub enum ServeError {
 pub async fn serve<S: Store>(
     service: Service<S>,
     listener: TcpListener,
+    tls: Option<Arc<Tls>>,
     config: &Config,
     telemetry: Telemetry,
     stop: impl Future<Output = ()> + Send,
@@ -92,12 +98,20 @@ pub async fn serve<S: Store>(
     let guard = transport::Guard::from(config);
     let budgets = guard.budgets.clone();
     let calls = CallsLayer::new(deadlines, service.gate(), guard, telemetry).layer(front);
-    let server = transport::serve(listener, calls, config.into(), budgets, draining);
+    let server = transport::serve(
+        listener,
+        calls,
+        config.into(),
+        budgets,
+        tls.clone(),
+        draining,
+    );
     let mut server = std::pin::pin!(server);
 
     tokio::select! {
         () = &mut server => return Ok(()),
         never = health.follow::<S>(&service) => match never {},
+        never = follow_tls(tls.as_deref()) => match never {},
         () = stop => {}
     }
     tracing::info!("stopping: finishing what is in work");
@@ -108,6 +122,13 @@ pub async fn serve<S: Store>(
         tracing::warn!("the drain timeout has passed; closing connections in use");
     }
     Ok(())
+}
+
+async fn follow_tls(tls: Option<&Tls>) -> Infallible {
+    match tls {
+        Some(tls) => tls.follow().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Health and reflection.

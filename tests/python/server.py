@@ -43,11 +43,16 @@ def environment():
 class Server:
     """A running `bellwether serve`. Use it in a `with` block.
 
-    `settings` are variables of its environment, for what no argument sets.
+    `settings` are variables of its environment, for what no argument sets; `credentials` are what
+    it is called with when it speaks TLS.
     """
 
-    def __init__(self, store, model=None, wait=True, arguments=(), settings=None):
-        command = [binary(), "serve", "--store", str(store), "--listen", "127.0.0.1:0"]
+    def __init__(self, store, model=None, wait=True, arguments=(), settings=None,
+                 credentials=None):
+        self.credentials = credentials
+        command = [binary(), "serve", "--store", str(store)]
+        if "--listen" not in arguments:
+            command += ["--listen", "127.0.0.1:0"]
         if model is not None:
             command += ["--model", str(model)]
         self.process = subprocess.Popen(
@@ -77,7 +82,9 @@ class Server:
         self.address = self._addresses.get(timeout=START_SECONDS)
         if self.address is None:
             raise RuntimeError(f"the server stopped before it listened:\n{self.output()}")
-        self.channel = grpc.insecure_channel(self.address, CHANNEL_OPTIONS)
+        self.channel = (
+            grpc.insecure_channel(self.address, CHANNEL_OPTIONS) if self.credentials is None
+            else grpc.secure_channel(self.address, self.credentials, CHANNEL_OPTIONS))
         self.stub = scoring_pb2_grpc.ScoringServiceStub(self.channel)
         self.health = health_pb2_grpc.HealthStub(self.channel)
         watch = self.health.Watch(health_pb2.HealthCheckRequest(service=SERVICE),

@@ -53,7 +53,7 @@ async fn run(server: &Scripted, text: &str, batch: usize) -> (Result<Summary, Fa
 async fn run_at(address: SocketAddr, text: &str, batch: usize) -> (Result<Summary, Failure>, Seen) {
     let target = Target {
         server: format!("http://{address}"),
-        tenant: String::new(),
+        ..Target::default()
     };
     let options = Options {
         preparation: Preparation::default(),

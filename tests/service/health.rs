@@ -49,7 +49,15 @@ async fn liveness_stays_while_readiness_follows_the_store() {
     let (stop, stopped) = oneshot::channel::<()>();
     let server = tokio::spawn(async move {
         let stop = async move { drop(stopped.await) };
-        server::serve(service, listener, &config, Telemetry::disabled(), stop).await
+        server::serve(
+            service,
+            listener,
+            None,
+            &config,
+            Telemetry::disabled(),
+            stop,
+        )
+        .await
     });
     let channel = Channel::from_shared(format!("http://{address}")).unwrap();
     let mut health = HealthClient::new(channel.connect().await.unwrap());

@@ -2,7 +2,7 @@
 //! no more, and, when there are too many, who has been idle for longest. Running out of
 //! descriptors pauses it.
 
-use std::{collections::HashMap, convert::Infallible, io, time::Duration};
+use std::{collections::HashMap, convert::Infallible, io, sync::Arc, time::Duration};
 
 use http::{Request, Response};
 use hyper::{body::Incoming, server::conn::http2};
@@ -20,7 +20,8 @@ use super::{
     connection::{Connection, ConnectionId},
     descriptors,
     exchange::Exchanges,
-    socket::Socket,
+    socket::{Socket, Stream},
+    tls::Tls,
 };
 use crate::{
     config::Config,
@@ -30,6 +31,7 @@ use crate::{
         KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, MAX_HEADER_BYTES, MAX_SEND_BUFFER_BYTES,
         STREAM_WINDOW_BYTES,
     },
+    telemetry::is_new,
 };
 
 /// What a server lets its callers have.
@@ -86,6 +88,7 @@ pub async fn serve<S: Calls>(
     calls: S,
     settings: TransportSettings,
     budgets: Budgets,
+    tls: Option<Arc<Tls>>,
     mut draining: Draining,
 ) {
     let mut server = Acceptor {
@@ -93,6 +96,7 @@ pub async fn serve<S: Calls>(
         calls,
         settings,
         budgets,
+        tls,
         draining: draining.clone(),
         open: HashMap::new(),
         running: JoinSet::new(),
@@ -135,6 +139,8 @@ struct Acceptor<S> {
     calls: S,
     settings: TransportSettings,
     budgets: Budgets,
+    /// `None` takes in whoever comes as it is.
+    tls: Option<Arc<Tls>>,
     draining: Draining,
     open: HashMap<ConnectionId, Connection>,
     running: JoinSet<ConnectionId>,
@@ -152,20 +158,27 @@ impl<S: Calls> Acceptor<S> {
         }
         let connection = Connection::new(&self.budgets);
         self.open.insert(connection.id(), connection.clone());
-        let socket = Socket::new(stream, connection.clone(), self.settings.stall_timeout);
-        let http2 = self
-            .http2(Exchanges::new(connection.clone()))
-            .serve_connection(
-                TokioIo::new(socket),
-                Requests {
-                    calls: self.calls.clone(),
-                    connection: connection.clone(),
-                },
-            );
+        let http2 = self.http2(Exchanges::new(connection.clone()));
+        let requests = Requests {
+            calls: self.calls.clone(),
+            connection: connection.clone(),
+        };
+        let acceptor = self.tls.as_ref().map(|tls| tls.acceptor());
         let settings = self.settings;
-        let draining = self.draining.clone();
+        let mut draining = self.draining.clone();
         self.running.spawn(async move {
-            attend(http2, &connection, settings, draining).await;
+            let accepted = Instant::now();
+            let stream = match acceptor {
+                None => Some(Stream::Left(stream)),
+                Some(acceptor) => {
+                    shake_hands(acceptor.accept(stream), &connection, &mut draining).await
+                }
+            };
+            if let Some(stream) = stream {
+                let socket = Socket::new(stream, connection.clone(), settings.stall_timeout);
+                let http2 = http2.serve_connection(TokioIo::new(socket), requests);
+                attend(http2, &connection, settings, draining, accepted).await;
+            }
             connection.id()
         });
     }
@@ -207,16 +220,42 @@ impl<S: Calls> Acceptor<S> {
     }
 }
 
+/// The stream of a connection whose caller has shaken hands; `None` for one that fails to, or whose
+/// place is needed.
+async fn shake_hands(
+    handshake: tokio_rustls::Accept<TcpStream>,
+    connection: &Connection,
+    draining: &mut Draining,
+) -> Option<Stream> {
+    tokio::select! {
+        // What is in the middle of a handshake has no call.
+        () = draining.begun() => None,
+        () = connection.given_up() => None,
+        shaken = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake) => match shaken {
+            Ok(Ok(stream)) => Some(Stream::Right(Box::new(stream))),
+            Ok(Err(error)) => {
+                // Of whom, nobody knows; a scanner of ports fails as often as it likes.
+                let line = "a TLS handshake failed";
+                if is_new([line, "", ""]) {
+                    tracing::info!(%error, "{line}");
+                }
+                None
+            }
+            Err(_) => None,
+        },
+    }
+}
+
 /// Serves a connection until it closes, is of no use any more, or the server drains.
 async fn attend<S: Calls>(
     http2: http2::Connection<TokioIo<Socket>, Requests<S>, Exchanges>,
     connection: &Connection,
     settings: TransportSettings,
     mut draining: Draining,
+    accepted: Instant,
 ) {
     let mut http2 = std::pin::pin!(http2);
     let mut is_leaving = false;
-    let accepted = Instant::now();
     let mut look_at = accepted + HANDSHAKE_TIMEOUT.min(settings.idle_timeout);
     loop {
         tokio::select! {

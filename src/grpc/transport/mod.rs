@@ -11,8 +11,10 @@ mod exchange;
 mod guard;
 mod inflating;
 mod socket;
+mod tls;
 
 pub use accept::{TransportSettings, serve};
 pub use answer::{Reserved, Sending};
 pub use connection::{Connection, ConnectionId};
 pub use guard::{Guard, reserve};
+pub use tls::{Tls, TlsError};

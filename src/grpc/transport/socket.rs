@@ -14,11 +14,17 @@ use tokio::{
     time::Sleep,
 };
 
+use tokio_rustls::server::TlsStream;
+use tokio_util::either::Either;
+
 use super::connection::Connection;
 
-/// A TCP stream whose caller may keep it from sending for so long and no longer.
+/// What comes as it is, and what comes by TLS.
+pub type Stream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
+
+/// A stream whose caller may keep it from sending for so long and no longer.
 pub struct Socket {
-    stream: TcpStream,
+    stream: Stream,
     connection: Connection,
     stall_timeout: Duration,
     /// Runs while the system takes nothing more.
@@ -26,7 +32,7 @@ pub struct Socket {
 }
 
 impl Socket {
-    pub fn new(stream: TcpStream, connection: Connection, stall_timeout: Duration) -> Self {
+    pub fn new(stream: Stream, connection: Connection, stall_timeout: Duration) -> Self {
         Self {
             stream,
             connection,

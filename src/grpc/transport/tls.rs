@@ -1,0 +1,227 @@
+//! TLS of the connections that come in. Certificate, key and the authorities of callers are files,
+//! which are read again while the server runs: a new connection gets what they say now, and those
+//! that are open go on with what they began with.
+
+use std::{
+    convert::Infallible,
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use rustls::{
+    RootCertStore, ServerConfig,
+    crypto::{CryptoProvider, ring},
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    server::WebPkiClientVerifier,
+};
+use tokio_rustls::TlsAcceptor;
+use xxhash_rust::xxh3::Xxh3Default;
+
+use crate::{config::TlsFiles, limits::FILES_INTERVAL};
+
+/// The protocols that are spoken behind TLS.
+const PROTOCOLS: [&[u8]; 1] = [b"h2"];
+
+/// Why connections cannot be made safe by these files.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TlsError {
+    /// A file cannot be read.
+    #[error("cannot read {}: {reason}", path.display())]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// What the system says.
+        reason: String,
+    },
+    /// A file does not hold what it should.
+    #[error("{} {lack}", path.display())]
+    Lacks {
+        /// Which file.
+        path: PathBuf,
+        /// What is missing or wrong.
+        lack: String,
+    },
+    /// Certificate and key cannot be used together.
+    #[error("the certificate in {} cannot be used with the key in {}: {reason}", certificate.display(), key.display())]
+    Unusable {
+        /// The file of the certificate.
+        certificate: PathBuf,
+        /// The file of the key.
+        key: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+}
+
+/// What new connections are made safe by.
+pub struct Tls {
+    files: TlsFiles,
+    current: RwLock<Current>,
+}
+
+struct Current {
+    acceptor: TlsAcceptor,
+    /// Of what the files held.
+    hash: u128,
+}
+
+/// What the files hold.
+struct Contents {
+    certificate: Vec<u8>,
+    key: Vec<u8>,
+    client_authorities: Option<Vec<u8>>,
+}
+
+impl Tls {
+    /// Reads the files.
+    pub async fn load(files: &TlsFiles) -> Result<Self, TlsError> {
+        let contents = Contents::read(files).await?;
+        let current = Current::new(files, &contents)?;
+        Ok(Self {
+            files: files.clone(),
+            current: RwLock::new(current),
+        })
+    }
+
+    /// What takes in the next connection.
+    pub fn acceptor(&self) -> TlsAcceptor {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        current.acceptor.clone()
+    }
+
+    /// Follows the files, for ever. What cannot be used is said once, and what was there before is
+    /// kept.
+    pub async fn follow(&self) -> Infallible {
+        let mut complaint = None;
+        loop {
+            tokio::time::sleep(FILES_INTERVAL).await;
+            match self.read_again().await {
+                Ok(is_new) => {
+                    if is_new || complaint.take().is_some() {
+                        tracing::info!(
+                            certificate = %self.files.certificate.display(),
+                            "new connections are made with the certificate that the file holds now"
+                        );
+                    }
+                }
+                Err(error) => {
+                    if complaint.as_ref() != Some(&error) {
+                        tracing::error!(%error, "the certificate of before is kept");
+                        complaint = Some(error);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether there was anything new.
+    async fn read_again(&self) -> Result<bool, TlsError> {
+        let contents = Contents::read(&self.files).await?;
+        let known = |current: &Current| current.hash == contents.hash();
+        if known(&self.current.read().unwrap_or_else(PoisonError::into_inner)) {
+            return Ok(false);
+        }
+        let next = Current::new(&self.files, &contents)?;
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        *current = next;
+        Ok(true)
+    }
+}
+
+impl Contents {
+    async fn read(files: &TlsFiles) -> Result<Self, TlsError> {
+        let client_authorities = match &files.client_authorities {
+            Some(path) => Some(read(path).await?),
+            None => None,
+        };
+        Ok(Self {
+            certificate: read(&files.certificate).await?,
+            key: read(&files.key).await?,
+            client_authorities,
+        })
+    }
+
+    fn hash(&self) -> u128 {
+        let mut hash = Xxh3Default::new();
+        let authorities = self.client_authorities.as_deref().unwrap_or_default();
+        for bytes in [&self.certificate[..], &self.key, authorities] {
+            hash.update(&bytes.len().to_le_bytes());
+            hash.update(bytes);
+        }
+        hash.digest128()
+    }
+}
+
+impl Current {
+    fn new(files: &TlsFiles, contents: &Contents) -> Result<Self, TlsError> {
+        let chain = certificates(&files.certificate, &contents.certificate)?;
+        let key = PrivateKeyDer::from_pem_slice(&contents.key).map_err(|_| TlsError::Lacks {
+            path: files.key.clone(),
+            // Without what it holds: that is the key.
+            lack: "holds no private key in PEM".to_owned(),
+        })?;
+        let unusable = |error: rustls::Error| TlsError::Unusable {
+            certificate: files.certificate.clone(),
+            key: files.key.clone(),
+            reason: error.to_string(),
+        };
+        let provider = Arc::new(ring::default_provider());
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(unusable)?;
+        let builder = match (&files.client_authorities, &contents.client_authorities) {
+            (Some(path), Some(bytes)) => {
+                builder.with_client_cert_verifier(verifier(path, bytes, provider)?)
+            }
+            _ => builder.with_no_client_auth(),
+        };
+        let mut config = builder.with_single_cert(chain, key).map_err(unusable)?;
+        config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
+        Ok(Self {
+            acceptor: Arc::new(config).into(),
+            hash: contents.hash(),
+        })
+    }
+}
+
+/// Takes in callers whose certificate one of these authorities has signed, and nobody else.
+fn verifier(
+    path: &Path,
+    bytes: &[u8],
+    provider: Arc<CryptoProvider>,
+) -> Result<Arc<dyn rustls::server::danger::ClientCertVerifier>, TlsError> {
+    let lacks = |lack: String| TlsError::Lacks {
+        path: path.to_owned(),
+        lack,
+    };
+    let mut authorities = RootCertStore::empty();
+    for certificate in certificates(path, bytes)? {
+        let added = authorities.add(certificate);
+        added.map_err(|error| lacks(format!("holds no authority: {error}")))?;
+    }
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(authorities), provider);
+    let built = verifier.build();
+    built.map_err(|error| lacks(format!("holds no authority: {error}")))
+}
+
+fn certificates(path: &Path, bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let lacks = |lack: &str| TlsError::Lacks {
+        path: path.to_owned(),
+        lack: lack.to_owned(),
+    };
+    let found = CertificateDer::pem_slice_iter(bytes).collect::<Result<Vec<_>, _>>();
+    match found {
+        Ok(found) if !found.is_empty() => Ok(found),
+        Ok(_) => Err(lacks("holds no certificate in PEM")),
+        Err(_) => Err(lacks("is damaged: a certificate in PEM cannot be read")),
+    }
+}
+
+async fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
+    let read = tokio::fs::read(path).await;
+    read.map_err(|error: io::Error| TlsError::Unreadable {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    })
+}

@@ -1,0 +1,231 @@
+"""Calls that are encrypted: whom the server takes in, and certificates that change meanwhile."""
+
+import shutil
+import ssl
+import threading
+
+import grpc
+import pytest
+from bellwether.v1 import scoring_pb2 as api
+from bellwether.v1 import scoring_pb2_grpc
+from certificates import Authority
+from server import Server, eventually, run
+
+CALL_SECONDS = 10
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory):
+    return tmp_path_factory.mktemp("certificates")
+
+
+@pytest.fixture(scope="module")
+def authority(directory):
+    return Authority(directory, "authority")
+
+
+@pytest.fixture(scope="module")
+def stranger(directory):
+    """An authority that nobody trusts."""
+    return Authority(directory, "stranger")
+
+
+@pytest.fixture(scope="module")
+def certificate(authority):
+    return authority.server()
+
+
+def credentials(authority, own=None):
+    """To trust an authority, and to show a certificate of one's own."""
+    key, chain = (own.key.read_bytes(), own.certificate.read_bytes()) if own else (None, None)
+    return grpc.ssl_channel_credentials(authority.certificate.read_bytes(), key, chain)
+
+
+def settings(certificate, client_authority=None):
+    named = {"BELLWETHER_TLS_CERT": str(certificate.certificate),
+             "BELLWETHER_TLS_KEY": str(certificate.key)}
+    if client_authority is not None:
+        named["BELLWETHER_TLS_CLIENT_CA"] = str(client_authority.certificate)
+    return named
+
+
+def call(address, trusted=None):
+    """Makes one call on a connection of its own; the code that it ends with."""
+    channel = (grpc.insecure_channel(address) if trusted is None
+               else grpc.secure_channel(address, trusted))
+    with channel:
+        stub = scoring_pb2_grpc.ScoringServiceStub(channel)
+        try:
+            stub.GetFunnel(api.GetFunnelRequest(), timeout=CALL_SECONDS)
+        except grpc.RpcError as error:
+            return error.code()
+    return grpc.StatusCode.OK
+
+
+def refusal_to_start(store, arguments=(), **variables):
+    server = Server(store, wait=False, arguments=arguments, settings=variables)
+    code, output = server.wait()
+    assert code > 0, output
+    assert "panicked" not in output and "listening" not in output
+    assert not store.exists(), "nothing is made before the mistake is known"
+    return output
+
+
+def test_who_trusts_the_authority_calls_and_nobody_else(tmp_path, authority, stranger,
+                                                        certificate):
+    trusted = credentials(authority)
+    with Server(tmp_path / "store", settings=settings(certificate), credentials=trusted) as server:
+        assert call(server.address, trusted) == grpc.StatusCode.OK
+        assert call(server.address, credentials(stranger)) == grpc.StatusCode.UNAVAILABLE
+        assert call(server.address) == grpc.StatusCode.UNAVAILABLE
+        assert call(server.address, trusted) == grpc.StatusCode.OK
+
+
+def test_a_caller_without_a_certificate_of_the_authority_is_not_taken_in(
+        tmp_path, authority, stranger, certificate):
+    own = credentials(authority, authority.client())
+    with Server(tmp_path / "store", settings=settings(certificate, authority),
+                credentials=own) as server:
+        assert call(server.address, own) == grpc.StatusCode.OK
+        assert call(server.address, credentials(authority)) == grpc.StatusCode.UNAVAILABLE
+        foreign = credentials(authority, stranger.client())
+        assert call(server.address, foreign) == grpc.StatusCode.UNAVAILABLE
+
+
+def test_a_certificate_is_replaced_under_load_without_a_lost_call(tmp_path, authority, stranger):
+    before, after = authority.server("before"), stranger.server("after")
+    current = tmp_path / "server.pem", tmp_path / "server.key"
+    put(before, current)
+    both = authority.certificate.read_bytes() + stranger.certificate.read_bytes()
+    trusted = grpc.ssl_channel_credentials(both)
+    files = {"BELLWETHER_TLS_CERT": str(current[0]), "BELLWETHER_TLS_KEY": str(current[1])}
+    with Server(tmp_path / "store", settings=files, credentials=trusted) as server:
+        stop, failed, answered = threading.Event(), [], [0, 0]
+
+        def on_the_old_connection():
+            while not stop.is_set():
+                try:
+                    server.stub.GetFunnel(api.GetFunnelRequest(), timeout=CALL_SECONDS)
+                    answered[0] += 1
+                except grpc.RpcError as error:
+                    failed.append(error)
+
+        def on_new_connections():
+            while not stop.is_set():
+                code = call(server.address, trusted)
+                answered[1] += 1
+                if code != grpc.StatusCode.OK:
+                    failed.append(code)
+
+        callers = [threading.Thread(target=each)
+                   for each in (on_the_old_connection, on_new_connections)]
+        for caller in callers:
+            caller.start()
+        try:
+            assert shown(server.address) == in_file(before)
+            put(after, current)
+            assert eventually(lambda: shown(server.address) == in_file(after))
+            assert call(server.address, credentials(authority)) == grpc.StatusCode.UNAVAILABLE
+            seen = list(answered)
+            assert eventually(lambda: all(now > then for now, then in zip(answered, seen)))
+        finally:
+            stop.set()
+            for caller in callers:
+                caller.join()
+        assert not failed
+
+
+def test_files_that_cannot_be_used_leave_the_certificate_of_before(tmp_path, authority,
+                                                                   certificate):
+    current = tmp_path / "server.pem", tmp_path / "server.key"
+    put(certificate, current)
+    trusted = credentials(authority)
+    files = {"BELLWETHER_TLS_CERT": str(current[0]), "BELLWETHER_TLS_KEY": str(current[1])}
+    with Server(tmp_path / "store", settings=files, credentials=trusted) as server:
+        other = authority.server("other")
+        for damage in [lambda: current[0].write_text("no certificate", encoding="utf-8"),
+                       lambda: shutil.copy(other.certificate, current[0]),
+                       current[1].unlink]:
+            said = server.output().count("is kept")
+            damage()
+            assert eventually(lambda: server.output().count("is kept") > said), server.output()
+            assert call(server.address, trusted) == grpc.StatusCode.OK
+        put(other, current)
+        assert eventually(lambda: shown(server.address) == in_file(other))
+        assert "PRIVATE KEY" not in server.output()
+
+
+def put(certificate, paths):
+    """Writes files as a deployment does: each complete at once, one after the other."""
+    for source, path in zip((certificate.certificate, certificate.key), paths):
+        whole = path.with_suffix(".new")
+        shutil.copy(source, whole)
+        whole.replace(path)
+
+
+def shown(address):
+    host, port = address.rsplit(":", 1)
+    return ssl.get_server_certificate((host, int(port))).strip()
+
+
+def in_file(certificate):
+    return certificate.certificate.read_text(encoding="utf-8").strip()
+
+
+def test_the_command_line_speaks_tls(tmp_path, authority, stranger, certificate):
+    own = authority.client("operator")
+    with Server(tmp_path / "store", settings=settings(certificate, authority),
+                credentials=credentials(authority, own)) as server:
+        at = ("funnel", "--server", f"https://{server.address}")
+        trusted = ("--ca", authority.certificate)
+        shows = ("--cert", own.certificate, "--key", own.key)
+        asked = run(*at, *trusted, *shows)
+        assert asked.returncode == 0, asked.stderr
+        for arguments, parts in [
+            ((*at, *shows), ["--ca"]),
+            ((*at, "--ca", stranger.certificate, *shows), ["--ca"]),
+            ((*at, *trusted), ["--cert"]),
+            (("funnel", "--server", f"http://{server.address}", *trusted), ["https://"]),
+            ((*at, "--ca", tmp_path / "missing.pem"), ["missing.pem"]),
+            ((*at, *trusted, "--cert", own.certificate), ["--key"]),
+        ]:
+            refused = run(*arguments)
+            assert refused.returncode != 0
+            for part in parts:
+                assert part in refused.stderr, (arguments, refused.stderr)
+
+
+def test_what_cannot_be_used_is_told_at_the_start(tmp_path, authority, certificate):
+    store, other = tmp_path / "store", authority.server("another")
+    damaged = tmp_path / "damaged.pem"
+    damaged.write_text("-----BEGIN CERTIFICATE-----\nnothing\n", encoding="utf-8")
+    cert, key = str(certificate.certificate), str(certificate.key)
+    for variables, parts in [
+        ({"TLS_CERT": cert}, ["tls_key"]),
+        ({"TLS_KEY": key}, ["tls_cert"]),
+        ({"TLS_CLIENT_CA": cert}, ["tls_cert"]),
+        ({"TLS_CERT": str(tmp_path / "none.pem"), "TLS_KEY": key}, ["none.pem"]),
+        ({"TLS_CERT": str(damaged), "TLS_KEY": key}, ["damaged.pem", "certificate"]),
+        ({"TLS_CERT": key, "TLS_KEY": key}, ["certificate"]),
+        ({"TLS_CERT": cert, "TLS_KEY": cert}, ["private key"]),
+        ({"TLS_CERT": cert, "TLS_KEY": str(other.key)}, [cert, str(other.key)]),
+        ({"TLS_CERT": cert, "TLS_KEY": key, "TLS_CLIENT_CA": key}, ["certificate"]),
+    ]:
+        named = {f"BELLWETHER_{name}": value for name, value in variables.items()}
+        said = refusal_to_start(store, **named)
+        for part in parts:
+            assert part in said, (variables, said)
+
+
+def test_what_other_machines_reach_is_encrypted_unless_somebody_says_so(tmp_path, authority,
+                                                                        certificate):
+    everywhere = ("--listen", "0.0.0.0:0")
+    said = refusal_to_start(tmp_path / "store", everywhere)
+    for part in ["0.0.0.0:0", "tls_cert", "allow_plaintext"]:
+        assert part in said
+    for number, variables in enumerate([{"BELLWETHER_ALLOW_PLAINTEXT": "true"},
+                                        settings(certificate)]):
+        server = Server(tmp_path / f"store-{number}", wait=False, arguments=everywhere,
+                        settings=variables)
+        assert eventually(lambda: "listening" in server.output()), server.output()
+        server.kill()
