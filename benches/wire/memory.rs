@@ -92,7 +92,8 @@ async fn fill(store: &Redis, record: &Record, profiles: usize, ranks: usize) {
         .map(|number| RankName::new(format!("score:rank-{number}")))
         .collect();
     for first in (0..profiles).step_by(PROFILES_PER_COMMIT) {
-        let commits = (first..first + PROFILES_PER_COMMIT).map(|number| {
+        let last = profiles.min(first + PROFILES_PER_COMMIT);
+        let commits = (first..last).map(|number| {
             let changes = names.iter().enumerate().map(|(place, rank)| RankChange {
                 rank: rank.clone(),
                 old: None,

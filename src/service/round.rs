@@ -31,8 +31,8 @@ use crate::{
 /// How often a conflict is retried: with two writers of one record in a process, and a few
 /// processes, losing this often means that something is wrong.
 const MAX_ATTEMPTS: usize = 32;
-/// How often work that another writer was faster with is done again without a wait: who waits while
-/// the other one goes on has his events overtaken.
+/// How often work that another writer was faster with is done again without a wait. During a wait the
+/// other one may write more events than the record remembers, and those that wait are too old then.
 const ATTEMPTS_AT_ONCE: usize = 8;
 /// After so many attempts with a wait the longest wait doubles, from 1 to 8 milliseconds.
 const ATTEMPTS_UNTIL_DOUBLED: usize = 4;

@@ -194,11 +194,8 @@ impl RecentRecords {
             return recent.and_then(|recent| recent.record);
         }
         // Mostly it is there or not, which is told without a lock against all others.
-        if !self
-            .records
-            .peek(&key)
-            .is_some_and(|recent| is_stored(&recent))
-        {
+        let is_here = |recent: Recent| is_stored(&recent) && recent.record.is_some();
+        if !self.records.peek(&key).is_some_and(is_here) {
             return None;
         }
         let take_out = |_: &Key, recent: &mut Recent| {
@@ -214,6 +211,14 @@ impl RecentRecords {
     /// Keeps what has been read of a store that others write, too; only its version if it is about
     /// to be changed, until it is written or given back.
     pub fn read(&self, tenant: &Tenant, stored: &Stored, to_change: bool) {
+        let key = (tenant.clone(), stored.profile_id.clone());
+        let here = self.records.peek(&key);
+        if here.is_some_and(|recent| recent.version == stored.version) {
+            if !to_change {
+                self.give_back(tenant, stored);
+            }
+            return;
+        }
         let mut recent = Recent::of(stored);
         if to_change {
             recent.record = None;

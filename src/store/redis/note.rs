@@ -88,7 +88,7 @@ pub async fn claim(
     }
     if settings.address.cluster && partitions == 1 {
         let address = &settings.address;
-        tracing::warn!(%address, "tenants of this cluster have one partition, so each lies on one node; `bellwether repartition` spreads a tenant over more");
+        tracing::warn!(%address, "new tenants of this cluster have one partition, so each lies on one node; `bellwether repartition` spreads a tenant over more");
     }
     Ok(Claimed {
         identity: note.identity.ok_or_else(unexpected)?,
@@ -152,24 +152,24 @@ async fn other_keys(settings: &RedisSettings, connection: &Connection) -> Result
         if keys.iter().any(|key| is_ours(key)) {
             let numbers: BTreeSet<u32> = keys.iter().filter_map(|key| partitions_in(key)).collect();
             let numbers: Vec<String> = numbers.iter().map(u32::to_string).collect();
-            let (partitions, among) = match &numbers[..] {
-                [number] => (number.as_str(), String::new()),
-                numbers => {
-                    let found = if numbers.is_empty() {
-                        "no key says it".to_owned()
-                    } else {
-                        format!("keys have {}", numbers.join(", "))
-                    };
-                    let among = format!(
-                        ", where N is the number of partitions that new tenants had ({found})"
-                    );
-                    ("N", among)
-                }
+            let (partitions, from) = match &numbers[..] {
+                [number] if count <= MAX_LOOKED_AT => (
+                    number.as_str(),
+                    "its keys have that number; it is another one if every tenant was repartitioned"
+                        .to_owned(),
+                ),
+                numbers => (
+                    "N",
+                    format!(
+                        "N is the number of partitions of new tenants, before the first is \
+                         repartitioned; of the keys that were looked at some have {numbers:?}"
+                    ),
+                ),
             };
             format!(
                 "the database at {address} holds {count} keys of Bellwether, and its note is gone: part of \
              the data is lost. Restore it from a backup of Redis; or, to go on with what is left, \
-             write the note again: HSET {MARKER} format {FORMAT} partitions {partitions}{among}"
+             write the note again: HSET {MARKER} format {FORMAT} partitions {partitions} ({from})"
             )
         } else {
             format!(
