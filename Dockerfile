@@ -27,7 +27,9 @@ COPY --from=build /bellwether /usr/local/bin/bellwether
 USER 65532:65532
 # Where the embedded store may write when nothing else is set.
 WORKDIR /home/nonroot
-# An address of the container alone would reach nobody.
+# An address of the container alone would reach nobody. The server does not start on this one until
+# it is given a certificate (BELLWETHER_TLS_CERT, BELLWETHER_TLS_KEY), or is told that something in
+# front of it encrypts (BELLWETHER_ALLOW_PLAINTEXT=true).
 ENV BELLWETHER_LISTEN=0.0.0.0:50051
 EXPOSE 50051
 ENTRYPOINT ["/usr/local/bin/bellwether"]

@@ -72,8 +72,10 @@ pub struct Config {
     pub max_deadline: Duration,
     /// How long a stop waits for what is in work.
     pub drain_timeout: Duration,
-    /// What calls are made safe by; `None` for calls as they are.
+    /// What calls are encrypted by; `None` for plaintext.
     pub tls: Option<TlsFiles>,
+    /// Whether other machines may call without TLS.
+    pub allow_plaintext: bool,
     /// Where traces and metrics go, over OTLP and gRPC.
     pub otlp_endpoint: Option<Secret>,
     /// What is logged.
@@ -91,6 +93,28 @@ pub struct TlsFiles {
     pub key: PathBuf,
     /// The authorities whose certificates callers must show; `None` asks for none.
     pub client_authorities: Option<PathBuf>,
+}
+
+/// Other machines would call without TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0} can be reached from other machines, and calls would not be encrypted; set tls_cert and \
+     tls_key, or allow_plaintext = true where something in front of the server encrypts, such as a \
+     mesh"
+)]
+pub struct Plaintext(SocketAddr);
+
+impl Plaintext {
+    /// Whether only this machine reaches an address.
+    ///
+    /// # Errors
+    /// When others do.
+    pub fn check(address: SocketAddr) -> Result<(), Self> {
+        if address.ip().to_canonical().is_loopback() {
+            return Ok(());
+        }
+        Err(Self(address))
+    }
 }
 
 /// Why there is no configuration: each line says where the mistake is and what to write.
@@ -189,14 +213,10 @@ impl<Lookup: Fn(&str) -> Option<String>> Reader<'_, Lookup> {
         let tls = self.tls();
         let allow_plaintext = self.get("allow_plaintext", values::boolean);
         if let (Some(listen), Some(None), Some(false)) = (listen, &tls, allow_plaintext)
-            && !listen.ip().is_loopback()
+            && let Err(error) = Plaintext::check(listen)
         {
             let Found { origin, .. } = self.find("listen");
-            self.errors.push(format!(
-                "{origin}: {listen} can be reached from other machines, and calls would not be \
-                 encrypted; set tls_cert and tls_key, or allow_plaintext = true where something in \
-                 front of the server does it, such as a mesh"
-            ));
+            self.errors.push(format!("{origin}: {error}"));
         }
         let otlp_endpoint = self.get("otlp_endpoint", values::endpoint);
         let log_level = self.get("log_level", values::level);
@@ -230,6 +250,7 @@ impl<Lookup: Fn(&str) -> Option<String>> Reader<'_, Lookup> {
             max_deadline: max_deadline?,
             drain_timeout: drain_timeout?,
             tls: tls?,
+            allow_plaintext: allow_plaintext?,
             otlp_endpoint: otlp_endpoint?,
             log_level: log_level?,
             log_format: log_format?,
@@ -261,6 +282,14 @@ impl<Lookup: Fn(&str) -> Option<String>> Reader<'_, Lookup> {
         let certificate = self.get("tls_cert", values::path)?;
         let key = self.get("tls_key", values::path)?;
         let client_authorities = self.get("tls_client_ca", values::path)?;
+        let Found { text, origin } = self.find("tls_client_ca");
+        if text.is_empty() && origin != "tls_client_ca" {
+            // Somebody means to ask for certificates, and would ask for none.
+            self.errors.push(format!(
+                "{origin}: is empty; name a file, or leave it unset"
+            ));
+            return None;
+        }
         let lacking = match (&certificate, &key) {
             (Some(_), None) => Some(("tls_cert", "a certificate needs its key; set tls_key, too")),
             (None, Some(_)) => Some(("tls_key", "a key needs its certificate; set tls_cert, too")),

@@ -137,6 +137,9 @@ pub const INFLATED_FREELY_BYTES: usize = 64 * 1024;
 pub const INFLATED_AT_ONCE_BYTES: usize = 128 * 1024;
 /// How long decompressing a message may take in all; a megabyte takes some milliseconds.
 pub const MAX_INFLATION_TIME: Duration = Duration::from_secs(1);
+/// What TLS may have encrypted of a connection and not sent. More would count as read by callers who
+/// read nothing.
+pub const MAX_UNSENT_TLS_BYTES: usize = 16 * 1024;
 /// How long the first bytes of a connection may take: a round trip or two, even to the other
 /// side of the world and with a packet lost.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);

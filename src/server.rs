@@ -7,7 +7,7 @@ use tokio::{net::TcpListener, sync::Notify};
 
 use crate::{
     clock::system_clock,
-    config::Config,
+    config::{Config, Plaintext},
     grpc::{
         server::{ServeError, serve},
         transport::{Tls, TlsError, descriptors},
@@ -35,6 +35,9 @@ pub enum ServerError {
     /// Calls cannot be encrypted by the files that are configured.
     #[error("TLS: {0}")]
     Tls(#[from] TlsError),
+    /// Calls would not be encrypted.
+    #[error("listening: {0}")]
+    Plaintext(#[from] Plaintext),
     /// The model cannot be used.
     #[error(transparent)]
     Model(#[from] ModelsError),
@@ -98,7 +101,12 @@ pub async fn open(
     })?;
     let tls = match &config.tls {
         Some(files) => Some(Arc::new(Tls::load(files).await?)),
-        None => None,
+        None if config.allow_plaintext => None,
+        // Not only what is configured: whoever has taken the address may have taken another.
+        None => {
+            Plaintext::check(local_address)?;
+            None
+        }
     };
     let models = Models::load(config.model.as_deref())?;
     let reload = Arc::new(Notify::new());
@@ -176,6 +184,7 @@ impl BoundServer {
             address = %self.local_address,
             store = %self.config.store,
             tls = self.tls.is_some(),
+            client_certificates = self.tls.as_ref().is_some_and(|tls| tls.asks_callers()),
             version = env!("CARGO_PKG_VERSION"),
             "listening"
         );

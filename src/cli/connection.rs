@@ -1,7 +1,13 @@
 //! Where the server is, and how a command calls it.
 
-use std::{error::Error as _, future::Future, path::PathBuf, time::Duration};
+use std::{
+    error::Error as _,
+    future::Future,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use tonic::{
     Request, Response, Status,
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
@@ -74,17 +80,14 @@ pub struct ClientTls {
 impl ClientTls {
     /// What to connect to a server at https:// with.
     fn config(&self) -> Result<ClientTlsConfig, Failure> {
-        let read = |path: &PathBuf| {
-            let read = std::fs::read(path);
-            read.map_err(|error| Failure::new(format!("cannot read {}: {error}", path.display())))
-        };
         let mut config = ClientTlsConfig::new();
         config = match &self.ca {
-            Some(path) => config.ca_certificate(Certificate::from_pem(read(path)?)),
+            Some(path) => config.ca_certificate(Certificate::from_pem(certificates(path)?)),
             None => config.with_native_roots(),
         };
         if let (Some(certificate), Some(key)) = (&self.cert, &self.key) {
-            config = config.identity(Identity::from_pem(read(certificate)?, read(key)?));
+            let identity = Identity::from_pem(certificates(certificate)?, private_key(key)?);
+            config = config.identity(identity);
         }
         Ok(config)
     }
@@ -111,16 +114,17 @@ impl Target {
         } else {
             format!("http://{}", self.server)
         };
-        let is_safe = url.starts_with("https://");
-        if self.tls.is_given() && !is_safe {
+        let is_encrypted = url.starts_with("https://");
+        if self.tls.is_given() && !is_encrypted {
             return Err(Failure::new(format!(
-                "certificates are given, and --server {} is without TLS; write https://",
+                "certificates are given (--ca or BELLWETHER_CA, --cert or BELLWETHER_CLIENT_CERT), and \
+                 --server {} is without TLS; write https://",
                 self.server
             )));
         }
         let wrong = |error| Failure::new(format!("--server {}: {}", self.server, reasons(&error)));
         let mut endpoint = Endpoint::from_shared(url).map_err(wrong)?;
-        if is_safe {
+        if is_encrypted {
             endpoint = endpoint.tls_config(self.tls.config()?).map_err(wrong)?;
         }
         let endpoint = endpoint
@@ -199,19 +203,33 @@ impl Asking {
     }
 
     fn failed(&self, status: &Status) -> Failure {
-        if let Some(reason) = untrusted(status) {
-            return Failure::new(format!(
-                "no connection to {} is made by TLS: {reason}; --ca names the file of the authority \
-                 that its certificate is trusted by, --cert and --key what it may ask you for",
-                self.target.server
-            ));
-        }
-        if is_closed(status) {
-            return Failure::new(format!(
-                "the server at {} closed the connection; one that asks callers for a certificate \
-                 does so when --cert and --key show none that it trusts",
-                self.target.server
-            ));
+        let server = &self.target.server;
+        match refused_by_tls(status) {
+            Some(rustls::Error::InvalidMessage(_)) => {
+                return Failure::new(format!(
+                    "the server at {server} speaks no TLS; write http:// if that is meant"
+                ));
+            }
+            Some(reason) => {
+                return Failure::new(format!(
+                    "TLS to {server} failed: {reason}; --ca names the authority to trust, --cert and \
+                     --key the certificate to show"
+                ));
+            }
+            None if broke_on_the_way(status) && !server.starts_with("https://") => {
+                return Failure::new(format!(
+                    "the connection to {server} broke ({}); if that server speaks TLS, write https://",
+                    status.message()
+                ));
+            }
+            None if broke_on_the_way(status) && self.target.tls.cert.is_none() => {
+                return Failure::new(format!(
+                    "the connection to {server} broke ({}); if that server asks callers for a \
+                     certificate, --cert and --key show one",
+                    status.message()
+                ));
+            }
+            None => {}
         }
         if is_unreachable(status) {
             return Failure::new(format!(
@@ -230,23 +248,29 @@ impl Asking {
 }
 
 /// Why TLS refuses a connection, if that is what the error comes from.
-fn untrusted(status: &Status) -> Option<String> {
+pub fn refused_by_tls(status: &Status) -> Option<&rustls::Error> {
     let mut source = status.source();
     while let Some(error) = source {
         let inner = error.downcast_ref::<std::io::Error>();
         let inner = inner.and_then(std::io::Error::get_ref);
         if let Some(refused) = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-            return Some(refused.to_string());
+            return Some(refused);
         }
         source = error.source();
     }
     None
 }
 
-/// Whether the server has ended the connection without a word. What a server says has no source.
-fn is_closed(status: &Status) -> bool {
-    let may_be = [tonic::Code::Cancelled, tonic::Code::Unknown].contains(&status.code());
-    may_be && status.source().is_some()
+/// Whether a connection broke before there was an answer: this side made the error, not a server.
+pub fn broke_on_the_way(status: &Status) -> bool {
+    use tonic::Code;
+
+    let is_ours = status.source().is_some() || status.message().starts_with("h2 protocol error");
+    is_ours
+        && matches!(
+            status.code(),
+            Code::Cancelled | Code::Unknown | Code::Internal
+        )
 }
 
 /// An error with what it comes from.
@@ -258,6 +282,34 @@ fn reasons(error: &dyn std::error::Error) -> String {
         source = error.source();
     }
     text
+}
+
+/// What a file of certificates holds, if it holds any.
+fn certificates(path: &Path) -> Result<Vec<u8>, Failure> {
+    let bytes = read(path)?;
+    let found = CertificateDer::pem_slice_iter(&bytes).collect::<Result<Vec<_>, _>>();
+    match found {
+        Ok(found) if !found.is_empty() => Ok(bytes),
+        _ => Err(lacks(path, "no certificate in PEM")),
+    }
+}
+
+/// What the file of a key holds, if it is one.
+fn private_key(path: &Path) -> Result<Vec<u8>, Failure> {
+    let bytes = read(path)?;
+    match PrivateKeyDer::from_pem_slice(&bytes) {
+        Ok(_) => Ok(bytes),
+        Err(_) => Err(lacks(path, "no private key in PEM")),
+    }
+}
+
+fn lacks(path: &Path, what: &str) -> Failure {
+    Failure::new(format!("{} holds {what}", path.display()))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    let read = std::fs::read(path);
+    read.map_err(|error| Failure::new(format!("cannot read {}: {error}", path.display())))
 }
 
 /// Whether the error comes from the attempt to connect, not from a server.

@@ -1,5 +1,6 @@
 """Calls that are encrypted: whom the server takes in, and certificates that change meanwhile."""
 
+import re
 import shutil
 import ssl
 import threading
@@ -9,9 +10,10 @@ import pytest
 from bellwether.v1 import scoring_pb2 as api
 from bellwether.v1 import scoring_pb2_grpc
 from certificates import Authority
-from server import Server, eventually, run
+from server import REPOSITORY, Server, eventually, run
 
 CALL_SECONDS = 10
+COMMUNITY = REPOSITORY / "examples" / "data" / "conlang.jsonl"
 
 
 @pytest.fixture(scope="module")
@@ -49,10 +51,14 @@ def settings(certificate, client_authority=None):
     return named
 
 
+# Otherwise channels to one address share their connections.
+OWN_CONNECTION = [("grpc.use_local_subchannel_pool", 1)]
+
+
 def call(address, trusted=None):
     """Makes one call on a connection of its own; the code that it ends with."""
-    channel = (grpc.insecure_channel(address) if trusted is None
-               else grpc.secure_channel(address, trusted))
+    channel = (grpc.insecure_channel(address, OWN_CONNECTION) if trusted is None
+               else grpc.secure_channel(address, trusted, OWN_CONNECTION))
     with channel:
         stub = scoring_pb2_grpc.ScoringServiceStub(channel)
         try:
@@ -64,7 +70,10 @@ def call(address, trusted=None):
 
 def refusal_to_start(store, arguments=(), **variables):
     server = Server(store, wait=False, arguments=arguments, settings=variables)
-    code, output = server.wait()
+    try:
+        code, output = server.wait()
+    finally:
+        server.process.kill()
     assert code > 0, output
     assert "panicked" not in output and "listening" not in output
     assert not store.exists(), "nothing is made before the mistake is known"
@@ -99,7 +108,8 @@ def test_a_certificate_is_replaced_under_load_without_a_lost_call(tmp_path, auth
     both = authority.certificate.read_bytes() + stranger.certificate.read_bytes()
     trusted = grpc.ssl_channel_credentials(both)
     files = {"BELLWETHER_TLS_CERT": str(current[0]), "BELLWETHER_TLS_KEY": str(current[1])}
-    with Server(tmp_path / "store", settings=files, credentials=trusted) as server:
+    # Whoever trusts the old authority alone could not connect again after the change.
+    with Server(tmp_path / "store", settings=files, credentials=credentials(authority)) as server:
         stop, failed, answered = threading.Event(), [], [0, 0]
 
         def on_the_old_connection():
@@ -146,13 +156,27 @@ def test_files_that_cannot_be_used_leave_the_certificate_of_before(tmp_path, aut
         for damage in [lambda: current[0].write_text("no certificate", encoding="utf-8"),
                        lambda: shutil.copy(other.certificate, current[0]),
                        current[1].unlink]:
-            said = server.output().count("is kept")
+            said = server.output().count("are kept")
             damage()
-            assert eventually(lambda: server.output().count("is kept") > said), server.output()
+            assert eventually(lambda: server.output().count("are kept") > said), server.output()
             assert call(server.address, trusted) == grpc.StatusCode.OK
         put(other, current)
         assert eventually(lambda: shown(server.address) == in_file(other))
-        assert "PRIVATE KEY" not in server.output()
+
+
+def test_authorities_of_callers_are_followed_and_open_connections_go_on(tmp_path, authority,
+                                                                        stranger, certificate):
+    accepted = tmp_path / "callers.pem"
+    shutil.copy(authority.certificate, accepted)
+    old, new = (credentials(authority, each.client("rotating")) for each in (authority, stranger))
+    named = settings(certificate) | {"BELLWETHER_TLS_CLIENT_CA": str(accepted)}
+    with Server(tmp_path / "store", settings=named, credentials=old) as server:
+        assert call(server.address, old) == grpc.StatusCode.OK
+        assert call(server.address, new) == grpc.StatusCode.UNAVAILABLE
+        shutil.copy(stranger.certificate, accepted)
+        assert eventually(lambda: call(server.address, new) == grpc.StatusCode.OK)
+        assert call(server.address, old) == grpc.StatusCode.UNAVAILABLE
+        server.stub.GetFunnel(api.GetFunnelRequest(), timeout=CALL_SECONDS)
 
 
 def put(certificate, paths):
@@ -165,7 +189,7 @@ def put(certificate, paths):
 
 def shown(address):
     host, port = address.rsplit(":", 1)
-    return ssl.get_server_certificate((host, int(port))).strip()
+    return ssl.get_server_certificate((host, int(port)), timeout=CALL_SECONDS).strip()
 
 
 def in_file(certificate):
@@ -186,6 +210,11 @@ def test_the_command_line_speaks_tls(tmp_path, authority, stranger, certificate)
             ((*at, "--ca", stranger.certificate, *shows), ["--ca"]),
             ((*at, *trusted), ["--cert"]),
             (("funnel", "--server", f"http://{server.address}", *trusted), ["https://"]),
+            (("funnel", "--server", f"http://{server.address}"), ["https://"]),
+            ((*at, "--ca", own.key, *shows), [str(own.key), "no certificate"]),
+            ((*at, *trusted, "--cert", own.certificate, "--key", own.certificate),
+             [str(own.certificate), "no private key"]),
+            ((*at, *trusted, "--cert", own.certificate, "--key", authority.key), ["key"]),
             ((*at, "--ca", tmp_path / "missing.pem"), ["missing.pem"]),
             ((*at, *trusted, "--cert", own.certificate), ["--key"]),
         ]:
@@ -193,6 +222,11 @@ def test_the_command_line_speaks_tls(tmp_path, authority, stranger, certificate)
             assert refused.returncode != 0
             for part in parts:
                 assert part in refused.stderr, (arguments, refused.stderr)
+        replayed = run("replay", COMMUNITY, *at[1:], *shows, seconds=20)
+        assert replayed.returncode != 0 and "--ca" not in replayed.stdout
+    with Server(tmp_path / "plaintext") as server:
+        refused = run("funnel", "--server", f"https://{server.address}", *trusted)
+        assert refused.returncode != 0 and "http://" in refused.stderr, refused.stderr
 
 
 def test_what_cannot_be_used_is_told_at_the_start(tmp_path, authority, certificate):
@@ -206,10 +240,12 @@ def test_what_cannot_be_used_is_told_at_the_start(tmp_path, authority, certifica
         ({"TLS_CLIENT_CA": cert}, ["tls_cert"]),
         ({"TLS_CERT": str(tmp_path / "none.pem"), "TLS_KEY": key}, ["none.pem"]),
         ({"TLS_CERT": str(damaged), "TLS_KEY": key}, ["damaged.pem", "certificate"]),
-        ({"TLS_CERT": key, "TLS_KEY": key}, ["certificate"]),
+        ({"TLS_CERT": key, "TLS_KEY": key}, ["holds no certificate in PEM"]),
         ({"TLS_CERT": cert, "TLS_KEY": cert}, ["private key"]),
         ({"TLS_CERT": cert, "TLS_KEY": str(other.key)}, [cert, str(other.key)]),
-        ({"TLS_CERT": cert, "TLS_KEY": key, "TLS_CLIENT_CA": key}, ["certificate"]),
+        ({"TLS_CERT": cert, "TLS_KEY": key, "TLS_CLIENT_CA": key},
+         ["holds no certificate in PEM"]),
+        ({"TLS_CERT": str(tmp_path), "TLS_KEY": key}, [str(tmp_path), "no file"]),
     ]:
         named = {f"BELLWETHER_{name}": value for name, value in variables.items()}
         said = refusal_to_start(store, **named)
@@ -223,9 +259,23 @@ def test_what_other_machines_reach_is_encrypted_unless_somebody_says_so(tmp_path
     said = refusal_to_start(tmp_path / "store", everywhere)
     for part in ["0.0.0.0:0", "tls_cert", "allow_plaintext"]:
         assert part in said
-    for number, variables in enumerate([{"BELLWETHER_ALLOW_PLAINTEXT": "true"},
-                                        settings(certificate)]):
+    for number, (variables, taken, refused) in enumerate([
+            ({"BELLWETHER_ALLOW_PLAINTEXT": "true"}, None, credentials(authority)),
+            (settings(certificate), credentials(authority), None)]):
         server = Server(tmp_path / f"store-{number}", wait=False, arguments=everywhere,
                         settings=variables)
-        assert eventually(lambda: "listening" in server.output()), server.output()
-        server.kill()
+        try:
+            assert eventually(lambda: "listening" in server.output()), server.output()
+            [port] = re.findall(r"listening.*address\W+0\.0\.0\.0:(\d+)", server.output())
+            assert call(f"127.0.0.1:{port}", taken) == grpc.StatusCode.OK
+            assert call(f"127.0.0.1:{port}", refused) == grpc.StatusCode.UNAVAILABLE
+        finally:
+            server.kill()
+    demo = run("demo", "--once", *everywhere)
+    assert demo.returncode != 0 and "allow_plaintext" in demo.stderr, demo.stderr
+
+
+def test_authorities_that_are_none_are_not_taken_for_nobody_asks(tmp_path, certificate):
+    named = settings(certificate)
+    said = refusal_to_start(tmp_path / "store", ("--tls-client-ca", ""), **named)
+    assert "--tls-client-ca" in said and "empty" in said

@@ -1,7 +1,7 @@
 //! A `ScoreEvents` stream that survives its connection: what was sent and not answered
 //! is sent again on the next one, which is safe because no event counts twice.
 
-use std::{collections::VecDeque, error::Error as _, time::Duration};
+use std::{collections::VecDeque, time::Duration};
 
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -9,7 +9,7 @@ use tonic::{Code, Status};
 
 use crate::{
     cli::{
-        connection::Client,
+        connection::{Client, broke_on_the_way, refused_by_tls},
         failure::{Failure, describe},
     },
     proto::v1::{ScoreEventsRequest, ScoreEventsResult},
@@ -44,6 +44,9 @@ impl Patience {
 /// Whether the same call may succeed when it is made again: the server is away or busy, or
 /// the connection broke before the answer.
 pub fn is_temporary(status: &Status) -> bool {
+    if refused_by_tls(status).is_some() {
+        return false;
+    }
     matches!(
         status.code(),
         Code::Unavailable
@@ -53,12 +56,6 @@ pub fn is_temporary(status: &Status) -> bool {
             | Code::Cancelled
             | Code::Unknown
     ) || broke_on_the_way(status)
-}
-
-/// An INTERNAL that this side made of a broken connection, not one that the server sent.
-fn broke_on_the_way(status: &Status) -> bool {
-    status.code() == Code::Internal
-        && (status.source().is_some() || status.message().starts_with("h2 protocol error"))
 }
 
 /// A request with what the server said of each of its events, in order.

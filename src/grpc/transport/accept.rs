@@ -2,7 +2,9 @@
 //! no more, and, when there are too many, who has been idle for longest. Running out of
 //! descriptors pauses it.
 
-use std::{collections::HashMap, convert::Infallible, io, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap, convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration,
+};
 
 use http::{Request, Response};
 use hyper::{body::Incoming, server::conn::http2};
@@ -29,7 +31,7 @@ use crate::{
     limits::{
         ACCEPT_PAUSE, CONNECTION_WINDOW_BYTES, GOODBYE_TIMEOUT, HANDSHAKE_TIMEOUT,
         KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, MAX_HEADER_BYTES, MAX_SEND_BUFFER_BYTES,
-        STREAM_WINDOW_BYTES,
+        MAX_UNSENT_TLS_BYTES, STREAM_WINDOW_BYTES,
     },
     telemetry::is_new,
 };
@@ -106,7 +108,7 @@ pub async fn serve<S: Calls>(
             () = draining.begun() => break,
             Some(closed) = server.running.join_next() => server.forget(closed),
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => server.take_in(stream),
+                Ok((stream, caller)) => server.take_in(stream, caller),
                 Err(error) if is_of_the_caller(&error) => {}
                 Err(error) => {
                     tracing::warn!(%error, open = server.open.len(), "no connection can be taken in");
@@ -147,7 +149,7 @@ struct Acceptor<S> {
 }
 
 impl<S: Calls> Acceptor<S> {
-    fn take_in(&mut self, stream: TcpStream) {
+    fn take_in(&mut self, stream: TcpStream, caller: SocketAddr) {
         if self.open.len() >= self.most && !self.make_room() {
             // Everybody else is in the middle of a call; dropping it closes it.
             return;
@@ -167,17 +169,17 @@ impl<S: Calls> Acceptor<S> {
         let settings = self.settings;
         let mut draining = self.draining.clone();
         self.running.spawn(async move {
-            let accepted = Instant::now();
             let stream = match acceptor {
                 None => Some(Stream::Left(stream)),
                 Some(acceptor) => {
-                    shake_hands(acceptor.accept(stream), &connection, &mut draining).await
+                    let shaken = shake_hands(acceptor.accept(stream), &connection, &mut draining);
+                    shaken.await.map_err(|refused| refused.log(caller)).ok()
                 }
             };
             if let Some(stream) = stream {
                 let socket = Socket::new(stream, connection.clone(), settings.stall_timeout);
                 let http2 = http2.serve_connection(TokioIo::new(socket), requests);
-                attend(http2, &connection, settings, draining, accepted).await;
+                attend(http2, &connection, settings, draining).await;
             }
             connection.id()
         });
@@ -220,29 +222,60 @@ impl<S: Calls> Acceptor<S> {
     }
 }
 
-/// The stream of a connection whose caller has shaken hands; `None` for one that fails to, or whose
-/// place is needed.
+/// The stream of a connection whose caller has shaken hands.
 async fn shake_hands(
     handshake: tokio_rustls::Accept<TcpStream>,
     connection: &Connection,
     draining: &mut Draining,
-) -> Option<Stream> {
+) -> Result<Stream, Refused> {
     tokio::select! {
         // What is in the middle of a handshake has no call.
-        () = draining.begun() => None,
-        () = connection.given_up() => None,
+        () = draining.begun() => Err(Refused::Unwanted),
+        () = connection.given_up() => Err(Refused::Unwanted),
         shaken = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake) => match shaken {
-            Ok(Ok(stream)) => Some(Stream::Right(Box::new(stream))),
-            Ok(Err(error)) => {
-                // Of whom, nobody knows; a scanner of ports fails as often as it likes.
-                let line = "a TLS handshake failed";
-                if is_new([line, "", ""]) {
-                    tracing::info!(%error, "{line}");
-                }
-                None
+            Ok(Ok(mut stream)) => {
+                stream.get_mut().1.set_buffer_limit(Some(MAX_UNSENT_TLS_BYTES));
+                Ok(Stream::Right(Box::new(stream)))
             }
-            Err(_) => None,
+            Ok(Err(error)) => Err(Refused::Failed(error)),
+            Err(_) => Err(Refused::TooSlow),
         },
+    }
+}
+
+/// Why a caller has not shaken hands.
+enum Refused {
+    Failed(io::Error),
+    TooSlow,
+    /// The server ends, or needs the place of the connection.
+    Unwanted,
+}
+
+impl Refused {
+    /// Says it, each kind now and then.
+    fn log(self, caller: SocketAddr) {
+        let line = "a TLS handshake failed";
+        let (kind, error) = match self {
+            Self::Unwanted => return,
+            Self::TooSlow => ("too slow", None),
+            // Checks of a port do this all the time.
+            Self::Failed(error) if error.kind() == io::ErrorKind::UnexpectedEof => return,
+            Self::Failed(error) => {
+                let source = error.get_ref();
+                let kind = match source.and_then(|source| source.downcast_ref()) {
+                    Some(rustls::Error::NoCertificatesPresented) => "no certificate was shown",
+                    Some(rustls::Error::InvalidCertificate(_)) => "the certificate is refused",
+                    Some(rustls::Error::InvalidMessage(_)) => "the caller speaks no TLS",
+                    Some(rustls::Error::AlertReceived(_)) => "the caller refuses it",
+                    _ => "another reason",
+                };
+                (kind, Some(error))
+            }
+        };
+        if is_new([line, kind, ""]) {
+            let error = error.map(|error| error.to_string());
+            tracing::info!(%caller, error, "{line}: {kind}");
+        }
     }
 }
 
@@ -252,10 +285,10 @@ async fn attend<S: Calls>(
     connection: &Connection,
     settings: TransportSettings,
     mut draining: Draining,
-    accepted: Instant,
 ) {
     let mut http2 = std::pin::pin!(http2);
     let mut is_leaving = false;
+    let accepted = Instant::now();
     let mut look_at = accepted + HANDSHAKE_TIMEOUT.min(settings.idle_timeout);
     loop {
         tokio::select! {

@@ -13,7 +13,7 @@ use rustls::{
     RootCertStore, ServerConfig,
     crypto::{CryptoProvider, ring},
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
-    server::WebPkiClientVerifier,
+    server::{NoServerSessionStorage, WebPkiClientVerifier},
 };
 use tokio_rustls::TlsAcceptor;
 use xxhash_rust::xxh3::Xxh3Default;
@@ -23,7 +23,10 @@ use crate::{config::TlsFiles, limits::FILES_INTERVAL};
 /// The protocols that are spoken behind TLS.
 const PROTOCOLS: [&[u8]; 1] = [b"h2"];
 
-/// Why connections cannot be made safe by these files.
+/// Bytes of one of the files: a hundred certificates and more.
+const MAX_BYTES: u64 = 1024 * 1024;
+
+/// Why connections cannot be encrypted by these files.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TlsError {
     /// A file cannot be read.
@@ -54,7 +57,7 @@ pub enum TlsError {
     },
 }
 
-/// What new connections are made safe by.
+/// What new connections are encrypted by.
 pub struct Tls {
     files: TlsFiles,
     current: RwLock<Current>,
@@ -84,45 +87,56 @@ impl Tls {
         })
     }
 
+    /// Whether callers must show a certificate.
+    pub fn asks_callers(&self) -> bool {
+        self.files.client_authorities.is_some()
+    }
+
     /// What takes in the next connection.
     pub fn acceptor(&self) -> TlsAcceptor {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
         current.acceptor.clone()
     }
 
-    /// Follows the files, for ever. What cannot be used is said once, and what was there before is
-    /// kept.
+    /// Follows the files, for ever. What two looks have found alike is taken: what one has found may
+    /// be in the middle of being written. What cannot be used is said once, and what was there
+    /// before is kept.
     pub async fn follow(&self) -> Infallible {
-        let mut complaint = None;
+        let (mut last, mut complaint) = (None, None);
         loop {
             tokio::time::sleep(FILES_INTERVAL).await;
-            match self.read_again().await {
+            let found = Contents::read(&self.files).await;
+            let look = found.as_ref().map(Contents::hash).map_err(Clone::clone);
+            if last.replace(look.clone()) != Some(look) {
+                continue;
+            }
+            let certificate = self.files.certificate.display();
+            match found.and_then(|contents| self.take(&contents)) {
                 Ok(is_new) => {
-                    if is_new || complaint.take().is_some() {
-                        tracing::info!(
-                            certificate = %self.files.certificate.display(),
-                            "new connections are made with the certificate that the file holds now"
-                        );
+                    let was_wrong = complaint.take().is_some();
+                    if is_new || was_wrong {
+                        tracing::info!(%certificate, "the TLS files are used as they are now, for new connections");
                     }
                 }
-                Err(error) => {
-                    if complaint.as_ref() != Some(&error) {
-                        tracing::error!(%error, "the certificate of before is kept");
-                        complaint = Some(error);
-                    }
+                Err(error) if complaint.as_ref() != Some(&error) => {
+                    tracing::error!(%error, "the TLS files cannot be used; those of before are kept");
+                    complaint = Some(error);
                 }
+                Err(_) => {}
             }
         }
     }
 
-    /// Whether there was anything new.
-    async fn read_again(&self) -> Result<bool, TlsError> {
-        let contents = Contents::read(&self.files).await?;
-        let known = |current: &Current| current.hash == contents.hash();
-        if known(&self.current.read().unwrap_or_else(PoisonError::into_inner)) {
+    /// Has new connections made by what the files hold. Whether it is new.
+    fn take(&self, contents: &Contents) -> Result<bool, TlsError> {
+        let is_known = {
+            let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+            current.hash == contents.hash()
+        };
+        if is_known {
             return Ok(false);
         }
-        let next = Current::new(&self.files, &contents)?;
+        let next = Current::new(&self.files, contents)?;
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         *current = next;
         Ok(true)
@@ -177,6 +191,11 @@ impl Current {
             _ => builder.with_no_client_auth(),
         };
         let mut config = builder.with_single_cert(chain, key).map_err(unusable)?;
+        if files.client_authorities.is_some() {
+            // Whoever resumes a session is not asked for a certificate again, which may have expired.
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+            config.send_tls13_tickets = 0;
+        }
         config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
         Ok(Self {
             acceptor: Arc::new(config).into(),
@@ -219,9 +238,17 @@ fn certificates(path: &Path, bytes: &[u8]) -> Result<Vec<CertificateDer<'static>
 }
 
 async fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
-    let read = tokio::fs::read(path).await;
-    read.map_err(|error: io::Error| TlsError::Unreadable {
+    let unreadable = |reason: String| TlsError::Unreadable {
         path: path.to_owned(),
-        reason: error.to_string(),
-    })
+        reason,
+    };
+    let failed = |error: io::Error| unreadable(error.to_string());
+    let found = tokio::fs::metadata(path).await.map_err(failed)?;
+    // One that is none, such as a pipe, may never end.
+    if !found.is_file() || found.len() > MAX_BYTES {
+        return Err(unreadable(format!(
+            "it is no file of at most {MAX_BYTES} bytes"
+        )));
+    }
+    tokio::fs::read(path).await.map_err(failed)
 }
