@@ -37,17 +37,25 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// Which server, and whose data on it.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Target {
+    /// Which server.
+    #[command(flatten)]
+    pub server: Server,
+    /// The tenant; the default one unless given.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub tenant: String,
+}
+
+/// Which server, and how it is trusted.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Server {
     /// The address of the server.
     #[arg(
-        long,
+        long = "server",
         env = "BELLWETHER_SERVER",
         default_value = "http://127.0.0.1:50051",
         value_name = "URL"
     )]
-    pub server: String,
-    /// The tenant; the default one unless given.
-    #[arg(long, default_value = "", hide_default_value = true)]
-    pub tenant: String,
+    pub url: String,
     /// How it is trusted.
     #[command(flatten)]
     pub tls: ClientTls,
@@ -100,29 +108,32 @@ impl ClientTls {
 impl Target {
     /// A client that connects with its first call.
     pub fn client(&self) -> Result<Client, Failure> {
-        Ok(Client::new(self.channel()?).max_decoding_message_size(MAX_RESPONSE_BYTES))
+        Ok(Client::new(self.server.channel()?).max_decoding_message_size(MAX_RESPONSE_BYTES))
     }
 
     /// A client for what changes models, which connects with its first call.
     pub fn model_client(&self) -> Result<ModelClient, Failure> {
-        Ok(ModelClient::new(self.channel()?).max_decoding_message_size(MAX_RESPONSE_BYTES))
+        Ok(ModelClient::new(self.server.channel()?).max_decoding_message_size(MAX_RESPONSE_BYTES))
     }
+}
 
-    fn channel(&self) -> Result<Channel, Failure> {
-        let url = if self.server.contains("://") {
-            self.server.clone()
+impl Server {
+    /// A channel that connects with its first call.
+    pub(super) fn channel(&self) -> Result<Channel, Failure> {
+        let url = if self.url.contains("://") {
+            self.url.clone()
         } else {
-            format!("http://{}", self.server)
+            format!("http://{}", self.url)
         };
         let is_encrypted = url.starts_with("https://");
         if self.tls.is_given() && !is_encrypted {
             return Err(Failure::new(format!(
                 "certificates are given (--ca or BELLWETHER_CA, --cert or BELLWETHER_CLIENT_CERT), and \
                  --server {} is without TLS; write https://",
-                self.server
+                self.url
             )));
         }
-        let wrong = |error| Failure::new(format!("--server {}: {}", self.server, reasons(&error)));
+        let wrong = |error| Failure::new(format!("--server {}: {}", self.url, reasons(&error)));
         let mut endpoint = Endpoint::from_shared(url).map_err(wrong)?;
         if is_encrypted {
             endpoint = endpoint.tls_config(self.tls.config()?).map_err(wrong)?;
@@ -150,7 +161,7 @@ pub struct Asking {
 }
 
 /// How long to wait.
-fn timeout(text: &str) -> Result<Duration, String> {
+pub(super) fn timeout(text: &str) -> Result<Duration, String> {
     parse_duration(text).ok_or_else(|| {
         "write a number and a unit (ms, s, m, h, d or w), such as 500ms, 30s or 5m".to_owned()
     })
@@ -188,7 +199,7 @@ impl Asking {
             Ok(Err(status)) => Err(self.failed(&status)),
             Err(_) => Err(Failure::new(format!(
                 "{} gave no answer within {}; --timeout sets how long to wait",
-                self.target.server,
+                self.target.server.url,
                 humantime::format_duration(self.timeout)
             ))),
         }
@@ -203,7 +214,7 @@ impl Asking {
     }
 
     fn failed(&self, status: &Status) -> Failure {
-        let server = &self.target.server;
+        let server = &self.target.server.url;
         match refused_by_tls(status) {
             Some(rustls::Error::InvalidMessage(_)) => {
                 return Failure::new(format!(
@@ -222,7 +233,7 @@ impl Asking {
                     status.message()
                 ));
             }
-            None if broke_on_the_way(status) && self.target.tls.cert.is_none() => {
+            None if broke_on_the_way(status) && self.target.server.tls.cert.is_none() => {
                 return Failure::new(format!(
                     "the connection to {server} broke ({}); if that server asks callers for a \
                      certificate, --cert and --key show one",
@@ -234,13 +245,13 @@ impl Asking {
         if is_unreachable(status) {
             return Failure::new(format!(
                 "no server answers at {}; start one with `bellwether serve`, or name it with --server",
-                self.target.server
+                self.target.server.url
             ));
         }
         if status.code() == tonic::Code::Unimplemented {
             return Failure::new(format!(
                 "the server at {} does not offer this call; one that changes models needs model_service = true",
-                self.target.server
+                self.target.server.url
             ));
         }
         status.clone().into()

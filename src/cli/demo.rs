@@ -10,7 +10,7 @@ use std::{
 use tokio::net::TcpListener;
 
 use super::{
-    connection::{Client, Target},
+    connection::{Client, Server, Target},
     demo_server,
     failure::Failure,
     funnel, influencers,
@@ -115,7 +115,10 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 
 async fn show(address: SocketAddr, model: &Model) -> Result<(), Failure> {
     let target = Target {
-        server: format!("http://{}", reachable(address)),
+        server: Server {
+            url: format!("http://{}", reachable(address)),
+            ..Server::default()
+        },
         ..Target::default()
     };
     let mut client = target.client()?;

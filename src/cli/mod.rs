@@ -15,6 +15,7 @@ mod export;
 pub mod failure;
 mod funnel;
 mod get;
+mod health;
 mod import;
 mod influencers;
 mod instant;
@@ -74,6 +75,7 @@ enum Command {
     Topics(topics::Topics),
     Funnel(funnel::Funnel),
     Influencers(influencers::Influencers),
+    Health(health::Health),
     Quarantine(quarantine::Quarantine),
     Release(release::Release),
     Retract(retract::Retract),
@@ -108,6 +110,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Topics(command) => command.run().await.map(|()| ExitCode::SUCCESS),
         Command::Funnel(command) => command.run().await.map(|()| ExitCode::SUCCESS),
         Command::Influencers(command) => command.run().await.map(|()| ExitCode::SUCCESS),
+        Command::Health(command) => command.run().await.map(|()| ExitCode::SUCCESS),
         Command::Quarantine(command) => command.run().await.map(|()| ExitCode::SUCCESS),
         Command::Release(command) => command.run().await.map(|()| ExitCode::SUCCESS),
         Command::Retract(command) => command.run().await,

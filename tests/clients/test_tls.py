@@ -205,6 +205,9 @@ def test_the_command_line_speaks_tls(tmp_path, authority, stranger, certificate)
         shows = ("--cert", own.certificate, "--key", own.key)
         asked = run(*at, *trusted, *shows)
         assert asked.returncode == 0, asked.stderr
+        healthy = run("health", *at[1:], *trusted, *shows)
+        assert (healthy.returncode, healthy.stdout) == (0, "serving\n"), healthy.stderr
+        assert run("health", *at[1:], *trusted).returncode == 1
         for arguments, parts in [
             ((*at, *shows), ["--ca"]),
             ((*at, "--ca", stranger.certificate, *shows), ["--ca"]),

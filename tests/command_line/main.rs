@@ -5,6 +5,7 @@
 mod corrections;
 mod documents;
 mod events;
+mod health;
 mod models;
 mod recount;
 #[path = "../redis_servers/mod.rs"]

@@ -11,7 +11,7 @@ use std::{
 };
 
 use bellwether::cli::{
-    connection::Target,
+    connection::{Server, Target},
     failure::Failure,
     replay::{
         engine::{Options, Watcher, replay},
@@ -52,7 +52,10 @@ async fn run(server: &Scripted, text: &str, batch: usize) -> (Result<Summary, Fa
 
 async fn run_at(address: SocketAddr, text: &str, batch: usize) -> (Result<Summary, Failure>, Seen) {
     let target = Target {
-        server: format!("http://{address}"),
+        server: Server {
+            url: format!("http://{address}"),
+            ..Server::default()
+        },
         ..Target::default()
     };
     let options = Options {

@@ -139,7 +139,7 @@ impl Replay {
     /// The checkpoint to go on from, or a new one when progress is to be remembered, and by
     /// how many seconds to move events.
     async fn starting_point(&self) -> Result<(Option<Checkpoint>, i64), Failure> {
-        let (server, tenant) = (&self.target.server, &self.target.tenant);
+        let (server, tenant) = (&self.target.server.url, &self.target.tenant);
         let saved = match &self.checkpoint {
             Some(path) => Checkpoint::load(path)?,
             None => None,
