@@ -207,7 +207,9 @@ pub trait RecordStore: Send + Sync + 'static {
         &self,
         tenant: &Tenant,
         profile_ids: &[ProfileId],
-    ) -> impl Future<Output = Vec<Result<Option<Stored>, StoreError>>> + Send;
+    ) -> impl Future<Output = Vec<Result<Option<Stored>, StoreError>>> + Send {
+        self.load_to_commit(tenant, profile_ids, 0)
+    }
 
     /// The same, where the first `to_commit` of the records are about to be changed and committed:
     /// a store that keeps records in memory may hand these over instead of sharing them.
@@ -215,10 +217,8 @@ pub trait RecordStore: Send + Sync + 'static {
         &self,
         tenant: &Tenant,
         profile_ids: &[ProfileId],
-        _to_commit: usize,
-    ) -> impl Future<Output = Vec<Result<Option<Stored>, StoreError>>> + Send {
-        self.load(tenant, profile_ids)
-    }
+        to_commit: usize,
+    ) -> impl Future<Output = Vec<Result<Option<Stored>, StoreError>>> + Send;
 
     /// Hands back a record that was loaded to be committed and is as it was, because nothing came
     /// of that.

@@ -46,14 +46,6 @@ impl Failing {
 }
 
 impl RecordStore for Failing {
-    async fn load(
-        &self,
-        tenant: &Tenant,
-        profile_ids: &[ProfileId],
-    ) -> Vec<Result<Option<Stored>, StoreError>> {
-        self.load_to_commit(tenant, profile_ids, 0).await
-    }
-
     async fn load_to_commit(
         &self,
         tenant: &Tenant,

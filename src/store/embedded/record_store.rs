@@ -11,14 +11,6 @@ use super::{
 use crate::scoring::{ProfileId, Tenant};
 
 impl RecordStore for Embedded {
-    async fn load(
-        &self,
-        tenant: &Tenant,
-        profile_ids: &[ProfileId],
-    ) -> Vec<Result<Option<Stored>, StoreError>> {
-        self.load_to_commit(tenant, profile_ids, 0).await
-    }
-
     async fn load_to_commit(
         &self,
         tenant: &Tenant,

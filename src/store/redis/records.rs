@@ -26,10 +26,6 @@ const MAX_EXISTING: u64 = 4_096;
 type Loaded = Result<Option<Stored>, StoreError>;
 
 impl RecordStore for Redis {
-    async fn load(&self, tenant: &Tenant, profile_ids: &[ProfileId]) -> Vec<Loaded> {
-        self.load_to_commit(tenant, profile_ids, 0).await
-    }
-
     async fn load_to_commit(
         &self,
         tenant: &Tenant,

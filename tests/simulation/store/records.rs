@@ -21,14 +21,6 @@ const RECORD_BYTES: usize = 400;
 const SCANNED: usize = 3;
 
 impl RecordStore for Connection {
-    async fn load(
-        &self,
-        tenant: &Tenant,
-        profile_ids: &[ProfileId],
-    ) -> Vec<Result<Option<Stored>, StoreError>> {
-        self.load_to_commit(tenant, profile_ids, 0).await
-    }
-
     async fn load_to_commit(
         &self,
         tenant: &Tenant,
