@@ -6,6 +6,7 @@ mod collector;
 mod counters;
 mod repeats;
 
+pub use collector::causes;
 pub use counters::Counters;
 pub use repeats::is_new;
 

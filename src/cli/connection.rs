@@ -7,7 +7,6 @@ use std::{
     time::Duration,
 };
 
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use tonic::{
     Request, Response, Status,
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
@@ -15,10 +14,12 @@ use tonic::{
 
 use super::failure::Failure;
 use crate::{
+    grpc::transport::{TlsError, certificates, private_key},
     proto::v1::{
         model_service_client::ModelServiceClient, scoring_service_client::ScoringServiceClient,
     },
     scoring::parse_duration,
+    telemetry::causes,
 };
 
 /// A client of a server.
@@ -90,11 +91,12 @@ impl ClientTls {
     fn config(&self) -> Result<ClientTlsConfig, Failure> {
         let mut config = ClientTlsConfig::new();
         config = match &self.ca {
-            Some(path) => config.ca_certificate(Certificate::from_pem(certificates(path)?)),
+            Some(path) => config.ca_certificate(Certificate::from_pem(pem(path, certificates)?)),
             None => config.with_native_roots(),
         };
         if let (Some(certificate), Some(key)) = (&self.cert, &self.key) {
-            let identity = Identity::from_pem(certificates(certificate)?, private_key(key)?);
+            let identity =
+                Identity::from_pem(pem(certificate, certificates)?, pem(key, private_key)?);
             config = config.identity(identity);
         }
         Ok(config)
@@ -133,7 +135,7 @@ impl Server {
                 self.url
             )));
         }
-        let wrong = |error| Failure::new(format!("--server {}: {}", self.url, reasons(&error)));
+        let wrong = |error| Failure::new(format!("--server {}: {}", self.url, causes(&error)));
         let mut endpoint = Endpoint::from_shared(url).map_err(wrong)?;
         if is_encrypted {
             endpoint = endpoint.tls_config(self.tls.config()?).map_err(wrong)?;
@@ -284,38 +286,11 @@ pub fn broke_on_the_way(status: &Status) -> bool {
         )
 }
 
-/// An error with what it comes from.
-fn reasons(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
-}
-
-/// What a file of certificates holds, if it holds any.
-fn certificates(path: &Path) -> Result<Vec<u8>, Failure> {
+/// What a file of TLS holds, in which `find` finds what is looked for.
+fn pem<T>(path: &Path, find: fn(&Path, &[u8]) -> Result<T, TlsError>) -> Result<Vec<u8>, Failure> {
     let bytes = read(path)?;
-    let found = CertificateDer::pem_slice_iter(&bytes).collect::<Result<Vec<_>, _>>();
-    match found {
-        Ok(found) if !found.is_empty() => Ok(bytes),
-        _ => Err(lacks(path, "no certificate in PEM")),
-    }
-}
-
-/// What the file of a key holds, if it is one.
-fn private_key(path: &Path) -> Result<Vec<u8>, Failure> {
-    let bytes = read(path)?;
-    match PrivateKeyDer::from_pem_slice(&bytes) {
-        Ok(_) => Ok(bytes),
-        Err(_) => Err(lacks(path, "no private key in PEM")),
-    }
-}
-
-fn lacks(path: &Path, what: &str) -> Failure {
-    Failure::new(format!("{} holds {what}", path.display()))
+    find(path, &bytes).map_err(|error| Failure::new(error.to_string()))?;
+    Ok(bytes)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {

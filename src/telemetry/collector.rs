@@ -39,7 +39,7 @@ async fn ask(endpoint: &Secret) -> Result<(), Box<dyn Error + Send + Sync>> {
 }
 
 /// An error with what caused it, in one line.
-fn causes(error: &(dyn Error + 'static)) -> String {
+pub fn causes(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

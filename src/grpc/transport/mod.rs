@@ -17,4 +17,4 @@ pub use accept::{TransportSettings, serve};
 pub use answer::{Reserved, Sending};
 pub use connection::{Connection, ConnectionId};
 pub use guard::{Guard, reserve};
-pub use tls::{Tls, TlsError};
+pub use tls::{Tls, TlsError, certificates, private_key};

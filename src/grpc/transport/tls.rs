@@ -170,11 +170,7 @@ impl Contents {
 impl Current {
     fn new(files: &TlsFiles, contents: &Contents) -> Result<Self, TlsError> {
         let chain = certificates(&files.certificate, &contents.certificate)?;
-        let key = PrivateKeyDer::from_pem_slice(&contents.key).map_err(|_| TlsError::Lacks {
-            path: files.key.clone(),
-            // Without what it holds: that is the key.
-            lack: "holds no private key in PEM".to_owned(),
-        })?;
+        let key = private_key(&files.key, &contents.key)?;
         let unusable = |error: rustls::Error| TlsError::Unusable {
             certificate: files.certificate.clone(),
             key: files.key.clone(),
@@ -224,7 +220,8 @@ fn verifier(
     built.map_err(|error| lacks(format!("holds no authority: {error}")))
 }
 
-fn certificates(path: &Path, bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+/// The certificates that a file holds, at least one.
+pub fn certificates(path: &Path, bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let lacks = |lack: &str| TlsError::Lacks {
         path: path.to_owned(),
         lack: lack.to_owned(),
@@ -235,6 +232,15 @@ fn certificates(path: &Path, bytes: &[u8]) -> Result<Vec<CertificateDer<'static>
         Ok(_) => Err(lacks("holds no certificate in PEM")),
         Err(_) => Err(lacks("is damaged: a certificate in PEM cannot be read")),
     }
+}
+
+/// The private key that a file holds.
+pub fn private_key(path: &Path, bytes: &[u8]) -> Result<PrivateKeyDer<'static>, TlsError> {
+    PrivateKeyDer::from_pem_slice(bytes).map_err(|_| TlsError::Lacks {
+        path: path.to_owned(),
+        // Without what it holds: that is the key.
+        lack: "holds no private key in PEM".to_owned(),
+    })
 }
 
 async fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
