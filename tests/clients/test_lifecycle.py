@@ -15,7 +15,7 @@ import snapshot
 from bellwether.v1 import scoring_pb2 as api
 from calls import Refusal, event, get, score
 from replay import read_lines, replay, stream_events, update_profiles
-from server import REPOSITORY, START_SECONDS, Server
+from server import REPOSITORY, START_SECONDS, Server, refusal_to_start
 
 COMMUNITY = REPOSITORY / "examples" / "data" / "conlang.jsonl"
 MODEL = tomllib.loads((REPOSITORY / "models" / "forum.toml").read_text(encoding="utf-8"))
@@ -24,18 +24,6 @@ MODEL = tomllib.loads((REPOSITORY / "models" / "forum.toml").read_text(encoding=
 @pytest.fixture
 def store(tmp_path):
     return tmp_path / "store"
-
-
-def refusal_to_start(store, model=None):
-    """Starts a server that must not start, and returns what it says."""
-    server = Server(store, model, wait=False)
-    code, output = server.wait()
-    assert code not in (0, None), output
-    assert code > 0, f"ended by signal {-code}:\n{output}"
-    assert "panicked" not in output
-    assert "listening" not in output
-    assert output.strip(), "without a word"
-    return output
 
 
 def community_at_its_end(stub, lines):

@@ -10,7 +10,7 @@ import pytest
 from bellwether.v1 import scoring_pb2 as api
 from bellwether.v1 import scoring_pb2_grpc
 from certificates import Authority
-from server import REPOSITORY, Server, eventually, run
+from server import REPOSITORY, Server, eventually, refusal_to_start, run
 
 CALL_SECONDS = 10
 COMMUNITY = REPOSITORY / "examples" / "data" / "conlang.jsonl"
@@ -68,16 +68,11 @@ def call(address, trusted=None):
     return grpc.StatusCode.OK
 
 
-def refusal_to_start(store, arguments=(), **variables):
-    server = Server(store, wait=False, arguments=arguments, settings=variables)
-    try:
-        code, output = server.wait()
-    finally:
-        server.process.kill()
-    assert code > 0, output
-    assert "panicked" not in output and "listening" not in output
+def refused_start(store, arguments=(), settings=None):
+    """What a server says that must not start, before it has made anything."""
+    said = refusal_to_start(store, arguments=arguments, settings=settings)
     assert not store.exists(), "nothing is made before the mistake is known"
-    return output
+    return said
 
 
 def test_who_trusts_the_authority_calls_and_nobody_else(tmp_path, authority, stranger,
@@ -251,7 +246,7 @@ def test_what_cannot_be_used_is_told_at_the_start(tmp_path, authority, certifica
         ({"TLS_CERT": str(tmp_path), "TLS_KEY": key}, [str(tmp_path), "no file"]),
     ]:
         named = {f"BELLWETHER_{name}": value for name, value in variables.items()}
-        said = refusal_to_start(store, **named)
+        said = refused_start(store, settings=named)
         for part in parts:
             assert part in said, (variables, said)
 
@@ -259,7 +254,7 @@ def test_what_cannot_be_used_is_told_at_the_start(tmp_path, authority, certifica
 def test_what_other_machines_reach_is_encrypted_unless_somebody_says_so(tmp_path, authority,
                                                                         certificate):
     everywhere = ("--listen", "0.0.0.0:0")
-    said = refusal_to_start(tmp_path / "store", everywhere)
+    said = refused_start(tmp_path / "store", everywhere)
     for part in ["0.0.0.0:0", "tls_cert", "allow_plaintext"]:
         assert part in said
     for number, (variables, taken, refused) in enumerate([
@@ -280,5 +275,5 @@ def test_what_other_machines_reach_is_encrypted_unless_somebody_says_so(tmp_path
 
 def test_authorities_that_are_none_are_not_taken_for_nobody_asks(tmp_path, certificate):
     named = settings(certificate)
-    said = refusal_to_start(tmp_path / "store", ("--tls-client-ca", ""), **named)
+    said = refused_start(tmp_path / "store", ("--tls-client-ca", ""), named)
     assert "--tls-client-ca" in said and "empty" in said

@@ -138,6 +138,21 @@ class Server:
             self.kill()
 
 
+def refusal_to_start(store, model=None, arguments=(), settings=None):
+    """Starts a server that must not start, and returns what it says."""
+    server = Server(store, model, wait=False, arguments=arguments, settings=settings)
+    try:
+        code, output = server.wait()
+    finally:
+        server.process.kill()
+    assert code not in (0, None), output
+    assert code > 0, f"ended by signal {-code}:\n{output}"
+    assert "panicked" not in output
+    assert "listening" not in output
+    assert output.strip(), "without a word"
+    return output
+
+
 def run(*arguments, seconds=600):
     """Runs the binary to its end."""
     return subprocess.run([binary(), *map(str, arguments)], capture_output=True, text=True,
