@@ -29,7 +29,8 @@ USER 65532:65532
 WORKDIR /home/nonroot
 # An address of the container alone would reach nobody. The server does not start on this one until
 # it is given a certificate (BELLWETHER_TLS_CERT, BELLWETHER_TLS_KEY), or is told that something in
-# front of it encrypts (BELLWETHER_ALLOW_PLAINTEXT=true).
+# front of it encrypts (BELLWETHER_ALLOW_PLAINTEXT=true); and until it is given keys of callers
+# (BELLWETHER_KEYS), or is told that trusted ones alone reach it (BELLWETHER_ALLOW_ANONYMOUS=true).
 ENV BELLWETHER_LISTEN=0.0.0.0:50051
 EXPOSE 50051
 ENTRYPOINT ["/usr/local/bin/bellwether"]

@@ -76,6 +76,10 @@ pub struct Config {
     pub tls: Option<TlsFiles>,
     /// Whether other machines may call without TLS.
     pub allow_plaintext: bool,
+    /// The file of who may call; `None` asks nobody.
+    pub keys: Option<PathBuf>,
+    /// Whether other machines may call without a key.
+    pub allow_anonymous: bool,
     /// Where traces and metrics go, over OTLP and gRPC.
     pub otlp_endpoint: Option<Secret>,
     /// What is logged.
@@ -110,11 +114,37 @@ impl Plaintext {
     /// # Errors
     /// When others do.
     pub fn check(address: SocketAddr) -> Result<(), Self> {
-        if address.ip().to_canonical().is_loopback() {
+        if is_of_this_machine(address) {
             return Ok(());
         }
         Err(Self(address))
     }
+}
+
+/// Other machines would call without a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0} can be reached from other machines, and nobody would be asked who they are; set keys to a \
+     file of who may call (`bellwether key new` makes one), or allow_anonymous = true where only \
+     trusted callers reach the server"
+)]
+pub struct Anonymous(SocketAddr);
+
+impl Anonymous {
+    /// Whether only this machine reaches an address.
+    ///
+    /// # Errors
+    /// When others do.
+    pub fn check(address: SocketAddr) -> Result<(), Self> {
+        if is_of_this_machine(address) {
+            return Ok(());
+        }
+        Err(Self(address))
+    }
+}
+
+fn is_of_this_machine(address: SocketAddr) -> bool {
+    address.ip().to_canonical().is_loopback()
 }
 
 /// Why there is no configuration: each line says where the mistake is and what to write.
@@ -218,6 +248,22 @@ impl<Lookup: Fn(&str) -> Option<String>> Reader<'_, Lookup> {
             let Found { origin, .. } = self.find("listen");
             self.errors.push(format!("{origin}: {error}"));
         }
+        let keys = self.keys();
+        let allow_anonymous = self.get("allow_anonymous", values::boolean);
+        match (listen, &keys, allow_anonymous) {
+            (_, Some(Some(_)), Some(true)) => self.errors.push(
+                "allow_anonymous is true, and keys are set, without which nobody may call; leave out \
+                 one of the two"
+                    .to_owned(),
+            ),
+            (Some(listen), Some(None), Some(false)) => {
+                if let Err(error) = Anonymous::check(listen) {
+                    let Found { origin, .. } = self.find("listen");
+                    self.errors.push(format!("{origin}: {error}"));
+                }
+            }
+            _ => {}
+        }
         let otlp_endpoint = self.get("otlp_endpoint", values::endpoint);
         let log_level = self.get("log_level", values::level);
         let log_format = self.get("log_format", values::format);
@@ -251,6 +297,8 @@ impl<Lookup: Fn(&str) -> Option<String>> Reader<'_, Lookup> {
             drain_timeout: drain_timeout?,
             tls: tls?,
             allow_plaintext: allow_plaintext?,
+            keys: keys?,
+            allow_anonymous: allow_anonymous?,
             otlp_endpoint: otlp_endpoint?,
             log_level: log_level?,
             log_format: log_format?,
@@ -276,6 +324,19 @@ impl<Lookup: Fn(&str) -> Option<String>> Reader<'_, Lookup> {
                 wait_replicas: wait_replicas?,
             }),
         })
+    }
+
+    fn keys(&mut self) -> Option<Option<PathBuf>> {
+        let keys = self.get("keys", values::path)?;
+        let Found { text, origin } = self.find("keys");
+        if text.is_empty() && origin != "keys" {
+            // Somebody means to ask for keys, and would ask for none.
+            self.errors.push(format!(
+                "{origin}: is empty; name a file, or leave it unset"
+            ));
+            return None;
+        }
+        Some(keys)
     }
 
     fn tls(&mut self) -> Option<Option<TlsFiles>> {

@@ -202,7 +202,10 @@ fn every_setting_has_a_flag_that_wins_and_is_named_in_mistakes() {
             .collect();
         match load(&flags, &variables, None) {
             // A path may be anything.
-            Ok(_) => assert!(["model", "redis_ca"].contains(&setting.key), "{setting:?}"),
+            Ok(_) => {
+                let paths = ["model", "redis_ca", "keys"];
+                assert!(paths.contains(&setting.key), "{setting:?}");
+            }
             Err(error) => {
                 let origin = format!("--{}: ", setting.flag());
                 assert!(error.to_string().contains(&origin), "{error}");
@@ -262,13 +265,23 @@ fn certificate_and_key_go_together_and_what_others_reach_is_encrypted() {
         ("192.0.2.7:1", true),
     ] {
         let listen = ("BELLWETHER_LISTEN", address);
-        let plain = load(&Flags::default(), &[listen], None);
-        assert_eq!(plain.is_err(), is_reached, "{address}");
-        for allowed in [
-            &[listen, cert, key][..],
-            &[listen, ("BELLWETHER_ALLOW_PLAINTEXT", "true")],
+        let plain = ("BELLWETHER_ALLOW_PLAINTEXT", "true");
+        let keys = ("BELLWETHER_KEYS", "keys.toml");
+        let anyone = ("BELLWETHER_ALLOW_ANONYMOUS", "true");
+        for lacking in [&[][..], &[plain], &[keys], &[cert, key], &[anyone]] {
+            let said = [&[listen], lacking].concat();
+            let loaded = load(&Flags::default(), &said, None);
+            assert_eq!(loaded.is_err(), is_reached, "{address}: {lacking:?}");
+        }
+        for enough in [
+            &[cert, key, keys][..],
+            &[cert, key, anyone],
+            &[plain, keys],
+            &[plain, anyone],
         ] {
-            assert!(load(&Flags::default(), allowed, None).is_ok(), "{address}");
+            let said = [&[listen], enough].concat();
+            let loaded = load(&Flags::default(), &said, None);
+            assert!(loaded.is_ok(), "{address}: {enough:?}");
         }
     }
     let text = mistakes(&[("BELLWETHER_LISTEN", "0.0.0.0:1")], None);
@@ -276,4 +289,19 @@ fn certificate_and_key_go_together_and_what_others_reach_is_encrypted() {
         text.contains("BELLWETHER_LISTEN") && text.contains("allow_plaintext"),
         "{text}"
     );
+    assert!(text.contains("allow_anonymous"), "{text}");
+}
+
+#[test]
+fn keys_and_callers_without_one_exclude_each_other() {
+    let keys = ("BELLWETHER_KEYS", "keys.toml");
+    let config = load(&Flags::default(), &[keys], None).unwrap();
+    assert_eq!(config.keys, Some(PathBuf::from("keys.toml")));
+    let text = mistakes(&[keys, ("BELLWETHER_ALLOW_ANONYMOUS", "true")], None);
+    assert!(text.contains("leave out one of the two"), "{text}");
+    let mut flags = Flags::default();
+    let setting = SETTINGS.iter().find(|setting| setting.key == "keys");
+    flags.set(setting.unwrap(), String::new());
+    let text = load(&flags, &[], None).unwrap_err().to_string();
+    assert!(text.starts_with("--keys: is empty"), "{text}");
 }

@@ -10,6 +10,7 @@
 //!                    store     records, ranks and models, embedded or in Redis; interprets nothing
 //!                      ▲
 //!           config   telemetry   admission    who may enter when there is too much to do
+//!           access   followed                 who may call, and what they see; files that change
 //!                      ▲
 //!                   rollout    which model answers a tenant
 //!                      ▲
@@ -27,11 +28,13 @@
 //! ARCHITECTURE.md tells the rest; `tests/architecture` holds the arrows.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
+pub mod access;
 pub mod admission;
 pub mod api;
 pub mod cli;
 pub mod clock;
 pub mod config;
+mod followed;
 pub mod grpc;
 pub mod limits;
 pub mod proto;

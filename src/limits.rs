@@ -210,5 +210,12 @@ pub const TELEMETRY_FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 /// caller may send any number of them, and a person reads a few.
 pub const MAX_UNMATCHED_TYPES: usize = 100;
 
+/// Keys and certificates of a keys file.
+pub const MAX_KEYS_OF_A_FILE: usize = 10_000;
+/// Characters of the name of a key or role.
+pub const MAX_KEY_NAME_BYTES: usize = 64;
+/// Bytes of a keys file: some 300 for each key that it may have.
+pub const MAX_KEYS_BYTES: u64 = 4 * 1024 * 1024;
+
 /// Bytes of a configuration file.
 pub const MAX_CONFIG_BYTES: u64 = 1024 * 1024;

@@ -7,8 +7,9 @@ use tokio::{net::TcpListener, sync::Notify};
 
 use crate::{
     clock::system_clock,
-    config::{Config, Plaintext},
+    config::{Anonymous, Config, Plaintext},
     grpc::{
+        authentication::{Authentication, AuthenticationError},
         server::{ServeError, serve},
         transport::{Tls, TlsError, descriptors},
     },
@@ -35,6 +36,12 @@ pub enum ServerError {
     /// Calls cannot be encrypted by the files that are configured.
     #[error("TLS: {0}")]
     Tls(#[from] TlsError),
+    /// Nobody can be asked who they are.
+    #[error("keys: {0}")]
+    Authentication(#[from] AuthenticationError),
+    /// Nobody would be asked who they are.
+    #[error("listening: {0}")]
+    Anonymous(#[from] Anonymous),
     /// Calls would not be encrypted.
     #[error("listening: {0}")]
     Plaintext(#[from] Plaintext),
@@ -57,6 +64,7 @@ pub struct BoundServer {
     local_address: SocketAddr,
     listener: TcpListener,
     tls: Option<Arc<Tls>>,
+    authentication: Authentication,
     service: Opened,
     config: Config,
     telemetry: Telemetry,
@@ -108,6 +116,15 @@ pub async fn open(
             None
         }
     };
+    let authentication = match &config.keys {
+        Some(path) => Authentication::load(path.clone(), system_clock()).await?,
+        None => {
+            if !config.allow_anonymous {
+                Anonymous::check(local_address)?;
+            }
+            Authentication::none(system_clock())
+        }
+    };
     let models = Models::load(config.model.as_deref())?;
     let reload = Arc::new(Notify::new());
     let counters = telemetry.counters();
@@ -125,6 +142,7 @@ pub async fn open(
         local_address,
         listener,
         tls,
+        authentication,
         service,
         config,
         telemetry,
@@ -184,6 +202,7 @@ impl BoundServer {
             address = %self.local_address,
             store = %self.config.store,
             tls = self.tls.is_some(),
+            keys = self.authentication.keys(),
             client_certificates = self.tls.as_ref().is_some_and(|tls| tls.asks_callers()),
             version = env!("CARGO_PKG_VERSION"),
             "listening"
@@ -191,6 +210,7 @@ impl BoundServer {
         let front = Front {
             listener: self.listener,
             tls: self.tls,
+            authentication: self.authentication,
             config: self.config,
             telemetry: self.telemetry,
         };
@@ -205,6 +225,7 @@ impl BoundServer {
 struct Front {
     listener: TcpListener,
     tls: Option<Arc<Tls>>,
+    authentication: Authentication,
     config: Config,
     telemetry: Telemetry,
 }
@@ -218,10 +239,12 @@ impl Front {
         let Self {
             listener,
             tls,
+            authentication,
             config,
             telemetry,
         } = self;
-        let served = serve(service.clone(), listener, tls, &config, telemetry, stop).await;
+        let callers = (tls, authentication);
+        let served = serve(service.clone(), listener, callers, &config, telemetry, stop).await;
         // What was taken in is finished, whether or not its caller still waits.
         service.finish().await;
         served?;

@@ -13,10 +13,12 @@ pub mod page_token;
 mod paging;
 mod profiles;
 mod quarantine;
+mod redact;
 mod retraction;
 mod seal;
 mod segments;
 pub mod status;
+mod status_denied;
 mod status_size;
 mod subjects;
 mod violations;
@@ -38,9 +40,11 @@ pub use profiles::{
     update_profile, updated,
 };
 pub use quarantine::{quarantine_page, quarantine_query, release_events, released};
+pub use redact::{Redact, redacted_status};
 pub use retraction::{retract_event, retracted};
 pub use seal::TokenSeal;
 pub use segments::{segment_page, segment_query, segment_topics, segment_topics_query};
+pub use status_denied::denied;
 pub use subjects::{get_subject, subject, update_subject, updated_subject};
 pub use violations::{EventPath, Shown};
 

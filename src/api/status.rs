@@ -372,7 +372,7 @@ pub fn with_reason(code: Code, message: String, reason: &str, details: ErrorDeta
 }
 
 /// The same, with what a program may want to know by name.
-fn with_info(
+pub(super) fn with_info(
     code: Code,
     message: String,
     (reason, known): (&str, HashMap<String, String>),
@@ -394,7 +394,7 @@ pub fn to_message(status: &Status) -> rpc::Status {
         })
 }
 
-fn rfc3339(instant: Timestamp) -> String {
+pub(super) fn rfc3339(instant: Timestamp) -> String {
     let since_epoch = Duration::from_nanos(instant.nanos().unsigned_abs());
     humantime::format_rfc3339_nanos(UNIX_EPOCH + since_epoch).to_string()
 }

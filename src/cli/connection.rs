@@ -9,6 +9,8 @@ use std::{
 
 use tonic::{
     Request, Response, Status,
+    metadata::{Ascii, MetadataValue},
+    service::{Interceptor, interceptor::InterceptedService},
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
 };
 
@@ -23,9 +25,11 @@ use crate::{
 };
 
 /// A client of a server.
-pub type Client = ScoringServiceClient<Channel>;
+pub type Client = ScoringServiceClient<Calling>;
 /// A client of a server, for what changes models.
-pub type ModelClient = ModelServiceClient<Channel>;
+pub type ModelClient = ModelServiceClient<Calling>;
+/// What calls travel by, with the key of their caller.
+pub type Calling = InterceptedService<Channel, Bearer>;
 
 /// Responses may hold 1,000 profiles with 16 KiB of attributes each, in bytes.
 const MAX_RESPONSE_BYTES: usize = 64 * 1024 * 1024;
@@ -60,6 +64,77 @@ pub struct Server {
     /// How it is trusted.
     #[command(flatten)]
     pub tls: ClientTls,
+    /// Who calls.
+    #[command(flatten)]
+    pub key: CallerKey,
+}
+
+/// The key of a caller.
+#[derive(Clone, Default, clap::Args)]
+pub struct CallerKey {
+    /// The secret of a key, for a server that asks who calls. Everybody on the machine reads command
+    /// lines, so the environment or a file is the better place.
+    #[arg(
+        long,
+        env = "BELLWETHER_TOKEN",
+        hide_env_values = true,
+        value_name = "SECRET"
+    )]
+    pub token: Option<String>,
+    /// File of the secret of a key.
+    #[arg(long, value_name = "FILE", conflicts_with = "token")]
+    pub token_file: Option<PathBuf>,
+}
+
+impl std::fmt::Debug for CallerKey {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("CallerKey")
+    }
+}
+
+/// Shows a key with each call.
+#[derive(Clone)]
+pub struct Bearer(Option<MetadataValue<Ascii>>);
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(authorization) = &self.0 {
+            let authorization = authorization.clone();
+            request
+                .metadata_mut()
+                .insert("authorization", authorization);
+        }
+        Ok(request)
+    }
+}
+
+impl CallerKey {
+    fn bearer(&self) -> Result<Bearer, Failure> {
+        let (secret, origin) = match &self.token_file {
+            Some(path) => {
+                let bytes = read(path)?;
+                let text = String::from_utf8_lossy(&bytes).into_owned();
+                (Some(text), format!("--token-file {}", path.display()))
+            }
+            None => {
+                // An empty variable is an unset one, as in most programs.
+                let token = self.token.clone().filter(|token| !token.is_empty());
+                (token, "--token or BELLWETHER_TOKEN".to_owned())
+            }
+        };
+        let Some(secret) = secret else {
+            return Ok(Bearer(None));
+        };
+        // Without what it is: nobody prints a secret.
+        let wrong = || Failure::new(format!("{origin} holds no key; write its secret there"));
+        let secret = secret.trim();
+        if secret.is_empty() || secret.contains(char::is_whitespace) {
+            return Err(wrong());
+        }
+        let mut value = MetadataValue::try_from(format!("Bearer {secret}")).map_err(|_| wrong())?;
+        value.set_sensitive(true);
+        Ok(Bearer(Some(value)))
+    }
 }
 
 /// How a server at https:// is trusted, and how it trusts the caller.
@@ -110,16 +185,22 @@ impl ClientTls {
 impl Target {
     /// A client that connects with its first call.
     pub fn client(&self) -> Result<Client, Failure> {
-        Ok(Client::new(self.server.channel()?).max_decoding_message_size(MAX_RESPONSE_BYTES))
+        Ok(Client::new(self.server.calling()?).max_decoding_message_size(MAX_RESPONSE_BYTES))
     }
 
     /// A client for what changes models, which connects with its first call.
     pub fn model_client(&self) -> Result<ModelClient, Failure> {
-        Ok(ModelClient::new(self.server.channel()?).max_decoding_message_size(MAX_RESPONSE_BYTES))
+        Ok(ModelClient::new(self.server.calling()?).max_decoding_message_size(MAX_RESPONSE_BYTES))
     }
 }
 
 impl Server {
+    /// What calls travel by, which connects with its first call.
+    fn calling(&self) -> Result<Calling, Failure> {
+        let bearer = self.key.bearer()?;
+        Ok(InterceptedService::new(self.channel()?, bearer))
+    }
+
     /// A channel that connects with its first call.
     pub(super) fn channel(&self) -> Result<Channel, Failure> {
         let url = if self.url.contains("://") {

@@ -62,6 +62,10 @@ pub fn describe(status: &Status) -> String {
     if let Some(delay) = details.retry_info().and_then(|info| info.retry_delay) {
         text += &format!("; try again in {}", humantime::format_duration(delay));
     }
+    if status.code() == Code::Unauthenticated {
+        text +=
+            "; --token-file names a file with the secret of a key, or BELLWETHER_TOKEN holds it";
+    }
     text
 }
 

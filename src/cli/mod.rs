@@ -19,6 +19,7 @@ mod health;
 mod import;
 mod influencers;
 mod instant;
+mod key;
 mod offline;
 mod output;
 mod pages;
@@ -76,6 +77,7 @@ enum Command {
     Funnel(funnel::Funnel),
     Influencers(influencers::Influencers),
     Health(health::Health),
+    Key(key::Key),
     Quarantine(quarantine::Quarantine),
     Release(release::Release),
     Retract(retract::Retract),
@@ -110,6 +112,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Topics(command) => command.run().await.map(|()| ExitCode::SUCCESS),
         Command::Funnel(command) => command.run().await.map(|()| ExitCode::SUCCESS),
         Command::Influencers(command) => command.run().await.map(|()| ExitCode::SUCCESS),
+        Command::Key(command) => command.run().map(|()| ExitCode::SUCCESS),
         Command::Health(command) => command.run().await.map(|()| ExitCode::SUCCESS),
         Command::Quarantine(command) => command.run().await.map(|()| ExitCode::SUCCESS),
         Command::Release(command) => command.run().await.map(|()| ExitCode::SUCCESS),

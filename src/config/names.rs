@@ -48,7 +48,14 @@ Each setting is taken from its flag, else from the environment, else from the TO
 its default. Durations are a number and a unit: 500ms, 30s, 5m, 12h, 7d, 2w.";
 
 /// Names in the environment that are not settings of the file.
-const OTHER_VARIABLES: [&str; 5] = ["config", "server", "ca", "client_cert", "client_key"];
+const OTHER_VARIABLES: [&str; 6] = [
+    "config",
+    "server",
+    "ca",
+    "client_cert",
+    "client_key",
+    "token",
+];
 
 /// The name of a setting in the environment.
 pub(super) fn variable_of(key: &str) -> String {

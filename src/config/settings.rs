@@ -105,6 +105,16 @@ pub const SETTINGS: &[Setting] = &[
         "whether other machines may call without TLS; for a server behind a mesh or a proxy that encrypts",
     ),
     setting(
+        "keys",
+        "",
+        "file (TOML) of who may call, with which role and for which tenants; read again when it changes; unless set nobody is asked",
+    ),
+    setting(
+        "allow_anonymous",
+        "false",
+        "whether other machines may call where nobody is asked for a key; for a server that only trusted callers reach",
+    ),
+    setting(
         "model",
         "",
         "model file, or directory of <tenant>.toml; unless set the latest of the store, or the built-in forum model where there is none",
@@ -112,7 +122,7 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "model_service",
         "true",
-        "whether callers may apply and compare models, without authentication: true or false",
+        "whether callers may apply and compare models, those whose role says so where there are keys: true or false",
     ),
     setting(
         "max_message_bytes",

@@ -19,13 +19,15 @@ use tower::{Layer, Service};
 use tracing::Span;
 
 use super::{
+    authentication::Authentication,
+    caller::Caller,
     deadline::{Deadlines, sent_timeout},
     method::Method,
-    transport::{ConnectionId, Guard, Sending},
+    transport::{Connection, Guard, Sending},
 };
 use crate::{
     admission::{Gate, Ticket},
-    api::status,
+    api::{self, status},
     proto::methods::METHODS,
     telemetry::Telemetry,
 };
@@ -37,6 +39,7 @@ pub struct StreamDeadline(pub Instant);
 /// Puts [`Calls`] in front of a service.
 #[derive(Clone, Debug)]
 pub struct CallsLayer {
+    authentication: Authentication,
     deadlines: Deadlines,
     gate: Gate,
     guard: Guard,
@@ -45,10 +48,17 @@ pub struct CallsLayer {
 
 impl CallsLayer {
     /// A layer for all connections of a server together.
-    pub fn new(deadlines: Deadlines, gate: Gate, guard: Guard, telemetry: Telemetry) -> Self {
+    pub fn new(
+        authentication: Authentication,
+        deadlines: Deadlines,
+        gate: Gate,
+        guard: Guard,
+        telemetry: Telemetry,
+    ) -> Self {
         // Here, or the first call would wait for the descriptors to be read.
         LazyLock::force(&METHODS);
         Self {
+            authentication,
             deadlines,
             gate,
             guard,
@@ -94,8 +104,15 @@ where
         let admitted = self
             .admit(method, started, &request)
             .and_then(|(ticket, deadline)| {
+                let caller = self.authenticate(method, &request)?;
                 let guard = &self.settings.guard;
-                let (request, sending) = guard.take_in(request, method.is_stream, deadline)?;
+                let (mut request, sending) = guard.take_in(request, method.is_stream, deadline)?;
+                if let Some(mut caller) = caller {
+                    if !method.is_stream {
+                        caller = caller.with_ticket(ticket.clone());
+                    }
+                    request.extensions_mut().insert(caller);
+                }
                 Ok((ticket, deadline, request, sending))
             });
         let (state, deadline) = match admitted {
@@ -106,9 +123,6 @@ where
                 None,
             ),
             Ok((ticket, deadline, mut request, sending)) => {
-                if let Some(ticket) = &ticket {
-                    request.extensions_mut().insert(Arc::clone(ticket));
-                }
                 if method.is_stream
                     && let Some(deadline) = deadline
                 {
@@ -161,8 +175,8 @@ impl<S> Calls<S> {
         let ticket = if method.is_health() {
             None
         } else {
-            let connection = ConnectionId::of(request.extensions());
-            let connection = connection.map_or(0, ConnectionId::number);
+            let connection = Connection::of(request.extensions());
+            let connection = connection.map_or(0, |connection| connection.id().number());
             let entered = self
                 .settings
                 .gate
@@ -173,6 +187,31 @@ impl<S> Calls<S> {
             ticket,
             timeout.and_then(|timeout| started.checked_add(timeout)),
         ))
+    }
+}
+
+impl<S> Calls<S> {
+    /// Who calls; `None` for a call of the health, which anybody may ask for. Refused here is who is
+    /// nobody, and who may not make such a call for any tenant.
+    fn authenticate(
+        &self,
+        method: Method,
+        request: &Request<Body>,
+    ) -> Result<Option<Caller>, Status> {
+        if method.is_health() {
+            return Ok(None);
+        }
+        let authentication = &self.settings.authentication;
+        let connection = Connection::of(request.extensions());
+        let shown = authentication.credentials(request.headers(), connection);
+        let found = shown.and_then(|credentials| {
+            if method.is_of_api {
+                return Caller::new(authentication, credentials, method.name).map(Some);
+            }
+            // What the API looks like is for everybody who has a key.
+            authentication.principal(&credentials).map(|_| None)
+        });
+        found.map_err(|denied| api::denied(&denied))
     }
 }
 
@@ -335,6 +374,7 @@ mod tests {
         let config = crate::config::Config::load(&Default::default(), |_| None).unwrap();
         let guard = Guard::from(&config);
         CallsLayer::new(
+            Authentication::none(Arc::new(Default::default)),
             deadlines,
             Gate::new(max_calls_in_flight, 1),
             guard,

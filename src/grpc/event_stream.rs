@@ -9,6 +9,7 @@ use tokio::{sync::mpsc, time::Instant};
 use tonic::{Code, Status};
 
 use super::{
+    caller::{Caller, Entered},
     calls::StreamDeadline,
     draining::Draining,
     unread::{Puts, Takes, Unread},
@@ -31,6 +32,7 @@ pub type ResponseStream =
 /// except after the deadline.
 pub fn answer<S: Store>(
     service: Service<S>,
+    caller: Caller,
     requests: impl Stream<Item = Result<v1::ScoreEventsRequest, Status>> + Send + Unpin + 'static,
     deadline: Option<StreamDeadline>,
     draining: Draining,
@@ -38,7 +40,7 @@ pub fn answer<S: Store>(
     telemetry: Telemetry,
 ) -> ResponseStream {
     let (puts, takes) = unread.open();
-    tokio::spawn(read(service, requests, draining, puts));
+    tokio::spawn(read(service, caller, requests, draining, puts));
     let answers = Answers {
         takes,
         deadline,
@@ -51,6 +53,7 @@ pub fn answer<S: Store>(
 
 /// A request whose events are in the queues of their profiles; why each other one is not.
 struct Submitted<S> {
+    entered: Entered,
     refused: Vec<Option<rpc::Status>>,
     pending: PendingScores<S>,
 }
@@ -71,21 +74,21 @@ impl<S: Store> Submitted<S> {
                 let result = scored.next().map_or_else(
                     || Err(status::inconsistent()),
                     |result| {
-                        result.map_err(|error| {
-                            status::of_service(&error, &format!("events[{index}].time"))
-                        })
+                        let field = format!("events[{index}].time");
+                        result.map_err(|error| self.entered.failed_at(&field, error))
                     },
                 );
                 api::result_of_event(result, EventPath::Indexed(index))
             });
-        v1::ScoreEventsResponse {
+        self.entered.redacted(v1::ScoreEventsResponse {
             results: results.collect(),
-        }
+        })
     }
 }
 
 async fn read<S: Store>(
     service: Service<S>,
+    caller: Caller,
     mut requests: impl Stream<Item = Result<v1::ScoreEventsRequest, Status>> + Send + Unpin,
     mut draining: Draining,
     puts: Puts,
@@ -106,7 +109,7 @@ async fn read<S: Store>(
             Some(Err(status)) => Err(status),
             Some(Ok(request)) => {
                 puts.expect();
-                submit(&service, request).await
+                submit(&service, &caller, request).await
             }
         };
         let is_last = submitted.is_err();
@@ -132,9 +135,11 @@ async fn collect<S: Store>(
 
 async fn submit<S: Store>(
     service: &Service<S>,
+    caller: &Caller,
     request: v1::ScoreEventsRequest,
 ) -> Result<Submitted<S>, Status> {
     let (tenant, events, view) = api::score_events(request)?;
+    let entered = caller.enter(service, &tenant).await?;
     let mut accepted = Vec::with_capacity(events.len());
     let mut refused = Vec::with_capacity(events.len());
     for (index, event) in events.into_iter().enumerate() {
@@ -147,7 +152,11 @@ async fn submit<S: Store>(
         }
     }
     let pending = service.submit_events(&tenant, accepted, view).await;
-    Ok(Submitted { refused, pending })
+    Ok(Submitted {
+        entered,
+        refused,
+        pending,
+    })
 }
 
 struct Answers {

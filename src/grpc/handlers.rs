@@ -11,9 +11,10 @@ use super::{
     unread::Unread,
 };
 use crate::{
-    api::{self, TokenSeal, status::of_service},
+    access::Seen,
+    api::{self, TokenSeal},
     proto::v1::{self, scoring_service_server::ScoringService},
-    service::{Service, ServiceError},
+    service::Service,
     store::Store,
     telemetry::Telemetry,
 };
@@ -46,16 +47,11 @@ impl<S: Store> Handlers<S> {
 }
 
 /// An answer that keeps its room until it is known how large it is.
-fn within<T>(room: Option<Reserved>, answer: T) -> Response<T> {
-    let mut response = Response::new(answer);
+fn within<T>(room: Option<Reserved>, mut response: Response<T>) -> Response<T> {
     if let Some(room) = room {
         response.extensions_mut().insert(room);
     }
     response
-}
-
-fn failed(error: ServiceError) -> Status {
-    of_service(&error, "event.time")
 }
 
 #[async_trait]
@@ -64,14 +60,12 @@ impl<S: Store> ScoringService for Handlers<S> {
         &self,
         request: Request<v1::ScoreEventRequest>,
     ) -> Result<Response<v1::ScoreEventResponse>, Status> {
-        let caller = Caller::of(request.extensions());
+        let caller = Caller::of(request.extensions())?;
         let (tenant, event, view) = api::score_event(request.into_inner())?;
-        caller.identify(&self.service, &tenant)?;
+        let entered = caller.enter(&self.service, &tenant).await?;
         let scored = self.service.score_event(&tenant, event, view).await;
-        Ok(Response::new(api::scored(
-            scored.map_err(failed)?,
-            api::EventPath::Single,
-        )))
+        let scored = scored.map_err(|error| entered.failed(error))?;
+        Ok(entered.tell(api::scored(scored, api::EventPath::Single)))
     }
 
     type ScoreEventsStream = ResponseStream;
@@ -81,8 +75,10 @@ impl<S: Store> ScoringService for Handlers<S> {
         request: Request<Streaming<v1::ScoreEventsRequest>>,
     ) -> Result<Response<ResponseStream>, Status> {
         let deadline = request.extensions().get::<StreamDeadline>().copied();
+        let caller = Caller::of(request.extensions())?;
         let responses = event_stream::answer(
             self.service.clone(),
+            caller,
             request.into_inner(),
             deadline,
             self.draining.clone(),
@@ -96,12 +92,13 @@ impl<S: Store> ScoringService for Handlers<S> {
         &self,
         request: Request<v1::GetProfileRequest>,
     ) -> Result<Response<v1::GetProfileResponse>, Status> {
-        let caller = Caller::of(request.extensions());
+        let caller = Caller::of(request.extensions())?;
         let (tenant, profile_id, query) = api::get_profile(request.get_ref())?;
-        caller.identify(&self.service, &tenant)?;
+        let entered = caller.enter(&self.service, &tenant).await?;
         let profile = self.service.profile(&tenant, &profile_id, query).await;
-        Ok(Response::new(v1::GetProfileResponse {
-            profile: Some(api::profile(profile.map_err(failed)?)),
+        let profile = profile.map_err(|error| entered.failed(error))?;
+        Ok(entered.tell(v1::GetProfileResponse {
+            profile: Some(api::profile(profile)),
         }))
     }
 
@@ -109,24 +106,25 @@ impl<S: Store> ScoringService for Handlers<S> {
         &self,
         request: Request<v1::BatchGetProfilesRequest>,
     ) -> Result<Response<v1::BatchGetProfilesResponse>, Status> {
-        let caller = Caller::of(request.extensions());
+        let caller = Caller::of(request.extensions())?;
         let (tenant, ids, query) = api::batch_get_profiles(request.get_ref())?;
-        caller.identify(&self.service, &tenant)?;
+        let entered = caller.enter(&self.service, &tenant).await?;
         let room = reserve(request.extensions(), ids.len()).await?;
         let profiles = self.service.profiles(&tenant, &ids, query).await;
-        Ok(within(room, api::profiles(profiles.map_err(failed)?)))
+        let profiles = profiles.map_err(|error| entered.failed(error))?;
+        Ok(within(room, entered.tell(api::profiles(profiles))))
     }
 
     async fn update_profile(
         &self,
         request: Request<v1::UpdateProfileRequest>,
     ) -> Result<Response<v1::UpdateProfileResponse>, Status> {
-        let caller = Caller::of(request.extensions());
+        let caller = Caller::of(request.extensions())?;
         let (tenant, update, view) = api::update_profile(request.into_inner())?;
-        caller.identify(&self.service, &tenant)?;
+        let entered = caller.enter(&self.service, &tenant).await?;
         let profile = self.service.update_profile(&tenant, update, view).await;
-        let profile = profile.map_err(|error| of_service(&error, "attributes"))?;
-        Ok(Response::new(api::updated(profile)))
+        let profile = profile.map_err(|error| entered.failed_at("attributes", error))?;
+        Ok(entered.tell(api::updated(profile)))
     }
 
     async fn batch_update_profiles(
@@ -134,9 +132,11 @@ impl<S: Store> ScoringService for Handlers<S> {
         request: Request<v1::BatchUpdateProfilesRequest>,
     ) -> Result<Response<v1::BatchUpdateProfilesResponse>, Status> {
         let (_, extensions, request) = request.into_parts();
+        let caller = Caller::of(&extensions)?;
         let (tenant, read, view) = api::batch_update_profiles(request)?;
-        Caller::of(&extensions).identify(&self.service, &tenant)?;
-        let _turn = self.service.batch_turn().map_err(failed)?;
+        let entered = caller.enter(&self.service, &tenant).await?;
+        let turn = self.service.batch_turn();
+        let _turn = turn.map_err(|error| entered.failed(error))?;
         let answered = view.map_or(0, |_| read.len());
         let room = reserve(&extensions, answered).await?;
         let (mut updates, mut refused) = (Vec::new(), Vec::new());
@@ -144,9 +144,10 @@ impl<S: Store> ScoringService for Handlers<S> {
             refused.push(update.map(|update| updates.push(update)).err());
         }
         let made = self.service.update_profiles(&tenant, updates, view).await;
+        let made = made.map_err(|error| entered.failed(error))?;
         Ok(within(
             room,
-            api::batch_updated(refused, made.map_err(failed)?),
+            entered.tell(api::batch_updated(refused, made)),
         ))
     }
 
@@ -154,12 +155,13 @@ impl<S: Store> ScoringService for Handlers<S> {
         &self,
         request: Request<v1::GetSubjectRequest>,
     ) -> Result<Response<v1::GetSubjectResponse>, Status> {
-        let caller = Caller::of(request.extensions());
+        let caller = Caller::of(request.extensions())?;
         let (tenant, subject, query) = api::get_subject(request.get_ref())?;
-        caller.identify(&self.service, &tenant)?;
+        let entered = caller.enter(&self.service, &tenant).await?;
         let subject = self.service.profile(&tenant, &subject, query).await;
-        Ok(Response::new(v1::GetSubjectResponse {
-            subject: Some(api::subject(subject.map_err(failed)?)),
+        let subject = subject.map_err(|error| entered.failed(error))?;
+        Ok(entered.tell(v1::GetSubjectResponse {
+            subject: Some(api::subject(subject)),
         }))
     }
 
@@ -167,12 +169,12 @@ impl<S: Store> ScoringService for Handlers<S> {
         &self,
         request: Request<v1::UpdateSubjectRequest>,
     ) -> Result<Response<v1::UpdateSubjectResponse>, Status> {
-        let caller = Caller::of(request.extensions());
+        let caller = Caller::of(request.extensions())?;
         let (tenant, update, view) = api::update_subject(request.into_inner())?;
-        caller.identify(&self.service, &tenant)?;
+        let entered = caller.enter(&self.service, &tenant).await?;
         let subject = self.service.update_profile(&tenant, update, view).await;
-        let subject = subject.map_err(|error| of_service(&error, "attributes"))?;
-        Ok(Response::new(api::updated_subject(subject)))
+        let subject = subject.map_err(|error| entered.failed_at("attributes", error))?;
+        Ok(entered.tell(api::updated_subject(subject)))
     }
 
     async fn rank_segment(
@@ -180,36 +182,49 @@ impl<S: Store> ScoringService for Handlers<S> {
         request: Request<v1::RankSegmentRequest>,
     ) -> Result<Response<v1::RankSegmentResponse>, Status> {
         let (_, extensions, request) = request.into_parts();
+        let caller = Caller::of(&extensions)?;
         let paged = api::segment_query(&self.seal, request)?;
-        let caller = Caller::of(&extensions);
-        let has_condition = paged.query.condition.is_some();
-        if has_condition {
+        let (tenant, query) = (paged.tenant, paged.query);
+        let condition = query.condition.as_deref();
+        if condition.is_some() {
             caller.is_bulk();
         }
-        caller.identify(&self.service, &paged.tenant)?;
+        let entered = caller.enter(&self.service, &tenant).await?;
+        entered.check(|seen| seen.check_segment(&query.segment))?;
         // Before the room of the answer, which others need while this one waits.
-        let _turn = match has_condition {
-            true => Some(self.service.condition_turn().await.map_err(failed)?),
-            false => None,
+        let _turn = match condition {
+            Some(condition) => {
+                let turn = self.service.condition_turn().await;
+                let turn = turn.map_err(|error| entered.failed(error))?;
+                if entered.sees_in_part() {
+                    let inputs = self
+                        .service
+                        .condition_inputs(&tenant, &query.segment, condition);
+                    let inputs = inputs.await.map_err(|error| entered.failed(error))?;
+                    entered.check(|seen| seen.check_condition(&inputs))?;
+                }
+                Some(turn)
+            }
+            None => None,
         };
-        let room = reserve(&extensions, paged.query.paging.page_size).await?;
-        let page = self.service.rank_segment(&paged.tenant, paged.query).await;
-        let page = page.map_err(failed)?;
-        Ok(within(
-            room,
-            api::segment_page(&self.seal, page, paged.hash),
-        ))
+        let room = reserve(&extensions, query.paging.page_size).await?;
+        let page = self.service.rank_segment(&tenant, query).await;
+        let page = page.map_err(|error| entered.failed(error))?;
+        let answer = api::segment_page(&self.seal, page, paged.hash);
+        Ok(within(room, entered.tell(answer)))
     }
 
     async fn get_funnel(
         &self,
         request: Request<v1::GetFunnelRequest>,
     ) -> Result<Response<v1::GetFunnelResponse>, Status> {
-        let caller = Caller::of(request.extensions());
+        let caller = Caller::of(request.extensions())?;
         let (tenant, as_of) = api::get_funnel(request.get_ref())?;
-        caller.identify(&self.service, &tenant)?;
+        let entered = caller.enter(&self.service, &tenant).await?;
+        entered.check(Seen::check_stages)?;
         let funnel = self.service.funnel(&tenant, as_of).await;
-        Ok(Response::new(api::funnel(funnel.map_err(failed)?)))
+        let funnel = funnel.map_err(|error| entered.failed(error))?;
+        Ok(entered.tell(api::funnel(funnel)))
     }
 
     async fn top_influencers(
@@ -217,40 +232,43 @@ impl<S: Store> ScoringService for Handlers<S> {
         request: Request<v1::TopInfluencersRequest>,
     ) -> Result<Response<v1::TopInfluencersResponse>, Status> {
         let (_, extensions, request) = request.into_parts();
+        let caller = Caller::of(&extensions)?;
         let paged = api::influencer_query(&self.seal, request)?;
-        Caller::of(&extensions).identify(&self.service, &paged.tenant)?;
-        let room = reserve(&extensions, paged.query.paging.page_size).await?;
-        let page = self
-            .service
-            .top_influencers(&paged.tenant, paged.query)
-            .await;
-        let page = page.map_err(failed)?;
-        Ok(within(
-            room,
-            api::influencer_page(&self.seal, page, paged.hash),
-        ))
+        let (tenant, query) = (paged.tenant, paged.query);
+        let entered = caller.enter(&self.service, &tenant).await?;
+        entered.check(|seen| seen.check_topic(&query.topic))?;
+        if !query.stage.is_empty() {
+            entered.check(Seen::check_stages)?;
+        }
+        let room = reserve(&extensions, query.paging.page_size).await?;
+        let page = self.service.top_influencers(&tenant, query).await;
+        let page = page.map_err(|error| entered.failed(error))?;
+        let answer = api::influencer_page(&self.seal, page, paged.hash);
+        Ok(within(room, entered.tell(answer)))
     }
 
     async fn get_catalog(
         &self,
         request: Request<v1::GetCatalogRequest>,
     ) -> Result<Response<v1::GetCatalogResponse>, Status> {
-        let caller = Caller::of(request.extensions());
+        let caller = Caller::of(request.extensions())?;
         let tenant = api::get_catalog(request.get_ref())?;
-        caller.identify(&self.service, &tenant)?;
-        let model = self.service.model(&tenant).await.map_err(failed)?;
-        Ok(Response::new(api::catalog(&model)))
+        let entered = caller.enter(&self.service, &tenant).await?;
+        let model = self.service.model(&tenant).await;
+        let model = model.map_err(|error| entered.failed(error))?;
+        Ok(entered.tell(api::catalog(&model)))
     }
 
     async fn retract_event(
         &self,
         request: Request<v1::RetractEventRequest>,
     ) -> Result<Response<v1::RetractEventResponse>, Status> {
-        let caller = Caller::of(request.extensions());
+        let caller = Caller::of(request.extensions())?;
         let (tenant, event, view) = api::retract_event(request.into_inner())?;
-        caller.identify(&self.service, &tenant)?;
+        let entered = caller.enter(&self.service, &tenant).await?;
         let retracted = self.service.retract_event(&tenant, event, view).await;
-        Ok(Response::new(api::retracted(retracted.map_err(failed)?)))
+        let retracted = retracted.map_err(|error| entered.failed(error))?;
+        Ok(entered.tell(api::retracted(retracted)))
     }
 
     async fn list_quarantine(
@@ -258,29 +276,34 @@ impl<S: Store> ScoringService for Handlers<S> {
         request: Request<v1::ListQuarantineRequest>,
     ) -> Result<Response<v1::ListQuarantineResponse>, Status> {
         let (_, extensions, request) = request.into_parts();
+        let caller = Caller::of(&extensions)?;
         let paged = api::quarantine_query(&self.seal, request)?;
-        Caller::of(&extensions).identify(&self.service, &paged.tenant)?;
-        let room = reserve(&extensions, paged.query.paging.page_size).await?;
-        let page = self.service.quarantine(&paged.tenant, paged.query).await;
-        let page = page.map_err(failed)?;
-        Ok(within(
-            room,
-            api::quarantine_page(&self.seal, page, paged.hash),
-        ))
+        let (tenant, query) = (paged.tenant, paged.query);
+        let entered = caller.enter(&self.service, &tenant).await?;
+        entered.check(|seen| seen.check_quarantine(&query.rule))?;
+        let room = reserve(&extensions, query.paging.page_size).await?;
+        let page = self.service.quarantine(&tenant, query).await;
+        let page = page.map_err(|error| entered.failed(error))?;
+        let answer = api::quarantine_page(&self.seal, page, paged.hash);
+        Ok(within(room, entered.tell(answer)))
     }
 
     async fn release_events(
         &self,
         request: Request<v1::ReleaseEventsRequest>,
     ) -> Result<Response<v1::ReleaseEventsResponse>, Status> {
-        let caller = Caller::of(request.extensions());
+        let caller = Caller::of(request.extensions())?;
         let (tenant, profile_id, selection, view) = api::release_events(request.into_inner())?;
-        caller.identify(&self.service, &tenant)?;
+        let entered = caller.enter(&self.service, &tenant).await?;
+        if let Some(rule) = &selection.rule {
+            entered.check(|seen| seen.check_quarantine(rule))?;
+        }
         let released = self
             .service
             .release_events(&tenant, &profile_id, selection, view)
             .await;
-        Ok(Response::new(api::released(released.map_err(failed)?)))
+        let released = released.map_err(|error| entered.failed(error))?;
+        Ok(entered.tell(api::released(released)))
     }
 
     async fn get_segment_topics(
@@ -288,11 +311,14 @@ impl<S: Store> ScoringService for Handlers<S> {
         request: Request<v1::GetSegmentTopicsRequest>,
     ) -> Result<Response<v1::GetSegmentTopicsResponse>, Status> {
         let (_, extensions, request) = request.into_parts();
+        let caller = Caller::of(&extensions)?;
         let (tenant, query) = api::segment_topics_query(request)?;
-        Caller::of(&extensions).identify(&self.service, &tenant)?;
+        let entered = caller.enter(&self.service, &tenant).await?;
+        entered.check(|seen| seen.check_segment(&query.segment))?;
         // The answer is small; what is read for it is not.
         let _room = reserve(&extensions, query.members).await?;
         let topics = self.service.segment_topics(&tenant, query).await;
-        Ok(Response::new(api::segment_topics(topics.map_err(failed)?)))
+        let topics = topics.map_err(|error| entered.failed(error))?;
+        Ok(entered.tell(api::segment_topics(topics)))
     }
 }

@@ -12,22 +12,28 @@ pub struct Method {
     pub class: Class,
     /// Whether messages go on until one side ends it.
     pub is_stream: bool,
+    /// Whether it is of the API, where every method asks for a permission.
+    pub is_of_api: bool,
 }
 
 impl Method {
     /// The method at a path.
     pub fn of(path: &str) -> Self {
+        let method = METHODS.get(path);
+        let is_of_api = method.is_some();
         let unary = |name, class| Self {
             name,
             class,
             is_stream: false,
+            is_of_api,
         };
         let stream = |name| Self {
             name,
             class: Class::Other,
             is_stream: true,
+            is_of_api,
         };
-        let Some(method) = METHODS.get(path) else {
+        let Some(method) = method else {
             return match path {
                 "/grpc.health.v1.Health/Check" => unary("grpc.health.v1.Health/Check", Class::Read),
                 "/grpc.health.v1.Health/Watch" => stream("grpc.health.v1.Health/Watch"),

@@ -1,6 +1,7 @@
 //! The gRPC face: messages in, calls of the service, messages out. Nothing here knows a store;
 //! what a message means is said in `api`.
 
+pub mod authentication;
 pub mod caller;
 pub mod calls;
 pub mod deadline;

@@ -7,7 +7,7 @@ use tokio::{sync::mpsc, time::Instant};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Response, Status, async_trait};
 
-use super::{calls::StreamDeadline, draining::Draining};
+use super::{caller::Caller, calls::StreamDeadline, draining::Draining};
 use crate::{
     api::{
         self,
@@ -46,6 +46,11 @@ fn failed(error: impl Into<ServiceError>) -> Status {
     of_service(&error.into(), "")
 }
 
+/// Whose model an `ApplyModel` changes; `None` for that of all.
+fn tenant_or_all(name: &str) -> Option<Tenant> {
+    Tenant::new(name).filter(|_| !name.is_empty())
+}
+
 /// Reads a model of a request; `None` when it has none.
 async fn read<S: Store>(
     service: &Service<S>,
@@ -68,7 +73,10 @@ impl<S: Store> ModelService for ModelHandlers<S> {
         &self,
         request: Request<v1::ApplyModelRequest>,
     ) -> Result<Response<v1::ApplyModelResponse>, Status> {
+        let caller = Caller::of(request.extensions())?;
         let mut request = request.into_inner();
+        // Before the model is read, which takes long.
+        caller.check(tenant_or_all(&request.tenant).as_ref())?;
         let model = read(&self.service, &mut request.source).await?;
         let (tenant, model, options) = api::apply_model(&request, model)?;
         let applied = self
@@ -84,7 +92,9 @@ impl<S: Store> ModelService for ModelHandlers<S> {
         &self,
         request: Request<v1::GetModelsRequest>,
     ) -> Result<Response<v1::GetModelsResponse>, Status> {
+        let caller = Caller::of(request.extensions())?;
         let tenant = api::get_models(request.get_ref())?;
+        caller.check(Some(&tenant))?;
         let models = self
             .service
             .deployment()
@@ -102,7 +112,11 @@ impl<S: Store> ModelService for ModelHandlers<S> {
     ) -> Result<Response<ComparisonStream>, Status> {
         let started = Instant::now();
         let deadline = request.extensions().get::<StreamDeadline>().copied();
+        let caller = Caller::of(request.extensions())?;
         let mut request = request.into_inner();
+        if let Some(tenant) = Tenant::new(&request.tenant) {
+            caller.check(Some(&tenant))?;
+        }
         let old = read(&self.service, &mut request.old_source).await?;
         let new = read(&self.service, &mut request.new_source).await?;
         let (tenant, comparison) = api::compare_models(&request, (old, new))?;

@@ -15,6 +15,7 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 use tower::{Layer as _, Service as TowerService};
 
 use super::{
+    authentication::Authentication,
     calls::CallsLayer,
     deadline::Deadlines,
     draining::Draining,
@@ -62,7 +63,7 @@ pub enum ServeError {
 pub async fn serve<S: Store>(
     service: Service<S>,
     listener: TcpListener,
-    tls: Option<Arc<Tls>>,
+    (tls, authentication): (Option<Arc<Tls>>, Authentication),
     config: &Config,
     telemetry: Telemetry,
     stop: impl Future<Output = ()> + Send,
@@ -97,7 +98,14 @@ pub async fn serve<S: Store>(
     };
     let guard = transport::Guard::from(config);
     let budgets = guard.budgets.clone();
-    let calls = CallsLayer::new(deadlines, service.gate(), guard, telemetry).layer(front);
+    let calls = CallsLayer::new(
+        authentication.clone(),
+        deadlines,
+        service.gate(),
+        guard,
+        telemetry,
+    )
+    .layer(front);
     let server = transport::serve(
         listener,
         calls,
@@ -112,6 +120,7 @@ pub async fn serve<S: Store>(
         () = &mut server => return Ok(()),
         never = health.follow::<S>(&service) => match never {},
         never = follow_tls(tls.as_deref()) => match never {},
+        never = authentication.follow() => match never {},
         () = stop => {}
     }
     tracing::info!("stopping: finishing what is in work");

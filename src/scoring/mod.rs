@@ -51,8 +51,8 @@ pub use instant::parse_instant;
 pub use memory::{EffectMemory, EventMemory, Recollection, RememberedEvent};
 pub(crate) use model::ScoreId;
 pub use model::{
-    ActsOn, Catalog, CatalogEntry, Condition, Diagnostic, EventSubjects, Fingerprint, Model,
-    ModelChange, Population, SegmentEntry, SegmentId, Stated, SubjectKindId, model_changes,
+    ActsOn, Catalog, CatalogEntry, Condition, Diagnostic, EventSubjects, Fingerprint, Inputs,
+    Model, ModelChange, Population, SegmentEntry, SegmentId, Stated, SubjectKindId, model_changes,
 };
 pub use name::Name;
 pub use outcome::{EventOutcome, IgnoredSubjects, Outcome};

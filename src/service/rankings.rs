@@ -12,8 +12,8 @@ use super::{
 use crate::{
     rollout::ModelSnapshot,
     scoring::{
-        InfluenceQuestion, Influencer, KeyRange, Model, Name, RankKey, Ranked, SegmentId, Tenant,
-        Timestamp, influencer, interests, ranked,
+        InfluenceQuestion, Influencer, Inputs, KeyRange, Model, Name, RankKey, Ranked, SegmentId,
+        Tenant, Timestamp, influencer, interests, ranked,
     },
     store::{RankRange, Store},
     stretch::Stretch,
@@ -114,6 +114,19 @@ impl<S: Store> Service<S> {
             self.rank_segment_by(snapshot, tenant, &query)
         })
         .await
+    }
+
+    /// What a condition on the members of a segment reads.
+    pub async fn condition_inputs(
+        &self,
+        tenant: &Tenant,
+        name: &str,
+        condition: &str,
+    ) -> Result<Inputs, ServiceError> {
+        let model = self.model(tenant).await?;
+        let on = model.rank_of(segment(&model, name)?).of;
+        let condition = self.shell.conditions.read(&model, condition, on).await?;
+        Ok(condition.inputs(&model))
     }
 
     async fn rank_segment_by(

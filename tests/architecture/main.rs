@@ -9,12 +9,14 @@ use source::{Name, SOURCES, Source};
 
 /// Every room with the rooms that it may name, each of which stands above it: there is no
 /// way round in a circle.
-const ROOMS: [(&str, &[&str]); 15] = [
+const ROOMS: [(&str, &[&str]); 17] = [
     ("scoring", &[]),
     ("limits", &["scoring"]),
     ("clock", &["scoring"]),
     ("stretch", &["limits"]),
     ("proto", &["scoring"]),
+    ("access", &["scoring", "limits"]),
+    ("followed", &["limits"]),
     ("store", &["scoring", "proto"]),
     ("config", &["scoring", "limits", "store"]),
     ("telemetry", &["config", "limits"]),
@@ -49,6 +51,7 @@ const ROOMS: [(&str, &[&str]); 15] = [
             "scoring",
             "limits",
             "proto",
+            "access",
             "store",
             "telemetry",
             "rollout",
@@ -61,7 +64,10 @@ const ROOMS: [(&str, &[&str]); 15] = [
             "api",
             "scoring",
             "limits",
+            "clock",
             "proto",
+            "access",
+            "followed",
             "config",
             "telemetry",
             "admission",
@@ -90,6 +96,7 @@ const ROOMS: [(&str, &[&str]); 15] = [
             "limits",
             "clock",
             "proto",
+            "access",
             "config",
             "telemetry",
             "store",
@@ -131,7 +138,7 @@ const FLOORS_OF_SCORING: [&str; 24] = [
     "compare",
 ];
 /// And those of a model within it, which knows no record.
-const FLOORS_OF_MODEL: [&str; 19] = [
+const FLOORS_OF_MODEL: [&str; 20] = [
     "ids",
     "fingerprint",
     "diagnostic",
@@ -151,6 +158,7 @@ const FLOORS_OF_MODEL: [&str; 19] = [
     "event_subjects",
     "compile",
     "changes",
+    "inputs",
 ];
 
 /// What the pure core may use of other crates, `std` and `core` apart.

@@ -4,13 +4,13 @@
 //! `<!-- not run: REASON -->`. A block of `text` is the output of the block of `sh` before it, or
 //! of the command that the line before it names, `<!-- output of: COMMAND -->`. A line of it that
 //! ends with `…` is the beginning of one, and a line of `…` alone stands for any. A block of
-//! `toml` is a model, or a part of one. Blocks of `python` are run by
+//! `toml` is a model, or a part of one, unless the line before it says `<!-- a keys file -->`. Blocks of `python` are run by
 //! `tests/clients/test_documents.py`, and the commands of `docs/clients.md` by
 //! `tests/clients/test_languages.py`.
 
 use std::{collections::BTreeSet, fs, os::unix::fs::symlink, path::Path, process::Command};
 
-use bellwether::scoring::Model;
+use bellwether::{access::read_keys, scoring::Model};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -145,18 +145,18 @@ fn completed(part: &str) -> String {
 }
 
 #[test]
-fn every_model_in_a_document_is_one() {
+fn every_model_and_keys_file_in_a_document_is_one() {
     let mut checked = 0;
     for document in documents() {
         for block in blocks(&document) {
             if block.language == "toml" {
-                let model = Model::parse(&completed(&block.content));
-                let mistakes: Vec<_> = model
-                    .err()
-                    .iter()
-                    .flatten()
-                    .map(ToString::to_string)
-                    .collect();
+                let mistakes: Vec<_> = if block.comment == "<!-- a keys file -->" {
+                    let read = read_keys(&document, &block.content).err();
+                    read.into_iter().flat_map(|mistakes| mistakes.0).collect()
+                } else {
+                    let read = Model::parse(&completed(&block.content)).err();
+                    read.iter().flatten().map(ToString::to_string).collect()
+                };
                 let Block { line, .. } = block;
                 assert!(
                     mistakes.is_empty(),

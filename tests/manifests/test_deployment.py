@@ -101,6 +101,7 @@ def test_a_probe_asks_where_the_server_listens(container, settings, probe):
     assert host == "0.0.0.0"
     # The server does not start on such an address otherwise.
     assert settings.get("allow_plaintext") == "true" or "tls_cert" in settings
+    assert settings.get("allow_anonymous") == "true" or "keys" in settings
     assert container[probe]["grpc"]["port"] == int(listening) == port["containerPort"]
     assert container[probe]["timeoutSeconds"] <= container[probe]["periodSeconds"]
 

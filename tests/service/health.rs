@@ -9,8 +9,9 @@ use std::{
 };
 
 use bellwether::{
+    clock::system_clock,
     config::{Config, Flags},
-    grpc::server,
+    grpc::{authentication::Authentication, server},
     store::embedded::Embedded,
     telemetry::Telemetry,
 };
@@ -52,7 +53,7 @@ async fn liveness_stays_while_readiness_follows_the_store() {
         server::serve(
             service,
             listener,
-            None,
+            (None, Authentication::none(system_clock())),
             &config,
             Telemetry::disabled(),
             stop,

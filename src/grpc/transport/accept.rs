@@ -23,7 +23,7 @@ use super::{
     descriptors,
     exchange::Exchanges,
     socket::{Socket, Stream},
-    tls::Tls,
+    tls::{Tls, names_in},
 };
 use crate::{
     config::Config,
@@ -234,7 +234,10 @@ async fn shake_hands(
         () = connection.given_up() => Err(Refused::Unwanted),
         shaken = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake) => match shaken {
             Ok(Ok(mut stream)) => {
-                stream.get_mut().1.set_buffer_limit(Some(MAX_UNSENT_TLS_BYTES));
+                let (_, session) = stream.get_mut();
+                session.set_buffer_limit(Some(MAX_UNSENT_TLS_BYTES));
+                let certificates = session.peer_certificates().unwrap_or_default();
+                connection.has_shown(certificates.first().map_or_else(Vec::new, names_in));
                 Ok(Stream::Right(Box::new(stream)))
             }
             Ok(Err(error)) => Err(Refused::Failed(error)),

@@ -2,7 +2,7 @@
 //! whoever shares something among callers can tell them apart.
 
 use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
+    Arc, Mutex, MutexGuard, OnceLock, PoisonError,
     atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
@@ -28,11 +28,6 @@ impl ConnectionId {
     pub const fn number(self) -> u64 {
         self.0
     }
-
-    /// The connection that a request came on, by its extensions.
-    pub fn of(extensions: &Extensions) -> Option<Self> {
-        extensions.get::<Connection>().map(Connection::id)
-    }
 }
 
 /// A connection, in the extensions of each of its requests.
@@ -42,6 +37,8 @@ pub struct Connection(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     id: ConnectionId,
+    /// What the certificate that the caller has shown is good for.
+    certificate_names: OnceLock<Vec<String>>,
     received_bytes: AtomicUsize,
     usage: Mutex<Usage>,
     is_unwanted: Notify,
@@ -72,6 +69,7 @@ impl Connection {
     pub fn new(budgets: &Budgets) -> Self {
         Self(Arc::new(Shared {
             id: ConnectionId::next(),
+            certificate_names: OnceLock::new(),
             received_bytes: AtomicUsize::new(0),
             usage: Mutex::new(Usage {
                 open_calls: 0,
@@ -88,6 +86,23 @@ impl Connection {
     /// Which one it is.
     pub fn id(&self) -> ConnectionId {
         self.0.id
+    }
+
+    /// Notes the names in the certificate that the caller has shown, once.
+    pub(super) fn has_shown(&self, names: Vec<String>) {
+        // It is shown once, by the handshake.
+        let _ = self.0.certificate_names.set(names);
+    }
+
+    /// The names in the certificate that the caller has shown: of hosts, and URIs.
+    pub fn certificate_names(&self) -> &[String] {
+        let names = self.0.certificate_names.get();
+        names.map_or(&[][..], Vec::as_slice)
+    }
+
+    /// A connection that a request came on, by its extensions.
+    pub fn of(extensions: &Extensions) -> Option<&Self> {
+        extensions.get::<Self>()
     }
 
     /// The streams that it has open.
@@ -197,10 +212,11 @@ mod tests {
     #[test]
     fn a_request_knows_its_connection() {
         let mut extensions = Extensions::new();
-        assert_eq!(ConnectionId::of(&extensions), None);
+        assert!(Connection::of(&extensions).is_none());
         let connection = accepted();
         extensions.insert(connection.clone());
-        assert_eq!(ConnectionId::of(&extensions), Some(connection.id()));
+        let found = Connection::of(&extensions).map(Connection::id);
+        assert_eq!(found, Some(connection.id()));
         assert_ne!(accepted().id(), connection.id());
     }
 }

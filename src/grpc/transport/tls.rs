@@ -4,9 +4,8 @@
 
 use std::{
     convert::Infallible,
-    io,
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError, RwLock},
+    sync::Arc,
 };
 
 use rustls::{
@@ -16,9 +15,11 @@ use rustls::{
     server::{NoServerSessionStorage, WebPkiClientVerifier},
 };
 use tokio_rustls::TlsAcceptor;
-use xxhash_rust::xxh3::Xxh3Default;
 
-use crate::{config::TlsFiles, limits::FILES_INTERVAL};
+use crate::{
+    config::TlsFiles,
+    followed::{self, Files, Followed, Unreadable},
+};
 
 /// The protocols that are spoken behind TLS.
 const PROTOCOLS: [&[u8]; 1] = [b"h2"];
@@ -30,13 +31,8 @@ const MAX_BYTES: u64 = 1024 * 1024;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TlsError {
     /// A file cannot be read.
-    #[error("cannot read {}: {reason}", path.display())]
-    Unreadable {
-        /// Which file.
-        path: PathBuf,
-        /// What the system says.
-        reason: String,
-    },
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
     /// A file does not hold what it should.
     #[error("{} {lack}", path.display())]
     Lacks {
@@ -58,145 +54,76 @@ pub enum TlsError {
 }
 
 /// What new connections are encrypted by.
-pub struct Tls {
-    files: TlsFiles,
-    current: RwLock<Current>,
-}
-
-struct Current {
-    acceptor: TlsAcceptor,
-    /// Of what the files held.
-    hash: u128,
-}
-
-/// What the files hold.
-struct Contents {
-    certificate: Vec<u8>,
-    key: Vec<u8>,
-    client_authorities: Option<Vec<u8>>,
-}
+pub struct Tls(Followed<TlsFiles>);
 
 impl Tls {
     /// Reads the files.
+    ///
+    /// # Errors
+    /// When connections cannot be encrypted by them.
     pub async fn load(files: &TlsFiles) -> Result<Self, TlsError> {
-        let contents = Contents::read(files).await?;
-        let current = Current::new(files, &contents)?;
-        Ok(Self {
-            files: files.clone(),
-            current: RwLock::new(current),
-        })
+        Ok(Self(Followed::load(files.clone()).await?))
     }
 
     /// Whether callers must show a certificate.
     pub fn asks_callers(&self) -> bool {
-        self.files.client_authorities.is_some()
+        self.0.files().client_authorities.is_some()
     }
 
     /// What takes in the next connection.
     pub fn acceptor(&self) -> TlsAcceptor {
-        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
-        current.acceptor.clone()
+        TlsAcceptor::clone(&self.0.current())
     }
 
-    /// Follows the files, for ever. What two looks have found alike is taken: what one has found may
-    /// be in the middle of being written. What cannot be used is said once, and what was there
-    /// before is kept.
+    /// Follows the files, for ever.
     pub async fn follow(&self) -> Infallible {
-        let (mut last, mut complaint) = (None, None);
-        loop {
-            tokio::time::sleep(FILES_INTERVAL).await;
-            let found = Contents::read(&self.files).await;
-            let look = found.as_ref().map(Contents::hash).map_err(Clone::clone);
-            if last.replace(look.clone()) != Some(look) {
-                continue;
-            }
-            let certificate = self.files.certificate.display();
-            match found.and_then(|contents| self.take(&contents)) {
-                Ok(is_new) => {
-                    let was_wrong = complaint.take().is_some();
-                    if is_new || was_wrong {
-                        tracing::info!(%certificate, "the TLS files are used as they are now, for new connections");
-                    }
-                }
-                Err(error) if complaint.as_ref() != Some(&error) => {
-                    tracing::error!(%error, "the TLS files cannot be used; those of before are kept");
-                    complaint = Some(error);
-                }
-                Err(_) => {}
-            }
-        }
-    }
-
-    /// Has new connections made by what the files hold. Whether it is new.
-    fn take(&self, contents: &Contents) -> Result<bool, TlsError> {
-        let is_known = {
-            let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
-            current.hash == contents.hash()
-        };
-        if is_known {
-            return Ok(false);
-        }
-        let next = Current::new(&self.files, contents)?;
-        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        *current = next;
-        Ok(true)
+        self.0.follow().await
     }
 }
 
-impl Contents {
-    async fn read(files: &TlsFiles) -> Result<Self, TlsError> {
-        let client_authorities = match &files.client_authorities {
-            Some(path) => Some(read(path).await?),
-            None => None,
-        };
-        Ok(Self {
-            certificate: read(&files.certificate).await?,
-            key: read(&files.key).await?,
-            client_authorities,
-        })
-    }
+impl Files for TlsFiles {
+    type Made = TlsAcceptor;
+    type Error = TlsError;
 
-    fn hash(&self) -> u128 {
-        let mut hash = Xxh3Default::new();
-        let authorities = self.client_authorities.as_deref().unwrap_or_default();
-        for bytes in [&self.certificate[..], &self.key, authorities] {
-            hash.update(&bytes.len().to_le_bytes());
-            hash.update(bytes);
+    const NAME: &'static str = "the TLS files";
+
+    async fn read(&self) -> Result<Vec<Vec<u8>>, TlsError> {
+        let mut contents = Vec::new();
+        let paths = [&self.certificate, &self.key].into_iter();
+        for path in paths.chain(&self.client_authorities) {
+            contents.push(followed::read(path, MAX_BYTES).await?);
         }
-        hash.digest128()
+        Ok(contents)
     }
-}
 
-impl Current {
-    fn new(files: &TlsFiles, contents: &Contents) -> Result<Self, TlsError> {
-        let chain = certificates(&files.certificate, &contents.certificate)?;
-        let key = private_key(&files.key, &contents.key)?;
+    fn make(&self, contents: &[Vec<u8>]) -> Result<TlsAcceptor, TlsError> {
+        let mut contents = contents.iter().map(Vec::as_slice);
+        let chain = certificates(&self.certificate, contents.next().unwrap_or_default())?;
+        let key = private_key(&self.key, contents.next().unwrap_or_default())?;
         let unusable = |error: rustls::Error| TlsError::Unusable {
-            certificate: files.certificate.clone(),
-            key: files.key.clone(),
+            certificate: self.certificate.clone(),
+            key: self.key.clone(),
             reason: error.to_string(),
         };
         let provider = Arc::new(ring::default_provider());
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map_err(unusable)?;
-        let builder = match (&files.client_authorities, &contents.client_authorities) {
-            (Some(path), Some(bytes)) => {
+        let builder = match &self.client_authorities {
+            Some(path) => {
+                let bytes = contents.next().unwrap_or_default();
                 builder.with_client_cert_verifier(verifier(path, bytes, provider)?)
             }
-            _ => builder.with_no_client_auth(),
+            None => builder.with_no_client_auth(),
         };
         let mut config = builder.with_single_cert(chain, key).map_err(unusable)?;
-        if files.client_authorities.is_some() {
+        if self.client_authorities.is_some() {
             // Whoever resumes a session is not asked for a certificate again, which may have expired.
             config.session_storage = Arc::new(NoServerSessionStorage {});
             config.send_tls13_tickets = 0;
         }
         config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
-        Ok(Self {
-            acceptor: Arc::new(config).into(),
-            hash: contents.hash(),
-        })
+        Ok(Arc::new(config).into())
     }
 }
 
@@ -243,18 +170,13 @@ pub fn private_key(path: &Path, bytes: &[u8]) -> Result<PrivateKeyDer<'static>, 
     })
 }
 
-async fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
-    let unreadable = |reason: String| TlsError::Unreadable {
-        path: path.to_owned(),
-        reason,
+/// The names that a certificate is good for: hosts, and URIs such as those of SPIFFE. None of one that
+/// cannot be read.
+pub fn names_in(certificate: &CertificateDer<'_>) -> Vec<String> {
+    let Ok(certificate) = webpki::EndEntityCert::try_from(certificate) else {
+        return Vec::new();
     };
-    let failed = |error: io::Error| unreadable(error.to_string());
-    let found = tokio::fs::metadata(path).await.map_err(failed)?;
-    // One that is none, such as a pipe, may never end.
-    if !found.is_file() || found.len() > MAX_BYTES {
-        return Err(unreadable(format!(
-            "it is no file of at most {MAX_BYTES} bytes"
-        )));
-    }
-    tokio::fs::read(path).await.map_err(failed)
+    let hosts = certificate.valid_dns_names();
+    let names = hosts.chain(certificate.valid_uri_names());
+    names.map(str::to_owned).collect()
 }

@@ -14,6 +14,7 @@ mod expr;
 mod file;
 mod fingerprint;
 mod ids;
+mod inputs;
 mod phrases;
 mod quarantine;
 mod rank;
@@ -29,6 +30,7 @@ pub use definition::Model;
 pub use diagnostic::Diagnostic;
 pub use fingerprint::Fingerprint;
 pub use ids::{SegmentId, SubjectKindId};
+pub use inputs::Inputs;
 pub use subjects::{EventSubjects, Population, Stated};
 
 #[cfg(test)]

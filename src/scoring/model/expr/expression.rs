@@ -44,7 +44,7 @@ impl Expression {
         &self.text
     }
 
-    #[cfg(test)]
+    /// What it reads.
     pub(crate) fn variables(&self) -> &[Variable] {
         &self.variables
     }

@@ -1,0 +1,380 @@
+//! Reads a keys file: TOML with roles, keys and certificates.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, LazyLock},
+};
+
+use serde::Deserialize;
+use toml::{Spanned, value::Datetime};
+
+use super::{
+    Keys, Names, Permission, Principal, Role, Sight, Tenants,
+    keys::{Key, prefix_of},
+};
+use crate::{
+    limits::{MAX_KEY_NAME_BYTES, MAX_KEYS_OF_A_FILE},
+    scoring::{Tenant, Timestamp, parse_instant},
+};
+
+/// Why there are no keys: each line says where the mistake is and what to write.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
+pub struct KeysError(pub Vec<String>);
+
+/// What a keys file says.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    roles: BTreeMap<Spanned<String>, RoleEntry>,
+    #[serde(default)]
+    keys: Vec<KeyEntry>,
+    #[serde(default)]
+    certificates: Vec<CertificateEntry>,
+}
+
+/// `[roles.NAME]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RoleEntry {
+    #[serde(default, rename = "description")]
+    _description: String,
+    calls: Vec<Spanned<String>>,
+    scores: Option<BTreeSet<String>>,
+    attributes: Option<BTreeSet<String>>,
+    segments: Option<BTreeSet<String>>,
+    topics: Option<BTreeSet<String>>,
+    #[serde(default)]
+    derived: bool,
+}
+
+/// `[[keys]]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeyEntry {
+    name: Spanned<String>,
+    sha256: Spanned<String>,
+    tenants: Vec<Spanned<String>>,
+    role: Spanned<String>,
+    expires: Option<Spanned<Datetime>>,
+}
+
+/// `[[certificates]]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CertificateEntry {
+    name: Spanned<String>,
+    san: Spanned<String>,
+    tenants: Vec<Spanned<String>>,
+    role: Spanned<String>,
+    expires: Option<Spanned<Datetime>>,
+}
+
+/// What is read, and what is wrong with it.
+struct Reader<'a> {
+    name: &'a str,
+    text: &'a str,
+    mistakes: Vec<String>,
+}
+
+/// Reads a keys file. `name` is what mistakes call it.
+///
+/// # Errors
+/// All mistakes at once, each with its line.
+pub fn read_keys(name: &str, text: &str) -> Result<Keys, KeysError> {
+    let mut reader = Reader {
+        name,
+        text,
+        mistakes: Vec::new(),
+    };
+    let read = reader.parse().map(|file| reader.keys(file));
+    match read {
+        Some(keys) if reader.mistakes.is_empty() => Ok(keys),
+        _ => Err(KeysError(reader.mistakes)),
+    }
+}
+
+/// The roles that come with the program, by name.
+pub fn shipped_roles() -> &'static BTreeMap<String, Arc<Role>> {
+    static SHIPPED: LazyLock<BTreeMap<String, Arc<Role>>> = LazyLock::new(|| {
+        // A test reads it: there is no mistake in it.
+        read_roles(include_str!("roles.toml")).unwrap_or_default()
+    });
+    &SHIPPED
+}
+
+fn read_roles(text: &str) -> Result<BTreeMap<String, Arc<Role>>, KeysError> {
+    let mut reader = Reader {
+        name: "roles.toml",
+        text,
+        mistakes: Vec::new(),
+    };
+    let read = reader.parse().map(|file| reader.roles(file.roles));
+    match read {
+        Some(roles) if reader.mistakes.is_empty() => Ok(roles),
+        _ => Err(KeysError(reader.mistakes)),
+    }
+}
+
+impl Reader<'_> {
+    fn parse(&mut self) -> Option<File> {
+        match toml::from_str(self.text) {
+            Ok(file) => Some(file),
+            Err(error) => {
+                // Without the line itself: somebody may have written a secret there.
+                let at = error.span().map_or(0, |span| span.start);
+                self.add(at, error.message());
+                None
+            }
+        }
+    }
+
+    fn add(&mut self, at: usize, mistake: impl std::fmt::Display) {
+        let before = self.text.as_bytes().get(..at).unwrap_or_default();
+        let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();
+        self.mistakes
+            .push(format!("{}:{line}: {mistake}", self.name));
+    }
+
+    fn roles(
+        &mut self,
+        entries: BTreeMap<Spanned<String>, RoleEntry>,
+    ) -> BTreeMap<String, Arc<Role>> {
+        let mut roles = BTreeMap::new();
+        for (name, entry) in entries {
+            let role = self.role(&name, entry);
+            roles.insert(name.into_inner(), Arc::new(role));
+        }
+        roles
+    }
+
+    fn role(&mut self, name: &Spanned<String>, entry: RoleEntry) -> Role {
+        self.check_name("role", name);
+        let names = |listed: Option<BTreeSet<String>>| listed.map_or(Names::All, Names::Only);
+        let mut role = Role {
+            name: name.get_ref().clone(),
+            permissions: BTreeSet::new(),
+            calls: BTreeSet::new(),
+            sight: Sight {
+                scores: names(entry.scores),
+                attributes: names(entry.attributes),
+                segments: names(entry.segments),
+                topics: names(entry.topics),
+                derived: entry.derived,
+            },
+        };
+        for call in entry.calls {
+            let (at, call) = (call.span().start, call.into_inner());
+            let mut permissions = Permission::ALL.iter();
+            if let Some((_, permission)) = permissions.find(|(name, _)| *name == call) {
+                role.permissions.insert(*permission);
+            } else if Permission::of_call(&call).is_some() {
+                role.calls.insert(call);
+            } else {
+                let known: Vec<&str> = Permission::ALL.iter().map(|(name, _)| *name).collect();
+                self.add(
+                    at,
+                    format_args!(
+                        "there is no call {call:?}; write {}, or the name of a method such as \"GetProfile\"",
+                        known.join(", ")
+                    ),
+                );
+            }
+        }
+        let has_models = role.permissions.contains(&Permission::Model)
+            || role
+                .calls
+                .iter()
+                .any(|call| Permission::of_call(call) == Some(Permission::Model));
+        if has_models && !role.sight.is_whole() {
+            self.add(
+                name.span().start,
+                format_args!(
+                    "role {:?} has calls on models, which show every score of everybody; take \"model\" from its calls, or its lists of what it sees",
+                    role.name
+                ),
+            );
+        }
+        role
+    }
+
+    fn keys(&mut self, file: File) -> Keys {
+        let own = self.roles(file.roles);
+        let mut keys = Keys::default();
+        let mut names = BTreeSet::new();
+        if file.keys.len() + file.certificates.len() > MAX_KEYS_OF_A_FILE {
+            self.add(0, format_args!("has more than {MAX_KEYS_OF_A_FILE} keys"));
+            return keys;
+        }
+        for entry in file.keys {
+            let principal = self.principal(
+                ("key", &entry.name, &mut names),
+                entry.tenants,
+                &entry.role,
+                entry.expires,
+                &own,
+            );
+            let Some(digest) = digest(entry.sha256.get_ref()) else {
+                self.add(
+                    entry.sha256.span().start,
+                    "sha256 must be the 64 hexadecimal digits that `bellwether key new` prints; the secret itself belongs nowhere in this file",
+                );
+                continue;
+            };
+            let alike = keys.by_digest.entry(prefix_of(&digest)).or_default();
+            if alike.iter().any(|key| key.digest == digest) {
+                self.add(entry.sha256.span().start, "another key has the same sha256");
+            }
+            alike.extend(principal.map(|principal| Key { digest, principal }));
+        }
+        for entry in file.certificates {
+            let principal = self.principal(
+                ("certificate", &entry.name, &mut names),
+                entry.tenants,
+                &entry.role,
+                entry.expires,
+                &own,
+            );
+            let (at, san) = (entry.san.span().start, entry.san.into_inner());
+            if san.is_empty() {
+                self.add(
+                    at,
+                    "san is empty; write a DNS name or a URI of the certificate",
+                );
+            }
+            let Some(principal) = principal else {
+                continue;
+            };
+            if keys.by_certificate.insert(san, principal).is_some() {
+                self.add(at, "another certificate has the same san");
+            }
+        }
+        keys
+    }
+
+    fn principal(
+        &mut self,
+        (kind, name, names): (&str, &Spanned<String>, &mut BTreeSet<String>),
+        tenants: Vec<Spanned<String>>,
+        role: &Spanned<String>,
+        expires: Option<Spanned<Datetime>>,
+        own: &BTreeMap<String, Arc<Role>>,
+    ) -> Option<Arc<Principal>> {
+        self.check_name(kind, name);
+        if !names.insert(format!("{kind} {}", name.get_ref())) {
+            self.add(
+                name.span().start,
+                format_args!("another {kind} is named {:?}, too", name.get_ref()),
+            );
+        }
+        let tenants = self.tenants(name.span().start, tenants);
+        let known = role_of(role.get_ref(), own);
+        if known.is_none() {
+            let known: BTreeSet<&str> = own
+                .keys()
+                .chain(shipped_roles().keys())
+                .map(String::as_str)
+                .collect();
+            let known: Vec<&str> = known.into_iter().collect();
+            self.add(
+                role.span().start,
+                format_args!(
+                    "there is no role {:?}; known: {}",
+                    role.get_ref(),
+                    known.join(", ")
+                ),
+            );
+        }
+        let expires = match expires {
+            None => None,
+            Some(expires) => {
+                let instant = instant(expires.get_ref());
+                if instant.is_none() {
+                    self.add(
+                        expires.span().start,
+                        "expires must have a date, a time and an offset, such as 2027-01-31T12:00:00Z",
+                    );
+                }
+                Some(instant?)
+            }
+        };
+        Some(Arc::new(Principal {
+            name: format!("{kind} {:?}", name.get_ref()),
+            tenants: tenants?,
+            role: known?,
+            expires,
+        }))
+    }
+
+    fn tenants(&mut self, at: usize, listed: Vec<Spanned<String>>) -> Option<Tenants> {
+        if listed.is_empty() {
+            self.add(
+                at,
+                "tenants is empty; name tenants, or write [\"*\"] for all",
+            );
+            return None;
+        }
+        let is_all = listed.iter().any(|tenant| tenant.get_ref() == "*");
+        let mut own = BTreeSet::new();
+        for tenant in listed.iter().filter(|tenant| tenant.get_ref() != "*") {
+            match Tenant::new(tenant.get_ref()) {
+                Some(read) if !tenant.get_ref().is_empty() && !is_all => {
+                    own.insert(read);
+                }
+                _ => self.add(
+                    tenant.span().start,
+                    format_args!(
+                        "{:?} is no tenant; write characters of [a-z0-9_-], or \"*\" alone for all",
+                        tenant.get_ref()
+                    ),
+                ),
+            }
+        }
+        Some(if is_all {
+            Tenants::All
+        } else {
+            Tenants::Only(own)
+        })
+    }
+
+    fn check_name(&mut self, kind: &str, name: &Spanned<String>) {
+        let text = name.get_ref();
+        let allowed = |char: char| char.is_ascii_alphanumeric() || "_-.@:/".contains(char);
+        if text.is_empty() || text.len() > MAX_KEY_NAME_BYTES || !text.chars().all(allowed) {
+            self.add(
+                name.span().start,
+                format_args!(
+                    "the name of a {kind} has 1 to {MAX_KEY_NAME_BYTES} letters, digits and _-.@:/"
+                ),
+            );
+        }
+    }
+}
+
+fn role_of(name: &str, own: &BTreeMap<String, Arc<Role>>) -> Option<Arc<Role>> {
+    let role = own.get(name).or_else(|| shipped_roles().get(name));
+    role.map(Arc::clone)
+}
+
+fn digest(text: &str) -> Option<[u8; 32]> {
+    let digits = text.as_bytes();
+    if digits.len() != 64 || !digits.iter().all(u8::is_ascii_hexdigit) {
+        return None;
+    }
+    let mut digest = [0; 32];
+    for (byte, pair) in digest.iter_mut().zip(digits.chunks(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(digest)
+}
+
+/// One without an offset is of no place in particular, and none.
+fn instant(written: &Datetime) -> Option<Timestamp> {
+    let (seconds, nanos) = parse_instant(&written.to_string())?;
+    Timestamp::from_parts(seconds, nanos)
+}
+
+#[cfg(test)]
+#[path = "file_tests.rs"]
+mod tests;

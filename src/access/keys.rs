@@ -1,0 +1,69 @@
+//! Everybody who may call, as a keys file says.
+
+use std::{collections::HashMap, sync::Arc};
+
+use subtle::ConstantTimeEq as _;
+
+use super::{Denied, Principal};
+use crate::scoring::Timestamp;
+
+/// Everybody who may call.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Keys {
+    /// By the first bytes of the digest, which tell nobody anything of the secret.
+    pub(super) by_digest: HashMap<[u8; 8], Vec<Key>>,
+    /// By a name in the certificate that they show.
+    pub(super) by_certificate: HashMap<String, Arc<Principal>>,
+}
+
+/// A key: whose secret has this digest.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Key {
+    pub digest: [u8; 32],
+    pub principal: Arc<Principal>,
+}
+
+impl Keys {
+    /// Whose secret has this digest.
+    ///
+    /// # Errors
+    /// When it is nobody's, or expired.
+    pub fn by_digest(&self, digest: &[u8; 32], now: Timestamp) -> Result<Arc<Principal>, Denied> {
+        let mut found = None;
+        for key in self.by_digest.get(&prefix_of(digest)).into_iter().flatten() {
+            if bool::from(key.digest.ct_eq(digest)) {
+                found = Some(&key.principal);
+            }
+        }
+        let principal = found.ok_or(Denied::UnknownKey)?;
+        principal.check_expiry(now)?;
+        Ok(Arc::clone(principal))
+    }
+
+    /// Whose certificate has one of these names.
+    ///
+    /// # Errors
+    /// When it is nobody's, or expired.
+    pub fn by_certificate<'a>(
+        &self,
+        names: impl IntoIterator<Item = &'a str>,
+        now: Timestamp,
+    ) -> Result<Arc<Principal>, Denied> {
+        let mut names = names.into_iter();
+        let principal = names.find_map(|name| self.by_certificate.get(name));
+        let principal = principal.ok_or(Denied::UnknownCertificate)?;
+        principal.check_expiry(now)?;
+        Ok(Arc::clone(principal))
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.by_digest.values().map(Vec::len).sum::<usize>() + self.by_certificate.len()
+    }
+}
+
+pub(super) fn prefix_of(digest: &[u8; 32]) -> [u8; 8] {
+    let mut prefix = [0; 8];
+    prefix.copy_from_slice(&digest[..8]);
+    prefix
+}

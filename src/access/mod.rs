@@ -1,0 +1,20 @@
+//! Who may call, for which tenants, what they may do, and what they may see of the answers. Pure: the
+//! instant is handed in, and so is what the file says.
+
+mod denied;
+mod file;
+mod key;
+mod keys;
+mod permission;
+mod principal;
+mod role;
+mod sight;
+
+pub use denied::Denied;
+pub use file::{KeysError, read_keys, shipped_roles};
+pub use key::{SECRET_BYTES, Secret, digest_of};
+pub use keys::Keys;
+pub use permission::{PERMISSIONS, Permission};
+pub use principal::{Principal, Tenants};
+pub use role::{Names, Role, Sight};
+pub use sight::Seen;

@@ -1,0 +1,182 @@
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::{
+    access::{Role, Tenants},
+    scoring::Population,
+};
+
+const MODEL: &str = r#"
+[scores.interest]
+half_life = "7d"
+[scores.fit]
+base = 1
+
+[[signals]]
+name = "visited"
+on = "visit"
+points = { interest = 1 }
+[[signals]]
+name = "retailer_visited"
+on = "visit"
+when = 'profile.attributes.industry == "retail"'
+points = { interest = 1 }
+[[signals]]
+name = "measured"
+on = "visit"
+points = { fit = 1 }
+
+[[attributes]]
+name = "is_rich"
+when = 'profile.attributes.income == "high"'
+points = { fit = 20 }
+[[attributes]]
+name = "is_there"
+when = 'seen("visit")'
+points = { fit = 1 }
+
+[[stages]]
+name = "awareness"
+[[stages]]
+name = "consideration"
+min = { interest = 20 }
+
+[[segments]]
+name = "interested"
+rank_by = "interest"
+[[segments]]
+name = "rich"
+when = 'profile.attributes.income == "high"'
+rank_by = "interest"
+[[segments]]
+name = "fitting"
+rank_by = ["interest", "fit"]
+
+[[topics]]
+name = "prices"
+keywords = ["price"]
+
+[influence]
+event_types = { reply = 1 }
+half_life = "7d"
+attribution_half_life = "7d"
+reach = "followers"
+"#;
+
+fn seen(sight: Sight) -> Seen {
+    let model = Model::parse(MODEL).unwrap();
+    let role = Role {
+        name: "some".to_owned(),
+        permissions: BTreeSet::new(),
+        calls: BTreeSet::new(),
+        sight,
+    };
+    let principal = Principal {
+        name: "key \"k\"".to_owned(),
+        tenants: Tenants::All,
+        role: Arc::new(role),
+        expires: None,
+    };
+    Seen::of(&Arc::new(principal), &model)
+}
+
+fn only(names: &[&str]) -> Names {
+    Names::Only(names.iter().map(|name| (*name).to_owned()).collect())
+}
+
+fn all() -> Sight {
+    Sight {
+        scores: Names::All,
+        attributes: Names::All,
+        segments: Names::All,
+        topics: Names::All,
+        derived: false,
+    }
+}
+
+fn inputs(condition: &str) -> Inputs {
+    let model = Model::parse(MODEL).unwrap();
+    let condition = model.condition(condition, Population::People).unwrap();
+    condition.inputs(&model)
+}
+
+#[test]
+fn what_is_made_of_a_hidden_score_is_hidden_with_it() {
+    let sight = Sight {
+        scores: only(&["fit"]),
+        ..all()
+    };
+    let seen = seen(sight.clone());
+    assert!(seen.score("fit") && !seen.score("interest"));
+    assert!(!seen.signal("visited") && seen.signal("measured"));
+    assert!(seen.rule("is_rich"));
+    for segment in ["interested", "rich", "fitting"] {
+        assert!(!seen.segment(segment), "{segment}");
+        assert!(seen.check_segment(segment).is_err());
+    }
+    assert!(!seen.stages() && seen.check_stages().is_err());
+    // Unless it is said that this may be seen. What is missing to a stage stays hidden.
+    let seen = self::seen(Sight {
+        derived: true,
+        ..sight
+    });
+    assert!(seen.segment("fitting") && seen.stages() && !seen.stage_inputs());
+    assert!(!seen.score("interest") && !seen.signal("visited"));
+    assert!(
+        seen.check_condition(&inputs("scores.interest > 1.0"))
+            .is_err()
+    );
+}
+
+#[test]
+fn what_is_made_of_a_hidden_attribute_is_hidden_with_it() {
+    let seen = seen(Sight {
+        attributes: only(&["industry"]),
+        ..all()
+    });
+    assert!(seen.segment("interested") && !seen.segment("rich"));
+    assert!(seen.signal("retailer_visited"));
+    assert!(!seen.rule("is_rich") && seen.rule("is_there"));
+    assert!(seen.stages() && seen.stage_inputs() && !seen.reach());
+    for (condition, is_seen) in [
+        ("profile.attributes.industry == \"retail\"", true),
+        ("stage == \"awareness\" && scores.interest > 2.0", true),
+        ("interest(\"prices\") > 1.0", true),
+        ("profile.attributes.income == \"high\"", false),
+        ("has(profile.attributes.income)", false),
+        ("completeness([\"income\"]) > 0.5", false),
+        ("size(profile.attributes) > 3", false),
+    ] {
+        let checked = seen.check_condition(&inputs(condition));
+        assert_eq!(checked.is_ok(), is_seen, "{condition}: {checked:?}");
+    }
+}
+
+#[test]
+fn a_refusal_names_what_is_hidden_and_from_whom() {
+    let seen = seen(Sight {
+        topics: only(&[]),
+        segments: only(&["interested"]),
+        ..all()
+    });
+    let Err(Denied::Sight { who, role, what }) = seen.check_topic("prices") else {
+        panic!("it is seen");
+    };
+    assert_eq!((who.as_str(), role.as_str()), ("key \"k\"", "some"));
+    assert_eq!(what, "topic \"prices\"");
+    // Whether there is such a segment is nobody's business either.
+    for segment in ["fitting", "nowhere"] {
+        assert!(seen.check_segment(segment).is_err());
+    }
+    let denied = seen.check_condition(&inputs("interest(\"prices\") > 1.0"));
+    assert!(matches!(denied, Err(Denied::Sight { what, .. }) if what == "topic \"prices\""));
+}
+
+#[test]
+fn who_sees_everything_is_asked_nothing() {
+    let seen = Seen::all();
+    assert!(seen.is_all() && seen.segment("x") && seen.stages());
+    seen.check_segment("x").unwrap();
+    seen.check_condition(&inputs("scores.interest > 1.0"))
+        .unwrap();
+}

@@ -1,0 +1,179 @@
+//! `bellwether key`: keys of callers, made where nobody listens.
+
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+};
+
+use clap::Subcommand;
+use pbjson_types::Timestamp;
+
+use super::{failure::Failure, instant, output};
+use crate::{
+    access::{SECRET_BYTES, Secret, read_keys},
+    scoring::parse_duration,
+};
+
+/// Makes keys of callers.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Key {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+enum Command {
+    New(New),
+}
+
+/// Makes a key: prints its secret, once, and the entry of the keys file, which does not hold it.
+#[derive(Clone, Debug, clap::Args)]
+struct New {
+    /// How it is called in messages and logs; made of tenant and role unless given.
+    #[arg(long)]
+    name: Option<String>,
+    /// A tenant that it is for; may be given again, and "*" is all of them.
+    #[arg(long = "tenant", required = true)]
+    tenants: Vec<String>,
+    /// What it may: admin, writer, reader, sales, community_manager, legal, product_marketing, or a role
+    /// of the keys file.
+    #[arg(long)]
+    role: String,
+    /// How long it is good for, such as 90d; for ever unless given.
+    #[arg(long, value_name = "DURATION")]
+    expires_in: Option<String>,
+    /// Add the entry to this keys file, which is made if it is not there, instead of printing it.
+    #[arg(long, value_name = "FILE")]
+    keys: Option<PathBuf>,
+    /// Print secret and entry as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Key {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        match self.command {
+            Command::New(new) => new.run(),
+        }
+    }
+}
+
+impl New {
+    fn run(self) -> Result<(), Failure> {
+        let mut random = [0; SECRET_BYTES];
+        getrandom::fill(&mut random)
+            .map_err(|error| Failure::new(format!("no randomness for a secret: {error}")))?;
+        let secret = Secret::new(random);
+        let entry = self.entry(&secret)?;
+        let place = match &self.keys {
+            None => {
+                // Roles of a file are not known here, so that the entry is read without its role.
+                check(
+                    "the entry",
+                    &entry.replace(&quoted(&self.role), "\"reader\""),
+                )?;
+                None
+            }
+            Some(path) => {
+                add(path, &entry)?;
+                Some(path.display().to_string())
+            }
+        };
+        let text = match (self.json, place) {
+            (true, place) => {
+                let answer = serde_json::json!({
+                    "secret": secret.expose(),
+                    "sha256": secret.sha256(),
+                    "entry": entry,
+                    "keys": place,
+                });
+                format!("{answer}\n")
+            }
+            (false, Some(path)) => format!(
+                "{}\n\nThis is the secret. It is shown once; {path} holds its SHA-256 alone.\n",
+                secret.expose()
+            ),
+            (false, None) => format!(
+                "{}\n\nThis is the secret. It is shown once. Add to the keys file, which holds its SHA-256 alone:\n\n{entry}",
+                secret.expose()
+            ),
+        };
+        output::print(&text)
+    }
+
+    fn entry(&self, secret: &Secret) -> Result<String, Failure> {
+        let name = self.name.clone().unwrap_or_else(|| {
+            // So that two keys for one purpose, of which one takes the place of the other, differ.
+            let mark = &secret.sha256()[..8];
+            let tenant = self.tenants.first().map_or("", String::as_str);
+            let tenant = if tenant == "*" { "all" } else { tenant };
+            format!("{tenant}-{}-{mark}", self.role)
+        });
+        let tenants: Vec<String> = self.tenants.iter().map(|tenant| quoted(tenant)).collect();
+        let mut entry = format!(
+            "[[keys]]\nname = {}\nsha256 = \"{}\"\ntenants = [{}]\nrole = {}\n",
+            quoted(&name),
+            secret.sha256(),
+            tenants.join(", "),
+            quoted(&self.role),
+        );
+        if let Some(text) = &self.expires_in {
+            let period = parse_duration(text).ok_or_else(|| {
+                Failure::new(format!(
+                    "--expires-in {text}: write a number and a unit, such as 90d"
+                ))
+            })?;
+            let seconds = i64::try_from(period.as_secs()).unwrap_or(i64::MAX);
+            let expires = Timestamp {
+                seconds: instant::now_seconds().saturating_add(seconds),
+                nanos: 0,
+            };
+            entry += &format!("expires = {}\n", instant::format(Some(&expires)));
+        }
+        Ok(entry)
+    }
+}
+
+fn quoted(text: &str) -> String {
+    // A basic string of TOML is one of JSON, but for control characters that no name has.
+    serde_json::Value::from(text).to_string()
+}
+
+fn check(name: &str, text: &str) -> Result<(), Failure> {
+    read_keys(name, text)
+        .map(drop)
+        .map_err(|error| Failure::new(error.to_string()))
+}
+
+/// Adds an entry to a file, which a server may read at any moment: it finds the old text or the new.
+fn add(path: &Path, entry: &str) -> Result<(), Failure> {
+    let failed = |what: &str, error: std::io::Error| {
+        Failure::new(format!("cannot {what} {}: {error}", path.display()))
+    };
+    let mut text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(failed("read", error)),
+    };
+    let name = path.display().to_string();
+    check(&name, &text)?;
+    if !text.is_empty() {
+        text.push_str(if text.ends_with('\n') { "\n" } else { "\n\n" });
+    }
+    text += entry;
+    check(&name, &text)?;
+    let directory = path.parent().filter(|parent| *parent != Path::new(""));
+    let directory = directory.unwrap_or_else(|| Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(directory)
+        .map_err(|error| failed("write beside", error))?;
+    if let Ok(old) = std::fs::metadata(path) {
+        let kept = file.as_file().set_permissions(old.permissions());
+        kept.map_err(|error| failed("keep the permissions of", error))?;
+    }
+    file.write_all(text.as_bytes())
+        .and_then(|()| file.as_file().sync_all())
+        .map_err(|error| failed("write", error))?;
+    file.persist(path)
+        .map_err(|error| failed("replace", error.error))?;
+    Ok(())
+}

@@ -1,0 +1,484 @@
+"""Who may call, and what they see: keys and roles against a real server, for every call of the API."""
+
+import hashlib
+import json
+import threading
+
+import grpc
+import pytest
+from bellwether.v1 import model_pb2, model_pb2_grpc
+from bellwether.v1 import scoring_pb2 as api
+from bellwether.v1 import scoring_pb2_grpc
+from calls import START, Refusal, event, now
+from certificates import Authority
+from google.protobuf import json_format
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from server import Server, eventually, refusal_to_start, run
+from stores import STORES, store_of
+
+MODEL = """
+[scores.interest]
+half_life = "7d"
+[scores.secret_score]
+
+[[signals]]
+name = "visited"
+on = "visit"
+points = { interest = 1 }
+[[signals]]
+name = "secret_signal"
+on = "visit"
+points = { secret_score = 3 }
+
+[[attributes]]
+name = "secret_rule"
+when = 'profile.attributes.secret_attribute == "secret_value"'
+points = { secret_score = 20 }
+
+[[stages]]
+name = "aware"
+when = 'seen("visit")'
+
+[[segments]]
+name = "interested"
+rank_by = "interest"
+[[segments]]
+name = "secret_segment"
+rank_by = "interest"
+[[segments]]
+name = "by_secret"
+rank_by = "secret_score"
+
+[[topics]]
+name = "prices"
+keywords = ["price"]
+[[topics]]
+name = "secret_topic"
+keywords = ["cost"]
+
+[influence]
+event_types = { visit = 1 }
+half_life = "7d"
+attribution_half_life = "7d"
+reach = "secret_attribute"
+
+[[quarantine]]
+name = "secret_quarantine"
+when = 'profile.attributes.secret_attribute == "held"'
+"""
+
+ROLES = """
+[roles.narrow]
+calls = ["read", "write", "moderate"]
+scores = ["interest"]
+attributes = ["industry"]
+segments = ["interested", "by_secret"]
+topics = ["prices"]
+"""
+
+SHIPPED = ["admin", "writer", "reader", "sales", "community_manager", "legal", "product_marketing"]
+
+READ = {"GetProfile", "BatchGetProfiles", "GetSubject", "RankSegment", "GetSegmentTopics",
+        "GetFunnel", "TopInfluencers", "GetCatalog"}
+WRITE = {"ScoreEvent", "ScoreEvents", "UpdateProfile", "BatchUpdateProfiles", "UpdateSubject"}
+MODERATE = {"RetractEvent", "ListQuarantine", "ReleaseEvents"}
+MODELS = {"ApplyModel", "GetModels", "CompareModels"}
+PERSONS = {"GetProfile", "BatchGetProfiles", "GetSubject"}
+# What docs/operations.md says of each role.
+MAY = {
+    "admin": READ | WRITE | MODERATE | MODELS,
+    "writer": READ | WRITE,
+    "reader": READ,
+    "sales": PERSONS | {"RankSegment", "GetFunnel", "GetCatalog"},
+    "community_manager": READ | MODERATE,
+    "legal": PERSONS | {"RetractEvent", "ListQuarantine", "GetCatalog"},
+    "product_marketing": {"GetFunnel", "GetSegmentTopics", "TopInfluencers", "RankSegment",
+                          "GetCatalog"},
+    "narrow": READ | WRITE | MODERATE,
+}
+NOBODY = {grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED}
+
+
+def requests(tenant):
+    """A good request of every call, by its name."""
+    # Of now: what is looked for must not have faded.
+    visit = event("visit-1", "ann", "visit", NOW - START, author_id="bob",
+                  text="the price, the cost")
+    return {
+        "ScoreEvent": api.ScoreEventRequest(tenant=tenant, event=visit),
+        "ScoreEvents": api.ScoreEventsRequest(tenant=tenant, events=[visit]),
+        "RetractEvent": api.RetractEventRequest(
+            tenant=tenant, event=event("visit-9", "ann", "visit", NOW - START)),
+        "ListQuarantine": api.ListQuarantineRequest(tenant=tenant, rule="secret_quarantine"),
+        "ReleaseEvents": api.ReleaseEventsRequest(tenant=tenant, profile_id="ann"),
+        "GetProfile": api.GetProfileRequest(tenant=tenant, profile_id="ann", view="PROFILE_VIEW_FULL"),
+        "BatchGetProfiles": api.BatchGetProfilesRequest(
+            tenant=tenant, profile_ids=["ann"], view="PROFILE_VIEW_FULL"),
+        "UpdateProfile": api.UpdateProfileRequest(
+            tenant=tenant, profile_id="ann", attributes=STATED, response_view="RESPONSE_VIEW_FULL"),
+        "BatchUpdateProfiles": api.BatchUpdateProfilesRequest(
+            tenant=tenant, response_view="RESPONSE_VIEW_FULL",
+            updates=[api.ProfileUpdate(profile_id="ann", attributes=STATED)]),
+        "GetSubject": api.GetSubjectRequest(tenant=tenant, kind="account", subject_id="a"),
+        "UpdateSubject": api.UpdateSubjectRequest(tenant=tenant, kind="account", subject_id="a"),
+        "RankSegment": api.RankSegmentRequest(
+            tenant=tenant, segment="interested", view="PROFILE_VIEW_FULL"),
+        "GetSegmentTopics": api.GetSegmentTopicsRequest(tenant=tenant, segment="interested"),
+        "GetFunnel": api.GetFunnelRequest(tenant=tenant),
+        "TopInfluencers": api.TopInfluencersRequest(tenant=tenant, topic="prices"),
+        "GetCatalog": api.GetCatalogRequest(tenant=tenant),
+        "ApplyModel": model_pb2.ApplyModelRequest(
+            tenant=tenant, source=MODEL, validate_only=True),
+        "GetModels": model_pb2.GetModelsRequest(tenant=tenant),
+        "CompareModels": model_pb2.CompareModelsRequest(tenant=tenant, new_source=MODEL),
+    }
+
+
+NOW = now()
+STATED = {"industry": "retail", "secret_attribute": "secret_value"}
+
+
+def methods():
+    """Every method of the API, with its service."""
+    for file in (api.DESCRIPTOR, model_pb2.DESCRIPTOR):
+        for service in file.services_by_name.values():
+            for method in service.methods:
+                yield service.name, method
+
+
+class Key:
+    """A key that `bellwether key new` has made."""
+
+    def __init__(self, path, tenant, role, *more):
+        made = run("key", "new", "--tenant", tenant, "--role", role, "--keys", path, "--json", *more)
+        assert made.returncode == 0, made.stderr
+        self.made = json.loads(made.stdout)
+        self.metadata = [("authorization", f"Bearer {self.made['secret']}")]
+
+
+def call(channel, service, method, request, metadata):
+    """The answers to a call, or the error that it ends with."""
+    stubs = {"ScoringService": scoring_pb2_grpc.ScoringServiceStub,
+             "ModelService": model_pb2_grpc.ModelServiceStub}
+    function = getattr(stubs[service](channel), method.name)
+    request = iter([request]) if method.client_streaming else request
+    try:
+        answered = function(request, metadata=metadata, timeout=30)
+        return list(answered) if method.server_streaming else [answered]
+    except grpc.RpcError as error:
+        return Refusal(error)
+
+
+@pytest.fixture(scope="module", params=STORES)
+def world(request, tmp_path_factory):
+    """A server that asks for keys, with a key of each role for tenant `acme`."""
+    directory = tmp_path_factory.mktemp("keys")
+    path, models = directory / "keys.toml", directory / "models"
+    path.write_text(ROLES, encoding="utf-8")
+    models.mkdir()
+    for tenant in ("acme", "other"):
+        (models / f"{tenant}.toml").write_text(MODEL, encoding="utf-8")
+    keys = {role: Key(path, "acme", role) for role in [*SHIPPED, "narrow"]}
+    keys["everywhere"] = Key(path, "*", "admin")
+    with store_of(request.param, directory) as store:
+        with Server(store, model=models, settings={"BELLWETHER_KEYS": str(path)}) as server:
+            for tenant in ("acme", "other"):
+                for name, sent in requests(tenant).items():
+                    if name in ("ScoreEvent", "UpdateProfile"):
+                        getattr(server.stub, name)(sent, metadata=keys["everywhere"].metadata)
+            yield server, keys, path
+
+
+def test_every_call_asks_who_calls_and_whether_they_may(world):
+    server, keys, _ = world
+    sent = requests("acme")
+    assert {method.name for _, method in methods()} == set(sent), "a call without a request here"
+    for service, method in methods():
+        for metadata in (None, [("authorization", "Bearer bellwether_nobody")],
+                         [("authorization", "Basic YTpi")], [("authorization", "Bearer ")],
+                         [("authorization", "Bearer a"), ("authorization", "Bearer b")]):
+            refusal = call(server.channel, service, method, sent[method.name], metadata)
+            assert refusal.code == grpc.StatusCode.UNAUTHENTICATED, (method.name, metadata)
+            assert refusal.domain == "bellwether.dev"
+        for role, may in MAY.items():
+            answer = call(server.channel, service, method, sent[method.name],
+                          keys[role].metadata)
+            if method.name in may:
+                code = answer.code if isinstance(answer, Refusal) else None
+                # A tenant without such a segment or kind is another matter; and the narrow role
+                # has the call, and does not see what it asks for.
+                is_hidden = role == "narrow" and method.name == "ListQuarantine"
+                assert (code in NOBODY) == is_hidden, (role, method.name, answer)
+            else:
+                assert answer.code == grpc.StatusCode.PERMISSION_DENIED, (role, method.name)
+                assert answer.reason == "CALL_NOT_ALLOWED"
+                assert answer.metadata["role"] == role
+                assert answer.metadata["call"] == method.name
+
+
+def test_no_call_reaches_the_tenant_of_another(world):
+    server, keys, _ = world
+    for tenant in ("other", "unknown", ""):
+        for service, method in methods():
+            for role, may in MAY.items():
+                if method.name not in may:
+                    continue
+                refusal = call(server.channel, service, method, requests(tenant)[method.name],
+                               keys[role].metadata)
+                assert refusal.code == grpc.StatusCode.PERMISSION_DENIED, (role, method.name, tenant)
+                assert refusal.reason == "TENANT_NOT_ALLOWED", (role, method.name, tenant)
+    answered = call(server.channel, "ScoringService", api.DESCRIPTOR.services_by_name[
+        "ScoringService"].methods_by_name["GetProfile"], requests("other")["GetProfile"],
+        keys["everywhere"].metadata)
+    assert answered[0].profile.profile_id == "ann"
+
+
+def test_a_stream_is_asked_with_every_message(world):
+    server, keys, _ = world
+    mine, foreign = requests("acme")["ScoreEvents"], requests("other")["ScoreEvents"]
+    answers = server.stub.ScoreEvents(iter([mine, foreign, mine]),
+                                      metadata=keys["writer"].metadata, timeout=30)
+    assert len(next(answers).results) == 1
+    with pytest.raises(grpc.RpcError) as caught:
+        next(answers)
+    assert Refusal(caught.value).reason == "TENANT_NOT_ALLOWED"
+
+
+def test_what_a_role_does_not_see_is_in_none_of_its_answers(world):
+    server, keys, _ = world
+    sent = requests("acme")
+    for service, method in methods():
+        if method.name not in MAY["narrow"]:
+            continue
+        everything = call(server.channel, service, method, sent[method.name],
+                          keys["admin"].metadata)
+        answer = call(server.channel, service, method, sent[method.name], keys["narrow"].metadata)
+        if isinstance(answer, Refusal):
+            assert "secret" not in answer.message.replace("secret_quarantine", ""), method.name
+            continue
+        told = "".join(map(json_format.MessageToJson, answer))
+        assert "secret" not in told, (method.name, told)
+        # The other one is told; otherwise this would show nothing.
+        if method.name in ("GetProfile", "BatchGetProfiles", "UpdateProfile", "RankSegment",
+                           "GetCatalog", "ScoreEvent"):
+            assert "secret" in "".join(map(json_format.MessageToJson, everything)), method.name
+    profile = server.stub.GetProfile(sent["GetProfile"], metadata=keys["narrow"].metadata).profile
+    assert [score.name for score in profile.scores] == ["interest"]
+    assert [part.name for part in profile.scores[0].contributions] == ["visited"]
+    assert dict(profile.attributes) == {"industry": "retail"}
+    assert [member.segment for member in profile.segments] == ["interested"]
+    assert [interest.topic for interest in profile.interests] == ["prices"]
+    assert profile.stage == "aware"
+
+
+@pytest.mark.parametrize(("request_", "method"), [
+    (api.RankSegmentRequest(segment="secret_segment"), "RankSegment"),
+    # A segment that it sees, by a score that it does not.
+    (api.RankSegmentRequest(segment="by_secret"), "RankSegment"),
+    (api.RankSegmentRequest(segment="nowhere"), "RankSegment"),
+    (api.RankSegmentRequest(segment="interested", condition="scores.secret_score > 1.0"),
+     "RankSegment"),
+    (api.RankSegmentRequest(segment="interested",
+                            condition='has(profile.attributes.secret_attribute)'), "RankSegment"),
+    (api.RankSegmentRequest(segment="interested", condition="size(profile.attributes) > 1"),
+     "RankSegment"),
+    (api.GetSegmentTopicsRequest(segment="secret_segment"), "GetSegmentTopics"),
+    (api.TopInfluencersRequest(topic="secret_topic"), "TopInfluencers"),
+])
+def test_nobody_lists_or_filters_by_what_they_do_not_see(world, request_, method):
+    server, keys, _ = world
+    asked = type(request_)()
+    asked.CopyFrom(request_)
+    asked.tenant = "acme"
+    with pytest.raises(grpc.RpcError) as caught:
+        getattr(server.stub, method)(asked, metadata=keys["narrow"].metadata)
+    refusal = Refusal(caught.value)
+    assert refusal.code == grpc.StatusCode.PERMISSION_DENIED
+    assert refusal.reason == "NOT_SEEN"
+    assert 'has role "narrow", which does not see' in refusal.message
+
+
+def test_a_condition_on_what_is_seen_is_asked_and_a_wrong_one_names_nothing_hidden(world):
+    server, keys, _ = world
+    asked = api.RankSegmentRequest(tenant="acme", segment="interested",
+                                   condition='profile.attributes.industry == "retail"')
+    metadata = keys["narrow"].metadata
+    assert len(server.stub.RankSegment(asked, metadata=metadata).members) == 1
+    asked.condition = "scores.secret_scor > 1.0"
+    with pytest.raises(grpc.RpcError) as caught:
+        server.stub.RankSegment(asked, metadata=metadata)
+    refusal = Refusal(caught.value)
+    assert refusal.code == grpc.StatusCode.INVALID_ARGUMENT
+    assert "secret" not in refusal.message
+
+
+def test_anybody_asks_for_the_health_and_who_has_a_key_for_the_descriptors(world):
+    server, keys, _ = world
+    health = health_pb2_grpc.HealthStub(server.channel)
+    serving = health_pb2.HealthCheckResponse.SERVING
+    assert health.Check(health_pb2.HealthCheckRequest()).status == serving
+    reflection = reflection_pb2_grpc.ServerReflectionStub(server.channel)
+    ask = [reflection_pb2.ServerReflectionRequest(list_services="")]
+    with pytest.raises(grpc.RpcError) as caught:
+        list(reflection.ServerReflectionInfo(iter(ask), timeout=30))
+    assert caught.value.code() == grpc.StatusCode.UNAUTHENTICATED
+    answers = list(reflection.ServerReflectionInfo(
+        iter(ask), metadata=keys["reader"].metadata, timeout=30))
+    assert answers[0].list_services_response.service
+
+
+def test_secrets_are_neither_kept_nor_said(world):
+    server, keys, path = world
+    held = path.read_text(encoding="utf-8")
+    refused = [("authorization", "Bearer bellwether_planted-secret")]
+    with pytest.raises(grpc.RpcError) as caught:
+        server.stub.GetFunnel(api.GetFunnelRequest(tenant="acme"), metadata=refused)
+    said = server.output() + Refusal(caught.value).message
+    for key in keys.values():
+        secret = key.made["secret"]
+        assert secret not in held and secret not in said
+        assert hashlib.sha256(secret.encode()).hexdigest() == key.made["sha256"]
+        assert key.made["sha256"] in held
+    assert "planted-secret" not in said
+
+
+def test_the_command_line_shows_its_key(world, tmp_path):
+    server, keys, _ = world
+    url = f"http://{server.address}"
+    token = tmp_path / "token"
+    token.write_text(keys["reader"].made["secret"] + "\n", encoding="utf-8")
+    shown = run("funnel", "--server", url, "--tenant", "acme", "--token-file", token)
+    assert shown.returncode == 0, shown.stderr
+    nobody = run("funnel", "--server", url, "--tenant", "acme")
+    assert nobody.returncode == 1
+    assert "key" in nobody.stderr and "BELLWETHER_TOKEN" in nobody.stderr
+
+
+def test_keys_are_given_and_taken_while_calls_go_on(tmp_path):
+    path = tmp_path / "keys.toml"
+    old = Key(path, "default", "writer", "--name", "old")
+    with Server(tmp_path / "store", settings={"BELLWETHER_KEYS": str(path)}) as server:
+        failed, answered, stop = [], [0], threading.Event()
+        current = [old]
+
+        def calling():
+            while not stop.is_set():
+                try:
+                    server.stub.ScoreEvent(
+                        api.ScoreEventRequest(event=event(f"e-{answered[0]}", "ann")),
+                        metadata=current[0].metadata, timeout=30)
+                    answered[0] += 1
+                except grpc.RpcError as error:
+                    failed.append(error)
+
+        caller = threading.Thread(target=calling)
+        caller.start()
+        new = Key(path, "default", "writer", "--name", "new")
+
+        def works(key):
+            try:
+                server.stub.GetFunnel(api.GetFunnelRequest(), metadata=key.metadata, timeout=30)
+            except grpc.RpcError as error:
+                assert error.code() == grpc.StatusCode.UNAUTHENTICATED
+                return False
+            return True
+
+        assert eventually(lambda: works(new))
+        current[0] = new
+        before = answered[0]
+        assert eventually(lambda: answered[0] > before + 1)
+        # A stream that the old key has opened is refused once the key is gone.
+        sent = threading.Event()
+        messages = [api.ScoreEventsRequest(events=[event("s-1", "bob")]),
+                    api.ScoreEventsRequest(events=[event("s-2", "bob")])]
+
+        def requests_of_stream():
+            yield messages[0]
+            sent.wait(60)
+            yield messages[1]
+
+        streams = server.stub.ScoreEvents(requests_of_stream(), metadata=old.metadata, timeout=90)
+        assert len(next(streams).results) == 1
+        text = path.read_text(encoding="utf-8")
+        path.write_text("[[keys]]" + text.split("[[keys]]")[2], encoding="utf-8")
+        assert eventually(lambda: not works(old))
+        sent.set()
+        with pytest.raises(grpc.RpcError) as caught:
+            next(streams)
+        assert caught.value.code() == grpc.StatusCode.UNAUTHENTICATED
+        # What cannot be read is said, and those of before are kept.
+        path.write_text("[[keys]]\nname = 1\n", encoding="utf-8")
+        assert eventually(lambda: "those of before are kept" in server.output())
+        assert works(new)
+        stop.set()
+        caller.join()
+        assert not failed, failed[0]
+        assert answered[0] > 10
+
+
+def test_a_key_ends_when_it_expires(tmp_path):
+    path = tmp_path / "keys.toml"
+    key = Key(path, "default", "reader", "--expires-in", "1s")
+    with Server(tmp_path / "store", settings={"BELLWETHER_KEYS": str(path)}) as server:
+        def reason():
+            try:
+                server.stub.GetFunnel(api.GetFunnelRequest(), metadata=key.metadata, timeout=30)
+            except grpc.RpcError as error:
+                return Refusal(error).reason
+            return None
+
+        assert eventually(lambda: reason() == "EXPIRED")
+
+
+def test_a_certificate_is_a_key(tmp_path):
+    authority = Authority(tmp_path, "authority")
+    certificate = authority.server()
+    path = tmp_path / "keys.toml"
+    path.write_text('[[certificates]]\nname = "mailer"\nsan = "mailer.shop"\n'
+                    'tenants = ["default"]\nrole = "reader"\n', encoding="utf-8")
+    settings = {"BELLWETHER_TLS_CERT": str(certificate.certificate),
+                "BELLWETHER_TLS_KEY": str(certificate.key),
+                "BELLWETHER_TLS_CLIENT_CA": str(authority.certificate),
+                "BELLWETHER_KEYS": str(path)}
+    trusted = authority.certificate.read_bytes()
+
+    def credentials(name):
+        own = authority.client(name)
+        return grpc.ssl_channel_credentials(
+            trusted, own.key.read_bytes(), own.certificate.read_bytes())
+
+    with Server(tmp_path / "store", settings=settings,
+                credentials=credentials("mailer.shop")) as server:
+        server.stub.GetFunnel(api.GetFunnelRequest(), timeout=30)
+        with pytest.raises(grpc.RpcError) as caught:
+            server.stub.ScoreEvent(api.ScoreEventRequest(event=event()), timeout=30)
+        refusal = Refusal(caught.value)
+        assert refusal.reason == "CALL_NOT_ALLOWED"
+        assert refusal.metadata["principal"] == 'certificate "mailer"'
+        own = [("grpc.use_local_subchannel_pool", 1)]
+        with grpc.secure_channel(server.address, credentials("stranger"), own) as channel:
+            stub = scoring_pb2_grpc.ScoringServiceStub(channel)
+            with pytest.raises(grpc.RpcError) as caught:
+                stub.GetFunnel(api.GetFunnelRequest(), timeout=30)
+            assert Refusal(caught.value).reason == "UNKNOWN_CERTIFICATE"
+
+
+def test_a_server_that_others_reach_asks_for_keys(tmp_path):
+    everywhere = ("--listen", "0.0.0.0:0")
+    plain = {"BELLWETHER_ALLOW_PLAINTEXT": "true"}
+    said = refusal_to_start(tmp_path / "store", arguments=everywhere, settings=plain)
+    for part in ["keys", "allow_anonymous", "bellwether key new"]:
+        assert part in said
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_keys_file_with_mistakes_keeps_the_server_from_starting(tmp_path):
+    path = tmp_path / "keys.toml"
+    path.write_text('[[keys]]\nname = "a"\nsha256 = "bellwether_hush"\ntenants = ["*"]\n'
+                    'role = "boss"\n', encoding="utf-8")
+    said = refusal_to_start(tmp_path / "store", settings={"BELLWETHER_KEYS": str(path)})
+    assert "keys.toml:3" in said and "keys.toml:5" in said and "hush" not in said
+    said = refusal_to_start(tmp_path / "store",
+                            settings={"BELLWETHER_KEYS": str(tmp_path / "nowhere")})
+    assert "nowhere" in said
