@@ -11,6 +11,8 @@
 //!                      ▲
 //!           config   telemetry   admission    who may enter when there is too much to do
 //!                      ▲
+//!                    admin     probes and metrics over HTTP, beside the calls
+//!                      ▲
 //!                   rollout    which model answers a tenant
 //!                      ▲
 //!                   service    load, apply, commit; stamps arrivals
@@ -27,6 +29,7 @@
 //! ARCHITECTURE.md tells the rest; `tests/architecture` holds the arrows.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
+pub mod admin;
 pub mod admission;
 pub mod api;
 pub mod cli;

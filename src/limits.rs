@@ -154,6 +154,12 @@ pub const DESCRIPTORS_KEPT_BACK: usize = 256;
 pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(60);
 /// How long it may take to answer that.
 pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Connections of the admin address at a time: probes, and a few who scrape.
+pub const MAX_ADMIN_CONNECTIONS: usize = 64;
+/// How long one of them may take in all; it asks once.
+pub const ADMIN_CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes of the head of what it asks: the least that hyper reads at a time.
+pub const MAX_ADMIN_HEAD_BYTES: usize = 8 * 1024;
 /// How often the health of the store is asked for.
 pub const HEALTH_INTERVAL: Duration = Duration::from_secs(2);
 /// How long the store may take to answer that.

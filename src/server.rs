@@ -1,4 +1,4 @@
-//! The whole server in one process: the address, the store, the models, the service, and
+//! The whole server in one process: its addresses, the store, the models, the service, and
 //! gRPC in front. `serve` runs it, and so do `demo` and tests.
 
 use std::{future::Future, io, net::SocketAddr, sync::Arc};
@@ -6,6 +6,7 @@ use std::{future::Future, io, net::SocketAddr, sync::Arc};
 use tokio::{net::TcpListener, sync::Notify};
 
 use crate::{
+    admin::{Admin, Readiness},
     clock::system_clock,
     config::{Config, Plaintext},
     grpc::{
@@ -22,11 +23,13 @@ use crate::{
 /// Why a server could not start or stopped early.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
-    /// The address cannot be listened on.
+    /// An address cannot be listened on.
     #[error(
-        "cannot listen on {address}: {error}; is another server running there? --listen takes another address"
+        "cannot listen on {address}: {error}; is another server running there? {flag} takes another address"
     )]
     Listen {
+        /// What sets it.
+        flag: &'static str,
         /// The configured address.
         address: SocketAddr,
         /// What the system says.
@@ -61,6 +64,8 @@ pub struct BoundServer {
     config: Config,
     telemetry: Telemetry,
     reload: Arc<Notify>,
+    readiness: Readiness,
+    admin: Option<Admin>,
 }
 
 /// The service on the store that is configured.
@@ -73,32 +78,53 @@ enum Opened {
 /// when they go on.
 const SERVERS_TO_STOP_AT_ONCE: usize = 4;
 
-/// Takes the address, then opens models, store and service. Callers that connect before
-/// [`BoundServer::run`] wait for it.
+/// Takes both addresses, then opens models, store and service. Probes are answered from now on;
+/// callers that connect before [`BoundServer::run`] wait for it.
 ///
 /// # Errors
 /// [`ServerError`] says what to do about it.
 pub async fn bind(config: Config, telemetry: Telemetry) -> Result<BoundServer, ServerError> {
-    let address = config.listen;
-    let cannot_listen = |error| ServerError::Listen { address, error };
-    let listener = TcpListener::bind(address).await.map_err(cannot_listen)?;
-    open(config, listener, telemetry).await
+    let listener = listen("--listen", config.listen).await?;
+    let (flag, address) = ("--admin-listen", config.admin_listen);
+    let admin = listen(flag, address).await?;
+    let readiness = Readiness::default();
+    let admin = Admin::start(admin, readiness.clone(), telemetry.clone());
+    let admin = admin.map_err(cannot_listen(flag, address))?;
+    tracing::info!(admin = %admin.local_address(), "probes and metrics are answered");
+    let server = open(config, listener, readiness, telemetry).await?;
+    Ok(BoundServer {
+        admin: Some(admin),
+        ..server
+    })
 }
 
-/// Opens models, store and service behind an address that is taken already.
+async fn listen(flag: &'static str, address: SocketAddr) -> Result<TcpListener, ServerError> {
+    let listener = TcpListener::bind(address).await;
+    listener.map_err(cannot_listen(flag, address))
+}
+
+fn cannot_listen(flag: &'static str, address: SocketAddr) -> impl Fn(io::Error) -> ServerError {
+    move |error| ServerError::Listen {
+        flag,
+        address,
+        error,
+    }
+}
+
+/// Opens models, store and service behind an address that is taken already, without an admin
+/// address.
 ///
 /// # Errors
 /// [`ServerError`] says what to do about it.
 pub async fn open(
     config: Config,
     listener: TcpListener,
+    readiness: Readiness,
     telemetry: Telemetry,
 ) -> Result<BoundServer, ServerError> {
     descriptors::raise_limit();
-    let local_address = listener.local_addr().map_err(|error| ServerError::Listen {
-        address: config.listen,
-        error,
-    })?;
+    let local_address = listener.local_addr();
+    let local_address = local_address.map_err(cannot_listen("--listen", config.listen))?;
     let tls = match &config.tls {
         Some(files) => Some(Arc::new(Tls::load(files).await?)),
         None if config.allow_plaintext => None,
@@ -121,6 +147,8 @@ pub async fn open(
         }
     };
     Ok(BoundServer {
+        readiness,
+        admin: None,
         reload,
         local_address,
         listener,
@@ -170,6 +198,11 @@ impl BoundServer {
         self.local_address
     }
 
+    /// Where probes and metrics are answered; `None` where they are not.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().map(Admin::local_address)
+    }
+
     /// Has the model files read again at once when it is notified.
     pub fn reload(&self) -> Arc<Notify> {
         Arc::clone(&self.reload)
@@ -193,6 +226,8 @@ impl BoundServer {
             tls: self.tls,
             config: self.config,
             telemetry: self.telemetry,
+            readiness: self.readiness,
+            _admin: self.admin,
         };
         match self.service {
             Opened::Embedded(service) => front.run(service, stop).await,
@@ -207,6 +242,9 @@ struct Front {
     tls: Option<Arc<Tls>>,
     config: Config,
     telemetry: Telemetry,
+    readiness: Readiness,
+    /// Answers until all is done.
+    _admin: Option<Admin>,
 }
 
 impl Front {
@@ -220,8 +258,19 @@ impl Front {
             tls,
             config,
             telemetry,
+            readiness,
+            _admin,
         } = self;
-        let served = serve(service.clone(), listener, tls, &config, telemetry, stop).await;
+        let served = serve(
+            service.clone(),
+            listener,
+            tls,
+            &config,
+            telemetry,
+            readiness,
+            stop,
+        );
+        let served = served.await;
         // What was taken in is finished, whether or not its caller still waits.
         service.finish().await;
         served?;

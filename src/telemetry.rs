@@ -1,13 +1,15 @@
-//! What an operator sees: structured logs on standard error, and traces and metrics over
-//! OTLP when an endpoint is configured. Logs say method, code and duration of a call, never
-//! what a caller sent.
+//! What an operator sees: structured logs on standard error, metrics for whoever scrapes them,
+//! and traces and the same metrics over OTLP when an endpoint is configured. Logs say method,
+//! code and duration of a call, never what a caller sent.
 
 mod collector;
 mod counters;
+mod metrics;
 mod repeats;
 
 pub use collector::causes;
 pub use counters::Counters;
+pub use metrics::METRICS_CONTENT_TYPE;
 pub use repeats::is_new;
 
 use std::{io::IsTerminal as _, sync::Arc, time::Duration};
@@ -21,7 +23,7 @@ use opentelemetry::{
 };
 use opentelemetry_otlp::{ExporterBuildError, MetricExporter, SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::{
-    Resource, metrics::SdkMeterProvider, propagation::TraceContextPropagator,
+    Resource, error::OTelSdkError, metrics::SdkMeterProvider, propagation::TraceContextPropagator,
     trace::SdkTracerProvider,
 };
 use tonic::Code;
@@ -30,6 +32,8 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use tracing_subscriber::{
     Layer as _, filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _,
 };
+
+use metrics::Scraped;
 
 use crate::{
     config::{LogFormat, Secret},
@@ -44,19 +48,21 @@ const DURATION_EDGES: [f64; 14] = [
     0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0,
 ];
 
-/// Reports calls, and has the counters of all else. Cheap to clone; does nothing beyond logs
-/// without an endpoint.
+/// Reports calls, and has the counters of all else. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Telemetry {
     call_duration: Option<Arc<Histogram<f64>>>,
+    /// Whether spans go somewhere.
+    has_traces: bool,
     counters: Counters,
+    scraped: Option<Scraped>,
 }
 
 /// What must be flushed before the process ends.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Exporters {
     traces: Option<SdkTracerProvider>,
-    metrics: Option<SdkMeterProvider>,
+    metrics: SdkMeterProvider,
 }
 
 /// Why telemetry could not start.
@@ -65,13 +71,15 @@ pub enum TelemetryError {
     /// The exporter does not take the endpoint.
     #[error("otlp_endpoint: {0}")]
     Exporter(#[from] ExporterBuildError),
+    /// Metrics cannot be told.
+    #[error("metrics: {0}")]
+    Metrics(#[from] OTelSdkError),
     /// Somebody else has already set up logs for this process.
     #[error("logs are already set up: {0}")]
     Logs(#[from] tracing_subscriber::util::TryInitError),
 }
 
-/// Starts logs, and traces and metrics when there is an endpoint. Called once, within the
-/// runtime.
+/// Starts logs and metrics, and traces when there is an endpoint. Called once, within the runtime.
 ///
 /// # Errors
 /// When the endpoint is malformed or logs are already set up.
@@ -80,10 +88,7 @@ pub fn start(
     format: LogFormat,
     otlp_endpoint: Option<&Secret>,
 ) -> Result<(Telemetry, Exporters), TelemetryError> {
-    let exporters = match otlp_endpoint {
-        Some(endpoint) => exporters(endpoint)?,
-        None => Exporters::default(),
-    };
+    let (exporters, scraped) = exporters(otlp_endpoint)?;
     // What libraries have to say matters when something is wrong.
     let logged = Targets::new()
         .with_default(level.min(LevelFilter::WARN))
@@ -108,40 +113,39 @@ pub fn start(
     if let Some(endpoint) = otlp_endpoint {
         tokio::spawn(collector::ask_once(endpoint.clone()));
     }
-    let telemetry = match &exporters.metrics {
-        Some(provider) => Telemetry::new(&provider.meter(SCOPE)),
-        None => Telemetry::disabled(),
+    let telemetry = Telemetry {
+        has_traces: exporters.traces.is_some(),
+        scraped: Some(scraped),
+        ..Telemetry::new(&exporters.metrics.meter(SCOPE))
     };
     Ok((telemetry, exporters))
 }
 
-fn exporters(endpoint: &Secret) -> Result<Exporters, ExporterBuildError> {
-    let resource = Resource::builder()
+fn resource() -> Resource {
+    Resource::builder()
         .with_service_name(SCOPE)
         .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
-        .build();
-    let spans = SpanExporter::builder()
-        .with_tonic()
-        .with_endpoint(endpoint.expose())
-        .build()?;
-    let metrics = MetricExporter::builder()
-        .with_tonic()
-        .with_endpoint(endpoint.expose())
-        .build()?;
-    Ok(Exporters {
-        traces: Some(
-            SdkTracerProvider::builder()
-                .with_batch_exporter(spans)
-                .with_resource(resource.clone())
-                .build(),
-        ),
-        metrics: Some(
-            SdkMeterProvider::builder()
-                .with_periodic_exporter(metrics)
-                .with_resource(resource)
-                .build(),
-        ),
-    })
+        .build()
+}
+
+fn exporters(endpoint: Option<&Secret>) -> Result<(Exporters, Scraped), TelemetryError> {
+    let (mut traces, mut otlp) = (None, None);
+    if let Some(endpoint) = endpoint {
+        let spans = SpanExporter::builder()
+            .with_tonic()
+            .with_endpoint(endpoint.expose())
+            .build()?;
+        let provider = SdkTracerProvider::builder()
+            .with_batch_exporter(spans)
+            .with_resource(resource());
+        traces = Some(provider.build());
+        let exporter = MetricExporter::builder()
+            .with_tonic()
+            .with_endpoint(endpoint.expose());
+        otlp = Some(exporter.build()?);
+    }
+    let (metrics, scraped) = metrics::provider(resource(), otlp)?;
+    Ok((Exporters { traces, metrics }, scraped))
 }
 
 impl Exporters {
@@ -154,9 +158,7 @@ impl Exporters {
             {
                 tracing::warn!(%error, "the last traces were not sent");
             }
-            if let Some(metrics) = self.metrics
-                && let Err(error) = metrics.shutdown_with_timeout(TELEMETRY_FLUSH_TIMEOUT)
-            {
+            if let Err(error) = self.metrics.shutdown_with_timeout(TELEMETRY_FLUSH_TIMEOUT) {
                 tracing::warn!(%error, "the last metrics were not sent");
             }
         });
@@ -177,7 +179,9 @@ impl Telemetry {
             .build();
         Self {
             call_duration: Some(Arc::new(duration)),
+            has_traces: false,
             counters: Counters::new(meter),
+            scraped: None,
         }
     }
 
@@ -185,7 +189,20 @@ impl Telemetry {
     pub fn disabled() -> Self {
         Self {
             call_duration: None,
+            has_traces: false,
             counters: Counters::disabled(),
+            scraped: None,
+        }
+    }
+
+    /// All metrics in the text format of Prometheus.
+    ///
+    /// # Errors
+    /// When a metric cannot be written in it.
+    pub async fn scraped(&self) -> Result<String, prometheus::Error> {
+        match &self.scraped {
+            Some(scraped) => scraped.text().await,
+            None => Ok(String::new()),
         }
     }
 
@@ -198,7 +215,7 @@ impl Telemetry {
     /// when nobody looks at spans.
     pub fn span(&self, method: &'static str, headers: &HeaderMap) -> Span {
         let span = tracing::debug_span!("call", otel.name = method, otel.kind = "server");
-        if self.call_duration.is_some() && headers.contains_key("traceparent") {
+        if self.has_traces && headers.contains_key("traceparent") {
             let parent = TraceContextPropagator::new().extract(&Headers(headers));
             // Without a span to set it on there is nothing to trace.
             let _ = span.set_parent(parent);

@@ -9,7 +9,7 @@ use source::{Name, SOURCES, Source};
 
 /// Every room with the rooms that it may name, each of which stands above it: there is no
 /// way round in a circle.
-const ROOMS: [(&str, &[&str]); 15] = [
+const ROOMS: [(&str, &[&str]); 16] = [
     ("scoring", &[]),
     ("limits", &["scoring"]),
     ("clock", &["scoring"]),
@@ -19,6 +19,7 @@ const ROOMS: [(&str, &[&str]); 15] = [
     ("config", &["scoring", "limits", "store"]),
     ("telemetry", &["config", "limits"]),
     ("admission", &["scoring", "limits"]),
+    ("admin", &["limits", "telemetry"]),
     (
         "rollout",
         &[
@@ -65,6 +66,7 @@ const ROOMS: [(&str, &[&str]); 15] = [
             "config",
             "telemetry",
             "admission",
+            "admin",
             "store",
             "rollout",
             "service",
@@ -73,6 +75,7 @@ const ROOMS: [(&str, &[&str]); 15] = [
     (
         "server",
         &[
+            "admin",
             "scoring",
             "clock",
             "config",
@@ -86,6 +89,7 @@ const ROOMS: [(&str, &[&str]); 15] = [
     (
         "cli",
         &[
+            "admin",
             "scoring",
             "limits",
             "clock",

@@ -9,8 +9,9 @@ use std::{
 };
 
 use bellwether::{
+    admin::{Readiness, State},
     config::{Config, Flags},
-    grpc::server,
+    grpc::{health::LIVENESS, server},
     store::embedded::Embedded,
     telemetry::Telemetry,
 };
@@ -47,6 +48,8 @@ async fn liveness_stays_while_readiness_follows_the_store() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
+    let probed = Readiness::default();
+    let told = probed.clone();
     let server = tokio::spawn(async move {
         let stop = async move { drop(stopped.await) };
         server::serve(
@@ -55,6 +58,7 @@ async fn liveness_stays_while_readiness_follows_the_store() {
             None,
             &config,
             Telemetry::disabled(),
+            told,
             stop,
         )
         .await
@@ -63,20 +67,19 @@ async fn liveness_stays_while_readiness_follows_the_store() {
     let mut health = HealthClient::new(channel.connect().await.unwrap());
 
     let mut readiness = health.watch(of("")).await.unwrap().into_inner();
-    let mut liveness = health
-        .watch(of(server::LIVENESS))
-        .await
-        .unwrap()
-        .into_inner();
+    let mut liveness = health.watch(of(LIVENESS)).await.unwrap().into_inner();
     assert_eq!(next(&mut readiness).await, ServingStatus::Serving);
+    assert_eq!(probed.now(), State::Serving);
     assert_eq!(next(&mut liveness).await, ServingStatus::Serving);
-    for (left, expected) in [
-        (0, ServingStatus::NotServing),
-        (usize::MAX, ServingStatus::Serving),
+    let failing = State::Failing("the store is unavailable");
+    for (left, expected, state) in [
+        (0, ServingStatus::NotServing, failing),
+        (usize::MAX, ServingStatus::Serving, State::Serving),
     ] {
         commits_left.store(left, Ordering::SeqCst);
         assert_eq!(next(&mut readiness).await, expected);
-        let alive = health.check(of(server::LIVENESS)).await.unwrap();
+        assert_eq!(probed.now(), state);
+        let alive = health.check(of(LIVENESS)).await.unwrap();
         assert_eq!(alive.into_inner().status(), ServingStatus::Serving);
     }
 
@@ -87,6 +90,7 @@ async fn liveness_stays_while_readiness_follows_the_store() {
 
     stop.send(()).unwrap();
     assert_eq!(next(&mut readiness).await, ServingStatus::NotServing);
+    assert_eq!(probed.now(), State::Draining);
     let heard_to_the_end = liveness.message().await.unwrap();
     assert!(heard_to_the_end.is_none(), "{heard_to_the_end:?}");
     server.await.unwrap().unwrap();
