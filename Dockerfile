@@ -31,6 +31,8 @@ WORKDIR /home/nonroot
 # it is given a certificate (BELLWETHER_TLS_CERT, BELLWETHER_TLS_KEY), or is told that something in
 # front of it encrypts (BELLWETHER_ALLOW_PLAINTEXT=true).
 ENV BELLWETHER_LISTEN=0.0.0.0:50051
-EXPOSE 50051
+# Probes and metrics come from outside of the container, too.
+ENV BELLWETHER_ADMIN_LISTEN=0.0.0.0:9464
+EXPOSE 50051 9464
 ENTRYPOINT ["/usr/local/bin/bellwether"]
 CMD ["serve"]
