@@ -9,7 +9,7 @@
 //!                      ▲
 //!                    store     records, ranks and models, embedded or in Redis; interprets nothing
 //!                      ▲
-//!           config   telemetry   admission    who may enter when there is too much to do
+//!           config   telemetry   measured   admission    settings; what is seen; who may enter
 //!                      ▲
 //!                    admin     probes and metrics over HTTP, beside the calls
 //!                      ▲
@@ -37,6 +37,7 @@ pub mod clock;
 pub mod config;
 pub mod grpc;
 pub mod limits;
+pub mod measured;
 pub mod proto;
 pub mod rollout;
 pub mod scoring;

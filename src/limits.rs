@@ -212,6 +212,9 @@ pub const COLLECTOR_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the last traces and metrics may take to leave.
 pub const TELEMETRY_FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Names of event types, of signals, of stages and of rules that a metric tells apart, of each kind
+/// so many: models of many tenants may have more, and whoever may apply a model makes up any.
+pub const MAX_NAMES: usize = 200;
 /// Event types that the model does not name and that a metric or a summary tells apart: a
 /// caller may send any number of them, and a person reads a few.
 pub const MAX_UNMATCHED_TYPES: usize = 100;

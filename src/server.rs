@@ -13,11 +13,12 @@ use crate::{
         server::{ServeError, serve},
         transport::{Tls, TlsError, descriptors},
     },
+    measured::Measured,
     rollout::{self, ModelFiles, Models, ModelsError},
     scoring::limits::REMEMBERED_EFFECTS,
     service::{Service, ServiceError, Settings},
     store::{Access, OpenStore, Store, StoreError, embedded::Embedded, redis::Redis},
-    telemetry::{Counters, Telemetry},
+    telemetry::Telemetry,
 };
 
 /// Why a server could not start or stopped early.
@@ -70,8 +71,8 @@ pub struct BoundServer {
 
 /// The service on the store that is configured.
 enum Opened {
-    Embedded(Service<Embedded>),
-    Redis(Service<Redis>),
+    Embedded(Service<Measured<Embedded>>),
+    Redis(Service<Measured<Redis>>),
 }
 
 /// Servers that may lose their store at the same moment without a credit being counted twice
@@ -136,14 +137,17 @@ pub async fn open(
     };
     let models = Models::load(config.model.as_deref())?;
     let reload = Arc::new(Notify::new());
-    let counters = telemetry.counters();
     let service = match config.store.open(Access::Create).await? {
         OpenStore::Embedded(store) => {
-            Opened::Embedded(open_service(store, models, &config, 1, &reload, counters).await?)
+            let times = telemetry.observe_store("fjall", store.traffic());
+            let store = Measured::new(store, times);
+            Opened::Embedded(open_service(store, models, &config, 1, &reload, &telemetry).await?)
         }
         OpenStore::Redis(store) => {
+            let times = telemetry.observe_store("redis", store.traffic());
+            let store = Measured::new(store, times);
             let servers = SERVERS_TO_STOP_AT_ONCE;
-            Opened::Redis(open_service(store, models, &config, servers, &reload, counters).await?)
+            Opened::Redis(open_service(store, models, &config, servers, &reload, &telemetry).await?)
         }
     };
     Ok(BoundServer {
@@ -167,7 +171,7 @@ async fn open_service<S: Store>(
     config: &Config,
     servers: usize,
     reload: &Arc<Notify>,
-    counters: Counters,
+    telemetry: &Telemetry,
 ) -> Result<Service<S>, ServerError> {
     let settings = Settings {
         server: None,
@@ -185,7 +189,9 @@ async fn open_service<S: Store>(
     // The built-in model is in no file.
     let files = config.model.as_deref();
     let files = files.map(|path| ModelFiles::new(path, &models));
+    let counters = telemetry.counters();
     let service = Service::open(store, models, settings, system_clock(), counters).await?;
+    telemetry.observe_service(service.load());
     if let Some(files) = files {
         service.deployment().follow_files(files, Arc::clone(reload));
     }

@@ -5,11 +5,14 @@
 mod collector;
 mod counters;
 mod metrics;
+mod observed;
 mod repeats;
+mod tally;
 
 pub use collector::causes;
-pub use counters::Counters;
+pub use counters::{Counters, EventEnd, Shed, ShedCount};
 pub use metrics::METRICS_CONTENT_TYPE;
+pub use observed::{ServiceLoad, StoreTimes, TransportLoad};
 pub use repeats::is_new;
 
 use std::{io::IsTerminal as _, sync::Arc, time::Duration};
@@ -17,7 +20,7 @@ use std::{io::IsTerminal as _, sync::Arc, time::Duration};
 use http::HeaderMap;
 use opentelemetry::{
     KeyValue,
-    metrics::{Histogram, Meter, MeterProvider as _},
+    metrics::{Histogram, MeterProvider as _},
     propagation::{Extractor, TextMapPropagator as _},
     trace::TracerProvider as _,
 };
@@ -88,7 +91,11 @@ pub fn start(
     format: LogFormat,
     otlp_endpoint: Option<&Secret>,
 ) -> Result<(Telemetry, Exporters), TelemetryError> {
-    let (exporters, scraped) = exporters(otlp_endpoint)?;
+    let (traces, scraped) = exporters(otlp_endpoint)?;
+    let exporters = Exporters {
+        traces,
+        metrics: scraped.provider.clone(),
+    };
     // What libraries have to say matters when something is wrong.
     let logged = Targets::new()
         .with_default(level.min(LevelFilter::WARN))
@@ -115,8 +122,7 @@ pub fn start(
     }
     let telemetry = Telemetry {
         has_traces: exporters.traces.is_some(),
-        scraped: Some(scraped),
-        ..Telemetry::new(&exporters.metrics.meter(SCOPE))
+        ..Telemetry::of(scraped)
     };
     Ok((telemetry, exporters))
 }
@@ -128,7 +134,9 @@ fn resource() -> Resource {
         .build()
 }
 
-fn exporters(endpoint: Option<&Secret>) -> Result<(Exporters, Scraped), TelemetryError> {
+fn exporters(
+    endpoint: Option<&Secret>,
+) -> Result<(Option<SdkTracerProvider>, Scraped), TelemetryError> {
     let (mut traces, mut otlp) = (None, None);
     if let Some(endpoint) = endpoint {
         let spans = SpanExporter::builder()
@@ -144,8 +152,7 @@ fn exporters(endpoint: Option<&Secret>) -> Result<(Exporters, Scraped), Telemetr
             .with_endpoint(endpoint.expose());
         otlp = Some(exporter.build()?);
     }
-    let (metrics, scraped) = metrics::provider(resource(), otlp)?;
-    Ok((Exporters { traces, metrics }, scraped))
+    Ok((traces, Scraped::new(resource(), otlp)?))
 }
 
 impl Exporters {
@@ -169,8 +176,17 @@ impl Exporters {
 }
 
 impl Telemetry {
-    /// With the instruments of a meter.
-    fn new(meter: &Meter) -> Self {
+    /// Metrics for whoever scrapes them, and nothing else is set up: for a server within another
+    /// process.
+    ///
+    /// # Errors
+    /// When metrics cannot be told.
+    pub fn scraped_alone() -> Result<Self, TelemetryError> {
+        Ok(Self::of(Scraped::new(resource(), None)?))
+    }
+
+    fn of(scraped: Scraped) -> Self {
+        let meter = scraped.provider.meter(SCOPE);
         let duration = meter
             .f64_histogram("rpc.server.call.duration")
             .with_unit("s")
@@ -180,8 +196,8 @@ impl Telemetry {
         Self {
             call_duration: Some(Arc::new(duration)),
             has_traces: false,
-            counters: Counters::new(meter),
-            scraped: None,
+            counters: Counters::new(&meter),
+            scraped: Some(scraped),
         }
     }
 
@@ -211,6 +227,11 @@ impl Telemetry {
         self.counters.clone()
     }
 
+    /// A call was turned away.
+    pub fn shed(&self, reason: Shed) {
+        self.counters.shed(reason);
+    }
+
     /// The span of a call, a child of the caller's own when it sends `traceparent`. Free
     /// when nobody looks at spans.
     pub fn span(&self, method: &'static str, headers: &HeaderMap) -> Span {
@@ -227,12 +248,16 @@ impl Telemetry {
     pub fn call_ended(&self, method: &'static str, code: Code, duration: Duration) {
         log_call(method, code, duration);
         if let Some(call_duration) = &self.call_duration {
+            let name = code_name(code);
             let attributes = [
                 KeyValue::new("rpc.system.name", "grpc"),
                 KeyValue::new("rpc.method", method),
-                KeyValue::new("rpc.response.status_code", code_name(code)),
+                KeyValue::new("rpc.response.status_code", name),
+                KeyValue::new("error.type", name),
             ];
-            call_duration.record(duration.as_secs_f64(), &attributes);
+            let is_error = is_of_the_server(code);
+            let attributes = &attributes[..if is_error { 4 } else { 3 }];
+            call_duration.record(duration.as_secs_f64(), attributes);
         }
     }
 }
@@ -273,6 +298,19 @@ fn log_call(method: &'static str, code: Code, duration: Duration) {
             }
         }
     }
+}
+
+/// Whether a call has failed by the server, as the conventions of OpenTelemetry for gRPC say.
+const fn is_of_the_server(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Unknown
+            | Code::DeadlineExceeded
+            | Code::Unimplemented
+            | Code::Internal
+            | Code::Unavailable
+            | Code::DataLoss
+    )
 }
 
 /// The name of a code as the gRPC specification writes it.

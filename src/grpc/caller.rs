@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use tonic::{Extensions, Status};
 
-use crate::{admission::Ticket, api::status, scoring::Tenant, service::Service, store::Store};
+use crate::{
+    admission::Ticket, api::status, scoring::Tenant, service::Service, store::Store,
+    telemetry::Shed,
+};
 
 /// The right of a call to be in work, until its handler is done.
 pub struct Caller(Option<Arc<Ticket>>);
@@ -28,6 +31,9 @@ impl Caller {
             Some(ticket) => ticket.identify(service.known(tenant)),
             None => Ok(()),
         };
-        identified.map_err(|refused| status::overloaded(refused.retry_after))
+        identified.map_err(|refused| {
+            service.shed(Shed::Share);
+            status::overloaded(refused.retry_after)
+        })
     }
 }

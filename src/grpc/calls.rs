@@ -27,7 +27,7 @@ use crate::{
     admission::{Gate, Ticket},
     api::status,
     proto::methods::METHODS,
-    telemetry::Telemetry,
+    telemetry::{Shed, Telemetry},
 };
 
 /// The instant at which a stream must end, for its handler; absent for none.
@@ -167,7 +167,10 @@ impl<S> Calls<S> {
                 .settings
                 .gate
                 .enter(method.class, method.name, connection);
-            Some(entered.map_err(|refused| status::overloaded(refused.retry_after))?)
+            Some(entered.map_err(|refused| {
+                self.settings.telemetry.shed(Shed::Overload);
+                status::overloaded(refused.retry_after)
+            })?)
         };
         Ok((
             ticket,
@@ -333,7 +336,7 @@ mod tests {
             maximum: Duration::from_secs(60),
         };
         let config = crate::config::Config::load(&Default::default(), |_| None).unwrap();
-        let guard = Guard::from(&config);
+        let guard = Guard::new(&config, &Telemetry::disabled().counters());
         CallsLayer::new(
             deadlines,
             Gate::new(max_calls_in_flight, 1),

@@ -3,7 +3,7 @@
 use std::{
     convert::Infallible,
     future::Future,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     task::{Context, Poll},
 };
 
@@ -21,7 +21,8 @@ use super::{
     handlers::Handlers,
     health::Health,
     model_handlers::ModelHandlers,
-    transport::{self, Tls},
+    transport::{self, Budgets, Tls},
+    unread::Unread,
 };
 use crate::{
     admin::Readiness,
@@ -35,7 +36,7 @@ use crate::{
     },
     service::Service,
     store::Store,
-    telemetry::Telemetry,
+    telemetry::{Telemetry, TransportLoad},
 };
 
 type Scoring<S> = ScoringServiceServer<Handlers<S>>;
@@ -70,14 +71,18 @@ pub async fn serve<S: Store>(
     let mut health = Health::new(Scoring::<S>::NAME, readiness).await;
     // Whoever is let in finds the health known: a watcher of an unknown name is turned away.
     health.check(&service).await;
-    let scoring = Scoring::<S>::new(Handlers::new(
+    let handlers = Handlers::new(
         service.clone(),
         draining.clone(),
         telemetry.clone(),
         TokenSeal::new(service.token_key()).ok_or(ServeError::TokenKey)?,
-    ))
-    .max_decoding_message_size(config.max_message_bytes)
-    .accept_compressed(CompressionEncoding::Gzip);
+    );
+    let guard = transport::Guard::new(config, &telemetry.counters());
+    let budgets = guard.budgets.clone();
+    observe(&telemetry, budgets.clone(), handlers.unread());
+    let scoring = Scoring::<S>::new(handlers)
+        .max_decoding_message_size(config.max_message_bytes)
+        .accept_compressed(CompressionEncoding::Gzip);
     let mut others = others(health.reporter())?;
     if config.model_service {
         let handlers = ModelHandlers::new(service.clone(), draining.clone(), telemetry.clone());
@@ -93,8 +98,6 @@ pub async fn serve<S: Store>(
         default: config.default_deadline,
         maximum: config.max_deadline,
     };
-    let guard = transport::Guard::from(config);
-    let budgets = guard.budgets.clone();
     let calls = CallsLayer::new(deadlines, service.gate(), guard, telemetry).layer(front);
     let server = transport::serve(
         listener,
@@ -120,6 +123,17 @@ pub async fn serve<S: Store>(
         tracing::warn!("the drain timeout has passed; closing connections in use");
     }
     Ok(())
+}
+
+/// Has told what callers hold.
+fn observe(telemetry: &Telemetry, budgets: Budgets, unread: Unread) {
+    telemetry.observe_transport(move || TransportLoad {
+        connections: budgets.connections.load(Ordering::Relaxed),
+        streams: budgets.streams.taken(),
+        request_bytes: budgets.request_bytes.taken(),
+        answer_bytes: budgets.answer_bytes.taken(),
+        unread_bytes: unread.bytes(),
+    });
 }
 
 async fn follow_tls(tls: Option<&Tls>) -> Infallible {

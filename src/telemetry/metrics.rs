@@ -15,33 +15,38 @@ pub const METRICS_CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
 #[derive(Clone, Debug)]
 pub(super) struct Scraped {
     registry: Registry,
+    /// When the last one is gone, nothing is told any more.
+    pub provider: SdkMeterProvider,
     /// One scrape at a time, so that whoever asks all the time keeps one thread busy and no more.
     turn: Arc<Mutex<()>>,
 }
 
-/// The provider of all instruments, and what reads them for a scrape.
-pub(super) fn provider(
-    resource: Resource,
-    otlp: Option<MetricExporter>,
-) -> Result<(SdkMeterProvider, Scraped), OTelSdkError> {
-    let registry = Registry::new();
-    let scraped = opentelemetry_prometheus::exporter()
-        .with_registry(registry.clone())
-        // There is one scope.
-        .scope_info_enabled(false)
-        .build()?;
-    let provider = SdkMeterProvider::builder()
-        .with_reader(scraped)
-        .with_resource(resource);
-    let provider = match otlp {
-        Some(otlp) => provider.with_periodic_exporter(otlp),
-        None => provider,
-    };
-    let turn = Arc::default();
-    Ok((provider.build(), Scraped { registry, turn }))
-}
-
 impl Scraped {
+    /// Has instruments read for a scrape, and sent over OTLP when there is an exporter.
+    pub(super) fn new(
+        resource: Resource,
+        otlp: Option<MetricExporter>,
+    ) -> Result<Self, OTelSdkError> {
+        let registry = Registry::new();
+        let scraped = opentelemetry_prometheus::exporter()
+            .with_registry(registry.clone())
+            // There is one scope.
+            .scope_info_enabled(false)
+            .build()?;
+        let provider = SdkMeterProvider::builder()
+            .with_reader(scraped)
+            .with_resource(resource);
+        let provider = match otlp {
+            Some(otlp) => provider.with_periodic_exporter(otlp),
+            None => provider,
+        };
+        Ok(Self {
+            registry,
+            provider: provider.build(),
+            turn: Arc::default(),
+        })
+    }
+
     pub(super) async fn text(&self) -> Result<String, prometheus::Error> {
         let _turn = self.turn.lock().await;
         let registry = self.registry.clone();

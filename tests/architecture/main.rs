@@ -9,7 +9,7 @@ use source::{Name, SOURCES, Source};
 
 /// Every room with the rooms that it may name, each of which stands above it: there is no
 /// way round in a circle.
-const ROOMS: [(&str, &[&str]); 16] = [
+const ROOMS: [(&str, &[&str]); 17] = [
     ("scoring", &[]),
     ("limits", &["scoring"]),
     ("clock", &["scoring"]),
@@ -17,7 +17,8 @@ const ROOMS: [(&str, &[&str]); 16] = [
     ("proto", &["scoring"]),
     ("store", &["scoring", "proto"]),
     ("config", &["scoring", "limits", "store"]),
-    ("telemetry", &["config", "limits"]),
+    ("telemetry", &["config", "limits", "store"]),
+    ("measured", &["scoring", "store", "telemetry"]),
     ("admission", &["scoring", "limits"]),
     ("admin", &["limits", "telemetry"]),
     (
@@ -76,6 +77,7 @@ const ROOMS: [(&str, &[&str]); 16] = [
         "server",
         &[
             "admin",
+            "measured",
             "scoring",
             "clock",
             "config",
