@@ -32,6 +32,8 @@ WORKDIR /home/nonroot
 # front of it encrypts (BELLWETHER_ALLOW_PLAINTEXT=true); and until it is given keys of callers
 # (BELLWETHER_KEYS), or is told that trusted ones alone reach it (BELLWETHER_ALLOW_ANONYMOUS=true).
 ENV BELLWETHER_LISTEN=0.0.0.0:50051
-EXPOSE 50051
+# Probes and metrics come from outside of the container, too.
+ENV BELLWETHER_ADMIN_LISTEN=0.0.0.0:9464
+EXPOSE 50051 9464
 ENTRYPOINT ["/usr/local/bin/bellwether"]
 CMD ["serve"]

@@ -32,6 +32,8 @@ pub struct Config {
     pub store: StoreSettings,
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Where probes and metrics are answered; port 0 takes a free one.
+    pub admin_listen: SocketAddr,
     /// A model file, or a directory of `<tenant>.toml`; `None` when nobody has named one.
     pub model: Option<PathBuf>,
     /// Whether callers may change models.
@@ -210,6 +212,7 @@ impl<Lookup: Fn(&str) -> Option<String>> Reader<'_, Lookup> {
     fn settings(&mut self) -> Option<Config> {
         let store = self.store();
         let listen = self.get("listen", values::address);
+        let admin_listen = self.get("admin_listen", values::address);
         let model = self.get("model", values::path);
         let model_service = self.get("model_service", values::boolean);
         let max_message_bytes = self.get("max_message_bytes", |text| {
@@ -275,6 +278,7 @@ impl<Lookup: Fn(&str) -> Option<String>> Reader<'_, Lookup> {
         Some(Config {
             store: store?,
             listen: listen?,
+            admin_listen: admin_listen?,
             model: model?,
             model_service: model_service?,
             max_message_bytes: max_message_bytes?,

@@ -32,6 +32,7 @@ fn without_anything_the_defaults_hold() {
     let config = load(&Flags::default(), &[], None).unwrap();
     assert_eq!(config.store.to_string(), "./bellwether-data");
     assert_eq!(config.listen, "127.0.0.1:50051".parse().unwrap());
+    assert_eq!(config.admin_listen, "127.0.0.1:9464".parse().unwrap());
     assert_eq!(config.model, None);
     assert_eq!(config.max_message_bytes, 4 * 1024 * 1024);
     assert_eq!(config.max_skew, Duration::from_secs(300));
@@ -284,6 +285,11 @@ fn certificate_and_key_go_together_and_what_others_reach_is_encrypted() {
             assert!(loaded.is_ok(), "{address}: {enough:?}");
         }
     }
+    let admin = [("BELLWETHER_ADMIN_LISTEN", "0.0.0.0:1")];
+    assert!(
+        load(&Flags::default(), &admin, None).is_ok(),
+        "it names no tenant"
+    );
     let text = mistakes(&[("BELLWETHER_LISTEN", "0.0.0.0:1")], None);
     assert!(
         text.contains("BELLWETHER_LISTEN") && text.contains("allow_plaintext"),

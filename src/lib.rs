@@ -9,8 +9,10 @@
 //!                      ▲
 //!                    store     records, ranks and models, embedded or in Redis; interprets nothing
 //!                      ▲
-//!           config   telemetry   admission    who may enter when there is too much to do
-//!           access   followed                 who may call, and what they see; files that change
+//!           config   telemetry   measured   admission    settings; what is seen; who may enter
+//!           access   followed    who may call, and what they see; files that change
+//!                      ▲
+//!                    admin     probes and metrics over HTTP, beside the calls
 //!                      ▲
 //!                   rollout    which model answers a tenant
 //!                      ▲
@@ -29,6 +31,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
 pub mod access;
+pub mod admin;
 pub mod admission;
 pub mod api;
 pub mod cli;
@@ -37,6 +40,7 @@ pub mod config;
 mod followed;
 pub mod grpc;
 pub mod limits;
+pub mod measured;
 pub mod proto;
 pub mod rollout;
 pub mod scoring;

@@ -154,6 +154,12 @@ pub const DESCRIPTORS_KEPT_BACK: usize = 256;
 pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(60);
 /// How long it may take to answer that.
 pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Connections of the admin address at a time: probes, and a few who scrape.
+pub const MAX_ADMIN_CONNECTIONS: usize = 64;
+/// How long one of them may take in all; it asks once.
+pub const ADMIN_CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes of the head of what it asks: the least that hyper reads at a time.
+pub const MAX_ADMIN_HEAD_BYTES: usize = 8 * 1024;
 /// How often the health of the store is asked for.
 pub const HEALTH_INTERVAL: Duration = Duration::from_secs(2);
 /// How long the store may take to answer that.
@@ -206,6 +212,9 @@ pub const COLLECTOR_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the last traces and metrics may take to leave.
 pub const TELEMETRY_FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Names of event types, of signals, of stages and of rules that a metric tells apart, of each kind
+/// so many: models of many tenants may have more, and whoever may apply a model makes up any.
+pub const MAX_NAMES: usize = 200;
 /// Event types that the model does not name and that a metric or a summary tells apart: a
 /// caller may send any number of them, and a person reads a few.
 pub const MAX_UNMATCHED_TYPES: usize = 100;

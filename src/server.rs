@@ -1,4 +1,4 @@
-//! The whole server in one process: the address, the store, the models, the service, and
+//! The whole server in one process: its addresses, the store, the models, the service, and
 //! gRPC in front. `serve` runs it, and so do `demo` and tests.
 
 use std::{future::Future, io, net::SocketAddr, sync::Arc};
@@ -6,6 +6,7 @@ use std::{future::Future, io, net::SocketAddr, sync::Arc};
 use tokio::{net::TcpListener, sync::Notify};
 
 use crate::{
+    admin::{Admin, Readiness},
     clock::system_clock,
     config::{Anonymous, Config, Plaintext},
     grpc::{
@@ -13,21 +14,24 @@ use crate::{
         server::{ServeError, serve},
         transport::{Tls, TlsError, descriptors},
     },
+    measured::Measured,
     rollout::{self, ModelFiles, Models, ModelsError},
     scoring::limits::REMEMBERED_EFFECTS,
     service::{Service, ServiceError, Settings},
     store::{Access, OpenStore, Store, StoreError, embedded::Embedded, redis::Redis},
-    telemetry::{Counters, Telemetry},
+    telemetry::Telemetry,
 };
 
 /// Why a server could not start or stopped early.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
-    /// The address cannot be listened on.
+    /// An address cannot be listened on.
     #[error(
-        "cannot listen on {address}: {error}; is another server running there? --listen takes another address"
+        "cannot listen on {address}: {error}; is another server running there? {flag} takes another address"
     )]
     Listen {
+        /// What sets it.
+        flag: &'static str,
         /// The configured address.
         address: SocketAddr,
         /// What the system says.
@@ -69,44 +73,67 @@ pub struct BoundServer {
     config: Config,
     telemetry: Telemetry,
     reload: Arc<Notify>,
+    readiness: Readiness,
+    admin: Option<Admin>,
 }
 
 /// The service on the store that is configured.
 enum Opened {
-    Embedded(Service<Embedded>),
-    Redis(Service<Redis>),
+    Embedded(Service<Measured<Embedded>>),
+    Redis(Service<Measured<Redis>>),
 }
 
 /// Servers that may lose their store at the same moment without a credit being counted twice
 /// when they go on.
 const SERVERS_TO_STOP_AT_ONCE: usize = 4;
 
-/// Takes the address, then opens models, store and service. Callers that connect before
-/// [`BoundServer::run`] wait for it.
+/// Takes both addresses, then opens models, store and service. Probes are answered from now on;
+/// callers that connect before [`BoundServer::run`] wait for it.
 ///
 /// # Errors
 /// [`ServerError`] says what to do about it.
 pub async fn bind(config: Config, telemetry: Telemetry) -> Result<BoundServer, ServerError> {
-    let address = config.listen;
-    let cannot_listen = |error| ServerError::Listen { address, error };
-    let listener = TcpListener::bind(address).await.map_err(cannot_listen)?;
-    open(config, listener, telemetry).await
+    let listener = listen("--listen", config.listen).await?;
+    let (flag, address) = ("--admin-listen", config.admin_listen);
+    let admin = listen(flag, address).await?;
+    let readiness = Readiness::default();
+    let admin = Admin::start(admin, readiness.clone(), telemetry.clone());
+    let admin = admin.map_err(cannot_listen(flag, address))?;
+    tracing::info!(admin = %admin.local_address(), "probes and metrics are answered");
+    let server = open(config, listener, readiness, telemetry).await?;
+    Ok(BoundServer {
+        admin: Some(admin),
+        ..server
+    })
 }
 
-/// Opens models, store and service behind an address that is taken already.
+async fn listen(flag: &'static str, address: SocketAddr) -> Result<TcpListener, ServerError> {
+    let listener = TcpListener::bind(address).await;
+    listener.map_err(cannot_listen(flag, address))
+}
+
+fn cannot_listen(flag: &'static str, address: SocketAddr) -> impl Fn(io::Error) -> ServerError {
+    move |error| ServerError::Listen {
+        flag,
+        address,
+        error,
+    }
+}
+
+/// Opens models, store and service behind an address that is taken already, without an admin
+/// address.
 ///
 /// # Errors
 /// [`ServerError`] says what to do about it.
 pub async fn open(
     config: Config,
     listener: TcpListener,
+    readiness: Readiness,
     telemetry: Telemetry,
 ) -> Result<BoundServer, ServerError> {
     descriptors::raise_limit();
-    let local_address = listener.local_addr().map_err(|error| ServerError::Listen {
-        address: config.listen,
-        error,
-    })?;
+    let local_address = listener.local_addr();
+    let local_address = local_address.map_err(cannot_listen("--listen", config.listen))?;
     let tls = match &config.tls {
         Some(files) => Some(Arc::new(Tls::load(files).await?)),
         None if config.allow_plaintext => None,
@@ -127,17 +154,22 @@ pub async fn open(
     };
     let models = Models::load(config.model.as_deref())?;
     let reload = Arc::new(Notify::new());
-    let counters = telemetry.counters();
     let service = match config.store.open(Access::Create).await? {
         OpenStore::Embedded(store) => {
-            Opened::Embedded(open_service(store, models, &config, 1, &reload, counters).await?)
+            let times = telemetry.observe_store("fjall", store.traffic());
+            let store = Measured::new(store, times);
+            Opened::Embedded(open_service(store, models, &config, 1, &reload, &telemetry).await?)
         }
         OpenStore::Redis(store) => {
+            let times = telemetry.observe_store("redis", store.traffic());
+            let store = Measured::new(store, times);
             let servers = SERVERS_TO_STOP_AT_ONCE;
-            Opened::Redis(open_service(store, models, &config, servers, &reload, counters).await?)
+            Opened::Redis(open_service(store, models, &config, servers, &reload, &telemetry).await?)
         }
     };
     Ok(BoundServer {
+        readiness,
+        admin: None,
         reload,
         local_address,
         listener,
@@ -157,7 +189,7 @@ async fn open_service<S: Store>(
     config: &Config,
     servers: usize,
     reload: &Arc<Notify>,
-    counters: Counters,
+    telemetry: &Telemetry,
 ) -> Result<Service<S>, ServerError> {
     let settings = Settings {
         server: None,
@@ -175,7 +207,9 @@ async fn open_service<S: Store>(
     // The built-in model is in no file.
     let files = config.model.as_deref();
     let files = files.map(|path| ModelFiles::new(path, &models));
+    let counters = telemetry.counters();
     let service = Service::open(store, models, settings, system_clock(), counters).await?;
+    telemetry.observe_service(service.load());
     if let Some(files) = files {
         service.deployment().follow_files(files, Arc::clone(reload));
     }
@@ -186,6 +220,11 @@ impl BoundServer {
     /// The address that it listens on, with the port that the system chose for port 0.
     pub const fn local_address(&self) -> SocketAddr {
         self.local_address
+    }
+
+    /// Where probes and metrics are answered; `None` where they are not.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().map(Admin::local_address)
     }
 
     /// Has the model files read again at once when it is notified.
@@ -213,6 +252,8 @@ impl BoundServer {
             authentication: self.authentication,
             config: self.config,
             telemetry: self.telemetry,
+            readiness: self.readiness,
+            _admin: self.admin,
         };
         match self.service {
             Opened::Embedded(service) => front.run(service, stop).await,
@@ -228,6 +269,9 @@ struct Front {
     authentication: Authentication,
     config: Config,
     telemetry: Telemetry,
+    readiness: Readiness,
+    /// Answers until all is done.
+    _admin: Option<Admin>,
 }
 
 impl Front {
@@ -242,9 +286,19 @@ impl Front {
             authentication,
             config,
             telemetry,
+            readiness,
+            _admin,
         } = self;
-        let callers = (tls, authentication);
-        let served = serve(service.clone(), listener, callers, &config, telemetry, stop).await;
+        let served = serve(
+            service.clone(),
+            listener,
+            (tls, authentication),
+            &config,
+            telemetry,
+            readiness,
+            stop,
+        );
+        let served = served.await;
         // What was taken in is finished, whether or not its caller still waits.
         service.finish().await;
         served?;

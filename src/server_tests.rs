@@ -2,7 +2,13 @@
 
 use std::time::Duration;
 
-use tokio::{sync::oneshot, task::JoinHandle, time::Instant};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    sync::oneshot,
+    task::JoinHandle,
+    time::Instant,
+};
 use tokio_stream::StreamExt as _;
 use tonic::{Code, Request, Status, transport::Channel};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
@@ -16,6 +22,7 @@ use crate::{
 
 struct Running {
     address: SocketAddr,
+    admin: SocketAddr,
     channel: Channel,
     stop: oneshot::Sender<()>,
     server: JoinHandle<Result<(), ServerError>>,
@@ -26,6 +33,7 @@ fn config(listen: String, directory: &tempfile::TempDir) -> Config {
     let store = directory.path().join("store").display().to_string();
     let flags = Flags {
         listen: Some(listen),
+        admin_listen: Some("127.0.0.1:0".to_owned()),
         store: Some(store),
         ..Flags::default()
     };
@@ -37,6 +45,7 @@ async fn start() -> Running {
     let config = config("127.0.0.1:0".to_owned(), &directory);
     let server = bind(config, Telemetry::disabled()).await.unwrap();
     let address = server.local_address();
+    let admin = server.admin_address().unwrap();
     let (stop, stopped) = oneshot::channel();
     let server = tokio::spawn(server.run(async move {
         let _ = stopped.await;
@@ -44,6 +53,7 @@ async fn start() -> Running {
     let endpoint = Channel::from_shared(format!("http://{address}")).unwrap();
     Running {
         address,
+        admin,
         channel: endpoint.connect().await.unwrap(),
         stop,
         server,
@@ -85,9 +95,7 @@ async fn a_bad_request_names_its_fields_over_the_wire() {
 #[tokio::test]
 async fn an_expired_deadline_is_never_answered_cancelled() {
     let running = start().await;
-    let socket = tokio::net::TcpStream::connect(running.address)
-        .await
-        .unwrap();
+    let socket = TcpStream::connect(running.address).await.unwrap();
     let (mut client, connection) = h2::client::handshake(socket).await.unwrap();
     tokio::spawn(connection);
     let mut expired = 0;
@@ -408,7 +416,88 @@ async fn a_busy_port_is_told_with_what_to_do() {
     let first = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = first.local_addr().unwrap();
     let config = config(address.to_string(), &directory);
+    let error = bind(config.clone(), Telemetry::disabled()).await;
+    let error = error.err().unwrap();
+    assert!(error.to_string().contains(&address.to_string()));
+    assert!(
+        error
+            .to_string()
+            .contains("? --listen takes another address")
+    );
+
+    let config = Config {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        admin_listen: address,
+        ..config
+    };
     let error = bind(config, Telemetry::disabled()).await.err().unwrap();
     assert!(error.to_string().contains(&address.to_string()));
-    assert!(error.to_string().contains("--listen takes another address"));
+    assert!(
+        error
+            .to_string()
+            .contains("? --admin-listen takes another address")
+    );
+}
+
+/// The status and the line that a path of the admin address is answered with.
+async fn probed(admin: SocketAddr, path: &str) -> (String, String) {
+    let mut stream = TcpStream::connect(admin).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: it\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap();
+    (status.to_owned(), body.trim_end().to_owned())
+}
+
+#[tokio::test]
+async fn a_server_that_drains_is_alive_to_its_end_and_not_ready() {
+    let running = start().await;
+    let mut health = HealthClient::new(running.channel.clone());
+    let request = HealthCheckRequest::default();
+    let mut watched = health.watch(request).await.unwrap().into_inner();
+    assert_eq!(watched.message().await.unwrap().unwrap().status, 1);
+    let answered = |status: &str, line: &str| (status.to_owned(), line.to_owned());
+    assert_eq!(
+        probed(running.admin, "/readyz").await,
+        answered("200", "ok")
+    );
+    assert_eq!(
+        probed(running.admin, "/healthz").await,
+        answered("200", "ok")
+    );
+
+    // A call whose message does not come is in work until its deadline. It has come when one that
+    // was sent after it is answered.
+    let socket = TcpStream::connect(running.address).await.unwrap();
+    let (mut client, connection) = h2::client::handshake(socket).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let mut send = async |is_whole| {
+        let path = "/bellwether.v1.ScoringService/GetProfile";
+        let request = http::Request::post(format!("http://{}{path}", running.address))
+            .header("content-type", "application/grpc")
+            .body(())
+            .unwrap();
+        client = client.clone().ready().await.unwrap();
+        client.send_request(request, is_whole).unwrap()
+    };
+    let unfinished = send(false).await;
+    send(true).await.0.await.unwrap();
+
+    running.stop.send(()).unwrap();
+    assert_eq!(watched.message().await.unwrap().unwrap().status, 2);
+    assert_eq!(
+        probed(running.admin, "/readyz").await,
+        answered("503", "draining")
+    );
+    assert_eq!(
+        probed(running.admin, "/healthz").await,
+        answered("200", "ok")
+    );
+
+    drop(unfinished);
+    connection.abort();
+    running.server.await.unwrap().unwrap();
+    assert!(TcpStream::connect(running.admin).await.is_err());
 }

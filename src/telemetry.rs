@@ -1,13 +1,18 @@
-//! What an operator sees: structured logs on standard error, and traces and metrics over
-//! OTLP when an endpoint is configured. Logs say method, code and duration of a call, never
-//! what a caller sent.
+//! What an operator sees: structured logs on standard error, metrics for whoever scrapes them,
+//! and traces and the same metrics over OTLP when an endpoint is configured. Logs say method,
+//! code and duration of a call, never what a caller sent.
 
 mod collector;
 mod counters;
+mod metrics;
+mod observed;
 mod repeats;
+mod tally;
 
 pub use collector::causes;
-pub use counters::Counters;
+pub use counters::{Counters, EventEnd, Shed, ShedCount};
+pub use metrics::METRICS_CONTENT_TYPE;
+pub use observed::{ServiceLoad, StoreTimes, TransportLoad};
 pub use repeats::is_new;
 
 use std::{io::IsTerminal as _, sync::Arc, time::Duration};
@@ -15,13 +20,13 @@ use std::{io::IsTerminal as _, sync::Arc, time::Duration};
 use http::HeaderMap;
 use opentelemetry::{
     KeyValue,
-    metrics::{Histogram, Meter, MeterProvider as _},
+    metrics::{Histogram, MeterProvider as _},
     propagation::{Extractor, TextMapPropagator as _},
     trace::TracerProvider as _,
 };
 use opentelemetry_otlp::{ExporterBuildError, MetricExporter, SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::{
-    Resource, metrics::SdkMeterProvider, propagation::TraceContextPropagator,
+    Resource, error::OTelSdkError, metrics::SdkMeterProvider, propagation::TraceContextPropagator,
     trace::SdkTracerProvider,
 };
 use tonic::Code;
@@ -30,6 +35,8 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use tracing_subscriber::{
     Layer as _, filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _,
 };
+
+use metrics::Scraped;
 
 use crate::{
     config::{LogFormat, Secret},
@@ -44,19 +51,21 @@ const DURATION_EDGES: [f64; 14] = [
     0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0,
 ];
 
-/// Reports calls, and has the counters of all else. Cheap to clone; does nothing beyond logs
-/// without an endpoint.
+/// Reports calls, and has the counters of all else. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Telemetry {
     call_duration: Option<Arc<Histogram<f64>>>,
+    /// Whether spans go somewhere.
+    has_traces: bool,
     counters: Counters,
+    scraped: Option<Scraped>,
 }
 
 /// What must be flushed before the process ends.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Exporters {
     traces: Option<SdkTracerProvider>,
-    metrics: Option<SdkMeterProvider>,
+    metrics: SdkMeterProvider,
 }
 
 /// Why telemetry could not start.
@@ -65,13 +74,15 @@ pub enum TelemetryError {
     /// The exporter does not take the endpoint.
     #[error("otlp_endpoint: {0}")]
     Exporter(#[from] ExporterBuildError),
+    /// Metrics cannot be told.
+    #[error("metrics: {0}")]
+    Metrics(#[from] OTelSdkError),
     /// Somebody else has already set up logs for this process.
     #[error("logs are already set up: {0}")]
     Logs(#[from] tracing_subscriber::util::TryInitError),
 }
 
-/// Starts logs, and traces and metrics when there is an endpoint. Called once, within the
-/// runtime.
+/// Starts logs and metrics, and traces when there is an endpoint. Called once, within the runtime.
 ///
 /// # Errors
 /// When the endpoint is malformed or logs are already set up.
@@ -80,9 +91,10 @@ pub fn start(
     format: LogFormat,
     otlp_endpoint: Option<&Secret>,
 ) -> Result<(Telemetry, Exporters), TelemetryError> {
-    let exporters = match otlp_endpoint {
-        Some(endpoint) => exporters(endpoint)?,
-        None => Exporters::default(),
+    let (traces, scraped) = exporters(otlp_endpoint)?;
+    let exporters = Exporters {
+        traces,
+        metrics: scraped.provider.clone(),
     };
     // What libraries have to say matters when something is wrong.
     let logged = Targets::new()
@@ -108,40 +120,39 @@ pub fn start(
     if let Some(endpoint) = otlp_endpoint {
         tokio::spawn(collector::ask_once(endpoint.clone()));
     }
-    let telemetry = match &exporters.metrics {
-        Some(provider) => Telemetry::new(&provider.meter(SCOPE)),
-        None => Telemetry::disabled(),
+    let telemetry = Telemetry {
+        has_traces: exporters.traces.is_some(),
+        ..Telemetry::of(scraped)
     };
     Ok((telemetry, exporters))
 }
 
-fn exporters(endpoint: &Secret) -> Result<Exporters, ExporterBuildError> {
-    let resource = Resource::builder()
+fn resource() -> Resource {
+    Resource::builder()
         .with_service_name(SCOPE)
         .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
-        .build();
-    let spans = SpanExporter::builder()
-        .with_tonic()
-        .with_endpoint(endpoint.expose())
-        .build()?;
-    let metrics = MetricExporter::builder()
-        .with_tonic()
-        .with_endpoint(endpoint.expose())
-        .build()?;
-    Ok(Exporters {
-        traces: Some(
-            SdkTracerProvider::builder()
-                .with_batch_exporter(spans)
-                .with_resource(resource.clone())
-                .build(),
-        ),
-        metrics: Some(
-            SdkMeterProvider::builder()
-                .with_periodic_exporter(metrics)
-                .with_resource(resource)
-                .build(),
-        ),
-    })
+        .build()
+}
+
+fn exporters(
+    endpoint: Option<&Secret>,
+) -> Result<(Option<SdkTracerProvider>, Scraped), TelemetryError> {
+    let (mut traces, mut otlp) = (None, None);
+    if let Some(endpoint) = endpoint {
+        let spans = SpanExporter::builder()
+            .with_tonic()
+            .with_endpoint(endpoint.expose())
+            .build()?;
+        let provider = SdkTracerProvider::builder()
+            .with_batch_exporter(spans)
+            .with_resource(resource());
+        traces = Some(provider.build());
+        let exporter = MetricExporter::builder()
+            .with_tonic()
+            .with_endpoint(endpoint.expose());
+        otlp = Some(exporter.build()?);
+    }
+    Ok((traces, Scraped::new(resource(), otlp)?))
 }
 
 impl Exporters {
@@ -154,9 +165,7 @@ impl Exporters {
             {
                 tracing::warn!(%error, "the last traces were not sent");
             }
-            if let Some(metrics) = self.metrics
-                && let Err(error) = metrics.shutdown_with_timeout(TELEMETRY_FLUSH_TIMEOUT)
-            {
+            if let Err(error) = self.metrics.shutdown_with_timeout(TELEMETRY_FLUSH_TIMEOUT) {
                 tracing::warn!(%error, "the last metrics were not sent");
             }
         });
@@ -167,8 +176,17 @@ impl Exporters {
 }
 
 impl Telemetry {
-    /// With the instruments of a meter.
-    fn new(meter: &Meter) -> Self {
+    /// Metrics for whoever scrapes them, and nothing else is set up: for a server within another
+    /// process.
+    ///
+    /// # Errors
+    /// When metrics cannot be told.
+    pub fn scraped_alone() -> Result<Self, TelemetryError> {
+        Ok(Self::of(Scraped::new(resource(), None)?))
+    }
+
+    fn of(scraped: Scraped) -> Self {
+        let meter = scraped.provider.meter(SCOPE);
         let duration = meter
             .f64_histogram("rpc.server.call.duration")
             .with_unit("s")
@@ -177,7 +195,9 @@ impl Telemetry {
             .build();
         Self {
             call_duration: Some(Arc::new(duration)),
-            counters: Counters::new(meter),
+            has_traces: false,
+            counters: Counters::new(&meter),
+            scraped: Some(scraped),
         }
     }
 
@@ -185,7 +205,20 @@ impl Telemetry {
     pub fn disabled() -> Self {
         Self {
             call_duration: None,
+            has_traces: false,
             counters: Counters::disabled(),
+            scraped: None,
+        }
+    }
+
+    /// All metrics in the text format of Prometheus.
+    ///
+    /// # Errors
+    /// When a metric cannot be written in it.
+    pub async fn scraped(&self) -> Result<String, prometheus::Error> {
+        match &self.scraped {
+            Some(scraped) => scraped.text().await,
+            None => Ok(String::new()),
         }
     }
 
@@ -194,11 +227,16 @@ impl Telemetry {
         self.counters.clone()
     }
 
+    /// A call was turned away.
+    pub fn shed(&self, reason: Shed) {
+        self.counters.shed(reason);
+    }
+
     /// The span of a call, a child of the caller's own when it sends `traceparent`. Free
     /// when nobody looks at spans.
     pub fn span(&self, method: &'static str, headers: &HeaderMap) -> Span {
         let span = tracing::debug_span!("call", otel.name = method, otel.kind = "server");
-        if self.call_duration.is_some() && headers.contains_key("traceparent") {
+        if self.has_traces && headers.contains_key("traceparent") {
             let parent = TraceContextPropagator::new().extract(&Headers(headers));
             // Without a span to set it on there is nothing to trace.
             let _ = span.set_parent(parent);
@@ -210,12 +248,16 @@ impl Telemetry {
     pub fn call_ended(&self, method: &'static str, code: Code, duration: Duration) {
         log_call(method, code, duration);
         if let Some(call_duration) = &self.call_duration {
+            let name = code_name(code);
             let attributes = [
                 KeyValue::new("rpc.system.name", "grpc"),
                 KeyValue::new("rpc.method", method),
-                KeyValue::new("rpc.response.status_code", code_name(code)),
+                KeyValue::new("rpc.response.status_code", name),
+                KeyValue::new("error.type", name),
             ];
-            call_duration.record(duration.as_secs_f64(), &attributes);
+            let is_error = is_of_the_server(code);
+            let attributes = &attributes[..if is_error { 4 } else { 3 }];
+            call_duration.record(duration.as_secs_f64(), attributes);
         }
     }
 }
@@ -256,6 +298,19 @@ fn log_call(method: &'static str, code: Code, duration: Duration) {
             }
         }
     }
+}
+
+/// Whether a call has failed by the server, as the conventions of OpenTelemetry for gRPC say.
+const fn is_of_the_server(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Unknown
+            | Code::DeadlineExceeded
+            | Code::Unimplemented
+            | Code::Internal
+            | Code::Unavailable
+            | Code::DataLoss
+    )
 }
 
 /// The name of a code as the gRPC specification writes it.

@@ -25,6 +25,7 @@ impl Bellwether {
     pub async fn start_by(store: String, model: Option<String>) -> Self {
         let flags = Flags {
             listen: Some("127.0.0.1:0".to_owned()),
+            admin_listen: Some("127.0.0.1:0".to_owned()),
             store: Some(store),
             model,
             ..Flags::default()

@@ -6,6 +6,7 @@ use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
 use super::failure::Failure;
 use crate::{
+    admin::Readiness,
     config::{Config, Flags},
     server::{self, ServerError},
     telemetry::Telemetry,
@@ -39,7 +40,13 @@ pub(super) async fn start(directory: &Path, listener: TcpListener) -> Result<Run
     // Nothing but defaults: the demo shows the same wherever it runs.
     let config = Config::load(&flags, |_| None);
     let config = config.map_err(|error| Failure::new(error.to_string()))?;
-    let bound = server::open(config, listener, Telemetry::disabled()).await;
+    let bound = server::open(
+        config,
+        listener,
+        Readiness::default(),
+        Telemetry::disabled(),
+    )
+    .await;
     let bound = bound.map_err(|error| Failure::new(error.to_string()))?;
     let (stop, stopped) = oneshot::channel();
     let served = tokio::spawn(bound.run(async {

@@ -12,7 +12,7 @@ use super::{
     failure::Failure,
     output,
 };
-use crate::grpc::server::LIVENESS;
+use crate::grpc::health::LIVENESS;
 
 /// Asks a server whether it serves. The exit code is 0 when it does, and 1 otherwise.
 #[derive(Clone, Debug, clap::Args)]

@@ -13,6 +13,8 @@ pub struct Flags {
     pub store: Option<String>,
     /// `--listen`.
     pub listen: Option<String>,
+    /// `--admin-listen`.
+    pub admin_listen: Option<String>,
     /// `--model`.
     pub model: Option<String>,
     /// All others, by key.
@@ -25,6 +27,7 @@ impl Flags {
         match setting.key {
             "store" => self.store = Some(value),
             "listen" => self.listen = Some(value),
+            "admin_listen" => self.admin_listen = Some(value),
             "model" => self.model = Some(value),
             key => drop(self.others.insert(key, value)),
         }
@@ -35,6 +38,7 @@ impl Flags {
         match key {
             "store" => self.store.as_ref(),
             "listen" => self.listen.as_ref(),
+            "admin_listen" => self.admin_listen.as_ref(),
             "model" => self.model.as_ref(),
             _ => self.others.get(key),
         }

@@ -85,6 +85,11 @@ pub const SETTINGS: &[Setting] = &[
         "address and port; port 0 takes a free one",
     ),
     setting(
+        "admin_listen",
+        "127.0.0.1:9464",
+        "address and port of probes and metrics, over HTTP and without TLS: /healthz, /readyz, /metrics; port 0 takes a free one",
+    ),
+    setting(
         "tls_cert",
         "",
         "file of the certificate (PEM) that calls are encrypted by; read again when it changes",

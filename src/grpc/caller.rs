@@ -13,6 +13,7 @@ use crate::{
     scoring::Tenant,
     service::{Service, ServiceError},
     store::Store,
+    telemetry::Shed,
 };
 
 /// Whoever makes a call, and the right of the call to be in work until its handler is done.
@@ -89,7 +90,10 @@ impl Caller {
         self.check(Some(tenant))?;
         if let Some(ticket) = &self.ticket {
             let identified = ticket.identify(service.known(tenant));
-            identified.map_err(|refused| status::overloaded(refused.retry_after))?;
+            identified.map_err(|refused| {
+                service.shed(Shed::Share);
+                status::overloaded(refused.retry_after)
+            })?;
         }
         if self.principal.role.sight.is_whole() {
             return Ok(Entered { seen: Seen::all() });

@@ -29,7 +29,7 @@ use crate::{
     admission::{Gate, Ticket},
     api::{self, status},
     proto::methods::METHODS,
-    telemetry::Telemetry,
+    telemetry::{Shed, Telemetry},
 };
 
 /// The instant at which a stream must end, for its handler; absent for none.
@@ -181,7 +181,10 @@ impl<S> Calls<S> {
                 .settings
                 .gate
                 .enter(method.class, method.name, connection);
-            Some(entered.map_err(|refused| status::overloaded(refused.retry_after))?)
+            Some(entered.map_err(|refused| {
+                self.settings.telemetry.shed(Shed::Overload);
+                status::overloaded(refused.retry_after)
+            })?)
         };
         Ok((
             ticket,
@@ -205,8 +208,8 @@ impl<S> Calls<S> {
         let connection = Connection::of(request.extensions());
         let shown = authentication.credentials(request.headers(), connection);
         let found = shown.and_then(|credentials| {
-            if method.is_of_api {
-                return Caller::new(authentication, credentials, method.name).map(Some);
+            if let Some(call) = method.call {
+                return Caller::new(authentication, credentials, call).map(Some);
             }
             // What the API looks like is for everybody who has a key.
             authentication.principal(&credentials).map(|_| None)
@@ -372,7 +375,7 @@ mod tests {
             maximum: Duration::from_secs(60),
         };
         let config = crate::config::Config::load(&Default::default(), |_| None).unwrap();
-        let guard = Guard::from(&config);
+        let guard = Guard::new(&config, &Telemetry::disabled().counters());
         CallsLayer::new(
             Authentication::none(Arc::new(Default::default)),
             deadlines,

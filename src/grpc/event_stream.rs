@@ -2,11 +2,12 @@
 //! stream answers them in that order, several in flight between the two. When a caller does
 //! not read its answers, the reader stops, and HTTP/2 holds the caller back.
 
-use std::{pin::Pin, sync::Arc};
+use std::{error::Error as _, pin::Pin, sync::Arc};
 
 use futures_util::{Stream, StreamExt as _, stream};
 use tokio::{sync::mpsc, time::Instant};
 use tonic::{Code, Status};
+use tracing::Instrument as _;
 
 use super::{
     caller::{Caller, Entered},
@@ -22,6 +23,8 @@ use crate::{
     store::Store,
     telemetry::Telemetry,
 };
+
+const METHOD: &str = "bellwether.v1.ScoringService/ScoreEvents";
 
 /// The answers to a `ScoreEvents`.
 pub type ResponseStream =
@@ -40,7 +43,7 @@ pub fn answer<S: Store>(
     telemetry: Telemetry,
 ) -> ResponseStream {
     let (puts, takes) = unread.open();
-    tokio::spawn(read(service, caller, requests, draining, puts));
+    tokio::spawn(read(service, caller, requests, draining, puts).in_current_span());
     let answers = Answers {
         takes,
         deadline,
@@ -102,11 +105,13 @@ async fn read<S: Store>(
             biased;
             () = puts.gone() => return,
             () = draining.begun() => Some(Err(status::draining())),
-            request = requests.next() => request.map(|request| request.map_err(status::of_decoder)),
+            request = requests.next() => request,
         };
         let submitted = match request {
             None => return,
-            Some(Err(status)) => Err(status),
+            // Nobody is there to be told of it, so the stream has not failed.
+            Some(Err(status)) if is_gone(&status) => return,
+            Some(Err(status)) => Err(status::of_decoder(status)),
             Some(Ok(request)) => {
                 puts.expect();
                 submit(&service, &caller, request).await
@@ -117,6 +122,12 @@ async fn read<S: Store>(
             return;
         }
     }
+}
+
+/// Whether the caller has gone, rather than sent something that is wrong: its connection, or the
+/// stream within it, is what has failed.
+fn is_gone(status: &Status) -> bool {
+    status.source().is_some()
 }
 
 /// Puts the answers to what was submitted where they are taken, each once its events are
@@ -201,7 +212,7 @@ impl Answers {
 impl Drop for Answers {
     fn drop(&mut self) {
         let (code, taken) = (self.code_at_end(), self.started.elapsed());
-        self.telemetry.call_ended("ScoreEvents", code, taken);
+        self.telemetry.call_ended(METHOD, code, taken);
     }
 }
 
@@ -235,6 +246,19 @@ mod tests {
         assert_eq!(answers.code_at_end(), Code::Cancelled, "an answer is left");
         let (_, answers) = answers.next().await.unwrap();
         assert_eq!(answers.code_at_end(), Code::Ok);
+    }
+
+    #[test]
+    fn a_connection_that_has_failed_is_told_from_a_message_that_is_wrong() {
+        let reset = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+        assert!(is_gone(&Status::from_error(Box::new(reset))));
+        for wrong in [
+            Status::internal("invalid wire type"),
+            status::stalled_sender(),
+            Status::from_error(Box::new(status::draining())),
+        ] {
+            assert!(!is_gone(&wrong));
+        }
     }
 
     #[tokio::test]

@@ -44,6 +44,11 @@ impl<S: Store> Handlers<S> {
             telemetry,
         }
     }
+
+    /// The answers of its streams that wait to be taken.
+    pub fn unread(&self) -> Unread {
+        self.unread.clone()
+    }
 }
 
 /// An answer that keeps its room until it is known how large it is.

@@ -8,6 +8,7 @@ pub mod deadline;
 pub mod draining;
 pub mod event_stream;
 pub mod handlers;
+pub mod health;
 mod method;
 pub mod model_handlers;
 pub mod server;

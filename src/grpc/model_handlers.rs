@@ -24,6 +24,8 @@ use crate::{
 /// Steps of progress that wait for a caller.
 const STEPS: usize = 4;
 
+const COMPARE_MODELS: &str = "bellwether.v1.ModelService/CompareModels";
+
 /// The handlers of `bellwether.v1.ModelService`.
 pub struct ModelHandlers<S> {
     service: Service<S>,
@@ -138,7 +140,7 @@ impl<S: Store> ModelService for ModelHandlers<S> {
                 () = answers.closed() => Err(Status::cancelled("the caller has gone")),
             };
             let code = last.as_ref().map_or_else(Status::code, |_| Code::Ok);
-            telemetry.call_ended("CompareModels", code, started.elapsed());
+            telemetry.call_ended(COMPARE_MODELS, code, started.elapsed());
             // A caller that has gone hears nothing.
             let _ = answers.send(last).await;
         });

@@ -3,7 +3,7 @@
 use std::{
     convert::Infallible,
     future::Future,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     task::{Context, Poll},
 };
 
@@ -11,7 +11,7 @@ use futures_util::future::Either;
 use http::{Request, Response};
 use tokio::{net::TcpListener, sync::watch};
 use tonic::{body::Body, codec::CompressionEncoding, server::NamedService, service::Routes};
-use tonic_health::{ServingStatus, server::HealthReporter};
+use tonic_health::server::HealthReporter;
 use tower::{Layer as _, Service as TowerService};
 
 use super::{
@@ -20,13 +20,15 @@ use super::{
     deadline::Deadlines,
     draining::Draining,
     handlers::Handlers,
+    health::Health,
     model_handlers::ModelHandlers,
-    transport::{self, Tls},
+    transport::{self, Budgets, Tls},
+    unread::Unread,
 };
 use crate::{
+    admin::Readiness,
     api::TokenSeal,
     config::Config,
-    limits::{HEALTH_INTERVAL, HEALTH_TIMEOUT},
     proto::{
         PUBLIC_DESCRIPTORS,
         v1::{
@@ -35,12 +37,8 @@ use crate::{
     },
     service::Service,
     store::Store,
-    telemetry::Telemetry,
+    telemetry::{Telemetry, TransportLoad},
 };
-
-/// The name by which health says that the process answers, whatever its store does: for who
-/// restarts what is dead. The other names say what the store says.
-pub const LIVENESS: &str = "liveness";
 
 type Scoring<S> = ScoringServiceServer<Handlers<S>>;
 
@@ -66,22 +64,27 @@ pub async fn serve<S: Store>(
     (tls, authentication): (Option<Arc<Tls>>, Authentication),
     config: &Config,
     telemetry: Telemetry,
+    readiness: Readiness,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
     let (drain, is_draining) = watch::channel(false);
     let draining = Draining::new(is_draining);
-    let mut health = Health::new().await;
+    let mut health = Health::new(Scoring::<S>::NAME, readiness).await;
     // Whoever is let in finds the health known: a watcher of an unknown name is turned away.
-    health.check::<S>(&service).await;
-    let scoring = Scoring::<S>::new(Handlers::new(
+    health.check(&service).await;
+    let handlers = Handlers::new(
         service.clone(),
         draining.clone(),
         telemetry.clone(),
         TokenSeal::new(service.token_key()).ok_or(ServeError::TokenKey)?,
-    ))
-    .max_decoding_message_size(config.max_message_bytes)
-    .accept_compressed(CompressionEncoding::Gzip);
-    let mut others = others(&health.reporter)?;
+    );
+    let guard = transport::Guard::new(config, &telemetry.counters());
+    let budgets = guard.budgets.clone();
+    observe(&telemetry, budgets.clone(), handlers.unread());
+    let scoring = Scoring::<S>::new(handlers)
+        .max_decoding_message_size(config.max_message_bytes)
+        .accept_compressed(CompressionEncoding::Gzip);
+    let mut others = others(health.reporter())?;
     if config.model_service {
         let handlers = ModelHandlers::new(service.clone(), draining.clone(), telemetry.clone());
         others = others.add_service(
@@ -96,8 +99,6 @@ pub async fn serve<S: Store>(
         default: config.default_deadline,
         maximum: config.max_deadline,
     };
-    let guard = transport::Guard::from(config);
-    let budgets = guard.budgets.clone();
     let calls = CallsLayer::new(
         authentication.clone(),
         deadlines,
@@ -118,19 +119,30 @@ pub async fn serve<S: Store>(
 
     tokio::select! {
         () = &mut server => return Ok(()),
-        never = health.follow::<S>(&service) => match never {},
+        never = health.follow(&service) => match never {},
         never = follow_tls(tls.as_deref()) => match never {},
         never = authentication.follow() => match never {},
         () = stop => {}
     }
     tracing::info!("stopping: finishing what is in work");
-    health.drain::<S>().await;
+    health.drain().await;
     drain.send_replace(true);
     let closed = tokio::time::timeout(config.drain_timeout, server).await;
     if closed.is_err() {
         tracing::warn!("the drain timeout has passed; closing connections in use");
     }
     Ok(())
+}
+
+/// Has told what callers hold.
+fn observe(telemetry: &Telemetry, budgets: Budgets, unread: Unread) {
+    telemetry.observe_transport(move || TransportLoad {
+        connections: budgets.connections.load(Ordering::Relaxed),
+        streams: budgets.streams.taken(),
+        request_bytes: budgets.request_bytes.taken(),
+        answer_bytes: budgets.answer_bytes.taken(),
+        unread_bytes: unread.bytes(),
+    });
 }
 
 async fn follow_tls(tls: Option<&Tls>) -> Infallible {
@@ -154,70 +166,6 @@ fn others(reporter: &HealthReporter) -> Result<Routes, tonic_reflection::server:
     Ok(Routes::new(HealthServer::new(health))
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?))
-}
-
-/// The health of the server as a whole and of the scoring service, which is that of the store,
-/// and [`LIVENESS`].
-struct Health {
-    reporter: HealthReporter,
-    reported: Option<ServingStatus>,
-}
-
-impl Health {
-    async fn new() -> Self {
-        let reporter = HealthReporter::new();
-        reporter
-            .set_service_status(LIVENESS, ServingStatus::Serving)
-            .await;
-        Self {
-            reporter,
-            reported: None,
-        }
-    }
-
-    async fn report<S: Store>(&self, status: ServingStatus) {
-        for name in ["", Scoring::<S>::NAME] {
-            self.reporter.set_service_status(name, status).await;
-        }
-    }
-
-    /// Asks the service, and reports what is new.
-    async fn check<S: Store>(&mut self, service: &Service<S>) {
-        let (status, reason) = match tokio::time::timeout(HEALTH_TIMEOUT, service.ping()).await {
-            Ok(Ok(())) => (ServingStatus::Serving, None),
-            Ok(Err(error)) => (ServingStatus::NotServing, Some(error.to_string())),
-            Err(_) => (
-                ServingStatus::NotServing,
-                Some("the store does not answer in time".to_owned()),
-            ),
-        };
-        if self.reported.replace(status) != Some(status) {
-            match reason {
-                Some(reason) => tracing::error!(%status, %reason, "health"),
-                None => tracing::info!(%status, "health"),
-            }
-            self.report::<S>(status).await;
-        }
-    }
-
-    /// Asks the service now and then, for ever.
-    async fn follow<S: Store>(&mut self, service: &Service<S>) -> Infallible {
-        loop {
-            tokio::time::sleep(HEALTH_INTERVAL).await;
-            self.check(service).await;
-        }
-    }
-
-    /// Tells watchers that the server stops and ends their streams, which would otherwise
-    /// keep their connections open until the drain timeout. A server that drains is alive to
-    /// its end, so those of [`LIVENESS`] hear nothing else.
-    async fn drain<S: Store>(&mut self) {
-        self.report::<S>(ServingStatus::NotServing).await;
-        // A watcher still reads the last report before the end of its stream.
-        for name in ["", Scoring::<S>::NAME, LIVENESS] {
-            self.reporter.clear_service_status(name).await;
-        }
-    }
 }
 
 /// Sends scoring calls straight to their service, and everything else through the router,

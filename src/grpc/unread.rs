@@ -87,6 +87,11 @@ impl Unread {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Bytes of answers that wait, of all streams.
+    pub fn bytes(&self) -> usize {
+        self.lock().bytes
+    }
+
     /// The answers of a new stream: where they are put, and where they are taken.
     pub fn open(&self) -> (Puts, Takes) {
         let wakes = Arc::new(Wakes::default());

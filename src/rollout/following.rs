@@ -48,6 +48,11 @@ impl Unfinished {
         self.may_have_left_models.store(true, Ordering::Release);
     }
 
+    /// How many tenants have something to do.
+    pub(super) fn count(&self) -> usize {
+        self.lock().len()
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeSet<Tenant>> {
         self.tenants.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -134,6 +134,11 @@ impl<S: Store> Deployment<S> {
         Ok(pinged?)
     }
 
+    /// How many tenants are remembered, and how many have something unfinished.
+    pub(crate) fn load(&self) -> (usize, usize) {
+        (self.snapshots.count(), self.unfinished.count())
+    }
+
     /// Fails for a tenant that has no model.
     pub(crate) fn check_tenant(&self, tenant: &Tenant) -> Result<(), RolloutError> {
         self.latest_of(tenant).map(drop)

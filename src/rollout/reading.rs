@@ -13,6 +13,7 @@ use crate::{
     limits::{MAX_MODELS_WAITING, RETRY_UNAVAILABLE_AFTER},
     scoring::{Diagnostic, Model},
     store::{Store, StoreError},
+    telemetry::Shed,
 };
 
 /// The model that a text says, or everything that is wrong with it.
@@ -57,8 +58,11 @@ impl Reading {
 impl<S: Store> Deployment<S> {
     /// Reads a model for a caller. Turned away when too many wait.
     pub async fn read_sent(&self, source: String) -> Result<ReadModel, RolloutError> {
-        let too_many = |_| RolloutError::TooManyReading {
-            retry_after: RETRY_UNAVAILABLE_AFTER,
+        let too_many = |_| {
+            self.counters.shed(Shed::Models);
+            RolloutError::TooManyReading {
+                retry_after: RETRY_UNAVAILABLE_AFTER,
+            }
         };
         let _room = self.reading.waiting.try_acquire().map_err(too_many)?;
         Ok(self.reading.read(source).await?)

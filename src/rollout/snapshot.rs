@@ -120,6 +120,11 @@ impl ModelSnapshots {
         }
     }
 
+    /// Of how many tenants the models are remembered.
+    pub(super) fn count(&self) -> usize {
+        self.read().len()
+    }
+
     /// Whether the models of a tenant are remembered: it has records, or had some.
     pub(super) fn knows(&self, tenant: &Tenant) -> bool {
         let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);

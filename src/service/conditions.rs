@@ -27,6 +27,7 @@ use crate::{
     },
     store::{RankRange, Store, StoreError, Stored},
     stretch::Stretch,
+    telemetry::Shed,
 };
 
 /// The turns of calls with a condition.
@@ -143,7 +144,8 @@ impl<S: Store> Service<S> {
     /// Waits for the turn of a call with a condition. Turned away when too many wait. Whoever has
     /// none holds nothing else meanwhile that others need.
     pub async fn condition_turn(&self) -> Result<ConditionTurn<'_>, ServiceError> {
-        self.shell.conditions.turn().await
+        let turn = self.shell.conditions.turn().await;
+        turn.inspect_err(|_| self.shed(Shed::Conditions))
     }
 
     /// Reads a page of those in a range, or in its highest share, that a condition holds for:

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use super::{ServiceError, lanes::Round, write::Work};
 use crate::{
     rollout::ModelSnapshot,
     scoring::{Incarnation, Outcome, ProfileId, Record, RecordEdit},
@@ -112,16 +111,4 @@ fn new_version() -> Result<Version, StoreError> {
     getrandom::u64()
         .map(Version)
         .map_err(|error| StoreError::Unavailable(format!("no randomness for a version: {error}")))
-}
-
-pub(super) fn refuse(work: Vec<Work>, error: &ServiceError) {
-    for Work { task, .. } in work {
-        task.refuse(error);
-    }
-}
-
-pub(super) fn refuse_round(round: Round<Work>, error: &ServiceError) {
-    for (_, work) in round {
-        refuse(work, error);
-    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{
     ServiceError, Shell,
-    draft::{Draft, OpenDraft, refuse},
+    draft::{Draft, OpenDraft},
     error::check_kind,
     lanes::Round,
     lookups::Lookups,
@@ -115,7 +115,7 @@ impl<S: Store> Shell<S> {
                     sheets.push(Sheet::new(snapshot, profile_id, stored, work));
                     stretch.took(model.clock_free_steps()).await;
                 }
-                Err(error) => refuse(work, &error.into()),
+                Err(error) => self.refuse(Some(model), work, &error.into()),
             }
         }
         for position in turns(&sheets, model) {

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
+use tracing::Instrument as _;
 
 use super::{
     ServiceError, Shell,
@@ -86,14 +87,15 @@ impl<S: Store> Shell<S> {
         }
         let shell = Arc::clone(self);
         let tenant = tenant.clone();
-        self.tasks.spawn(async move {
+        let rounds = async move {
             let mut round = round;
             let mut lanes = shell.effects.occupy(&tenant, &round);
             while !round.is_empty() {
                 shell.take_effects(&tenant, round).await;
                 round = lanes.next_round();
             }
-        });
+        };
+        self.tasks.spawn(rounds.in_current_span());
     }
 
     /// Does a round of effects.

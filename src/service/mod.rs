@@ -18,6 +18,7 @@ mod rankings;
 mod read;
 mod retraction;
 mod round;
+mod telling;
 mod turns;
 mod unsettled;
 mod write;
@@ -50,7 +51,7 @@ use crate::{
     rollout::{self, Deployment, Models},
     scoring::Timestamp,
     store::{Store, StoreError, TokenKey},
-    telemetry::Counters,
+    telemetry::{Counters, ServiceLoad, Shed},
 };
 
 /// Batches of updates that are worked on or wait at a time: each may hold a request of the greatest
@@ -123,6 +124,7 @@ struct Shell<S> {
     /// Room for single calls, which are turned away; a share of their own, because whoever
     /// waits takes all that is free.
     single: Arc<Semaphore>,
+    most_single: usize,
     /// Room for effects whose causes are not durable yet.
     unsettled: unsettled::Unsettled,
     /// One comparison of models at a time: it reads every record.
@@ -180,6 +182,7 @@ impl<S: Store> Service<S> {
             streamed: turns::Room::new(gate.clone()),
             gate,
             single: Arc::new(Semaphore::new(most_single)),
+            most_single,
             unsettled: unsettled::Unsettled::new(settings.max_unsettled_effects),
             comparing: Arc::new(Semaphore::new(1)),
             batches: Arc::new(Semaphore::new(MAX_BATCHES)),
@@ -211,6 +214,28 @@ impl<S: Store> Service<S> {
     /// Who may enter; whoever is in front of the service asks it.
     pub fn gate(&self) -> Gate {
         self.shell.gate.clone()
+    }
+
+    /// Counts a call that is turned away.
+    pub fn shed(&self, reason: Shed) {
+        self.shell.counters.shed(reason);
+    }
+
+    /// What the service is at, as long as it is there.
+    pub fn load(&self) -> impl Fn() -> Option<ServiceLoad> + Send + Sync + 'static {
+        let shell = Arc::downgrade(&self.shell);
+        move || {
+            let shell = shell.upgrade()?;
+            let (streamed_events, waiting_events) = shell.streamed.load();
+            let (tenants, tenants_changing) = shell.deployment.load();
+            Some(ServiceLoad {
+                single_events: shell.most_single - shell.single.available_permits(),
+                streamed_events,
+                waiting_events,
+                tenants,
+                tenants_changing,
+            })
+        }
     }
 
     /// Whether the service can answer and count now: what the store says of itself, and what

@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::{
     ServiceError, Shell,
-    draft::{Draft, refuse, refuse_round},
+    draft::Draft,
     drafts::split_off,
     effects::Wanted,
     lanes::Round,
@@ -21,11 +21,11 @@ use super::{
 use crate::{
     rollout::ModelSnapshot,
     scoring::{
-        Effect, EventOutcome, IdHash, Model, ProfileId, Tenant,
+        Effect, IdHash, Model, ProfileId, Tenant,
         limits::{MAX_EVENT_SUBJECTS, REMEMBERED_TOUCHES},
     },
     store::{Commit, Committed, Store, StoreError, Stored},
-    telemetry::{Counters, is_new},
+    telemetry::is_new,
 };
 
 /// How often a conflict is retried: with two writers of one record in a process, and a few
@@ -120,10 +120,11 @@ impl<S: Store> Shell<S> {
     /// Does a round of work, for each profile some pieces at a time.
     pub(super) async fn score(self: &Arc<Self>, tenant: &Tenant, mut round: Round<Work>) {
         drop_unwanted(&mut round);
+        self.count_round(&round);
         while !round.is_empty() {
             let snapshot = match self.deployment.snapshot_for_writing(tenant).await {
                 Ok(snapshot) => snapshot,
-                Err(error) => return refuse_round(round, &error.into()),
+                Err(error) => return self.refuse_round(round, &error.into()),
             };
             let model = snapshot.model();
             let later = split_off(&mut round, |work| self.folded(model, work), model);
@@ -150,6 +151,14 @@ impl<S: Store> Shell<S> {
         }
     }
 
+    fn count_round(&self, round: &Round<Work>) {
+        let first = round.iter().filter_map(|(_, work)| work.first());
+        if let Some(since) = first.map(|work| work.since).min() {
+            let events = round.iter().map(|(_, work)| work.len()).sum();
+            self.counters.round(events, since.elapsed());
+        }
+    }
+
     /// Commits drafts, their effects on others first; again where another writer was faster.
     /// Until the drafts are durable a retry after a crash must find every effect remembered,
     /// so there must be room for them.
@@ -163,24 +172,25 @@ impl<S: Store> Shell<S> {
         let (mut drafts, mut room) = self.with_room(tenant, &snapshot, drafts, room).await;
         let mut durable = HashSet::new();
         for attempt in 0..MAX_ATTEMPTS {
-            let (settled, mut again) = self.settle_effects(tenant, drafts, &mut durable).await;
+            let (settled, mut again) = self
+                .settle_effects(tenant, snapshot.model(), drafts, &mut durable)
+                .await;
             again.extend(self.commit_drafts(tenant, &snapshot, settled).await);
             if again.is_empty() {
-                return;
+                return self.counters.attempts(attempt + 1);
             }
             self.give_way(attempt).await;
             snapshot = match self.deployment.snapshot_for_writing(tenant).await {
                 Ok(snapshot) => snapshot,
-                Err(error) => return refuse_round(again, &error.into()),
+                Err(error) => return self.refuse_round(again, &error.into()),
             };
             drafts = self.drafts(tenant, &snapshot, again).await;
             (drafts, room) = self.with_room(tenant, &snapshot, drafts, room).await;
         }
+        self.counters.attempts(MAX_ATTEMPTS);
         for draft in drafts {
-            refuse(
-                draft.work,
-                &ServiceError::Contended(draft.profile_id.to_string()),
-            );
+            let contended = ServiceError::Contended(draft.profile_id.to_string());
+            self.refuse(Some(snapshot.model()), draft.work, &contended);
         }
     }
 
@@ -254,6 +264,7 @@ impl<S: Store> Shell<S> {
     async fn settle_effects(
         self: &Arc<Self>,
         tenant: &Tenant,
+        model: &Model,
         drafts: Vec<Draft<Work>>,
         durable: &mut HashSet<(IdHash, ProfileId)>,
     ) -> (Vec<Draft<Work>>, Round<Work>) {
@@ -274,7 +285,7 @@ impl<S: Store> Shell<S> {
                     settled.push(draft);
                 }
                 Ok(false) => again.push((draft.profile_id, draft.work)),
-                Err(error) => refuse(draft.work, &error),
+                Err(error) => self.refuse(Some(model), draft.work, &error),
             }
         }
         (settled, again)
@@ -296,11 +307,12 @@ impl<S: Store> Shell<S> {
         snapshot: &ModelSnapshot,
         drafts: Vec<Draft<Work>>,
     ) -> Round<Work> {
+        let model = snapshot.model();
         let mut commits = Vec::with_capacity(drafts.len());
         let mut written = Vec::with_capacity(drafts.len());
         for draft in drafts {
             if !draft.outcome.changed {
-                tell(self.nothing_of(tenant, draft), &self.counters);
+                self.tell(model, self.nothing_of(tenant, draft));
                 continue;
             }
             match draft.into_commit(snapshot) {
@@ -308,7 +320,7 @@ impl<S: Store> Shell<S> {
                     written.push((commit.profile_id.clone(), work));
                     commits.push(commit);
                 }
-                Err((error, work)) => refuse(work, &error.into()),
+                Err((error, work)) => self.refuse(Some(model), work, &error.into()),
             }
         }
         let mut again = Vec::new();
@@ -318,11 +330,11 @@ impl<S: Store> Shell<S> {
         let results = self.commit(tenant, snapshot, commits).await;
         for ((profile_id, work), result) in written.into_iter().zip(results) {
             match result {
-                Ok(Committed::Written) => tell(work, &self.counters),
+                Ok(Committed::Written) => self.tell(model, work),
                 Ok(Committed::Conflict) | Err(StoreError::Superseded) => {
                     again.push((profile_id, work));
                 }
-                Err(error) => refuse(work, &error.into()),
+                Err(error) => self.refuse(Some(model), work, &error.into()),
             }
         }
         again
@@ -339,6 +351,10 @@ impl<S: Store> Shell<S> {
     ) -> Vec<Result<Committed, StoreError>> {
         let results = self.store.commit(tenant, &snapshot.rollout, commits).await;
         self.writes.note(&results);
+        let conflicts = results
+            .iter()
+            .filter(|result| **result == Ok(Committed::Conflict));
+        self.counters.conflicts(conflicts.count());
         let may_go_on = |result: &Result<_, _>| match result {
             Err(StoreError::Superseded) => true,
             Err(StoreError::Lost(_)) => self.deployment.may_go_on_without(&snapshot.rollout),
@@ -360,19 +376,6 @@ impl<S: Store> Shell<S> {
 /// What an effect is told apart by: an event has the same one on all its subjects.
 fn known_by(effect: &Effect) -> (IdHash, ProfileId) {
     (effect.id(), effect.subject_id().clone())
-}
-
-fn tell(work: Vec<Work>, counters: &Counters) {
-    for Work { task, .. } in work {
-        if let Task::Event(asked) = &*task
-            && let Some(Ok(answer)) = &asked.result
-            && let EventOutcome::Applied { unmatched_type, .. } = answer.outcome()
-            && let Some(event_type) = unmatched_type
-        {
-            counters.unmatched(event_type);
-        }
-        task.tell();
-    }
 }
 
 /// Leaves out the work that nobody waits for any more, before any of it is begun: its caller has

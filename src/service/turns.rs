@@ -131,6 +131,13 @@ impl Room {
         self.turns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How much is in work, and how much waits.
+    pub(super) fn load(&self) -> (usize, usize) {
+        let turns = self.lock();
+        let waiting = turns.lines.values().flat_map(|line| &line.waiting);
+        (turns.in_work, waiting.map(|(amount, _)| amount).sum())
+    }
+
     /// Waits for room for so many events of a tenant; `None` when the room is gone.
     pub(super) async fn take(self: &Arc<Self>, key: TenantKey, amount: usize) -> Option<Reserved> {
         let (granted, reserved) = oneshot::channel();

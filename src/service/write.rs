@@ -6,7 +6,12 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, oneshot},
+    time::Instant,
+};
+
+use tracing::Instrument as _;
 
 use super::{
     Scored, Service, ServiceError, Shell, View,
@@ -21,6 +26,7 @@ use crate::{
         Selection, Tenant, Timestamp,
     },
     store::Store,
+    telemetry::{EventEnd, Shed},
 };
 
 /// When a caller that was turned away should come back.
@@ -42,6 +48,8 @@ pub(super) struct Work {
     pub task: Box<Task>,
     /// Where it stands among all that was taken in.
     pub turn: u64,
+    /// When it was taken in.
+    pub since: Instant,
     _permit: Permit,
 }
 
@@ -154,8 +162,12 @@ impl<S: Store> Service<S> {
         event: Event,
         view: Option<View>,
     ) -> Result<Scored, ServiceError> {
-        let permit = self.permit_now()?;
-        self.shell.deployment.check_tenant(tenant)?;
+        let room = self.permit_now();
+        let permit = room.and_then(|permit| {
+            self.shell.deployment.check_tenant(tenant)?;
+            Ok(permit)
+        });
+        let permit = permit.inspect_err(|_| self.shell.failed(1))?;
         let mut permit = Some(Permit::Single { _permit: permit });
         let pending = self.enter(tenant, vec![event], view, || permit.take());
         let result = self.pending(tenant, pending).results().await.pop();
@@ -185,6 +197,7 @@ impl<S: Store> Service<S> {
         let reserved = match reserved {
             Ok(reserved) => Arc::new(reserved),
             Err(error) => {
+                self.shell.failed(events.len());
                 let refused = events.iter().map(|_| Pending::refused(error.clone()));
                 return self.pending(tenant, refused.collect());
             }
@@ -231,7 +244,8 @@ impl<S: Store> Service<S> {
 
     /// Room for a batch of updates. Turned away when there are too many already.
     pub fn batch_turn(&self) -> Result<OwnedSemaphorePermit, ServiceError> {
-        turn_of(&self.shell.batches)
+        let turn = turn_of(&self.shell.batches);
+        turn.inspect_err(|_| self.shed(Shed::Batches))
     }
 
     /// Changes what profiles state, those of one profile in their order. Waits for room as
@@ -254,6 +268,7 @@ impl<S: Store> Service<S> {
             let asked = Work {
                 task: Box::new(Task::Update(Asked::new(update, view, caller))),
                 turn: self.shell.next_turn(),
+                since: Instant::now(),
                 _permit: Permit::Streamed {
                     _reserved: Arc::clone(&reserved),
                 },
@@ -286,6 +301,7 @@ impl<S: Store> Service<S> {
         let work = Work {
             task: Box::new(task(caller)),
             turn: self.shell.next_turn(),
+            since: Instant::now(),
             _permit: Permit::Single { _permit: permit },
         };
         self.run(tenant, vec![(profile_id, work)]);
@@ -293,7 +309,8 @@ impl<S: Store> Service<S> {
     }
 
     fn permit_now(&self) -> Result<OwnedSemaphorePermit, ServiceError> {
-        turn_of(&self.shell.single)
+        let permit = turn_of(&self.shell.single);
+        permit.inspect_err(|_| self.shed(Shed::Events))
     }
 
     /// Queues events in their lanes, each with a permit.
@@ -305,17 +322,20 @@ impl<S: Store> Service<S> {
         mut permit: impl FnMut() -> Option<Permit>,
     ) -> Vec<Pending> {
         let now = self.shell.now();
+        let since = Instant::now();
         let mut work = Vec::with_capacity(events.len());
         let mut pending = Vec::with_capacity(events.len());
         for event in events {
             let at = match self.shell.instant_of(&event, now) {
                 Ok(at) => at,
                 Err(error) => {
+                    self.shell.failed(1);
                     pending.push(Pending::refused(error));
                     continue;
                 }
             };
             let Some(_permit) = permit() else {
+                self.shell.failed(1);
                 pending.push(Pending::refused(dropped()));
                 continue;
             };
@@ -328,6 +348,7 @@ impl<S: Store> Service<S> {
                 Work {
                     task,
                     turn,
+                    since,
                     _permit,
                 },
             ));
@@ -345,18 +366,25 @@ impl<S: Store> Service<S> {
         }
         let shell = Arc::clone(&self.shell);
         let tenant = tenant.clone();
-        self.shell.tasks.spawn(async move {
+        let rounds = async move {
             let mut round = round;
             let mut lanes = shell.events.occupy(&tenant, &round);
             while !round.is_empty() {
                 shell.score(&tenant, round).await;
                 round = lanes.next_round();
             }
-        });
+        };
+        // In the trace of the call that began them, whomever else they work for.
+        self.shell.tasks.spawn(rounds.in_current_span());
     }
 }
 
 impl<S> Shell<S> {
+    /// Events were refused before anybody looked at them.
+    fn failed(&self, events: usize) {
+        self.counters.events(EventEnd::Failed, None, events);
+    }
+
     fn next_turn(&self) -> u64 {
         self.turns.fetch_add(1, Ordering::Relaxed)
     }

@@ -11,6 +11,7 @@ mod repartition;
 mod rollout;
 mod scan;
 mod token_key;
+mod traffic;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -21,6 +22,7 @@ pub use repartition::{LeftOver, Repartition, RepartitionPhase};
 pub use rollout::{IndexGeneration, Rollout, SavedModel};
 pub use scan::Scan;
 pub use token_key::TokenKey;
+pub use traffic::Traffic;
 
 use crate::scoring::{
     Fingerprint, KeyRange, Name, ProfileId, RankChange, RankKey, RankName, Record, Tenant,
@@ -249,8 +251,7 @@ pub trait RecordStore: Send + Sync + 'static {
     /// How many tenants have records, or are about to.
     fn tenant_count(&self) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
-    /// Of each tenant, whether a part of what it had is gone, as when one primary of several has
-    /// come back empty.
+    /// Of each tenant, whether a part of it is gone, as when one of several primaries lost all.
     fn have_losses(
         &self,
         tenants: &[Tenant],
@@ -429,8 +430,7 @@ pub trait Coordination: Send + Sync + 'static {
     /// How many servers have made known that they serve.
     fn servers(&self) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
-    /// Makes known that `server` serves, for that long, or that it has ended. Returns how many
-    /// others do.
+    /// Makes known that `server` serves for that long, or has ended. Returns how many others do.
     fn announce(
         &self,
         server: u64,

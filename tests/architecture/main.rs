@@ -9,7 +9,7 @@ use source::{Name, SOURCES, Source};
 
 /// Every room with the rooms that it may name, each of which stands above it: there is no
 /// way round in a circle.
-const ROOMS: [(&str, &[&str]); 17] = [
+const ROOMS: [(&str, &[&str]); 19] = [
     ("scoring", &[]),
     ("limits", &["scoring"]),
     ("clock", &["scoring"]),
@@ -19,8 +19,10 @@ const ROOMS: [(&str, &[&str]); 17] = [
     ("followed", &["limits"]),
     ("store", &["scoring", "proto"]),
     ("config", &["scoring", "limits", "store"]),
-    ("telemetry", &["config", "limits"]),
+    ("telemetry", &["config", "limits", "store"]),
+    ("measured", &["scoring", "store", "telemetry"]),
     ("admission", &["scoring", "limits"]),
+    ("admin", &["limits", "telemetry"]),
     (
         "rollout",
         &[
@@ -71,6 +73,7 @@ const ROOMS: [(&str, &[&str]); 17] = [
             "config",
             "telemetry",
             "admission",
+            "admin",
             "store",
             "rollout",
             "service",
@@ -79,6 +82,8 @@ const ROOMS: [(&str, &[&str]); 17] = [
     (
         "server",
         &[
+            "admin",
+            "measured",
             "scoring",
             "clock",
             "config",
@@ -92,6 +97,7 @@ const ROOMS: [(&str, &[&str]); 17] = [
     (
         "cli",
         &[
+            "admin",
             "scoring",
             "limits",
             "clock",

@@ -32,6 +32,8 @@ fn bellwether() -> Command {
     for name in ["STORE", "LISTEN", "MODEL", "CONFIG", "SERVER"] {
         command.env_remove(format!("BELLWETHER_{name}"));
     }
+    // Many run at a time.
+    command.env("BELLWETHER_ADMIN_LISTEN", "127.0.0.1:0");
     command
 }
 

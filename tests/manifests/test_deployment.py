@@ -87,23 +87,37 @@ def test_the_readme_says_how_long_a_stop_takes(pod, container, settings):
 
 
 def test_liveness_does_not_depend_on_the_store_and_readiness_does(container):
-    assert {probe: container[probe]["grpc"]["service"] for probe in PROBES} == {
-        "startupProbe": "liveness",
-        "livenessProbe": "liveness",
-        "readinessProbe": "",
+    assert {probe: container[probe]["httpGet"]["path"] for probe in PROBES} == {
+        "startupProbe": "/readyz",
+        "livenessProbe": "/healthz",
+        "readinessProbe": "/readyz",
     }
 
 
-@pytest.mark.parametrize("probe", PROBES)
-def test_a_probe_asks_where_the_server_listens(container, settings, probe):
-    [port] = container["ports"]
-    host, listening = settings["listen"].rsplit(":", 1)
-    assert host == "0.0.0.0"
+def test_the_ports_are_those_that_the_server_listens_on(container, settings):
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    assert ports.keys() == {"grpc", "admin"}
+    for name, setting in [("grpc", "listen"), ("admin", "admin_listen")]:
+        assert settings[setting] == f"0.0.0.0:{ports[name]}"
     # The server does not start on such an address otherwise.
     assert settings.get("allow_plaintext") == "true" or "tls_cert" in settings
     assert settings.get("allow_anonymous") == "true" or "keys" in settings
-    assert container[probe]["grpc"]["port"] == int(listening) == port["containerPort"]
+
+
+@pytest.mark.parametrize("probe", PROBES)
+def test_a_probe_asks_the_admin_address_over_http(container, probe):
+    assert container[probe]["httpGet"].keys() == {"port", "path"}
+    assert container[probe]["httpGet"]["port"] == "admin"
     assert container[probe]["timeoutSeconds"] <= container[probe]["periodSeconds"]
+
+
+def test_metrics_are_found_by_annotations(deployment, container):
+    [port] = [port for port in container["ports"] if port["name"] == "admin"]
+    assert deployment["template"]["metadata"]["annotations"] == {
+        "prometheus.io/scrape": "true",
+        "prometheus.io/port": str(port["containerPort"]),
+        "prometheus.io/path": "/metrics",
+    }
 
 
 def test_the_start_has_an_hour_and_the_rollout_waits_longer(deployment, container):
@@ -149,8 +163,9 @@ def test_the_service_gives_every_client_the_addresses_of_all_pods(base, containe
     service = base["Service", "bellwether"]["spec"]
     assert service["clusterIP"] == "None"
     [port] = service["ports"]
-    [listening] = container["ports"]
-    assert port["targetPort"] == listening["name"]
+    # Callers need no metrics.
+    assert port["targetPort"] == "grpc"
+    [listening] = [port for port in container["ports"] if port["name"] == "grpc"]
     # A headless service translates no ports.
     assert port["port"] == listening["containerPort"]
 

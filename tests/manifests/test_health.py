@@ -3,9 +3,7 @@
 import json
 import time
 
-import grpc
 import pytest
-from grpc_health.v1 import health_pb2
 from manifests import PROBES, seconds
 from server import Server
 
@@ -26,15 +24,21 @@ def running(tmp_path, settings, model):
 
 @pytest.mark.parametrize("probe", PROBES)
 def test_the_server_serves_what_a_probe_asks_for(running, container, probe):
-    request = health_pb2.HealthCheckRequest(service=container[probe]["grpc"]["service"])
-    answer = running.health.Check(request, timeout=container[probe]["timeoutSeconds"])
-    assert answer.status == health_pb2.HealthCheckResponse.SERVING
+    path = container[probe]["httpGet"]["path"]
+    answered = running.probe(path, seconds=container[probe]["timeoutSeconds"])
+    assert answered == (200, "ok\n")
 
 
-def test_a_name_that_no_probe_may_ask_for_is_not_found(running):
-    with pytest.raises(grpc.RpcError) as refusal:
-        running.health.Check(health_pb2.HealthCheckRequest(service="livenes"), timeout=5)
-    assert refusal.value.code() == grpc.StatusCode.NOT_FOUND
+def test_a_path_that_no_probe_may_ask_for_is_not_found(running):
+    status, _ = running.probe("/healthy")
+    assert status == 404
+
+
+def test_metrics_are_answered_where_the_annotations_say(running, deployment):
+    annotations = deployment["template"]["metadata"]["annotations"]
+    status, text = running.probe(annotations["prometheus.io/path"])
+    assert status == 200
+    assert "target_info" in text
 
 
 def test_an_idle_server_stops_long_before_it_would_be_killed(running, settings):

@@ -57,6 +57,14 @@ def test_the_image_runs_as_the_user_of_the_deployment(pod):
     assert users == [f"{context['runAsUser']}:{context['runAsGroup']}"]
 
 
+def test_the_image_exposes_the_ports_of_the_deployment(container, settings):
+    ports = {str(port["containerPort"]) for port in container["ports"]}
+    [exposed] = re.findall(r"^EXPOSE (.*)$", TEXT, re.MULTILINE)
+    assert set(exposed.split()) == ports
+    for name in ["listen", "admin_listen"]:
+        assert f"ENV BELLWETHER_{name.upper()}={settings[name]}\n" in TEXT
+
+
 def test_the_compiler_is_one_that_the_crate_takes():
     manifest = (REPOSITORY / "Cargo.toml").read_text(encoding="utf-8")
     [needed] = re.findall(r'^rust-version = "(\d+)\.(\d+)"', manifest, re.MULTILINE)

@@ -7,6 +7,8 @@ import signal
 import subprocess
 import threading
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import grpc
@@ -20,6 +22,7 @@ STOP_SECONDS = 60
 PATIENT = {"BELLWETHER_REDIS_TIMEOUT": "60s", "BELLWETHER_DEFAULT_DEADLINE": "60s"}
 # In both formats of logs.
 LISTENING = re.compile(r"listening.*address\W+(127\.0\.0\.1:\d+)")
+ADMIN = re.compile(r"\badmin\W+((?:127\.0\.0\.1|0\.0\.0\.0):\d+)")
 SERVICE = "bellwether.v1.ScoringService"
 # Pages of 1,000 full profiles are larger than gRPC's default of 4 MiB.
 CHANNEL_OPTIONS = [("grpc.max_receive_message_length", 64 * 1024 * 1024)]
@@ -53,6 +56,8 @@ class Server:
         command = [binary(), "serve", "--store", str(store)]
         if "--listen" not in arguments:
             command += ["--listen", "127.0.0.1:0"]
+        if "--admin-listen" not in arguments:
+            command += ["--admin-listen", "127.0.0.1:0"]
         if model is not None:
             command += ["--model", str(model)]
         self.process = subprocess.Popen(
@@ -61,6 +66,8 @@ class Server:
             env=environment() | PATIENT | (settings or {}))
         self.lines = []
         self._addresses = queue.Queue()
+        self._admin = None
+        self._has_admin = threading.Event()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         self.channel = None
@@ -74,9 +81,13 @@ class Server:
     def _read(self):
         for line in self.process.stdout:
             self.lines.append(line)
+            if found := ADMIN.search(line):
+                self._admin = found.group(1)
+                self._has_admin.set()
             if found := LISTENING.search(line):
                 self._addresses.put(found.group(1))
         self._addresses.put(None)  # the output ended
+        self._has_admin.set()
 
     def _connect(self):
         self.address = self._addresses.get(timeout=START_SECONDS)
@@ -93,6 +104,18 @@ class Server:
             if answer.status == health_pb2.HealthCheckResponse.SERVING:
                 break
         watch.cancel()
+
+    def probe(self, path, seconds=START_SECONDS):
+        """Status and text that a path of the admin address is answered with."""
+        self._has_admin.wait(START_SECONDS)
+        if self._admin is None:
+            raise RuntimeError(f"the server has no admin address:\n{self.output()}")
+        try:
+            with urllib.request.urlopen(f"http://{self._admin}{path}", timeout=seconds) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as refusal:
+            with refusal:
+                return refusal.code, refusal.read().decode()
 
     def output(self):
         """What the server has written so far."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -55,12 +56,24 @@ class RedisServer:
                 time.sleep(0.02)
         return False
 
+    def pause(self):
+        """From now on it answers nobody."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self):
+        """It answers again, also what it was asked meanwhile."""
+        self.process.send_signal(signal.SIGCONT)
+
+    def kill(self):
+        """Ends it as a crash would."""
+        self.process.kill()
+        self.process.wait()
+
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
+        self.kill()
 
 
 def free_port():

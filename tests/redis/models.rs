@@ -176,6 +176,8 @@ impl Process {
                 "serve",
                 "--listen",
                 "127.0.0.1:0",
+                "--admin-listen",
+                "127.0.0.1:0",
                 "--store",
                 store,
                 "--model",

@@ -102,6 +102,7 @@ impl Bellwether {
         std::fs::write(&model, model_text).unwrap();
         let flags = Flags {
             listen: Some("127.0.0.1:0".to_owned()),
+            admin_listen: Some("127.0.0.1:0".to_owned()),
             store: Some(store.to_owned()),
             model: Some(model.display().to_string()),
             ..Flags::default()

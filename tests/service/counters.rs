@@ -1,20 +1,14 @@
 //! What the service counts of what it does, read from a meter of the test.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex},
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use bellwether::{
+    limits::MAX_NAMES,
     rollout::Models,
     scoring::{Attributes, Event},
     service::Service,
     store::embedded::Embedded,
-    telemetry::Counters,
-};
-use opentelemetry::{
-    KeyValue,
-    metrics::{Counter, InstrumentBuilder, InstrumentProvider, Meter, SyncInstrument},
+    telemetry::{Counters, EventEnd, Shed, Telemetry},
 };
 
 use super::{
@@ -28,74 +22,105 @@ name = "robots"
 when = 'event.channel == "robot"'
 "#;
 
-/// What was counted, by the name of a counter and its attributes.
-#[derive(Clone, Default)]
-struct Counted(Arc<Mutex<BTreeMap<String, u64>>>);
+/// What is counted, as a scrape tells it.
+struct Counted(Telemetry);
 
 impl Counted {
+    fn new() -> Self {
+        Self(Telemetry::scraped_alone().unwrap())
+    }
+
     fn counters(&self) -> Counters {
-        Counters::new(&Meter::new(Arc::new(self.clone())))
+        self.0.counters()
     }
 
-    fn is_empty(&self) -> bool {
-        self.0.lock().unwrap().is_empty()
+    /// Every counter that is not 0, with its attributes.
+    async fn totals(&self) -> BTreeMap<String, u64> {
+        let text = self.0.scraped().await.unwrap();
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        let totals = lines.filter_map(|line| {
+            let (series, value) = line.rsplit_once(' ')?;
+            let is_total = series.split('{').next()?.ends_with("_total");
+            let series = series.replace(['"', '}'], "").replace(['{', ','], " ");
+            Some((series, value.parse().ok()?)).filter(|(_, value)| is_total && *value > 0)
+        });
+        totals.collect()
     }
 
-    fn assert_is(&self, expected: &[(&str, u64)]) {
-        let counted = self.0.lock().unwrap();
-        let counted: Vec<_> = counted
+    async fn assert_is(&self, expected: &[(&str, u64)]) {
+        let totals = self.totals().await;
+        let totals: Vec<_> = totals
             .iter()
-            .map(|(name, n)| (name.as_str(), *n))
+            .map(|(name, n)| (name.strip_prefix("bellwether_").unwrap(), *n))
             .collect();
-        assert_eq!(counted, expected);
+        assert_eq!(totals, expected);
     }
 }
 
-struct Instrument {
-    name: String,
-    counted: Counted,
-}
-
-impl InstrumentProvider for Counted {
-    fn u64_counter(&self, builder: InstrumentBuilder<'_, Counter<u64>>) -> Counter<u64> {
-        Counter::new(Arc::new(Instrument {
-            name: builder.name.into_owned(),
-            counted: self.clone(),
-        }))
-    }
-}
-
-impl SyncInstrument<u64> for Instrument {
-    fn measure(&self, times: u64, attributes: &[KeyValue]) {
-        let mut name = self.name.clone();
-        for attribute in attributes {
-            name += &format!(" {}={}", attribute.key, attribute.value);
-        }
-        *self.counted.0.lock().unwrap().entry(name).or_default() += times;
-    }
-}
-
-#[test]
-fn counters_have_the_names_that_operators_know() {
-    let counted = Counted::default();
+#[tokio::test]
+async fn counters_have_the_names_that_operators_know() {
+    let counted = Counted::new();
     let counters = counted.counters();
+    counters.events(EventEnd::Applied, Some("reply"), 1);
+    counters.events(EventEnd::Applied, Some("reply"), 1);
+    counters.events(EventEnd::Duplicate, Some("reply"), 1);
+    counters.events(EventEnd::TooOld, None, 1);
+    counters.events(EventEnd::Failed, None, 7);
+    counters.matched("replied");
+    counters.stage_changed(None, Some("aware"));
     counters.rule_error("replied");
     counters.quarantined("robots");
+    counters.released(5);
     counters.unmatched("wave");
     counters.dropped(2);
     counters.unsettled(3);
     counters.unsettled(0);
+    counters.conflicts(6);
     counters.indexed(4);
     counters.refused_model();
-    counted.assert_is(&[
-        ("bellwether.effects.unsettled", 3),
-        ("bellwether.events.dropped", 2),
-        ("bellwether.events.quarantined rule=robots", 1),
-        ("bellwether.events.unmatched type=wave", 1),
-        ("bellwether.models.refused", 1),
-        ("bellwether.ranks.indexed", 4),
-        ("bellwether.rule.errors rule=replied", 1),
-    ]);
+    counters.shed(Shed::Streams);
+    let expected = [
+        ("calls_shed_total reason=streams", 1),
+        ("commit_conflicts_total", 6),
+        ("effects_unsettled_total", 3),
+        ("events_dropped_total", 2),
+        ("events_quarantined_total rule=robots", 1),
+        ("events_released_total", 5),
+        ("events_total outcome=applied type=reply", 2),
+        ("events_total outcome=duplicate type=reply", 1),
+        ("events_total outcome=failed type=other", 7),
+        ("events_total outcome=too_old type=other", 1),
+        ("events_unmatched_total type=wave", 1),
+        ("models_refused_total", 1),
+        ("ranks_indexed_total", 4),
+        ("rule_errors_total rule=replied", 1),
+        ("signals_matched_total signal=replied", 1),
+        ("stage_changes_total from=none to=aware", 1),
+    ];
+    counted.assert_is(&expected).await;
+}
+
+#[tokio::test]
+async fn names_that_are_made_up_are_told_apart_up_to_a_bound() {
+    let counted = Counted::new();
+    let counters = counted.counters();
+    for number in 0..2_000 {
+        let name = format!("made-up-{number}");
+        counters.events(EventEnd::Applied, Some(&name), 1);
+        counters.matched(&name);
+        counters.stage_changed(None, Some(&name));
+        counters.rule_error(&name);
+        counters.quarantined(&name);
+        counters.unmatched(&name);
+    }
+    let totals = counted.totals().await;
+    assert!(totals.len() <= 6 * (MAX_NAMES + 1), "{}", totals.len());
+    assert_eq!(totals.values().sum::<u64>(), 6 * 2_000);
+    let most = (2_000 - MAX_NAMES) as u64;
+    assert_eq!(
+        totals["bellwether_signals_matched_total signal=other"],
+        most
+    );
 }
 
 #[tokio::test]
@@ -108,7 +133,7 @@ async fn each_service_counts_what_it_does_with_its_own_counters() {
         let opened = Service::open(store, models, settings(), clock, counted.counters());
         opened.await.unwrap()
     };
-    let first = Counted::default();
+    let first = Counted::new();
     let service = served(&format!("{MODEL}{QUARANTINE}"), &first).await;
     let like = |number: u64, event_type: &str, channel: &str| Event {
         profile_id: id(number),
@@ -130,17 +155,27 @@ async fn each_service_counts_what_it_does_with_its_own_counters() {
     ] {
         service.score_event(&tenant(), event, None).await.unwrap();
     }
-    first.assert_is(&[
-        ("bellwether.events.quarantined rule=robots", 1),
-        ("bellwether.events.unmatched type=wave", 2),
-        ("bellwether.rule.errors rule=replied", 1),
-    ]);
+    let expected = [
+        ("events_quarantined_total rule=robots", 1),
+        ("events_total outcome=applied type=other", 2),
+        ("events_total outcome=applied type=reply", 1),
+        ("events_total outcome=applied type=visit", 1),
+        ("events_total outcome=quarantined type=visit", 1),
+        ("events_unmatched_total type=wave", 2),
+        ("rule_errors_total rule=replied", 1),
+        ("signals_matched_total signal=visited", 1),
+        ("stage_changes_total from=none to=awareness", 1),
+    ];
+    first.assert_is(&expected).await;
     service.finish().await;
     drop(service);
 
-    let second = Counted::default();
+    let second = Counted::new();
     let service = served(MODEL, &second).await;
-    until("ranks are built", async || !second.is_empty()).await;
+    until("ranks are built", async || {
+        !second.totals().await.is_empty()
+    })
+    .await;
     service.finish().await;
-    second.assert_is(&[("bellwether.ranks.indexed", 5)]);
+    second.assert_is(&[("ranks_indexed_total", 5)]).await;
 }

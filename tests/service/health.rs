@@ -9,9 +9,10 @@ use std::{
 };
 
 use bellwether::{
+    admin::{Readiness, State},
     clock::system_clock,
     config::{Config, Flags},
-    grpc::{authentication::Authentication, server},
+    grpc::{authentication::Authentication, health::LIVENESS, server},
     store::embedded::Embedded,
     telemetry::Telemetry,
 };
@@ -48,6 +49,8 @@ async fn liveness_stays_while_readiness_follows_the_store() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
+    let probed = Readiness::default();
+    let told = probed.clone();
     let server = tokio::spawn(async move {
         let stop = async move { drop(stopped.await) };
         server::serve(
@@ -56,6 +59,7 @@ async fn liveness_stays_while_readiness_follows_the_store() {
             (None, Authentication::none(system_clock())),
             &config,
             Telemetry::disabled(),
+            told,
             stop,
         )
         .await
@@ -64,20 +68,19 @@ async fn liveness_stays_while_readiness_follows_the_store() {
     let mut health = HealthClient::new(channel.connect().await.unwrap());
 
     let mut readiness = health.watch(of("")).await.unwrap().into_inner();
-    let mut liveness = health
-        .watch(of(server::LIVENESS))
-        .await
-        .unwrap()
-        .into_inner();
+    let mut liveness = health.watch(of(LIVENESS)).await.unwrap().into_inner();
     assert_eq!(next(&mut readiness).await, ServingStatus::Serving);
+    assert_eq!(probed.now(), State::Serving);
     assert_eq!(next(&mut liveness).await, ServingStatus::Serving);
-    for (left, expected) in [
-        (0, ServingStatus::NotServing),
-        (usize::MAX, ServingStatus::Serving),
+    let failing = State::Failing("the store is unavailable");
+    for (left, expected, state) in [
+        (0, ServingStatus::NotServing, failing),
+        (usize::MAX, ServingStatus::Serving, State::Serving),
     ] {
         commits_left.store(left, Ordering::SeqCst);
         assert_eq!(next(&mut readiness).await, expected);
-        let alive = health.check(of(server::LIVENESS)).await.unwrap();
+        assert_eq!(probed.now(), state);
+        let alive = health.check(of(LIVENESS)).await.unwrap();
         assert_eq!(alive.into_inner().status(), ServingStatus::Serving);
     }
 
@@ -88,6 +91,7 @@ async fn liveness_stays_while_readiness_follows_the_store() {
 
     stop.send(()).unwrap();
     assert_eq!(next(&mut readiness).await, ServingStatus::NotServing);
+    assert_eq!(probed.now(), State::Draining);
     let heard_to_the_end = liveness.message().await.unwrap();
     assert!(heard_to_the_end.is_none(), "{heard_to_the_end:?}");
     server.await.unwrap().unwrap();

@@ -29,6 +29,7 @@ impl Running {
         let directory = tempfile::tempdir().unwrap();
         let flags = Flags {
             listen: Some("127.0.0.1:0".to_owned()),
+            admin_listen: Some("127.0.0.1:0".to_owned()),
             store: Some(directory.path().join("store").display().to_string()),
             ..Flags::default()
         };

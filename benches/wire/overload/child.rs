@@ -63,6 +63,7 @@ impl Drop for Server {
 pub async fn serve(mut arguments: impl Iterator<Item = String>) {
     let flags = Flags {
         listen: Some("127.0.0.1:0".to_owned()),
+        admin_listen: Some("127.0.0.1:0".to_owned()),
         store: arguments.next(),
         ..Flags::default()
     };

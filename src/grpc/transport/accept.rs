@@ -3,7 +3,12 @@
 //! descriptors pauses it.
 
 use std::{
-    collections::HashMap, convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration,
+    collections::HashMap,
+    convert::Infallible,
+    io,
+    net::SocketAddr,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
 };
 
 use http::{Request, Response};
@@ -104,6 +109,7 @@ pub async fn serve<S: Calls>(
         running: JoinSet::new(),
     };
     loop {
+        server.tell_connections();
         tokio::select! {
             () = draining.begun() => break,
             Some(closed) = server.running.join_next() => server.forget(closed),
@@ -122,6 +128,7 @@ pub async fn serve<S: Calls>(
     drop(listener);
     while let Some(closed) = server.running.join_next().await {
         server.forget(closed);
+        server.tell_connections();
     }
 }
 
@@ -183,6 +190,11 @@ impl<S: Calls> Acceptor<S> {
             }
             connection.id()
         });
+    }
+
+    fn tell_connections(&self) {
+        let told = &self.budgets.connections;
+        told.store(self.open.len(), Ordering::Relaxed);
     }
 
     /// Closes the connection that is missed least; says whether there was one.

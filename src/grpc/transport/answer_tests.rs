@@ -4,7 +4,7 @@ use tokio::sync::oneshot;
 use tonic::Code;
 
 use super::*;
-use crate::grpc::transport::budget::Budget;
+use crate::{grpc::transport::budget::Budget, telemetry::ShedCount};
 
 const STALL: Duration = Duration::from_secs(20);
 const LIMIT: usize = 10_000_000;
@@ -36,7 +36,7 @@ struct World {
 
 impl World {
     fn new(messages: Vec<usize>, deadline: Option<Instant>) -> Self {
-        let budget = Budget::new(LIMIT);
+        let budget = Budget::new(LIMIT, ShedCount::default());
         let account = budget.account();
         Self::with(&budget, &account, messages, deadline, None)
     }
@@ -159,9 +159,9 @@ async fn a_slow_reader_is_waited_for_and_a_dropped_answer_is_not() {
 
 #[tokio::test(start_paused = true)]
 async fn streams_of_a_connection_make_more_only_while_it_leaves_room_to_others() {
-    let budget = Budget::new(LIMIT);
+    let budget = Budget::new(LIMIT, ShedCount::default());
     let account = budget.account();
-    let streams = Budget::new(9).account();
+    let streams = Budget::new(9, ShedCount::default()).account();
     let stream = || {
         let place = streams.try_take(1);
         World::with(&budget, &account, vec![6_000_000], None, place)

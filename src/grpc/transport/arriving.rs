@@ -293,6 +293,7 @@ impl Partial {
                 }
             };
             if !fits {
+                self.account.sheds();
                 return Err(status::overloaded(RETRY_UNAVAILABLE_AFTER));
             }
             self.bytes.reserve_exact(room - self.bytes.len());

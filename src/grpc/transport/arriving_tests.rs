@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 use tonic::Code;
 
 use super::*;
-use crate::grpc::transport::budget::Budget;
+use crate::{grpc::transport::budget::Budget, telemetry::ShedCount};
 
 const MOST: usize = 1024 * 1024;
 
@@ -86,12 +86,12 @@ fn gzipped(payload: &[u8]) -> Vec<u8> {
 }
 
 fn unlimited() -> Budget {
-    Budget::new(usize::MAX)
+    Budget::new(usize::MAX, ShedCount::default())
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_message_is_passed_on_when_it_is_whole_and_holds_what_has_arrived() {
-    let budget = Budget::new(MOST);
+    let budget = Budget::new(MOST, ShedCount::default());
     let mut stream = Stream::new(&budget, false);
     let whole = message(&[7; 100_000]);
     stream.send(&whole[..50_000]);
@@ -121,7 +121,7 @@ fn free(budget: &Budget) -> usize {
 
 #[tokio::test(start_paused = true)]
 async fn an_announcement_alone_takes_nothing_and_ends_in_time() {
-    let budget = Budget::new(MOST);
+    let budget = Budget::new(MOST, ShedCount::default());
     let mut stream = Stream::new(&budget, false);
     stream.send(&message(&[0; MOST])[..5]);
     let started = Instant::now();
@@ -192,7 +192,7 @@ async fn what_cannot_be_is_refused_with_its_reason() {
 
 #[tokio::test]
 async fn messages_beyond_the_budget_are_turned_away_and_others_get_through() {
-    let budget = Budget::new(100_000);
+    let budget = Budget::new(100_000, ShedCount::default());
     let whole = message(&[7; 40_000]);
     let mut streams = Vec::new();
     for _ in 0..8 {
@@ -264,7 +264,7 @@ proptest! {
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let budget = Budget::new(MOST);
+            let budget = Budget::new(MOST, ShedCount::default());
             let mut stream = Stream::new(&budget, true);
             let mut sent = Vec::new();
             let mut expected = Vec::new();

@@ -15,12 +15,19 @@ use tokio::{
     time::Instant,
 };
 
+use crate::telemetry::ShedCount;
+
 /// What all connections share.
 #[derive(Clone, Debug)]
 pub struct Budgets {
+    /// Streams that are open.
     pub streams: Budget,
+    /// Bytes of messages that have not arrived whole.
     pub request_bytes: Budget,
+    /// Bytes of answers that are being made or not read.
     pub answer_bytes: Budget,
+    /// How many connections there are.
+    pub connections: Arc<AtomicUsize>,
 }
 
 /// An amount of something that all connections share.
@@ -33,17 +40,24 @@ struct Shared {
     taken: AtomicUsize,
     waiting: AtomicUsize,
     freed: Arc<Notify>,
+    shed: ShedCount,
 }
 
 impl Budget {
-    /// So much for all.
-    pub fn new(limit: usize) -> Self {
+    /// So much for all, and where it is counted who was turned away for lack of it.
+    pub fn new(limit: usize, shed: ShedCount) -> Self {
         Self(Arc::new(Shared {
             limit,
             taken: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
             freed: Arc::new(Notify::new()),
+            shed,
         }))
+    }
+
+    /// How much all connections have.
+    pub fn taken(&self) -> usize {
+        self.0.taken.load(Ordering::Relaxed)
     }
 
     /// An account of it, for one connection.
@@ -123,6 +137,11 @@ impl Account {
         self.0.amount.load(Ordering::Relaxed) <= self.0.budget.free()
     }
 
+    /// Counts a call that is turned away for lack of it.
+    pub fn sheds(&self) {
+        self.0.budget.shed.add();
+    }
+
     /// Nothing yet, to grow.
     pub fn nothing(&self) -> Taken {
         Taken {
@@ -156,6 +175,11 @@ pub struct Taken {
 }
 
 impl Taken {
+    /// Counts a call that is turned away because it cannot have more.
+    pub fn sheds(&self) {
+        self.reserved.budget.shed.add();
+    }
+
     /// Takes so much more, unless the connection would then hold more than it leaves to
     /// others.
     pub fn try_grow(&mut self, amount: usize) -> bool {
@@ -206,7 +230,7 @@ mod tests {
 
     #[test]
     fn one_connection_takes_half_and_the_next_ones_still_find_some() {
-        let budget = Budget::new(1_024);
+        let budget = Budget::new(1_024, ShedCount::default());
         let mut all = Vec::new();
         let shares = [(); 5].map(|()| {
             let account = budget.account();
@@ -223,7 +247,7 @@ mod tests {
 
     #[test]
     fn what_is_there_already_is_counted_beyond_the_share_and_given_back() {
-        let budget = Budget::new(100);
+        let budget = Budget::new(100, ShedCount::default());
         let (greedy, quiet) = (budget.account(), budget.account());
         let taken = greedy.take(150);
         assert!(!greedy.is_within_share());
@@ -236,7 +260,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_waits_gets_what_another_gives_back_or_nothing_in_time() {
-        let budget = Budget::new(10);
+        let budget = Budget::new(10, ShedCount::default());
         let all = budget.account().try_take(10).unwrap();
         let waiting = tokio::spawn({
             let account = budget.account();

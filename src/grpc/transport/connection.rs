@@ -186,11 +186,13 @@ mod tests {
     use crate::grpc::transport::budget::Budget;
 
     fn accepted() -> Connection {
-        let [streams, request_bytes, answer_bytes] = [1, 1, 1].map(Budget::new);
+        let [streams, request_bytes, answer_bytes] =
+            [1, 1, 1].map(|most| Budget::new(most, Default::default()));
         Connection::new(&Budgets {
             streams,
             request_bytes,
             answer_bytes,
+            connections: Arc::default(),
         })
     }
 

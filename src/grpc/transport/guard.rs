@@ -10,13 +10,14 @@ use tonic::{Status, body::Body};
 use super::{
     answer::{Reserved, Sending},
     arriving::{Terms, whole_messages},
-    budget::{Budget, Budgets},
+    budget::{Account, Budget, Budgets},
     connection::Connection,
 };
 use crate::{
     api::status,
     config::Config,
     limits::{ANSWER_ENTRY_BYTES, ANSWER_ROOM_WAIT, RETRY_UNAVAILABLE_AFTER},
+    telemetry::{Counters, Shed},
 };
 
 /// What is asked of every call.
@@ -28,21 +29,22 @@ pub struct Guard {
     stall_timeout: Duration,
 }
 
-impl From<&Config> for Guard {
-    fn from(config: &Config) -> Self {
+impl Guard {
+    /// By what is configured; who is turned away is counted.
+    pub fn new(config: &Config, counters: &Counters) -> Self {
+        let budget = |most, reason| Budget::new(most, counters.shed_by(reason));
         Self {
             budgets: Budgets {
-                streams: Budget::new(config.max_streams),
-                request_bytes: Budget::new(config.max_request_memory_bytes),
-                answer_bytes: Budget::new(config.max_answer_memory_bytes),
+                streams: budget(config.max_streams, Shed::Streams),
+                request_bytes: budget(config.max_request_memory_bytes, Shed::RequestMemory),
+                answer_bytes: budget(config.max_answer_memory_bytes, Shed::AnswerMemory),
+                connections: Arc::default(),
             },
             max_message_bytes: config.max_message_bytes,
             stall_timeout: config.stall_timeout,
         }
     }
-}
 
-impl Guard {
     /// The request as it may be read, and how its answer is sent.
     ///
     /// # Errors
@@ -57,12 +59,16 @@ impl Guard {
         let connection = request.extensions().get::<Connection>().cloned();
         // Without a connection, as in a test of the layer alone, each call is its own.
         let connection = connection.unwrap_or_else(|| Connection::new(&self.budgets));
-        let too_much = || status::overloaded(RETRY_UNAVAILABLE_AFTER);
-        if !connection.answer_bytes().is_within_share() {
-            return Err(too_much());
+        let too_much = |account: &Account| {
+            account.sheds();
+            status::overloaded(RETRY_UNAVAILABLE_AFTER)
+        };
+        let (streams, answers) = (connection.streams(), connection.answer_bytes());
+        if !answers.is_within_share() {
+            return Err(too_much(answers));
         }
         let stream = if is_stream {
-            Some(connection.streams().try_take(1).ok_or_else(too_much)?)
+            Some(streams.try_take(1).ok_or_else(|| too_much(streams))?)
         } else {
             None
         };
@@ -94,6 +100,9 @@ pub async fn reserve(extensions: &Extensions, profiles: usize) -> Result<Option<
     let account = connection.answer_bytes();
     match account.take_within(room, ANSWER_ROOM_WAIT).await {
         Some(taken) => Ok(Some(Arc::new(taken))),
-        None => Err(status::overloaded(RETRY_UNAVAILABLE_AFTER)),
+        None => {
+            account.sheds();
+            Err(status::overloaded(RETRY_UNAVAILABLE_AFTER))
+        }
     }
 }

@@ -74,6 +74,7 @@ impl Inflating {
         // One more than may be tells what is too much from what just fits.
         let room = (self.most + 1 + PREFIX_BYTES - before).min(INFLATED_AT_ONCE_BYTES);
         if !self.taken.try_grow(room) {
+            self.taken.sheds();
             return Err(status::overloaded(RETRY_UNAVAILABLE_AFTER));
         }
         let mut step = (&mut self.decoder).take(room as u64);

@@ -15,6 +15,7 @@ mod tls;
 
 pub use accept::{TransportSettings, serve};
 pub use answer::{Reserved, Sending};
+pub use budget::Budgets;
 pub use connection::{Connection, ConnectionId};
 pub use guard::{Guard, reserve};
 pub use tls::{Tls, TlsError, certificates, private_key};

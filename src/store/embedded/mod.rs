@@ -56,7 +56,7 @@ use self::{
     rollouts::Rollouts,
     writer::{Answers, EncodedCommit, Submission, Writer},
 };
-use super::{Rollout, StoreError, recent::RecentRecords};
+use super::{Rollout, StoreError, Traffic, recent::RecentRecords, traffic::Messages};
 use crate::scoring::Tenant;
 
 /// Calls of `commit` that may wait for the writing thread; a further one waits to wait.
@@ -73,6 +73,7 @@ pub struct Embedded {
     records: Arc<Records>,
     ranks: Arc<Ranks>,
     recent: Arc<RecentRecords>,
+    batches: Arc<Messages>,
     rollouts: Rollouts,
     publications: Arc<Publications>,
     /// `None` while closing.
@@ -105,7 +106,13 @@ impl Embedded {
         let recent = Arc::new(RecentRecords::default());
         let (submissions, queue) = mpsc::channel(MAX_QUEUED);
         let (closing, closed) = std_mpsc::channel();
-        let writer = Writer::new(records.clone(), ranks.clone(), recent.clone());
+        let batches = Arc::new(Messages::default());
+        let writer = Writer::new(
+            records.clone(),
+            ranks.clone(),
+            recent.clone(),
+            batches.clone(),
+        );
         let writer = thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || {
@@ -118,11 +125,24 @@ impl Embedded {
             records,
             ranks,
             recent,
+            batches,
             rollouts: Rollouts::default(),
             submissions: Some(submissions),
             closed: Mutex::new(closed),
             writer: Some(writer),
         })
+    }
+
+    /// What has been written, and what waits for the writing thread.
+    pub fn traffic(&self) -> impl Fn() -> Vec<Traffic> + Send + Sync + 'static {
+        let batches = Arc::clone(&self.batches);
+        // Whoever only looks keeps no store open.
+        let queue = self.submissions.as_ref().map(mpsc::Sender::downgrade);
+        move || {
+            let queue = queue.as_ref().and_then(mpsc::WeakSender::upgrade);
+            let waiting = queue.map_or(0, |queue| queue.max_capacity() - queue.capacity());
+            vec![batches.traffic("commit", waiting)]
+        }
     }
 
     /// Has commits written; an error when that holds for all of them.

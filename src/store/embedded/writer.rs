@@ -9,6 +9,7 @@ use super::{
     super::{
         Commit, Committed, IndexGeneration, Rollout, StoreError, TotalsChange, Version, codec,
         recent::{Recent, RecentRecords},
+        traffic::Messages,
     },
     first_pass::add_up,
     keys,
@@ -84,6 +85,7 @@ pub struct Writer {
     records: Arc<Records>,
     ranks: Arc<Ranks>,
     recent: Arc<RecentRecords>,
+    batches: Arc<Messages>,
 }
 
 /// The values of a batch by key, `None` for a record to drop, with their versions.
@@ -101,11 +103,17 @@ enum Decision {
 
 impl Writer {
     /// A writer to these records and ranks.
-    pub const fn new(records: Arc<Records>, ranks: Arc<Ranks>, recent: Arc<RecentRecords>) -> Self {
+    pub const fn new(
+        records: Arc<Records>,
+        ranks: Arc<Ranks>,
+        recent: Arc<RecentRecords>,
+        batches: Arc<Messages>,
+    ) -> Self {
         Self {
             records,
             ranks,
             recent,
+            batches,
         }
     }
 
@@ -217,6 +225,7 @@ impl Writer {
         if batch.is_empty() {
             return Ok(Committed::Written);
         }
+        let _in_flight = self.batches.send(batch.len());
         let values = batch.into_iter().map(|(key, (_, value))| (key, value));
         self.records.write(values).map(|()| Committed::Written)
     }

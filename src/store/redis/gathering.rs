@@ -12,7 +12,7 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::{
-    super::StoreError,
+    super::{StoreError, Traffic, traffic::Messages},
     failure::{self, Failure},
 };
 
@@ -96,6 +96,7 @@ pub fn apart<T>(
 pub struct Gathering<C: Carrier> {
     carrier: C,
     queues: Mutex<HashMap<C::Destination, Queue<C>>>,
+    messages: Messages,
 }
 
 /// Who is at work for a destination; removed when nobody is.
@@ -133,6 +134,7 @@ impl<C: Carrier> Gathering<C> {
         Arc::new(Self {
             carrier,
             queues: Mutex::new(HashMap::new()),
+            messages: Messages::default(),
         })
     }
 
@@ -158,7 +160,7 @@ impl<C: Carrier> Gathering<C> {
             }
             Entry::First(request) => {
                 let turn = self.turn(destination, Kind::Caller);
-                match self.carrier.send(&turn.destination, vec![request]).await {
+                match self.send(&turn.destination, vec![request]).await {
                     Ok(mut answers) => answers.pop().unwrap_or_else(lost),
                     Err(failure) => {
                         self.refuse_waiting(&turn.destination, &failure);
@@ -167,6 +169,22 @@ impl<C: Carrier> Gathering<C> {
                 }
             }
         }
+    }
+
+    async fn send(
+        &self,
+        destination: &C::Destination,
+        requests: Vec<C::Request>,
+    ) -> Result<Vec<Result<C::Answer, StoreError>>, Failure> {
+        let items = requests.iter().map(|request| C::size(request).items).sum();
+        let _in_flight = self.messages.send(items);
+        self.carrier.send(destination, requests).await
+    }
+
+    /// What has travelled, under the name of an operation, and what waits to.
+    pub fn traffic(&self, operation: &'static str) -> Traffic {
+        let waiting = self.lock().values().map(|queue| queue.waiting.len()).sum();
+        self.messages.traffic(operation, waiting)
     }
 
     fn turn(self: &Arc<Self>, destination: C::Destination, kind: Kind) -> Turn<C> {
@@ -296,12 +314,7 @@ impl<C: Carrier> Turn<C> {
     async fn work(mut self) {
         while let Some((requests, answers)) = self.gathering.take(&self.destination) {
             // Whoever has dropped its question hears nothing.
-            match self
-                .gathering
-                .carrier
-                .send(&self.destination, requests)
-                .await
-            {
+            match self.gathering.send(&self.destination, requests).await {
                 Ok(results) => {
                     for (answer, result) in answers.into_iter().zip(results) {
                         let _ = answer.send(result);
@@ -467,6 +480,15 @@ mod tests {
         let before = echo.messages().len();
         assert_eq!(gathering.ask((), 2).await, Ok(2));
         assert_eq!(echo.messages()[before..], [1]);
+        let messages = echo.messages().len();
+        let travelled = Traffic {
+            operation: "echo",
+            messages: messages as u64,
+            items: 44,
+            in_flight: 0,
+            waiting: 0,
+        };
+        assert_eq!(gathering.traffic("echo"), travelled);
     }
 
     #[tokio::test]

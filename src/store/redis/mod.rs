@@ -41,7 +41,7 @@ use self::{
     connection::Connection, gathering::Gathering, keys::PartitionKeys, layout::Layouts,
     loads::Loads, writing::Commits,
 };
-use super::{StoreError, recent::RecentRecords};
+use super::{StoreError, Traffic, recent::RecentRecords};
 use crate::scoring::{ProfileId, Tenant};
 
 /// How a store in Redis is reached.
@@ -136,6 +136,12 @@ impl Redis {
             recent,
             identity,
         })
+    }
+
+    /// What has travelled to Redis, and what waits to.
+    pub fn traffic(&self) -> impl Fn() -> Vec<Traffic> + Send + Sync + 'static {
+        let (loads, commits) = (Arc::clone(&self.loads), Arc::clone(&self.commits));
+        move || vec![loads.traffic("load"), commits.traffic("commit")]
     }
 
     /// Whether the store is still the one that was opened. Whatever servers agree on is written
