@@ -223,6 +223,18 @@ pub const MAX_UNMATCHED_TYPES: usize = 100;
 pub const MAX_KEYS_OF_A_FILE: usize = 10_000;
 /// Characters of the name of a key or role.
 pub const MAX_KEY_NAME_BYTES: usize = 64;
+/// How far apart the clocks of this server and of who issues tokens may be.
+pub const TOKEN_LEEWAY_SECONDS: i64 = 60;
+/// How often the public keys of issuers are fetched.
+pub const KEY_SET_INTERVAL: Duration = Duration::from_secs(300);
+/// How often at most, when tokens name keys that are not known.
+pub const KEY_SET_RETRY_INTERVAL: Duration = Duration::from_secs(60);
+/// How long fetching them may take.
+pub const KEY_SET_TIMEOUT: Duration = Duration::from_secs(5);
+/// Bytes of a set of public keys, or of a secret of tokens.
+pub const MAX_KEY_SET_BYTES: u64 = 256 * 1024;
+/// Tokens whose bearers are remembered, so that a signature is checked once and not with each call.
+pub const MAX_REMEMBERED_TOKENS: usize = 1_000;
 /// Bytes of a keys file: some 300 for each key that it may have.
 pub const MAX_KEYS_BYTES: u64 = 4 * 1024 * 1024;
 

@@ -13,6 +13,11 @@ pub enum Denied {
     UnknownKey,
     /// No entry names the certificate.
     UnknownCertificate,
+    /// The token is signed by a key that its issuer does not list, as far as is known.
+    UnknownTokenKey {
+        /// The issuer.
+        issuer: String,
+    },
     /// The token cannot be trusted.
     BadToken {
         /// Why not.

@@ -10,6 +10,7 @@ use toml::{Spanned, value::Datetime};
 
 use super::{
     Keys, Names, Permission, Principal, Role, Sight, Tenants,
+    issuer_entry::IssuerEntry,
     keys::{Key, prefix_of},
 };
 use crate::{
@@ -32,6 +33,8 @@ struct File {
     keys: Vec<KeyEntry>,
     #[serde(default)]
     certificates: Vec<CertificateEntry>,
+    #[serde(default)]
+    issuers: Vec<IssuerEntry>,
 }
 
 /// `[roles.NAME]`.
@@ -78,17 +81,25 @@ struct Reader<'a> {
     mistakes: Vec<String>,
 }
 
-/// Reads a keys file. `name` is what mistakes call it.
+/// The files that a keys file names, in its order; none of one that cannot be read.
+pub fn files_named(text: &str) -> Vec<String> {
+    let file: Option<File> = toml::from_str(text).ok();
+    let issuers = file.into_iter().flat_map(|file| file.issuers);
+    let named = issuers.filter_map(|issuer| issuer.file().map(str::to_owned));
+    named.collect()
+}
+
+/// Reads a keys file. `name` is what mistakes call it; `files` is what is in [`files_named`].
 ///
 /// # Errors
 /// All mistakes at once, each with its line.
-pub fn read_keys(name: &str, text: &str) -> Result<Keys, KeysError> {
+pub fn read_keys(name: &str, text: &str, files: &[Vec<u8>]) -> Result<Keys, KeysError> {
     let mut reader = Reader {
         name,
         text,
         mistakes: Vec::new(),
     };
-    let read = reader.parse().map(|file| reader.keys(file));
+    let read = reader.parse().map(|file| reader.keys(file, files));
     match read {
         Some(keys) if reader.mistakes.is_empty() => Ok(keys),
         _ => Err(KeysError(reader.mistakes)),
@@ -199,7 +210,7 @@ impl Reader<'_> {
         role
     }
 
-    fn keys(&mut self, file: File) -> Keys {
+    fn keys(&mut self, file: File, files: &[Vec<u8>]) -> Keys {
         let own = self.roles(file.roles);
         let mut keys = Keys::default();
         let mut names = BTreeSet::new();
@@ -250,7 +261,39 @@ impl Reader<'_> {
                 self.add(at, "another certificate has the same san");
             }
         }
+        self.issuers(file.issuers, files, own, &mut keys);
         keys
+    }
+
+    fn issuers(
+        &mut self,
+        entries: Vec<IssuerEntry>,
+        files: &[Vec<u8>],
+        own: BTreeMap<String, Arc<Role>>,
+        keys: &mut Keys,
+    ) {
+        let mut files = files.iter();
+        let mut roles = shipped_roles().clone();
+        roles.extend(own);
+        let roles = Arc::new(roles);
+        for entry in entries {
+            self.check_name("issuer", &entry.name);
+            let at = entry.issuer.span().start;
+            let file = entry.file().and_then(|_| files.next());
+            match entry.read(file.map(Vec::as_slice), &roles) {
+                Ok(issuer) => {
+                    let claimed = issuer.issuer.clone();
+                    if keys.issuers.insert(claimed, issuer).is_some() {
+                        self.add(at, "another entry has the same issuer");
+                    }
+                }
+                Err(mistakes) => {
+                    for (at, mistake) in mistakes {
+                        self.add(at, mistake);
+                    }
+                }
+            }
+        }
     }
 
     fn principal(

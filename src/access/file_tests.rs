@@ -9,7 +9,7 @@ fn at(text: &str) -> Timestamp {
 }
 
 fn mistakes(text: &str) -> Vec<String> {
-    read_keys("keys.toml", text).unwrap_err().0
+    read_keys("keys.toml", text, &[]).unwrap_err().0
 }
 
 fn entry(rest: &str) -> String {
@@ -46,7 +46,7 @@ fn the_shipped_roles_are_read_and_are_those_that_are_promised() {
 #[test]
 fn a_secret_finds_its_key_until_it_expires() {
     let text = entry("tenants = [\"acme\"]\nrole = \"sales\"\nexpires = 2026-12-01T10:00:00+01:00");
-    let keys = read_keys("keys.toml", &text).unwrap();
+    let keys = read_keys("keys.toml", &text, &[]).unwrap();
     let secret = Secret::new(SECRET);
     let digest = crate::access::digest_of(secret.expose());
     let found = keys.by_digest(&digest, at("2026-12-01T08:59:59Z")).unwrap();
@@ -78,7 +78,7 @@ fn keys_whose_digests_begin_alike_are_told_apart() {
             )
         })
         .concat();
-    let keys = read_keys("keys.toml", &text).unwrap();
+    let keys = read_keys("keys.toml", &text, &[]).unwrap();
     let mut digest = [0; 32];
     for last in [1, 2] {
         digest[31] = last;
@@ -94,7 +94,7 @@ fn keys_whose_digests_begin_alike_are_told_apart() {
 #[test]
 fn a_certificate_is_known_by_any_name_in_it() {
     let text = "[[certificates]]\nname = \"mail\"\nsan = \"spiffe://shop/mail\"\ntenants = [\"acme\"]\nrole = \"writer\"\n";
-    let keys = read_keys("keys.toml", text).unwrap();
+    let keys = read_keys("keys.toml", text, &[]).unwrap();
     let now = Timestamp::default();
     let found = keys.by_certificate(["mail.local", "spiffe://shop/mail"], now);
     assert_eq!(found.unwrap().name, "certificate \"mail\"");
@@ -106,7 +106,7 @@ fn a_certificate_is_known_by_any_name_in_it() {
 fn a_role_of_the_file_takes_the_place_of_a_shipped_one() {
     let text = entry("tenants = [\"acme\"]\nrole = \"sales\"")
         + "[roles.sales]\ncalls = [\"GetProfile\"]\nscores = [\"fit\"]\n";
-    let keys = read_keys("keys.toml", &text).unwrap();
+    let keys = read_keys("keys.toml", &text, &[]).unwrap();
     let digest = crate::access::digest_of(Secret::new(SECRET).expose());
     let found = keys.by_digest(&digest, Timestamp::default()).unwrap();
     assert!(found.role.may("GetProfile") && !found.role.may("RankSegment"));

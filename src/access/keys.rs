@@ -4,20 +4,22 @@ use std::{collections::HashMap, sync::Arc};
 
 use subtle::ConstantTimeEq as _;
 
-use super::{Denied, Principal};
+use super::{Denied, Issuer, Principal};
 use crate::scoring::Timestamp;
 
 /// Everybody who may call.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Keys {
     /// By the first bytes of the digest, which tell nobody anything of the secret.
     pub(super) by_digest: HashMap<[u8; 8], Vec<Key>>,
     /// By a name in the certificate that they show.
     pub(super) by_certificate: HashMap<String, Arc<Principal>>,
+    /// By what tokens say of who has issued them.
+    pub(super) issuers: HashMap<String, Issuer>,
 }
 
 /// A key: whose secret has this digest.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct Key {
     pub digest: [u8; 32],
     pub principal: Arc<Principal>,
@@ -56,9 +58,20 @@ impl Keys {
         Ok(Arc::clone(principal))
     }
 
-    /// How many there are.
+    /// Who has issued a token, by what it says.
+    pub fn issuer(&self, claimed: &str) -> Option<&Issuer> {
+        self.issuers.get(claimed)
+    }
+
+    /// Everybody whose tokens are trusted.
+    pub fn issuers(&self) -> impl Iterator<Item = &Issuer> {
+        self.issuers.values()
+    }
+
+    /// How many there are, issuers of tokens among them.
     pub fn count(&self) -> usize {
-        self.by_digest.values().map(Vec::len).sum::<usize>() + self.by_certificate.len()
+        let keys = self.by_digest.values().map(Vec::len).sum::<usize>();
+        keys + self.by_certificate.len() + self.issuers.len()
     }
 }
 

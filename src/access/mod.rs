@@ -3,15 +3,19 @@
 
 mod denied;
 mod file;
+mod issuer;
+mod issuer_entry;
 mod key;
 mod keys;
 mod permission;
 mod principal;
 mod role;
 mod sight;
+mod signature;
 
 pub use denied::Denied;
-pub use file::{KeysError, read_keys, shipped_roles};
+pub use file::{KeysError, files_named, read_keys, shipped_roles};
+pub use issuer::{Issuer, TokenKeys, claimed_issuer, read_key_set};
 pub use key::{SECRET_BYTES, Secret, digest_of};
 pub use keys::Keys;
 pub use permission::{PERMISSIONS, Permission};

@@ -39,6 +39,12 @@ pub fn denied(denied: &Denied) -> Status {
             "UNKNOWN_CERTIFICATE",
             unknown(),
         ),
+        Denied::UnknownTokenKey { issuer } => (
+            Code::Unauthenticated,
+            format!("the token is signed by a key that issuer {issuer:?} does not list"),
+            "UNKNOWN_TOKEN_KEY",
+            [say("issuer", issuer)].into(),
+        ),
         Denied::BadToken { reason } => (
             Code::Unauthenticated,
             format!("the token cannot be trusted: {reason}"),

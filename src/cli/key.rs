@@ -10,7 +10,7 @@ use pbjson_types::Timestamp;
 
 use super::{failure::Failure, instant, output};
 use crate::{
-    access::{SECRET_BYTES, Secret, read_keys},
+    access::{SECRET_BYTES, Secret, files_named, read_keys},
     scoring::parse_duration,
 };
 
@@ -69,7 +69,7 @@ impl New {
             None => {
                 // Roles of a file are not known here, so that the entry is read without its role.
                 check(
-                    "the entry",
+                    Path::new("the entry"),
                     &entry.replace(&quoted(&self.role), "\"reader\""),
                 )?;
                 None
@@ -139,8 +139,15 @@ fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-fn check(name: &str, text: &str) -> Result<(), Failure> {
-    read_keys(name, text)
+/// Reads a keys file at a path, with the files that it names.
+fn check(path: &Path, text: &str) -> Result<(), Failure> {
+    let beside = path.parent().unwrap_or_else(|| Path::new(""));
+    let named = files_named(text).into_iter().map(|name| {
+        let path = beside.join(name);
+        std::fs::read(&path).map_err(|error| Failure::io(path.display(), &error))
+    });
+    let named = named.collect::<Result<Vec<_>, _>>()?;
+    read_keys(&path.display().to_string(), text, &named)
         .map(drop)
         .map_err(|error| Failure::new(error.to_string()))
 }
@@ -155,13 +162,12 @@ fn add(path: &Path, entry: &str) -> Result<(), Failure> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
         Err(error) => return Err(failed("read", error)),
     };
-    let name = path.display().to_string();
-    check(&name, &text)?;
+    check(path, &text)?;
     if !text.is_empty() {
         text.push_str(if text.ends_with('\n') { "\n" } else { "\n\n" });
     }
     text += entry;
-    check(&name, &text)?;
+    check(path, &text)?;
     let directory = path.parent().filter(|parent| *parent != Path::new(""));
     let directory = directory.unwrap_or_else(|| Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(directory)

@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::Either;
 use http::{HeaderMap, Request, Response};
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep};
@@ -19,13 +20,14 @@ use tower::{Layer, Service};
 use tracing::Span;
 
 use super::{
-    authentication::Authentication,
+    authentication::{Authentication, Credentials},
     caller::Caller,
     deadline::{Deadlines, sent_timeout},
     method::Method,
     transport::{Connection, Guard, Sending},
 };
 use crate::{
+    access::Denied,
     admission::{Gate, Ticket},
     api::{self, status},
     proto::methods::METHODS,
@@ -87,11 +89,15 @@ pub struct Calls<S> {
 
 impl<S> Service<Request<Body>> for Calls<S>
 where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Call<S::Future>;
+    type Future = Call<Either<S::Future, Again>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(context)
@@ -101,10 +107,14 @@ where
         let started = Instant::now();
         let method = Method::of(request.uri().path());
         let span = self.settings.telemetry.span(method.name, request.headers());
+        let authenticated = self.authenticate(method, &request);
+        if let Err(Refusal::MayPass(credentials)) = authenticated {
+            return self.call_again(method, credentials, request);
+        }
         let admitted = self
             .admit(method, started, &request)
             .and_then(|(ticket, deadline)| {
-                let caller = self.authenticate(method, &request)?;
+                let caller = authenticated.map_err(Refusal::into_status)?;
                 let guard = &self.settings.guard;
                 let (mut request, sending) = guard.take_in(request, method.is_stream, deadline)?;
                 if let Some(mut caller) = caller {
@@ -129,7 +139,7 @@ where
                     request.extensions_mut().insert(StreamDeadline(deadline));
                 }
                 let state = CallState::Running {
-                    inner: span.in_scope(|| self.inner.call(request)),
+                    inner: Either::Left(span.in_scope(|| self.inner.call(request))),
                     sending: Some(sending),
                     ticket,
                 };
@@ -200,21 +210,88 @@ impl<S> Calls<S> {
         &self,
         method: Method,
         request: &Request<Body>,
-    ) -> Result<Option<Caller>, Status> {
+    ) -> Result<Option<Caller>, Refusal> {
         if method.is_health() {
             return Ok(None);
         }
         let authentication = &self.settings.authentication;
         let connection = Connection::of(request.extensions());
         let shown = authentication.credentials(request.headers(), connection);
-        let found = shown.and_then(|credentials| {
-            if let Some(call) = method.call {
-                return Caller::new(authentication, credentials, call).map(Some);
-            }
+        let credentials = shown.map_err(Refusal::Denied)?;
+        let found = match method.call {
+            Some(call) => Caller::new(authentication, credentials.clone(), call).map(Some),
             // What the API looks like is for everybody who has a key.
-            authentication.principal(&credentials).map(|_| None)
-        });
-        found.map_err(|denied| api::denied(&denied))
+            None => authentication.principal(&credentials).map(|_| None),
+        };
+        let has_looked = request.extensions().get::<HasLookedAgain>().is_some();
+        found.map_err(|denied| match denied {
+            Denied::UnknownTokenKey { .. } if !has_looked => Refusal::MayPass(credentials),
+            denied => Refusal::Denied(denied),
+        })
+    }
+}
+
+/// Why a call is not let in.
+enum Refusal {
+    Denied(Denied),
+    /// Its token is signed by a key that is not known, and may be once it is looked for.
+    MayPass(Credentials),
+}
+
+impl Refusal {
+    fn into_status(self) -> Status {
+        match self {
+            Self::Denied(denied) => api::denied(&denied),
+            // It is looked for before.
+            Self::MayPass(_) => status::inconsistent(),
+        }
+    }
+}
+
+/// The keys of who has issued the token were looked for, for this very call.
+#[derive(Clone, Copy, Debug)]
+struct HasLookedAgain;
+
+/// A call that is made once the keys of who has issued its token are known.
+type Again = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+impl<S> Calls<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
+{
+    fn call_again(
+        &self,
+        method: Method,
+        credentials: Credentials,
+        mut request: Request<Body>,
+    ) -> Call<Either<S::Future, Again>> {
+        let mut calls = self.clone();
+        let again = async move {
+            let authentication = calls.settings.authentication.clone();
+            authentication.look_again(&credentials).await;
+            request.extensions_mut().insert(HasLookedAgain);
+            calls.call(request).await
+        };
+        Call {
+            state: CallState::Running {
+                inner: Either::Right(Box::pin(again)),
+                sending: None,
+                ticket: None,
+            },
+            sleep: None,
+            // It is reported by itself.
+            report: Report {
+                method,
+                started: Instant::now(),
+                telemetry: self.settings.telemetry.clone(),
+                span: Span::none(),
+                is_done: true,
+            },
+        }
     }
 }
 
@@ -342,7 +419,9 @@ struct Report {
 
 impl Report {
     fn finish(&mut self, code: Code) {
-        self.is_done = true;
+        if std::mem::replace(&mut self.is_done, true) {
+            return;
+        }
         self.telemetry
             .call_ended(self.method.name, code, self.started.elapsed());
     }
@@ -405,8 +484,10 @@ mod tests {
         Request<Body>,
         Response = Response<Body>,
         Error = Infallible,
-        Future: Future<Output = Result<Response<Body>, Infallible>>,
-    > {
+        Future: Future<Output = Result<Response<Body>, Infallible>> + Send,
+    > + Clone
+    + Send
+    + 'static {
         service_fn(|_: Request<Body>| pending())
     }
 

@@ -9,6 +9,7 @@ pub mod draining;
 pub mod event_stream;
 pub mod handlers;
 pub mod health;
+mod key_sets;
 mod method;
 pub mod model_handlers;
 pub mod server;

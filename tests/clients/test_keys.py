@@ -1,8 +1,11 @@
 """Who may call, and what they see: keys and roles against a real server, for every call of the API."""
 
+import base64
 import hashlib
 import json
+import subprocess
 import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import grpc
 import pytest
@@ -10,7 +13,7 @@ from bellwether.v1 import model_pb2, model_pb2_grpc
 from bellwether.v1 import scoring_pb2 as api
 from bellwether.v1 import scoring_pb2_grpc
 from calls import START, Refusal, event, now
-from certificates import Authority
+from certificates import Authority, openssl
 from google.protobuf import json_format
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
@@ -482,3 +485,110 @@ def test_a_keys_file_with_mistakes_keeps_the_server_from_starting(tmp_path):
     said = refusal_to_start(tmp_path / "store",
                             settings={"BELLWETHER_KEYS": str(tmp_path / "nowhere")})
     assert "nowhere" in said
+
+
+class Signer:
+    """A key pair of an issuer of tokens, made by openssl."""
+
+    def __init__(self, directory, kid):
+        self.kid, self.key = kid, directory / f"{kid}.key"
+        openssl("genrsa", "-out", self.key, 2048)
+
+    def public(self):
+        shown = subprocess.run(["openssl", "rsa", "-in", self.key, "-modulus", "-noout"],
+                               capture_output=True, check=True, text=True).stdout
+        modulus = bytes.fromhex(shown.strip().removeprefix("Modulus="))
+        return {"kty": "RSA", "use": "sig", "alg": "RS256", "kid": self.kid,
+                "n": encoded(modulus), "e": "AQAB"}
+
+    def token(self, **claims):
+        said = {"iss": "https://idp.example", "aud": "bellwether", "exp": now() + 600,
+                "tenants": ["default"], "role": "reader"} | claims
+        header = {"alg": "RS256", "kid": self.kid}
+        message = ".".join(encoded(json.dumps(part).encode()) for part in (header, said))
+        signature = subprocess.run(["openssl", "dgst", "-sha256", "-sign", self.key],
+                                   input=message.encode(), capture_output=True, check=True).stdout
+        return [("authorization", f"Bearer {message}.{encoded(signature)}")]
+
+
+def encoded(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def test_tokens_of_an_issuer_are_taken_and_its_new_keys_are_looked_for(tmp_path):
+    first, second, unlisted = (Signer(tmp_path, kid) for kid in ("first", "second", "unlisted"))
+    listed, asked = [first], []
+
+    class Published(BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            body = json.dumps({"keys": [signer.public() for signer in listed]}).encode()
+            self.send_response(200)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    path = tmp_path / "keys.toml"
+    with ThreadingHTTPServer(("127.0.0.1", 0), Published) as published:
+        threading.Thread(target=published.serve_forever, daemon=True).start()
+        path.write_text(
+            '[[issuers]]\nname = "idp"\nissuer = "https://idp.example"\n'
+            'audience = "bellwether"\nalgorithms = ["RS256"]\n'
+            f'jwks = "http://127.0.0.1:{published.server_address[1]}/keys"\n', encoding="utf-8")
+        with Server(tmp_path / "store", settings={"BELLWETHER_KEYS": str(path)}) as server:
+            def reason(metadata, request_=None):
+                method = server.stub.ScoreEvent if request_ else server.stub.GetFunnel
+                try:
+                    method(request_ or api.GetFunnelRequest(), metadata=metadata, timeout=30)
+                except grpc.RpcError as error:
+                    return Refusal(error).reason
+                return None
+
+            assert reason(first.token()) is None
+            assert reason(first.token(), api.ScoreEventRequest(event=event())) == "CALL_NOT_ALLOWED"
+            assert reason(first.token(tenants=["acme"])) == "TENANT_NOT_ALLOWED"
+            assert reason(first.token(exp=now() - 600)) == "EXPIRED"
+            assert reason(first.token(aud="other")) == "BAD_TOKEN"
+            assert reason(first.token(iss="https://other")) == "BAD_TOKEN"
+            forged = Signer(tmp_path, "forged")
+            forged.kid = "first"
+            assert reason(forged.token()) == "BAD_TOKEN"
+            # A key that is new is looked for by the very call that shows it, and the old one is
+            # honoured while it is listed.
+            before = len(asked)
+            listed.append(second)
+            assert reason(second.token()) is None
+            assert len(asked) == before + 1
+            assert reason(first.token()) is None
+            # Whoever makes tokens up cannot have it asked all the time.
+            for _ in range(5):
+                assert reason(unlisted.token()) == "UNKNOWN_TOKEN_KEY"
+            assert len(asked) == before + 1
+            # What was fetched is kept while nobody answers.
+            published.shutdown()
+            assert reason(first.token()) is None
+
+
+def test_tokens_are_trusted_by_a_file_of_keys_that_is_followed(tmp_path):
+    first, second = Signer(tmp_path, "first"), Signer(tmp_path, "second")
+    keys, path = tmp_path / "jwks.json", tmp_path / "keys.toml"
+    keys.write_text(json.dumps({"keys": [first.public()]}), encoding="utf-8")
+    path.write_text(
+        '[[issuers]]\nname = "idp"\nissuer = "https://idp.example"\naudience = "bellwether"\n'
+        'algorithms = ["RS256"]\njwks = "jwks.json"\n', encoding="utf-8")
+    with Server(tmp_path / "store", settings={"BELLWETHER_KEYS": str(path)}) as server:
+        def works(signer):
+            try:
+                server.stub.GetFunnel(api.GetFunnelRequest(), metadata=signer.token(), timeout=30)
+            except grpc.RpcError as error:
+                assert error.code() == grpc.StatusCode.UNAUTHENTICATED
+                return False
+            return True
+
+        assert works(first) and not works(second)
+        keys.write_text(json.dumps({"keys": [second.public()]}), encoding="utf-8")
+        assert eventually(lambda: works(second))
+        assert not works(first)

@@ -151,7 +151,7 @@ fn every_model_and_keys_file_in_a_document_is_one() {
         for block in blocks(&document) {
             if block.language == "toml" {
                 let mistakes: Vec<_> = if block.comment == "<!-- a keys file -->" {
-                    let read = read_keys(&document, &block.content).err();
+                    let read = read_keys(&document, &block.content, &[]).err();
                     read.into_iter().flat_map(|mistakes| mistakes.0).collect()
                 } else {
                     let read = Model::parse(&completed(&block.content)).err();
