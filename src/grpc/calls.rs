@@ -449,18 +449,22 @@ mod tests {
     const SCORE_EVENTS: &str = "/bellwether.v1.ScoringService/ScoreEvents";
 
     fn layer(max_calls_in_flight: usize) -> CallsLayer {
+        layer_with(max_calls_in_flight, Telemetry::disabled())
+    }
+
+    fn layer_with(max_calls_in_flight: usize, telemetry: Telemetry) -> CallsLayer {
         let deadlines = Deadlines {
             default: Duration::from_secs(10),
             maximum: Duration::from_secs(60),
         };
         let config = crate::config::Config::load(&Default::default(), |_| None).unwrap();
-        let guard = Guard::new(&config, &Telemetry::disabled().counters());
+        let guard = Guard::new(&config, &telemetry.counters());
         CallsLayer::new(
             Authentication::none(Arc::new(Default::default)),
             deadlines,
             Gate::new(max_calls_in_flight, 1),
             guard,
-            Telemetry::disabled(),
+            telemetry,
         )
     }
 
@@ -542,7 +546,8 @@ mod tests {
 
     #[tokio::test]
     async fn calls_beyond_the_bound_are_turned_away_until_one_ends_and_health_never_is() {
-        let mut calls = layer(1).layer(never());
+        let telemetry = Telemetry::scraped_alone().unwrap();
+        let mut calls = layer_with(1, telemetry.clone()).layer(never());
         let first = calls.call(request(GET_PROFILE, None));
         let status = status_of(calls.call(request(GET_PROFILE, None)))
             .await
@@ -556,6 +561,9 @@ mod tests {
         drop(first);
         let third = calls.call(request(GET_PROFILE, None));
         assert!(matches!(third.state, CallState::Running { .. }));
+        let metrics = telemetry.scraped().await.unwrap();
+        let shed = r#"bellwether_calls_shed_total{reason="overload"} 1"#;
+        assert!(metrics.contains(shed), "{metrics}");
     }
 
     #[tokio::test]

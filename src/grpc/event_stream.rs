@@ -2,7 +2,7 @@
 //! stream answers them in that order, several in flight between the two. When a caller does
 //! not read its answers, the reader stops, and HTTP/2 holds the caller back.
 
-use std::{error::Error as _, pin::Pin, sync::Arc};
+use std::{pin::Pin, sync::Arc};
 
 use futures_util::{Stream, StreamExt as _, stream};
 use tokio::{sync::mpsc, time::Instant};
@@ -105,13 +105,11 @@ async fn read<S: Store>(
             biased;
             () = puts.gone() => return,
             () = draining.begun() => Some(Err(status::draining())),
-            request = requests.next() => request,
+            request = requests.next() => request.map(|request| request.map_err(status::of_decoder)),
         };
         let submitted = match request {
             None => return,
-            // Nobody is there to be told of it, so the stream has not failed.
-            Some(Err(status)) if is_gone(&status) => return,
-            Some(Err(status)) => Err(status::of_decoder(status)),
+            Some(Err(status)) => Err(status),
             Some(Ok(request)) => {
                 puts.expect();
                 submit(&service, &caller, request).await
@@ -122,12 +120,6 @@ async fn read<S: Store>(
             return;
         }
     }
-}
-
-/// Whether the caller has gone, rather than sent something that is wrong: its connection, or the
-/// stream within it, is what has failed.
-fn is_gone(status: &Status) -> bool {
-    status.source().is_some()
 }
 
 /// Puts the answers to what was submitted where they are taken, each once its events are
@@ -246,19 +238,6 @@ mod tests {
         assert_eq!(answers.code_at_end(), Code::Cancelled, "an answer is left");
         let (_, answers) = answers.next().await.unwrap();
         assert_eq!(answers.code_at_end(), Code::Ok);
-    }
-
-    #[test]
-    fn a_connection_that_has_failed_is_told_from_a_message_that_is_wrong() {
-        let reset = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
-        assert!(is_gone(&Status::from_error(Box::new(reset))));
-        for wrong in [
-            Status::internal("invalid wire type"),
-            status::stalled_sender(),
-            Status::from_error(Box::new(status::draining())),
-        ] {
-            assert!(!is_gone(&wrong));
-        }
     }
 
     #[tokio::test]

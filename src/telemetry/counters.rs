@@ -138,7 +138,7 @@ impl Counters {
             .with_unit("s")
             .with_description("How long the first event or update of a round waited for its turn")
             .with_boundaries(DURATION_EDGES.to_vec());
-        Self(Arc::new(Instruments {
+        let instruments = Instruments {
             events: events(meter),
             signals: signals(meter),
             stage_changes: counter(
@@ -208,7 +208,19 @@ impl Counters {
                 "Model files that were refused while the server ran",
             ),
             shed: shed(meter),
-        }))
+        };
+        // Whoever watches how they grow sees the first time, too.
+        for counter in [
+            &instruments.released,
+            &instruments.dropped,
+            &instruments.unsettled,
+            &instruments.conflicts,
+            &instruments.indexed,
+            &instruments.refused_models,
+        ] {
+            counter.add(0, &[]);
+        }
+        Self(Arc::new(instruments))
     }
 
     /// Nothing is reported.
@@ -314,7 +326,6 @@ impl Counters {
     }
 }
 
-/// What has not happened yet is not reported as 0.
 fn add(counter: &Counter<u64>, times: usize) {
     if times > 0 {
         counter.add(times as u64, &[]);

@@ -80,6 +80,8 @@ def test_who_trusts_the_authority_calls_and_nobody_else(tmp_path, authority, str
     trusted = credentials(authority)
     with Server(tmp_path / "store", settings=settings(certificate), credentials=trusted) as server:
         assert call(server.address, trusted) == grpc.StatusCode.OK
+        # Whoever probes speaks no TLS.
+        assert server.probe("/readyz") == (200, "ok\n")
         assert call(server.address, credentials(stranger)) == grpc.StatusCode.UNAVAILABLE
         assert call(server.address) == grpc.StatusCode.UNAVAILABLE
         assert call(server.address, trusted) == grpc.StatusCode.OK

@@ -12,6 +12,7 @@ mod others;
 mod past;
 mod paused;
 mod tenants;
+mod traces;
 mod views;
 mod world;
 
