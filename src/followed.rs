@@ -75,8 +75,8 @@ impl<F: Files> Followed<F> {
 
     /// Follows the files, for ever. What two looks have found alike is taken: what one has found may
     /// be in the middle of being written. What cannot be used is said once, and what was there
-    /// before is kept.
-    pub async fn follow(&self) -> Infallible {
+    /// before is kept; `refused` hears of it, too.
+    pub async fn follow(&self, refused: impl Fn() + Send) -> Infallible {
         let (mut last, mut complaint) = (None, None);
         loop {
             tokio::time::sleep(FILES_INTERVAL).await;
@@ -95,6 +95,7 @@ impl<F: Files> Followed<F> {
                 }
                 Err(error) if complaint.as_ref() != Some(&error) => {
                     tracing::error!(%error, "{files} cannot be used; those of before are kept");
+                    refused();
                     complaint = Some(error);
                 }
                 Err(_) => {}

@@ -235,6 +235,14 @@ pub const KEY_SET_TIMEOUT: Duration = Duration::from_secs(5);
 pub const MAX_KEY_SET_BYTES: u64 = 256 * 1024;
 /// Tokens whose bearers are remembered, so that a signature is checked once and not with each call.
 pub const MAX_REMEMBERED_TOKENS: usize = 1_000;
+/// Characters of the name of a token's bearer that the log keeps.
+pub const MAX_SUBJECT_CHARACTERS: usize = 64;
+/// Pairs of a role and a model of which it is remembered what is seen.
+pub const MAX_REMEMBERED_SIGHTS: usize = 1_000;
+/// Calls that wait at a time for the keys of issuers.
+pub const MAX_WAITING_FOR_KEYS: usize = 64;
+/// How long a stream is held back by its tenant's quota before it is ended.
+pub const MAX_QUOTA_WAIT: Duration = Duration::from_secs(10);
 /// Bytes of a keys file: some 300 for each key that it may have.
 pub const MAX_KEYS_BYTES: u64 = 4 * 1024 * 1024;
 

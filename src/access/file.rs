@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    num::NonZeroU32,
     sync::{Arc, LazyLock},
 };
 
@@ -9,9 +10,10 @@ use serde::Deserialize;
 use toml::{Spanned, value::Datetime};
 
 use super::{
-    Keys, Names, Permission, Principal, Role, Sight, Tenants,
+    Keys, Principal, Quota, Quotas, Role, Tenants,
     issuer_entry::IssuerEntry,
     keys::{Key, prefix_of},
+    role_entry::RoleEntry,
 };
 use crate::{
     limits::{MAX_KEY_NAME_BYTES, MAX_KEYS_OF_A_FILE},
@@ -35,21 +37,16 @@ struct File {
     certificates: Vec<CertificateEntry>,
     #[serde(default)]
     issuers: Vec<IssuerEntry>,
+    #[serde(default)]
+    quotas: BTreeMap<Spanned<String>, QuotaEntry>,
 }
 
-/// `[roles.NAME]`.
+/// `[quotas.TENANT]`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RoleEntry {
-    #[serde(default, rename = "description")]
-    _description: String,
-    calls: Vec<Spanned<String>>,
-    scores: Option<BTreeSet<String>>,
-    attributes: Option<BTreeSet<String>>,
-    segments: Option<BTreeSet<String>>,
-    topics: Option<BTreeSet<String>>,
-    #[serde(default)]
-    derived: bool,
+struct QuotaEntry {
+    calls_per_second: Option<NonZeroU32>,
+    events_per_second: Option<NonZeroU32>,
 }
 
 /// `[[keys]]`.
@@ -133,9 +130,13 @@ impl Reader<'_> {
         match toml::from_str(self.text) {
             Ok(file) => Some(file),
             Err(error) => {
-                // Without the line itself: somebody may have written a secret there.
+                // Without the line itself, and without a value: somebody may have written a secret there.
                 let at = error.span().map_or(0, |span| span.start);
-                self.add(at, error.message());
+                let (told, value) = match error.message().split_once('"') {
+                    Some((told, _)) => (told, "…"),
+                    None => (error.message(), ""),
+                };
+                self.add(at, format_args!("{told}{value}"));
                 None
             }
         }
@@ -154,60 +155,14 @@ impl Reader<'_> {
     ) -> BTreeMap<String, Arc<Role>> {
         let mut roles = BTreeMap::new();
         for (name, entry) in entries {
-            let role = self.role(&name, entry);
+            self.check_name("role", &name);
+            let (role, mistakes) = entry.read(&name);
+            for (at, mistake) in mistakes {
+                self.add(at, mistake);
+            }
             roles.insert(name.into_inner(), Arc::new(role));
         }
         roles
-    }
-
-    fn role(&mut self, name: &Spanned<String>, entry: RoleEntry) -> Role {
-        self.check_name("role", name);
-        let names = |listed: Option<BTreeSet<String>>| listed.map_or(Names::All, Names::Only);
-        let mut role = Role {
-            name: name.get_ref().clone(),
-            permissions: BTreeSet::new(),
-            calls: BTreeSet::new(),
-            sight: Sight {
-                scores: names(entry.scores),
-                attributes: names(entry.attributes),
-                segments: names(entry.segments),
-                topics: names(entry.topics),
-                derived: entry.derived,
-            },
-        };
-        for call in entry.calls {
-            let (at, call) = (call.span().start, call.into_inner());
-            let mut permissions = Permission::ALL.iter();
-            if let Some((_, permission)) = permissions.find(|(name, _)| *name == call) {
-                role.permissions.insert(*permission);
-            } else if Permission::of_call(&call).is_some() {
-                role.calls.insert(call);
-            } else {
-                let known: Vec<&str> = Permission::ALL.iter().map(|(name, _)| *name).collect();
-                self.add(
-                    at,
-                    format_args!(
-                        "there is no call {call:?}; write {}, or the name of a method such as \"GetProfile\"",
-                        known.join(", ")
-                    ),
-                );
-            }
-        }
-        let has_models = role.permissions.contains(&Permission::Model)
-            || role
-                .calls
-                .iter()
-                .any(|call| Permission::of_call(call) == Some(Permission::Model));
-        if has_models && !role.sight.is_whole() {
-            self.add(
-                name.span().start,
-                format_args!(
-                    "role {:?} has calls on models, which show every score of everybody; take \"model\" from its calls, or its lists of what it sees",
-                    role.name
-                ),
-            );
-        }
-        role
     }
 
     fn keys(&mut self, file: File, files: &[Vec<u8>]) -> Keys {
@@ -262,7 +217,32 @@ impl Reader<'_> {
             }
         }
         self.issuers(file.issuers, files, own, &mut keys);
+        keys.quotas = self.quotas(file.quotas);
         keys
+    }
+
+    fn quotas(&mut self, entries: BTreeMap<Spanned<String>, QuotaEntry>) -> Quotas {
+        let mut quotas = Quotas::default();
+        for (name, entry) in entries {
+            let quota = Quota {
+                calls: entry.calls_per_second,
+                events: entry.events_per_second,
+            };
+            match Tenant::new(name.get_ref()) {
+                _ if name.get_ref() == "*" => quotas.others = quota,
+                Some(tenant) if !name.get_ref().is_empty() => {
+                    quotas.named.insert(tenant, quota);
+                }
+                _ => self.add(
+                    name.span().start,
+                    format_args!(
+                        "{:?} is no tenant; write characters of [a-z0-9_-], or \"*\" for each that is not named",
+                        name.get_ref()
+                    ),
+                ),
+            }
+        }
+        quotas
     }
 
     fn issuers(
@@ -280,7 +260,14 @@ impl Reader<'_> {
             self.check_name("issuer", &entry.name);
             let at = entry.issuer.span().start;
             let file = entry.file().and_then(|_| files.next());
-            match entry.read(file.map(Vec::as_slice), &roles) {
+            let tenants = match entry.tenants.clone() {
+                None => Some(Tenants::All),
+                Some(tenants) => self.tenants(entry.name.span().start, tenants),
+            };
+            let Some(tenants) = tenants else {
+                continue;
+            };
+            match entry.read(file.map(Vec::as_slice), &roles, tenants) {
                 Ok(issuer) => {
                     let claimed = issuer.issuer.clone();
                     if keys.issuers.insert(claimed, issuer).is_some() {
@@ -347,6 +334,7 @@ impl Reader<'_> {
             tenants: tenants?,
             role: known?,
             expires,
+            subject: None,
         }))
     }
 

@@ -173,6 +173,8 @@ fn what_is_no_keys_file_is_told_with_its_line_and_without_the_line() {
     for (text, line) in [
         ("[[keys]]\nsecret = \"hush\"\n", 2),
         ("[[keys]]\nname = \"hush\n", 2),
+        ("keys = [\"hush\"]\n", 1),
+        ("[[keys]]\nname = \"a\"\ntenants = \"hush\"\n", 3),
         ("\n\n[kees]\n", 3),
     ] {
         let found = mistakes(text);

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 use super::{Denied, Principal, Role, Tenants, signature};
 use crate::{
-    limits::TOKEN_LEEWAY_SECONDS,
+    limits::{MAX_SUBJECT_CHARACTERS, TOKEN_LEEWAY_SECONDS},
     scoring::{Tenant, Timestamp},
 };
 
@@ -38,8 +38,10 @@ pub struct Issuer {
     pub tenants_claim: String,
     /// Where it says its role.
     pub role_claim: String,
-    /// The roles that there are.
+    /// The roles that it may give.
     pub roles: Arc<BTreeMap<String, Arc<Role>>>,
+    /// The tenants that it may let in for.
+    pub tenants: Tenants,
 }
 
 /// The keys of an issuer.
@@ -65,7 +67,8 @@ impl std::fmt::Debug for TokenKeys {
 /// What is wrong with it.
 pub fn read_key_set(bytes: &[u8]) -> Result<JwkSet, String> {
     let set: JwkSet = serde_json::from_slice(bytes)
-        .map_err(|error| format!("is no set of keys (JWKS): {error}"))?;
+        // Without what is there: somebody may have written a secret.
+        .map_err(|error| format!("is no set of keys (JWKS), by its line {}", error.line()))?;
     if !set.keys.iter().any(is_public) {
         return Err("has no public key for signatures".to_owned());
     }
@@ -132,10 +135,16 @@ impl Issuer {
         validation.validate_exp = false;
         validation.validate_nbf = false;
         let decoded = decode::<Claims>(token, &key, &validation);
-        let claims = decoded
-            .map_err(|error| bad(reason_of(error.kind())))?
-            .claims;
-        self.principal(&claims, now)
+        let decoded = decoded.map_err(|error| match error.kind() {
+            // Where keys have no names, the issuer may have another one by now.
+            ErrorKind::InvalidSignature
+                if header.kid.is_none() && matches!(self.keys, TokenKeys::Url(_)) =>
+            {
+                self.unknown_key()
+            }
+            kind => bad(reason_of(kind)),
+        })?;
+        self.principal(&decoded.claims, now)
     }
 
     fn unknown_key(&self) -> Denied {
@@ -190,6 +199,10 @@ impl Issuer {
             role: self.role(claims)?,
             tenants: self.tenants(claims)?,
             expires: Some(expires.saturating_add_nanos(leeway)),
+            subject: claims.get("sub").and_then(Value::as_str).map(|subject| {
+                let end = subject.char_indices().nth(MAX_SUBJECT_CHARACTERS);
+                subject[..end.map_or(subject.len(), |(end, _)| end)].to_owned()
+            }),
             name,
         };
         principal.check_expiry(now)?;
@@ -207,7 +220,10 @@ impl Issuer {
         let mut known = known.into_iter();
         match (known.next(), known.next()) {
             (Some(name), None) => Ok(Arc::clone(&self.roles[name])),
-            (None, _) => Err(bad(format!("{claim:?} names no role of this server"))),
+            (None, _) => Err(bad(format!(
+                "{claim:?} names no role that issuer {:?} may give",
+                self.name
+            ))),
             (Some(_), Some(_)) => Err(bad(format!(
                 "{claim:?} names more than one role of this server"
             ))),
@@ -218,12 +234,19 @@ impl Issuer {
         let claim = &self.tenants_claim;
         let named = texts(claims, claim);
         if named == ["*"] {
-            return Ok(Tenants::All);
+            return Ok(self.tenants.clone());
         }
         let tenants = named.iter().filter(|name| !name.is_empty());
-        let tenants: BTreeSet<Tenant> = tenants.filter_map(|name| Tenant::new(name)).collect();
+        let tenants = tenants.filter_map(|name| Tenant::new(name));
+        let tenants: BTreeSet<Tenant> = match &self.tenants {
+            Tenants::All => tenants.collect(),
+            Tenants::Only(own) => tenants.filter(|tenant| own.contains(tenant)).collect(),
+        };
         if tenants.is_empty() {
-            return Err(bad(format!("{claim:?} names no tenant")));
+            return Err(bad(format!(
+                "{claim:?} names no tenant of issuer {:?}",
+                self.name
+            )));
         }
         Ok(Tenants::Only(tenants))
     }

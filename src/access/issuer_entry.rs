@@ -7,7 +7,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{
-    Role,
+    Role, Tenants,
     issuer::{Issuer, TokenKeys, read_key_set},
 };
 
@@ -29,6 +29,8 @@ pub(super) struct IssuerEntry {
     pub tenants_claim: String,
     #[serde(default = "role_claim")]
     pub role_claim: String,
+    pub tenants: Option<Vec<Spanned<String>>>,
+    pub roles: Option<Vec<Spanned<String>>>,
 }
 
 fn tenants_claim() -> String {
@@ -58,8 +60,10 @@ impl IssuerEntry {
         self,
         file: Option<&[u8]>,
         roles: &Arc<BTreeMap<String, Arc<Role>>>,
+        tenants: Tenants,
     ) -> Result<Issuer, Vec<Mistake>> {
         let mut mistakes = Vec::new();
+        let roles = self.roles(roles, &mut mistakes);
         for (what, text) in [("issuer", &self.issuer), ("audience", &self.audience)] {
             if text.get_ref().is_empty() {
                 mistakes.push((text.span().start, format!("{what} is empty")));
@@ -76,10 +80,32 @@ impl IssuerEntry {
                 keys,
                 tenants_claim: self.tenants_claim,
                 role_claim: self.role_claim,
-                roles: Arc::clone(roles),
+                roles,
+                tenants,
             }),
             _ => Err(mistakes),
         }
+    }
+
+    fn roles(
+        &self,
+        known: &Arc<BTreeMap<String, Arc<Role>>>,
+        mistakes: &mut Vec<Mistake>,
+    ) -> Arc<BTreeMap<String, Arc<Role>>> {
+        let Some(named) = &self.roles else {
+            return Arc::clone(known);
+        };
+        let mut roles = BTreeMap::new();
+        for name in named {
+            match known.get(name.get_ref()) {
+                Some(role) => drop(roles.insert(name.get_ref().clone(), Arc::clone(role))),
+                None => {
+                    let mistake = format!("there is no role {:?}", name.get_ref());
+                    mistakes.push((name.span().start, mistake));
+                }
+            }
+        }
+        Arc::new(roles)
     }
 
     fn algorithms(&self, mistakes: &mut Vec<Mistake>) -> Vec<Algorithm> {

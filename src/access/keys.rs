@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use subtle::ConstantTimeEq as _;
 
-use super::{Denied, Issuer, Principal};
+use super::{Denied, Issuer, Principal, Quotas};
 use crate::scoring::Timestamp;
 
 /// Everybody who may call.
@@ -16,6 +16,8 @@ pub struct Keys {
     pub(super) by_certificate: HashMap<String, Arc<Principal>>,
     /// By what tokens say of who has issued them.
     pub(super) issuers: HashMap<String, Issuer>,
+    /// How much tenants may ask for.
+    pub quotas: Quotas,
 }
 
 /// A key: whose secret has this digest.

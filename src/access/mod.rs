@@ -9,7 +9,9 @@ mod key;
 mod keys;
 mod permission;
 mod principal;
+mod quota;
 mod role;
+mod role_entry;
 mod sight;
 mod signature;
 
@@ -20,5 +22,6 @@ pub use key::{SECRET_BYTES, Secret, digest_of};
 pub use keys::Keys;
 pub use permission::{PERMISSIONS, Permission};
 pub use principal::{Principal, Tenants};
+pub use quota::{Quota, Quotas};
 pub use role::{Names, Role, Sight};
-pub use sight::Seen;
+pub use sight::{Hidden, Seen};

@@ -19,6 +19,8 @@ pub struct Principal {
     pub role: Arc<Role>,
     /// From when on no more.
     pub expires: Option<Timestamp>,
+    /// Whom its issuer calls the bearer of a token.
+    pub subject: Option<String>,
 }
 
 /// Tenants that somebody may call for.
@@ -52,6 +54,7 @@ impl Principal {
                 tenants: Tenants::All,
                 role: Arc::new(role),
                 expires: None,
+                subject: None,
             })
         });
         Arc::clone(&ANONYMOUS)

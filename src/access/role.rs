@@ -61,6 +61,12 @@ impl Sight {
 }
 
 impl Role {
+    /// Whether nothing is hidden from it. What it may not ask for, single people, is not told by what
+    /// it changes either.
+    pub fn sees_everything(&self) -> bool {
+        self.sight.is_whole() && self.may("GetProfile") && self.may("GetSubject")
+    }
+
     /// Whether it may make a call of this method.
     pub fn may(&self, method: &str) -> bool {
         let permission = Permission::of_call(method);

@@ -1,22 +1,32 @@
-//! What a caller sees of a model and of what it answers.
+//! What a role sees of a model and of what it answers.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
-use super::{Denied, Names, Principal, Sight};
+use super::{Names, Role, Sight};
 use crate::scoring::{Inputs, Model, Name};
 
-/// What a caller sees of what a model answers.
+/// What a role sees of what a model answers.
 #[derive(Clone, Debug)]
 pub struct Seen(Option<Arc<Part>>);
 
-/// What somebody sees from whom something is hidden.
+/// Something is asked for that is hidden: what, as in `segment "buyers"`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hidden(pub String);
+
+/// What a role sees from which something is hidden.
 #[derive(Debug)]
 struct Part {
-    principal: Arc<Principal>,
+    role: Arc<Role>,
+    /// Those that the model has, seen or not.
+    known_segments: BTreeSet<Name>,
     segments: BTreeSet<Name>,
     signals: BTreeSet<Name>,
     rules: BTreeSet<Name>,
     quarantine: BTreeSet<Name>,
+    all_quarantine: bool,
     stages: bool,
     /// Whether it sees all that stages are made of.
     stage_inputs: bool,
@@ -32,12 +42,14 @@ impl Sight {
             attributes,
             any_attribute,
             topics,
+            any_topic,
             stage,
         } = inputs;
         scores.iter().all(|name| self.scores.has(name))
             && attributes.iter().all(|name| self.attributes.has(name))
             && (!any_attribute || self.attributes == Names::All)
             && topics.iter().all(|name| self.topics.has(name))
+            && (!any_topic || self.topics == Names::All)
             && (!stage || sees_stages)
     }
 }
@@ -48,42 +60,53 @@ impl Seen {
         Self(None)
     }
 
-    /// What somebody sees whose role hides something, by the model that answers.
-    pub fn of(principal: &Arc<Principal>, model: &Model) -> Self {
-        let sight = &principal.role.sight;
+    /// What a role sees that does not see everything, by the model that answers.
+    pub fn of(role: &Arc<Role>, model: &Model) -> Self {
+        let sight = &role.sight;
         let stage_inputs = sight.sees(&model.inputs_of_stages(), false);
         let stages = stage_inputs || sight.derived;
-        let sees = |inputs: &Inputs| sight.derived || sight.sees(inputs, stages);
+        let sees = |inputs: &Inputs| sight.sees(inputs, stages);
         let segments = model.segment_names().filter(|name| {
             let segment = model.segment(name);
             let inputs = segment.map(|segment| model.inputs_of_segment(segment));
-            sight.segments.has(name) && inputs.is_some_and(|inputs| sees(&inputs))
+            sight.segments.has(name) && inputs.is_some_and(|inputs| sight.derived || sees(&inputs))
         });
         // A signal or rule that gives points to hidden scores alone is hidden with them.
-        let counts_for_seen = |part: &str| {
-            let mut scores = model.scores_of(part).peekable();
-            scores.peek().is_none() || scores.any(|score| sight.scores.has(score))
-        };
+        let (mut by_signals, mut by_rules) = (HashMap::new(), HashMap::new());
+        for (score, signals, rules) in model.givers() {
+            let is_seen = sight.scores.has(score);
+            for signal in signals {
+                *by_signals.entry(signal).or_insert(false) |= is_seen;
+            }
+            for rule in rules {
+                *by_rules.entry(rule).or_insert(false) |= is_seen;
+            }
+        }
         let signals = model
             .inputs_of_signals()
-            .filter(|(name, inputs)| counts_for_seen(name) && sees(inputs));
+            .filter(|(name, inputs)| by_signals.get(name).copied().unwrap_or(true) && sees(inputs));
         let rules = model
             .inputs_of_rules()
-            .filter(|(name, inputs)| counts_for_seen(name) && sees(inputs));
-        let quarantine = model
-            .inputs_of_quarantine()
-            .filter(|(_, inputs)| sees(inputs));
+            .filter(|(name, inputs)| by_rules.get(name).copied().unwrap_or(true) && sees(inputs));
+        let quarantine = model.inputs_of_quarantine();
+        let (quarantine, hidden): (Vec<_>, Vec<_>) =
+            quarantine.partition(|(_, inputs)| sees(inputs));
         let reach = model.reach_attribute();
         let part = Part {
+            known_segments: model.segment_names().map(Name::from).collect(),
             segments: segments.map(Name::from).collect(),
             signals: signals.map(|(name, _)| name.clone()).collect(),
             rules: rules.map(|(name, _)| name.clone()).collect(),
-            quarantine: quarantine.map(|(name, _)| name.clone()).collect(),
+            quarantine: quarantine
+                .into_iter()
+                .map(|(name, _)| name.clone())
+                .collect(),
+            all_quarantine: hidden.is_empty(),
             stages,
             stage_inputs,
             identity: sees(&model.inputs_of_identity()),
             reach: reach.is_none_or(|name| sight.attributes.has(name)),
-            principal: Arc::clone(principal),
+            role: Arc::clone(role),
         };
         Self(Some(Arc::new(part)))
     }
@@ -97,19 +120,29 @@ impl Seen {
         self.0.as_deref().is_none_or(among)
     }
 
+    /// Whether it sees single people: who may ask for them does.
+    pub fn profiles(&self) -> bool {
+        self.has(|part| part.role.may("GetProfile"))
+    }
+
+    /// Whether it sees single subjects.
+    pub fn subjects(&self) -> bool {
+        self.has(|part| part.role.may("GetSubject"))
+    }
+
     /// Whether it sees a score.
     pub fn score(&self, name: &str) -> bool {
-        self.has(|part| part.principal.role.sight.scores.has(name))
+        self.has(|part| part.role.sight.scores.has(name))
     }
 
     /// Whether it sees an attribute.
     pub fn attribute(&self, name: &str) -> bool {
-        self.has(|part| part.principal.role.sight.attributes.has(name))
+        self.has(|part| part.role.sight.attributes.has(name))
     }
 
     /// Whether it sees a topic.
     pub fn topic(&self, name: &str) -> bool {
-        self.has(|part| part.principal.role.sight.topics.has(name))
+        self.has(|part| part.role.sight.topics.has(name))
     }
 
     /// Whether it sees who is in a segment.
@@ -152,71 +185,72 @@ impl Seen {
         self.has(|part| part.reach)
     }
 
-    fn denied(&self, what: String) -> Denied {
-        let principal = self.0.as_ref().map(|part| &part.principal);
-        Denied::Sight {
-            who: principal.map_or_else(String::new, |principal| principal.name.clone()),
-            role: principal.map_or_else(String::new, |principal| principal.role.name.clone()),
-            what,
-        }
-    }
-
     /// Refuses to list or count by a segment that is hidden, or made of what is hidden.
     ///
     /// # Errors
-    /// [`Denied::Sight`].
-    pub fn check_segment(&self, name: &str) -> Result<(), Denied> {
-        if self.segment(name) {
+    /// [`Hidden`].
+    pub fn check_segment(&self, name: &str) -> Result<(), Hidden> {
+        // Who sees every segment may know that there is none of this name.
+        let is_nothing = |part: &Part| {
+            part.role.sight.segments == Names::All && !part.known_segments.contains(name)
+        };
+        if self.segment(name) || self.has(is_nothing) {
             return Ok(());
         }
-        Err(self.denied(format!("segment {name:?}, or something that it is made of")))
+        Err(Hidden(format!(
+            "segment {name:?}, or something that it is made of"
+        )))
     }
 
     /// Refuses to list by a topic that is hidden.
     ///
     /// # Errors
-    /// [`Denied::Sight`].
-    pub fn check_topic(&self, name: &str) -> Result<(), Denied> {
+    /// [`Hidden`].
+    pub fn check_topic(&self, name: &str) -> Result<(), Hidden> {
         if self.topic(name) {
             return Ok(());
         }
-        Err(self.denied(format!("topic {name:?}")))
+        Err(Hidden(format!("topic {name:?}")))
     }
 
     /// Refuses to list or count by stages when something that they are made of is hidden.
     ///
     /// # Errors
-    /// [`Denied::Sight`].
-    pub fn check_stages(&self) -> Result<(), Denied> {
+    /// [`Hidden`].
+    pub fn check_stages(&self) -> Result<(), Hidden> {
         if self.stages() {
             return Ok(());
         }
-        Err(self.denied("what the stages are made of".to_owned()))
+        Err(Hidden("what the stages are made of".to_owned()))
     }
 
-    /// Refuses to list what a quarantine rule holds that is made of what is hidden.
+    /// Refuses what concerns a quarantine rule that is made of what is hidden; `None` is all of them.
     ///
     /// # Errors
-    /// [`Denied::Sight`].
-    pub fn check_quarantine(&self, name: &str) -> Result<(), Denied> {
-        if self.quarantine(name) {
-            return Ok(());
+    /// [`Hidden`].
+    pub fn check_quarantine(&self, rule: Option<&str>) -> Result<(), Hidden> {
+        match rule {
+            None if self.has(|part| part.all_quarantine) => Ok(()),
+            None => Err(Hidden(
+                "every quarantine rule; name one that it sees".to_owned(),
+            )),
+            Some(name) if self.quarantine(name) => Ok(()),
+            Some(name) => Err(Hidden(format!(
+                "quarantine rule {name:?}, or something that it is made of"
+            ))),
         }
-        Err(self.denied(format!(
-            "quarantine rule {name:?}, or something that it is made of"
-        )))
     }
 
     /// Refuses a condition that reads what is hidden. That what is made of it may be seen does not
     /// help: a condition could ask for any of it.
     ///
     /// # Errors
-    /// [`Denied::Sight`] with the first that is hidden.
-    pub fn check_condition(&self, inputs: &Inputs) -> Result<(), Denied> {
+    /// [`Hidden`] with the first that is.
+    pub fn check_condition(&self, inputs: &Inputs) -> Result<(), Hidden> {
         let Some(part) = &self.0 else {
             return Ok(());
         };
-        let sight = &part.principal.role.sight;
+        let sight = &part.role.sight;
         if sight.sees(inputs, part.stages) {
             return Ok(());
         }
@@ -234,7 +268,7 @@ impl Seen {
                 true => "what the stages are made of".to_owned(),
                 false => "all attributes, which the condition may read".to_owned(),
             });
-        Err(self.denied(what))
+        Err(Hidden(what))
     }
 }
 

@@ -1,10 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::{
-    access::{Role, Tenants},
-    scoring::Population,
-};
+use crate::{access::Permission, scoring::Population};
 
 const MODEL: &str = r#"
 [scores.interest]
@@ -67,17 +64,11 @@ fn seen(sight: Sight) -> Seen {
     let model = Model::parse(MODEL).unwrap();
     let role = Role {
         name: "some".to_owned(),
-        permissions: BTreeSet::new(),
+        permissions: [Permission::Read].into(),
         calls: BTreeSet::new(),
         sight,
     };
-    let principal = Principal {
-        name: "key \"k\"".to_owned(),
-        tenants: Tenants::All,
-        role: Arc::new(role),
-        expires: None,
-    };
-    Seen::of(&Arc::new(principal), &model)
+    Seen::of(&Arc::new(role), &model)
 }
 
 fn only(names: &[&str]) -> Names {
@@ -121,6 +112,8 @@ fn what_is_made_of_a_hidden_score_is_hidden_with_it() {
         ..sight
     });
     assert!(seen.segment("fitting") && seen.stages() && !seen.stage_inputs());
+    // What single signals and rules give is not: it would tell what they read.
+    assert!(!seen.signal("retailer_visited"));
     assert!(!seen.score("interest") && !seen.signal("visited"));
     assert!(
         seen.check_condition(&inputs("scores.interest > 1.0"))
@@ -153,23 +146,20 @@ fn what_is_made_of_a_hidden_attribute_is_hidden_with_it() {
 }
 
 #[test]
-fn a_refusal_names_what_is_hidden_and_from_whom() {
+fn a_refusal_names_what_is_hidden() {
     let seen = seen(Sight {
         topics: only(&[]),
         segments: only(&["interested"]),
         ..all()
     });
-    let Err(Denied::Sight { who, role, what }) = seen.check_topic("prices") else {
-        panic!("it is seen");
-    };
-    assert_eq!((who.as_str(), role.as_str()), ("key \"k\"", "some"));
-    assert_eq!(what, "topic \"prices\"");
+    let hidden = Hidden("topic \"prices\"".to_owned());
+    assert_eq!(seen.check_topic("prices"), Err(hidden.clone()));
     // Whether there is such a segment is nobody's business either.
     for segment in ["fitting", "nowhere"] {
         assert!(seen.check_segment(segment).is_err());
     }
     let denied = seen.check_condition(&inputs("interest(\"prices\") > 1.0"));
-    assert!(matches!(denied, Err(Denied::Sight { what, .. }) if what == "topic \"prices\""));
+    assert_eq!(denied, Err(hidden));
 }
 
 #[test]
@@ -179,4 +169,79 @@ fn who_sees_everything_is_asked_nothing() {
     seen.check_segment("x").unwrap();
     seen.check_condition(&inputs("scores.interest > 1.0"))
         .unwrap();
+}
+
+const INDIRECT: &str = r#"
+[scores.fast]
+half_life = "7d"
+[scores.quiet]
+half_life = "7d"
+[[signals]]
+name = "visited"
+on = "visit"
+points = { quiet = 1 }
+[[signals]]
+name = "regular"
+on = "visit"
+when = 'count("visited", "7d") >= 5.0'
+points = { fast = 1 }
+[[signals]]
+name = "by_topic"
+on = "visit"
+per = 'event.topics'
+points = { fast = 1 }
+[subjects.account]
+key = 'profile.attributes.email'
+[[segments]]
+name = "quick"
+rank_by = "fast"
+[[topics]]
+name = "prices"
+keywords = ["price"]
+[[quarantine]]
+name = "doubtful"
+when = 'profile.attributes.email == "x"'
+"#;
+
+fn seen_of_indirect(sight: Sight) -> (Seen, Model) {
+    let model = Model::parse(INDIRECT).unwrap();
+    let role = Role {
+        name: "some".to_owned(),
+        permissions: [Permission::Read].into(),
+        calls: BTreeSet::new(),
+        sight,
+    };
+    (Seen::of(&Arc::new(role), &model), model)
+}
+
+#[test]
+fn what_tells_something_hidden_in_a_roundabout_way_is_hidden() {
+    let (seen, _) = seen_of_indirect(Sight {
+        scores: only(&["fast"]),
+        ..all()
+    });
+    assert!(
+        !seen.signal("regular"),
+        "it tells a count of a hidden score"
+    );
+    let (seen, _) = seen_of_indirect(Sight {
+        topics: only(&[]),
+        ..all()
+    });
+    assert!(!seen.signal("by_topic"), "its keys are topics");
+    let (seen, model) = seen_of_indirect(Sight {
+        attributes: only(&["name"]),
+        ..all()
+    });
+    let condition = "subjects.account.attributes.name == \"acme\"";
+    let read = model.condition(condition, Population::People).unwrap();
+    let hidden = seen.check_condition(&read.inputs(&model));
+    assert_eq!(hidden, Err(Hidden("attribute \"email\"".to_owned())));
+    assert!(seen.check_quarantine(Some("doubtful")).is_err());
+    assert!(
+        seen.check_quarantine(None).is_err(),
+        "all of them, one is hidden"
+    );
+    // Who sees every segment hears that there is no such one.
+    seen.check_segment("quik").unwrap();
 }

@@ -136,11 +136,19 @@ impl Redact for v1::Subject {
     }
 }
 
+/// Takes out a person altogether, where single ones are not seen.
+fn redact_profile(profile: &mut Option<v1::Profile>, seen: &Seen) {
+    if !seen.profiles() {
+        *profile = None;
+    }
+    profile.redact(seen);
+}
+
 impl Redact for v1::ScoreEventResponse {
     fn redact(&mut self, seen: &Seen) {
-        self.profile.redact(seen);
+        redact_profile(&mut self.profile, seen);
         self.matched_signals.retain(|name| seen.signal(name));
-        if !seen.stages() {
+        if !seen.stages() || !seen.profiles() {
             self.stage_change = None;
         }
         if !seen.quarantine(&self.quarantine_rule) {
@@ -161,7 +169,7 @@ impl Redact for v1::ScoreEventsResponse {
 
 impl Redact for v1::RetractEventResponse {
     fn redact(&mut self, seen: &Seen) {
-        self.profile.redact(seen);
+        redact_profile(&mut self.profile, seen);
     }
 }
 
@@ -175,7 +183,7 @@ impl Redact for v1::ListQuarantineResponse {
 
 impl Redact for v1::ReleaseEventsResponse {
     fn redact(&mut self, seen: &Seen) {
-        self.profile.redact(seen);
+        redact_profile(&mut self.profile, seen);
     }
 }
 
@@ -199,7 +207,7 @@ impl Redact for v1::BatchGetProfilesResponse {
 
 impl Redact for v1::UpdateProfileResponse {
     fn redact(&mut self, seen: &Seen) {
-        self.profile.redact(seen);
+        redact_profile(&mut self.profile, seen);
     }
 }
 
@@ -223,6 +231,9 @@ impl Redact for v1::GetSubjectResponse {
 
 impl Redact for v1::UpdateSubjectResponse {
     fn redact(&mut self, seen: &Seen) {
+        if !seen.subjects() {
+            self.subject = None;
+        }
         self.subject.redact(seen);
     }
 }
@@ -260,6 +271,11 @@ impl Redact for v1::TopInfluencersResponse {
     fn redact(&mut self, seen: &Seen) {
         for influencer in &mut self.influencers {
             influencer.profile.redact(seen);
+            if !seen.stages() {
+                // They count arrivals at stages.
+                influencer.advances = 0.0;
+                influencer.influence_probability = 0.0;
+            }
             if !seen.reach() {
                 influencer.reach = 0.0;
             }

@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashMap,
+    num::NonZeroU32,
     time::{Duration, UNIX_EPOCH},
 };
 
@@ -21,7 +22,7 @@ use crate::{
     },
     proto::google::rpc,
     rollout::RolloutError,
-    scoring::{Diagnostic, Timestamp},
+    scoring::{Diagnostic, Tenant, Timestamp},
     service::ServiceError,
     store::StoreError,
     telemetry::is_new,
@@ -238,6 +239,39 @@ pub fn overloaded(retry_after: Duration) -> Status {
         "the server has too much in flight; nothing was written, try again".to_owned(),
         "OVERLOADED",
         ErrorDetails::with_retry_info(Some(retry_after)),
+    )
+}
+
+/// A tenant has asked for more in a second than it may; nothing was done.
+pub fn over_quota(
+    tenant: &Tenant,
+    what: &str,
+    per_second: NonZeroU32,
+    retry_after: Option<Duration>,
+) -> Status {
+    let (advice, details) = match retry_after {
+        Some(_) => (
+            "nothing was written, try again later",
+            ErrorDetails::with_retry_info(retry_after),
+        ),
+        None => (
+            "this is more by itself, send fewer at a time",
+            ErrorDetails::new(),
+        ),
+    };
+    let known = [
+        ("tenant".to_owned(), tenant.as_str().to_owned()),
+        ("quota".to_owned(), format!("{what}_per_second")),
+        ("limit".to_owned(), per_second.to_string()),
+    ];
+    with_info(
+        Code::ResourceExhausted,
+        format!(
+            "tenant {:?} may ask this server for {per_second} {what} a second; {advice}",
+            tenant.as_str()
+        ),
+        ("QUOTA_EXCEEDED", known.into()),
+        details,
     )
 }
 

@@ -81,8 +81,8 @@ pub struct CallerKey {
         value_name = "SECRET"
     )]
     pub token: Option<String>,
-    /// File of the secret of a key.
-    #[arg(long, value_name = "FILE", conflicts_with = "token")]
+    /// File of the secret of a key; it wins over the secret itself.
+    #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
 }
 

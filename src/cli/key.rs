@@ -64,14 +64,11 @@ impl New {
         getrandom::fill(&mut random)
             .map_err(|error| Failure::new(format!("no randomness for a secret: {error}")))?;
         let secret = Secret::new(random);
-        let entry = self.entry(&secret)?;
+        let entry = self.entry(&secret, &self.role)?;
         let place = match &self.keys {
             None => {
                 // Roles of a file are not known here, so that the entry is read without its role.
-                check(
-                    Path::new("the entry"),
-                    &entry.replace(&quoted(&self.role), "\"reader\""),
-                )?;
+                check(Path::new("the entry"), &self.entry(&secret, "reader")?)?;
                 None
             }
             Some(path) => {
@@ -101,13 +98,14 @@ impl New {
         output::print(&text)
     }
 
-    fn entry(&self, secret: &Secret) -> Result<String, Failure> {
+    fn entry(&self, secret: &Secret, role: &str) -> Result<String, Failure> {
         let name = self.name.clone().unwrap_or_else(|| {
             // So that two keys for one purpose, of which one takes the place of the other, differ.
             let mark = &secret.sha256()[..8];
             let tenant = self.tenants.first().map_or("", String::as_str);
             let tenant = if tenant == "*" { "all" } else { tenant };
-            format!("{tenant}-{}-{mark}", self.role)
+            let (tenant, role) = (shortened(tenant), shortened(&self.role));
+            format!("{tenant}-{role}-{mark}")
         });
         let tenants: Vec<String> = self.tenants.iter().map(|tenant| quoted(tenant)).collect();
         let mut entry = format!(
@@ -115,7 +113,7 @@ impl New {
             quoted(&name),
             secret.sha256(),
             tenants.join(", "),
-            quoted(&self.role),
+            quoted(role),
         );
         if let Some(text) = &self.expires_in {
             let period = parse_duration(text).ok_or_else(|| {
@@ -132,6 +130,12 @@ impl New {
         }
         Ok(entry)
     }
+}
+
+/// So that a name made of two of them is no longer than a name may be.
+fn shortened(text: &str) -> &str {
+    let end = text.char_indices().nth(24);
+    &text[..end.map_or(text.len(), |(end, _)| end)]
 }
 
 fn quoted(text: &str) -> String {
@@ -163,6 +167,7 @@ fn add(path: &Path, entry: &str) -> Result<(), Failure> {
         Err(error) => return Err(failed("read", error)),
     };
     check(path, &text)?;
+    let found = text.clone();
     if !text.is_empty() {
         text.push_str(if text.ends_with('\n') { "\n" } else { "\n\n" });
     }
@@ -179,6 +184,13 @@ fn add(path: &Path, entry: &str) -> Result<(), Failure> {
     file.write_all(text.as_bytes())
         .and_then(|()| file.as_file().sync_all())
         .map_err(|error| failed("write", error))?;
+    // Two at once would each leave out what the other has added.
+    if std::fs::read_to_string(path).unwrap_or_default() != found {
+        return Err(Failure::new(format!(
+            "{} has changed meanwhile; run it again",
+            path.display()
+        )));
+    }
     file.persist(path)
         .map_err(|error| failed("replace", error.error))?;
     Ok(())

@@ -9,15 +9,24 @@ use std::{
 use http::{HeaderMap, header::AUTHORIZATION};
 use quick_cache::sync::Cache;
 
-use super::{key_sets::KeySets, transport::Connection};
+use super::{
+    key_sets::KeySets,
+    quotas::{Bounded, Exceeded, Limits},
+    transport::Connection,
+};
 use crate::{
     access::{
-        Denied, Issuer, Keys, KeysError, Principal, TokenKeys, claimed_issuer, digest_of,
-        files_named, read_keys,
+        Denied, Issuer, Keys, KeysError, Principal, Role, Seen, TokenKeys, claimed_issuer,
+        digest_of, files_named, read_keys,
     },
+    admission::TenantKey,
     clock::Clock,
     followed::{self, Files, Followed, Unreadable},
-    limits::{KEY_SET_INTERVAL, MAX_KEY_SET_BYTES, MAX_KEYS_BYTES, MAX_REMEMBERED_TOKENS},
+    limits::{
+        KEY_SET_INTERVAL, MAX_KEY_SET_BYTES, MAX_KEYS_BYTES, MAX_REMEMBERED_SIGHTS,
+        MAX_REMEMBERED_TOKENS,
+    },
+    scoring::{Fingerprint, Model, Tenant},
 };
 
 /// Why nobody can be told apart.
@@ -45,7 +54,7 @@ impl KeysFile {
 }
 
 impl Files for KeysFile {
-    type Made = Keys;
+    type Made = Known;
     type Error = AuthenticationError;
 
     const NAME: &'static str = "the keys";
@@ -61,13 +70,23 @@ impl Files for KeysFile {
         Ok(contents)
     }
 
-    fn make(&self, contents: &[Vec<u8>]) -> Result<Keys, AuthenticationError> {
+    fn make(&self, contents: &[Vec<u8>]) -> Result<Known, AuthenticationError> {
         let (keys, named) = contents
             .split_first()
             .unwrap_or((const { &Vec::new() }, &[]));
         let name = self.0.display().to_string();
-        Ok(read_keys(&name, self.text(keys)?, named)?)
+        let keys = read_keys(&name, self.text(keys)?, named)?;
+        Ok(Known {
+            limits: Limits::new(&keys.quotas),
+            keys: Arc::new(keys),
+        })
     }
+}
+
+/// What a keys file says, and what is left of its quotas.
+struct Known {
+    keys: Arc<Keys>,
+    limits: Limits,
 }
 
 /// Tells callers apart. Cheap to clone.
@@ -79,10 +98,12 @@ pub struct Authentication {
 }
 
 struct Asked {
-    keys: Followed<KeysFile>,
+    file: Followed<KeysFile>,
     sets: KeySets,
     /// Bearers of tokens, by the digest of the token.
     bearers: Cache<[u8; 32], Bearer>,
+    /// What roles see, by role and model.
+    seen: Cache<(String, Fingerprint), (Arc<Role>, Seen)>,
 }
 
 /// Whoever bears a token, as these keys say.
@@ -90,8 +111,8 @@ struct Asked {
 struct Bearer {
     principal: Arc<Principal>,
     keys: Arc<Keys>,
-    /// The set of keys that was fetched for it.
-    set: Option<Arc<jsonwebtoken::jwk::JwkSet>>,
+    /// How often sets of keys had changed.
+    sets: u64,
 }
 
 /// What a caller shows.
@@ -112,8 +133,6 @@ pub enum Credentials {
 pub struct Token {
     text: Arc<str>,
     digest: [u8; 32],
-    /// Who it says has issued it.
-    claimed: Arc<str>,
 }
 
 impl std::fmt::Debug for Token {
@@ -135,9 +154,10 @@ impl Authentication {
     /// When it does not say who may call.
     pub async fn load(path: PathBuf, clock: Clock) -> Result<Self, AuthenticationError> {
         let asked = Asked {
-            keys: Followed::load(KeysFile(path)).await?,
+            file: Followed::load(KeysFile(path)).await?,
             sets: KeySets::default(),
             bearers: Cache::new(MAX_REMEMBERED_TOKENS),
+            seen: Cache::new(MAX_REMEMBERED_SIGHTS),
         };
         asked.fetch_sets().await;
         Ok(Self {
@@ -148,18 +168,17 @@ impl Authentication {
 
     /// How many keys, certificates and issuers there are; `None` where nobody is asked.
     pub fn keys(&self) -> Option<usize> {
-        self.asked
-            .as_ref()
-            .map(|asked| asked.keys.current().count())
+        self.asked.as_ref().map(|asked| asked.keys().count())
     }
 
     /// Follows the keys file and what issuers publish, for ever.
-    pub async fn follow(&self) -> Infallible {
+    /// `refused` hears of each time that the file cannot be used.
+    pub async fn follow(&self, refused: impl Fn() + Send) -> Infallible {
         let Some(asked) = &self.asked else {
             return std::future::pending().await;
         };
         tokio::select! {
-            never = asked.keys.follow() => never,
+            never = asked.file.follow(refused) => never,
             never = asked.follow_sets() => never,
         }
     }
@@ -205,7 +224,7 @@ impl Authentication {
         let Some(asked) = &self.asked else {
             return Ok(Principal::anonymous());
         };
-        let (keys, now) = (asked.keys.current(), (self.clock)());
+        let (keys, now) = (asked.keys(), (self.clock)());
         match credentials {
             Credentials::Unasked => Err(Denied::NoCredentials),
             Credentials::Secret(digest) => keys.by_digest(digest, now),
@@ -223,35 +242,70 @@ impl Authentication {
         }
     }
 
-    /// Fetches the keys of whoever has issued a token, when it names one that is not known. Whether
-    /// that may have helped.
-    pub async fn look_again(&self, credentials: &Credentials) -> bool {
+    /// What a role sees by a model; found out once for each pair of them.
+    pub fn seen(&self, role: &Arc<Role>, model: &Model) -> Seen {
+        let Some(asked) = &self.asked else {
+            return Seen::of(role, model);
+        };
+        let key = (role.name.clone(), model.fingerprint());
+        // A role of the same name may be of another keys file.
+        if let Some((known, seen)) = asked.seen.get(&key)
+            && Arc::ptr_eq(&known, role)
+        {
+            return seen;
+        }
+        let seen = Seen::of(role, model);
+        asked.seen.insert(key, (Arc::clone(role), seen.clone()));
+        seen
+    }
+
+    /// Takes so much of the quota of a tenant, all or nothing. `key` is what the tenant is known by.
+    ///
+    /// # Errors
+    /// When so much is not left.
+    pub fn take(
+        &self,
+        tenant: &Tenant,
+        key: impl FnOnce() -> TenantKey,
+        bounded: Bounded,
+        count: usize,
+    ) -> Result<(), Exceeded> {
+        match &self.asked {
+            Some(asked) => {
+                let known = asked.file.current();
+                known.limits.take(tenant, key, bounded, count)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Fetches the keys of whoever has issued a token, when it names one that is not known.
+    pub async fn look_again(&self, credentials: &Credentials) {
         let (Some(asked), Credentials::Token(token)) = (&self.asked, credentials) else {
-            return false;
+            return;
         };
-        let keys = asked.keys.current();
-        let issuer = keys.issuer(&token.claimed);
-        let Some(TokenKeys::Url(url)) = issuer.map(|issuer| &issuer.keys) else {
-            return false;
-        };
-        asked.sets.refresh(url).await;
-        true
+        let keys = asked.keys();
+        let claimed = claimed_issuer(&token.text);
+        let issuer = claimed.and_then(|claimed| keys.issuer(&claimed));
+        if let Some(TokenKeys::Url(url)) = issuer.map(|issuer| &issuer.keys) {
+            asked.sets.refresh(url).await;
+        }
     }
 }
 
 impl Asked {
+    fn keys(&self) -> Arc<Keys> {
+        Arc::clone(&self.file.current().keys)
+    }
+
     /// A secret of a key, or a token of somebody whose tokens are trusted.
     fn credentials(&self, secret: &str) -> Credentials {
         let digest = digest_of(secret);
         let looks_like_a_token = secret.bytes().filter(|byte| *byte == b'.').count() == 2;
-        let keys = self.keys.current();
+        let keys = self.keys();
         if looks_like_a_token && keys.issuers().next().is_some() {
-            // One of an unknown issuer is refused as such.
-            return Credentials::Token(Token {
-                text: secret.into(),
-                digest,
-                claimed: claimed_issuer(secret).unwrap_or_default().into(),
-            });
+            let text = secret.into();
+            return Credentials::Token(Token { text, digest });
         }
         Credentials::Secret(digest)
     }
@@ -262,27 +316,29 @@ impl Asked {
         keys: Arc<Keys>,
         check: impl FnOnce(&Issuer, Option<&jsonwebtoken::jwk::JwkSet>) -> Result<Principal, Denied>,
     ) -> Result<Arc<Principal>, Denied> {
-        let issuer = keys
-            .issuer(&token.claimed)
-            .ok_or_else(|| Denied::BadToken {
-                reason: "it is no JWT of an issuer in the keys file".to_owned(),
-            })?;
+        // A signature that was right is right while neither the keys file nor what issuers publish has
+        // changed.
+        let sets = self.sets.generation();
+        if let Some(known) = self.bearers.get(&token.digest)
+            && Arc::ptr_eq(&known.keys, &keys)
+            && known.sets == sets
+        {
+            return Ok(known.principal);
+        }
+        let claimed = claimed_issuer(&token.text);
+        let issuer = claimed.and_then(|claimed| keys.issuer(&claimed));
+        let issuer = issuer.ok_or_else(|| Denied::BadToken {
+            reason: "it is no JWT of an issuer in the keys file".to_owned(),
+        })?;
         let set = match &issuer.keys {
             TokenKeys::Url(url) => self.sets.get(url),
             TokenKeys::Secret(_) | TokenKeys::Set(_) => None,
         };
-        // A signature that was right is right while neither the keys file nor the keys have changed.
-        if let Some(known) = self.bearers.get(&token.digest)
-            && Arc::ptr_eq(&known.keys, &keys)
-            && known.set.as_ref().map(Arc::as_ptr) == set.as_ref().map(Arc::as_ptr)
-        {
-            return Ok(known.principal);
-        }
         let principal = Arc::new(check(issuer, set.as_deref())?);
         let bearer = Bearer {
             principal: Arc::clone(&principal),
             keys: Arc::clone(&keys),
-            set,
+            sets,
         };
         self.bearers.insert(token.digest, bearer);
         Ok(principal)
@@ -297,7 +353,7 @@ impl Asked {
     }
 
     async fn fetch_sets(&self) {
-        let keys = self.keys.current();
+        let keys = self.keys();
         let urls = keys.issuers().filter_map(|issuer| match &issuer.keys {
             TokenKeys::Url(url) => Some(url.as_str()),
             TokenKeys::Secret(_) | TokenKeys::Set(_) => None,

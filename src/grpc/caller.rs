@@ -1,16 +1,21 @@
 //! Whose call it is, and what it may: every handler asks here once it knows the tenant, and gets what
 //! the caller sees of the answer.
 
-use std::sync::Arc;
+use std::{fmt, future::Future, sync::Arc};
 
+use tokio::time::Instant;
 use tonic::{Extensions, Response, Status};
 
-use super::authentication::{Authentication, Credentials};
+use super::{
+    authentication::{Authentication, Credentials},
+    quotas::{Bounded, Exceeded},
+};
 use crate::{
-    access::{Denied, Principal, Seen},
+    access::{Denied, Hidden, Principal, Seen},
     admission::Ticket,
     api::{self, Redact, status},
-    scoring::Tenant,
+    limits::MAX_QUOTA_WAIT,
+    scoring::{Model, Tenant},
     service::{Service, ServiceError},
     store::Store,
     telemetry::Shed,
@@ -22,7 +27,6 @@ pub struct Caller {
     ticket: Option<Arc<Ticket>>,
     authentication: Authentication,
     credentials: Credentials,
-    principal: Arc<Principal>,
     /// The name of the method.
     call: &'static str,
 }
@@ -43,7 +47,6 @@ impl Caller {
             ticket: None,
             authentication: authentication.clone(),
             credentials,
-            principal,
             call,
         })
     }
@@ -71,23 +74,102 @@ impl Caller {
 
     /// Refuses a tenant that is somebody else's; `None` is what is for all of them. Whether the
     /// caller may still call is asked again, because a stream may be older than that.
-    pub fn check(&self, tenant: Option<&Tenant>) -> Result<(), Status> {
+    pub fn check(&self, tenant: Option<&Tenant>) -> Result<Arc<Principal>, Status> {
         let check = || {
             let principal = self.authentication.principal(&self.credentials)?;
             principal.check_call(self.call)?;
-            principal.check_tenant(tenant)
+            principal.check_tenant(tenant)?;
+            Ok(principal)
         };
         check().map_err(|denied| api::denied(&denied))
     }
 
-    /// Lets a call in, now that its tenant is known; an error when the tenant is somebody else's, or
-    /// others have to come first.
+    /// Takes so many of a tenant's quota.
+    fn take<S: Store>(
+        &self,
+        service: &Service<S>,
+        tenant: &Tenant,
+        (bounded, count): (Bounded, usize),
+    ) -> Result<(), Exceeded> {
+        let key = || service.known(tenant);
+        self.authentication.take(tenant, key, bounded, count)
+    }
+
+    /// Lets in a message of a stream with so many events, once its tenant's quota has room for them: a
+    /// stream is held back, not ended, unless that takes too long.
+    pub async fn enter_in_stream<S: Store>(
+        &self,
+        service: &Service<S>,
+        tenant: &Tenant,
+        events: usize,
+    ) -> Result<Entered, Status> {
+        self.check(Some(tenant))?;
+        let until = Instant::now() + MAX_QUOTA_WAIT;
+        for (bounded, mut left) in [(Bounded::Calls, 1), (Bounded::Events, events)] {
+            let mut part = left;
+            while left > 0 {
+                match self.take(service, tenant, (bounded, part)) {
+                    Ok(()) => {
+                        left -= part;
+                        part = part.min(left);
+                    }
+                    // More than a second has: a second's worth at a time.
+                    Err(Exceeded {
+                        retry_after: None,
+                        per_second,
+                        ..
+                    }) => {
+                        part = usize::try_from(per_second.get()).unwrap_or(part);
+                    }
+                    Err(exceeded) => {
+                        let pause = exceeded.retry_after.unwrap_or_default();
+                        if Instant::now() + pause > until {
+                            return Err(over_quota(service, tenant, exceeded));
+                        }
+                        tokio::time::sleep(pause).await;
+                    }
+                }
+            }
+        }
+        // Who calls is asked after the wait.
+        let principal = self.check(Some(tenant))?;
+        self.entered(principal, || service.model_to_write(tenant))
+            .await
+    }
+
+    /// Lets in a call that asks, now that its tenant is known; an error when the tenant is somebody
+    /// else's, or others have to come first.
     pub async fn enter<S: Store>(
         &self,
         service: &Service<S>,
         tenant: &Tenant,
     ) -> Result<Entered, Status> {
-        self.check(Some(tenant))?;
+        let principal = self.admit(service, tenant)?;
+        self.entered(principal, || service.model(tenant)).await
+    }
+
+    /// The same for a call that writes so many events or updates.
+    pub async fn enter_to_write<S: Store>(
+        &self,
+        service: &Service<S>,
+        tenant: &Tenant,
+        events: usize,
+    ) -> Result<Entered, Status> {
+        let principal = self.admit(service, tenant)?;
+        let taken = self.take(service, tenant, (Bounded::Events, events));
+        taken.map_err(|exceeded| over_quota(service, tenant, exceeded))?;
+        self.entered(principal, || service.model_to_write(tenant))
+            .await
+    }
+
+    fn admit<S: Store>(
+        &self,
+        service: &Service<S>,
+        tenant: &Tenant,
+    ) -> Result<Arc<Principal>, Status> {
+        let principal = self.check(Some(tenant))?;
+        let taken = self.take(service, tenant, (Bounded::Calls, 1));
+        taken.map_err(|exceeded| over_quota(service, tenant, exceeded))?;
         if let Some(ticket) = &self.ticket {
             let identified = ticket.identify(service.known(tenant));
             identified.map_err(|refused| {
@@ -95,30 +177,74 @@ impl Caller {
                 status::overloaded(refused.retry_after)
             })?;
         }
-        if self.principal.role.sight.is_whole() {
-            return Ok(Entered { seen: Seen::all() });
-        }
-        let model = service.model(tenant).await;
-        let model = model.map_err(|error| status::of_service(&error, ""))?;
-        let seen = Seen::of(&self.principal, &model);
-        Ok(Entered { seen })
+        Ok(principal)
     }
+
+    /// With what they see by the model that answers, which is looked up for those alone from whom
+    /// something is hidden.
+    async fn entered<M>(
+        &self,
+        principal: Arc<Principal>,
+        model: impl FnOnce() -> M,
+    ) -> Result<Entered, Status>
+    where
+        M: Future<Output = Result<Arc<Model>, ServiceError>>,
+    {
+        let seen = if principal.role.sees_everything() {
+            Seen::all()
+        } else {
+            let model = model().await;
+            let model = model.map_err(|error| status::of_service(&error, ""))?;
+            self.authentication.seen(&principal.role, &model)
+        };
+        Ok(Entered { principal, seen })
+    }
+}
+
+fn over_quota<S: Store>(service: &Service<S>, tenant: &Tenant, exceeded: Exceeded) -> Status {
+    service.shed(Shed::Quota);
+    let Exceeded {
+        bounded,
+        per_second,
+        retry_after,
+    } = exceeded;
+    status::over_quota(tenant, bounded.name(), per_second, retry_after)
+}
+
+/// Notes what somebody has done that others may ask about later. It says nothing of people.
+pub fn audit(principal: &Principal, tenant: Option<&Tenant>, call: &str, done: fmt::Arguments<'_>) {
+    let (who, role) = (&principal.name, &principal.role.name);
+    let tenant = tenant.map_or("*", Tenant::as_str);
+    let subject = principal.subject.as_deref();
+    tracing::info!(target: "bellwether::audit", who, subject, role, tenant, call, "{done}");
 }
 
 /// Who was let in: what they are told of answers and errors.
 pub struct Entered {
+    principal: Arc<Principal>,
     seen: Seen,
 }
 
 impl Entered {
+    /// Notes what they have done that others may ask about later.
+    pub fn audit(&self, tenant: &Tenant, call: &str, done: fmt::Arguments<'_>) {
+        audit(&self.principal, Some(tenant), call, done);
+    }
+
     /// Whether something is hidden from them.
     pub fn sees_in_part(&self) -> bool {
         !self.seen.is_all()
     }
 
     /// Refuses what a caller asks for and does not see.
-    pub fn check(&self, check: impl FnOnce(&Seen) -> Result<(), Denied>) -> Result<(), Status> {
-        check(&self.seen).map_err(|denied| api::denied(&denied))
+    pub fn check(&self, check: impl FnOnce(&Seen) -> Result<(), Hidden>) -> Result<(), Status> {
+        check(&self.seen).map_err(|Hidden(what)| {
+            api::denied(&Denied::Sight {
+                who: self.principal.name.clone(),
+                role: self.principal.role.name.clone(),
+                what,
+            })
+        })
     }
 
     /// An answer.

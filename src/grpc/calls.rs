@@ -163,19 +163,23 @@ where
 type Admitted = (Option<Arc<Ticket>>, Option<Instant>);
 
 impl<S> Calls<S> {
+    /// How long a call may take; `None` for as long as it goes on.
+    fn timeout(&self, method: Method, headers: &HeaderMap) -> Result<Option<Duration>, Status> {
+        let timeout = if method.is_stream {
+            sent_timeout(headers)
+        } else {
+            self.settings.deadlines.of_unary(headers).map(Some)
+        };
+        timeout.map_err(|malformed| Status::invalid_argument(malformed.to_string()))
+    }
+
     fn admit(
         &self,
         method: Method,
         started: Instant,
         request: &Request<Body>,
     ) -> Result<Admitted, Status> {
-        let headers = request.headers();
-        let timeout = if method.is_stream {
-            sent_timeout(headers)
-        } else {
-            self.settings.deadlines.of_unary(headers).map(Some)
-        }
-        .map_err(|malformed| Status::invalid_argument(malformed.to_string()))?;
+        let timeout = self.timeout(method, request.headers())?;
         // Work that nobody waits for any more is not begun.
         if timeout == Some(Duration::ZERO) {
             return Err(status::deadline_exceeded());
@@ -270,9 +274,18 @@ where
         mut request: Request<Body>,
     ) -> Call<Either<S::Future, Again>> {
         let mut calls = self.clone();
+        let timeout = self.timeout(method, request.headers());
         let again = async move {
             let authentication = calls.settings.authentication.clone();
-            authentication.look_again(&credentials).await;
+            let looked = authentication.look_again(&credentials);
+            match timeout {
+                Ok(Some(timeout)) => {
+                    if tokio::time::timeout(timeout, looked).await.is_err() {
+                        return Ok(status::deadline_exceeded().into_http());
+                    }
+                }
+                _ => looked.await,
+            }
             request.extensions_mut().insert(HasLookedAgain);
             calls.call(request).await
         };

@@ -142,7 +142,9 @@ async fn submit<S: Store>(
     request: v1::ScoreEventsRequest,
 ) -> Result<Submitted<S>, Status> {
     let (tenant, events, view) = api::score_events(request)?;
-    let entered = caller.enter(service, &tenant).await?;
+    let entered = caller
+        .enter_in_stream(service, &tenant, events.len())
+        .await?;
     let mut accepted = Vec::with_capacity(events.len());
     let mut refused = Vec::with_capacity(events.len());
     for (index, event) in events.into_iter().enumerate() {

@@ -67,7 +67,7 @@ impl<S: Store> ScoringService for Handlers<S> {
     ) -> Result<Response<v1::ScoreEventResponse>, Status> {
         let caller = Caller::of(request.extensions())?;
         let (tenant, event, view) = api::score_event(request.into_inner())?;
-        let entered = caller.enter(&self.service, &tenant).await?;
+        let entered = caller.enter_to_write(&self.service, &tenant, 1).await?;
         let scored = self.service.score_event(&tenant, event, view).await;
         let scored = scored.map_err(|error| entered.failed(error))?;
         Ok(entered.tell(api::scored(scored, api::EventPath::Single)))
@@ -126,7 +126,7 @@ impl<S: Store> ScoringService for Handlers<S> {
     ) -> Result<Response<v1::UpdateProfileResponse>, Status> {
         let caller = Caller::of(request.extensions())?;
         let (tenant, update, view) = api::update_profile(request.into_inner())?;
-        let entered = caller.enter(&self.service, &tenant).await?;
+        let entered = caller.enter_to_write(&self.service, &tenant, 1).await?;
         let profile = self.service.update_profile(&tenant, update, view).await;
         let profile = profile.map_err(|error| entered.failed_at("attributes", error))?;
         Ok(entered.tell(api::updated(profile)))
@@ -139,7 +139,8 @@ impl<S: Store> ScoringService for Handlers<S> {
         let (_, extensions, request) = request.into_parts();
         let caller = Caller::of(&extensions)?;
         let (tenant, read, view) = api::batch_update_profiles(request)?;
-        let entered = caller.enter(&self.service, &tenant).await?;
+        let entered = caller.enter_to_write(&self.service, &tenant, read.len());
+        let entered = entered.await?;
         let turn = self.service.batch_turn();
         let _turn = turn.map_err(|error| entered.failed(error))?;
         let answered = view.map_or(0, |_| read.len());
@@ -176,7 +177,7 @@ impl<S: Store> ScoringService for Handlers<S> {
     ) -> Result<Response<v1::UpdateSubjectResponse>, Status> {
         let caller = Caller::of(request.extensions())?;
         let (tenant, update, view) = api::update_subject(request.into_inner())?;
-        let entered = caller.enter(&self.service, &tenant).await?;
+        let entered = caller.enter_to_write(&self.service, &tenant, 1).await?;
         let subject = self.service.update_profile(&tenant, update, view).await;
         let subject = subject.map_err(|error| entered.failed_at("attributes", error))?;
         Ok(entered.tell(api::updated_subject(subject)))
@@ -270,9 +271,10 @@ impl<S: Store> ScoringService for Handlers<S> {
     ) -> Result<Response<v1::RetractEventResponse>, Status> {
         let caller = Caller::of(request.extensions())?;
         let (tenant, event, view) = api::retract_event(request.into_inner())?;
-        let entered = caller.enter(&self.service, &tenant).await?;
+        let entered = caller.enter_to_write(&self.service, &tenant, 1).await?;
         let retracted = self.service.retract_event(&tenant, event, view).await;
         let retracted = retracted.map_err(|error| entered.failed(error))?;
+        entered.audit(&tenant, "RetractEvent", format_args!("retracted an event"));
         Ok(entered.tell(api::retracted(retracted)))
     }
 
@@ -285,7 +287,7 @@ impl<S: Store> ScoringService for Handlers<S> {
         let paged = api::quarantine_query(&self.seal, request)?;
         let (tenant, query) = (paged.tenant, paged.query);
         let entered = caller.enter(&self.service, &tenant).await?;
-        entered.check(|seen| seen.check_quarantine(&query.rule))?;
+        entered.check(|seen| seen.check_quarantine(Some(&query.rule)))?;
         let room = reserve(&extensions, query.paging.page_size).await?;
         let page = self.service.quarantine(&tenant, query).await;
         let page = page.map_err(|error| entered.failed(error))?;
@@ -300,14 +302,14 @@ impl<S: Store> ScoringService for Handlers<S> {
         let caller = Caller::of(request.extensions())?;
         let (tenant, profile_id, selection, view) = api::release_events(request.into_inner())?;
         let entered = caller.enter(&self.service, &tenant).await?;
-        if let Some(rule) = &selection.rule {
-            entered.check(|seen| seen.check_quarantine(rule))?;
-        }
+        entered.check(|seen| seen.check_quarantine(selection.rule.as_deref()))?;
         let released = self
             .service
             .release_events(&tenant, &profile_id, selection, view)
             .await;
         let released = released.map_err(|error| entered.failed(error))?;
+        let done = format_args!("released {} events", released.outcome);
+        entered.audit(&tenant, "ReleaseEvents", done);
         Ok(entered.tell(api::released(released)))
     }
 

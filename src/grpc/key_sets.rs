@@ -4,10 +4,14 @@
 use std::{
     collections::HashMap,
     error::Error,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
@@ -15,24 +19,34 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use jsonwebtoken::jwk::JwkSet;
-use tokio::time::Instant;
+use tokio::{sync::Semaphore, time::Instant};
 
 use crate::{
     access::read_key_set,
-    limits::{KEY_SET_RETRY_INTERVAL, KEY_SET_TIMEOUT, MAX_KEY_SET_BYTES},
+    limits::{KEY_SET_RETRY_INTERVAL, KEY_SET_TIMEOUT, MAX_KEY_SET_BYTES, MAX_WAITING_FOR_KEYS},
     telemetry::causes,
 };
 
 /// What was fetched, by address.
 #[derive(Default)]
 pub struct KeySets {
-    by_url: Mutex<HashMap<String, Fetched>>,
+    by_url: Mutex<HashMap<String, Arc<Published>>>,
+    /// How often anything has changed.
+    generation: AtomicU64,
+    connector: OnceLock<HttpsConnector<HttpConnector>>,
+}
+
+/// What is at an address.
+struct Published {
+    known: Mutex<Known>,
     /// One fetch at a time: those who wait for it find what they want when it is over.
     turn: tokio::sync::Mutex<()>,
+    /// Calls that wait for it.
+    waiting: Semaphore,
 }
 
 #[derive(Default)]
-struct Fetched {
+struct Known {
     set: Option<Arc<JwkSet>>,
     /// When a token has last had it fetched.
     asked: Option<Instant>,
@@ -40,56 +54,91 @@ struct Fetched {
     complaint: Option<String>,
 }
 
+impl Published {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            known: Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
+            waiting: Semaphore::new(MAX_WAITING_FOR_KEYS),
+        })
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a token may have it looked at: whoever sends made-up tokens may not do so all the time.
+    fn may_ask(&self) -> bool {
+        let mut known = self.known();
+        let lately = known.asked.map(|asked| asked.elapsed());
+        if lately.is_some_and(|elapsed| elapsed < KEY_SET_RETRY_INTERVAL) {
+            return false;
+        }
+        known.asked = Some(Instant::now());
+        true
+    }
+}
+
 impl KeySets {
     /// What is known to be at an address.
     pub fn get(&self, url: &str) -> Option<Arc<JwkSet>> {
         let by_url = self.by_url.lock().unwrap_or_else(PoisonError::into_inner);
-        by_url.get(url)?.set.clone()
+        let published = by_url.get(url)?;
+        published.known().set.clone()
     }
 
-    /// Whether a token may have an address looked at: whoever sends made-up tokens may not do so all
-    /// the time.
-    fn may_ask(&self, url: &str) -> bool {
+    /// How often anything has changed.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    fn at(&self, url: &str) -> Arc<Published> {
         let mut by_url = self.by_url.lock().unwrap_or_else(PoisonError::into_inner);
-        let fetched = by_url.entry(url.to_owned()).or_default();
-        let lately = fetched.asked.map(|asked| asked.elapsed());
-        if lately.is_some_and(|elapsed| elapsed < KEY_SET_RETRY_INTERVAL) {
-            return false;
-        }
-        fetched.asked = Some(Instant::now());
-        true
+        let published = by_url.entry(url.to_owned()).or_insert_with(Published::new);
+        Arc::clone(published)
     }
 
-    /// Looks at an address for a token, unless another one had it looked at lately.
+    /// Looks at an address for a token, unless another one had it looked at lately, or too many wait.
     pub async fn refresh(&self, url: &str) {
-        let _turn = self.turn.lock().await;
-        if self.may_ask(url) {
-            self.fetch_now(url).await;
+        let published = self.at(url);
+        let Ok(_waiting) = published.waiting.try_acquire() else {
+            return;
+        };
+        let _turn = published.turn.lock().await;
+        if published.may_ask() {
+            self.fetch(url, &published).await;
         }
     }
 
     /// Looks at all of these addresses, and forgets all others.
     pub async fn refresh_all(&self, urls: &[&str]) {
-        let _turn = self.turn.lock().await;
-        for url in urls {
-            self.fetch_now(url).await;
-        }
+        let fetches = urls.iter().map(|url| async {
+            let published = self.at(url);
+            let _turn = published.turn.lock().await;
+            self.fetch(url, &published).await;
+        });
+        join_all(fetches).await;
         let mut by_url = self.by_url.lock().unwrap_or_else(PoisonError::into_inner);
         by_url.retain(|url, _| urls.contains(&url.as_str()));
     }
 
-    async fn fetch_now(&self, url: &str) {
-        let fetched = tokio::time::timeout(KEY_SET_TIMEOUT, fetch(url)).await;
+    async fn fetch(&self, url: &str, published: &Published) {
+        let fetched = match self.connector() {
+            Ok(connector) => tokio::time::timeout(KEY_SET_TIMEOUT, fetch(url, connector)).await,
+            Err(error) => Ok(Err(error)),
+        };
         let fetched = fetched
             .unwrap_or_else(|_| Err(format!("no answer within {} s", KEY_SET_TIMEOUT.as_secs())));
-        let mut by_url = self.by_url.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = by_url.entry(url.to_owned()).or_default();
+        let mut known = published.known();
         match fetched {
             Ok(set) => {
                 if known.complaint.take().is_some() {
                     tracing::info!(url, "the keys of an issuer of tokens can be fetched again");
                 }
-                known.set = Some(Arc::new(set));
+                if known.set.as_deref() != Some(&set) {
+                    known.set = Some(Arc::new(set));
+                    self.generation.fetch_add(1, Ordering::Release);
+                }
             }
             Err(error) => {
                 if known.complaint.as_ref() != Some(&error) {
@@ -103,14 +152,26 @@ impl KeySets {
             }
         }
     }
+
+    /// By the authorities of the system, which are read once. Plain HTTP is asked for on this machine
+    /// alone.
+    fn connector(&self) -> Result<HttpsConnector<HttpConnector>, String> {
+        if let Some(connector) = self.connector.get() {
+            return Ok(connector.clone());
+        }
+        let provider = rustls::crypto::ring::default_provider();
+        let builder = HttpsConnectorBuilder::new().with_provider_and_native_roots(provider);
+        let builder = builder.map_err(|error| causes(&error))?;
+        let connector = builder.https_or_http().enable_http1().build();
+        Ok(self.connector.get_or_init(|| connector).clone())
+    }
 }
 
-async fn fetch(url: &str) -> Result<JwkSet, String> {
+async fn fetch(url: &str, connector: HttpsConnector<HttpConnector>) -> Result<JwkSet, String> {
     let wrong = |error: &(dyn Error + 'static)| causes(error);
     let uri = url
         .parse()
         .map_err(|error: http::uri::InvalidUri| wrong(&error))?;
-    let connector = connector().map_err(|error| wrong(&error))?;
     let client: Client<_, Empty<Bytes>> = Client::builder(TokioExecutor::new()).build(connector);
     let answer = client.get(uri).await.map_err(|error| wrong(&error))?;
     if !answer.status().is_success() {
@@ -120,11 +181,4 @@ async fn fetch(url: &str) -> Result<JwkSet, String> {
     let body = Limited::new(answer.into_body(), most).collect().await;
     let body = body.map_err(|error| causes(&*error))?.to_bytes();
     read_key_set(&body)
-}
-
-/// By the authorities of the system. Plain HTTP is asked for on this machine alone.
-fn connector() -> std::io::Result<HttpsConnector<HttpConnector>> {
-    let provider = rustls::crypto::ring::default_provider();
-    let builder = HttpsConnectorBuilder::new().with_provider_and_native_roots(provider)?;
-    Ok(builder.https_or_http().enable_http1().build())
 }

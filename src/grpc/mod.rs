@@ -12,6 +12,7 @@ pub mod health;
 mod key_sets;
 mod method;
 pub mod model_handlers;
+mod quotas;
 pub mod server;
 pub mod transport;
 pub mod unread;

@@ -7,7 +7,11 @@ use tokio::{sync::mpsc, time::Instant};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Response, Status, async_trait};
 
-use super::{caller::Caller, calls::StreamDeadline, draining::Draining};
+use super::{
+    caller::{Caller, audit},
+    calls::StreamDeadline,
+    draining::Draining,
+};
 use crate::{
     api::{
         self,
@@ -78,15 +82,20 @@ impl<S: Store> ModelService for ModelHandlers<S> {
         let caller = Caller::of(request.extensions())?;
         let mut request = request.into_inner();
         // Before the model is read, which takes long.
-        caller.check(tenant_or_all(&request.tenant).as_ref())?;
+        let principal = caller.check(tenant_or_all(&request.tenant).as_ref())?;
         let model = read(&self.service, &mut request.source).await?;
         let (tenant, model, options) = api::apply_model(&request, model)?;
+        let is_trial = options.validate_only;
         let applied = self
             .service
             .deployment()
             .apply_model(tenant.as_ref(), Arc::clone(&model), options)
             .await;
         let applied = applied.map_err(failed)?;
+        if !is_trial {
+            let done = format_args!("applied model {}", model.fingerprint());
+            audit(&principal, tenant.as_ref(), "ApplyModel", done);
+        }
         Ok(Response::new(api::applied(&model, applied)))
     }
 
@@ -134,7 +143,10 @@ impl<S: Store> ModelService for ModelHandlers<S> {
                 }
             };
             let last = tokio::select! {
-                compared = compare(&service, &tenant, comparison, &answers) => compared,
+                compared = compare(&service, &tenant, comparison, &answers) => {
+                    // It took long, and shows everybody: whoever may not see it any more does not.
+                    caller.check(Some(&tenant)).and(compared)
+                }
                 () = end => Err(status::deadline_exceeded()),
                 () = draining.begun() => Err(status::draining()),
                 () = answers.closed() => Err(Status::cancelled("the caller has gone")),

@@ -67,6 +67,7 @@ pub async fn serve<S: Store>(
     readiness: Readiness,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
+    let counters = telemetry.counters();
     let (drain, is_draining) = watch::channel(false);
     let draining = Draining::new(is_draining);
     let mut health = Health::new(Scoring::<S>::NAME, readiness).await;
@@ -120,8 +121,8 @@ pub async fn serve<S: Store>(
     tokio::select! {
         () = &mut server => return Ok(()),
         never = health.follow(&service) => match never {},
-        never = follow_tls(tls.as_deref()) => match never {},
-        never = authentication.follow() => match never {},
+        never = follow_tls(tls.as_deref(), || counters.refused_file("tls")) => match never {},
+        never = authentication.follow(|| counters.refused_file("keys")) => match never {},
         () = stop => {}
     }
     tracing::info!("stopping: finishing what is in work");
@@ -145,9 +146,9 @@ fn observe(telemetry: &Telemetry, budgets: Budgets, unread: Unread) {
     });
 }
 
-async fn follow_tls(tls: Option<&Tls>) -> Infallible {
+async fn follow_tls(tls: Option<&Tls>, refused: impl Fn() + Send) -> Infallible {
     match tls {
-        Some(tls) => tls.follow().await,
+        Some(tls) => tls.follow(refused).await,
         None => std::future::pending().await,
     }
 }

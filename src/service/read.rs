@@ -71,6 +71,12 @@ impl<S: Store> Service<S> {
         Ok(Arc::clone(&snapshot.active.model))
     }
 
+    /// The model that answers, of a tenant that may be made by what is written.
+    pub async fn model_to_write(&self, tenant: &Tenant) -> Result<Arc<Model>, ServiceError> {
+        let snapshot = self.shell.deployment.snapshot_for_writing(tenant).await?;
+        Ok(Arc::clone(&snapshot.active.model))
+    }
+
     /// Reads one profile.
     pub async fn profile(
         &self,

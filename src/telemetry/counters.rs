@@ -66,10 +66,12 @@ pub enum Shed {
     Conditions,
     /// Models that wait to be read.
     Models,
+    /// What a tenant may ask for in a second.
+    Quota,
 }
 
 impl Shed {
-    const NAMES: [&str; 9] = [
+    const NAMES: [&str; 10] = [
         "overload",
         "share",
         "streams",
@@ -79,6 +81,7 @@ impl Shed {
         "batches",
         "conditions",
         "models",
+        "quota",
     ];
 }
 
@@ -118,6 +121,7 @@ struct Instruments {
     conflicts: Counter<u64>,
     indexed: Counter<u64>,
     refused_models: Counter<u64>,
+    refused_files: Counter<u64>,
     shed: [ShedCount; Shed::NAMES.len()],
 }
 
@@ -207,8 +211,17 @@ impl Counters {
                 "{model}",
                 "Model files that were refused while the server ran",
             ),
+            refused_files: counter(
+                "bellwether.files.refused",
+                "{refusal}",
+                "Files of keys or certificates that could not be used while the server ran",
+            ),
             shed: shed(meter),
         };
+        for files in ["keys", "tls"] {
+            let files = KeyValue::new("files", files);
+            instruments.refused_files.add(0, &[files]);
+        }
         // Whoever watches how they grow sees the first time, too.
         for counter in [
             &instruments.released,
@@ -318,6 +331,13 @@ impl Counters {
     /// Counts calls that are turned away for one reason.
     pub fn shed_by(&self, reason: Shed) -> ShedCount {
         self.0.shed[reason as usize].clone()
+    }
+
+    /// Files of this kind could not be used while the server ran.
+    pub fn refused_file(&self, files: &'static str) {
+        self.0
+            .refused_files
+            .add(1, &[KeyValue::new("files", files)]);
     }
 
     /// A model file was refused while the server ran.

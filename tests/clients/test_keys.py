@@ -78,6 +78,9 @@ scores = ["interest"]
 attributes = ["industry"]
 segments = ["interested", "by_secret"]
 topics = ["prices"]
+
+[roles.collector]
+calls = ["write"]
 """
 
 SHIPPED = ["admin", "writer", "reader", "sales", "community_manager", "legal", "product_marketing"]
@@ -99,6 +102,7 @@ MAY = {
     "product_marketing": {"GetFunnel", "GetSegmentTopics", "TopInfluencers", "RankSegment",
                           "GetCatalog"},
     "narrow": READ | WRITE | MODERATE,
+    "collector": WRITE,
 }
 NOBODY = {grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED}
 
@@ -182,7 +186,7 @@ def world(request, tmp_path_factory):
     models.mkdir()
     for tenant in ("acme", "other"):
         (models / f"{tenant}.toml").write_text(MODEL, encoding="utf-8")
-    keys = {role: Key(path, "acme", role) for role in [*SHIPPED, "narrow"]}
+    keys = {role: Key(path, "acme", role) for role in [*SHIPPED, "narrow", "collector"]}
     keys["everywhere"] = Key(path, "*", "admin")
     with store_of(request.param, directory) as store:
         with Server(store, model=models, settings={"BELLWETHER_KEYS": str(path)}) as server:
@@ -211,7 +215,7 @@ def test_every_call_asks_who_calls_and_whether_they_may(world):
                 code = answer.code if isinstance(answer, Refusal) else None
                 # A tenant without such a segment or kind is another matter; and the narrow role
                 # has the call, and does not see what it asks for.
-                is_hidden = role == "narrow" and method.name == "ListQuarantine"
+                is_hidden = role == "narrow" and method.name in ("ListQuarantine", "ReleaseEvents")
                 assert (code in NOBODY) == is_hidden, (role, method.name, answer)
             else:
                 assert answer.code == grpc.StatusCode.PERMISSION_DENIED, (role, method.name)
@@ -592,3 +596,151 @@ def test_tokens_are_trusted_by_a_file_of_keys_that_is_followed(tmp_path):
         keys.write_text(json.dumps({"keys": [second.public()]}), encoding="utf-8")
         assert eventually(lambda: works(second))
         assert not works(first)
+
+
+def test_a_tenant_is_held_to_its_quota_and_another_one_is_not(tmp_path):
+    path = tmp_path / "keys.toml"
+    path.write_text("[quotas.slow]\nevents_per_second = 5\n\n[quotas.\"*\"]\n"
+                    "calls_per_second = 1000\n", encoding="utf-8")
+    key = Key(path, "*", "admin")
+    with Server(tmp_path / "store", settings={"BELLWETHER_KEYS": str(path)}) as server:
+        def send(tenant, number):
+            asked = api.ScoreEventRequest(tenant=tenant, event=event(f"e-{number}", "ann"))
+            try:
+                server.stub.ScoreEvent(asked, metadata=key.metadata, timeout=30)
+            except grpc.RpcError as error:
+                return Refusal(error)
+            return None
+
+        def counted(tenant):
+            asked = api.GetProfileRequest(tenant=tenant, profile_id="ann", or_default=True)
+            answer = server.stub.GetProfile(asked, metadata=key.metadata, timeout=30)
+            return answer.profile.event_count
+
+        refusals = [refusal for number in range(50) if (refusal := send("slow", number))]
+        assert refusals, "fifty events were sent in ten seconds"
+        refusal = refusals[0]
+        assert refusal.code == grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert refusal.reason == "QUOTA_EXCEEDED"
+        assert refusal.metadata == {"tenant": "slow", "quota": "events_per_second", "limit": "5"}
+        assert 0 < refusal.retry_info.retry_delay.ToNanoseconds() < 1_000_000_000
+        assert counted("slow") == 50 - len(refusals), "what is refused is not counted"
+        assert not any(send("quick", number) for number in range(50))
+        # What never fits says so.
+        updates = [api.ProfileUpdate(profile_id=f"p-{number}") for number in range(6)]
+        with pytest.raises(grpc.RpcError) as caught:
+            server.stub.BatchUpdateProfiles(
+                api.BatchUpdateProfilesRequest(tenant="slow", updates=updates),
+                metadata=key.metadata, timeout=30)
+        refusal = Refusal(caught.value)
+        assert refusal.reason == "QUOTA_EXCEEDED" and refusal.retry_info is None
+        # A stream is held back instead, and loses nothing.
+        events = [event(f"s-{number}", "bob") for number in range(12)]
+        answers = server.stub.ScoreEvents(
+            iter([api.ScoreEventsRequest(tenant="slow", events=events)]),
+            metadata=key.metadata, timeout=60)
+        results = [result for answer in answers for result in answer.results]
+        assert len(results) == 12 and all(result.HasField("response") for result in results)
+
+
+def test_what_somebody_has_changed_is_in_the_log_without_whom_it_concerns(world):
+    server, keys, _ = world
+    metadata = keys["admin"].metadata
+    retracted = event("audit-1", "planted-person", "visit", NOW - START)
+    server.stub.RetractEvent(api.RetractEventRequest(tenant="acme", event=retracted),
+                             metadata=metadata)
+    server.stub.ReleaseEvents(
+        api.ReleaseEventsRequest(tenant="acme", profile_id="ann"), metadata=metadata)
+    models = model_pb2_grpc.ModelServiceStub(server.channel)
+    models.ApplyModel(model_pb2.ApplyModelRequest(tenant="acme", source=MODEL), metadata=metadata)
+    name = keys["admin"].made["entry"].split('name = "')[1].split('"')[0]
+
+    def lines():
+        return [line for line in server.lines if "bellwether::audit" in line and name in line]
+
+    assert eventually(lambda: len(lines()) >= 3), server.output()
+    said = "".join(lines())
+    for part in ["RetractEvent", "ReleaseEvents", "ApplyModel", "acme", "released 0 events"]:
+        assert part in said, (part, said)
+    assert "planted-person" not in server.output()
+
+
+def test_who_may_only_write_is_told_of_nobody(world):
+    server, keys, _ = world
+    for name in ("ScoreEvent", "UpdateProfile", "BatchUpdateProfiles"):
+        asked = requests("acme")[name]
+        asked.response_view = api.RESPONSE_VIEW_FULL
+        answer = getattr(server.stub, name)(asked, metadata=keys["collector"].metadata)
+        told = json_format.MessageToJson(answer)
+        assert "scores" not in told and "attributes" not in told, told
+    asked = requests("fresh")["ScoreEvent"]
+    with pytest.raises(grpc.RpcError) as caught:
+        server.stub.ScoreEvent(asked, metadata=keys["collector"].metadata)
+    assert Refusal(caught.value).reason == "TENANT_NOT_ALLOWED"
+
+
+def test_a_role_that_sees_no_attributes_does_not_see_what_rules_make_of_them(world):
+    server, keys, _ = world
+    asked = api.RankSegmentRequest(tenant="acme", segment="by_secret", view="PROFILE_VIEW_FULL")
+    everything = server.stub.RankSegment(asked, metadata=keys["admin"].metadata)
+    assert "secret_rule" in json_format.MessageToJson(everything)
+    answer = server.stub.RankSegment(asked, metadata=keys["product_marketing"].metadata)
+    told = json_format.MessageToJson(answer)
+    assert len(answer.members) == 1 and "secret_score" in told
+    for hidden in ["secret_rule", "secret_value", "secret_attribute"]:
+        assert hidden not in told, told
+
+
+def test_what_a_hidden_rule_holds_is_not_released_by_who_does_not_see_it(world):
+    server, keys, _ = world
+    for asked in (api.ReleaseEventsRequest(tenant="acme", profile_id="ann"),
+                  api.ReleaseEventsRequest(tenant="acme", profile_id="ann", event_id="visit-1"),
+                  api.ReleaseEventsRequest(tenant="acme", profile_id="ann",
+                                           rule="secret_quarantine")):
+        with pytest.raises(grpc.RpcError) as caught:
+            server.stub.ReleaseEvents(asked, metadata=keys["narrow"].metadata)
+        assert Refusal(caught.value).reason == "NOT_SEEN"
+
+
+def test_an_open_stream_sees_what_its_role_sees_now(tmp_path):
+    path, model = tmp_path / "keys.toml", tmp_path / "model.toml"
+    model.write_text(MODEL, encoding="utf-8")
+    role = '[roles.watcher]\ncalls = ["read", "write"]\n'
+    path.write_text(role, encoding="utf-8")
+    # A tenant that nobody knows yet is made by who sees in part, too.
+    key = Key(path, "new-tenant", "watcher")
+    with Server(tmp_path / "store", model=model,
+                settings={"BELLWETHER_KEYS": str(path)}) as server:
+        narrowed = threading.Event()
+
+        def messages():
+            yield api.ScoreEventsRequest(tenant="new-tenant", response_view="RESPONSE_VIEW_FULL",
+                                         events=[event("e-1", "ann", "visit")])
+            narrowed.wait(60)
+            yield api.ScoreEventsRequest(tenant="new-tenant", response_view="RESPONSE_VIEW_FULL",
+                                         events=[event("e-2", "ann", "visit", 1)])
+
+        answers = server.stub.ScoreEvents(messages(), metadata=key.metadata, timeout=90)
+        assert "secret_score" in json_format.MessageToJson(next(answers))
+        text = path.read_text(encoding="utf-8")
+        path.write_text(text.replace(role, role + 'scores = ["interest"]\n'), encoding="utf-8")
+        asked = api.GetProfileRequest(tenant="new-tenant", profile_id="ann")
+
+        def is_narrow():
+            answer = server.stub.GetProfile(asked, metadata=key.metadata, timeout=30)
+            return "secret_score" not in json_format.MessageToJson(answer)
+
+        assert eventually(is_narrow)
+        narrowed.set()
+        told = json_format.MessageToJson(next(answers))
+        assert "interest" in told and "secret_score" not in told
+
+
+def test_who_sees_in_part_makes_a_tenant_by_an_event_as_others_do(tmp_path):
+    path = tmp_path / "keys.toml"
+    path.write_text('[roles.collector]\ncalls = ["ScoreEvent"]\n', encoding="utf-8")
+    key = Key(path, "*", "collector")
+    with Server(tmp_path / "store", settings={"BELLWETHER_KEYS": str(path)}) as server:
+        asked = api.ScoreEventRequest(tenant="brand-new", event=event())
+        answer = server.stub.ScoreEvent(asked, metadata=key.metadata, timeout=30)
+        assert answer.outcome == api.EVENT_OUTCOME_APPLIED and not answer.HasField("profile")

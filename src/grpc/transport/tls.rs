@@ -76,8 +76,9 @@ impl Tls {
     }
 
     /// Follows the files, for ever.
-    pub async fn follow(&self) -> Infallible {
-        self.0.follow().await
+    /// `refused` hears of each time that they cannot be used.
+    pub async fn follow(&self, refused: impl Fn() + Send) -> Infallible {
+        self.0.follow(refused).await
     }
 }
 

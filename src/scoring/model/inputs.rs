@@ -7,7 +7,7 @@ use super::{
     compile::Condition,
     definition::{Model, Stage},
     expr::{Expression, Variable},
-    ids::{ConditionId, SegmentId},
+    ids::{AskedId, ConditionId, ScoreId, SegmentId, SubjectKindId},
 };
 use crate::scoring::Name;
 
@@ -23,6 +23,8 @@ pub struct Inputs {
     pub any_attribute: bool,
     /// Topics of which the interest is read.
     pub topics: BTreeSet<String>,
+    /// Whether any topic may be read: those of an event.
+    pub any_topic: bool,
     /// Whether the stage is read.
     pub stage: bool,
 }
@@ -30,18 +32,26 @@ pub struct Inputs {
 impl Inputs {
     fn add(&mut self, model: &Model, variable: &Variable) {
         match variable {
-            Variable::ProfileAttributes
-            | Variable::AuthorAttributes
-            | Variable::SubjectAttributes(_) => self.any_attribute = true,
-            Variable::ProfileAttribute(name)
-            | Variable::AuthorAttribute(name)
-            | Variable::SubjectAttribute(_, name) => {
+            Variable::ProfileAttributes | Variable::AuthorAttributes => self.any_attribute = true,
+            Variable::SubjectAttributes(kind) => {
+                self.any_attribute = true;
+                self.add_key(model, *kind);
+            }
+            Variable::ProfileAttribute(name) | Variable::AuthorAttribute(name) => {
                 self.attributes.insert(name.clone());
             }
-            Variable::Completeness(names) => self.attributes.extend(names.iter().cloned()),
-            Variable::Score(score) | Variable::SubjectScore(_, score) => {
-                self.scores.insert(model.scores[*score].name.clone());
+            Variable::SubjectAttribute(kind, name) => {
+                self.attributes.insert(name.clone());
+                self.add_key(model, *kind);
             }
+            Variable::Completeness(names) => self.attributes.extend(names.iter().cloned()),
+            Variable::Score(score) => self.add_score(model, *score),
+            Variable::SubjectScore(kind, score) => {
+                self.add_score(model, *score);
+                self.add_key(model, *kind);
+            }
+            Variable::Count(asked) | Variable::Rate(asked) => self.add_count(model, *asked),
+            Variable::EventTopics => self.any_topic = true,
             Variable::Interest(topic) => {
                 self.topics.insert(topic.clone());
             }
@@ -55,14 +65,11 @@ impl Inputs {
             | Variable::EventCampaignId
             | Variable::EventAuthorId
             | Variable::EventSentiment
-            | Variable::EventTopics
             | Variable::EventTags
             | Variable::EventAttributes
             | Variable::EventAttribute(_)
             | Variable::SecondsSinceLast
             | Variable::Seen(_)
-            | Variable::Count(_)
-            | Variable::Rate(_)
             | Variable::FirstSeenTime
             | Variable::LastEventTime
             | Variable::AsOf => {}
@@ -72,6 +79,39 @@ impl Inputs {
     fn add_all(&mut self, model: &Model, expression: &Expression) {
         for variable in expression.variables() {
             self.add(model, variable);
+        }
+    }
+
+    fn add_score(&mut self, model: &Model, score: ScoreId) {
+        self.scores.insert(model.scores[score].name.clone());
+    }
+
+    /// Which subject of a kind is read follows from its key.
+    fn add_key(&mut self, model: &Model, kind: SubjectKindId) {
+        if let Some(key) = &model.subject_kinds[kind].key {
+            // A key reads no subject, so this ends.
+            self.add_all(model, key);
+        }
+    }
+
+    /// A count tells what the scores are made of that the signal gives points to.
+    fn add_count(&mut self, model: &Model, asked: AskedId) {
+        let signal = &model.slots[model.asked[asked]].signal;
+        for score in &model.scores {
+            let mut terms = score.terms.iter();
+            if terms.any(|term| model.signals[term.signal].name == *signal) {
+                self.scores.insert(score.name.clone());
+            }
+        }
+        let Some(signal) = model.signals_by_name.get(signal) else {
+            return;
+        };
+        for expression in model.signals[*signal].expressions() {
+            // Signals may count each other: what counts are made of is not followed further.
+            let variables = expression.variables().iter();
+            for variable in variables.filter(|variable| !variable.is_count()) {
+                self.add(model, variable);
+            }
         }
     }
 
@@ -164,19 +204,19 @@ impl Model {
         })
     }
 
-    /// The scores that a signal or an attribute rule gives points to, by its name.
-    pub fn scores_of(&self, part: &str) -> impl Iterator<Item = &Name> {
-        let has_part = move |score: &&super::definition::Score| {
-            let mut signals = score
-                .terms
-                .iter()
-                .map(|term| &self.signals[term.signal].name);
-            let mut rules = score.rule_points.iter();
-            signals.any(|name| *name == part)
-                || rules.any(|(rule, _)| self.rules[*rule].name == part)
-        };
-        let scores = self.scores.iter().filter(has_part);
-        scores.map(|score| &score.name)
+    /// By score: its name, and the signals and the attribute rules that give points to it.
+    pub fn givers(&self) -> impl Iterator<Item = (&Name, Vec<&Name>, Vec<&Name>)> {
+        self.scores.iter().map(|score| {
+            let signals = score.terms.iter();
+            let rules = score.rule_points.iter();
+            (
+                &score.name,
+                signals
+                    .map(|term| &self.signals[term.signal].name)
+                    .collect(),
+                rules.map(|(rule, _)| &self.rules[*rule].name).collect(),
+            )
+        })
     }
 
     /// The attribute that states the reach of an author.

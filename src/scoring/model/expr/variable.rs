@@ -342,6 +342,11 @@ impl Variable {
         }
     }
 
+    /// Whether it is what a record counts of a signal.
+    pub(crate) fn is_count(&self) -> bool {
+        matches!(self, Self::Count(_) | Self::Rate(_))
+    }
+
     /// Whether it is of what the profile states.
     pub(crate) fn is_of_profile(&self) -> bool {
         match self {
