@@ -105,13 +105,18 @@ class Server:
                 break
         watch.cancel()
 
-    def probe(self, path, seconds=START_SECONDS):
-        """Status and text that a path of the admin address is answered with."""
+    @property
+    def admin_address(self):
+        """Where probes and metrics are answered, awaited."""
         self._has_admin.wait(START_SECONDS)
         if self._admin is None:
             raise RuntimeError(f"the server has no admin address:\n{self.output()}")
+        return self._admin
+
+    def probe(self, path, seconds=START_SECONDS):
+        """Status and text that a path of the admin address is answered with."""
         try:
-            with urllib.request.urlopen(f"http://{self._admin}{path}", timeout=seconds) as answer:
+            with urllib.request.urlopen(f"http://{self.admin_address}{path}", timeout=seconds) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as refusal:
             with refusal:
