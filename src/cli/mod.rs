@@ -20,6 +20,7 @@ mod import;
 mod influencers;
 mod instant;
 mod key;
+mod manual;
 mod offline;
 mod output;
 mod pages;
@@ -78,6 +79,8 @@ enum Command {
     Influencers(influencers::Influencers),
     Health(health::Health),
     Key(key::Key),
+    Completions(manual::Completions),
+    Man(manual::Man),
     Quarantine(quarantine::Quarantine),
     Release(release::Release),
     Retract(retract::Retract),
@@ -112,6 +115,8 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Topics(command) => command.run().await.map(|()| ExitCode::SUCCESS),
         Command::Funnel(command) => command.run().await.map(|()| ExitCode::SUCCESS),
         Command::Influencers(command) => command.run().await.map(|()| ExitCode::SUCCESS),
+        Command::Completions(command) => command.run().map(|()| ExitCode::SUCCESS),
+        Command::Man(command) => command.run().map(|()| ExitCode::SUCCESS),
         Command::Key(command) => command.run().map(|()| ExitCode::SUCCESS),
         Command::Health(command) => command.run().await.map(|()| ExitCode::SUCCESS),
         Command::Quarantine(command) => command.run().await.map(|()| ExitCode::SUCCESS),

@@ -6,6 +6,7 @@ mod corrections;
 mod documents;
 mod events;
 mod health;
+mod manual;
 mod models;
 mod recount;
 #[path = "../redis_servers/mod.rs"]
