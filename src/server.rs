@@ -153,6 +153,14 @@ pub async fn open(
         }
     };
     let models = Models::load(config.model.as_deref())?;
+    let file = config.model.as_ref().map(|path| path.display());
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        store = %config.store,
+        model_file = file.map(tracing::field::display),
+        model = %models,
+        "starting"
+    );
     let reload = Arc::new(Notify::new());
     let service = match config.store.open(Access::Create).await? {
         OpenStore::Embedded(store) => {

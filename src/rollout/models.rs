@@ -54,6 +54,21 @@ fn in_lines(path: &Path, diagnostics: &[Diagnostic]) -> impl fmt::Display {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+impl fmt::Display for Models {
+    /// As the log says what a start names.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BuiltIn(model) => write!(
+                formatter,
+                "the latest of the store, else the built-in one ({})",
+                model.fingerprint()
+            ),
+            Self::Shared(model) => write!(formatter, "{}", model.fingerprint()),
+            Self::ByTenant(models) => write!(formatter, "of {} tenants", models.len()),
+        }
+    }
+}
+
 impl Models {
     /// The model that is built in.
     pub const BUILT_IN: &'static str = include_str!("../../models/forum.toml");
