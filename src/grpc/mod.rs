@@ -15,3 +15,4 @@ pub mod model_handlers;
 pub mod server;
 pub mod transport;
 pub mod unread;
+pub mod web;
