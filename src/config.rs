@@ -38,6 +38,10 @@ pub struct Config {
     pub model: Option<PathBuf>,
     /// Whether callers may change models.
     pub model_service: bool,
+    /// Origins whose pages may call, `*` for all.
+    pub cors_origins: Vec<String>,
+    /// Whether calls that change nothing may stand in a URL.
+    pub connect_get: bool,
     /// The largest request message, in bytes.
     pub max_message_bytes: usize,
     /// How far ahead of the server's clock an event may be.
@@ -215,6 +219,8 @@ impl<Lookup: Fn(&str) -> Option<String>> Reader<'_, Lookup> {
         let admin_listen = self.get("admin_listen", values::address);
         let model = self.get("model", values::path);
         let model_service = self.get("model_service", values::boolean);
+        let cors_origins = self.get("cors_origins", values::origins);
+        let connect_get = self.get("connect_get", values::boolean);
         let max_message_bytes = self.get("max_message_bytes", |text| {
             values::number(text, 1024, 1 << 30)
         });
@@ -281,6 +287,8 @@ impl<Lookup: Fn(&str) -> Option<String>> Reader<'_, Lookup> {
             admin_listen: admin_listen?,
             model: model?,
             model_service: model_service?,
+            cors_origins: cors_origins?,
+            connect_get: connect_get?,
             max_message_bytes: max_message_bytes?,
             max_skew: max_skew?,
             remembered_events: remembered_events?,

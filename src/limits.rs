@@ -137,6 +137,9 @@ pub const INFLATED_FREELY_BYTES: usize = 64 * 1024;
 pub const INFLATED_AT_ONCE_BYTES: usize = 128 * 1024;
 /// How long decompressing a message may take in all; a megabyte takes some milliseconds.
 pub const MAX_INFLATION_TIME: Duration = Duration::from_secs(1);
+/// Bytes of a message that is read from JSON, or told in it, between other calls; larger ones take
+/// turns.
+pub const TRANSCODED_AT_ONCE_BYTES: usize = 16 * 1024;
 /// What TLS may have encrypted of a connection and not sent. More would count as read by callers who
 /// read nothing.
 pub const MAX_UNSENT_TLS_BYTES: usize = 16 * 1024;

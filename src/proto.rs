@@ -6,6 +6,7 @@ pub mod codec;
 pub mod json;
 pub mod methods;
 pub mod shape;
+pub mod transcoding;
 
 use std::sync::LazyLock;
 

@@ -130,6 +130,16 @@ pub const SETTINGS: &[Setting] = &[
         "whether callers may apply and compare models, those whose role says so where there are keys: true or false",
     ),
     setting(
+        "cors_origins",
+        "",
+        "origins whose pages may call from a browser, by commas, such as https://app.example.com; * for all; none unless set",
+    ),
+    setting(
+        "connect_get",
+        "false",
+        "whether calls that change nothing may be made by GET, with their message in the URL, which proxies log: true or false",
+    ),
+    setting(
         "max_message_bytes",
         "4194304",
         "largest request message, in bytes",

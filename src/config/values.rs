@@ -121,6 +121,29 @@ pub fn boolean(text: &str) -> Result<bool, String> {
     }
 }
 
+/// Origins of pages, by commas, or `*`; none for nothing.
+pub fn origins(text: &str) -> Result<Vec<String>, String> {
+    let origins: Vec<&str> = text.split(',').map(str::trim).collect();
+    match origins[..] {
+        [""] => return Ok(Vec::new()),
+        ["*"] => return Ok(vec!["*".to_owned()]),
+        _ => {}
+    }
+    let read = origins.into_iter().map(|origin| {
+        let url = url::Url::parse(origin).ok();
+        let own = url.map(|url| url.origin().ascii_serialization());
+        match own {
+            Some(own) if own == origin => Ok(own),
+            Some(own) if own != "null" => Err(format!("{origin:?} is no origin; write {own}")),
+            _ => Err(format!(
+                "{origin:?} is no origin; write scheme, host and port, such as \
+                 https://app.example.com, or * alone for all"
+            )),
+        }
+    });
+    read.collect()
+}
+
 /// A duration above zero.
 pub fn duration(text: &str) -> Result<Duration, String> {
     match duration_or_zero(text)? {
@@ -196,6 +219,27 @@ mod tests {
             assert_eq!(secret.to_string(), shown);
             assert_eq!(format!("{secret:?}"), format!("\"{shown}\""));
             assert_eq!(secret.expose(), url);
+        }
+    }
+
+    #[test]
+    fn origins_are_written_as_browsers_send_them() {
+        let own = |text: &str| origins(text).map(|origins| origins.join(" "));
+        assert_eq!(own(""), Ok(String::new()));
+        assert_eq!(own("*"), Ok("*".to_owned()));
+        let two = own("https://a.example, http://localhost:3000");
+        assert_eq!(two.unwrap(), "https://a.example http://localhost:3000");
+        for wrong in [
+            "https://a.example/",
+            "https://A.example",
+            "https://a.example:443",
+            "a.example",
+            "*,https://a.example",
+            "null",
+            "file:///x",
+            ",",
+        ] {
+            assert!(own(wrong).is_err(), "{wrong}");
         }
     }
 

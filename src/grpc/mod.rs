@@ -16,3 +16,4 @@ mod quotas;
 pub mod server;
 pub mod transport;
 pub mod unread;
+pub mod web;

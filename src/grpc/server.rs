@@ -24,6 +24,7 @@ use super::{
     model_handlers::ModelHandlers,
     transport::{self, Budgets, Tls},
     unread::Unread,
+    web::Web,
 };
 use crate::{
     admin::Readiness,
@@ -104,10 +105,11 @@ pub async fn serve<S: Store>(
         authentication.clone(),
         deadlines,
         service.gate(),
-        guard,
+        guard.clone(),
         telemetry,
     )
     .layer(front);
+    let calls = Web::new(calls, guard, config);
     let server = transport::serve(
         listener,
         calls,

@@ -3,6 +3,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 mod connections;
+mod http1;
 mod messages;
 mod models;
 mod pages;

@@ -4,29 +4,29 @@
 
 use std::{
     collections::HashMap,
-    convert::Infallible,
+    future::poll_fn,
     io,
     net::SocketAddr,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
-use http::{Request, Response};
-use hyper::{body::Incoming, server::conn::http2};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::conn::auto,
+};
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinSet,
     time::Instant,
 };
-use tonic::body::Body;
-use tower::Service;
 
 use super::{
     budget::Budgets,
     connection::{Connection, ConnectionId},
     descriptors,
-    exchange::Exchanges,
+    exchange::{Exchanges, Watching},
+    requests::{Calls, Requests},
     socket::{Socket, Stream},
     tls::{Tls, names_in},
 };
@@ -63,29 +63,6 @@ impl From<&Config> for TransportSettings {
             stall_timeout: config.stall_timeout,
         }
     }
-}
-
-/// What answers the calls of every connection.
-pub trait Calls:
-    Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send + 'static>
-    + Clone
-    + Send
-    + Sync
-    + 'static
-{
-}
-
-impl<S> Calls for S where
-    S: Service<
-            Request<Body>,
-            Response = Response<Body>,
-            Error = Infallible,
-            Future: Send + 'static,
-        > + Clone
-        + Send
-        + Sync
-        + 'static
-{
 }
 
 /// Serves calls on every connection until the server drains, then takes no more and ends when
@@ -167,11 +144,8 @@ impl<S: Calls> Acceptor<S> {
         }
         let connection = Connection::new(&self.budgets);
         self.open.insert(connection.id(), connection.clone());
-        let http2 = self.http2(Exchanges::new(connection.clone()));
-        let requests = Requests {
-            calls: self.calls.clone(),
-            connection: connection.clone(),
-        };
+        let http = self.http(Exchanges::new(connection.clone()));
+        let requests = Requests::new(self.calls.clone(), connection.clone());
         let acceptor = self.tls.as_ref().map(|tls| tls.acceptor());
         let settings = self.settings;
         let mut draining = self.draining.clone();
@@ -185,8 +159,8 @@ impl<S: Calls> Acceptor<S> {
             };
             if let Some(stream) = stream {
                 let socket = Socket::new(stream, connection.clone(), settings.stall_timeout);
-                let http2 = http2.serve_connection(TokioIo::new(socket), requests);
-                attend(http2, &connection, settings, draining).await;
+                let serving = http.serve_connection(TokioIo::new(socket), requests);
+                attend(serving, &connection, settings, draining).await;
             }
             connection.id()
         });
@@ -219,9 +193,16 @@ impl<S: Calls> Acceptor<S> {
         }
     }
 
-    fn http2(&self, exchanges: Exchanges) -> http2::Builder<Exchanges> {
-        let mut builder = http2::Builder::new(exchanges);
+    /// Either version, told by the first bytes.
+    fn http(&self, exchanges: Exchanges) -> auto::Builder<Exchanges> {
+        let mut builder = auto::Builder::new(exchanges);
         builder
+            .http1()
+            // Who sends a head slowly is idle meanwhile, and is let go of like others who are.
+            .header_read_timeout(None)
+            .max_buf_size(MAX_HEADER_BYTES as usize);
+        builder
+            .http2()
             .timer(TokioTimer::new())
             .max_concurrent_streams(self.settings.max_concurrent_streams)
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
@@ -296,19 +277,24 @@ impl Refused {
 
 /// Serves a connection until it closes, is of no use any more, or the server drains.
 async fn attend<S: Calls>(
-    http2: http2::Connection<TokioIo<Socket>, Requests<S>, Exchanges>,
+    serving: auto::Connection<'_, TokioIo<Socket>, Requests<S>, Exchanges>,
     connection: &Connection,
     settings: TransportSettings,
     mut draining: Draining,
 ) {
-    let mut http2 = std::pin::pin!(http2);
+    let mut serving = std::pin::pin!(serving);
+    // In HTTP/2 each exchange watches its own answer.
+    let mut watching = Watching::default();
     let mut is_leaving = false;
     let accepted = Instant::now();
     let mut look_at = accepted + HANDSHAKE_TIMEOUT.min(settings.idle_timeout);
     loop {
         tokio::select! {
-            ended = &mut http2 => {
-                if let Err(error) = ended {
+            ended = poll_fn(|context| match connection.speaks_http2() {
+                true => serving.as_mut().poll(context).map(Some),
+                false => watching.poll(context, |context| serving.as_mut().poll(context)),
+            }) => {
+                if let Some(Err(error)) = ended {
                     tracing::debug!(error = %error, "a connection ended");
                 }
                 return;
@@ -319,7 +305,7 @@ async fn attend<S: Calls>(
                     return;
                 }
                 is_leaving = true;
-                http2.as_mut().graceful_shutdown();
+                serving.as_mut().graceful_shutdown();
                 look_at = Instant::now() + GOODBYE_TIMEOUT;
             }
             () = tokio::time::sleep_until(look_at) => {
@@ -333,7 +319,7 @@ async fn attend<S: Calls>(
                     Some(_) if is_leaving => return,
                     Some(since) if now >= since + settings.idle_timeout => {
                         is_leaving = true;
-                        http2.as_mut().graceful_shutdown();
+                        serving.as_mut().graceful_shutdown();
                         look_at = now + GOODBYE_TIMEOUT;
                     }
                     Some(since) => look_at = since + settings.idle_timeout,
@@ -345,24 +331,5 @@ async fn attend<S: Calls>(
                 }
             }
         }
-    }
-}
-
-/// Hands the requests of a connection to the calls.
-struct Requests<S> {
-    calls: S,
-    connection: Connection,
-}
-
-impl<S: Calls> hyper::service::Service<Request<Incoming>> for Requests<S> {
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = S::Future;
-
-    fn call(&self, request: Request<Incoming>) -> S::Future {
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(self.connection.clone());
-        // None of the services behind is ever busy.
-        self.calls.clone().call(request)
     }
 }

@@ -11,8 +11,10 @@ use tokio::{sync::Notify, time::Instant};
 
 use super::budget::{Account, Budgets};
 
-/// Bytes with which every HTTP/2 connection begins.
-const PREFACE_BYTES: usize = 24;
+/// What every HTTP/2 connection begins with; nothing in HTTP/1.1 begins like this.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// Stands for the bytes of the preface that have come when what has come is no preface.
+const NO_PREFACE: usize = usize::MAX;
 
 /// A connection, told apart from every other one of this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -39,7 +41,8 @@ struct Shared {
     id: ConnectionId,
     /// What the certificate that the caller has shown is good for.
     certificate_names: OnceLock<Vec<String>>,
-    received_bytes: AtomicUsize,
+    /// How much of the preface has come.
+    preface_bytes: AtomicUsize,
     usage: Mutex<Usage>,
     is_unwanted: Notify,
     streams: Account,
@@ -70,7 +73,7 @@ impl Connection {
         Self(Arc::new(Shared {
             id: ConnectionId::next(),
             certificate_names: OnceLock::new(),
-            received_bytes: AtomicUsize::new(0),
+            preface_bytes: AtomicUsize::new(0),
             usage: Mutex::new(Usage {
                 open_calls: 0,
                 has_called: false,
@@ -120,16 +123,29 @@ impl Connection {
         &self.0.answer_bytes
     }
 
-    /// Counts what has come, until it is known to speak HTTP/2.
-    pub(super) fn received(&self, bytes: usize) {
-        if !self.has_begun() {
-            self.0.received_bytes.fetch_add(bytes, Ordering::Relaxed);
-        }
+    /// Notes what has come, until it is known whether it speaks HTTP/2.
+    pub(super) fn received(&self, bytes: &[u8]) {
+        let before = self.0.preface_bytes.load(Ordering::Relaxed);
+        let Some(missing) = PREFACE.get(before..).filter(|rest| !rest.is_empty()) else {
+            return;
+        };
+        let compared = bytes.len().min(missing.len());
+        let now = if bytes[..compared] == missing[..compared] {
+            before + compared
+        } else {
+            NO_PREFACE
+        };
+        self.0.preface_bytes.store(now, Ordering::Relaxed);
     }
 
-    /// Whether the caller has begun to speak HTTP/2; other words end a connection at once.
+    /// Whether the caller speaks HTTP/2.
+    pub(super) fn speaks_http2(&self) -> bool {
+        self.0.preface_bytes.load(Ordering::Relaxed) == PREFACE.len()
+    }
+
+    /// Whether the caller has begun to speak: its HTTP/2, or the first of its requests in HTTP/1.1.
     pub(super) fn has_begun(&self) -> bool {
-        self.0.received_bytes.load(Ordering::Relaxed) >= PREFACE_BYTES
+        self.speaks_http2() || self.usage().has_called
     }
 
     /// Counts a call until what it returns is dropped.
@@ -209,6 +225,25 @@ mod tests {
         assert!(older.idleness() < newer.idleness());
         drop(call);
         assert!(busy.idleness().is_some());
+    }
+
+    #[test]
+    fn what_is_spoken_is_told_by_the_first_bytes_however_they_come() {
+        for size in [1, 3, 24, 100] {
+            let http2 = accepted();
+            let sent = [PREFACE, b"and more"].concat();
+            for piece in sent.chunks(size) {
+                http2.received(piece);
+            }
+            assert!(http2.speaks_http2() && http2.has_begun(), "{size}");
+            let http1 = accepted();
+            for piece in b"PRINT / HTTP/1.1\r\nhost: localhost\r\n\r\n".chunks(size) {
+                http1.received(piece);
+            }
+            assert!(!http1.speaks_http2() && !http1.has_begun(), "{size}");
+            drop(http1.call());
+            assert!(http1.has_begun());
+        }
     }
 
     #[test]

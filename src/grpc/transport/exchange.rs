@@ -35,8 +35,7 @@ where
     fn execute(&self, exchange: F) {
         tokio::spawn(Exchange {
             inner: exchange,
-            watch: Watch::default(),
-            sleep: None,
+            watching: Watching::default(),
             _open: self.connection.call(),
         });
     }
@@ -46,9 +45,7 @@ pin_project! {
     struct Exchange<F> {
         #[pin]
         inner: F,
-        watch: Watch,
-        // Runs while an answer waits for its reader.
-        sleep: Option<Pin<Box<Sleep>>>,
+        watching: Watching,
         _open: OpenCall,
     }
 }
@@ -59,20 +56,40 @@ impl<F: Future<Output = ()>> Future for Exchange<F> {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
         let inner = this.inner;
-        if this.watch.during(|| inner.poll(context)).is_ready() {
-            return Poll::Ready(());
+        let polled = this.watching.poll(context, |context| inner.poll(context));
+        // Dropping the exchange resets its stream.
+        polled.map(|_| ())
+    }
+}
+
+/// Watches the answer of whatever is polled within.
+#[derive(Default)]
+pub struct Watching {
+    watch: Watch,
+    /// Runs while an answer waits for its reader.
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl Watching {
+    /// Polls; `None` when the reader of the answer does not even take that it was given up.
+    pub fn poll<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        inner: impl FnOnce(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<Option<T>> {
+        if let Poll::Ready(done) = self.watch.during(|| inner(context)) {
+            return Poll::Ready(Some(done));
         }
         loop {
-            let until = match this.watch.judge(Instant::now()) {
+            let until = match self.watch.judge(Instant::now()) {
                 Verdict::Fine => {
-                    *this.sleep = None;
+                    self.sleep = None;
                     return Poll::Pending;
                 }
-                // Dropping the exchange resets its stream.
-                Verdict::Cut => return Poll::Ready(()),
+                Verdict::Cut => return Poll::Ready(None),
                 Verdict::LookAgain(until) => until,
             };
-            let sleep = this
+            let sleep = self
                 .sleep
                 .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
             // One that wakes too early looks again; only one that is late is set anew.
@@ -82,7 +99,7 @@ impl<F: Future<Output = ()>> Future for Exchange<F> {
             if sleep.as_mut().poll(context).is_pending() {
                 return Poll::Pending;
             }
-            *this.sleep = None;
+            self.sleep = None;
         }
     }
 }

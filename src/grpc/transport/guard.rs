@@ -3,15 +3,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::{Extensions, Request};
+use http::{Extensions, Request, Response};
 use tokio::time::Instant;
 use tonic::{Status, body::Body};
 
 use super::{
     answer::{Reserved, Sending},
     arriving::{Terms, whole_messages},
-    budget::{Account, Budget, Budgets},
+    budget::{Account, Budget, Budgets, Taken},
     connection::Connection,
+    unframed::Unframed,
 };
 use crate::{
     api::status,
@@ -56,9 +57,7 @@ impl Guard {
         is_stream: bool,
         deadline: Option<Instant>,
     ) -> Result<(Request<Body>, Sending), Status> {
-        let connection = request.extensions().get::<Connection>().cloned();
-        // Without a connection, as in a test of the layer alone, each call is its own.
-        let connection = connection.unwrap_or_else(|| Connection::new(&self.budgets));
+        let connection = self.connection(request.extensions());
         let too_much = |account: &Account| {
             account.sheds();
             status::overloaded(RETRY_UNAVAILABLE_AFTER)
@@ -72,11 +71,7 @@ impl Guard {
         } else {
             None
         };
-        let terms = Terms {
-            max_message_bytes: self.max_message_bytes,
-            stall_timeout: is_stream.then_some(self.stall_timeout),
-        };
-        let request = whole_messages(request, terms, connection.request_bytes());
+        let request = self.whole_messages(request, is_stream, &connection);
         let sending = Sending {
             account: connection.answer_bytes().clone(),
             deadline,
@@ -84,6 +79,67 @@ impl Guard {
             stream,
         };
         Ok((request, sending))
+    }
+
+    /// The same request with messages that arrive whole, and are not compressed.
+    pub fn whole_messages(
+        &self,
+        request: Request<Body>,
+        is_stream: bool,
+        connection: &Connection,
+    ) -> Request<Body> {
+        let terms = Terms {
+            max_message_bytes: self.max_message_bytes,
+            stall_timeout: is_stream.then_some(self.stall_timeout),
+        };
+        whole_messages(request, terms, connection.request_bytes())
+    }
+
+    /// A request whose body is one message, with its prefix.
+    pub fn framed(
+        &self,
+        request: Request<Body>,
+        is_compressed: bool,
+        connection: &Connection,
+    ) -> Request<Body> {
+        let account = connection.request_bytes();
+        let most = self.max_message_bytes;
+        request.map(|inner| Body::new(Unframed::new(inner, is_compressed, most, account)))
+    }
+
+    /// An answer that is sent in another form than a handler gave it.
+    pub fn sent(&self, connection: &Connection, answer: Response<Body>) -> Response<Body> {
+        let sending = Sending {
+            account: connection.answer_bytes().clone(),
+            // The answer within has that of its call.
+            deadline: None,
+            stall_timeout: self.stall_timeout,
+            stream: None,
+        };
+        sending.of(answer)
+    }
+
+    /// Keeps a request on the account of its connection while it waits to be read.
+    ///
+    /// # Errors
+    /// `UNAVAILABLE` when the connection has as much as it leaves to others.
+    pub fn hold_request(&self, connection: &Connection, bytes: usize) -> Result<Taken, Status> {
+        let account = connection.request_bytes();
+        account.try_take(bytes).ok_or_else(|| {
+            account.sheds();
+            status::overloaded(RETRY_UNAVAILABLE_AFTER)
+        })
+    }
+
+    /// Keeps an answer on the account of its connection while it waits to be told.
+    pub fn hold_answer(&self, connection: &Connection, bytes: usize) -> Taken {
+        connection.answer_bytes().take(bytes)
+    }
+
+    /// The connection of a request. Without one, as in a test of the layer alone, each is its own.
+    pub fn connection(&self, extensions: &Extensions) -> Connection {
+        let connection = extensions.get::<Connection>().cloned();
+        connection.unwrap_or_else(|| Connection::new(&self.budgets))
     }
 }
 

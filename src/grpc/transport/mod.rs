@@ -10,12 +10,15 @@ pub mod descriptors;
 mod exchange;
 mod guard;
 mod inflating;
+mod requests;
 mod socket;
 mod tls;
+mod unframed;
 
 pub use accept::{TransportSettings, serve};
 pub use answer::{Reserved, Sending};
-pub use budget::Budgets;
+pub use budget::{Budgets, Taken};
 pub use connection::{Connection, ConnectionId};
 pub use guard::{Guard, reserve};
+pub use requests::Calls;
 pub use tls::{Tls, TlsError, certificates, private_key};

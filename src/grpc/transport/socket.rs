@@ -69,7 +69,7 @@ impl AsyncRead for Socket {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        self.connection.received(buffer.filled().len() - before);
+        self.connection.received(&buffer.filled()[before..]);
         read
     }
 }

@@ -21,8 +21,8 @@ use crate::{
     followed::{self, Files, Followed, Unreadable},
 };
 
-/// The protocols that are spoken behind TLS.
-const PROTOCOLS: [&[u8]; 1] = [b"h2"];
+/// The protocols that are spoken behind TLS, the preferred one first.
+const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
 /// Bytes of one of the files: a hundred certificates and more.
 const MAX_BYTES: u64 = 1024 * 1024;

@@ -1,0 +1,320 @@
+//! A call in Connect: its request as one of gRPC, and the answer of gRPC as one of Connect.
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version,
+    header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
+};
+use http_body_util::{BodyExt as _, Full};
+use tonic::{Code, Status, body::Body};
+use tower::ServiceExt as _;
+
+use super::{
+    envelopes::{Envelopes, answer_in_json, end_of_stream, joined},
+    error::{self, Refusal},
+    from_json::{FromJson, PREFIX_BYTES},
+    query::Query,
+    turns::in_turn,
+};
+use crate::{
+    api::status,
+    grpc::transport::{Calls, Connection, Guard},
+    proto::transcoding::Rpc,
+};
+
+const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("connect-protocol-version");
+const TIMEOUT: HeaderName = HeaderName::from_static("connect-timeout-ms");
+const STREAM_ENCODING: HeaderName = HeaderName::from_static("connect-content-encoding");
+const ACCEPT_STREAM_ENCODING: HeaderName = HeaderName::from_static("connect-accept-encoding");
+const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
+/// Digits of a timeout, by the specification.
+const MAX_TIMEOUT_DIGITS: usize = 10;
+/// The most that gRPC's timeout can say in a unit.
+const MAX_GRPC_TIMEOUT: u64 = 99_999_999;
+
+/// A method that is called in Connect.
+pub struct Connect<'a> {
+    rpc: Rpc,
+    is_json: bool,
+    guard: &'a Guard,
+}
+
+impl<'a> Connect<'a> {
+    pub const fn new(rpc: Rpc, is_json: bool, guard: &'a Guard) -> Self {
+        Self {
+            rpc,
+            is_json,
+            guard,
+        }
+    }
+
+    /// Makes the call.
+    pub async fn answer<S: Calls>(mut self, calls: S, request: Request<Body>) -> Response<Body> {
+        let connection = self.guard.connection(request.extensions());
+        let request = match self.sent(request) {
+            Ok(request) => request,
+            Err(refusal) => return refusal.into_response(),
+        };
+        let answered = match calls.oneshot(self.in_grpc(request, &connection)).await {
+            Ok(answered) => answered,
+            Err(never) => match never {},
+        };
+        let told = if self.rpc.is_stream() {
+            self.stream(answered, &connection)
+        } else {
+            let (mut head, body) = answered.into_parts();
+            match self.message(&head.headers, body, &connection).await {
+                Err(status) => return error::response(&status),
+                Ok(message) => {
+                    self.retype(&mut head.headers);
+                    head.headers.insert(CONTENT_LENGTH, message.len().into());
+                    Response::from_parts(head, Body::new(Full::new(message)))
+                }
+            }
+        };
+        self.guard.sent(&connection, told)
+    }
+
+    /// The request as it would have been sent without a URL to stand in, once its head is right.
+    fn sent(&mut self, request: Request<Body>) -> Result<Sent, Refusal> {
+        let mut headers = request.headers().clone();
+        let (body, encoding) = if request.method() == Method::GET {
+            let query = Query::of(&request)?;
+            self.is_json = query.is_json;
+            (Some(query.message), Ok(query.is_gzip))
+        } else {
+            let name = if self.rpc.is_stream() {
+                STREAM_ENCODING
+            } else {
+                CONTENT_ENCODING
+            };
+            (None, is_gzip(headers.get(name)))
+        };
+        let is_gzip = encoding?;
+        let timeout = check_head(&headers)?;
+        for name in [
+            CONTENT_ENCODING,
+            CONTENT_LENGTH,
+            PROTOCOL_VERSION,
+            TIMEOUT,
+            STREAM_ENCODING,
+            GRPC_TIMEOUT,
+            GRPC_ENCODING,
+        ] {
+            headers.remove(name);
+        }
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        if let Some(timeout) = timeout {
+            headers.insert(GRPC_TIMEOUT, timeout);
+        }
+        let (mut head, sent) = request.into_parts();
+        head.headers = headers;
+        head.method = Method::POST;
+        head.version = Version::HTTP_2;
+        let body = body.map_or(sent, |message| Body::new(Full::new(message)));
+        Ok(Sent {
+            request: Request::from_parts(head, body),
+            is_gzip,
+        })
+    }
+
+    /// The same request in gRPC.
+    fn in_grpc(&self, sent: Sent, connection: &Connection) -> Request<Body> {
+        let Sent {
+            mut request,
+            is_gzip,
+        } = sent;
+        if !self.rpc.is_stream() {
+            request = self.guard.framed(request, is_gzip, connection);
+        }
+        if is_gzip {
+            let gzip = HeaderValue::from_static("gzip");
+            request.headers_mut().insert(GRPC_ENCODING, gzip);
+        }
+        if !self.is_json {
+            return request;
+        }
+        let is_stream = self.rpc.is_stream();
+        let mut request = self.guard.whole_messages(request, is_stream, connection);
+        request.headers_mut().remove(GRPC_ENCODING);
+        request.map(|inner| {
+            Body::new(FromJson::new(
+                inner,
+                self.rpc.clone(),
+                self.guard.clone(),
+                connection.clone(),
+            ))
+        })
+    }
+
+    /// The message of a unary answer.
+    async fn message(
+        &self,
+        headers: &HeaderMap,
+        mut body: Body,
+        connection: &Connection,
+    ) -> Result<Bytes, Status> {
+        check_end(headers)?;
+        let mut pieces = Vec::new();
+        while let Some(frame) = body.frame().await {
+            match frame?.into_data() {
+                Ok(piece) => pieces.push(piece),
+                Err(other) => check_end(&other.into_trailers().unwrap_or_default())?,
+            }
+        }
+        let message = joined(pieces);
+        if message.len() < PREFIX_BYTES {
+            return Err(status::inconsistent());
+        }
+        let message = message.slice(PREFIX_BYTES..);
+        if !self.is_json {
+            return Ok(message);
+        }
+        let rpc = self.rpc.clone();
+        let held = self.guard.hold_answer(connection, message.len());
+        let told = in_turn(message, held, move |message| {
+            Ok(answer_in_json(&rpc, &message)?.into())
+        });
+        told.await
+    }
+
+    /// A stream of answers, also one that has failed at once.
+    fn stream(&self, answered: Response<Body>, connection: &Connection) -> Response<Body> {
+        let (mut head, body) = answered.into_parts();
+        let failed = Status::from_header_map(&head.headers);
+        self.retype(&mut head.headers);
+        let body = match failed {
+            Some(status) => Body::new(Full::new(end_of_stream(&status))),
+            None => {
+                let json_of = self.is_json.then(|| self.rpc.clone());
+                Body::new(Envelopes::new(
+                    body,
+                    json_of,
+                    self.guard.clone(),
+                    connection.clone(),
+                ))
+            }
+        };
+        Response::from_parts(head, body)
+    }
+
+    /// Turns headers of an answer in gRPC into those of one in Connect.
+    fn retype(&self, headers: &mut HeaderMap) {
+        for name in [
+            "grpc-status",
+            "grpc-message",
+            "grpc-status-details-bin",
+            "grpc-encoding",
+            "grpc-accept-encoding",
+        ] {
+            headers.remove(name);
+        }
+        let kind = match (self.rpc.is_stream(), self.is_json) {
+            (false, true) => "application/json",
+            (false, false) => "application/proto",
+            (true, true) => "application/connect+json",
+            (true, false) => "application/connect+proto",
+        };
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        let gzip = HeaderValue::from_static("gzip");
+        headers.insert(
+            if self.rpc.is_stream() {
+                ACCEPT_STREAM_ENCODING
+            } else {
+                ACCEPT_ENCODING
+            },
+            gzip,
+        );
+    }
+}
+
+/// A request whose head has been read.
+struct Sent {
+    request: Request<Body>,
+    is_gzip: bool,
+}
+
+fn check_end(headers: &HeaderMap) -> Result<(), Status> {
+    match Status::from_header_map(headers) {
+        Some(status) if status.code() != Code::Ok => Err(status),
+        _ => Ok(()),
+    }
+}
+
+fn bad_request(why: String) -> Refusal {
+    Refusal::new(StatusCode::BAD_REQUEST, Status::invalid_argument(why))
+}
+
+fn is_gzip(encoding: Option<&HeaderValue>) -> Result<bool, Refusal> {
+    match encoding.map(HeaderValue::as_bytes) {
+        None | Some(b"identity") => Ok(false),
+        Some(b"gzip") => Ok(true),
+        Some(_) => Err(Refusal::new(
+            StatusCode::NOT_IMPLEMENTED,
+            Status::unimplemented("messages come as they are or by gzip"),
+        )),
+    }
+}
+
+/// What the head says besides what is called: the timeout as gRPC says it.
+fn check_head(headers: &HeaderMap) -> Result<Option<HeaderValue>, Refusal> {
+    if headers
+        .get(PROTOCOL_VERSION)
+        .is_some_and(|version| version != "1")
+    {
+        return Err(bad_request(format!(
+            "{PROTOCOL_VERSION} is 1, the only one there is"
+        )));
+    }
+    let Some(timeout) = headers.get(TIMEOUT) else {
+        return Ok(None);
+    };
+    let malformed = || {
+        bad_request(format!(
+            "{TIMEOUT} is malformed; send 1 to {MAX_TIMEOUT_DIGITS} digits"
+        ))
+    };
+    let digits = timeout.to_str().map_err(|_| malformed())?;
+    let is_number = !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
+    if !is_number || digits.len() > MAX_TIMEOUT_DIGITS {
+        return Err(malformed());
+    }
+    let milliseconds: u64 = digits.parse().map_err(|_| malformed())?;
+    let said = if milliseconds <= MAX_GRPC_TIMEOUT {
+        format!("{milliseconds}m")
+    } else {
+        format!("{}S", milliseconds.div_ceil(1_000))
+    };
+    HeaderValue::from_str(&said)
+        .map(Some)
+        .map_err(|_| malformed())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn timeout(text: &str) -> Option<Option<String>> {
+        let mut headers = HeaderMap::new();
+        headers.insert(TIMEOUT, HeaderValue::from_bytes(text.as_bytes()).unwrap());
+        let read = check_head(&headers).ok()?;
+        Some(read.map(|value| value.to_str().unwrap().to_owned()))
+    }
+
+    #[test]
+    fn a_timeout_is_said_as_grpc_says_it() {
+        for (sent, said) in [
+            ("0", "0m"),
+            ("250", "250m"),
+            ("99999999", "99999999m"),
+            ("100000001", "100001S"),
+            ("9999999999", "10000000S"),
+        ] {
+            assert_eq!(timeout(sent), Some(Some(said.to_owned())), "{sent}");
+        }
+        for malformed in ["", "-1", "+1", "1.5", "10m", " 1", "99999999999", "é"] {
+            assert_eq!(timeout(malformed), None, "{malformed}");
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! The body of a request whose messages come in JSON, as the same messages in binary.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use http_body::{Body as HttpBody, Frame};
+use tonic::{Code, Status, body::Body};
+use tonic_types::ErrorDetails;
+
+use super::turns::in_turn;
+use crate::{
+    api::status,
+    grpc::transport::{Connection, Guard},
+    proto::transcoding::{NotTranscoded, Rpc},
+};
+
+/// Bytes before each message: whether it is compressed, and its length.
+pub const PREFIX_BYTES: usize = 5;
+
+type Making = Pin<Box<dyn Future<Output = Result<Bytes, Status>> + Send>>;
+
+/// Messages that arrive whole and not compressed.
+pub struct FromJson {
+    inner: Body,
+    rpc: Rpc,
+    guard: Guard,
+    connection: Connection,
+    /// What has come and is not read yet.
+    messages: Bytes,
+    making: Option<Making>,
+}
+
+impl FromJson {
+    pub const fn new(inner: Body, rpc: Rpc, guard: Guard, connection: Connection) -> Self {
+        Self {
+            inner,
+            rpc,
+            guard,
+            connection,
+            messages: Bytes::new(),
+            making: None,
+        }
+    }
+}
+
+impl HttpBody for FromJson {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let this = &mut *self;
+        loop {
+            if let Some(making) = &mut this.making {
+                let made = ready!(making.as_mut().poll(context));
+                this.making = None;
+                return Poll::Ready(Some(made.map(Frame::data)));
+            }
+            // One at a time: those before a malformed one are answered.
+            if let Some(json) = next_message(&mut this.messages) {
+                let held = this.guard.hold_request(&this.connection, json.len())?;
+                let rpc = this.rpc.clone();
+                let made = in_turn(json, held, move |json| in_binary(&rpc, &json));
+                this.making = Some(Box::pin(made));
+                continue;
+            }
+            match ready!(Pin::new(&mut this.inner).poll_frame(context)) {
+                None => return Poll::Ready(None),
+                Some(frame) => match frame?.into_data() {
+                    Ok(messages) => this.messages = messages,
+                    Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+                },
+            }
+        }
+    }
+}
+
+fn in_binary(rpc: &Rpc, json: &[u8]) -> Result<Bytes, Status> {
+    let message = rpc
+        .request_from_json(json)
+        .map_err(|wrong| refused(&wrong))?;
+    let mut made = BytesMut::new();
+    put_message(&mut made, 0, &message);
+    Ok(made.freeze())
+}
+
+fn refused(wrong: &NotTranscoded) -> Status {
+    match wrong {
+        NotTranscoded::Malformed(why) => status::with_reason(
+            Code::InvalidArgument,
+            format!("the message cannot be read: {why}"),
+            "MALFORMED_MESSAGE",
+            ErrorDetails::new(),
+        ),
+        NotTranscoded::TooMany => status::of_decoder(Status::out_of_range(wrong.to_string())),
+    }
+}
+
+/// Takes the first message when it is whole.
+pub fn next_message(messages: &mut Bytes) -> Option<Bytes> {
+    let (prefix, rest) = messages.split_first_chunk::<PREFIX_BYTES>()?;
+    let [_, length @ ..] = *prefix;
+    let length = u32::from_be_bytes(length) as usize;
+    if rest.len() < length {
+        return None;
+    }
+    messages.advance(PREFIX_BYTES);
+    Some(messages.split_to(length))
+}
+
+/// Adds a message with its prefix.
+pub fn put_message(made: &mut BytesMut, flags: u8, message: &[u8]) {
+    made.reserve(PREFIX_BYTES + message.len());
+    made.put_u8(flags);
+    // Nothing that is sent is longer.
+    made.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));
+    made.put_slice(message);
+}

@@ -1,0 +1,170 @@
+//! gRPC-Web and Connect on the port of gRPC. A request in one of them becomes a gRPC request before
+//! anything else is asked of it, and its answer is told in its own protocol, so that deadlines, keys,
+//! bounds and what a role sees are the same for all, and no handler knows of it. What is none of the
+//! three gets an answer that a person can read.
+
+mod asked;
+mod connect;
+mod cors;
+mod envelopes;
+mod error;
+mod from_json;
+mod query;
+mod turns;
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use futures_util::future::Either;
+use http::{
+    Method, Request, Response, Version,
+    header::{CONTENT_TYPE, ORIGIN},
+};
+use tonic::body::Body;
+use tonic_web::GrpcWebLayer;
+use tower::{Layer as _, Service, ServiceExt as _};
+
+use super::transport::{Calls, Guard};
+use crate::config::Config;
+use asked::{Asked, Protocol};
+use connect::Connect;
+use cors::Origins;
+
+/// Calls that are made in any of the protocols.
+#[derive(Clone)]
+pub struct Web<S> {
+    calls: S,
+    others: Arc<Others<S>>,
+}
+
+/// What answers whatever is no gRPC.
+struct Others<S> {
+    calls: S,
+    guard: Guard,
+    gets: bool,
+    origins: Origins,
+}
+
+impl<S: Calls> Web<S> {
+    /// In front of these calls.
+    pub fn new(calls: S, guard: Guard, config: &Config) -> Self {
+        let others = Others {
+            calls: calls.clone(),
+            guard,
+            gets: config.connect_get,
+            origins: Origins::new(&config.cors_origins),
+        };
+        Self {
+            calls,
+            others: Arc::new(others),
+        }
+    }
+}
+
+type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+impl<S: Calls> Service<Request<Body>> for Web<S> {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Either<S::Future, Answering>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.calls.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        if is_grpc(&request) {
+            return Either::Left(self.calls.call(request));
+        }
+        let others = Arc::clone(&self.others);
+        Either::Right(Box::pin(async move { Ok(others.let_in(request).await) }))
+    }
+}
+
+/// Whether it is plain gRPC, which every other question about a request comes after.
+fn is_grpc(request: &Request<Body>) -> bool {
+    let content_type = request.headers().get(CONTENT_TYPE);
+    let rest = content_type.and_then(|kind| kind.as_bytes().strip_prefix(b"application/grpc"));
+    matches!(rest, Some([] | [b'+' | b';', ..])) && request.version() == Version::HTTP_2
+}
+
+impl<S: Calls> Others<S> {
+    /// Answers what pages of other origins may ask, and what asks whether they may.
+    async fn let_in(self: Arc<Self>, request: Request<Body>) -> Response<Body> {
+        if let Err(refusal) = self.origins.check(request.headers()) {
+            return refusal.into_response();
+        }
+        // Without an origin it is no page that asks.
+        let is_question = request.method() == Method::OPTIONS;
+        let is_of_a_page = request.headers().contains_key(ORIGIN);
+        let Some(cors) = self.origins.cors().filter(|_| is_of_a_page || !is_question) else {
+            return self.answer(request).await;
+        };
+        let answering =
+            tower::service_fn(|request| async { Ok::<_, Infallible>(self.answer(request).await) });
+        match cors.layer(answering).oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
+
+    async fn answer(&self, request: Request<Body>) -> Response<Body> {
+        let asked = match Asked::of(&request, self.gets) {
+            Ok(asked) => asked,
+            Err(refusal) => return refusal.into_response(),
+        };
+        let calls = self.calls.clone();
+        match asked.protocol {
+            Protocol::GrpcWeb => {
+                let answered = GrpcWebLayer::new().layer(calls).oneshot(request).await;
+                match answered {
+                    Ok(response) => response,
+                    Err(never) => match never {},
+                }
+            }
+            Protocol::Connect(rpc) => {
+                let connect = Connect::new(rpc, asked.is_json, &self.guard);
+                connect.answer(calls, request).await
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_grpc_is_told_from_everything_else() {
+        let asked = |version, kind: Option<&str>| {
+            let mut request = Request::new(Body::empty());
+            *request.version_mut() = version;
+            if let Some(kind) = kind {
+                let kind = kind.parse().unwrap();
+                request.headers_mut().insert(CONTENT_TYPE, kind);
+            }
+            is_grpc(&request)
+        };
+        for kind in [
+            "application/grpc",
+            "application/grpc+proto",
+            "application/grpc;x=y",
+        ] {
+            assert!(asked(Version::HTTP_2, Some(kind)), "{kind}");
+            assert!(!asked(Version::HTTP_11, Some(kind)), "{kind}");
+        }
+        for kind in [
+            "application/grpc-web",
+            "application/grpc-web-text+proto",
+            "application/json",
+            "application/grpcx",
+        ] {
+            assert!(!asked(Version::HTTP_2, Some(kind)), "{kind}");
+        }
+        assert!(!asked(Version::HTTP_2, None));
+    }
+}
