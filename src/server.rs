@@ -152,6 +152,11 @@ pub async fn open(
             Authentication::none(system_clock())
         }
     };
+    if authentication.knows_certificates() && !tls.as_ref().is_some_and(|tls| tls.asks_callers()) {
+        tracing::warn!(
+            "the keys file has [[certificates]], which have no effect: set tls_client_ca, or nobody is asked for one"
+        );
+    }
     let models = Models::load(config.model.as_deref())?;
     let file = config.model.as_ref().map(|path| path.display());
     tracing::info!(

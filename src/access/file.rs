@@ -218,6 +218,12 @@ impl Reader<'_> {
         }
         self.issuers(file.issuers, files, own, &mut keys);
         keys.quotas = self.quotas(file.quotas);
+        if keys.count() == 0 && self.mistakes.is_empty() {
+            self.add(
+                0,
+                "names nobody who may call; add [[keys]], as `bellwether key new` makes them, [[certificates]] or [[issuers]]",
+            );
+        }
         keys
     }
 

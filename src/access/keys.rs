@@ -60,6 +60,11 @@ impl Keys {
         Ok(Arc::clone(principal))
     }
 
+    /// Whether some are told by their certificates.
+    pub fn has_certificates(&self) -> bool {
+        !self.by_certificate.is_empty()
+    }
+
     /// Who has issued a token, by what it says.
     pub fn issuer(&self, claimed: &str) -> Option<&Issuer> {
         self.issuers.get(claimed)

@@ -124,7 +124,7 @@ fn of_rollout(error: &RolloutError) -> Status {
         ),
         RolloutError::TenantShares => bad_field(
             "tenant",
-            "has no model of its own: all tenants share one here; leave it out to change the model of all",
+            "has no model of its own: all tenants share one here; leave it out to change the model of all, which takes a key for all tenants where there are keys",
             "TENANT_SHARES_MODEL",
         ),
         RolloutError::TenantMissing => bad_field(

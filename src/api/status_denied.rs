@@ -6,7 +6,7 @@ use tonic::{Code, Status};
 use tonic_types::ErrorDetails;
 
 use super::status::{rfc3339, with_info};
-use crate::{access::Denied, scoring::Tenant};
+use crate::{access::Denied, scoring::Tenant, telemetry::is_new};
 
 /// A caller is refused. Nothing says the secret.
 pub fn denied(denied: &Denied) -> Status {
@@ -66,6 +66,9 @@ pub fn denied(denied: &Denied) -> Status {
         Denied::Tenant { who, tenant } => {
             let tenant = tenant.as_ref().map(Tenant::as_str);
             let message = match tenant {
+                Some(tenant @ Tenant::DEFAULT) => format!(
+                    "{who} may not call for tenant {tenant:?}, which a call without a tenant is for"
+                ),
                 Some(tenant) => format!("{who} may not call for tenant {tenant:?}"),
                 None => format!(
                     "{who} may call for tenants of its own alone, and this is for all of them"
@@ -86,5 +89,11 @@ pub fn denied(denied: &Denied) -> Status {
             [say("principal", who), say("role", role)].into(),
         ),
     };
+    // By its reason alone: whoever calls cannot make up lines.
+    let line = "a caller was refused";
+    if is_new([line, reason, ""]) {
+        let (who, role) = (known.get("principal"), known.get("role"));
+        tracing::info!(reason, who, role, "{line}");
+    }
     with_info(code, message, (reason, known), ErrorDetails::new())
 }

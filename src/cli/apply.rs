@@ -75,7 +75,7 @@ impl Apply {
             }
             let progress = progress(&models);
             if progress != told {
-                eprintln!("{progress}");
+                output::note!("{progress}");
                 told = progress;
             }
             tokio::time::sleep(LOOK_AGAIN).await;

@@ -81,7 +81,7 @@ pub struct CallerKey {
         value_name = "SECRET"
     )]
     pub token: Option<String>,
-    /// File of the secret of a key; it wins over the secret itself.
+    /// File of the secret of a key, or of a token (JWT); it wins over the secret itself.
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
 }

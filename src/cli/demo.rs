@@ -97,7 +97,7 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
                 .await
                 .map_err(|error| Failure::io(address, &error))?;
             let port = listener.local_addr().map_or(0, |local| local.port());
-            eprintln!("{address} is taken; listening on port {port} instead");
+            output::note!("{address} is taken; listening on port {port} instead");
             Ok(listener)
         }
         other => other.map_err(|error| Failure::io(address, &error)),

@@ -60,10 +60,10 @@ impl Diff {
                     offline::compare(events, old, Arc::clone(&new), self.as_of, movers).await?;
                 is_complete = compared.refused == 0 && compared.cut_off.is_none();
                 if let Some(cut_off) = &compared.cut_off {
-                    eprintln!("{cut_off}");
+                    output::note!("{cut_off}");
                 }
                 if compared.refused > 0 {
-                    eprintln!(
+                    output::note!(
                         "{} refused lines did not count; `bellwether replay` says why",
                         output::count(compared.refused)
                     );
@@ -104,7 +104,7 @@ impl Diff {
                     let tenths = progress.evaluated_profiles * 10 / progress.total_profiles.max(1);
                     if tenths > told {
                         told = tenths;
-                        eprintln!(
+                        output::note!(
                             "{} of {} profiles",
                             output::signed_count(progress.evaluated_profiles),
                             output::signed_count(progress.total_profiles)

@@ -34,7 +34,7 @@ impl Export {
             OpenStore::Embedded(store) => self.write(&store, &tenant).await?,
             OpenStore::Redis(store) => self.write(&store, &tenant).await?,
         };
-        eprintln!(
+        output::note!(
             "{} profiles of tenant {tenant} exported",
             output::count(profiles)
         );

@@ -51,7 +51,7 @@ impl Import {
             OpenStore::Embedded(store) => self.check_and_write(&store, &tenant, &mut file).await?,
             OpenStore::Redis(store) => self.check_and_write(&store, &tenant, &mut file).await?,
         };
-        eprintln!(
+        output::note!(
             "{} profiles written to tenant {tenant}, {} were there already",
             output::count(counts.written),
             output::count(counts.unchanged)

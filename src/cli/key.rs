@@ -26,7 +26,8 @@ enum Command {
     New(New),
 }
 
-/// Makes a key: prints its secret, once, and the entry of the keys file, which does not hold it.
+/// Makes a key: prints its secret, once, and on standard error the entry of the keys file, which does
+/// not hold it.
 #[derive(Clone, Debug, clap::Args)]
 struct New {
     /// How it is called in messages and logs; made of tenant and role unless given.
@@ -36,7 +37,7 @@ struct New {
     #[arg(long = "tenant", required = true)]
     tenants: Vec<String>,
     /// What it may: admin, writer, reader, sales, community_manager, legal, product_marketing, or a role
-    /// of the keys file.
+    /// of the keys file, which is looked for where --keys names one.
     #[arg(long)]
     role: String,
     /// How long it is good for, such as 90d; for ever unless given.
@@ -76,26 +77,27 @@ impl New {
                 Some(path.display().to_string())
             }
         };
-        let text = match (self.json, place) {
-            (true, place) => {
-                let answer = serde_json::json!({
-                    "secret": secret.expose(),
-                    "sha256": secret.sha256(),
-                    "entry": entry,
-                    "keys": place,
-                });
-                format!("{answer}\n")
-            }
-            (false, Some(path)) => format!(
-                "{}\n\nThis is the secret. It is shown once; {path} holds its SHA-256 alone.\n",
-                secret.expose()
+        if self.json {
+            let answer = serde_json::json!({
+                "secret": secret.expose(),
+                "sha256": secret.sha256(),
+                "entry": entry,
+                "keys": place,
+            });
+            return output::print(&format!("{answer}\n"));
+        }
+        // The secret alone, so that it can be sent to a file.
+        output::print(&format!("{}\n", secret.expose()))?;
+        match place {
+            Some(path) => output::note!(
+                "This is the secret of the key. It is shown once; {path} holds its SHA-256 alone."
             ),
-            (false, None) => format!(
-                "{}\n\nThis is the secret. It is shown once. Add to the keys file, which holds its SHA-256 alone:\n\n{entry}",
-                secret.expose()
+            None => output::note!(
+                "This is the secret of the key. It is shown once. Add this to the keys file, which \
+                 holds its SHA-256 alone:\n\n{entry}"
             ),
-        };
-        output::print(&text)
+        }
+        Ok(())
     }
 
     fn entry(&self, secret: &Secret, role: &str) -> Result<String, Failure> {
@@ -158,6 +160,9 @@ fn check(path: &Path, text: &str) -> Result<(), Failure> {
 
 /// Adds an entry to a file, which a server may read at any moment: it finds the old text or the new.
 fn add(path: &Path, entry: &str) -> Result<(), Failure> {
+    // What a link leads to is changed, not the link.
+    let resolved = std::fs::canonicalize(path);
+    let path = resolved.as_deref().unwrap_or(path);
     let failed = |what: &str, error: std::io::Error| {
         Failure::new(format!("cannot {what} {}: {error}", path.display()))
     };
@@ -166,7 +171,6 @@ fn add(path: &Path, entry: &str) -> Result<(), Failure> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
         Err(error) => return Err(failed("read", error)),
     };
-    check(path, &text)?;
     let found = text.clone();
     if !text.is_empty() {
         text.push_str(if text.ends_with('\n') { "\n" } else { "\n\n" });

@@ -99,7 +99,7 @@ pub async fn run(cli: Cli) -> ExitCode {
     // The server writes a log.
     if !matches!(command, Command::Serve(_)) {
         for slip in configured::slips() {
-            eprintln!("bellwether: {slip}");
+            output::note!("bellwether: {slip}");
         }
     }
     let outcome = match command {
@@ -129,7 +129,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Repartition(command) => command.run().await.map(|()| ExitCode::SUCCESS),
     };
     outcome.unwrap_or_else(|failure| {
-        eprintln!("bellwether: {failure}");
+        output::note!("bellwether: {failure}");
         ExitCode::FAILURE
     })
 }
@@ -147,7 +147,7 @@ fn served(outcome: Result<(), ServeFailure>) -> ExitCode {
     let Err(failure) = outcome else {
         return ExitCode::SUCCESS;
     };
-    eprintln!("bellwether: {failure}");
+    output::note!("bellwether: {failure}");
     match failure {
         ServeFailure::Config(_) => ExitCode::from(USAGE),
         _ => ExitCode::FAILURE,

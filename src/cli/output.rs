@@ -31,6 +31,21 @@ pub fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
+/// Tells a person something beside what was asked for, on standard error. Whoever does not listen any
+/// more is told nothing.
+pub fn tell(text: &str) {
+    // Nobody is left to tell that it cannot be told.
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Tells what a format says, as [`tell`] does.
+macro_rules! note {
+    ($($part:tt)*) => {
+        $crate::cli::output::tell(&format!($($part)*))
+    };
+}
+pub(crate) use note;
+
 /// The message in the proto's JSON form over several lines, keys in alphabetical order.
 pub fn json<T: Serialize>(message: &T) -> Result<String, Failure> {
     serde_json::to_value(message)

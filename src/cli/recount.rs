@@ -54,7 +54,7 @@ impl Recount {
             OpenStore::Embedded(store) => self.recount(&store, &tenant, remembered_events).await?,
             OpenStore::Redis(store) => self.recount(&store, &tenant, remembered_events).await?,
         };
-        eprintln!(
+        output::note!(
             "{} of {} subjects and authors written to tenant {tenant}",
             output::count(counts),
             output::count(records)

@@ -76,7 +76,7 @@ impl Repartition {
                 }),
         };
         shown.finish();
-        eprintln!("{}", told?);
+        output::note!("{}", told?);
         Ok(())
     }
 }
@@ -123,7 +123,7 @@ impl Shown {
         let text = text(progress);
         if let Some(bar) = &self.bar {
             if matches!(progress, Progress::Failed(_)) {
-                bar.suspend(|| eprintln!("{text}"));
+                bar.suspend(|| output::note!("{text}"));
             } else {
                 bar.set_message(text);
                 bar.tick();
@@ -133,7 +133,7 @@ impl Shown {
         let mut printed = self.printed.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(progress, Progress::Failed(_)) || printed.elapsed() >= PLAIN_INTERVAL {
             *printed = Instant::now();
-            eprintln!("{text}");
+            output::note!("{text}");
         }
     }
 

@@ -171,6 +171,12 @@ impl Authentication {
         self.asked.as_ref().map(|asked| asked.keys().count())
     }
 
+    /// Whether some are told by their certificates.
+    pub fn knows_certificates(&self) -> bool {
+        let asked = self.asked.as_ref();
+        asked.is_some_and(|asked| asked.keys().has_certificates())
+    }
+
     /// Follows the keys file and what issuers publish, for ever.
     /// `refused` hears of each time that the file cannot be used.
     pub async fn follow(&self, refused: impl Fn() + Send) -> Infallible {
@@ -325,10 +331,14 @@ impl Asked {
         {
             return Ok(known.principal);
         }
+        let bad = |reason: &str| Denied::BadToken {
+            reason: reason.to_owned(),
+        };
         let claimed = claimed_issuer(&token.text);
-        let issuer = claimed.and_then(|claimed| keys.issuer(&claimed));
-        let issuer = issuer.ok_or_else(|| Denied::BadToken {
-            reason: "it is no JWT of an issuer in the keys file".to_owned(),
+        let claimed = claimed.ok_or_else(|| bad("it is no JWT that says its issuer (iss)"))?;
+        let issuer = keys.issuer(&claimed);
+        let issuer = issuer.ok_or_else(|| {
+            bad("its issuer (iss) is none of the keys file, where it stands letter by letter")
         })?;
         let set = match &issuer.keys {
             TokenKeys::Url(url) => self.sets.get(url),

@@ -1,7 +1,7 @@
 //! Whose call it is, and what it may: every handler asks here once it knows the tenant, and gets what
 //! the caller sees of the answer.
 
-use std::{fmt, future::Future, sync::Arc};
+use std::{fmt, future::Future, num::NonZeroU32, sync::Arc};
 
 use tokio::time::Instant;
 use tonic::{Extensions, Response, Status};
@@ -124,7 +124,16 @@ impl Caller {
                     Err(exceeded) => {
                         let pause = exceeded.retry_after.unwrap_or_default();
                         if Instant::now() + pause > until {
-                            return Err(over_quota(service, tenant, exceeded));
+                            let fits = has_time_for(events, exceeded.per_second);
+                            return Err(over_quota(
+                                service,
+                                tenant,
+                                Exceeded {
+                                    // Sent again it would be too much again.
+                                    retry_after: exceeded.retry_after.filter(|_| fits),
+                                    ..exceeded
+                                },
+                            ));
                         }
                         tokio::time::sleep(pause).await;
                     }
@@ -199,6 +208,12 @@ impl Caller {
         };
         Ok(Entered { principal, seen })
     }
+}
+
+/// Whether so many events of one message ever fit into the time that a stream is held back.
+fn has_time_for(events: usize, per_second: NonZeroU32) -> bool {
+    let seconds = MAX_QUOTA_WAIT.as_secs() + 1;
+    u64::try_from(events).is_ok_and(|events| events <= seconds * u64::from(per_second.get()))
 }
 
 fn over_quota<S: Store>(service: &Service<S>, tenant: &Tenant, exceeded: Exceeded) -> Status {

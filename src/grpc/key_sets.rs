@@ -142,10 +142,14 @@ impl KeySets {
             }
             Err(error) => {
                 if known.complaint.as_ref() != Some(&error) {
+                    let kept = known
+                        .set
+                        .as_ref()
+                        .map_or("there are none yet", |_| "those of before are kept");
                     tracing::error!(
                         url,
                         error,
-                        "the keys of an issuer of tokens cannot be fetched; those of before are kept"
+                        "the keys of an issuer of tokens cannot be fetched; {kept}"
                     );
                 }
                 known.complaint = Some(error);

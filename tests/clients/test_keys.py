@@ -362,6 +362,31 @@ def test_the_command_line_shows_its_key(world, tmp_path):
     assert "key" in nobody.stderr and "BELLWETHER_TOKEN" in nobody.stderr
 
 
+def test_the_secret_alone_is_printed_where_it_is_sent_to_a_file(tmp_path):
+    path = tmp_path / "keys.toml"
+    link = tmp_path / "link.toml"
+    link.symlink_to(path)
+    path.write_text("", encoding="utf-8")
+    made = run("key", "new", "--tenant", "default", "--role", "reader", "--keys", link)
+    assert made.returncode == 0 and len(made.stdout.split()) == 1
+    assert "shown once" in made.stderr
+    assert link.is_symlink() and "[[keys]]" in path.read_text(encoding="utf-8")
+    token = tmp_path / "secret.txt"
+    token.write_text(made.stdout, encoding="utf-8")
+    with Server(tmp_path / "store", settings={"BELLWETHER_KEYS": str(path)}) as server:
+        shown = run("funnel", "--server", f"http://{server.address}", "--token-file", token)
+        assert shown.returncode == 0, shown.stderr
+        refused = run("get", "ann", "--server", f"http://{server.address}")
+        assert refused.returncode == 1
+        assert eventually(lambda: "a caller was refused" in server.output())
+        assert "NO_CREDENTIALS" in server.output()
+        # Whoever empties the file does not mean to shut everybody out.
+        path.write_text("# nobody\n", encoding="utf-8")
+        assert eventually(lambda: "names nobody who may call" in server.output())
+        shown = run("funnel", "--server", f"http://{server.address}", "--token-file", token)
+        assert shown.returncode == 0, shown.stderr
+
+
 def test_keys_are_given_and_taken_while_calls_go_on(tmp_path):
     path = tmp_path / "keys.toml"
     old = Key(path, "default", "writer", "--name", "old")
@@ -464,6 +489,22 @@ def test_a_certificate_is_a_key(tmp_path):
         assert refusal.reason == "CALL_NOT_ALLOWED"
         assert refusal.metadata["principal"] == 'certificate "mailer"'
         own = [("grpc.use_local_subchannel_pool", 1)]
+        # A key counts more than a certificate, and a client sends it by itself.
+        key = Key(path, "default", "writer")
+        both = grpc.composite_channel_credentials(
+            credentials("mailer.shop"), grpc.access_token_call_credentials(key.made["secret"]))
+        with grpc.secure_channel(server.address, both, own) as channel:
+            stub = scoring_pb2_grpc.ScoringServiceStub(channel)
+
+            def scores():
+                try:
+                    stub.ScoreEvent(api.ScoreEventRequest(event=event()), timeout=30)
+                except grpc.RpcError as error:
+                    assert Refusal(error).reason == "UNKNOWN_KEY"
+                    return False
+                return True
+
+            assert eventually(scores)
         with grpc.secure_channel(server.address, credentials("stranger"), own) as channel:
             stub = scoring_pb2_grpc.ScoringServiceStub(channel)
             with pytest.raises(grpc.RpcError) as caught:
@@ -641,6 +682,14 @@ def test_a_tenant_is_held_to_its_quota_and_another_one_is_not(tmp_path):
             metadata=key.metadata, timeout=60)
         results = [result for answer in answers for result in answer.results]
         assert len(results) == 12 and all(result.HasField("response") for result in results)
+        # What does not fit into the time that a stream is held back says so.
+        many = [event(f"m-{number}", "bob") for number in range(200)]
+        with pytest.raises(grpc.RpcError) as caught:
+            list(server.stub.ScoreEvents(
+                iter([api.ScoreEventsRequest(tenant="slow", events=many)]),
+                metadata=key.metadata, timeout=60))
+        refusal = Refusal(caught.value)
+        assert refusal.reason == "QUOTA_EXCEEDED" and refusal.retry_info is None
 
 
 def test_what_somebody_has_changed_is_in_the_log_without_whom_it_concerns(world):

@@ -116,12 +116,12 @@ impl Replay {
             .map_err(|error| Failure::io(self.file.display(), &error))?
             .len();
         if checkpoint.is_some() && position.byte == size && size > 0 {
-            eprintln!(
+            output::note!(
                 "nothing to do: the checkpoint stands at the end, line {}",
                 output::count(position.line)
             );
         } else if position.line > 0 {
-            eprintln!("going on after line {}", output::count(position.line));
+            output::note!("going on after line {}", output::count(position.line));
         }
         let failure = |error| Failure::io(self.file.display(), &error);
         if !starts_a_line(&mut file, position.byte)
@@ -210,7 +210,7 @@ impl Replay {
         let summary = outcome?;
         let unprinted = reporter.refusals.saturating_sub(reporter.printed_refusals);
         if unprinted > 0 {
-            eprintln!(
+            output::note!(
                 "and {} more refused lines; --verbose prints all",
                 output::count(unprinted)
             );

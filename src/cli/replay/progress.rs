@@ -56,9 +56,9 @@ impl Progress {
             match self.span {
                 Some((from, to)) if to > from => {
                     let percent = (byte - from) * 100 / (to - from);
-                    eprintln!("{percent}%: {text}");
+                    output::note!("{percent}%: {text}");
                 }
-                _ => eprintln!("{text}"),
+                _ => output::note!("{text}"),
             }
         }
     }
@@ -66,8 +66,8 @@ impl Progress {
     /// Prints a line without disturbing the bar.
     pub fn say(&self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{text}")),
-            None => eprintln!("{text}"),
+            Some(bar) => bar.suspend(|| output::note!("{text}")),
+            None => output::note!("{text}"),
         }
     }
 
