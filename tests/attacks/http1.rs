@@ -153,6 +153,23 @@ async fn a_body_that_does_not_end_has_the_deadline_of_its_call() {
 }
 
 #[tokio::test]
+async fn a_message_of_grpc_web_that_does_not_end_has_the_deadline_of_its_call() {
+    let server = Server::start(&[("DEFAULT_DEADLINE", "2s")]).await;
+    for (kind, begun) in [
+        ("application/grpc-web", "\0\0=\0\0\0"),
+        ("application/grpc-web-text", "AAA9AAAA"),
+    ] {
+        let announced = format!(
+            "POST {GET_PROFILE} HTTP/1.1\r\nhost: localhost\r\ncontent-type: {kind}\r\n\
+             content-length: 4000000\r\n\r\n{begun}"
+        );
+        let answer = answered(&server, announced).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        assert!(answer.contains("grpc-status: 4"), "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn bodies_that_do_not_end_share_what_there_is_for_requests() {
     let server = Server::start(&[
         ("MAX_REQUEST_MEMORY_BYTES", "8388608"),
