@@ -145,6 +145,8 @@ fn values_of(json: &[u8]) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use proptest::{collection::vec, prelude::*, sample::Index};
+
     use super::*;
     use crate::proto::{methods::METHODS, v1};
 
@@ -212,6 +214,42 @@ mod tests {
         let deep = [&b"{\"a\":"[..], &[b'['; 100_000]].concat();
         assert!(get_profile().request_from_json(&deep).is_err());
     }
+
+    proptest! {
+        #[test]
+        fn whatever_is_sent_is_read_or_refused_and_what_is_read_is_a_request(
+            seed in 0..SEEDS.len(),
+            changes in vec((any::<Index>(), any::<u8>(), any::<bool>()), 0..6),
+        ) {
+            let mut json = SEEDS[seed].as_bytes().to_vec();
+            for (place, byte, inserts) in changes {
+                let place = place.index(json.len());
+                if inserts {
+                    json.insert(place, byte);
+                } else {
+                    json[place] = byte;
+                }
+            }
+            for path in METHODS.keys() {
+                let rpc = Rpc::at(path).unwrap();
+                if let Ok(read) = rpc.request_from_json(&json) {
+                    prop_assert!(DynamicMessage::decode(rpc.0.input(), &*read).is_ok());
+                }
+            }
+            let score = Rpc::at("/bellwether.v1.ScoringService/ScoreEvent").unwrap();
+            if let Ok(read) = score.request_from_json(&json) {
+                prop_assert!(v1::ScoreEventRequest::decode(&*read).is_ok());
+            }
+        }
+    }
+
+    /// Requests of several methods.
+    const SEEDS: [&str; 4] = [
+        r#"{"tenant":"a","event":{"eventId":"1","profileId":"ann","type":"visit","time":"2026-11-21T08:00:00.5Z","sentiment":-0.5,"attributes":{"a":[1,null,{"b":true}],"c":"d"}},"responseView":"RESPONSE_VIEW_FULL"}"#,
+        r#"{"profileId":"ann","asOf":"1969-12-31T23:59:59+01:00","view":2}"#,
+        r#"{"segment":"everybody","pageSize":"10","condition":"true","pageToken":""}"#,
+        r#"{"source":"[scores.a]","expectedRevision":"9223372036854775807","validateOnly":false}"#,
+    ];
 
     #[test]
     fn values_are_counted_before_they_are_read() {

@@ -1,4 +1,5 @@
-//! HTTP/1.1, which anybody can write by hand, and what is written by hand wrongly on purpose.
+//! HTTP/1.1, which anybody can write by hand, and what is written by hand wrongly on purpose; and
+//! calls in JSON.
 
 use std::time::Duration;
 
@@ -8,7 +9,10 @@ use tokio::{
     time::timeout,
 };
 
-use crate::server::{Server, patience};
+use crate::{
+    raw::{Connection, USUAL_WINDOW},
+    server::{Server, patience},
+};
 
 /// Longer than anything here may take, and shorter than a connection may be idle.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -149,6 +153,23 @@ async fn a_body_that_does_not_end_has_the_deadline_of_its_call() {
         let answer = rest(slow).await;
         assert!(answer.starts_with("HTTP/1.1 504"), "{answer}");
         assert!(answer.contains("deadline_exceeded"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_message_of_grpc_web_that_does_not_end_has_the_deadline_of_its_call() {
+    let server = Server::start(&[("DEFAULT_DEADLINE", "2s")]).await;
+    for (kind, begun) in [
+        ("application/grpc-web", "\0\0=\0\0\0"),
+        ("application/grpc-web-text", "AAA9AAAA"),
+    ] {
+        let announced = format!(
+            "POST {GET_PROFILE} HTTP/1.1\r\nhost: localhost\r\ncontent-type: {kind}\r\n\
+             content-length: 4000000\r\n\r\n{begun}"
+        );
+        let answer = answered(&server, announced).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        assert!(answer.contains("grpc-status: 4"), "{answer}");
     }
 }
 
@@ -310,6 +331,41 @@ async fn answers_that_nobody_reads_are_given_up() {
     drop(unread);
     let grown = server.memory().saturating_sub(before);
     assert!(grown < 200 << 20, "{grown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_in_json_that_nobody_reads_are_given_up_in_http2_too() {
+    let server = Server::start(&[("STALL_TIMEOUT", "2s")]).await;
+    crate::with_large_profiles(&server, 300).await;
+    let before = server.memory();
+    let mut unread = Vec::new();
+    for _ in 0..4 {
+        let connection = Connection::open(server.address, USUAL_WINDOW).await;
+        for _ in 0..5 {
+            let kind = [("content-type", "application/json")];
+            let mut call = connection.call("RankSegment", &kind).await.unwrap();
+            let page = "{\"segment\":\"everybody\",\"pageSize\":1000}";
+            call.request.send_data(page.into(), true).unwrap();
+            unread.push(call);
+        }
+    }
+    Server::quiet_call(&mut server.scoring().await).await;
+    let grown = server.memory().saturating_sub(before);
+    assert!(grown < 200 << 20, "{grown}");
+    for call in unread {
+        // What is refused for lack of room is short; the rest is cut.
+        let Ok(response) = call.response.await else {
+            continue;
+        };
+        let is_page = response.status() == 200;
+        let mut body = response.into_body();
+        if !is_page {
+            continue;
+        }
+        let cut = async { while let Some(Ok(_)) = body.data().await {} };
+        timeout(PATIENCE, cut).await.expect("it is cut");
+        assert!(!body.is_end_stream(), "a page that is cut is no whole one");
+    }
 }
 
 #[tokio::test]

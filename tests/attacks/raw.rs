@@ -52,9 +52,10 @@ impl Connection {
             "http://{}/bellwether.v1.ScoringService/{method}",
             self.address
         );
-        let mut request = http::Request::post(path)
-            .header("content-type", "application/grpc")
-            .header("te", "trailers");
+        let mut request = http::Request::post(path).header("te", "trailers");
+        if headers.iter().all(|(name, _)| *name != "content-type") {
+            request = request.header("content-type", "application/grpc");
+        }
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

@@ -323,9 +323,14 @@ def test_a_stream_that_fails_says_so_in_its_last_envelope(server, tenant):
         # What comes together with something that is no message may go with it.
         assert len(answers) == answered or (answered is None and len(answers) <= 1), body
         assert json.loads(end)["error"]["code"] == code, body
-    told = send(server.address, f"{SCORING}/ScoreEvents", good, STREAM, connect_timeout_ms="0")
-    [(flags, end)] = frames(told.body)
-    assert (flags, json.loads(end)["error"]["code"]) == (2, "deadline_exceeded")
+    for header, value, code in [("connect_timeout_ms", "0", "deadline_exceeded"),
+                                ("connect_timeout_ms", "soon", "invalid_argument"),
+                                ("connect_protocol_version", "2", "invalid_argument"),
+                                ("connect_content_encoding", "br", "unimplemented")]:
+        told = send(server.address, f"{SCORING}/ScoreEvents", good, STREAM, **{header: value})
+        [(flags, end)] = frames(told.body)
+        assert (told.http, told.headers["content-type"], flags) == (200, STREAM, 2)
+        assert json.loads(end)["error"]["code"] == code
 
 
 def test_an_answer_of_many_messages_comes_by_connect_and_by_grpc_web(server, tenant):

@@ -167,7 +167,7 @@ impl Drop for Waiting {
     }
 }
 
-/// A part of a [`Budget`], given back when it is dropped.
+/// A part of what all connections share, given back when it is dropped.
 #[derive(Debug)]
 pub struct Taken {
     reserved: Arc<Reserved>,

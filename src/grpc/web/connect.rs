@@ -54,6 +54,10 @@ impl<'a> Connect<'a> {
         let connection = self.guard.connection(request.extensions());
         let request = match self.sent(request) {
             Ok(request) => request,
+            // Whoever reads a stream looks for an error at its end.
+            Err(refusal) if self.rpc.is_stream() => {
+                return self.stream(refusal.into_status().into_http(), &connection);
+            }
             Err(refusal) => return refusal.into_response(),
         };
         let answered = match calls.oneshot(self.in_grpc(request, &connection)).await {

@@ -113,6 +113,11 @@ impl Refusal {
         }
     }
 
+    /// As a call in gRPC is told.
+    pub fn into_status(self) -> Status {
+        self.status
+    }
+
     pub fn into_response(self) -> Response<Body> {
         let mut text = Told::new(&self.status).text();
         text.push('\n');
