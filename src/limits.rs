@@ -157,6 +157,8 @@ pub const DESCRIPTORS_KEPT_BACK: usize = 256;
 pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(60);
 /// How long it may take to answer that.
 pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// How often TCP asks within that time, for callers over HTTP/1.1.
+pub const KEEPALIVE_PROBES: u32 = 4;
 /// Connections of the admin address at a time: probes, and a few who scrape.
 pub const MAX_ADMIN_CONNECTIONS: usize = 64;
 /// How long one of them may take in all; it asks once.

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use http::HeaderMap;
 
+use crate::config::Config;
+
 /// The header of a timeout.
 const GRPC_TIMEOUT_HEADER: &str = "grpc-timeout";
 /// The greatest number of digits of a `grpc-timeout`, by the gRPC specification.
@@ -18,6 +20,15 @@ pub struct Deadlines {
     pub default: Duration,
     /// For callers that send a longer one.
     pub maximum: Duration,
+}
+
+impl From<&Config> for Deadlines {
+    fn from(config: &Config) -> Self {
+        Self {
+            default: config.default_deadline,
+            maximum: config.max_deadline,
+        }
+    }
 }
 
 impl Deadlines {

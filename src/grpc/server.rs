@@ -97,10 +97,7 @@ pub async fn serve<S: Store>(
     }
     let others = others.prepare();
     let front = Front { scoring, others };
-    let deadlines = Deadlines {
-        default: config.default_deadline,
-        maximum: config.max_deadline,
-    };
+    let deadlines = Deadlines::from(config);
     let calls = CallsLayer::new(
         authentication.clone(),
         deadlines,

@@ -3,9 +3,12 @@
 
 use std::sync::LazyLock;
 
-use prost::Message as _;
+use prost::{
+    Message as _,
+    encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field},
+};
 use prost_reflect::{
-    DescriptorPool, DeserializeOptions, DynamicMessage, MessageDescriptor, MethodDescriptor,
+    DescriptorPool, DeserializeOptions, DynamicMessage, Kind, MessageDescriptor, MethodDescriptor,
 };
 use prost_types::{FileDescriptorSet, method_options::IdempotencyLevel};
 
@@ -14,6 +17,12 @@ use super::{PUBLIC_DESCRIPTORS, google::rpc};
 /// Values of a message in JSON in all depths: what a thousand events with as many attributes as
 /// they may have come to, and half as much again. While one is read, each takes most of a kibibyte.
 pub const MAX_JSON_VALUES: usize = 128 * 1024;
+
+/// Messages within an answer that is told in JSON, values of attributes among them: what a thousand
+/// full profiles come to. While one is told, each takes most of a kibibyte.
+pub const MAX_ANSWER_MESSAGES: usize = 256 * 1024;
+/// Messages within messages: as many as prost follows.
+const MAX_DEPTH: usize = 100;
 
 /// The API, the health, and what errors say besides.
 static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
@@ -98,6 +107,8 @@ impl Rpc {
     /// # Errors
     /// When it is no such answer.
     pub fn answer_to_json(&self, message: &[u8]) -> Result<Vec<u8>, NotTranscoded> {
+        let mut left = MAX_ANSWER_MESSAGES;
+        count_messages(&self.0.output(), message, &mut left, 0)?;
         to_json(self.0.output(), message)
     }
 }
@@ -125,6 +136,42 @@ fn to_json(kind: MessageDescriptor, message: &[u8]) -> Result<Vec<u8>, NotTransc
     let malformed = |error: &dyn std::fmt::Display| NotTranscoded::Malformed(error.to_string());
     let message = DynamicMessage::decode(kind, message).map_err(|error| malformed(&error))?;
     serde_json::to_vec(&message).map_err(|error| malformed(&error))
+}
+
+/// Takes the messages within a message from those that are left, before room is made for any: in memory
+/// one takes some hundred bytes, on the wire two.
+fn count_messages(
+    kind: &MessageDescriptor,
+    mut bytes: &[u8],
+    left: &mut usize,
+    depth: usize,
+) -> Result<(), NotTranscoded> {
+    let malformed = |why: &str| NotTranscoded::Malformed(why.to_owned());
+    if depth > MAX_DEPTH {
+        return Err(malformed("it is nested too deeply"));
+    }
+    while !bytes.is_empty() {
+        let read = decode_key(&mut bytes);
+        let (number, wire) = read.map_err(|error| malformed(&error.to_string()))?;
+        if wire != WireType::LengthDelimited {
+            let skipped = skip_field(wire, number, &mut bytes, DecodeContext::default());
+            skipped.map_err(|error| malformed(&error.to_string()))?;
+            continue;
+        }
+        let length = decode_varint(&mut bytes).map_err(|error| malformed(&error.to_string()))?;
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        let (inner, rest) = bytes
+            .split_at_checked(length)
+            .ok_or_else(|| malformed("it is cut off"))?;
+        bytes = rest;
+        let field = kind.get_field(number);
+        let Some(Kind::Message(inner_kind)) = field.map(|field| field.kind()) else {
+            continue;
+        };
+        *left = left.checked_sub(1).ok_or(NotTranscoded::TooMany)?;
+        count_messages(&inner_kind, inner, left, depth + 1)?;
+    }
+    Ok(())
 }
 
 /// How many values a text in JSON has at most, before room is made for any: what separates them, and

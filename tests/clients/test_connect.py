@@ -316,7 +316,7 @@ def test_a_stream_that_fails_says_so_in_its_last_envelope(server, tenant):
                                  (good + b"\0\0", "invalid_argument", 1),
                                  (good + framed(b"{}", flags=2), "invalid_argument", None),
                                  (good + b"\0\xff\xff\xff\xff", "resource_exhausted", None),
-                                 (framed(b"{}", flags=1), "invalid_argument", 0)]:
+                                 (b"\1" + good[1:], "invalid_argument", 0)]:
         told = send(server.address, f"{SCORING}/ScoreEvents", body, STREAM)
         *answers, (flags, end) = frames(told.body)
         assert (told.http, flags) == (200, 2)

@@ -15,6 +15,7 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::conn::auto,
 };
+use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinSet,
@@ -35,8 +36,8 @@ use crate::{
     grpc::draining::Draining,
     limits::{
         ACCEPT_PAUSE, CONNECTION_WINDOW_BYTES, GOODBYE_TIMEOUT, HANDSHAKE_TIMEOUT,
-        KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, MAX_HEADER_BYTES, MAX_SEND_BUFFER_BYTES,
-        MAX_UNSENT_TLS_BYTES, STREAM_WINDOW_BYTES,
+        KEEPALIVE_INTERVAL, KEEPALIVE_PROBES, KEEPALIVE_TIMEOUT, MAX_HEADER_BYTES,
+        MAX_SEND_BUFFER_BYTES, MAX_UNSENT_TLS_BYTES, STREAM_WINDOW_BYTES,
     },
     telemetry::is_new,
 };
@@ -138,8 +139,14 @@ impl<S: Calls> Acceptor<S> {
             // Everybody else is in the middle of a call; dropping it closes it.
             return;
         }
-        // Answers are small, and each is awaited.
-        if stream.set_nodelay(true).is_err() {
+        // Answers are small, and each is awaited. HTTP/1.1 has no way of its own to ask whether a
+        // caller is still there who waits for a stream.
+        let alive = TcpKeepalive::new()
+            .with_time(KEEPALIVE_INTERVAL)
+            .with_interval(KEEPALIVE_TIMEOUT / KEEPALIVE_PROBES)
+            .with_retries(KEEPALIVE_PROBES);
+        let is_alive = SockRef::from(&stream).set_tcp_keepalive(&alive);
+        if stream.set_nodelay(true).is_err() || is_alive.is_err() {
             return;
         }
         let connection = Connection::new(&self.budgets);

@@ -108,11 +108,15 @@ impl Guard {
     }
 
     /// An answer that is sent in another form than a handler gave it.
-    pub fn sent(&self, connection: &Connection, answer: Response<Body>) -> Response<Body> {
+    pub fn sent(
+        &self,
+        connection: &Connection,
+        answer: Response<Body>,
+        deadline: Option<Instant>,
+    ) -> Response<Body> {
         let sending = Sending {
             account: connection.answer_bytes().clone(),
-            // The answer within has that of its call.
-            deadline: None,
+            deadline,
             stall_timeout: self.stall_timeout,
             stream: None,
         };

@@ -94,7 +94,7 @@ impl Asked {
 }
 
 /// The content type without what follows it, in small letters; empty for none.
-fn essence(request: &Request<Body>) -> String {
+pub fn essence(request: &Request<Body>) -> String {
     let kind = request.headers().get(CONTENT_TYPE);
     let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let essence = kind.split(';').next().unwrap_or_default();

@@ -6,6 +6,7 @@ use http::{
     header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
 };
 use http_body_util::{BodyExt as _, Full};
+use tokio::time::{Instant, timeout_at};
 use tonic::{Code, Status, body::Body};
 use tower::ServiceExt as _;
 
@@ -18,7 +19,10 @@ use super::{
 };
 use crate::{
     api::status,
-    grpc::transport::{Calls, Connection, Guard},
+    grpc::{
+        deadline::{Deadlines, sent_timeout},
+        transport::{Calls, Connection, Guard},
+    },
     proto::transcoding::Rpc,
 };
 
@@ -38,14 +42,16 @@ pub struct Connect<'a> {
     rpc: Rpc,
     is_json: bool,
     guard: &'a Guard,
+    deadlines: Deadlines,
 }
 
 impl<'a> Connect<'a> {
-    pub const fn new(rpc: Rpc, is_json: bool, guard: &'a Guard) -> Self {
+    pub const fn new(rpc: Rpc, is_json: bool, guard: &'a Guard, deadlines: Deadlines) -> Self {
         Self {
             rpc,
             is_json,
             guard,
+            deadlines,
         }
     }
 
@@ -60,6 +66,7 @@ impl<'a> Connect<'a> {
             }
             Err(refusal) => return refusal.into_response(),
         };
+        let deadline = self.deadline(request.request.headers());
         let answered = match calls.oneshot(self.in_grpc(request, &connection)).await {
             Ok(answered) => answered,
             Err(never) => match never {},
@@ -68,7 +75,14 @@ impl<'a> Connect<'a> {
             self.stream(answered, &connection)
         } else {
             let (mut head, body) = answered.into_parts();
-            match self.message(&head.headers, body, &connection).await {
+            let message = self.message(&head.headers, body, &connection);
+            let message = match deadline {
+                Some(deadline) => timeout_at(deadline, message)
+                    .await
+                    .unwrap_or_else(|_| Err(status::deadline_exceeded())),
+                None => message.await,
+            };
+            match message {
                 Err(status) => return error::response(&status),
                 Ok(message) => {
                     self.retype(&mut head.headers);
@@ -77,7 +91,16 @@ impl<'a> Connect<'a> {
                 }
             }
         };
-        self.guard.sent(&connection, told)
+        self.guard.sent(&connection, told, deadline)
+    }
+
+    /// When the answer must have been sent, as the call itself reckons it.
+    fn deadline(&self, headers: &HeaderMap) -> Option<Instant> {
+        let timeout = match self.rpc.is_stream() {
+            true => sent_timeout(headers),
+            false => self.deadlines.of_unary(headers).map(Some),
+        };
+        Instant::now().checked_add(timeout.ok()??)
     }
 
     /// The request as it would have been sent without a URL to stand in, once its head is right.

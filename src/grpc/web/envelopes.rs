@@ -10,6 +10,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use http_body::{Body as HttpBody, Frame};
 use tonic::{Code, Status, body::Body};
+use tonic_types::ErrorDetails;
 
 use super::{
     error::Told,
@@ -19,7 +20,7 @@ use super::{
 use crate::{
     api::status,
     grpc::transport::{Connection, Guard},
-    proto::transcoding::Rpc,
+    proto::transcoding::{MAX_ANSWER_MESSAGES, NotTranscoded, Rpc},
 };
 
 /// Marks the last envelope.
@@ -147,9 +148,20 @@ fn in_json(rpc: &Rpc, mut messages: Bytes) -> Result<Bytes, Status> {
 
 /// One answer in JSON.
 pub fn answer_in_json(rpc: &Rpc, message: &[u8]) -> Result<Vec<u8>, Status> {
-    rpc.answer_to_json(message).map_err(|error| {
-        tracing::error!(%error, "an answer cannot be told in JSON");
-        status::inconsistent()
+    rpc.answer_to_json(message).map_err(|error| match error {
+        NotTranscoded::TooMany => status::with_reason(
+            Code::ResourceExhausted,
+            format!(
+                "the answer has more than {MAX_ANSWER_MESSAGES} parts, which are too many to tell in \
+                 JSON; ask for fewer at a time, or in binary"
+            ),
+            "ANSWER_TOO_LARGE",
+            ErrorDetails::new(),
+        ),
+        NotTranscoded::Malformed(_) => {
+            tracing::error!(%error, "an answer cannot be told in JSON");
+            status::inconsistent()
+        }
     })
 }
 

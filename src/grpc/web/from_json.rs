@@ -62,6 +62,12 @@ impl HttpBody for FromJson {
                 return Poll::Ready(Some(made.map(Frame::data)));
             }
             // One at a time: those before a malformed one are answered.
+            if this.messages.first().is_some_and(|flags| *flags != 0) {
+                // Compressed, where no compression was agreed on, or a mark that is not known.
+                return Poll::Ready(Some(Err(refused(&NotTranscoded::Malformed(
+                    "its envelope is marked as compressed, and connect-content-encoding does not say by what".to_owned(),
+                )))));
+            }
             if let Some(json) = next_message(&mut this.messages) {
                 let held = this.guard.hold_request(&this.connection, json.len())?;
                 let rpc = this.rpc.clone();

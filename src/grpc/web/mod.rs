@@ -14,6 +14,7 @@ mod turns;
 
 use std::{
     convert::Infallible,
+    net::IpAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -22,13 +23,17 @@ use std::{
 use futures_util::future::Either;
 use http::{
     Method, Request, Response, Version,
-    header::{CONTENT_TYPE, ORIGIN},
+    header::{CONTENT_TYPE, HOST, ORIGIN},
+    uri::Authority,
 };
 use tonic::body::Body;
 use tonic_web::GrpcWebLayer;
 use tower::{Layer as _, Service, ServiceExt as _};
 
-use super::transport::{Calls, Guard};
+use super::{
+    deadline::Deadlines,
+    transport::{Calls, Guard},
+};
 use crate::config::Config;
 use asked::{Asked, Protocol};
 use connect::Connect;
@@ -45,7 +50,9 @@ pub struct Web<S> {
 struct Others<S> {
     calls: S,
     guard: Guard,
+    deadlines: Deadlines,
     gets: bool,
+    has_keys: bool,
     origins: Origins,
 }
 
@@ -55,7 +62,9 @@ impl<S: Calls> Web<S> {
         let others = Others {
             calls: calls.clone(),
             guard,
+            deadlines: Deadlines::from(config),
             gets: config.connect_get,
+            has_keys: config.keys.is_some(),
             origins: Origins::new(&config.cors_origins),
         };
         Self {
@@ -92,6 +101,18 @@ fn is_grpc(request: &Request<Body>) -> bool {
     matches!(rest, Some([] | [b'+' | b';', ..])) && request.version() == Version::HTTP_2
 }
 
+/// Whether the caller names this server by an address, or as its own machine, and not by a name that
+/// somebody may have made to lead here.
+fn is_asked_by_address(request: &Request<Body>) -> bool {
+    let header = request.headers().get(HOST);
+    let header = header.and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
+    let authority = request.uri().authority().cloned().or(header);
+    authority.is_some_and(|authority| {
+        let host = authority.host().trim_matches(['[', ']']);
+        host == "localhost" || host.parse::<IpAddr>().is_ok()
+    })
+}
+
 impl<S: Calls> Others<S> {
     /// Answers what pages of other origins may ask, and what asks whether they may.
     async fn let_in(self: Arc<Self>, request: Request<Body>) -> Response<Body> {
@@ -112,22 +133,35 @@ impl<S: Calls> Others<S> {
         }
     }
 
-    async fn answer(&self, request: Request<Body>) -> Response<Body> {
-        let asked = match Asked::of(&request, self.gets) {
+    async fn answer(&self, mut request: Request<Body>) -> Response<Body> {
+        // Browsers send no origin with a GET of a page's own origin. So where nobody is asked for a key,
+        // a page whose name is made to lead here would get an answer.
+        let gets = self.gets && (self.has_keys || is_asked_by_address(&request));
+        let asked = match Asked::of(&request, gets) {
             Ok(asked) => asked,
             Err(refusal) => return refusal.into_response(),
         };
         let calls = self.calls.clone();
         match asked.protocol {
             Protocol::GrpcWeb => {
+                let connection = self.guard.connection(request.extensions());
+                // The library knows these words in one form alone.
+                let kind = asked::essence(&request);
+                if let Ok(kind) = kind.parse() {
+                    request.headers_mut().insert(CONTENT_TYPE, kind);
+                }
                 let answered = GrpcWebLayer::new().layer(calls).oneshot(request).await;
                 match answered {
+                    // In text it is another copy, which nobody has counted.
+                    Ok(response) if kind.contains("-text") => {
+                        self.guard.sent(&connection, response, None)
+                    }
                     Ok(response) => response,
                     Err(never) => match never {},
                 }
             }
             Protocol::Connect(rpc) => {
-                let connect = Connect::new(rpc, asked.is_json, &self.guard);
+                let connect = Connect::new(rpc, asked.is_json, &self.guard, self.deadlines);
                 connect.answer(calls, request).await
             }
         }
@@ -137,6 +171,24 @@ impl<S: Calls> Others<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_asks_by_a_name_is_told_from_who_asks_by_an_address() {
+        for (host, expected) in [
+            (Some("127.0.0.1:50051"), true),
+            (Some("[::1]:50051"), true),
+            (Some("localhost"), true),
+            (Some("evil.example:50051"), false),
+            (Some("127.0.0.1.evil.example"), false),
+            (None, false),
+        ] {
+            let mut request = Request::new(Body::empty());
+            if let Some(host) = host {
+                request.headers_mut().insert(HOST, host.parse().unwrap());
+            }
+            assert_eq!(is_asked_by_address(&request), expected, "{host:?}");
+        }
+    }
 
     #[test]
     fn plain_grpc_is_told_from_everything_else() {
