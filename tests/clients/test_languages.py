@@ -74,8 +74,9 @@ def generate(work, language, **environment):
 
 
 def test_every_documented_language_is_tried():
-    # Calls without a client, and from a browser, are tried in test_connect.py and test_browser.py.
-    others = {"Without a generated client"}
+    # Calls without a client, and from a browser, are tried in test_connect.py and test_browser.py,
+    # and those with a key in test_keys.py.
+    others = {"Without a generated client", "With a key"}
     assert sorted(set(COMMANDS) - others) == [
         "C#", "Go", "Java", "Python", "Ruby", "TypeScript with protobuf-es",
         "TypeScript with ts-proto"]
