@@ -19,14 +19,9 @@ use tonic::{Status, body::Body};
 use super::{
     budget::{Account, Taken},
     inflating::Inflating,
+    prefix::{PREFIX_BYTES, prefix_of},
 };
-use crate::{
-    api::status,
-    limits::{MIN_UPLOAD_BYTES_PER_SECOND, RETRY_UNAVAILABLE_AFTER},
-};
-
-/// Bytes before each message: whether it is compressed, and its length.
-const PREFIX_BYTES: usize = 5;
+use crate::{api::status, limits::MIN_UPLOAD_BYTES_PER_SECOND};
 
 /// What is asked of the messages of a request.
 #[derive(Clone, Debug)]
@@ -216,11 +211,9 @@ struct Prefix {
 impl Prefix {
     /// The prefix at the beginning of these bytes, when it is whole.
     fn of(bytes: &[u8], max_message_bytes: usize) -> Result<Option<Self>, Status> {
-        let Some((prefix, _)) = bytes.split_first_chunk::<PREFIX_BYTES>() else {
+        let Some((flag, length)) = prefix_of(bytes) else {
             return Ok(None);
         };
-        let [flag, length @ ..] = *prefix;
-        let length = u32::from_be_bytes(length) as usize;
         if flag > 1 {
             return Err(status::of_decoder(Status::internal(format!(
                 "it begins with {flag} instead of 0 or 1"
@@ -293,8 +286,7 @@ impl Partial {
                 }
             };
             if !fits {
-                self.account.sheds();
-                return Err(status::overloaded(RETRY_UNAVAILABLE_AFTER));
+                return Err(self.account.turn_away());
             }
             self.bytes.reserve_exact(room - self.bytes.len());
         }

@@ -14,8 +14,9 @@ use tokio::{
     sync::{Notify, futures::OwnedNotified},
     time::Instant,
 };
+use tonic::Status;
 
-use crate::telemetry::ShedCount;
+use crate::{api::status, limits::RETRY_UNAVAILABLE_AFTER, telemetry::ShedCount};
 
 /// What all connections share.
 #[derive(Clone, Debug)]
@@ -41,6 +42,13 @@ struct Shared {
     waiting: AtomicUsize,
     freed: Arc<Notify>,
     shed: ShedCount,
+}
+
+impl Shared {
+    fn turn_away(&self) -> Status {
+        self.shed.add();
+        status::overloaded(RETRY_UNAVAILABLE_AFTER)
+    }
 }
 
 impl Budget {
@@ -137,9 +145,9 @@ impl Account {
         self.0.amount.load(Ordering::Relaxed) <= self.0.budget.free()
     }
 
-    /// Counts a call that is turned away for lack of it.
-    pub fn sheds(&self) {
-        self.0.budget.shed.add();
+    /// Counts a call that is turned away for lack of it. Returns what its caller hears.
+    pub fn turn_away(&self) -> Status {
+        self.0.budget.turn_away()
     }
 
     /// Nothing yet, to grow.
@@ -175,9 +183,9 @@ pub struct Taken {
 }
 
 impl Taken {
-    /// Counts a call that is turned away because it cannot have more.
-    pub fn sheds(&self) {
-        self.reserved.budget.shed.add();
+    /// As [`Account::turn_away`].
+    pub fn turn_away(&self) -> Status {
+        self.reserved.budget.turn_away()
     }
 
     /// Takes so much more, unless the connection would then hold more than it leaves to

@@ -10,14 +10,13 @@ use tonic::{Status, body::Body};
 use super::{
     answer::{Reserved, Sending},
     arriving::{Terms, whole_messages},
-    budget::{Account, Budget, Budgets, Taken},
+    budget::{Budget, Budgets, Taken},
     connection::Connection,
     unframed::Unframed,
 };
 use crate::{
-    api::status,
     config::Config,
-    limits::{ANSWER_ENTRY_BYTES, ANSWER_ROOM_WAIT, RETRY_UNAVAILABLE_AFTER},
+    limits::{ANSWER_ENTRY_BYTES, ANSWER_ROOM_WAIT},
     telemetry::{Counters, Shed},
 };
 
@@ -58,16 +57,12 @@ impl Guard {
         deadline: Option<Instant>,
     ) -> Result<(Request<Body>, Sending), Status> {
         let connection = self.connection(request.extensions());
-        let too_much = |account: &Account| {
-            account.sheds();
-            status::overloaded(RETRY_UNAVAILABLE_AFTER)
-        };
         let (streams, answers) = (connection.streams(), connection.answer_bytes());
         if !answers.is_within_share() {
-            return Err(too_much(answers));
+            return Err(answers.turn_away());
         }
         let stream = if is_stream {
-            Some(streams.try_take(1).ok_or_else(|| too_much(streams))?)
+            Some(streams.try_take(1).ok_or_else(|| streams.turn_away())?)
         } else {
             None
         };
@@ -129,10 +124,7 @@ impl Guard {
     /// `UNAVAILABLE` when the connection has as much as it leaves to others.
     pub fn hold_request(&self, connection: &Connection, bytes: usize) -> Result<Taken, Status> {
         let account = connection.request_bytes();
-        account.try_take(bytes).ok_or_else(|| {
-            account.sheds();
-            status::overloaded(RETRY_UNAVAILABLE_AFTER)
-        })
+        account.try_take(bytes).ok_or_else(|| account.turn_away())
     }
 
     /// Keeps an answer on the account of its connection while it waits to be told.
@@ -160,9 +152,6 @@ pub async fn reserve(extensions: &Extensions, profiles: usize) -> Result<Option<
     let account = connection.answer_bytes();
     match account.take_within(room, ANSWER_ROOM_WAIT).await {
         Some(taken) => Ok(Some(Arc::new(taken))),
-        None => {
-            account.sheds();
-            Err(status::overloaded(RETRY_UNAVAILABLE_AFTER))
-        }
+        None => Err(account.turn_away()),
     }
 }

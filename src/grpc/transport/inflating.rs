@@ -12,17 +12,14 @@ use flate2::read::GzDecoder;
 use tokio::time::Instant;
 use tonic::Status;
 
-use super::budget::{Account, Taken};
+use super::{
+    budget::{Account, Taken},
+    prefix::{PREFIX_BYTES, complete},
+};
 use crate::{
     api::status,
-    limits::{
-        INFLATED_AT_ONCE_BYTES, INFLATED_FREELY_BYTES, MAX_INFLATION, MAX_INFLATION_TIME,
-        RETRY_UNAVAILABLE_AFTER,
-    },
+    limits::{INFLATED_AT_ONCE_BYTES, INFLATED_FREELY_BYTES, MAX_INFLATION, MAX_INFLATION_TIME},
 };
-
-/// Bytes of the prefix of a message.
-const PREFIX_BYTES: usize = 5;
 
 /// A message that is being inflated.
 pub struct Inflating {
@@ -74,8 +71,7 @@ impl Inflating {
         // One more than may be tells what is too much from what just fits.
         let room = (self.most + 1 + PREFIX_BYTES - before).min(INFLATED_AT_ONCE_BYTES);
         if !self.taken.try_grow(room) {
-            self.taken.sheds();
-            return Err(status::overloaded(RETRY_UNAVAILABLE_AFTER));
+            return Err(self.taken.turn_away());
         }
         let mut step = (&mut self.decoder).take(room as u64);
         let read = step.read_to_end(&mut self.inflated).map_err(|error| {
@@ -95,9 +91,7 @@ impl Inflating {
 
     fn message(&mut self) -> Bytes {
         let mut message = std::mem::take(&mut self.inflated);
-        // It is shorter than a message may be, and that is set in 32 bits.
-        let length = u32::try_from(message.len() - PREFIX_BYTES).unwrap_or(u32::MAX);
-        message[1..PREFIX_BYTES].copy_from_slice(&length.to_be_bytes());
+        complete(&mut message, 0);
         message.into()
     }
 }

@@ -10,11 +10,11 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame};
 use tonic::{Status, body::Body};
 
-use super::budget::{Account, Taken};
-use crate::{api::status, limits::RETRY_UNAVAILABLE_AFTER};
-
-/// Bytes of the prefix of a message.
-const PREFIX_BYTES: usize = 5;
+use super::{
+    budget::{Account, Taken},
+    prefix::{PREFIX_BYTES, complete},
+};
+use crate::api::status;
 
 /// A body of one message.
 pub struct Unframed {
@@ -58,8 +58,7 @@ impl Unframed {
         if needed > self.bytes.capacity() {
             let room = (2 * needed).min(PREFIX_BYTES + self.most);
             if !self.taken.try_grow(room - self.bytes.capacity()) {
-                self.taken.sheds();
-                return Err(status::overloaded(RETRY_UNAVAILABLE_AFTER));
+                return Err(self.taken.turn_away());
             }
             self.bytes.reserve_exact(room - self.bytes.len());
         }
@@ -69,12 +68,9 @@ impl Unframed {
 
     fn message(&mut self) -> Bytes {
         let mut bytes = std::mem::take(&mut self.bytes);
-        let length = bytes.len() - PREFIX_BYTES;
         // Nothing is nothing, however it is compressed.
-        bytes[0] = u8::from(self.is_compressed && length > 0);
-        // It is shorter than a message may be, and that is set in 32 bits.
-        let length = u32::try_from(length).unwrap_or(u32::MAX);
-        bytes[1..PREFIX_BYTES].copy_from_slice(&length.to_be_bytes());
+        let is_compressed = self.is_compressed && bytes.len() > PREFIX_BYTES;
+        complete(&mut bytes, u8::from(is_compressed));
         bytes.into()
     }
 }

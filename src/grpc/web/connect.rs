@@ -11,9 +11,9 @@ use tonic::{Code, Status, body::Body};
 use tower::ServiceExt as _;
 
 use super::{
-    envelopes::{Envelopes, answer_in_json, end_of_stream, joined},
+    envelopes::{Envelopes, answer_in_json, end_of_stream},
     error::{self, Refusal},
-    from_json::{FromJson, PREFIX_BYTES},
+    from_json::FromJson,
     query::Query,
     turns::in_turn,
 };
@@ -21,7 +21,7 @@ use crate::{
     api::status,
     grpc::{
         deadline::{Deadlines, sent_timeout},
-        transport::{Calls, Connection, Guard},
+        transport::{Calls, Connection, Guard, PREFIX_BYTES},
     },
     proto::transcoding::Rpc,
 };
@@ -316,6 +316,14 @@ fn check_head(headers: &HeaderMap) -> Result<Option<HeaderValue>, Refusal> {
     HeaderValue::from_str(&said)
         .map(Some)
         .map_err(|_| malformed())
+}
+
+/// All pieces of an answer together.
+fn joined(mut pieces: Vec<Bytes>) -> Bytes {
+    if pieces.len() == 1 {
+        return std::mem::take(&mut pieces[0]);
+    }
+    pieces.concat().into()
 }
 
 #[cfg(test)]

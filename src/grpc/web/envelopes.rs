@@ -2,7 +2,6 @@
 //! before a message, and how the stream has ended in a last one.
 
 use std::{
-    mem,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -14,19 +13,16 @@ use tonic_types::ErrorDetails;
 
 use super::{
     error::Told,
-    from_json::{PREFIX_BYTES, next_message, put_message},
-    turns::in_turn,
+    turns::{Making, in_turn},
 };
 use crate::{
     api::status,
-    grpc::transport::{Connection, Guard},
+    grpc::transport::{Connection, Guard, first_whole, next_message, put_message},
     proto::transcoding::{MAX_ANSWER_MESSAGES, NotTranscoded, Rpc},
 };
 
 /// Marks the last envelope.
 const END_OF_STREAM: u8 = 2;
-
-type Making = Pin<Box<dyn Future<Output = Result<Bytes, Status>> + Send>>;
 
 /// The answers of a stream.
 pub struct Envelopes {
@@ -127,13 +123,8 @@ impl HttpBody for Envelopes {
 /// Bytes of the messages that are whole.
 fn whole_messages(bytes: &[u8]) -> usize {
     let mut whole = 0;
-    while let Some((prefix, rest)) = bytes[whole..].split_first_chunk::<PREFIX_BYTES>() {
-        let [_, length @ ..] = *prefix;
-        let length = u32::from_be_bytes(length) as usize;
-        if rest.len() < length {
-            break;
-        }
-        whole += PREFIX_BYTES + length;
+    while let Some(more) = first_whole(&bytes[whole..]) {
+        whole += more;
     }
     whole
 }
@@ -163,12 +154,4 @@ pub fn answer_in_json(rpc: &Rpc, message: &[u8]) -> Result<Vec<u8>, Status> {
             status::inconsistent()
         }
     })
-}
-
-/// All pieces of an answer together.
-pub fn joined(mut pieces: Vec<Bytes>) -> Bytes {
-    if pieces.len() == 1 {
-        return mem::take(&mut pieces[0]);
-    }
-    pieces.concat().into()
 }

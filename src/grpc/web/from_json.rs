@@ -5,22 +5,17 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use http_body::{Body as HttpBody, Frame};
 use tonic::{Code, Status, body::Body};
 use tonic_types::ErrorDetails;
 
-use super::turns::in_turn;
+use super::turns::{Making, in_turn};
 use crate::{
     api::status,
-    grpc::transport::{Connection, Guard},
+    grpc::transport::{Connection, Guard, next_message, put_message},
     proto::transcoding::{NotTranscoded, Rpc},
 };
-
-/// Bytes before each message: whether it is compressed, and its length.
-pub const PREFIX_BYTES: usize = 5;
-
-type Making = Pin<Box<dyn Future<Output = Result<Bytes, Status>> + Send>>;
 
 /// Messages that arrive whole and not compressed.
 pub struct FromJson {
@@ -105,25 +100,4 @@ fn refused(wrong: &NotTranscoded) -> Status {
         ),
         NotTranscoded::TooMany => status::of_decoder(Status::out_of_range(wrong.to_string())),
     }
-}
-
-/// Takes the first message when it is whole.
-pub fn next_message(messages: &mut Bytes) -> Option<Bytes> {
-    let (prefix, rest) = messages.split_first_chunk::<PREFIX_BYTES>()?;
-    let [_, length @ ..] = *prefix;
-    let length = u32::from_be_bytes(length) as usize;
-    if rest.len() < length {
-        return None;
-    }
-    messages.advance(PREFIX_BYTES);
-    Some(messages.split_to(length))
-}
-
-/// Adds a message with its prefix.
-pub fn put_message(made: &mut BytesMut, flags: u8, message: &[u8]) {
-    made.reserve(PREFIX_BYTES + message.len());
-    made.put_u8(flags);
-    // Nothing that is sent is longer.
-    made.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));
-    made.put_slice(message);
 }

@@ -1,13 +1,19 @@
 //! Messages from and to JSON. Small ones where they are; while a large one is read it takes many
 //! times its size, and milliseconds, so these take turns apart from the calls.
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    pin::Pin,
+    sync::{Arc, LazyLock},
+};
 
 use bytes::Bytes;
 use tokio::sync::Semaphore;
 use tonic::Status;
 
 use crate::{api::status, grpc::transport::Taken, limits::TRANSCODED_AT_ONCE_BYTES};
+
+/// A message that is being made.
+pub type Making = Pin<Box<dyn Future<Output = Result<Bytes, Status>> + Send>>;
 
 static TURNS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(1)));
 
