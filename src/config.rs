@@ -105,52 +105,37 @@ pub struct TlsFiles {
     pub client_authorities: Option<PathBuf>,
 }
 
-/// Other machines would call without TLS.
+/// Other machines reach an address, and something is missing that they are not to do without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{0} can be reached from other machines, and calls would not be encrypted; set tls_cert and \
-     tls_key, or allow_plaintext = true where something in front of the server encrypts, such as a \
-     mesh"
-)]
-pub struct Plaintext(SocketAddr);
+pub enum Exposed {
+    /// They would call without TLS.
+    #[error(
+        "{0} can be reached from other machines, and calls would not be encrypted; set tls_cert and \
+         tls_key, or allow_plaintext = true where something in front of the server encrypts, such as \
+         a mesh"
+    )]
+    Plaintext(SocketAddr),
+    /// They would call without a key.
+    #[error(
+        "{0} can be reached from other machines, and nobody would be asked who they are; set keys to \
+         a file of who may call (`bellwether key new` makes one), or allow_anonymous = true where \
+         only trusted callers reach the server"
+    )]
+    Anonymous(SocketAddr),
+}
 
-impl Plaintext {
-    /// Whether only this machine reaches an address.
+impl Exposed {
+    /// Whether it does not matter, because only this machine reaches the address.
     ///
     /// # Errors
     /// When others do.
-    pub fn check(address: SocketAddr) -> Result<(), Self> {
-        if is_of_this_machine(address) {
+    pub fn check(self) -> Result<(), Self> {
+        let (Self::Plaintext(address) | Self::Anonymous(address)) = self;
+        if address.ip().to_canonical().is_loopback() {
             return Ok(());
         }
-        Err(Self(address))
+        Err(self)
     }
-}
-
-/// Other machines would call without a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{0} can be reached from other machines, and nobody would be asked who they are; set keys to a \
-     file of who may call (`bellwether key new` makes one), or allow_anonymous = true where only \
-     trusted callers reach the server"
-)]
-pub struct Anonymous(SocketAddr);
-
-impl Anonymous {
-    /// Whether only this machine reaches an address.
-    ///
-    /// # Errors
-    /// When others do.
-    pub fn check(address: SocketAddr) -> Result<(), Self> {
-        if is_of_this_machine(address) {
-            return Ok(());
-        }
-        Err(Self(address))
-    }
-}
-
-fn is_of_this_machine(address: SocketAddr) -> bool {
-    address.ip().to_canonical().is_loopback()
 }
 
 /// Why there is no configuration: each line says where the mistake is and what to write.
@@ -251,13 +236,10 @@ impl<Lookup: Fn(&str) -> Option<String>> Reader<'_, Lookup> {
         let drain_timeout = self.get("drain_timeout", values::duration_or_zero);
         let tls = self.tls();
         let allow_plaintext = self.get("allow_plaintext", values::boolean);
-        if let (Some(listen), Some(None), Some(false)) = (listen, &tls, allow_plaintext)
-            && let Err(error) = Plaintext::check(listen)
-        {
-            let Found { origin, .. } = self.find("listen");
-            self.errors.push(format!("{origin}: {error}"));
+        if let (Some(listen), Some(None), Some(false)) = (listen, &tls, allow_plaintext) {
+            self.check_exposed(Exposed::Plaintext(listen));
         }
-        let keys = self.keys();
+        let keys = self.file_meant("keys");
         let allow_anonymous = self.get("allow_anonymous", values::boolean);
         match (listen, &keys, allow_anonymous) {
             (_, Some(Some(_)), Some(true)) => self.errors.push(
@@ -266,10 +248,7 @@ impl<Lookup: Fn(&str) -> Option<String>> Reader<'_, Lookup> {
                     .to_owned(),
             ),
             (Some(listen), Some(None), Some(false)) => {
-                if let Err(error) = Anonymous::check(listen) {
-                    let Found { origin, .. } = self.find("listen");
-                    self.errors.push(format!("{origin}: {error}"));
-                }
+                self.check_exposed(Exposed::Anonymous(listen));
             }
             _ => {}
         }
@@ -338,31 +317,31 @@ impl<Lookup: Fn(&str) -> Option<String>> Reader<'_, Lookup> {
         })
     }
 
-    fn keys(&mut self) -> Option<Option<PathBuf>> {
-        let keys = self.get("keys", values::path)?;
-        let Found { text, origin } = self.find("keys");
-        if text.is_empty() && origin != "keys" {
-            // Somebody means to ask for keys, and would ask for none.
+    fn check_exposed(&mut self, exposed: Exposed) {
+        if let Err(error) = exposed.check() {
+            let Found { origin, .. } = self.find("listen");
+            self.errors.push(format!("{origin}: {error}"));
+        }
+    }
+
+    /// A file that callers are asked by. Whoever sets it and names none means to ask for something, and
+    /// would ask for nothing.
+    fn file_meant(&mut self, key: &str) -> Option<Option<PathBuf>> {
+        let file = self.get(key, values::path)?;
+        let Found { text, origin } = self.find(key);
+        if text.is_empty() && origin != key {
             self.errors.push(format!(
                 "{origin}: is empty; name a file, or leave it unset"
             ));
             return None;
         }
-        Some(keys)
+        Some(file)
     }
 
     fn tls(&mut self) -> Option<Option<TlsFiles>> {
         let certificate = self.get("tls_cert", values::path)?;
         let key = self.get("tls_key", values::path)?;
-        let client_authorities = self.get("tls_client_ca", values::path)?;
-        let Found { text, origin } = self.find("tls_client_ca");
-        if text.is_empty() && origin != "tls_client_ca" {
-            // Somebody means to ask for certificates, and would ask for none.
-            self.errors.push(format!(
-                "{origin}: is empty; name a file, or leave it unset"
-            ));
-            return None;
-        }
+        let client_authorities = self.file_meant("tls_client_ca")?;
         let lacking = match (&certificate, &key) {
             (Some(_), None) => Some(("tls_cert", "a certificate needs its key; set tls_key, too")),
             (None, Some(_)) => Some(("tls_key", "a key needs its certificate; set tls_cert, too")),

@@ -8,7 +8,7 @@ use tokio::{net::TcpListener, sync::Notify};
 use crate::{
     admin::{Admin, Readiness},
     clock::system_clock,
-    config::{Anonymous, Config, Plaintext},
+    config::{Config, Exposed},
     grpc::{
         authentication::{Authentication, AuthenticationError},
         server::{ServeError, serve},
@@ -43,12 +43,9 @@ pub enum ServerError {
     /// Nobody can be asked who they are.
     #[error("keys: {0}")]
     Authentication(#[from] AuthenticationError),
-    /// Nobody would be asked who they are.
+    /// Calls would not be encrypted, or nobody asked who they are.
     #[error("listening: {0}")]
-    Anonymous(#[from] Anonymous),
-    /// Calls would not be encrypted.
-    #[error("listening: {0}")]
-    Plaintext(#[from] Plaintext),
+    Exposed(#[from] Exposed),
     /// The model cannot be used.
     #[error(transparent)]
     Model(#[from] ModelsError),
@@ -139,7 +136,7 @@ pub async fn open(
         None if config.allow_plaintext => None,
         // Not only what is configured: whoever has taken the address may have taken another.
         None => {
-            Plaintext::check(local_address)?;
+            Exposed::Plaintext(local_address).check()?;
             None
         }
     };
@@ -147,7 +144,7 @@ pub async fn open(
         Some(path) => Authentication::load(path.clone(), system_clock()).await?,
         None => {
             if !config.allow_anonymous {
-                Anonymous::check(local_address)?;
+                Exposed::Anonymous(local_address).check()?;
             }
             Authentication::none(system_clock())
         }
