@@ -60,6 +60,13 @@ struct KeyEntry {
     expires: Option<Spanned<Datetime>>,
 }
 
+/// What an entry lets its owner do.
+struct Grant {
+    tenants: Vec<Spanned<String>>,
+    role: Spanned<String>,
+    expires: Option<Spanned<Datetime>>,
+}
+
 /// `[[certificates]]`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -75,6 +82,10 @@ struct CertificateEntry {
 struct Reader<'a> {
     name: &'a str,
     text: &'a str,
+    /// Those that entries may name: of the file, and those that come with the program.
+    roles: Arc<BTreeMap<String, Arc<Role>>>,
+    /// What entries of each kind are called.
+    names: BTreeSet<String>,
     mistakes: Vec<String>,
 }
 
@@ -91,16 +102,9 @@ pub fn files_named(text: &str) -> Vec<String> {
 /// # Errors
 /// All mistakes at once, each with its line.
 pub fn read_keys(name: &str, text: &str, files: &[Vec<u8>]) -> Result<Keys, KeysError> {
-    let mut reader = Reader {
-        name,
-        text,
-        mistakes: Vec::new(),
-    };
+    let mut reader = Reader::new(name, text);
     let read = reader.parse().map(|file| reader.keys(file, files));
-    match read {
-        Some(keys) if reader.mistakes.is_empty() => Ok(keys),
-        _ => Err(KeysError(reader.mistakes)),
-    }
+    reader.finish(read)
 }
 
 /// The roles that come with the program, by name.
@@ -113,19 +117,30 @@ pub fn shipped_roles() -> &'static BTreeMap<String, Arc<Role>> {
 }
 
 fn read_roles(text: &str) -> Result<BTreeMap<String, Arc<Role>>, KeysError> {
-    let mut reader = Reader {
-        name: "roles.toml",
-        text,
-        mistakes: Vec::new(),
-    };
+    let mut reader = Reader::new("roles.toml", text);
     let read = reader.parse().map(|file| reader.roles(file.roles));
-    match read {
-        Some(roles) if reader.mistakes.is_empty() => Ok(roles),
-        _ => Err(KeysError(reader.mistakes)),
-    }
+    reader.finish(read)
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn new(name: &'a str, text: &'a str) -> Self {
+        Self {
+            name,
+            text,
+            roles: Arc::default(),
+            names: BTreeSet::new(),
+            mistakes: Vec::new(),
+        }
+    }
+
+    /// What was read, unless something is wrong with it.
+    fn finish<T>(self, read: Option<T>) -> Result<T, KeysError> {
+        match read {
+            Some(read) if self.mistakes.is_empty() => Ok(read),
+            _ => Err(KeysError(self.mistakes)),
+        }
+    }
+
     fn parse(&mut self) -> Option<File> {
         match toml::from_str(self.text) {
             Ok(file) => Some(file),
@@ -149,6 +164,12 @@ impl Reader<'_> {
             .push(format!("{}:{line}: {mistake}", self.name));
     }
 
+    fn add_all(&mut self, mistakes: Vec<(usize, String)>) {
+        for (at, mistake) in mistakes {
+            self.add(at, mistake);
+        }
+    }
+
     fn roles(
         &mut self,
         entries: BTreeMap<Spanned<String>, RoleEntry>,
@@ -157,30 +178,28 @@ impl Reader<'_> {
         for (name, entry) in entries {
             self.check_name("role", &name);
             let (role, mistakes) = entry.read(&name);
-            for (at, mistake) in mistakes {
-                self.add(at, mistake);
-            }
+            self.add_all(mistakes);
             roles.insert(name.into_inner(), Arc::new(role));
         }
         roles
     }
 
     fn keys(&mut self, file: File, files: &[Vec<u8>]) -> Keys {
-        let own = self.roles(file.roles);
+        let mut roles = shipped_roles().clone();
+        roles.extend(self.roles(file.roles));
+        self.roles = Arc::new(roles);
         let mut keys = Keys::default();
-        let mut names = BTreeSet::new();
         if file.keys.len() + file.certificates.len() > MAX_KEYS_OF_A_FILE {
             self.add(0, format_args!("has more than {MAX_KEYS_OF_A_FILE} keys"));
             return keys;
         }
         for entry in file.keys {
-            let principal = self.principal(
-                ("key", &entry.name, &mut names),
-                entry.tenants,
-                &entry.role,
-                entry.expires,
-                &own,
-            );
+            let grant = Grant {
+                tenants: entry.tenants,
+                role: entry.role,
+                expires: entry.expires,
+            };
+            let principal = self.principal("key", &entry.name, grant);
             let Some(digest) = digest(entry.sha256.get_ref()) else {
                 self.add(
                     entry.sha256.span().start,
@@ -195,13 +214,12 @@ impl Reader<'_> {
             alike.extend(principal.map(|principal| Key { digest, principal }));
         }
         for entry in file.certificates {
-            let principal = self.principal(
-                ("certificate", &entry.name, &mut names),
-                entry.tenants,
-                &entry.role,
-                entry.expires,
-                &own,
-            );
+            let grant = Grant {
+                tenants: entry.tenants,
+                role: entry.role,
+                expires: entry.expires,
+            };
+            let principal = self.principal("certificate", &entry.name, grant);
             let (at, san) = (entry.san.span().start, entry.san.into_inner());
             if san.is_empty() {
                 self.add(
@@ -216,7 +234,7 @@ impl Reader<'_> {
                 self.add(at, "another certificate has the same san");
             }
         }
-        self.issuers(file.issuers, files, own, &mut keys);
+        self.issuers(file.issuers, files, &mut keys);
         keys.quotas = self.quotas(file.quotas);
         if keys.count() == 0 && self.mistakes.is_empty() {
             self.add(
@@ -234,9 +252,9 @@ impl Reader<'_> {
                 calls: entry.calls_per_second,
                 events: entry.events_per_second,
             };
-            match Tenant::new(name.get_ref()) {
+            match named(name.get_ref()) {
                 _ if name.get_ref() == "*" => quotas.others = quota,
-                Some(tenant) if !name.get_ref().is_empty() => {
+                Some(tenant) => {
                     quotas.named.insert(tenant, quota);
                 }
                 _ => self.add(
@@ -251,17 +269,8 @@ impl Reader<'_> {
         quotas
     }
 
-    fn issuers(
-        &mut self,
-        entries: Vec<IssuerEntry>,
-        files: &[Vec<u8>],
-        own: BTreeMap<String, Arc<Role>>,
-        keys: &mut Keys,
-    ) {
+    fn issuers(&mut self, entries: Vec<IssuerEntry>, files: &[Vec<u8>], keys: &mut Keys) {
         let mut files = files.iter();
-        let mut roles = shipped_roles().clone();
-        roles.extend(own);
-        let roles = Arc::new(roles);
         for entry in entries {
             self.check_name("issuer", &entry.name);
             let at = entry.issuer.span().start;
@@ -273,54 +282,46 @@ impl Reader<'_> {
             let Some(tenants) = tenants else {
                 continue;
             };
-            match entry.read(file.map(Vec::as_slice), &roles, tenants) {
+            match entry.read(file.map(Vec::as_slice), &self.roles, tenants) {
                 Ok(issuer) => {
                     let claimed = issuer.issuer.clone();
                     if keys.issuers.insert(claimed, issuer).is_some() {
                         self.add(at, "another entry has the same issuer");
                     }
                 }
-                Err(mistakes) => {
-                    for (at, mistake) in mistakes {
-                        self.add(at, mistake);
-                    }
-                }
+                Err(mistakes) => self.add_all(mistakes),
             }
         }
     }
 
     fn principal(
         &mut self,
-        (kind, name, names): (&str, &Spanned<String>, &mut BTreeSet<String>),
-        tenants: Vec<Spanned<String>>,
-        role: &Spanned<String>,
-        expires: Option<Spanned<Datetime>>,
-        own: &BTreeMap<String, Arc<Role>>,
+        kind: &str,
+        name: &Spanned<String>,
+        grant: Grant,
     ) -> Option<Arc<Principal>> {
+        let Grant {
+            tenants,
+            role,
+            expires,
+        } = grant;
         self.check_name(kind, name);
-        if !names.insert(format!("{kind} {}", name.get_ref())) {
+        if !self.names.insert(format!("{kind} {}", name.get_ref())) {
             self.add(
                 name.span().start,
                 format_args!("another {kind} is named {:?}, too", name.get_ref()),
             );
         }
         let tenants = self.tenants(name.span().start, tenants);
-        let known = role_of(role.get_ref(), own);
+        let known = self.roles.get(role.get_ref()).map(Arc::clone);
         if known.is_none() {
-            let known: BTreeSet<&str> = own
-                .keys()
-                .chain(shipped_roles().keys())
-                .map(String::as_str)
-                .collect();
-            let known: Vec<&str> = known.into_iter().collect();
-            self.add(
-                role.span().start,
-                format_args!(
-                    "there is no role {:?}; known: {}",
-                    role.get_ref(),
-                    known.join(", ")
-                ),
+            let roles: Vec<&str> = self.roles.keys().map(String::as_str).collect();
+            let mistake = format!(
+                "there is no role {:?}; known: {}",
+                role.get_ref(),
+                roles.join(", ")
             );
+            self.add(role.span().start, mistake);
         }
         let expires = match expires {
             None => None,
@@ -355,8 +356,8 @@ impl Reader<'_> {
         let is_all = listed.iter().any(|tenant| tenant.get_ref() == "*");
         let mut own = BTreeSet::new();
         for tenant in listed.iter().filter(|tenant| tenant.get_ref() != "*") {
-            match Tenant::new(tenant.get_ref()) {
-                Some(read) if !tenant.get_ref().is_empty() && !is_all => {
+            match named(tenant.get_ref()) {
+                Some(read) if !is_all => {
                     own.insert(read);
                 }
                 _ => self.add(
@@ -389,9 +390,9 @@ impl Reader<'_> {
     }
 }
 
-fn role_of(name: &str, own: &BTreeMap<String, Arc<Role>>) -> Option<Arc<Role>> {
-    let role = own.get(name).or_else(|| shipped_roles().get(name));
-    role.map(Arc::clone)
+/// A tenant by its name, which stands for nobody when it is empty.
+fn named(tenant: &str) -> Option<Tenant> {
+    Tenant::new(tenant).filter(|_| !tenant.is_empty())
 }
 
 fn digest(text: &str) -> Option<[u8; 32]> {
