@@ -1,14 +1,8 @@
-//! A server as a whole: health, reflection, limits, and a stop that loses nothing.
+//! A server as a whole: what it answers to calls that are in order, too large, too late or wrong.
 
 use std::time::Duration;
 
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-    sync::oneshot,
-    task::JoinHandle,
-    time::Instant,
-};
+use tokio::{net::TcpStream, sync::oneshot, task::JoinHandle};
 use tokio_stream::StreamExt as _;
 use tonic::{Code, Request, Status, transport::Channel};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
@@ -19,6 +13,11 @@ use crate::{
     config::Flags,
     proto::v1::{self, scoring_service_client::ScoringServiceClient},
 };
+
+#[path = "server_reflection_tests.rs"]
+mod reflection;
+#[path = "server_stop_tests.rs"]
+mod stop;
 
 struct Running {
     address: SocketAddr,
@@ -271,129 +270,6 @@ async fn whoever_watches_first_finds_the_service_known() {
 }
 
 #[tokio::test]
-async fn a_stop_ends_idle_streams_and_watchers_long_before_the_drain_timeout() {
-    let running = start().await;
-    let requests = tokio_stream::iter([unusable_event()]).chain(tokio_stream::pending());
-    let responses = running.scoring().score_events(requests).await;
-    let mut responses = responses.unwrap().into_inner();
-    assert!(responses.message().await.unwrap().is_some());
-    let mut health = HealthClient::new(running.channel.clone());
-    let watch = |service: &str| HealthCheckRequest {
-        service: service.to_owned(),
-    };
-    let request = watch("bellwether.v1.ScoringService");
-    let mut watched = health.watch(request).await.unwrap().into_inner();
-    assert_eq!(watched.message().await.unwrap().unwrap().status, 1);
-    let mut liveness = health.watch(watch("liveness")).await.unwrap().into_inner();
-    assert_eq!(liveness.message().await.unwrap().unwrap().status, 1);
-
-    let stopping = Instant::now();
-    running.stop.send(()).unwrap();
-    assert_eq!(watched.message().await.unwrap().unwrap().status, 2);
-    assert!(watched.message().await.unwrap().is_none());
-    assert!(liveness.message().await.unwrap().is_none());
-    let status = responses.message().await.unwrap_err();
-    assert_eq!(status.code(), Code::Unavailable);
-    assert!(status.get_details_retry_info().is_some());
-    running.server.await.unwrap().unwrap();
-    assert!(stopping.elapsed() < Duration::from_secs(5));
-}
-
-#[tokio::test]
-async fn both_versions_of_reflection_know_the_service() {
-    use tonic_reflection::pb::{v1, v1alpha};
-    let running = start().await;
-    let list = || v1::server_reflection_request::MessageRequest::ListServices(String::new());
-    let request = v1::ServerReflectionRequest {
-        host: String::new(),
-        message_request: Some(list()),
-    };
-    let mut client =
-        v1::server_reflection_client::ServerReflectionClient::new(running.channel.clone());
-    let answers = client
-        .server_reflection_info(tokio_stream::once(request))
-        .await
-        .unwrap();
-    let answer = answers.into_inner().message().await.unwrap().unwrap();
-    let text = format!("{answer:?}");
-    for name in ["bellwether.v1.ScoringService", "grpc.health.v1.Health"] {
-        assert!(text.contains(name), "{text}");
-    }
-
-    let request = v1alpha::ServerReflectionRequest {
-        host: String::new(),
-        message_request: Some(
-            v1alpha::server_reflection_request::MessageRequest::FileContainingSymbol(
-                "bellwether.v1.ScoringService".to_owned(),
-            ),
-        ),
-    };
-    let mut client =
-        v1alpha::server_reflection_client::ServerReflectionClient::new(running.channel.clone());
-    let answers = client
-        .server_reflection_info(tokio_stream::once(request))
-        .await
-        .unwrap();
-    let answer = answers.into_inner().message().await.unwrap().unwrap();
-    assert!(format!("{answer:?}").contains("FileDescriptorResponse"));
-}
-
-#[tokio::test]
-async fn reflection_tells_of_the_public_services_and_of_nothing_that_is_stored() {
-    use tonic_reflection::pb::v1::{
-        ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
-        server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
-    };
-    let running = start().await;
-    let symbol = |name: &str| MessageRequest::FileContainingSymbol(name.to_owned());
-    let asked = [
-        MessageRequest::ListServices(String::new()),
-        symbol("bellwether.v1.Profile"),
-        symbol("bellwether.v1.ModelService"),
-        symbol("google.rpc.Status"),
-        symbol("google.protobuf.Timestamp"),
-        symbol("bellwether.record.v1.ExportedProfile"),
-        symbol("bellwether.record.v1.Record"),
-        MessageRequest::FileByFilename("bellwether/record/v1/record.proto".to_owned()),
-    ];
-    let requests = asked.map(|asked| ServerReflectionRequest {
-        host: String::new(),
-        message_request: Some(asked),
-    });
-    let mut client = ServerReflectionClient::new(running.channel.clone());
-    let mut told = Vec::new();
-    for request in requests {
-        // An answer that there is none ends the stream.
-        let answers = client.server_reflection_info(tokio_stream::once(request));
-        let mut answers = match answers.await {
-            Ok(answers) => answers.into_inner(),
-            Err(status) => {
-                told.push(format!("{:?}", status.code()));
-                continue;
-            }
-        };
-        told.push(match answers.message().await {
-            Ok(answer) => match answer.and_then(|answer| answer.message_response) {
-                Some(MessageResponse::ListServicesResponse(list)) => {
-                    let names = list.service.into_iter().map(|service| service.name);
-                    let mut names: Vec<String> = names.collect();
-                    names.sort();
-                    names.join(" ")
-                }
-                Some(MessageResponse::FileDescriptorResponse(_)) => "a file".to_owned(),
-                other => format!("{other:?}"),
-            },
-            Err(status) => format!("{:?}", status.code()),
-        });
-    }
-    let services = "bellwether.v1.ModelService bellwether.v1.ScoringService \
-                    grpc.health.v1.Health grpc.reflection.v1.ServerReflection";
-    let (file, none) = ("a file", "NotFound");
-    let expected = [services, file, file, file, file, none, none, none];
-    assert_eq!(told, expected);
-}
-
-#[tokio::test]
 async fn an_unknown_method_is_unimplemented() {
     let running = start().await;
     for path in ["/bellwether.v1.ScoringService/Nope", "/nobody.Knows/Me"] {
@@ -437,67 +313,4 @@ async fn a_busy_port_is_told_with_what_to_do() {
             .to_string()
             .contains("? --admin-listen takes another address")
     );
-}
-
-/// The status and the line that a path of the admin address is answered with.
-async fn probed(admin: SocketAddr, path: &str) -> (String, String) {
-    let mut stream = TcpStream::connect(admin).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nhost: it\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    let status = head.split(' ').nth(1).unwrap();
-    (status.to_owned(), body.trim_end().to_owned())
-}
-
-#[tokio::test]
-async fn a_server_that_drains_is_alive_to_its_end_and_not_ready() {
-    let running = start().await;
-    let mut health = HealthClient::new(running.channel.clone());
-    let request = HealthCheckRequest::default();
-    let mut watched = health.watch(request).await.unwrap().into_inner();
-    assert_eq!(watched.message().await.unwrap().unwrap().status, 1);
-    let answered = |status: &str, line: &str| (status.to_owned(), line.to_owned());
-    assert_eq!(
-        probed(running.admin, "/readyz").await,
-        answered("200", "ok")
-    );
-    assert_eq!(
-        probed(running.admin, "/healthz").await,
-        answered("200", "ok")
-    );
-
-    // A call whose message does not come is in work until its deadline. It has come when one that
-    // was sent after it is answered.
-    let socket = TcpStream::connect(running.address).await.unwrap();
-    let (mut client, connection) = h2::client::handshake(socket).await.unwrap();
-    let connection = tokio::spawn(connection);
-    let mut send = async |is_whole| {
-        let path = "/bellwether.v1.ScoringService/GetProfile";
-        let request = http::Request::post(format!("http://{}{path}", running.address))
-            .header("content-type", "application/grpc")
-            .body(())
-            .unwrap();
-        client = client.clone().ready().await.unwrap();
-        client.send_request(request, is_whole).unwrap()
-    };
-    let unfinished = send(false).await;
-    send(true).await.0.await.unwrap();
-
-    running.stop.send(()).unwrap();
-    assert_eq!(watched.message().await.unwrap().unwrap().status, 2);
-    assert_eq!(
-        probed(running.admin, "/readyz").await,
-        answered("503", "draining")
-    );
-    assert_eq!(
-        probed(running.admin, "/healthz").await,
-        answered("200", "ok")
-    );
-
-    drop(unfinished);
-    connection.abort();
-    running.server.await.unwrap().unwrap();
-    assert!(TcpStream::connect(running.admin).await.is_err());
 }
