@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use bellwether::proto::v1;
+use prost::Message as _;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -10,7 +12,7 @@ use tokio::{
 };
 
 use crate::{
-    raw::{Connection, USUAL_WINDOW},
+    raw::{Connection, USUAL_WINDOW, framed},
     server::{Server, patience},
 };
 
@@ -390,6 +392,42 @@ async fn answers_that_nobody_reads_are_given_up() {
     // All of them would be 800 MB, in binary and in JSON.
     let grown = server.memory().saturating_sub(before);
     assert!(grown < 400 << 20, "{grown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_is_given_up_when_others_leave_its_connection_no_room() {
+    let server = Server::start(&[("STALL_TIMEOUT", "2s")]).await;
+    crate::with_large_profiles(&server, 100).await;
+    let page = v1::RankSegmentRequest {
+        segment: "everybody".to_owned(),
+        page_size: 100,
+        ..Default::default()
+    };
+    let in_json = "{\"segment\":\"everybody\",\"pageSize\":100}";
+    for (kind, message) in [
+        ("application/grpc", framed(0, &page.encode_to_vec())),
+        ("application/proto", page.encode_to_vec().into()),
+        ("application/json", in_json.into()),
+    ] {
+        let connection = Connection::open(server.address, USUAL_WINDOW).await;
+        let answer = async || {
+            let headers = [("content-type", kind)];
+            let mut call = connection.call("RankSegment", &headers).await.unwrap();
+            call.request.send_data(message.clone(), true).unwrap();
+            let response = call.response.await.unwrap();
+            assert_eq!(response.status(), 200);
+            response.into_body()
+        };
+        let mut first = answer().await;
+        // What has come is not given back, so that nothing more may be sent.
+        let mut came = 0;
+        while came < USUAL_WINDOW as usize {
+            came += first.data().await.unwrap().unwrap().len();
+        }
+        let mut second = answer().await;
+        let end = timeout(PATIENCE, second.data()).await.expect("it is cut");
+        assert!(end.is_some_and(|data| data.is_err()), "{kind}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,9 +1,10 @@
 //! The sending of answers. What is not sent yet is counted for its connection, is handed on in
 //! small pieces, and is given up when its reader does not read.
 //!
-//! hyper asks for no more of an answer while its reader takes nothing, so the answer itself
-//! would never learn that time passes. [`Exchange`](super::exchange) watches from outside,
-//! by what both share.
+//! hyper asks for no more of an answer while its reader takes nothing, and for nothing at all
+//! while other answers have taken all that the connection may send. The answer itself would
+//! never learn that time passes. [`Exchange`](super::exchange) watches from outside, by what
+//! both share.
 
 use std::{
     pin::Pin,
@@ -54,7 +55,7 @@ impl Sending {
                     _reserved: reserved,
                 },
                 rest: Rest::default(),
-                offered: None,
+                offered: Some(Instant::now()),
                 room: None,
             }));
             Watch::set(&answer);
@@ -68,7 +69,7 @@ pub struct Answer {
     sending: Sending,
     state: State,
     rest: Rest,
-    /// Since when its reader has not taken what it was offered last.
+    /// Since when its reader has not taken what it was offered last, which first is the answer.
     offered: Option<Instant>,
     /// What a stream waits for before it makes more.
     room: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,

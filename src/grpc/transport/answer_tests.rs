@@ -118,7 +118,6 @@ async fn who_does_not_read_frees_everything_learns_why_and_is_cut_in_the_end() {
         let started = Instant::now();
         let deadline = deadline.map(|seconds| started + Duration::from_secs(seconds));
         let mut world = World::new(vec![1_000_000; 3], deadline);
-        assert_eq!(world.watch.judge(started), Verdict::Fine);
         let piece = world.next().await.unwrap();
         assert_eq!(
             world.watch.judge(started),
@@ -140,6 +139,21 @@ async fn who_does_not_read_frees_everything_learns_why_and_is_cut_in_the_end() {
         assert!(world.next().await.is_none());
         assert_eq!(world.watch.judge(cut), Verdict::Fine);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_never_asked_for_is_given_up_and_cut_too() {
+    let started = Instant::now();
+    let mut world = World::new(vec![1_000_000], None);
+    assert_eq!(
+        world.watch.judge(started),
+        Verdict::LookAgain(started + STALL)
+    );
+    let cut = started + STALL + GOODBYE_TIMEOUT;
+    assert_eq!(world.watch.judge(started + STALL), Verdict::LookAgain(cut));
+    assert!((&mut world.dropped).await.is_err());
+    assert!(world.holds(0));
+    assert_eq!(world.watch.judge(cut), Verdict::Cut);
 }
 
 #[tokio::test(start_paused = true)]
