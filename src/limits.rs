@@ -73,6 +73,8 @@ pub const MAX_CONDITIONS_WAITING: usize = 64;
 pub const DEFAULT_TOPIC_MEMBERS: usize = 100;
 /// Members of a segment whose interests are added up: as many as are loaded for a page.
 pub const MAX_TOPIC_MEMBERS: usize = MAX_PAGE_SIZE;
+/// Audit entries that are answered when the caller does not say how many.
+pub const DEFAULT_AUDIT_ENTRIES: usize = 100;
 /// Profiles that a comparison of models names for each score when the caller does not say.
 pub const DEFAULT_MOVERS: usize = 10;
 /// Profiles that a comparison of models names for each score.

@@ -8,9 +8,9 @@ use tracing::Instrument as _;
 use crate::{
     scoring::{Fingerprint, ProfileId, RankKey, RankName, Record, Tenant},
     store::{
-        Commit, Committed, Coordination, Cursor, IndexEntry, IndexGeneration, ModelStore,
-        Publication, RankCounts, RankPage, RankRange, RankStore, RecordStore, Rollout, SavedModel,
-        StoreError, Stored, TokenKey, TopicTotals,
+        AuditEntry, AuditStore, Commit, Committed, Coordination, Cursor, IndexEntry,
+        IndexGeneration, ModelStore, Publication, RankCounts, RankPage, RankRange, RankStore,
+        RecordStore, Rollout, SavedModel, StoreError, Stored, TokenKey, TopicTotals,
     },
     telemetry::StoreTimes,
 };
@@ -258,6 +258,22 @@ impl<S: ModelStore> ModelStore for Measured<S> {
             self.store.forget_models(needed, unsaved_for),
         )
         .await
+    }
+}
+
+impl<S: AuditStore> AuditStore for Measured<S> {
+    async fn add_audit_entry(&self, scope: &str, entry: &AuditEntry) -> Result<(), StoreError> {
+        self.timed("add_audit_entry", self.store.add_audit_entry(scope, entry))
+            .await
+    }
+
+    async fn audit_entries(
+        &self,
+        scope: &str,
+        limit: usize,
+    ) -> Result<Vec<AuditEntry>, StoreError> {
+        self.timed("audit_entries", self.store.audit_entries(scope, limit))
+            .await
     }
 }
 

@@ -111,6 +111,13 @@ impl ScoringService for Noop {
         Err(Status::unimplemented("not measured"))
     }
 
+    async fn get_audit(
+        &self,
+        _: Request<v1::GetAuditRequest>,
+    ) -> Result<Response<v1::GetAuditResponse>, Status> {
+        Err(Status::unimplemented("not measured"))
+    }
+
     async fn get_catalog(
         &self,
         _: Request<v1::GetCatalogRequest>,

@@ -12,10 +12,12 @@ pub enum Permission {
     Moderate,
     /// Sees, compares and applies models. It shows every score of everybody.
     Model,
+    /// Sees who has applied, released and retracted what.
+    Audit,
 }
 
 /// By the name of the method.
-pub const PERMISSIONS: [(&str, Permission); 19] = [
+pub const PERMISSIONS: [(&str, Permission); 20] = [
     ("ScoreEvent", Permission::Write),
     ("ScoreEvents", Permission::Write),
     ("RetractEvent", Permission::Moderate),
@@ -32,6 +34,7 @@ pub const PERMISSIONS: [(&str, Permission); 19] = [
     ("GetFunnel", Permission::Read),
     ("TopInfluencers", Permission::Read),
     ("GetCatalog", Permission::Read),
+    ("GetAudit", Permission::Audit),
     ("ApplyModel", Permission::Model),
     ("GetModels", Permission::Model),
     ("CompareModels", Permission::Model),
@@ -39,11 +42,12 @@ pub const PERMISSIONS: [(&str, Permission); 19] = [
 
 impl Permission {
     /// Every one, as a keys file writes it.
-    pub const ALL: [(&str, Self); 4] = [
+    pub const ALL: [(&str, Self); 5] = [
         ("read", Self::Read),
         ("write", Self::Write),
         ("moderate", Self::Moderate),
         ("model", Self::Model),
+        ("audit", Self::Audit),
     ];
 
     /// What a method asks for; `None` for one that nobody has allowed to anybody.
@@ -75,7 +79,7 @@ mod tests {
             let permission = Permission::of_call(&method.name).unwrap();
             let changes = !method.is_read;
             match permission {
-                Permission::Read => assert!(!changes, "{}", method.name),
+                Permission::Read | Permission::Audit => assert!(!changes, "{}", method.name),
                 Permission::Write => assert!(changes, "{}", method.name),
                 Permission::Moderate | Permission::Model => {}
             }

@@ -3,6 +3,7 @@
 //! one map from errors to what callers see.
 
 mod attributes;
+mod audit;
 mod catalog;
 mod events;
 mod fields;
@@ -23,6 +24,7 @@ mod status_size;
 mod subjects;
 mod violations;
 
+pub use audit::{audit, get_audit};
 pub use catalog::{catalog, get_catalog};
 pub use events::{
     SUBJECTS_LEFT_OUT, UNDECLARED_KIND, UNMATCHED_TYPE, event, result_of_event, score_event,

@@ -283,6 +283,16 @@ impl Redact for v1::TopInfluencersResponse {
     }
 }
 
+impl Redact for v1::GetAuditResponse {
+    fn redact(&mut self, seen: &Seen) {
+        for entry in &mut self.entries {
+            if !seen.quarantine(&entry.rule) {
+                entry.rule.clear();
+            }
+        }
+    }
+}
+
 impl Redact for v1::GetCatalogResponse {
     fn redact(&mut self, seen: &Seen) {
         self.scores.retain(|entry| seen.score(&entry.name));

@@ -2,6 +2,7 @@
 //! and the tools that need none.
 
 mod apply;
+mod audit;
 mod catalog;
 mod check;
 mod comparison;
@@ -70,6 +71,7 @@ enum Command {
     Replay(replay::Replay),
     Check(check::Check),
     Apply(apply::Apply),
+    Audit(audit::Audit),
     Catalog(catalog::Catalog),
     Diff(diff::Diff),
     Get(get::Get),
@@ -108,6 +110,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Demo(command) => command.run().await.map(|()| ExitCode::SUCCESS),
         Command::Check(command) => command.run().map(|()| ExitCode::SUCCESS),
         Command::Apply(command) => command.run().await.map(|()| ExitCode::SUCCESS),
+        Command::Audit(command) => command.run().await.map(|()| ExitCode::SUCCESS),
         Command::Catalog(command) => command.run().await.map(|()| ExitCode::SUCCESS),
         Command::Diff(command) => command.run().await,
         Command::Get(command) => command.run().await.map(|()| ExitCode::SUCCESS),

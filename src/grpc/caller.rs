@@ -16,7 +16,7 @@ use crate::{
     api::{self, Redact, status},
     limits::MAX_QUOTA_WAIT,
     scoring::{Model, Tenant},
-    service::{Service, ServiceError},
+    service::{AuditObject, AuditedCaller, Service, ServiceError},
     store::Store,
     telemetry::Shed,
 };
@@ -226,7 +226,24 @@ fn over_quota<S: Store>(service: &Service<S>, tenant: &Tenant, exceeded: Exceede
     status::over_quota(tenant, bounded.name(), per_second, retry_after)
 }
 
-/// Notes what somebody has done that others may ask about later. It says nothing of people.
+/// Notes in the store what somebody is about to do that others may ask about later, so that nothing
+/// is done that is not noted.
+pub async fn note<S: Store>(
+    service: &Service<S>,
+    principal: &Principal,
+    tenant: Option<&Tenant>,
+    call: &str,
+    object: AuditObject,
+) -> Result<(), ServiceError> {
+    let caller = AuditedCaller {
+        principal: principal.name.clone(),
+        subject: principal.subject.clone(),
+        role: principal.role.name.clone(),
+    };
+    service.note(tenant, caller, call, object).await
+}
+
+/// Says in the log what somebody has done. It says nothing of people.
 pub fn audit(principal: &Principal, tenant: Option<&Tenant>, call: &str, done: fmt::Arguments<'_>) {
     let (who, role) = (&principal.name, &principal.role.name);
     let tenant = tenant.map_or("*", Tenant::as_str);
@@ -241,7 +258,19 @@ pub struct Entered {
 }
 
 impl Entered {
-    /// Notes what they have done that others may ask about later.
+    /// Notes what they are about to do.
+    pub async fn note<S: Store>(
+        &self,
+        service: &Service<S>,
+        tenant: &Tenant,
+        call: &str,
+        object: AuditObject,
+    ) -> Result<(), Status> {
+        let noted = note(service, &self.principal, Some(tenant), call, object).await;
+        noted.map_err(|error| self.failed(error))
+    }
+
+    /// Says in the log what they have done.
     pub fn audit(&self, tenant: &Tenant, call: &str, done: fmt::Arguments<'_>) {
         audit(&self.principal, Some(tenant), call, done);
     }

@@ -14,10 +14,13 @@ use crate::{
     access::Seen,
     api::{self, TokenSeal},
     proto::v1::{self, scoring_service_server::ScoringService},
-    service::Service,
+    service::{AuditObject, Service},
     store::Store,
     telemetry::Telemetry,
 };
+
+const RETRACT_EVENT: &str = "RetractEvent";
+const RELEASE_EVENTS: &str = "ReleaseEvents";
 
 /// The handlers of `bellwether.v1.ScoringService`.
 pub struct Handlers<S> {
@@ -265,16 +268,41 @@ impl<S: Store> ScoringService for Handlers<S> {
         Ok(entered.tell(api::catalog(&model)))
     }
 
+    async fn get_audit(
+        &self,
+        request: Request<v1::GetAuditRequest>,
+    ) -> Result<Response<v1::GetAuditResponse>, Status> {
+        let caller = Caller::of(request.extensions())?;
+        let (tenant, limit) = api::get_audit(request.get_ref())?;
+        let entered = caller.enter(&self.service, &tenant).await?;
+        let entries = self.service.audit(&tenant, limit).await;
+        let entries = entries.map_err(|error| entered.failed(error))?;
+        Ok(entered.tell(api::audit(entries)))
+    }
+
     async fn retract_event(
         &self,
         request: Request<v1::RetractEventRequest>,
     ) -> Result<Response<v1::RetractEventResponse>, Status> {
         let caller = Caller::of(request.extensions())?;
-        let (tenant, event, view) = api::retract_event(request.into_inner())?;
+        let request = request.into_inner();
+        let object = AuditObject {
+            event_id: request
+                .event
+                .as_ref()
+                .map(|event| event.event_id.clone())
+                .unwrap_or_default(),
+            ..AuditObject::default()
+        };
+        let (tenant, event, view) = api::retract_event(request)?;
         let entered = caller.enter_to_write(&self.service, &tenant, 1).await?;
+        let checked = self.service.check_retraction(&tenant, &event).await;
+        checked.map_err(|error| entered.failed(error))?;
+        let noted = entered.note(&self.service, &tenant, RETRACT_EVENT, object);
+        noted.await?;
         let retracted = self.service.retract_event(&tenant, event, view).await;
         let retracted = retracted.map_err(|error| entered.failed(error))?;
-        entered.audit(&tenant, "RetractEvent", format_args!("retracted an event"));
+        entered.audit(&tenant, RETRACT_EVENT, format_args!("retracted an event"));
         Ok(entered.tell(api::retracted(retracted)))
     }
 
@@ -300,16 +328,26 @@ impl<S: Store> ScoringService for Handlers<S> {
         request: Request<v1::ReleaseEventsRequest>,
     ) -> Result<Response<v1::ReleaseEventsResponse>, Status> {
         let caller = Caller::of(request.extensions())?;
-        let (tenant, profile_id, selection, view) = api::release_events(request.into_inner())?;
+        let request = request.into_inner();
+        let object = AuditObject {
+            event_id: request.event_id.clone(),
+            rule: request.rule.clone(),
+            ..AuditObject::default()
+        };
+        let (tenant, profile_id, selection, view) = api::release_events(request)?;
         let entered = caller.enter(&self.service, &tenant).await?;
         entered.check(|seen| seen.check_quarantine(selection.rule.as_deref()))?;
+        let checked = self.service.check_selection(&tenant, &selection).await;
+        checked.map_err(|error| entered.failed(error))?;
+        let noted = entered.note(&self.service, &tenant, RELEASE_EVENTS, object);
+        noted.await?;
         let released = self
             .service
             .release_events(&tenant, &profile_id, selection, view)
             .await;
         let released = released.map_err(|error| entered.failed(error))?;
         let done = format_args!("released {} events", released.outcome);
-        entered.audit(&tenant, "ReleaseEvents", done);
+        entered.audit(&tenant, RELEASE_EVENTS, done);
         Ok(entered.tell(api::released(released)))
     }
 

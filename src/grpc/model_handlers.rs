@@ -8,7 +8,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Response, Status, async_trait};
 
 use super::{
-    caller::{Caller, audit},
+    caller::{Caller, audit, note},
     calls::StreamDeadline,
     draining::Draining,
 };
@@ -18,9 +18,9 @@ use crate::{
         status::{self, of_service},
     },
     proto::v1::{self, model_service_server::ModelService},
-    rollout::ReadModel,
+    rollout::{ApplyOptions, ReadModel},
     scoring::Tenant,
-    service::{ModelComparison, Service, ServiceError},
+    service::{AuditObject, ModelComparison, Service, ServiceError},
     store::Store,
     telemetry::Telemetry,
 };
@@ -28,6 +28,7 @@ use crate::{
 /// Steps of progress that wait for a caller.
 const STEPS: usize = 4;
 
+const APPLY_MODEL: &str = "ApplyModel";
 const COMPARE_MODELS: &str = "bellwether.v1.ModelService/CompareModels";
 
 /// The handlers of `bellwether.v1.ModelService`.
@@ -85,17 +86,35 @@ impl<S: Store> ModelService for ModelHandlers<S> {
         let principal = caller.check(tenant_or_all(&request.tenant).as_ref())?;
         let model = read(&self.service, &mut request.source).await?;
         let (tenant, model, options) = api::apply_model(&request, model)?;
-        let is_trial = options.validate_only;
-        let applied = self
-            .service
-            .deployment()
-            .apply_model(tenant.as_ref(), Arc::clone(&model), options)
-            .await;
-        let applied = applied.map_err(failed)?;
-        if !is_trial {
-            let done = format_args!("applied model {}", model.fingerprint());
-            audit(&principal, tenant.as_ref(), "ApplyModel", done);
+        let apply = |options| {
+            let deployment = self.service.deployment();
+            deployment.apply_model(tenant.as_ref(), Arc::clone(&model), options)
+        };
+        let trial = ApplyOptions {
+            validate_only: true,
+            ..options
+        };
+        let tried = apply(trial).await.map_err(failed)?;
+        if options.validate_only {
+            return Ok(Response::new(api::applied(&model, tried)));
         }
+        let fingerprint = model.fingerprint().to_string();
+        let object = AuditObject {
+            fingerprint: fingerprint.clone(),
+            ..AuditObject::default()
+        };
+        let noted = note(
+            &self.service,
+            &principal,
+            tenant.as_ref(),
+            APPLY_MODEL,
+            object,
+        )
+        .await;
+        noted.map_err(failed)?;
+        let applied = apply(options).await.map_err(failed)?;
+        let done = format_args!("applied model {fingerprint}");
+        audit(&principal, tenant.as_ref(), APPLY_MODEL, done);
         Ok(Response::new(api::applied(&model, applied)))
     }
 

@@ -2,6 +2,7 @@
 //! that it is handed, and retries conflicts.
 
 mod answers;
+mod audit;
 mod comparing;
 mod conditions;
 mod draft;
@@ -33,6 +34,7 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 pub use answers::{PendingScores, Released, Retracted, Scored, Written};
+pub use audit::{AuditObject, Audited, AuditedCaller};
 pub use comparing::{Comparing, ModelComparison};
 pub use conditions::ConditionTurn;
 pub use error::ServiceError;

@@ -78,6 +78,17 @@ impl<S: Store> Service<S> {
         Ok(page.with(entries))
     }
 
+    /// Refuses a rule that the model does not have, and a tenant that there cannot be.
+    pub async fn check_selection(
+        &self,
+        tenant: &Tenant,
+        selection: &Selection,
+    ) -> Result<(), ServiceError> {
+        let snapshot = self.shell.deployment.snapshot_for_writing(tenant).await?;
+        let rule = selection.rule.as_deref();
+        rule.map_or(Ok(()), |rule| check_rule(&snapshot, rule))
+    }
+
     /// Counts events that are held, some at a time, until none of those selected is left.
     pub async fn release_events(
         &self,
@@ -86,10 +97,7 @@ impl<S: Store> Service<S> {
         selection: Selection,
         view: Option<View>,
     ) -> Result<Released, ServiceError> {
-        if let Some(rule) = &selection.rule {
-            let snapshot = self.shell.deployment.snapshot(tenant).await?;
-            check_rule(&snapshot, rule)?;
-        }
+        self.check_selection(tenant, &selection).await?;
         let mut count = 0;
         loop {
             let selection = selection.clone();

@@ -10,6 +10,16 @@ use crate::{
 };
 
 impl<S: Store> Service<S> {
+    /// Refuses what cannot be retracted, and makes a tenant known that is not.
+    pub async fn check_retraction(
+        &self,
+        tenant: &Tenant,
+        event: &Event,
+    ) -> Result<(), ServiceError> {
+        self.shell.instant_of(event, self.shell.now())?;
+        self.model_to_write(tenant).await.map(drop)
+    }
+
     /// Retracts an event. Turned away when too many events are in flight.
     pub async fn retract_event(
         &self,

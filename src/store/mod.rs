@@ -1,6 +1,7 @@
 //! Where records and ranks are kept. A store interprets nothing: it compares versions,
 //! and writes a record together with its rank changes.
 
+mod audit;
 pub mod codec;
 pub mod embedded;
 mod opening;
@@ -15,8 +16,9 @@ mod traffic;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
+pub use audit::{AUDIT_ENTRIES, AuditEntry, AuditObject, AuditStore};
 pub use opening::{Access, OpenStore, StoreSettings};
-pub use publication::Publication;
+pub use publication::{ModelStore, Publication};
 pub use recent::{Recent, RecentRecords};
 pub use repartition::{LeftOver, Repartition, RepartitionPhase};
 pub use rollout::{IndexGeneration, Rollout, SavedModel};
@@ -25,8 +27,7 @@ pub use token_key::TokenKey;
 pub use traffic::Traffic;
 
 use crate::scoring::{
-    Fingerprint, KeyRange, Name, ProfileId, RankChange, RankKey, RankName, Record, Tenant,
-    Timestamp, TopicDelta,
+    KeyRange, Name, ProfileId, RankChange, RankKey, RankName, Record, Tenant, Timestamp, TopicDelta,
 };
 
 /// Unique to each write of a record, never a counter that can repeat.
@@ -330,56 +331,6 @@ pub trait RankStore: Send + Sync + 'static {
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
-/// The latest model of each scope, and the sources of all models that are needed.
-pub trait ModelStore: Send + Sync + 'static {
-    /// The latest model of each scope, in the order asked for; `None` where there never was one.
-    fn publications(
-        &self,
-        scopes: &[String],
-    ) -> impl Future<Output = Result<Vec<Option<Publication>>, StoreError>> + Send;
-
-    /// Makes a model the latest of a scope, in the place of the one that it may replace, and
-    /// keeps its source. Returns whether the given one is now, or was already, the latest.
-    fn publish(
-        &self,
-        scope: &str,
-        publication: &Publication,
-        source: &str,
-    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
-
-    /// The source of the latest model of a scope.
-    fn published_source(
-        &self,
-        scope: &str,
-    ) -> impl Future<Output = Result<Option<String>, StoreError>> + Send;
-
-    /// The revision with which a model was last published in a scope; `None` when it never was.
-    fn revision(
-        &self,
-        scope: &str,
-        model: Fingerprint,
-    ) -> impl Future<Output = Result<Option<u64>, StoreError>> + Send;
-
-    /// Keeps a model for every server to read, once for all tenants that have it.
-    fn save_model(&self, model: &SavedModel)
-    -> impl Future<Output = Result<(), StoreError>> + Send;
-
-    /// A model that was saved.
-    fn model(
-        &self,
-        fingerprint: Fingerprint,
-    ) -> impl Future<Output = Result<Option<SavedModel>, StoreError>> + Send;
-
-    /// Deletes the models that are neither among those needed nor the latest of a scope, and that
-    /// nobody has saved for that long, because somebody may be about to use what was just saved.
-    /// Returns how many are left that nobody needs.
-    fn forget_models(
-        &self,
-        needed: &[Fingerprint],
-        unsaved_for: Duration,
-    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
-}
-
 /// What the servers on one store agree on: which models a tenant has, who builds its ranks, who
 /// serves, and whether the store can.
 pub trait Coordination: Send + Sync + 'static {
@@ -445,6 +396,6 @@ pub trait Coordination: Send + Sync + 'static {
 /// stands for its own item: one failure says nothing of the others.
 ///
 /// A call that is made again after it was sent and not answered changes nothing more.
-pub trait Store: RecordStore + RankStore + ModelStore + Coordination {}
+pub trait Store: RecordStore + RankStore + ModelStore + AuditStore + Coordination {}
 
-impl<S: RecordStore + RankStore + ModelStore + Coordination> Store for S {}
+impl<S: RecordStore + RankStore + ModelStore + AuditStore + Coordination> Store for S {}

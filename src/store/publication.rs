@@ -1,6 +1,9 @@
 //! Which model is the latest of a scope: what servers were last started with, or were last
 //! told to apply. Rollouts follow it.
 
+use std::{future::Future, time::Duration};
+
+use super::{SavedModel, StoreError};
 use crate::scoring::Fingerprint;
 
 /// A model that became the latest of a scope. A scope is a tenant that has a model of its
@@ -34,6 +37,56 @@ impl Publication {
             ..self
         }
     }
+}
+
+/// The latest model of each scope, and the sources of all models that are needed.
+pub trait ModelStore: Send + Sync + 'static {
+    /// The latest model of each scope, in the order asked for; `None` where there never was one.
+    fn publications(
+        &self,
+        scopes: &[String],
+    ) -> impl Future<Output = Result<Vec<Option<Publication>>, StoreError>> + Send;
+
+    /// Makes a model the latest of a scope, in the place of the one that it may replace, and
+    /// keeps its source. Returns whether the given one is now, or was already, the latest.
+    fn publish(
+        &self,
+        scope: &str,
+        publication: &Publication,
+        source: &str,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// The source of the latest model of a scope.
+    fn published_source(
+        &self,
+        scope: &str,
+    ) -> impl Future<Output = Result<Option<String>, StoreError>> + Send;
+
+    /// The revision with which a model was last published in a scope; `None` when it never was.
+    fn revision(
+        &self,
+        scope: &str,
+        model: Fingerprint,
+    ) -> impl Future<Output = Result<Option<u64>, StoreError>> + Send;
+
+    /// Keeps a model for every server to read, once for all tenants that have it.
+    fn save_model(&self, model: &SavedModel)
+    -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// A model that was saved.
+    fn model(
+        &self,
+        fingerprint: Fingerprint,
+    ) -> impl Future<Output = Result<Option<SavedModel>, StoreError>> + Send;
+
+    /// Deletes the models that are neither among those needed nor the latest of a scope, and that
+    /// nobody has saved for that long, because somebody may be about to use what was just saved.
+    /// Returns how many are left that nobody needs.
+    fn forget_models(
+        &self,
+        needed: &[Fingerprint],
+        unsaved_for: Duration,
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
 }
 
 #[cfg(test)]

@@ -39,6 +39,7 @@ READS = {
     "GetFunnel": {},
     "TopInfluencers": {"topic": "tools"},
     "GetCatalog": {},
+    "GetAudit": {},
     "ListQuarantine": {"rule": "robots"},
     "GetModels": {},
     "CompareModels": {"new_source": MODEL},

@@ -12,15 +12,15 @@ use bellwether::proto::{
     google,
     v1::{
         BatchGetProfilesRequest, BatchGetProfilesResponse, BatchUpdateProfilesRequest,
-        BatchUpdateProfilesResponse, Event, EventOutcome, GetCatalogRequest, GetCatalogResponse,
-        GetFunnelRequest, GetFunnelResponse, GetProfileRequest, GetProfileResponse,
-        GetSegmentTopicsRequest, GetSegmentTopicsResponse, GetSubjectRequest, GetSubjectResponse,
-        IgnoredReason, ListQuarantineRequest, ListQuarantineResponse, RankSegmentRequest,
-        RankSegmentResponse, ReleaseEventsRequest, ReleaseEventsResponse, RetractEventRequest,
-        RetractEventResponse, ScoreEventRequest, ScoreEventResponse, ScoreEventsRequest,
-        ScoreEventsResponse, ScoreEventsResult, TopInfluencersRequest, TopInfluencersResponse,
-        UpdateProfileRequest, UpdateProfileResponse, UpdateSubjectRequest, UpdateSubjectResponse,
-        score_events_result,
+        BatchUpdateProfilesResponse, Event, EventOutcome, GetAuditRequest, GetAuditResponse,
+        GetCatalogRequest, GetCatalogResponse, GetFunnelRequest, GetFunnelResponse,
+        GetProfileRequest, GetProfileResponse, GetSegmentTopicsRequest, GetSegmentTopicsResponse,
+        GetSubjectRequest, GetSubjectResponse, IgnoredReason, ListQuarantineRequest,
+        ListQuarantineResponse, RankSegmentRequest, RankSegmentResponse, ReleaseEventsRequest,
+        ReleaseEventsResponse, RetractEventRequest, RetractEventResponse, ScoreEventRequest,
+        ScoreEventResponse, ScoreEventsRequest, ScoreEventsResponse, ScoreEventsResult,
+        TopInfluencersRequest, TopInfluencersResponse, UpdateProfileRequest, UpdateProfileResponse,
+        UpdateSubjectRequest, UpdateSubjectResponse, score_events_result,
         scoring_service_server::{ScoringService, ScoringServiceServer},
     },
 };
@@ -215,6 +215,13 @@ impl ScoringService for Scripted {
         &self,
         _: Request<GetCatalogRequest>,
     ) -> Result<Response<GetCatalogResponse>, Status> {
+        Err(Status::unimplemented("not scripted"))
+    }
+
+    async fn get_audit(
+        &self,
+        _: Request<GetAuditRequest>,
+    ) -> Result<Response<GetAuditResponse>, Status> {
         Err(Status::unimplemented("not scripted"))
     }
 

@@ -11,9 +11,10 @@ use std::{
 use bellwether::{
     scoring::{Fingerprint, ProfileId, RankName, Tenant},
     store::{
-        Commit, Committed, Coordination, Cursor, IndexEntry, IndexGeneration, ModelStore,
-        Publication, RankCounts, RankPage, RankRange, RankStore, RecordStore, Rollout, SavedModel,
-        StoreError, Stored, TokenKey, TopicTotals, embedded::Embedded,
+        AuditEntry, AuditStore, Commit, Committed, Coordination, Cursor, IndexEntry,
+        IndexGeneration, ModelStore, Publication, RankCounts, RankPage, RankRange, RankStore,
+        RecordStore, Rollout, SavedModel, StoreError, Stored, TokenKey, TopicTotals,
+        embedded::Embedded,
     },
 };
 
@@ -29,6 +30,8 @@ pub struct Failing {
     pub damaged: Vec<ProfileId>,
     /// Whether ranks cannot be counted.
     pub refuses_counts: bool,
+    /// Whether nothing can be noted of who does what.
+    pub refuses_audit: bool,
 }
 
 impl Failing {
@@ -41,6 +44,7 @@ impl Failing {
             refuses_publications: false,
             damaged: Vec::new(),
             refuses_counts: false,
+            refuses_audit: false,
         }
     }
 }
@@ -208,6 +212,24 @@ impl ModelStore for Failing {
         unsaved_for: Duration,
     ) -> Result<u64, StoreError> {
         self.store.forget_models(needed, unsaved_for).await
+    }
+}
+
+impl AuditStore for Failing {
+    async fn add_audit_entry(&self, scope: &str, entry: &AuditEntry) -> Result<(), StoreError> {
+        if self.refuses_audit {
+            let lost = "the connection was lost".to_owned();
+            return Err(StoreError::OutcomeUnknown(lost));
+        }
+        self.store.add_audit_entry(scope, entry).await
+    }
+
+    async fn audit_entries(
+        &self,
+        scope: &str,
+        limit: usize,
+    ) -> Result<Vec<AuditEntry>, StoreError> {
+        self.store.audit_entries(scope, limit).await
     }
 }
 

@@ -6,8 +6,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use bellwether::{
     scoring::{Fingerprint, KeyRange, ProfileId, RankKey, RankName, Timestamp},
     store::{
-        Commit, Committed, Cursor, IndexEntry, IndexGeneration, Publication, RankRange, Rollout,
-        SavedModel, StoreError, Stored, TokenKey, TopicTotals, TotalsChange,
+        AuditEntry, Commit, Committed, Cursor, IndexEntry, IndexGeneration, Publication, RankRange,
+        Rollout, SavedModel, StoreError, Stored, TokenKey, TopicTotals, TotalsChange,
     },
 };
 use tokio::time::{Duration, Instant};
@@ -85,6 +85,7 @@ pub struct Common {
     pub source: Option<String>,
     pub revisions: BTreeMap<Fingerprint, u64>,
     pub token_key: Option<TokenKey>,
+    pub audit: BTreeMap<String, Vec<AuditEntry>>,
 }
 
 /// What is read of one partition for a page.

@@ -1,6 +1,7 @@
 //! The conformance suite of stores. A store takes part by implementing [`Subject`] and one
 //! line of `conformance_suite!`.
 
+pub mod audit;
 pub mod publications;
 pub mod ranks;
 pub mod records;
@@ -49,7 +50,7 @@ macro_rules! conformance_suite {
         mod $module {
             use super::*;
             use crate::store_conformance::{
-                publications, ranks, records, reopening, rollouts, sequences, subjects,
+                audit, publications, ranks, records, reopening, rollouts, sequences, subjects,
             };
 
             conformance_suite!(@cases $subject;
@@ -112,6 +113,11 @@ macro_rules! conformance_suite {
                 rollouts::the_right_to_build_is_one_servers
                 rollouts::servers_know_of_each_other
                 rollouts::the_first_key_of_page_tokens_is_kept
+                audit::a_scope_in_which_nothing_was_done_has_no_entries
+                audit::entries_come_latest_first_and_are_of_their_scope_alone
+                audit::an_entry_that_is_added_again_stands_once
+                audit::the_oldest_entries_go_when_there_are_too_many
+                audit::entries_are_there_after_reopening
                 publications::a_scope_without_models_has_no_latest
                 publications::a_publication_replaces_only_the_one_that_it_was_made_after
                 publications::a_publication_sent_again_changes_nothing_that_followed_it

@@ -23,6 +23,7 @@ use super::{
 
 const KEYSPACE: &str = "records";
 const MODELS: &str = "models";
+const AUDIT: &str = "audit";
 /// Where the engine keeps its tables, each in a directory with a file that names its version.
 const TABLES: &str = "keyspaces";
 const VERSION_OF_TABLE: &str = "current";
@@ -47,6 +48,8 @@ pub struct Engine {
     pub records: Keyspace,
     /// Notes of models.
     pub models: Keyspace,
+    /// Audit entries by scope and time.
+    pub audit: Keyspace,
     database: Database,
 }
 
@@ -56,7 +59,8 @@ impl Engine {
         guarded(directory, || {
             let database = open_database(records)?;
             open_keyspace(&database)?;
-            open_models(&database).map(drop)
+            open_models(&database)?;
+            open_audit(&database).map(drop)
         })
     }
 
@@ -72,6 +76,7 @@ impl Engine {
         Ok(Self {
             records: guarded(directory, || open_keyspace(&database))?,
             models: guarded(directory, || open_models(&database))?,
+            audit: guarded(directory, || open_audit(&database))?,
             database,
         })
     }
@@ -114,7 +119,10 @@ impl Engine {
             keyspace.tree.sealed_memtable_count() >= MAX_UNSORTED
                 || keyspace.tree.l0_run_count() >= MAX_UNMERGED
         };
-        while is_behind(&self.records) || is_behind(&self.models) {
+        while [&self.records, &self.models, &self.audit]
+            .into_iter()
+            .any(is_behind)
+        {
             self.takes_writes()?;
             // A thread that may block, as syncs do.
             thread::park_timeout(WAIT);
@@ -145,6 +153,10 @@ fn open_keyspace(database: &Database) -> fjall::Result<Keyspace> {
 
 fn open_models(database: &Database) -> fjall::Result<Keyspace> {
     database.keyspace(MODELS, KeyspaceCreateOptions::default)
+}
+
+fn open_audit(database: &Database) -> fjall::Result<Keyspace> {
+    database.keyspace(AUDIT, KeyspaceCreateOptions::default)
 }
 
 /// Which version of a table is current stands in one file with a hash of the file of that

@@ -11,6 +11,7 @@
 //! journal that was cut after the process was killed: that is what a crash leaves of a write
 //! that was never acknowledged, and the rest before it is served.
 
+mod audit;
 mod check;
 mod coordination;
 mod copy;
@@ -22,6 +23,7 @@ mod ids;
 mod journal;
 mod keys;
 mod model_store;
+mod notes;
 mod processors;
 mod publications;
 mod rank;
@@ -49,6 +51,7 @@ use tokio::{
 
 pub use self::repair::{Loss, Repair, repair};
 use self::{
+    audit::Audit,
     first_pass::add_up,
     publications::Publications,
     ranks::Ranks,
@@ -76,6 +79,7 @@ pub struct Embedded {
     batches: Arc<Messages>,
     rollouts: Rollouts,
     publications: Arc<Publications>,
+    audit: Arc<Audit>,
     /// `None` while closing.
     submissions: Option<mpsc::Sender<Submission>>,
     /// Disconnects when the writing thread has ended; the mutex makes it shareable.
@@ -122,6 +126,7 @@ impl Embedded {
             .map_err(|error| StoreError::Unavailable(format!("no thread to write: {error}")))?;
         Ok(Self {
             publications: Arc::new(Publications::new(records.clone())),
+            audit: Arc::new(Audit::new(records.clone())),
             records,
             ranks,
             recent,

@@ -41,8 +41,8 @@ pub struct Records {
 }
 
 /// An engine and the files that it was opened on.
-struct Open {
-    engine: Engine,
+pub(super) struct Open {
+    pub(super) engine: Engine,
     ground: Ground,
 }
 
@@ -156,7 +156,10 @@ impl Records {
         slot.as_ref().map(drop).map_err(Clone::clone)
     }
 
-    fn with<T>(&self, act: impl FnOnce(&Open) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    pub(super) fn with<T>(
+        &self,
+        act: impl FnOnce(&Open) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         let slot = match self.engine.try_read() {
             Ok(slot) => slot,
             Err(TryLockError::Poisoned(slot)) => slot.into_inner(),
@@ -267,52 +270,16 @@ impl Records {
         })
     }
 
-    /// What is noted of models under a key.
-    pub fn model_entry(&self, key: &str) -> Result<Option<String>, StoreError> {
-        let Some(value) = self.with(|open| self.guarded(|| open.engine.models.get(key)))? else {
-            return Ok(None);
-        };
-        let text = String::from_utf8(value.to_vec());
-        text.map(Some).map_err(|_| self.damaged_models())
-    }
-
-    /// The keys under which something is noted of models: there are few.
-    pub fn model_keys(&self) -> Result<Vec<String>, StoreError> {
-        let keys = self.with(|open| {
-            self.guarded(|| {
-                let entries = open.engine.models.iter();
-                entries
-                    .map(fjall::Guard::key)
-                    .collect::<Result<Vec<_>, _>>()
-            })
-        })?;
-        let texts = keys.into_iter().map(|key| String::from_utf8(key.to_vec()));
-        let texts = texts.collect::<Result<Vec<_>, _>>();
-        texts.map_err(|_| self.damaged_models())
-    }
-
-    /// Notes of models, all or none of them, durably; `None` takes one away.
-    pub fn write_models(
-        &self,
-        values: impl IntoIterator<Item = (String, Option<String>)>,
-    ) -> Result<(), StoreError> {
-        self.commit(|engine, batch| {
-            for (key, value) in values {
-                match value {
-                    Some(value) => batch.insert(&engine.models, key, value),
-                    None => batch.remove(&engine.models, key),
-                }
-            }
-        })
-    }
-
-    /// The error for notes of models that cannot be read.
-    pub fn damaged_models(&self) -> StoreError {
-        damaged(self.directory.path(), "its models cannot be read")
+    /// Where they are.
+    pub(super) fn path(&self) -> &Path {
+        self.directory.path()
     }
 
     /// Writes a batch. When it is not known whether that happened, nothing more is written.
-    fn commit(&self, fill: impl FnOnce(&Engine, &mut OwnedWriteBatch)) -> Result<(), StoreError> {
+    pub(super) fn commit(
+        &self,
+        fill: impl FnOnce(&Engine, &mut OwnedWriteBatch),
+    ) -> Result<(), StoreError> {
         self.writable()?;
         let written = self.with(|open| {
             open.stands()?;
@@ -347,7 +314,10 @@ impl Records {
         })
     }
 
-    fn guarded<T>(&self, read: impl FnOnce() -> fjall::Result<T>) -> Result<T, StoreError> {
+    pub(super) fn guarded<T>(
+        &self,
+        read: impl FnOnce() -> fjall::Result<T>,
+    ) -> Result<T, StoreError> {
         guarded(self.directory.path(), read)
     }
 

@@ -20,6 +20,8 @@ pub const MODELS: &str = "bellwether:models";
 pub const SERVERS: &str = "bellwether:servers";
 /// The key that page tokens are sealed with.
 pub const TOKEN_KEY: &str = "bellwether:token-key";
+/// A sorted set: the audit entries for all tenants.
+const AUDIT: &str = "bellwether:audit";
 
 /// Whether a key has the form of one of ours.
 pub fn is_ours(key: &str) -> bool {
@@ -28,11 +30,11 @@ pub fn is_ours(key: &str) -> bool {
 
 /// Whether a key is one of those by which servers agree with each other, and no one's data.
 pub fn is_left_behind(key: &str) -> bool {
-    if [TENANTS, TEXTS, MODELS, SERVERS, TOKEN_KEY].contains(&key) {
+    if [TENANTS, TEXTS, MODELS, SERVERS, TOKEN_KEY, AUDIT].contains(&key) {
         return true;
     }
     of_tenant(key).is_some_and(|kind| {
-        let words = ["rollout", "builder", "fence", "copied"];
+        let words = ["rollout", "builder", "fence", "copied", "audit"];
         words.contains(&kind) || kind.starts_with("indexed:")
     })
 }
@@ -180,6 +182,14 @@ pub fn indexed(tenant: &Tenant, generation: u64) -> String {
     format!("{{{tenant}}}:indexed:{generation}")
 }
 
+/// A sorted set: the audit entries of a tenant, or of all tenants, which have no name.
+pub fn audit(scope: &str) -> String {
+    if scope.is_empty() {
+        return AUDIT.to_owned();
+    }
+    format!("{{{scope}}}:audit")
+}
+
 /// A string: which server builds the tenant's ranks.
 pub fn builder(tenant: &Tenant) -> String {
     format!("{{{tenant}}}:builder")
@@ -231,6 +241,8 @@ mod tests {
             TEXTS.to_owned(),
             keys.fence().to_owned(),
             copied(&tenant()),
+            audit(tenant().as_str()),
+            audit(""),
         ];
         for key in agreed {
             assert!(is_left_behind(&key) && is_ours(&key), "{key}");

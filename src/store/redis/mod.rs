@@ -6,6 +6,7 @@
 //! holds every script.
 
 mod address;
+mod audit;
 mod commits;
 mod connection;
 mod connector;

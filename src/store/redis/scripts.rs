@@ -52,6 +52,8 @@ scripts! {
     SERVERS = "servers.lua";
     /// Keeps the key of page tokens.
     TOKEN_KEY = "token_key.lua";
+    /// Adds an audit entry.
+    ADD_AUDIT_ENTRY = "add_audit_entry.lua";
     /// Is refused as a write would be.
     WRITABLE = "writable.lua";
     /// Marks a database as Bellwether's.

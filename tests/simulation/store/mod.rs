@@ -1,5 +1,6 @@
 //! The simulated store as a server sees it: every call as messages to places.
 
+mod audit;
 mod coordination;
 mod models;
 mod ranks;
