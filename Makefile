@@ -102,7 +102,8 @@ helm: python
 	@command -v helm >/dev/null || sh tests/manifests/install_helm.sh
 
 compose:
-	@command -v docker-compose >/dev/null || sh tests/apt_install.sh docker-compose
+	@command -v docker-compose >/dev/null || docker compose version >/dev/null 2>&1 || \
+		sh tests/apt_install.sh docker-compose
 
 promtool:
 	@command -v promtool >/dev/null || sh tests/apt_install.sh prometheus
