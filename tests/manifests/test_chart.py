@@ -50,6 +50,14 @@ def test_every_object_of_a_release_has_its_name_and_nothing_of_another():
     assert "app.kubernetes.io/instance: bellwether" not in objects.stdout
 
 
+def test_a_model_is_taken_from_a_file_as_it_stands_there(tmp_path):
+    file = tmp_path / "model.toml"
+    file.write_text('# {{ no template }}, "quoted"\n\ttabbed = 1\n', encoding="utf-8")
+    objects = render_chart("--set-file", f"model={file}")
+    model = objects["ConfigMap", "bellwether-model"]["data"]["model.toml"]
+    assert model == file.read_text(encoding="utf-8")
+
+
 def test_values_reach_what_they_are_for(rendered):
     objects = rendered("chart with everything")
     assert objects["ConfigMap", "bellwether-model"]["data"] == {"model.toml": "# ours\n"}

@@ -10,8 +10,8 @@ import pytest
 from bellwether.v1 import scoring_pb2 as api
 from bellwether.v1 import scoring_pb2_grpc
 from certificates import Authority
-from manifests import pod_of, settings_of
-from server import REPOSITORY, Server, eventually, run
+from manifests import blocks, done, pod_of, settings_of
+from server import REPOSITORY, Server, binary, environment, eventually, run
 from stores import RedisServer, free_port
 
 PASSWORD = "of-a-test"
@@ -203,3 +203,30 @@ def test_a_secret_that_changes_as_the_kubelet_changes_it_is_followed(tmp_path, r
         deployed.authority = other
         assert eventually(
             lambda: deployed.command("funnel", secret=late).returncode == 0), server.output()
+
+
+def test_the_commands_of_the_readme_do_what_it_says(tmp_path, rendered, authority):
+    lines = [line.strip() for block in blocks("sh") for line in block.splitlines()]
+    # Those of the trial come before, and show no key.
+    ours = [line for line in lines[lines.index("kubectl create namespace scoring"):]
+            if line.startswith("bellwether ")]
+    assert {line.split()[1] for line in ours} == {"key", "check", "funnel", "diff", "apply"}
+    desk = tmp_path / "desk"
+    desk.mkdir()
+    (desk / "bellwether").symlink_to(binary())
+    (desk / "model.toml").write_text(
+        MODEL.replace('half_life = "', 'half_life = "1', 1), encoding="utf-8")
+    variables = environment() | {"PATH": f"{desk}:/usr/bin:/bin"}
+
+    def execute(of):
+        for line in of:
+            done("sh", "-c", line, cwd=desk, env=variables)
+
+    execute(line for line in ours if line.startswith("bellwether key "))
+    deployed = Deployed(tmp_path, rendered("redis"), authority)
+    deployed.mounts["bellwether-keys"].put(
+        {"keys.toml": (desk / "keys.toml").read_text(encoding="utf-8")})
+    with one_redis(tmp_path, authority) as store, deployed.serve(store) as server:
+        variables["BELLWETHER_SERVER"] = f"https://{server.address}"
+        variables["BELLWETHER_CA"] = str(authority.certificate)
+        execute(line for line in ours if not line.startswith("bellwether key "))
