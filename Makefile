@@ -42,7 +42,7 @@ test-clients: binary python languages redis ## Drive a real server with clients 
 test-data: data binary python redis ## Compare replays of real data with a recomputation: DATA=directory
 	BELLWETHER_BINARY=$(BINARY) BELLWETHER_DATA=$(abspath $(DATA)) .venv/bin/python -m pytest tests/data
 
-check-manifests: binary python kubectl ## Render and check the deployment of k8s/; no cluster
+check-manifests: binary python kubectl helm compose promtool redis ## Render and check what k8s/ and compose.yaml deploy; no cluster
 	.venv/bin/hadolint Dockerfile
 	BELLWETHER_BINARY=$(BINARY) .venv/bin/python -m pytest tests/manifests
 
@@ -89,7 +89,7 @@ languages:
 
 # What a target cannot do without, and how to get it.
 
-.PHONY: cargo kubectl data redis
+.PHONY: cargo kubectl helm compose promtool data redis
 cargo:
 	@command -v cargo >/dev/null || { \
 		echo "cargo is missing; it comes with Rust: https://rustup.rs"; exit 1; } >&2
@@ -97,6 +97,16 @@ cargo:
 kubectl:
 	@command -v kubectl >/dev/null || { \
 		echo "kubectl is missing: https://kubernetes.io/docs/tasks/tools"; exit 1; } >&2
+
+helm: python
+	@command -v helm >/dev/null || sh tests/manifests/install_helm.sh
+
+compose:
+	@command -v docker-compose >/dev/null || docker compose version >/dev/null 2>&1 || \
+		sh tests/apt_install.sh docker-compose
+
+promtool:
+	@command -v promtool >/dev/null || sh tests/apt_install.sh prometheus
 
 data:
 	@test -n "$(DATA)" || { \

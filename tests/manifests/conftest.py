@@ -1,14 +1,39 @@
-"""The parts of the deployment in `k8s/base`."""
+"""The deployment of `k8s/base` in parts, and every rendering that there is."""
+
+import functools
+from pathlib import Path
 
 import pytest
-from manifests import render
-from server import REPOSITORY
+from manifests import (K8S, OVERLAYS, blocks, pod_of, render, render_beside, render_chart,
+                       settings_of, values_of)
+
+EVERYTHING = Path(__file__).parent / "everything.yaml"
 
 
 @pytest.fixture(scope="session")
-def base():
+def rendered(tmp_path_factory):
+    """What each way to deploy makes: name -> (kind, name) -> object."""
+    @functools.cache
+    def made(name):
+        if name == "readme":
+            return render_beside(tmp_path_factory.mktemp("readme"), blocks("yaml")[0],
+                                 {"model.toml": "# ours\n"})
+        if name == "base":
+            return render(K8S / "base")
+        if name in OVERLAYS:
+            return render(K8S / "overlays" / name)
+        if name == "chart":
+            return render_chart()
+        if name == "chart with everything":
+            return render_chart("--values", EVERYTHING)
+        return render_chart(*values_of(name.removeprefix("chart as ")))
+    return made
+
+
+@pytest.fixture(scope="session")
+def base(rendered):
     """(kind, name) -> object, of `k8s/base`."""
-    return render(REPOSITORY / "k8s" / "base")
+    return rendered("base")
 
 
 @pytest.fixture(scope="session")
@@ -17,8 +42,8 @@ def deployment(base):
 
 
 @pytest.fixture(scope="session")
-def pod(deployment):
-    return deployment["template"]["spec"]
+def pod(base):
+    return pod_of(base)
 
 
 @pytest.fixture(scope="session")
@@ -28,12 +53,9 @@ def container(pod):
 
 
 @pytest.fixture(scope="session")
-def settings(container):
+def settings(base):
     """name of a setting -> its text, of those that stand in the manifest."""
-    prefix = "BELLWETHER_"
-    assert all(variable["name"].startswith(prefix) for variable in container["env"])
-    return {variable["name"].removeprefix(prefix).lower(): variable["value"]
-            for variable in container["env"] if "value" in variable}
+    return settings_of(base)
 
 
 @pytest.fixture(scope="session")

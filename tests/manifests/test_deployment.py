@@ -5,12 +5,11 @@ import re
 import tomllib
 
 import pytest
-from manifests import PROBES, seconds
+from manifests import PROBES, README, seconds
 from server import REPOSITORY
 
 # Commits that were sent, and the last traces and metrics, for 5 s each at most.
 AFTER_THE_DRAIN_SECONDS = 15
-README = REPOSITORY / "k8s" / "README.md"
 
 
 def test_the_pod_may_do_nothing_but_serve(pod, container):
@@ -43,7 +42,7 @@ def test_the_store_is_that_of_a_secret_which_the_operator_must_make(base, contai
     assert store == {"name": "BELLWETHER_STORE", "valueFrom": {"secretKeyRef": reference}}
     assert container["args"] == ["serve"]
     assert "Secret" not in {kind for kind, _ in base}
-    command = "create secret generic bellwether-store --from-literal=url="
+    command = "create secret generic bellwether-store --from-file=url\n"
     assert command in README.read_text(encoding="utf-8")
 
 

@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import tomllib
 
 import pytest
 from server import REPOSITORY
@@ -70,3 +71,36 @@ def test_the_compiler_is_one_that_the_crate_takes():
     [needed] = re.findall(r'^rust-version = "(\d+)\.(\d+)"', manifest, re.MULTILINE)
     [used] = re.findall(r"^ARG RUST_VERSION=(\d+)\.(\d+)", TEXT, re.MULTILINE)
     assert tuple(map(int, used)) >= tuple(map(int, needed))
+
+
+def test_the_labels_say_what_the_crate_says_of_itself():
+    package = tomllib.loads((REPOSITORY / "Cargo.toml").read_text(encoding="utf-8"))["package"]
+    labels = dict(re.findall(r'org\.opencontainers\.image\.(\w+)="([^"]*)"', TEXT))
+    assert labels == {
+        "title": package["name"],
+        "description": package["description"],
+        "licenses": package["license"],
+        "source": "${SOURCE}",
+        "version": "${VERSION}",
+        "revision": "${REVISION}",
+    }
+    assert f"\nARG VERSION={package['version']}\n" in TEXT
+
+
+def test_every_base_can_be_named_by_its_digest():
+    bases = re.findall(r"^FROM (\S+)", TEXT, re.MULTILINE)
+    assert bases == ["${BUILD_IMAGE}", "${BASE_IMAGE}"]
+    # Arguments of FROM stand before the first of them.
+    before = TEXT.split("\nFROM ")[0]
+    operations = (REPOSITORY / "docs" / "operations.md").read_text(encoding="utf-8")
+    for argument in ["BUILD_IMAGE", "BASE_IMAGE"]:
+        assert f"\nARG {argument}=" in before
+        assert f"--build-arg {argument}=" in operations
+
+
+def test_the_directory_of_the_embedded_store_belongs_to_the_user():
+    [user] = re.findall(r"^USER (.*)$", TEXT, re.MULTILINE)
+    [directory] = re.findall(r"^ENV BELLWETHER_STORE=(.*)$", TEXT, re.MULTILINE)
+    assert f"\nCOPY --from=build --chown={user} /store {directory}\n" in TEXT
+    assert f"--volume bellwether:{directory} " in (
+        REPOSITORY / "docs" / "operations.md").read_text(encoding="utf-8")

@@ -1,14 +1,20 @@
-"""The manifests are valid, strictly and offline, for every version of Kubernetes we name."""
+"""Everything that is rendered is valid, strictly and offline, for every version of Kubernetes we
+name. The kinds of the Prometheus operator are in no schema here: test_monitoring.py compares them."""
 
 import copy
 
 import kubernetes_validate
 import pytest
+from manifests import OVERLAYS
 
-OLDEST = "1.30"
-CURRENT = "1.37"
+# The oldest, for the `sleep` before a stop, and the two latest.
+VERSIONS = ["1.30", "1.36", "1.37"]
+RENDERED = ["base", *OVERLAYS, "readme", "chart", "chart with everything",
+            *(f"chart as {overlay}" for overlay in OVERLAYS)]
+OPERATOR = {"PodMonitor", "PrometheusRule"}
 # Mappings whose keys are the user's own.
-FREE = ("annotations", "data", "labels", "limits", "matchLabels", "requests", "selector")
+FREE = ("annotations", "data", "labels", "limits", "matchLabels", "nodeSelector", "requests",
+        "selector")
 
 
 def paths(value, path=()):
@@ -43,18 +49,36 @@ def is_valid(given, version):
     return True
 
 
-@pytest.mark.parametrize("version", [OLDEST, CURRENT])
-def test_every_object_is_valid(base, version):
-    kinds = {kind for kind, _ in base}
-    assert kinds == {"ConfigMap", "Deployment", "PodDisruptionBudget", "Service", "ServiceAccount"}
-    for each in base.values():
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("name", RENDERED)
+def test_every_object_is_valid(rendered, name, version):
+    objects = [each for (kind, _), each in rendered(name).items() if kind not in OPERATOR]
+    assert len(objects) >= 5
+    for each in objects:
         assert kubernetes_validate.validate(each, version, strict=True) == version
 
 
-@pytest.mark.parametrize("version", [OLDEST, CURRENT])
-@pytest.mark.parametrize("kind", ["Deployment", "PodDisruptionBudget", "Service", "ServiceAccount"])
-def test_a_misspelt_field_is_refused_wherever_it_stands(base, kind, version):
-    given = base[kind, "bellwether"]
+def test_these_are_all_kinds_that_are_deployed(rendered):
+    kinds = {kind for name in RENDERED for kind, _ in rendered(name)}
+    assert kinds == OPERATOR | {"Namespace", *MISSPELT}
+
+
+MISSPELT = {
+    "ConfigMap": "bellwether-model",
+    "Deployment": "bellwether",
+    "HorizontalPodAutoscaler": "bellwether",
+    "NetworkPolicy": "bellwether-callers",
+    "PodDisruptionBudget": "bellwether",
+    "Service": "bellwether",
+    "ServiceAccount": "bellwether",
+    "StatefulSet": "bellwether-valkey",
+}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("kind", MISSPELT)
+def test_a_misspelt_field_is_refused_wherever_it_stands(rendered, kind, version):
+    given = rendered("chart with everything")[kind, MISSPELT[kind]]
     fields = [path for path in paths(given) if path not in [("apiVersion",), ("kind",)]]
     assert fields
     assert [path for path in fields if is_valid(misspelt(given, path), version)] == []

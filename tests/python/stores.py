@@ -24,9 +24,12 @@ def store_of(kind, directory):
 
 
 class RedisServer:
-    """A running redis-server. Use it in a `with` block."""
+    """A running redis-server. Use it in a `with` block.
 
-    def __init__(self, directory):
+    `arguments` are those of the program beside its port; they may ask for a password.
+    """
+
+    def __init__(self, directory, arguments=("--save", "", "--maxmemory-policy", "noeviction")):
         program = shutil.which("redis-server")
         if program is None:
             raise RuntimeError("redis-server is missing; `make test` installs it, or see "
@@ -36,9 +39,10 @@ class RedisServer:
         while time.monotonic() < deadline:
             port = free_port()
             self.process = subprocess.Popen(
-                [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "",
-                 "--maxmemory-policy", "noeviction", "--dir", str(directory)],
+                [program, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(directory),
+                 *map(str, arguments)],
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            self.port = port
             self.url = f"redis://127.0.0.1:{port}"
             # Whoever took the port meanwhile makes it end, and another one is tried.
             if self._answers(port, deadline):
@@ -50,7 +54,7 @@ class RedisServer:
             try:
                 with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
                     connection.sendall(b"PING\r\n")
-                    if connection.recv(16).startswith(b"+PONG"):
+                    if connection.recv(16).startswith((b"+PONG", b"-NOAUTH")):
                         return True
             except OSError:
                 time.sleep(0.02)
