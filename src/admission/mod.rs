@@ -67,6 +67,11 @@ impl Gate {
         }))
     }
 
+    /// How many reads, writes and others are in work.
+    pub fn in_work(&self) -> [usize; 3] {
+        self.lock().in_work()
+    }
+
     /// How many events of streams may be in work now, where so many are.
     pub fn streamed_limit(&self, in_work: usize) -> usize {
         self.lock().streamed_limit(in_work, Instant::now())

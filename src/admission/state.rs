@@ -112,6 +112,16 @@ impl Admission {
         }
     }
 
+    /// How many reads, writes and others are in work.
+    pub const fn in_work(&self) -> [usize; 3] {
+        let (reads, writes) = (self.reads.in_work, self.writes.in_work);
+        [
+            reads,
+            writes,
+            self.calls.saturating_sub(reads).saturating_sub(writes),
+        ]
+    }
+
     /// Lets a call in, or not; nothing of it has been read yet.
     pub fn enter(
         &mut self,

@@ -230,7 +230,11 @@ impl<S: Store> Service<S> {
             let shell = shell.upgrade()?;
             let (streamed_events, waiting_events) = shell.streamed.load();
             let (tenants, tenants_changing) = shell.deployment.load();
+            let [reads, writes, other_calls] = shell.gate.in_work();
             Some(ServiceLoad {
+                reads,
+                writes,
+                other_calls,
                 single_events: shell.most_single - shell.single.available_permits(),
                 streamed_events,
                 waiting_events,

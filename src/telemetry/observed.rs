@@ -35,6 +35,12 @@ pub struct TransportLoad {
 /// What the service is at.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ServiceLoad {
+    /// Calls in work that ask.
+    pub reads: usize,
+    /// Calls in work that change one profile.
+    pub writes: usize,
+    /// Other calls in work, such as streams.
+    pub other_calls: usize,
     /// Single calls that write, in work.
     pub single_events: usize,
     /// Events of streams and updates of batches in work.
@@ -103,6 +109,20 @@ impl Telemetry {
             return;
         };
         let load = Arc::new(load);
+        let in_work = Arc::clone(&load);
+        level(
+            &meter,
+            "bellwether.calls.in_work",
+            "{call}",
+            "Calls in work",
+            move |tell| {
+                if let Some(load) = in_work() {
+                    tell(load.reads, &[KeyValue::new("class", "read")]);
+                    tell(load.writes, &[KeyValue::new("class", "write")]);
+                    tell(load.other_calls, &[KeyValue::new("class", "other")]);
+                }
+            },
+        );
         let in_work = Arc::clone(&load);
         level(
             &meter,

@@ -190,8 +190,8 @@ def test_the_store_and_the_work_are_counted(driven):
     assert scrape.value("bellwether_commit_attempts") == 10
     assert scrape.value("bellwether_tenants") == 1
     assert scrape.value("bellwether_connections") == 1
-    for name in ["in_work", "waiting"]:
-        assert not scrape.by(f"bellwether_events_{name}", "class")
+    for name in ["calls_in_work", "events_in_work", "events_waiting"]:
+        assert not scrape.by(f"bellwether_{name}", "class")
     written = scrape.by("bellwether_store_items", "operation")["commit",]
     assert written >= scrape.by("bellwether_store_messages", "operation")["commit",] >= 8
     assert not scrape.by("bellwether_calls_shed", "reason")
@@ -294,6 +294,14 @@ def open_stream(server):
     finally:
         ended.set()
         answers.cancel()
+
+
+def test_calls_that_are_open_are_told(tmp_path):
+    with Server(tmp_path / "store") as server:
+        in_work = ("bellwether_calls_in_work", "class")
+        with open_stream(server):
+            assert Scrape(server).by(*in_work) == {("other",): 1}
+        assert eventually(lambda: not Scrape(server).by(*in_work))
 
 
 def test_who_is_turned_away_is_counted_by_what_there_was_too_much_of(tmp_path):
