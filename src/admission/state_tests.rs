@@ -257,3 +257,16 @@ fn bulk_work_leaves_the_line_of_its_method_and_says_nothing_of_how_long_reads_wa
     assert_eq!((admission.reads.in_work, admission.calls), (0, 0));
     assert!(admission.reads.limit.now() >= limit, "reads never waited");
 }
+
+#[test]
+fn calls_in_work_are_told_by_what_they_are() {
+    let now = Instant::now();
+    let mut admission = Admission::new(4_096, 8_000);
+    let classes = [Class::Read, Class::Read, Class::Write, Class::Other];
+    let entered = classes.map(|class| admission.enter(class, METHOD, 1, now).unwrap());
+    assert_eq!(admission.in_work(), [2, 1, 1]);
+    for entered in &entered {
+        admission.leave(entered, true, now);
+    }
+    assert_eq!(admission.in_work(), [0, 0, 0]);
+}

@@ -39,7 +39,7 @@ pub struct ServiceLoad {
     pub reads: usize,
     /// Calls in work that change one profile.
     pub writes: usize,
-    /// Other calls in work, such as streams.
+    /// Other calls in work, such as batches; a stream is none once it has begun.
     pub other_calls: usize,
     /// Single calls that write, in work.
     pub single_events: usize,

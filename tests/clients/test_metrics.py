@@ -296,14 +296,6 @@ def open_stream(server):
         answers.cancel()
 
 
-def test_calls_that_are_open_are_told(tmp_path):
-    with Server(tmp_path / "store") as server:
-        in_work = ("bellwether_calls_in_work", "class")
-        with open_stream(server):
-            assert Scrape(server).by(*in_work) == {("other",): 1}
-        assert eventually(lambda: not Scrape(server).by(*in_work))
-
-
 def test_who_is_turned_away_is_counted_by_what_there_was_too_much_of(tmp_path):
     with Server(tmp_path / "store", settings={"BELLWETHER_MAX_STREAMS": "1"}) as server:
         # The one by which the server was awaited.
