@@ -6,9 +6,11 @@ PROFILE ?= dev
 BINARY := $(TARGET)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/bellwether
 BUF := @bufbuild/buf@1.75.0
 SECONDS ?= 600
+TOOLS := $(TARGET)/tools
+SBOM := $(TARGET)/bellwether.cdx.json
 FUZZ_TARGETS := $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 
-.PHONY: help test check check-breaking fix binary python languages test-clients test-data check-manifests bench bench-check bench-compare fuzz
+.PHONY: help test check check-breaking check-dependencies check-advisories sbom fix binary python languages test-clients test-data check-manifests bench bench-check bench-compare fuzz
 
 help: ## Say what each target does
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 19
@@ -32,6 +34,17 @@ check-breaking: ## Compare the public proto with that of the last tag
 		echo "npx is missing; it comes with Node.js: https://nodejs.org"; exit 1; } >&2
 	sh proto/check_breaking.sh $(BUF)
 
+check-dependencies: tools ## Licences, versions and origins of what the server is made of
+	$(TOOLS)/bin/cargo-deny --locked check -D warnings licenses bans sources
+
+check-advisories: tools ## Known weaknesses of what the server is made of; fetches their database
+	$(TOOLS)/bin/cargo-deny --locked check advisories
+
+sbom: tools ## Write what the server is made of to bellwether.cdx.json in the target directory (CycloneDX)
+	PATH="$(abspath $(TOOLS))/bin:$$PATH" cargo cyclonedx --quiet --format json --spec-version 1.5 \
+		--no-build-deps --override-filename bellwether.cdx
+	mv bellwether.cdx.json $(SBOM)
+
 fix: cargo ## Format, and apply what clippy can mend by itself
 	cargo fmt
 	cargo clippy --locked --all-targets --fix --allow-dirty --allow-staged
@@ -42,9 +55,10 @@ test-clients: binary python languages redis ## Drive a real server with clients 
 test-data: data binary python redis ## Compare replays of real data with a recomputation: DATA=directory
 	BELLWETHER_BINARY=$(BINARY) BELLWETHER_DATA=$(abspath $(DATA)) .venv/bin/python -m pytest tests/data
 
-check-manifests: binary python kubectl helm compose promtool redis ## Render and check what k8s/ and compose.yaml deploy; no cluster
+check-manifests: binary python sbom kubectl helm compose promtool redis ## Render and check what k8s/ and compose.yaml deploy; no cluster
 	.venv/bin/hadolint Dockerfile
-	BELLWETHER_BINARY=$(BINARY) .venv/bin/python -m pytest tests/manifests
+	BELLWETHER_BINARY=$(BINARY) BELLWETHER_SBOM=$(abspath $(SBOM)) \
+		.venv/bin/python -m pytest tests/manifests
 
 bench: cargo redis ## Measure the core and the wire, a hot profile, starts and clusters
 	cargo bench --locked --bench core --bench wire
@@ -89,10 +103,14 @@ languages:
 
 # What a target cannot do without, and how to get it.
 
-.PHONY: cargo kubectl helm compose promtool data redis
+.PHONY: cargo tools kubectl helm compose promtool data redis
 cargo:
 	@command -v cargo >/dev/null || { \
 		echo "cargo is missing; it comes with Rust: https://rustup.rs"; exit 1; } >&2
+
+# Built without optimisation, because that is quicker; nothing when they are there.
+tools: cargo
+	cargo install --quiet --locked --debug --root $(TOOLS) cargo-deny@0.20.2 cargo-cyclonedx@0.5.9
 
 kubectl:
 	@command -v kubectl >/dev/null || { \

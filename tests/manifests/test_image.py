@@ -1,9 +1,12 @@
 """The Dockerfile, as far as it can be checked without building it: linted by `make`."""
 
+import json
+import os
 import re
 import shutil
 import subprocess
 import tomllib
+from pathlib import Path
 
 import pytest
 from server import REPOSITORY
@@ -20,6 +23,20 @@ def test_what_is_copied_exists_and_is_all_that_is_sent():
     assert sorted(sent) == sorted(COPIED)
     for source in COPIED:
         assert (REPOSITORY / source).exists(), source
+
+
+def test_the_bill_of_materials_names_all_that_is_linked():
+    bill = json.loads(Path(os.environ["BELLWETHER_SBOM"]).read_text(encoding="utf-8"))
+    named = {(part["name"], part["version"]) for part in bill["components"]}
+    tree = subprocess.run(
+        ["cargo", "tree", "--locked", "--offline", "--edges", "normal", "--prefix", "none",
+         "--no-dedupe", "--format", "{p}"],
+        cwd=REPOSITORY, capture_output=True, text=True, encoding="utf-8", check=True)
+    linked = {tuple(line.split()[:2]) for line in tree.stdout.splitlines() if line.strip()}
+    linked = {(name, version.removeprefix("v")) for name, version in linked}
+    root = bill["metadata"]["component"]
+    assert linked - named == {(root["name"], root["version"])}
+    assert len(linked) > 100
 
 
 @pytest.fixture
