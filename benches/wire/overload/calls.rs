@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bellwether::proto::v1;
+use bellwether::{access::Secret, proto::v1};
 use h2::{
     SendStream,
     client::{ResponseFuture, SendRequest},
@@ -30,6 +30,7 @@ pub struct Connection {
     client: SendRequest<Bytes>,
     uri: http::Uri,
     tenant: Arc<str>,
+    authorization: http::HeaderValue,
     events: Arc<Events>,
 }
 
@@ -108,7 +109,13 @@ impl Outcomes {
 }
 
 impl Connection {
-    pub async fn open(address: SocketAddr, tenant: &str, events: &Arc<Events>) -> Self {
+    /// A connection on which a tenant calls with its key.
+    pub async fn open(
+        address: SocketAddr,
+        tenant: &str,
+        secret: &Secret,
+        events: &Arc<Events>,
+    ) -> Self {
         let socket = TcpStream::connect(address).await.unwrap();
         socket.set_nodelay(true).unwrap();
         let mut builder = h2::client::Builder::new();
@@ -120,6 +127,7 @@ impl Connection {
             client,
             uri: uri.parse().unwrap(),
             tenant: tenant.into(),
+            authorization: format!("Bearer {}", secret.expose()).parse().unwrap(),
             events: Arc::clone(events),
         }
     }
@@ -129,6 +137,7 @@ impl Connection {
             .header("content-type", "application/grpc")
             .header("te", "trailers")
             .header("grpc-timeout", deadline)
+            .header("authorization", self.authorization.clone())
             .body(())
             .unwrap()
     }

@@ -1,21 +1,31 @@
 //! What becomes of calls when more is asked for than can be done: finds the peak, then offers
-//! a half, once and four times as much at a steady rate, with quiet tenants beside it; and
-//! streams of events, which wait instead. All of it in turns: records grow, and machines drift.
+//! a half, once and four times as much at a steady rate, with quiet tenants beside it, which
+//! also call alone; and streams of events, which wait instead. Every tenant has a key. All of it in
+//! turns: records grow, and machines drift.
 
 mod calls;
 mod child;
+mod keys;
 
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use bellwether::access::Secret;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::Endpoint;
+use tonic::{
+    Request,
+    metadata::{Ascii, MetadataValue},
+    transport::Endpoint,
+};
 
-use self::calls::{Connection, Outcomes, closed_loop, open_loop};
 pub use self::child::{SERVE, Server, serve};
+use self::{
+    calls::{Connection, Outcomes, closed_loop, open_loop},
+    keys::Keys,
+};
 use crate::{
     arguments::Arguments,
     clients::{BATCHES_IN_FLIGHT, Client},
@@ -24,6 +34,9 @@ use crate::{
     redis_server::RedisServer,
 };
 
+const LOUD: &str = "loud";
+/// Whose the streams are.
+const STREAMED: &str = "default";
 const CONNECTIONS: usize = 4;
 /// Callers that keep a server busy and are never too many for it.
 const CALLERS: usize = 64;
@@ -57,27 +70,34 @@ pub async fn measure(arguments: &Arguments) {
     }
 }
 
-async fn connect(server: &Server, tenants: &[String], events: &Arc<Events>) -> Vec<Connection> {
+async fn connect(
+    server: &Server,
+    tenants: &[String],
+    keys: &Keys,
+    events: &Arc<Events>,
+) -> Vec<Connection> {
     let mut connections = Vec::new();
     for tenant in tenants {
-        connections.push(Connection::open(server.address, tenant, events).await);
+        let secret = keys.of(tenant);
+        connections.push(Connection::open(server.address, tenant, secret, events).await);
     }
     connections
 }
 
 fn loud() -> Vec<String> {
-    vec!["loud".to_owned(); CONNECTIONS]
+    vec![LOUD.to_owned(); CONNECTIONS]
 }
 
 async fn measure_store(name: &str, store: &str, refusing: &str, time: Duration) {
     let events = Arc::new(Events::new());
-    let full = Full::start(refusing, &events).await;
-    let server = Server::start(store, &[]);
-    let loud = connect(&server, &loud(), &events).await;
     let quiet: Vec<String> = (0..QUIET_TENANTS)
         .map(|tenant| format!("quiet-{tenant}"))
         .collect();
-    let quiet = connect(&server, &quiet, &events).await;
+    let keys = Keys::new(quiet.iter().map(String::as_str).chain([LOUD, STREAMED]));
+    let full = Full::start(refusing, &keys, &events).await;
+    let server = Server::start(store, &[&keys.setting()]);
+    let loud = connect(&server, &loud(), &keys, &events).await;
+    let quiet = connect(&server, &quiet, &keys, &events).await;
     let turn = time / TURNS;
     // What comes first warms up, and makes the tenants known.
     closed_loop(&quiet, QUIET_TENANTS, turn).await;
@@ -95,12 +115,15 @@ async fn measure_store(name: &str, store: &str, refusing: &str, time: Duration) 
         let rate_of_refusals = refusals.count() as f64 / refusals.taken.as_secs_f64();
         let cost = peak.rate() / rate_of_refusals;
         print_line("peak", &peak, None, &peak, Some(cost));
+        let quiet_rate = QUIET_RATE * QUIET_TENANTS as f64;
+        let alone = open_loop(quiet.clone(), quiet_rate, turn).await;
+        print_line("alone", &alone, None, &alone, None);
         let mut offered = Vec::new();
         for times in OFFERED {
             let rate = peak.rate() * times;
             let (loud, quiet) = tokio::join!(
                 open_loop(loud.clone(), rate, turn),
-                open_loop(quiet.clone(), QUIET_RATE * QUIET_TENANTS as f64, turn)
+                open_loop(quiet.clone(), quiet_rate, turn)
             );
             print_line(&times.to_string(), &loud, Some(&quiet), &peak, None);
             offered.push((loud, quiet));
@@ -108,11 +131,12 @@ async fn measure_store(name: &str, store: &str, refusing: &str, time: Duration) 
         turns.push(Turn {
             peak,
             cost,
+            alone,
             offered,
         });
     }
     summarize(&turns);
-    measure_streams(&server, &quiet, &events, turn).await;
+    measure_streams(&server, (&quiet, &keys), &events, turn).await;
 }
 
 /// The phases of a turn, which follow each other at once, so that drift of the machine cancels.
@@ -120,6 +144,8 @@ struct Turn {
     peak: Outcomes,
     /// What a refusal costs beside a call that is carried out.
     cost: f64,
+    /// Quiet callers without loud ones.
+    alone: Outcomes,
     /// Loud callers and quiet ones, for each of `OFFERED`.
     offered: Vec<(Outcomes, Outcomes)>,
 }
@@ -155,6 +181,14 @@ fn summarize(turns: &[Turn]) {
         "  p99 of that at half load: {}",
         spread(|turn| turn.offered[MOST].0.latency(0.99) / turn.offered[0].0.latency(0.99))
     );
+    for (number, times) in OFFERED.into_iter().enumerate() {
+        let of_alone =
+            |turn: &Turn| turn.offered[number].1.latency(0.99) / turn.alone.latency(0.99);
+        println!(
+            "  {times}x offered, p99 of the quiet, of what it is alone: {}",
+            Spread::of(turns.iter().map(of_alone))
+        );
+    }
     let quiet = turns.iter().map(|turn| &turn.offered[MOST].1);
     let (refused, calls) = quiet.fold((0, 0), |(refused, calls), quiet| {
         (
@@ -172,10 +206,11 @@ struct Full {
 }
 
 impl Full {
-    async fn start(store: &str, events: &Arc<Events>) -> Self {
-        let server = Server::start(store, &["BELLWETHER_MAX_CALLS_IN_FLIGHT=1"]);
+    async fn start(store: &str, keys: &Keys, events: &Arc<Events>) -> Self {
+        let settings = ["BELLWETHER_MAX_CALLS_IN_FLIGHT=1", &keys.setting()];
+        let server = Server::start(store, &settings);
         Self {
-            connections: connect(&server, &loud(), events).await,
+            connections: connect(&server, &loud(), keys, events).await,
             _server: server,
         }
     }
@@ -217,7 +252,7 @@ fn print_line(
 /// Streams that send as fast as they are let, with the quiet tenants beside them.
 async fn measure_streams(
     server: &Server,
-    quiet: &[Connection],
+    (quiet, keys): (&[Connection], &Keys),
     events: &Arc<Events>,
     time: Duration,
 ) {
@@ -226,7 +261,8 @@ async fn measure_streams(
     for _ in 0..TURNS {
         let mut peak = None;
         for ((times, has_quiet), kept) in STREAMS.into_iter().zip(&mut kept) {
-            let streams = stream(server, times * CONNECTIONS, events, time);
+            let secret = keys.of(STREAMED);
+            let streams = stream(server, (times * CONNECTIONS, secret), events, time);
             let quiet_calls = async {
                 if !has_quiet {
                     return None;
@@ -259,7 +295,14 @@ async fn measure_streams(
 }
 
 /// Events a second that so many streams have counted.
-async fn stream(server: &Server, streams: usize, events: &Arc<Events>, time: Duration) -> f64 {
+async fn stream(
+    server: &Server,
+    (streams, secret): (usize, &Secret),
+    events: &Arc<Events>,
+    time: Duration,
+) -> f64 {
+    let authorization: MetadataValue<Ascii> =
+        format!("Bearer {}", secret.expose()).parse().unwrap();
     let mut clients = Vec::new();
     for _ in 0..streams {
         let endpoint = Endpoint::from_shared(format!("http://{}", server.address)).unwrap();
@@ -270,7 +313,10 @@ async fn stream(server: &Server, streams: usize, events: &Arc<Events>, time: Dur
     let end = started + time;
     let running: Vec<_> = clients
         .into_iter()
-        .map(|client| tokio::spawn(keep_streaming(client, Arc::clone(events), end)))
+        .map(|client| {
+            let calling = (client, authorization.clone());
+            tokio::spawn(keep_streaming(calling, Arc::clone(events), end))
+        })
         .collect();
     let mut counted = 0;
     for stream in running {
@@ -280,9 +326,17 @@ async fn stream(server: &Server, streams: usize, events: &Arc<Events>, time: Dur
 }
 
 /// Keeps batches in flight on one stream until the end; the events that were counted.
-async fn keep_streaming(mut client: Client, events: Arc<Events>, end: Instant) -> u64 {
+async fn keep_streaming(
+    (mut client, authorization): (Client, MetadataValue<Ascii>),
+    events: Arc<Events>,
+    end: Instant,
+) -> u64 {
     let (sender, receiver) = mpsc::channel(BATCHES_IN_FLIGHT);
-    let answers = client.score_events(ReceiverStream::new(receiver)).await;
+    let mut request = Request::new(ReceiverStream::new(receiver));
+    request
+        .metadata_mut()
+        .insert("authorization", authorization);
+    let answers = client.score_events(request).await;
     let mut answers = answers.unwrap().into_inner();
     let (mut waiting, mut counted) = (0, 0);
     loop {
