@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    num::NonZeroU32,
+    num::{NonZeroU32, NonZeroU64},
     sync::{Arc, LazyLock},
 };
 
@@ -47,6 +47,7 @@ struct File {
 struct QuotaEntry {
     calls_per_second: Option<NonZeroU32>,
     events_per_second: Option<NonZeroU32>,
+    profiles: Option<NonZeroU64>,
 }
 
 /// `[[keys]]`.
@@ -251,6 +252,7 @@ impl<'a> Reader<'a> {
             let quota = Quota {
                 calls: entry.calls_per_second,
                 events: entry.events_per_second,
+                profiles: entry.profiles,
             };
             match named(name.get_ref()) {
                 _ if name.get_ref() == "*" => quotas.others = quota,

@@ -14,6 +14,7 @@ mod instants;
 mod lanes;
 mod lookups;
 mod pages;
+mod profile_quotas;
 mod quarantine;
 mod rankings;
 mod read;
@@ -39,6 +40,7 @@ pub use comparing::{Comparing, ModelComparison};
 pub use conditions::ConditionTurn;
 pub use error::ServiceError;
 pub use pages::{Fraction, Page, PageStart, Paging};
+pub use profile_quotas::ProfileLimits;
 pub use quarantine::{QuarantinePage, QuarantineQuery, QuarantinedProfile};
 pub use rankings::{
     Funnel, InfluencerPage, InfluencerQuery, SegmentPage, SegmentQuery, SegmentTopic,
@@ -121,6 +123,8 @@ struct Shell<S> {
     effects: lanes::Lanes<effects::EffectWork>,
     /// Who may enter.
     gate: Gate,
+    /// How many profiles tenants may have.
+    profile_quotas: profile_quotas::ProfileQuotas,
     /// Room for events of streams, which wait for it.
     streamed: Arc<turns::Room>,
     /// Room for single calls, which are turned away; a share of their own, because whoever
@@ -174,6 +178,7 @@ impl<S: Store> Service<S> {
             token_key,
             store,
             writes: health::Writes::default(),
+            profile_quotas: profile_quotas::ProfileQuotas::default(),
             clock,
             counters,
             server,
