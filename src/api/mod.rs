@@ -20,6 +20,7 @@ mod seal;
 mod segments;
 pub mod status;
 mod status_denied;
+mod status_quota;
 mod status_size;
 mod subjects;
 mod violations;
@@ -47,6 +48,7 @@ pub use retraction::{retract_event, retracted};
 pub use seal::TokenSeal;
 pub use segments::{segment_page, segment_query, segment_topics, segment_topics_query};
 pub use status_denied::denied;
+pub use status_quota::over_quota;
 pub use subjects::{get_subject, subject, update_subject, updated_subject};
 pub use violations::{EventPath, Shown};
 

@@ -3,7 +3,6 @@
 
 use std::{
     collections::HashMap,
-    num::NonZeroU32,
     time::{Duration, UNIX_EPOCH},
 };
 
@@ -83,7 +82,7 @@ pub fn of_service(error: &ServiceError, field: &str) -> Status {
             &format!("of the profile after the update: {error}; name some in remove_attributes"),
             "ATTRIBUTES_OUT_OF_BOUNDS",
         ),
-        ServiceError::TooManyProfiles { most } => too_many_profiles(*most),
+        ServiceError::TooManyProfiles { most } => status_quota::too_many_profiles(*most),
         ServiceError::Contended(profile_id) => with_reason(
             Code::Aborted,
             format!(
@@ -240,55 +239,6 @@ pub fn overloaded(retry_after: Duration) -> Status {
         "the server has too much in flight; nothing was written, try again".to_owned(),
         "OVERLOADED",
         ErrorDetails::with_retry_info(Some(retry_after)),
-    )
-}
-
-/// A tenant has asked for more in a second than it may; nothing was done.
-pub fn over_quota(
-    tenant: &Tenant,
-    what: &str,
-    per_second: NonZeroU32,
-    retry_after: Option<Duration>,
-) -> Status {
-    let (advice, details) = match retry_after {
-        Some(_) => (
-            "nothing was written, try again later",
-            ErrorDetails::with_retry_info(retry_after),
-        ),
-        None => (
-            "this is more by itself, send fewer at a time",
-            ErrorDetails::new(),
-        ),
-    };
-    let known = [
-        ("tenant".to_owned(), tenant.as_str().to_owned()),
-        ("quota".to_owned(), format!("{what}_per_second")),
-        ("limit".to_owned(), per_second.to_string()),
-    ];
-    with_info(
-        Code::ResourceExhausted,
-        format!(
-            "tenant {:?} may ask this server for {per_second} {what} a second; {advice}",
-            tenant.as_str()
-        ),
-        ("QUOTA_EXCEEDED", known.into()),
-        details,
-    )
-}
-
-/// A profile more than a tenant may have.
-fn too_many_profiles(most: u64) -> Status {
-    let known = [
-        ("quota".to_owned(), "profiles".to_owned()),
-        ("limit".to_owned(), most.to_string()),
-    ];
-    with_info(
-        Code::ResourceExhausted,
-        format!(
-            "the tenant may have {most} profiles, and has them; nothing was written; those that there are take events still, have the operator raise the quota for more"
-        ),
-        ("QUOTA_EXCEEDED", known.into()),
-        ErrorDetails::new(),
     )
 }
 

@@ -223,7 +223,7 @@ fn over_quota<S: Store>(service: &Service<S>, tenant: &Tenant, exceeded: Exceede
         per_second,
         retry_after,
     } = exceeded;
-    status::over_quota(tenant, bounded.name(), per_second, retry_after)
+    api::over_quota(tenant, bounded.name(), per_second, retry_after)
 }
 
 /// Notes in the store what somebody is about to do that others may ask about later, so that nothing
