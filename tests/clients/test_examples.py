@@ -1,5 +1,8 @@
 """The programs of examples/clients, made and run by the commands of their own documents."""
 
+import base64
+import hashlib
+import json
 import os
 import re
 import shutil
@@ -8,13 +11,15 @@ import sys
 from datetime import timedelta
 from glob import glob
 from pathlib import Path
+from tempfile import mkdtemp
 
 import grpc
 import pytest
 from bellwether.v1 import scoring_pb2 as api
-from certificates import Authority
+from certificates import Authority, openssl
 from fronts import Front, Gate, lose_the_answer, refuse, wait_for_another
 from server import REPOSITORY, Server
+from test_browser import Pages, told_by_browser
 from test_keys import Key
 from test_languages import NODE, generate, need
 
@@ -55,6 +60,7 @@ class Example:
     def make(self, work):
         """Makes the client and the program, as at the root of the repository."""
         self.work = work
+        work.mkdir(exist_ok=True)
         (work / "proto").symlink_to(REPOSITORY / "proto")
         (work / "node_modules").symlink_to(NODE)
         shutil.copytree(EXAMPLES, work / "examples" / "clients")
@@ -129,11 +135,16 @@ def trusted(authority):
     return grpc.ssl_channel_credentials(authority.certificate.read_bytes())
 
 
+def tls(certificate):
+    """The settings of a server with this certificate."""
+    return {"BELLWETHER_TLS_CERT": str(certificate.certificate),
+            "BELLWETHER_TLS_KEY": str(certificate.key)}
+
+
 @pytest.fixture
 def server(tmp_path, keys, certificate, trusted, environment):
     """A server that speaks TLS and asks for keys."""
-    settings = {"BELLWETHER_TLS_CERT": str(certificate.certificate),
-                "BELLWETHER_TLS_KEY": str(certificate.key), "BELLWETHER_KEYS": str(keys)}
+    settings = tls(certificate) | {"BELLWETHER_KEYS": str(keys)}
     with Server(tmp_path / "store", settings=settings, credentials=trusted) as running:
         yield running
 
@@ -194,12 +205,15 @@ def test_an_example_sends_again_what_it_may(example, front, environment):
     assert again - exhausted >= delay
 
 
-@pytest.mark.parametrize("code", ["ABORTED", "RESOURCE_EXHAUSTED"])
-def test_an_example_does_not_send_again_what_it_may_not(example, front, environment, code):
-    front.faults["ScoreEvent"].append(refuse(grpc.StatusCode[code]))
+@pytest.mark.parametrize(("code", "retry_seconds"), [
+    ("ABORTED", 1), ("RESOURCE_EXHAUSTED", None), ("RESOURCE_EXHAUSTED", 3_600)])
+def test_an_example_does_not_send_again_what_it_may_not(example, front, environment, code,
+                                                        retry_seconds):
+    front.faults["ScoreEvent"].append(refuse(grpc.StatusCode[code], retry_seconds))
     done = example.run(front.address, environment, "ann")
     assert (done.returncode, done.stdout) == (1, "")
-    assert f"{code}: as the test wants it\n" in done.stderr
+    told = f"  retry after {retry_seconds}000 ms\n" if retry_seconds else ""
+    assert done.stderr.endswith(f"{code}: as the test wants it\n{told}")
     assert list(front.attempts) == ["ScoreEvent"] and len(front.attempts["ScoreEvent"]) == 1
 
 
@@ -211,3 +225,79 @@ def test_an_example_makes_no_more_events_than_the_server_has_room_for(example, f
     first, *_, last = [api.ScoreEventsRequest.FromString(request).events[0].time.ToDatetime()
                        for request in front.streamed]
     assert last - first >= timedelta(seconds=front.pause)
+
+
+# Fills in the form and sends it, and tells what the page shows when it can be sent again.
+VISITOR = """
+<script type="module">
+  const { model, ...texts } = FILLED;
+  const form = document.querySelector("form");
+  for (const [name, text] of Object.entries(texts)) form.elements[name].value = text;
+  if (model) {
+    const chosen = new DataTransfer();
+    chosen.items.add(new File([model], "model.toml"));
+    form.elements.model.files = chosen.files;
+  }
+  const button = document.querySelector("button");
+  new MutationObserver(() => {
+    const body = document.querySelector("pre").textContent;
+    if (!button.disabled) fetch("/told", { method: "POST", body });
+  }).observe(button, { attributeFilter: ["disabled"] });
+  form.requestSubmit();
+</script>
+"""
+
+
+class Page(Example):
+    """The page, with a server of pages that shows it."""
+
+    def make(self, work):
+        need("browser")
+        self.makes.append(self.runs)
+        super().make(work)
+
+    def show(self, pages, pin, **filled):
+        """What the page shows in the end to who fills in its form."""
+        site = self.work / "client" / "page"
+        shown = (site / "index.html").read_text(encoding="utf-8")
+        shown += VISITOR.replace("FILLED", json.dumps(filled))
+        (site / "visited.html").write_text(shown, encoding="utf-8")
+        return told_by_browser(pages, "visited.html", mkdtemp(dir=self.work),
+                               f"--ignore-certificate-errors-spki-list={pin}")
+
+
+def pin_of(certificate):
+    """What a browser is told to trust a certificate by that no authority of its own has signed."""
+    public = openssl("x509", "-in", certificate.certificate, "-noout", "-pubkey")
+    der = base64.b64decode("".join(public.splitlines()[1:-1]))
+    return base64.b64encode(hashlib.sha256(der).digest()).decode()
+
+
+def test_the_page_scores_reads_compares_and_sends_again(tmp_path, certificate, trusted):
+    page = Page("browser", "TypeScript with protobuf-es", "model_pb.ts")
+    page.make(tmp_path / "work")
+    keys = tmp_path / "keys.toml"
+    keys.write_text("[quotas.slow]\ncalls_per_second = 1\n", encoding="utf-8")
+    secret = Key(keys, "*", "admin").made["secret"]
+    model = (REPOSITORY / "models" / "forum.toml").read_text(encoding="utf-8")
+    with Pages(tmp_path / "work" / "client" / "page") as pages:
+        settings = tls(certificate) | {"BELLWETHER_KEYS": str(keys),
+                                       "BELLWETHER_CORS_ORIGINS": pages.origin}
+        with Server(tmp_path / "store", settings=settings, credentials=trusted) as server:
+            def shown(to=server, **filled):
+                filled = {"server": f"https://{to.address}", "token": secret} | filled
+                return page.show(pages, pin_of(certificate), **filled)
+
+            dearer = model.replace("{ engagement = 6 }", "{ engagement = 7 }")
+            compared = shown(tenant="acme", model=dearer)
+            assert compared.startswith(SCORED), compared
+            assert "\n  engagement: 1 would rise, 0 would fall\n" in compared, compared
+            # The second call waits until the quota has room for it.
+            assert shown(tenant="slow") == SCORED
+            # A browser itself connects once more.
+            with Gate(server.address, refusals=3) as gate:
+                assert shown(gate, tenant="late") == SCORED
+                assert gate.refused == 3
+            wrong = shown(token="bellwether_nobody")
+            assert wrong.startswith("Unauthenticated: ") and "key" in wrong
+            assert "\n  event.profile_id: is required" in shown(profile="")
