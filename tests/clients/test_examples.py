@@ -26,15 +26,11 @@ from test_languages import NODE, generate, need
 EXAMPLES = REPOSITORY / "examples" / "clients"
 SHELL = re.compile(r"^```sh$(.+?)^```$", re.MULTILINE | re.DOTALL)
 TENANT = "acme"
-# What each program prints when `ann` asks her first question.
-READ = """\
-ann: contributor
-  engagement 8.0 = base 0.0 + asked 6.0 + looks_for_a_tool 2.0
-  expertise 0.0 = base 0.0
-  fit 1.0 = base 1.0
-"""
-SCORED = "question: APPLIED asked, looks_for_a_tool\n" + READ
-SCORED_BEFORE = "question: DUPLICATE asked, looks_for_a_tool\n" + READ
+[SHOWN] = re.findall(r"^```text\n(.+?)^```$", (EXAMPLES / "README.md").read_text(encoding="utf-8"),
+                     re.MULTILINE | re.DOTALL)
+# What each program prints when `ann` asks her first question, and when the event is sent again.
+SCORED = SHOWN.removesuffix("visit: APPLIED\ncomment: APPLIED\n")
+SCORED_BEFORE = SCORED.replace("APPLIED", "DUPLICATE")
 NO_TYPE = """\
 : INVALID_ARGUMENT: events[0].type is required; say what was done, such as "purchase"
   events[0].type: is required; say what was done, such as "purchase"
@@ -166,10 +162,10 @@ def front(server, certificate):
 
 
 def test_an_example_scores_reads_and_sends(example, server, environment):
-    done = example.run(server.address, environment, "ann", "visit", "", "comment", *["share"] * 200)
+    types = ["visit", "comment", "", *["share"] * 200]
+    done = example.run(server.address, environment, "ann", *types)
     assert done.returncode == 0, done.stderr
-    taken = "visit: APPLIED\n", NO_TYPE, "comment: APPLIED\n", "share: APPLIED\n" * 200
-    assert done.stdout == SCORED + "".join(taken)
+    assert done.stdout == SHOWN + NO_TYPE + "share: APPLIED\n" * 200
 
 
 def test_an_example_says_what_is_wrong_with_a_key_and_an_event(example, server, environment):
@@ -199,10 +195,11 @@ def test_an_example_sends_again_what_it_may(example, front, environment):
     done = example.run(front.address, environment, "ann", "visit")
     # The first attempt has counted.
     assert (done.returncode, done.stdout) == (0, SCORED_BEFORE + "visit: APPLIED\n"), done.stderr
-    assert {name: len(times) for name, times in front.attempts.items()} == {
-        "ScoreEvent": 3, "GetProfile": 2, "ScoreEvents": 2}
     _, exhausted, again = front.attempts["ScoreEvent"]
     assert again - exhausted >= delay
+    # On a busy machine a third one is asked before the second has answered.
+    assert len(front.attempts["GetProfile"]) in ((2, 3) if example.hedges else (2,))
+    assert len(front.attempts["ScoreEvents"]) == 2
 
 
 @pytest.mark.parametrize(("code", "retry_seconds"), [
@@ -218,13 +215,13 @@ def test_an_example_does_not_send_again_what_it_may_not(example, front, environm
 
 
 def test_an_example_makes_no_more_events_than_the_server_has_room_for(example, front, environment):
-    front.pause = 1
+    front.pause = 1.1
     types = [str(number) * 50_000 for number in range(10, 30)]
     done = example.run(front.address, environment, "ann", *types)
     assert done.returncode == 0, done.stderr
     first, *_, last = [api.ScoreEventsRequest.FromString(request).events[0].time.ToDatetime()
                        for request in front.streamed]
-    assert last - first >= timedelta(seconds=front.pause)
+    assert last - first >= timedelta(seconds=1)
 
 
 # Fills in the form and sends it, and tells what the page shows when it can be sent again.

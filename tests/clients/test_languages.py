@@ -19,9 +19,11 @@ from server import REPOSITORY, Server
 
 CALLERS = REPOSITORY / "tests" / "clients" / "languages"
 NODE = REPOSITORY / ".venv" / "node" / "node_modules"
-COMMANDS = dict(re.findall(r"^## (.+?)$.*?^```sh$(.+?)^```$",
-                           (REPOSITORY / "docs" / "clients.md").read_text(encoding="utf-8"),
-                           re.MULTILINE | re.DOTALL))
+SECTIONS = re.findall(r"^## (.+?)$(.+?)(?=^## |\Z)",
+                      (REPOSITORY / "docs" / "clients.md").read_text(encoding="utf-8"),
+                      re.MULTILINE | re.DOTALL)
+COMMANDS = {heading: found[1] for heading, section in SECTIONS
+            if (found := re.search(r"^```sh$(.+?)^```$", section, re.MULTILINE | re.DOTALL))}
 TOOLS = [line.split() for line in (CALLERS / "tools.txt").read_text(encoding="utf-8").splitlines()
          if not line.startswith("#")]
 # What each caller prints: the event's signals and new stage, the profile, the code and the field.
@@ -71,9 +73,8 @@ def generate(work, language, **environment):
 
 
 def test_every_documented_language_is_tried():
-    # Calls without a client, and from a browser, are tried in test_connect.py and test_browser.py,
-    # and those with a key in test_keys.py.
-    others = {"Without a generated client", "With a key"}
+    # Calls without a client are tried in test_connect.py.
+    others = {"Without a generated client"}
     assert sorted(set(COMMANDS) - others) == [
         "C#", "Go", "Java", "Python", "Ruby", "TypeScript with protobuf-es",
         "TypeScript with ts-proto"]

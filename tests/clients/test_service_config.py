@@ -79,6 +79,16 @@ def test_calls_are_spread_over_all_servers(front):
         assert eventually(is_spread)
 
 
+def test_a_client_that_cannot_hedge_does_not_retry_what_is_hedged(front):
+    """Why there are two files."""
+    front.faults["GetProfile"].append(refuse(grpc.StatusCode.UNAVAILABLE))
+    hedged = HEDGED.read_text(encoding="utf-8")
+    with channel(front.address, hedged) as to, pytest.raises(grpc.RpcError) as caught:
+        scoring_pb2_grpc.ScoringServiceStub(to).GetProfile(api.GetProfileRequest())
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert len(front.attempts["GetProfile"]) == 1
+
+
 def test_hedging_is_all_that_the_other_config_adds():
     plain, hedged = (json.loads(path.read_text(encoding="utf-8")) for path in (CONFIG, HEDGED))
     added = hedged["methodConfig"].pop()
