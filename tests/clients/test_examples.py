@@ -214,6 +214,13 @@ def test_an_example_does_not_send_again_what_it_may_not(example, front, environm
     assert list(front.attempts) == ["ScoreEvent"] and len(front.attempts["ScoreEvent"]) == 1
 
 
+def test_an_example_says_why_its_stream_has_ended(example, front, environment):
+    front.faults["ScoreEvents"].append(refuse(grpc.StatusCode.ABORTED))
+    done = example.run(front.address, environment, "ann", *["visit"] * 200)
+    assert (done.returncode, done.stdout) == (1, SCORED)
+    assert done.stderr.endswith("ABORTED: as the test wants it\n")
+
+
 def test_an_example_makes_no_more_events_than_the_server_has_room_for(example, front, environment):
     front.pause = 1.1
     types = [str(number) * 50_000 for number in range(10, 30)]
@@ -249,7 +256,7 @@ class Page(Example):
     """The page, with a server of pages that shows it."""
 
     def make(self, work):
-        need("browser")
+        need("typescript")
         self.makes.append(self.runs)
         super().make(work)
 

@@ -5,7 +5,11 @@ import { timestampNow } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, createClient, type Interceptor } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-web";
 import { ModelService } from "../../../client/bellwether/v1/model_pb";
-import { EventOutcome, ProfileView, ScoringService } from "../../../client/bellwether/v1/scoring_pb";
+import {
+  EventOutcome,
+  ProfileView,
+  ScoringService,
+} from "../../../client/bellwether/v1/scoring_pb";
 import { BadRequestSchema, RetryInfoSchema } from "../../../client/google/rpc/error_details_pb";
 import config from "../service_config.json";
 
@@ -50,7 +54,8 @@ async function score() {
   // The next message is read once the one before is shown.
   for await (const { message } of models.compareModels(request, { timeoutMs: MILLIS_OF_STREAM })) {
     if (message.case === "progress") tell(`compared: ${message.value.evaluatedProfiles}`);
-    for (const { score, rising, falling } of message.case === "report" ? message.value.scores : []) {
+    const scores = message.case === "report" ? message.value.scores : [];
+    for (const { score, rising, falling } of scores) {
       tell(`  ${score}: ${rising} would rise, ${falling} would fall`);
     }
   }
