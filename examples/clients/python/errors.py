@@ -9,13 +9,13 @@ from grpc_status import rpc_status
 SECONDS = 10  # for an answer, with all retries
 
 
-def answered(method, request):
+def answered(method, request, metadata):
     """Calls, and calls again after the delay that an exhausted quota names. What is `UNAVAILABLE`
     has been retried by then, as the service config says."""
     end = time.monotonic() + SECONDS
     while True:
         try:
-            return method(request, timeout=end - time.monotonic())
+            return method(request, metadata=metadata, timeout=end - time.monotonic())
         except grpc.RpcError as error:
             infos = details(status_of(error), error_details_pb2.RetryInfo)
             if error.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED or not infos:
