@@ -89,18 +89,23 @@ def page(work):  # noqa: F811
             '<script type="module" src="/built/page.js"></script>')
 
 
-def told_by_browser(pages, server, profile):
-    """Opens the page, and returns what it tells."""
+def told_by_browser(pages, path, profile, *flags):
+    """Opens a page, and returns what it tells."""
     browser = subprocess.Popen(
         ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-         "--no-first-run", f"--user-data-dir={profile}",
-         f"{pages.origin}/page.html?server=http://{server.address}"],
+         "--no-first-run", f"--user-data-dir={profile}", *flags, f"{pages.origin}/{path}"],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        return dict(line.split(": ", 1) for line in pages.told.get(timeout=SECONDS).splitlines())
+        return pages.told.get(timeout=SECONDS)
     finally:
         browser.kill()
         browser.wait()
+
+
+def told_by_transport(pages, server, profile):
+    """What the page tells of each transport."""
+    told = told_by_browser(pages, f"page.html?server=http://{server.address}", profile)
+    return dict(line.split(": ", 1) for line in told.splitlines())
 
 
 @pytest.fixture
@@ -117,8 +122,8 @@ def test_a_page_of_a_listed_origin_calls_and_one_of_another_does_not(site, tmp_p
     with Pages(site) as listed, Pages(site) as other:
         settings = {"BELLWETHER_CORS_ORIGINS": listed.origin, "BELLWETHER_CONNECT_GET": "true"}
         with Server(directory / "store", settings=settings) as server:
-            told = told_by_browser(listed, server, directory / "profile")
+            told = told_by_transport(listed, server, directory / "profile")
             assert told == {name: STORY for name in
                             ("connect-json", "connect-binary", "connect-get", "grpc-web")}
-            told = told_by_browser(other, server, directory / "other_profile")
+            told = told_by_transport(other, server, directory / "other_profile")
             assert set(told.values()) == {"Failed to fetch"}

@@ -6,10 +6,12 @@ from pathlib import Path
 
 
 def openssl(*arguments):
+    """Runs openssl, and returns what it prints."""
     done = subprocess.run(["openssl", *map(str, arguments)], capture_output=True, text=True,
                           check=False)
     if done.returncode != 0:
         raise RuntimeError(f"openssl {arguments[0]}: {done.stderr}")
+    return done.stdout
 
 
 NEW_KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
