@@ -21,7 +21,7 @@ use crate::{
     },
     proto::google::rpc,
     rollout::RolloutError,
-    scoring::{Diagnostic, Tenant, Timestamp},
+    scoring::{Diagnostic, Timestamp},
     service::ServiceError,
     store::StoreError,
     telemetry::is_new,
@@ -29,6 +29,9 @@ use crate::{
 
 /// The domain of every `google.rpc.ErrorInfo`.
 pub const ERROR_DOMAIN: &str = "bellwether.dev";
+
+/// When to try again, in milliseconds, as libraries of gRPC read it: they know nothing of `RetryInfo`.
+const RETRY_PUSHBACK: &str = "grpc-retry-pushback-ms";
 
 /// The status of a failed call. `field` is the path of what an error may blame: the time of an
 /// event, the attributes of an update.
@@ -82,7 +85,7 @@ pub fn of_service(error: &ServiceError, field: &str) -> Status {
             &format!("of the profile after the update: {error}; name some in remove_attributes"),
             "ATTRIBUTES_OUT_OF_BOUNDS",
         ),
-        ServiceError::TooManyProfiles { most } => status_quota::too_many_profiles(*most),
+        ServiceError::TooManyProfiles { most } => super::status_quota::too_many_profiles(*most),
         ServiceError::Contended(profile_id) => with_reason(
             Code::Aborted,
             format!(
@@ -380,7 +383,13 @@ pub(super) fn with_info(
     mut details: ErrorDetails,
 ) -> Status {
     details.set_error_info(reason, ERROR_DOMAIN, known);
-    within_bounds(code, &message, details)
+    let retry = details.retry_info().and_then(|retry| retry.retry_delay);
+    let mut status = within_bounds(code, &message, details);
+    if let Some(delay) = retry {
+        let delay = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+        status.metadata_mut().insert(RETRY_PUSHBACK, delay.into());
+    }
+    status
 }
 
 /// The status as a message, details and all, for one event of a stream.
@@ -612,6 +621,8 @@ mod tests {
                 retried,
                 "{error}"
             );
+            let pushback = status.metadata().get(RETRY_PUSHBACK);
+            assert_eq!(pushback.is_some(), retried, "{error}");
             // Whoever may come back is told what it waits for; else the cause is for the operator.
             let tells = matches!(
                 error,

@@ -70,6 +70,10 @@ class Refusal:
             elif detail.Is(error_details_pb2.RetryInfo.DESCRIPTOR):
                 self.retry_info = error_details_pb2.RetryInfo()
                 detail.Unpack(self.retry_info)
+        # What libraries of gRPC go by when they retry.
+        pushback = dict(error.trailing_metadata() or ()).get("grpc-retry-pushback-ms")
+        delay = self.retry_info and self.retry_info.retry_delay.ToMilliseconds()
+        assert pushback == (None if delay is None else str(delay))
 
 
 def refused(call, *arguments, **keywords):
