@@ -8,9 +8,10 @@ BUF := @bufbuild/buf@1.75.0
 SECONDS ?= 600
 TOOLS := $(TARGET)/tools
 SBOM := $(TARGET)/bellwether.cdx.json
+DEB := $(TARGET)/bellwether.deb
 FUZZ_TARGETS := $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 
-.PHONY: help test check check-breaking check-dependencies check-advisories sbom fix binary python languages test-clients test-data check-manifests bench bench-check bench-compare fuzz
+.PHONY: help test check check-breaking check-dependencies check-advisories sbom deb fix binary python languages test-clients test-data check-manifests bench bench-check bench-compare fuzz
 
 help: ## Say what each target does
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 19
@@ -45,6 +46,14 @@ sbom: tools ## Write what the server is made of to bellwether.cdx.json in the ta
 		--no-build-deps --override-filename bellwether.cdx
 	mv bellwether.cdx.json $(SBOM)
 
+deb: binary tools ## Make a Debian package, bellwether.deb in the target directory: PROFILE=release
+	rm -rf target/deb
+	mkdir -p target/deb
+	$(BINARY) man --directory target/deb/man
+	$(BINARY) completions bash >target/deb/bellwether.bash
+	PATH="$(abspath $(TOOLS))/bin:$$PATH" cargo deb --quiet --no-build --no-strip --fast \
+		--profile $(PROFILE) --output $(abspath $(DEB))
+
 fix: cargo ## Format, and apply what clippy can mend by itself
 	cargo fmt
 	cargo clippy --locked --all-targets --fix --allow-dirty --allow-staged
@@ -55,10 +64,10 @@ test-clients: binary python languages redis ## Drive a real server with clients 
 test-data: data binary python redis ## Compare replays of real data with a recomputation: DATA=directory
 	BELLWETHER_BINARY=$(BINARY) BELLWETHER_DATA=$(abspath $(DATA)) .venv/bin/python -m pytest tests/data
 
-check-manifests: binary python sbom kubectl helm compose promtool redis ## Render and check what k8s/ and compose.yaml deploy; no cluster
+check-manifests: binary python sbom deb kubectl helm compose promtool redis ## Render and check what k8s/, compose.yaml and the package deploy; no cluster
 	.venv/bin/hadolint Dockerfile
 	BELLWETHER_BINARY=$(BINARY) BELLWETHER_SBOM=$(abspath $(SBOM)) \
-		.venv/bin/python -m pytest tests/manifests
+		BELLWETHER_DEB=$(abspath $(DEB)) .venv/bin/python -m pytest tests/manifests
 
 bench: cargo redis ## Measure the core and the wire, a hot profile, starts and clusters
 	cargo bench --locked --bench core --bench wire
@@ -110,7 +119,8 @@ cargo:
 
 # Built without optimisation, because that is quicker; nothing when they are there.
 tools: cargo
-	cargo install --quiet --locked --debug --root $(TOOLS) cargo-deny@0.20.2 cargo-cyclonedx@0.5.9
+	cargo install --quiet --locked --debug --root $(TOOLS) \
+		cargo-deny@0.20.2 cargo-cyclonedx@0.5.9 cargo-deb@3.8.0
 
 kubectl:
 	@command -v kubectl >/dev/null || { \
