@@ -40,19 +40,3 @@ pub fn over_quota(
         details,
     )
 }
-
-/// A profile more than a tenant may have.
-pub(super) fn too_many_profiles(most: u64) -> Status {
-    let known = [
-        ("quota".to_owned(), "profiles".to_owned()),
-        ("limit".to_owned(), most.to_string()),
-    ];
-    with_info(
-        Code::ResourceExhausted,
-        format!(
-            "the tenant may have {most} profiles, and has them; nothing was written; those that there are take events still, have the operator raise the quota for more"
-        ),
-        ("QUOTA_EXCEEDED", known.into()),
-        ErrorDetails::new(),
-    )
-}

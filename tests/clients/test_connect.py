@@ -200,6 +200,11 @@ def test_get_is_off_unless_asked_for_and_only_for_what_changes_nothing(server, o
     binary = api.GetProfileRequest(profile_id="ann").SerializeToString()
     told = get(own, "GetProfile", base64.urlsafe_b64encode(binary), base64="1", encoding="proto")
     assert api.GetProfileResponse.FromString(told.body).profile.profile_id == "ann"
+    # Its length is a byte that is no text.
+    long = "a" * 200
+    binary = api.GetProfileRequest(profile_id=long, or_default=True).SerializeToString()
+    told = get(own, "GetProfile", binary, encoding="proto")
+    assert api.GetProfileResponse.FromString(told.body).profile.profile_id == long
     sent = json.dumps({"profileId": "ann"})
     for method in ("ScoreEvent", "UpdateProfile", "ScoreEvents"):
         assert get(own, method, sent).http == 405

@@ -6,6 +6,7 @@ use base64::{
 };
 use bytes::Bytes;
 use http::{Request, StatusCode};
+use percent_encoding::percent_decode_str;
 use tonic::{Status, body::Body};
 
 use super::error::Refusal;
@@ -37,20 +38,20 @@ impl Query {
         };
         let (mut message, mut is_json, mut is_base64, mut is_gzip) = (None, None, false, false);
         let query = request.uri().query().unwrap_or_default();
-        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
-            match (&*name, &*value) {
-                ("message", text) => message = Some(text.to_owned()),
-                ("encoding", "json") => is_json = Some(true),
-                ("encoding", "proto") => is_json = Some(false),
-                ("encoding", _) => {
+        for (name, value) in pairs(query) {
+            match (name.as_slice(), value.as_slice()) {
+                (b"message", _) => message = Some(value),
+                (b"encoding", b"json") => is_json = Some(true),
+                (b"encoding", b"proto") => is_json = Some(false),
+                (b"encoding", _) => {
                     let status = Status::unimplemented("encoding is json or proto");
                     return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, status));
                 }
-                ("base64", text) => is_base64 = text == "1",
-                ("connect", "v1") | ("compression", "identity") => {}
-                ("connect", _) => return Err(bad("connect is v1")),
-                ("compression", "gzip") => is_gzip = true,
-                ("compression", _) => {
+                (b"base64", said) => is_base64 = said == b"1",
+                (b"connect", b"v1") | (b"compression", b"identity") => {}
+                (b"connect", _) => return Err(bad("connect is v1")),
+                (b"compression", b"gzip") => is_gzip = true,
+                (b"compression", _) => {
                     let status = Status::unimplemented("compression is gzip or identity");
                     return Err(Refusal::new(StatusCode::NOT_IMPLEMENTED, status));
                 }
@@ -63,7 +64,7 @@ impl Query {
             let decoded = BASE64.decode(message);
             decoded.map_err(|_| bad("message is no base64 for URLs"))?
         } else {
-            message.into_bytes()
+            message
         };
         Ok(Self {
             is_json: is_json.ok_or_else(|| bad("encoding is missing"))?,
@@ -71,4 +72,13 @@ impl Query {
             message: message.into(),
         })
     }
+}
+
+/// Names and values of a query. They are bytes: a binary message need not be text.
+fn pairs(query: &str) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {
+    let decoded = |text: &str| percent_decode_str(&text.replace('+', " ")).collect();
+    query.split('&').map(move |pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (decoded(name), decoded(value))
+    })
 }
