@@ -365,7 +365,7 @@ mod tests {
         let text = output::json(&profile()).unwrap();
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(value["profileId"], "ada");
-        assert_eq!(value["eventCount"], "1200");
+        assert_eq!(value["eventCount"], 1_200);
         assert_eq!(value["scores"][0]["percentile"], 97.5);
         let again: Profile = serde_json::from_str(&text).unwrap();
         assert_eq!(again, profile());

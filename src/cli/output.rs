@@ -1,15 +1,13 @@
 //! What commands print: tables for people, JSON for programs.
 
 use std::{
-    collections::HashSet,
+    fmt::Display,
     io::{ErrorKind, Write as _},
-    sync::LazyLock,
 };
 
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
-use prost_reflect::FieldDescriptor;
-use serde::Serialize;
-use serde_json::Value;
+use prost::{Message, Name};
+use prost_reflect::{DynamicMessage, SerializeOptions};
 
 use super::failure::Failure;
 use crate::proto::DESCRIPTOR_POOL;
@@ -46,51 +44,24 @@ macro_rules! note {
 }
 pub(crate) use note;
 
-/// The message in the proto's JSON form over several lines, keys in alphabetical order.
-pub fn json<T: Serialize>(message: &T) -> Result<String, Failure> {
-    serde_json::to_value(message)
-        .map(|mut value| {
-            write_times_in_utc(&mut value);
-            value
-        })
+/// The message in JSON over several lines, keys in alphabetical order: the proto's form, for programs
+/// that know no proto. Zeros are written, and all numbers are numbers.
+pub fn json<T: Message + Name>(message: &T) -> Result<String, Failure> {
+    let unwritable =
+        |error: &dyn Display| Failure::new(format!("the response has no JSON form: {error}"));
+    let descriptor = DESCRIPTOR_POOL
+        .get_message_by_name(&T::full_name())
+        .ok_or_else(|| unwritable(&T::full_name()))?;
+    let message = DynamicMessage::decode(descriptor, message.encode_to_vec().as_slice())
+        .map_err(|error| unwritable(&error))?;
+    let options = SerializeOptions::new()
+        .skip_default_fields(false)
+        .stringify_64_bit_integers(false);
+    message
+        .serialize_with_options(serde_json::value::Serializer, &options)
         .and_then(|value| serde_json::to_string_pretty(&value))
         .map(|text| text + "\n")
-        .map_err(|error| Failure::new(format!("the response has no JSON form: {error}")))
-}
-
-/// The names of all fields that are instants, as the descriptors say.
-static TIMES: LazyLock<HashSet<String>> = LazyLock::new(|| {
-    let fields = DESCRIPTOR_POOL.all_messages();
-    let fields = fields.flat_map(|message| message.fields().collect::<Vec<_>>());
-    let is_instant = |field: &FieldDescriptor| {
-        let kind = field.kind();
-        let message = kind.as_message();
-        message.is_some_and(|message| message.full_name() == "google.protobuf.Timestamp")
-    };
-    let names = fields.filter(is_instant);
-    names.map(|field| field.json_name().to_owned()).collect()
-});
-
-/// Writes `Z` where the library writes `+00:00`, as the proto's JSON form has it.
-fn write_times_in_utc(value: &mut Value) {
-    match value {
-        Value::Object(fields) => {
-            for (name, field) in fields {
-                match field {
-                    Value::String(text) if TIMES.contains(name) => {
-                        if let Some(instant) = text.strip_suffix("+00:00") {
-                            *text = format!("{instant}Z");
-                        }
-                    }
-                    // What callers state is theirs.
-                    _ if name == "attributes" => {}
-                    _ => write_times_in_utc(field),
-                }
-            }
-        }
-        Value::Array(values) => values.iter_mut().for_each(write_times_in_utc),
-        _ => {}
-    }
+        .map_err(|error| unwritable(&error))
 }
 
 /// Which way a column of a table leans.
@@ -229,6 +200,7 @@ pub fn share(part: i64, whole: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proto::v1::Profile;
 
     #[test]
     fn thousands_are_told_apart() {
@@ -248,20 +220,33 @@ mod tests {
     }
 
     #[test]
-    fn times_are_written_in_the_form_of_the_proto_and_attributes_as_they_are() {
-        let value = serde_json::json!({
-            "profiles": [{
-                "asOf": "2026-01-01T00:00:00.500+00:00",
-                "attributes": { "time": "2026-01-01T00:00:00+00:00" },
-                "profileId": "2026-01-01T00:00:00+00:00",
-            }],
-        });
-        let text = json(&value).unwrap();
-        assert!(
-            text.contains("\"asOf\": \"2026-01-01T00:00:00.500Z\""),
-            "{text}"
+    fn json_has_zeros_and_numbers_and_times_in_utc() {
+        let instant = pbjson_types::Timestamp {
+            seconds: 1_767_225_600,
+            nanos: 500_000_000,
+        };
+        let stated = [("time".to_owned(), "2026-01-01T00:00:00+00:00".into())];
+        let profile = Profile {
+            profile_id: "ann".to_owned(),
+            as_of: Some(instant),
+            attributes: Some(pbjson_types::Struct {
+                fields: stated.into(),
+            }),
+            ..Profile::default()
+        };
+        let text = json(&profile).unwrap();
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value["asOf"], "2026-01-01T00:00:00.500Z");
+        // What callers state is theirs.
+        assert_eq!(value["attributes"]["time"], "2026-01-01T00:00:00+00:00");
+        assert_eq!(
+            (&value["eventCount"], &value["exists"]),
+            (&0.into(), &false.into())
         );
-        assert_eq!(text.matches("+00:00").count(), 2, "{text}");
+        assert_eq!(value["scores"], serde_json::json!([]));
+        assert_eq!(value["stage"], "");
+        // What is absent is not 0.
+        assert_eq!(value.get("identityConfidence"), None);
     }
 
     #[test]

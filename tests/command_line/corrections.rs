@@ -24,7 +24,7 @@ fn events_in_quarantine_are_listed_and_released_and_events_are_taken_back() {
             .success()
     );
     let events_of = |who: &str| field(&server.json(&["get", who]), "/profile/eventCount");
-    assert_eq!(events_of("ann"), "1");
+    assert_eq!(events_of("ann"), 1);
 
     let listed = server.json(&["quarantine", "judged_a_robot"]);
     assert_eq!(field(&listed, "/profiles/0/profileId"), "ann");
@@ -51,7 +51,7 @@ fn events_in_quarantine_are_listed_and_released_and_events_are_taken_back() {
     assert_eq!(field(&one, "/releasedCount"), 1);
     let rest = text(&server.ask(&["release", "ann"]));
     assert_eq!(rest, "events of ann released: 1\n");
-    assert_eq!(events_of("ann"), "3");
+    assert_eq!(events_of("ann"), 3);
     let none = text(&server.ask(&["quarantine", "judged_a_robot"]));
     assert!(none.starts_with("nobody to list"), "{none}");
 
@@ -68,7 +68,7 @@ fn events_in_quarantine_are_listed_and_released_and_events_are_taken_back() {
     for (outcome, count) in [("retracted  ", 1), ("retracted before", 0), ("not come", 1)] {
         assert_eq!(counted(&first, outcome), count, "{first}");
     }
-    assert_eq!(events_of("ann"), "2");
+    assert_eq!(events_of("ann"), 2);
     let again = server.ask(&["retract", mistakes, "--json"]);
     let answers = serde_json::Deserializer::from_slice(&again.stdout).into_iter::<Value>();
     let outcomes: Vec<_> = answers

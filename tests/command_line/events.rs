@@ -95,7 +95,7 @@ fn a_refused_line_is_told_with_its_number_and_the_rest_goes_on() {
         assert!(told.contains(part), "{part} in {told}");
     }
     let ann = server.json(&["get", "ann"]);
-    assert_eq!(field(&ann, "/profile/eventCount"), "2");
+    assert_eq!(field(&ann, "/profile/eventCount"), 2);
     assert_eq!(field(&ann, "/profile/attributes/city"), "Rome");
     server.stop();
 }
@@ -117,7 +117,7 @@ fn every_form_that_protobuf_gives_json_is_read_by_every_command() {
     let replayed = server.ask(&["replay", all.to_str().unwrap()]);
     assert!(replayed.status.success(), "{}", text(&replayed));
     let ann = server.json(&["get", "ann"]);
-    assert_eq!(field(&ann, "/profile/eventCount"), "2");
+    assert_eq!(field(&ann, "/profile/eventCount"), 2);
     assert_eq!(field(&ann, "/profile/attributes/city"), "Rome");
     assert_eq!(ann.pointer("/profile/attributes/crm_id"), None);
     assert_eq!(
@@ -134,7 +134,7 @@ fn every_form_that_protobuf_gives_json_is_read_by_every_command() {
     let retracted = server.ask(&["retract", events.to_str().unwrap()]);
     assert!(retracted.status.success(), "{}", text(&retracted));
     let ann = server.json(&["get", "ann"]);
-    assert_eq!(ann.pointer("/profile/eventCount"), None, "{ann}");
+    assert_eq!(field(&ann, "/profile/eventCount"), 0);
     server.stop();
 
     let wrong = r#"{"eventId":"1","profileId":"ann","type":"comment","time":"yesterday"}"#;
@@ -227,7 +227,7 @@ fn a_growing_file_is_replayed_line_by_line_whatever_part_of_a_line_is_there() {
         text(&output)
     );
     let ann = server.json(&["get", "ann"]);
-    assert_eq!(field(&ann, "/profile/eventCount"), "30");
+    assert_eq!(field(&ann, "/profile/eventCount"), 30);
     server.stop();
 }
 
@@ -352,7 +352,7 @@ fn lines_that_read_each_other_keep_the_order_of_the_file() {
         let replayed = server.ask(&["replay", file.to_str().unwrap(), "--batch", batch]);
         assert!(replayed.status.success(), "{}", text(&replayed));
         let told = server.json(&["rank", "told", "--as-of", "2024-01-01T01:00:00Z"]);
-        assert_eq!(field(&told, "/segmentSize"), PAIRS.to_string(), "{name}");
+        assert_eq!(field(&told, "/segmentSize"), PAIRS, "{name}");
         server.stop();
     }
 }
