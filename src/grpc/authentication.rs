@@ -182,6 +182,12 @@ impl Authentication {
         self.asked.as_ref().map(|asked| asked.keys().count())
     }
 
+    /// The keys file, and what it says now; `None` where nobody is asked.
+    pub(super) fn file(&self) -> Option<(&Path, Arc<Keys>)> {
+        let asked = self.asked.as_ref()?;
+        Some((&asked.file.files().0, asked.keys()))
+    }
+
     /// Whether some are told by their certificates.
     pub fn knows_certificates(&self) -> bool {
         let asked = self.asked.as_ref();
