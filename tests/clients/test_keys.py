@@ -589,6 +589,23 @@ def test_a_log_line_names_what_roles_list_and_no_model_has(tmp_path):
         assert "keys.toml:2:8" in said[0] and "keys.toml:3:2" in said[0]
 
 
+def test_the_command_line_says_nothing_of_what_a_role_does_not_see(world, tmp_path):
+    server, keys, _ = world
+    for role, key in keys.items():
+        token = tmp_path / role
+        token.write_text(key.made["secret"], encoding="utf-8")
+        asking = ["--server", f"http://{server.address}", "--tenant", "acme", "--token-file", token]
+        for command in (["get", "ann", "--full"], ["get", "ann"], ["catalog"], ["funnel"],
+                        ["rank", "interested", "--full"], ["influencers", "prices"]):
+            shown = run(*command, *asking)
+            if shown.returncode:
+                assert "PERMISSION_DENIED" in shown.stderr, (role, command, shown.stderr)
+            for false in ("asks for nothing", "(by )", " ()", "of at least 0"):
+                assert false not in shown.stdout, (role, command, shown.stdout)
+            for line in shown.stdout.splitlines():
+                assert line.strip() not in ("segments", "interests", "stage")
+
+
 class Signer:
     """A key pair of an issuer of tokens, made by openssl."""
 
