@@ -606,6 +606,28 @@ def test_the_command_line_says_nothing_of_what_a_role_does_not_see(world, tmp_pa
                 assert line.strip() not in ("segments", "interests", "stage")
 
 
+def test_a_file_of_events_ends_with_the_line_that_a_key_is_not_good_for(world, tmp_path):
+    server, keys, _ = world
+    events = tmp_path / "events.jsonl"
+    line = {"eventId": "r-1", "profileId": "ann", "type": "visit", "time": "2026-01-01T00:00:00Z"}
+    update = {"updateProfile": {"profileId": "ann", "attributes": {}}}
+    events.write_text(f"\n{json.dumps(line)}\n{json.dumps(update)}\n" * 3, encoding="utf-8")
+    token = tmp_path / "token"
+    asking = ["--server", f"http://{server.address}", "--token-file", token]
+    for role, tenant, missing in (("reader", "acme", "which may not call ScoreEvents"),
+                                  ("writer", "other", 'may not call for tenant "other"')):
+        token.write_text(keys[role].made["secret"], encoding="utf-8")
+        replayed = run("replay", events, "--tenant", tenant, *asking)
+        assert replayed.returncode == 1
+        assert "stopped at line 2" in replayed.stderr and missing in replayed.stderr
+        assert "refused:" not in replayed.stderr
+    retracted = run("retract", events, "--tenant", "acme", *asking)
+    assert retracted.returncode == 1 and "line 2: PERMISSION_DENIED" in retracted.stderr
+    nobody = run("replay", events, "--tenant", "acme", "--server", f"http://{server.address}")
+    assert nobody.returncode == 1
+    assert "stopped at line 2" in nobody.stderr and "UNAUTHENTICATED" in nobody.stderr
+
+
 class Signer:
     """A key pair of an issuer of tokens, made by openssl."""
 
