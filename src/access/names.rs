@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::Keys;
+use super::{Keys, key::without_secrets};
 use crate::scoring::{Diagnostic, Model, suggestion};
 
 /// What a name in a role is of.
@@ -54,13 +54,13 @@ impl Keys {
                 return None;
             }
             let hint = suggestion(name, known.iter().copied());
+            let message =
+                format!("role {role:?} lists the {kind} {name:?}, which no model has; {hint}");
             let (line, column) = named.place;
             Some(Diagnostic {
                 line,
                 column,
-                message: format!(
-                    "role {role:?} lists the {kind} {name:?}, which no model has; {hint}"
-                ),
+                message: without_secrets(&message),
             })
         });
         unknown.collect()
