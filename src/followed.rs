@@ -94,7 +94,12 @@ impl<F: Files> Followed<F> {
                     }
                 }
                 Err(error) if complaint.as_ref() != Some(&error) => {
-                    tracing::error!(%error, "{files} cannot be used; those of before are kept");
+                    // In one line, however many mistakes there are.
+                    let told = error.to_string().replace('\n', "; ");
+                    tracing::error!(
+                        error = told,
+                        "{files} cannot be used; those of before are kept"
+                    );
                     refused();
                     complaint = Some(error);
                 }

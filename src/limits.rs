@@ -230,6 +230,8 @@ pub const MAX_UNMATCHED_TYPES: usize = 100;
 pub const MAX_KEYS_OF_A_FILE: usize = 10_000;
 /// Characters of the name of a key or role.
 pub const MAX_KEY_NAME_BYTES: usize = 64;
+/// Bytes of a text of a keys file, such as an address.
+pub const MAX_KEY_TEXT_BYTES: usize = 1024;
 /// How far apart the clocks of this server and of who issues tokens may be.
 pub const TOKEN_LEEWAY_SECONDS: i64 = 60;
 /// How often the public keys of issuers are fetched.

@@ -41,7 +41,7 @@ pub enum ServerError {
     #[error("TLS: {0}")]
     Tls(#[from] TlsError),
     /// Nobody can be asked who they are.
-    #[error("keys: {0}")]
+    #[error("keys:\n{0}")]
     Authentication(#[from] AuthenticationError),
     /// Calls would not be encrypted, or nobody asked who they are.
     #[error("listening: {0}")]

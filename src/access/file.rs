@@ -1,23 +1,24 @@
-//! Reads a keys file: TOML with roles, keys and certificates.
+//! Reads a keys file: TOML with roles, keys, certificates, issuers and quotas.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     num::{NonZeroU32, NonZeroU64},
     sync::{Arc, LazyLock},
 };
 
-use serde::Deserialize;
-use toml::{Spanned, value::Datetime};
+use toml::value::Datetime;
 
 use super::{
-    Keys, Principal, Quota, Quotas, Role, Tenants,
-    issuer_entry::IssuerEntry,
+    Keys, Principal, Quota, Quotas, Tenants,
+    issuer_entry::{IssuerEntry, NamedFile},
+    key::without_secrets,
     keys::{Key, prefix_of},
-    role_entry::RoleEntry,
+    names::RoleName,
+    role_entry::{Roles, known_role, read_role},
 };
 use crate::{
-    limits::{MAX_KEY_NAME_BYTES, MAX_KEYS_OF_A_FILE},
-    scoring::{Tenant, Timestamp, parse_instant},
+    limits::{MAX_KEY_NAME_BYTES, MAX_KEY_TEXT_BYTES, MAX_KEYS_OF_A_FILE},
+    scoring::{Diagnostics, Spanned, Table, Tenant, Timestamp, parse, parse_instant},
 };
 
 /// Why there are no keys: each line says where the mistake is and what to write.
@@ -25,370 +26,302 @@ use crate::{
 #[error("{}", .0.join("\n"))]
 pub struct KeysError(pub Vec<String>);
 
-/// What a keys file says.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    #[serde(default)]
-    roles: BTreeMap<Spanned<String>, RoleEntry>,
-    #[serde(default)]
-    keys: Vec<KeyEntry>,
-    #[serde(default)]
-    certificates: Vec<CertificateEntry>,
-    #[serde(default)]
-    issuers: Vec<IssuerEntry>,
-    #[serde(default)]
-    quotas: BTreeMap<Spanned<String>, QuotaEntry>,
-}
-
-/// `[quotas.TENANT]`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct QuotaEntry {
-    calls_per_second: Option<NonZeroU32>,
-    events_per_second: Option<NonZeroU32>,
-    profiles: Option<NonZeroU64>,
-}
-
-/// `[[keys]]`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct KeyEntry {
-    name: Spanned<String>,
-    sha256: Spanned<String>,
-    tenants: Vec<Spanned<String>>,
-    role: Spanned<String>,
-    expires: Option<Spanned<Datetime>>,
-}
-
-/// What an entry lets its owner do.
-struct Grant {
-    tenants: Vec<Spanned<String>>,
-    role: Spanned<String>,
-    expires: Option<Spanned<Datetime>>,
-}
-
-/// `[[certificates]]`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CertificateEntry {
-    name: Spanned<String>,
-    san: Spanned<String>,
-    tenants: Vec<Spanned<String>>,
-    role: Spanned<String>,
-    expires: Option<Spanned<Datetime>>,
-}
-
-/// What is read, and what is wrong with it.
-struct Reader<'a> {
-    name: &'a str,
-    text: &'a str,
+/// What is read so far.
+#[derive(Default)]
+struct Reader {
     /// Those that entries may name: of the file, and those that come with the program.
-    roles: Arc<BTreeMap<String, Arc<Role>>>,
-    /// What entries of each kind are called.
-    names: BTreeSet<String>,
-    mistakes: Vec<String>,
+    roles: Arc<Roles>,
+    /// What stands once: what entries of each kind are called, and whom certificates tell.
+    names: BTreeSet<(&'static str, String)>,
+    keys: Keys,
 }
 
-/// The files that a keys file names, in its order; none of one that cannot be read.
+/// The files that a keys file names, in its order; none of one that is no TOML.
 pub fn files_named(text: &str) -> Vec<String> {
-    let file: Option<File> = toml::from_str(text).ok();
-    let issuers = file.into_iter().flat_map(|file| file.issuers);
-    let named = issuers.filter_map(|issuer| issuer.file().map(str::to_owned));
+    let mut unheard = Diagnostics::new(text);
+    let Some(root) = parse(text, &mut unheard) else {
+        return Vec::new();
+    };
+    let mut root = Table::new("the file", root.span(), root.get_ref(), &mut unheard);
+    let issuers = root.tables("issuers", IssuerEntry::of);
+    let named = issuers
+        .iter()
+        .filter_map(|issuer| issuer.file().map(|file| file.value.clone()));
     named.collect()
 }
 
 /// Reads a keys file. `name` is what mistakes call it; `files` is what is in [`files_named`].
 ///
 /// # Errors
-/// All mistakes at once, each with its line.
-pub fn read_keys(name: &str, text: &str, files: &[Vec<u8>]) -> Result<Keys, KeysError> {
-    let mut reader = Reader::new(name, text);
-    let read = reader.parse().map(|file| reader.keys(file, files));
-    reader.finish(read)
+/// All mistakes at once, each with its line and column.
+pub fn read_keys(name: &str, text: &str, files: &[NamedFile]) -> Result<Keys, KeysError> {
+    let mut diagnostics = Diagnostics::new(text);
+    let keys = parse(text, &mut diagnostics).map(|root| {
+        let mut root = Table::new("the file", root.span(), root.get_ref(), &mut diagnostics);
+        let keys = Reader::default().read(&mut root, files);
+        root.finish();
+        keys
+    });
+    let count = keys.as_ref().map_or(0, Keys::count);
+    let mistake = match count {
+        0 if diagnostics.is_empty() => {
+            "names nobody who may call; add [[keys]], as `bellwether key new` makes them, [[certificates]] or [[issuers]]".to_owned()
+        }
+        more if more > MAX_KEYS_OF_A_FILE => {
+            format!("has {more} keys, more than {MAX_KEYS_OF_A_FILE}; take out some")
+        }
+        _ => return finish(name, keys, diagnostics),
+    };
+    diagnostics.add(0..0, mistake);
+    finish(name, None, diagnostics)
 }
 
 /// The roles that come with the program, by name.
-pub fn shipped_roles() -> &'static BTreeMap<String, Arc<Role>> {
-    static SHIPPED: LazyLock<BTreeMap<String, Arc<Role>>> = LazyLock::new(|| {
+pub fn shipped_roles() -> &'static Roles {
+    static SHIPPED: LazyLock<Roles> = LazyLock::new(|| {
         // A test reads it: there is no mistake in it.
         read_roles(include_str!("roles.toml")).unwrap_or_default()
     });
     &SHIPPED
 }
 
-fn read_roles(text: &str) -> Result<BTreeMap<String, Arc<Role>>, KeysError> {
-    let mut reader = Reader::new("roles.toml", text);
-    let read = reader.parse().map(|file| reader.roles(file.roles));
-    reader.finish(read)
+fn read_roles(text: &str) -> Result<Roles, KeysError> {
+    let mut diagnostics = Diagnostics::new(text);
+    let roles = parse(text, &mut diagnostics).map(|root| {
+        let mut root = Table::new("the file", root.span(), root.get_ref(), &mut diagnostics);
+        let (roles, _) = roles(&mut root);
+        root.finish();
+        roles
+    });
+    finish("roles.toml", roles, diagnostics)
 }
 
-impl<'a> Reader<'a> {
-    fn new(name: &'a str, text: &'a str) -> Self {
-        Self {
-            name,
-            text,
-            roles: Arc::default(),
-            names: BTreeSet::new(),
-            mistakes: Vec::new(),
+/// What was read, unless something is wrong with it.
+fn finish<T>(name: &str, read: Option<T>, diagnostics: Diagnostics<'_>) -> Result<T, KeysError> {
+    match read {
+        Some(read) if diagnostics.is_empty() => Ok(read),
+        _ => {
+            let mistakes = diagnostics.into_sorted().into_iter();
+            let told = |mistake| format!("{name}:{}", without_secrets(&format!("{mistake}")));
+            Err(KeysError(mistakes.map(told).collect()))
         }
     }
+}
 
-    /// What was read, unless something is wrong with it.
-    fn finish<T>(self, read: Option<T>) -> Result<T, KeysError> {
-        match read {
-            Some(read) if self.mistakes.is_empty() => Ok(read),
-            _ => Err(KeysError(self.mistakes)),
-        }
-    }
+/// The roles of a file, and the names of models in them.
+fn roles(root: &mut Table<'_, '_, '_>) -> (Roles, Vec<RoleName>) {
+    let mut named = Vec::new();
+    let read = root.named_tables("roles", |name, table| {
+        check_name("role", &name, table);
+        let role = read_role(&name.value, table, &mut named);
+        (name.value, Arc::new(role))
+    });
+    (read.into_iter().collect(), named)
+}
 
-    fn parse(&mut self) -> Option<File> {
-        match toml::from_str(self.text) {
-            Ok(file) => Some(file),
-            Err(error) => {
-                // Without the line itself, and without a value: somebody may have written a secret there.
-                let at = error.span().map_or(0, |span| span.start);
-                let (told, value) = match error.message().split_once('"') {
-                    Some((told, _)) => (told, "…"),
-                    None => (error.message(), ""),
-                };
-                self.add(at, format_args!("{told}{value}"));
-                None
-            }
-        }
-    }
-
-    fn add(&mut self, at: usize, mistake: impl std::fmt::Display) {
-        let before = self.text.as_bytes().get(..at).unwrap_or_default();
-        let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();
-        self.mistakes
-            .push(format!("{}:{line}: {mistake}", self.name));
-    }
-
-    fn add_all(&mut self, mistakes: Vec<(usize, String)>) {
-        for (at, mistake) in mistakes {
-            self.add(at, mistake);
-        }
-    }
-
-    fn roles(
-        &mut self,
-        entries: BTreeMap<Spanned<String>, RoleEntry>,
-    ) -> BTreeMap<String, Arc<Role>> {
-        let mut roles = BTreeMap::new();
-        for (name, entry) in entries {
-            self.check_name("role", &name);
-            let (role, mistakes) = entry.read(&name);
-            self.add_all(mistakes);
-            roles.insert(name.into_inner(), Arc::new(role));
-        }
-        roles
-    }
-
-    fn keys(&mut self, file: File, files: &[Vec<u8>]) -> Keys {
-        let mut roles = shipped_roles().clone();
-        roles.extend(self.roles(file.roles));
-        self.roles = Arc::new(roles);
-        let mut keys = Keys::default();
-        if file.keys.len() + file.certificates.len() > MAX_KEYS_OF_A_FILE {
-            self.add(0, format_args!("has more than {MAX_KEYS_OF_A_FILE} keys"));
-            return keys;
-        }
-        for entry in file.keys {
-            let grant = Grant {
-                tenants: entry.tenants,
-                role: entry.role,
-                expires: entry.expires,
-            };
-            let principal = self.principal("key", &entry.name, grant);
-            let Some(digest) = digest(entry.sha256.get_ref()) else {
-                self.add(
-                    entry.sha256.span().start,
-                    "sha256 must be the 64 hexadecimal digits that `bellwether key new` prints; the secret itself belongs nowhere in this file",
-                );
-                continue;
-            };
-            let alike = keys.by_digest.entry(prefix_of(&digest)).or_default();
-            if alike.iter().any(|key| key.digest == digest) {
-                self.add(entry.sha256.span().start, "another key has the same sha256");
-            }
-            alike.extend(principal.map(|principal| Key { digest, principal }));
-        }
-        for entry in file.certificates {
-            let grant = Grant {
-                tenants: entry.tenants,
-                role: entry.role,
-                expires: entry.expires,
-            };
-            let principal = self.principal("certificate", &entry.name, grant);
-            let (at, san) = (entry.san.span().start, entry.san.into_inner());
-            if san.is_empty() {
-                self.add(
-                    at,
-                    "san is empty; write a DNS name or a URI of the certificate",
-                );
-            }
-            let Some(principal) = principal else {
-                continue;
-            };
-            if keys.by_certificate.insert(san, principal).is_some() {
-                self.add(at, "another certificate has the same san");
-            }
-        }
-        self.issuers(file.issuers, files, &mut keys);
-        keys.quotas = self.quotas(file.quotas);
-        if keys.count() == 0 && self.mistakes.is_empty() {
-            self.add(
-                0,
-                "names nobody who may call; add [[keys]], as `bellwether key new` makes them, [[certificates]] or [[issuers]]",
-            );
-        }
-        keys
-    }
-
-    fn quotas(&mut self, entries: BTreeMap<Spanned<String>, QuotaEntry>) -> Quotas {
-        let mut quotas = Quotas::default();
-        for (name, entry) in entries {
-            let quota = Quota {
-                calls: entry.calls_per_second,
-                events: entry.events_per_second,
-                profiles: entry.profiles,
-            };
-            match named(name.get_ref()) {
-                _ if name.get_ref() == "*" => quotas.others = quota,
-                Some(tenant) => {
-                    quotas.named.insert(tenant, quota);
-                }
-                _ => self.add(
-                    name.span().start,
-                    format_args!(
-                        "{:?} is no tenant; write characters of [a-z0-9_-], or \"*\" for each that is not named",
-                        name.get_ref()
-                    ),
-                ),
-            }
-        }
-        quotas
-    }
-
-    fn issuers(&mut self, entries: Vec<IssuerEntry>, files: &[Vec<u8>], keys: &mut Keys) {
+impl Reader {
+    fn read(mut self, root: &mut Table<'_, '_, '_>, files: &[NamedFile]) -> Keys {
+        let (own, named) = roles(root);
+        self.keys.named = named;
+        let mut known = shipped_roles().clone();
+        known.extend(own);
+        self.roles = Arc::new(known);
+        root.tables("keys", |table| self.key(table));
+        root.tables("certificates", |table| self.certificate(table));
         let mut files = files.iter();
-        for entry in entries {
-            self.check_name("issuer", &entry.name);
-            let at = entry.issuer.span().start;
+        root.tables("issuers", |table| {
+            let entry = IssuerEntry::of(table);
             let file = entry.file().and_then(|_| files.next());
-            let tenants = match entry.tenants.clone() {
-                None => Some(Tenants::All),
-                Some(tenants) => self.tenants(entry.name.span().start, tenants),
-            };
-            let Some(tenants) = tenants else {
-                continue;
-            };
-            match entry.read(file.map(Vec::as_slice), &self.roles, tenants) {
-                Ok(issuer) => {
-                    let claimed = issuer.issuer.clone();
-                    if keys.issuers.insert(claimed, issuer).is_some() {
-                        self.add(at, "another entry has the same issuer");
-                    }
-                }
-                Err(mistakes) => self.add_all(mistakes),
-            }
+            self.issuer(entry, file, table);
+        });
+        self.keys.quotas = quotas(root);
+        self.keys
+    }
+
+    fn key(&mut self, table: &mut Table<'_, '_, '_>) {
+        let principal = self.principal("key", table);
+        let hint = "what tells the key, which `bellwether key new` prints";
+        let Some(sha256) = table.required_text("sha256", MAX_KEY_TEXT_BYTES, hint) else {
+            return;
+        };
+        let Some(digest) = digest(&sha256.value) else {
+            table.diagnostic(
+                sha256.span,
+                "sha256 must be the 64 hexadecimal digits that `bellwether key new` prints; the secret itself belongs nowhere in this file",
+            );
+            return;
+        };
+        if !self.names.insert(("sha256", sha256.value.to_lowercase())) {
+            table.diagnostic(sha256.span, "another key has the same sha256");
+        }
+        let alike = self.keys.by_digest.entry(prefix_of(&digest)).or_default();
+        alike.extend(principal.map(|principal| Key { digest, principal }));
+    }
+
+    fn certificate(&mut self, table: &mut Table<'_, '_, '_>) {
+        let principal = self.principal("certificate", table);
+        let hint = "a DNS name or a URI of the certificate";
+        let Some(san) = table.required_text("san", MAX_KEY_TEXT_BYTES, hint) else {
+            return;
+        };
+        if !self.names.insert(("san", san.value.clone())) {
+            table.diagnostic(san.span, "another certificate has the same san");
+        }
+        if let Some(principal) = principal {
+            self.keys.by_certificate.insert(san.value, principal);
         }
     }
 
+    fn issuer(
+        &mut self,
+        entry: IssuerEntry,
+        file: Option<&NamedFile>,
+        table: &mut Table<'_, '_, '_>,
+    ) {
+        if let Some(name) = &entry.name {
+            check_name("issuer", name, table);
+        }
+        if let Some(issuer) = &entry.issuer
+            && !self.names.insert(("iss", issuer.value.clone()))
+        {
+            table.diagnostic(issuer.span.clone(), "another entry has the same issuer");
+        }
+        let tenants = match &entry.tenants {
+            None => Some(Tenants::All),
+            Some(listed) => tenants(listed, table),
+        };
+        if let Some(issuer) = entry.read(file, &self.roles, tenants, table) {
+            self.keys.issuers.insert(issuer.issuer.clone(), issuer);
+        }
+    }
+
+    /// Whom an entry lets call; `None` when it does not say so, which is noted.
     fn principal(
         &mut self,
-        kind: &str,
-        name: &Spanned<String>,
-        grant: Grant,
+        kind: &'static str,
+        table: &mut Table<'_, '_, '_>,
     ) -> Option<Arc<Principal>> {
-        let Grant {
-            tenants,
-            role,
-            expires,
-        } = grant;
-        self.check_name(kind, name);
-        if !self.names.insert(format!("{kind} {}", name.get_ref())) {
-            self.add(
-                name.span().start,
-                format_args!("another {kind} is named {:?}, too", name.get_ref()),
-            );
-        }
-        let tenants = self.tenants(name.span().start, tenants);
-        let known = self.roles.get(role.get_ref()).map(Arc::clone);
-        if known.is_none() {
-            let roles: Vec<&str> = self.roles.keys().map(String::as_str).collect();
-            let mistake = format!(
-                "there is no role {:?}; known: {}",
-                role.get_ref(),
-                roles.join(", ")
-            );
-            self.add(role.span().start, mistake);
-        }
-        let expires = match expires {
-            None => None,
-            Some(expires) => {
-                let instant = instant(expires.get_ref());
-                if instant.is_none() {
-                    self.add(
-                        expires.span().start,
-                        "expires must have a date, a time and an offset, such as 2027-01-31T12:00:00Z",
-                    );
-                }
-                Some(instant?)
+        let hint = "what it is called in messages and logs, such as name = \"crm\"";
+        let name = table.required_text("name", MAX_KEY_TEXT_BYTES, hint);
+        if let Some(name) = &name {
+            check_name(kind, name, table);
+            if !self.names.insert((kind, name.value.clone())) {
+                let mistake = format!("another {kind} is named {:?}, too", name.value);
+                table.diagnostic(name.span.clone(), mistake);
             }
-        };
+        }
+        if !table.has("tenants") {
+            table.missing(
+                "tenants",
+                "for whom it may call, such as tenants = [\"acme\"], or [\"*\"] for all",
+            );
+        }
+        let listed = table.list("tenants", MAX_KEY_TEXT_BYTES);
+        let tenants = listed.and_then(|listed| tenants(&listed, table));
+        let hint = "what it may, such as role = \"reader\"";
+        let role = table.required_text("role", MAX_KEY_NAME_BYTES, hint);
+        let role = role.and_then(|role| known_role(&role, &self.roles, table));
+        let expires = expires(table);
         Some(Arc::new(Principal {
-            name: format!("{kind} {:?}", name.get_ref()),
+            name: format!("{kind} {:?}", name?.value),
             tenants: tenants?,
-            role: known?,
-            expires,
+            role: role?,
+            expires: expires?,
             subject: None,
         }))
     }
+}
 
-    fn tenants(&mut self, at: usize, listed: Vec<Spanned<String>>) -> Option<Tenants> {
-        if listed.is_empty() {
-            self.add(
-                at,
-                "tenants is empty; name tenants, or write [\"*\"] for all",
-            );
-            return None;
-        }
-        let is_all = listed.iter().any(|tenant| tenant.get_ref() == "*");
-        let mut own = BTreeSet::new();
-        for tenant in listed.iter().filter(|tenant| tenant.get_ref() != "*") {
-            match named(tenant.get_ref()) {
-                Some(read) if !is_all => {
-                    own.insert(read);
-                }
-                _ => self.add(
-                    tenant.span().start,
-                    format_args!(
-                        "{:?} is no tenant; write characters of [a-z0-9_-], or \"*\" alone for all",
-                        tenant.get_ref()
-                    ),
-                ),
-            }
-        }
-        Some(if is_all {
-            Tenants::All
-        } else {
-            Tenants::Only(own)
-        })
+/// When an entry ends, if ever; `None` when it is said in a way that cannot be read, which is noted.
+fn expires(table: &mut Table<'_, '_, '_>) -> Option<Option<Timestamp>> {
+    let Some(value) = table.get("expires") else {
+        return Some(None);
+    };
+    let instant = value.get_ref().as_datetime().and_then(instant);
+    if instant.is_none() {
+        table.diagnostic(
+            value.span(),
+            "expires must have a date, a time and an offset, without quotes, such as 2027-01-31T12:00:00Z",
+        );
     }
+    instant.map(Some)
+}
 
-    fn check_name(&mut self, kind: &str, name: &Spanned<String>) {
-        let text = name.get_ref();
-        let allowed = |char: char| char.is_ascii_alphanumeric() || "_-.@:/".contains(char);
-        if text.is_empty() || text.len() > MAX_KEY_NAME_BYTES || !text.chars().all(allowed) {
-            self.add(
-                name.span().start,
-                format_args!(
-                    "the name of a {kind} has 1 to {MAX_KEY_NAME_BYTES} letters, digits and _-.@:/"
+fn tenants(
+    listed: &Spanned<Vec<Spanned<String>>>,
+    table: &mut Table<'_, '_, '_>,
+) -> Option<Tenants> {
+    if listed.value.is_empty() {
+        table.diagnostic(
+            listed.span.clone(),
+            "tenants is empty; name tenants, or write [\"*\"] for all",
+        );
+        return None;
+    }
+    let is_all = listed.value.iter().any(|tenant| tenant.value == "*");
+    let mut own = BTreeSet::new();
+    for tenant in listed.value.iter().filter(|tenant| tenant.value != "*") {
+        match named(&tenant.value) {
+            Some(_) if is_all => table.diagnostic(
+                tenant.span.clone(),
+                format!(
+                    "{:?} stands beside \"*\", which is all tenants; leave out one of the two",
+                    tenant.value
                 ),
-            );
+            ),
+            Some(read) => drop(own.insert(read)),
+            None => table.diagnostic(
+                tenant.span.clone(),
+                format!(
+                    "{:?} is no tenant; write characters of [a-z0-9_-], or \"*\" alone for all",
+                    tenant.value
+                ),
+            ),
         }
+    }
+    Some(match is_all {
+        true => Tenants::All,
+        false => Tenants::Only(own),
+    })
+}
+
+fn quotas(root: &mut Table<'_, '_, '_>) -> Quotas {
+    let mut quotas = Quotas::default();
+    root.named_tables("quotas", |name, table| {
+        let mut rate = |key| {
+            let rate = table.whole_number(key, 1, u32::MAX as usize)?;
+            NonZeroU32::new(u32::try_from(rate).ok()?)
+        };
+        let quota = Quota {
+            calls: rate("calls_per_second"),
+            events: rate("events_per_second"),
+            profiles: table
+                .whole_number("profiles", 1, 1 << 40)
+                .and_then(|most| NonZeroU64::new(u64::try_from(most).ok()?)),
+        };
+        match named(&name.value) {
+            _ if name.value == "*" => quotas.others = quota,
+            Some(tenant) => drop(quotas.named.insert(tenant, quota)),
+            None => table.diagnostic(
+                name.span,
+                format!(
+                    "{:?} is no tenant; write characters of [a-z0-9_-], or \"*\" for each that is not named",
+                    name.value
+                ),
+            ),
+        }
+    });
+    quotas
+}
+
+fn check_name(kind: &str, name: &Spanned<String>, table: &mut Table<'_, '_, '_>) {
+    let text = &name.value;
+    let allowed = |char: char| char.is_ascii_alphanumeric() || "_-.@:/".contains(char);
+    if text.is_empty() || text.len() > MAX_KEY_NAME_BYTES || !text.chars().all(allowed) {
+        let mistake = format!(
+            "the name of a {kind} has 1 to {MAX_KEY_NAME_BYTES} letters, digits and _-.@:/"
+        );
+        table.diagnostic(name.span.clone(), mistake);
     }
 }
 

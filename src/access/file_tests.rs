@@ -145,44 +145,141 @@ scores = []
 ";
     let found = mistakes(text);
     let expected = [
-        ("keys.toml:18: ", "there is no call \"GetProfiles\""),
-        ("keys.toml:20: ", "calls on models"),
-        ("keys.toml:2: ", "letters, digits"),
-        ("keys.toml:2: ", "tenants is empty"),
-        ("keys.toml:5: ", "there is no role \"boss\"; known: admin"),
-        ("keys.toml:3: ", "the secret itself belongs nowhere"),
-        ("keys.toml:10: ", "\"Acme\" is no tenant"),
-        ("keys.toml:12: ", "an offset"),
-        ("keys.toml:16: ", "san is empty"),
+        ("2:8", "letters, digits"),
+        ("3:10", "the secret itself belongs nowhere"),
+        ("4:11", "tenants is empty"),
+        ("5:8", "there is no role \"boss\"; known: admin"),
+        ("10:12", "\"Acme\" is no tenant"),
+        ("12:11", "an offset"),
+        ("16:7", "\"san\" must be 1 to"),
+        ("21:10", "\"GetProfiles\"; did you mean \"GetProfile\"?"),
+        ("23:1", "calls on models"),
     ];
-    for (place, part) in expected {
-        let is_told = found.iter().any(|mistake| {
-            mistake.contains(part)
-                && (mistake.starts_with(place)
-                    || place.ends_with("18: ")
-                    || place.ends_with("20: "))
-        });
-        assert!(is_told, "{place}{part} in {found:#?}");
-    }
     assert_eq!(found.len(), expected.len(), "{found:#?}");
+    for ((place, part), found) in expected.iter().zip(&found) {
+        let is_told = found.starts_with(&format!("keys.toml:{place}: ")) && found.contains(part);
+        assert!(is_told, "{place} {part}: {found}");
+    }
     assert!(!found.concat().contains("hush"));
 }
 
 #[test]
-fn what_is_no_keys_file_is_told_with_its_line_and_without_the_line() {
-    for (text, line) in [
-        ("[[keys]]\nsecret = \"hush\"\n", 2),
-        ("[[keys]]\nname = \"hush\n", 2),
-        ("keys = [\"hush\"]\n", 1),
-        ("[[keys]]\nname = \"a\"\ntenants = \"hush\"\n", 3),
-        ("\n\n[kees]\n", 3),
+fn what_is_unknown_missing_or_of_another_kind_is_told_all_at_once() {
+    let text = "\
+[[kees]]
+
+[[keys]]
+name = \"a\"
+tenants = \"acme\"
+rol = \"reader\"
+sha256 = 7
+
+[roles.seller]
+calls = [\"red\"]
+scors = [\"fit\"]
+derived = \"no\"
+
+[quotas.acme]
+calls_per_second = 0
+[quotas.Acme]
+events_per_minute = 5
+";
+    let expected = [
+        (
+            "1:3",
+            "the file has no key \"kees\"; did you mean \"keys\"?",
+        ),
+        (
+            "3:1",
+            "[[keys]] lacks \"role\": what it may, such as role = \"reader\"",
+        ),
+        ("5:11", "\"tenants\" must be a list of strings, not string"),
+        ("6:1", "[[keys]] has no key \"rol\"; did you mean \"role\"?"),
+        ("7:10", "\"sha256\" must be a string, not integer"),
+        (
+            "10:10",
+            "no permission or method \"red\"; did you mean \"read\"?",
+        ),
+        (
+            "11:1",
+            "[roles.seller] has no key \"scors\"; did you mean \"scores\"?",
+        ),
+        ("12:11", "\"derived\" must be true or false, not string"),
+        ("15:20", "from 1 to"),
+        ("16:9", "\"Acme\" is no tenant"),
+        ("17:1", "[quotas.Acme] has no key \"events_per_minute\""),
+    ];
+    let found = mistakes(text);
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+    for ((place, part), found) in expected.iter().zip(&found) {
+        let is_told = found.starts_with(&format!("keys.toml:{place}: ")) && found.contains(part);
+        assert!(is_told, "{place} {part}: {found}");
+    }
+}
+
+#[test]
+fn a_secret_where_a_name_belongs_is_not_told() {
+    let secret = Secret::new(SECRET);
+    let secret = secret.expose();
+    let text = format!(
+        "[[keys]]\nname = \"{secret}\"\nsha256 = \"{secret}\"\ntenants = [\"{secret}\"]\nrole = \"{secret}\"\n{secret} = true\n[roles.{secret}]\ncalls = [\"{secret}\"]\n"
+    );
+    let found = mistakes(&text).join("\n");
+    assert!(
+        found.contains("bellwether_…") && !found.contains(secret),
+        "{found}"
+    );
+}
+
+#[test]
+fn what_is_no_toml_is_told_with_its_places_and_without_the_lines() {
+    for (text, places) in [
+        ("[[keys]]\nname = \"hush\n", &["2:"][..]),
+        ("[[keys]]\nname = hush\nrole = hush\n", &["2:", "3:"]),
+        ("a = \"hush\"\na = \"hush\"\n", &["2:"]),
     ] {
         let found = mistakes(text);
-        assert_eq!(found.len(), 1, "{found:?}");
-        let place = format!("keys.toml:{line}: ");
-        assert!(found[0].starts_with(&place), "{found:?}");
-        assert!(!found[0].contains("hush"), "{found:?}");
+        assert!(!found.concat().contains("hush"), "{found:?}");
+        for place in places {
+            let place = format!("keys.toml:{place}");
+            assert!(
+                found.iter().any(|told| told.starts_with(&place)),
+                "{found:?}"
+            );
+        }
     }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_a_mistake_among_the_others() {
+    let text = entry("tenants = [\"*\"]\nrole = \"boss\"")
+        + "[[issuers]]\nname = \"idp\"\nissuer = \"i\"\naudience = \"b\"\nalgorithms = [\"RS256\"]\njwks = \"idp.json\"\n";
+    assert_eq!(files_named(&text), ["idp.json"]);
+    let files = [Err("cannot read idp.json: it is not there".to_owned())];
+    let found = read_keys("keys.toml", &text, &files).unwrap_err().0;
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(
+        found[1].starts_with("keys.toml:11:8: cannot read idp.json"),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn names_that_no_model_has_are_told_with_what_may_be_meant() {
+    let text = entry("tenants = [\"*\"]\nrole = \"seller\"")
+        + "[roles.seller]\ncalls = [\"read\"]\nscores = [\"fit\", \"intrest\"]\nattributes = [\"any\"]\nsegments = [\"buyers\"]\ntopics = []\n";
+    let keys = read_keys("keys.toml", &text, &[]).unwrap();
+    let model = |text| Arc::new(crate::scoring::Model::parse(text).unwrap());
+    let models = [model("[scores.fit]\n"), model("[scores.interest]\n")];
+    let unknown = keys.unknown_names(&models);
+    let told: Vec<String> = unknown.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "8:18: role \"seller\" lists the score \"intrest\", which no model has; did you mean \"interest\"?",
+            "10:13: role \"seller\" lists the segment \"buyers\", which no model has; none is declared",
+        ]
+    );
 }
 
 #[test]

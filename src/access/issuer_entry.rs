@@ -1,192 +1,218 @@
 //! What a keys file says of an issuer of tokens.
 
-use std::{collections::BTreeMap, str::FromStr as _, sync::Arc};
+use std::{str::FromStr as _, sync::Arc};
 
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey};
-use serde::Deserialize;
-use toml::Spanned;
 
 use super::{
-    Role, Tenants,
+    Tenants,
     issuer::{Issuer, TokenKeys, read_key_set},
+    role_entry::{Roles, known_role},
 };
+use crate::{
+    limits::MAX_KEY_TEXT_BYTES,
+    scoring::{Spanned, Table, suggestion},
+};
+
+/// What is in a file that a keys file names, or why it cannot be read.
+pub type NamedFile = Result<Vec<u8>, String>;
 
 /// Bytes of a secret that tokens are signed with: as many as the hash has.
 const MIN_SECRET_BYTES: usize = 32;
 
-/// `[[issuers]]`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+/// Those that may be named, the usual ones first.
+const ALGORITHMS: [&str; 12] = [
+    "RS256", "ES256", "EdDSA", "PS256", "HS256", "RS384", "RS512", "ES384", "PS384", "PS512",
+    "HS384", "HS512",
+];
+
+/// `[[issuers]]`; what is missing is noted.
 pub(super) struct IssuerEntry {
-    pub name: Spanned<String>,
-    pub issuer: Spanned<String>,
-    pub audience: Spanned<String>,
-    pub algorithms: Spanned<Vec<String>>,
+    pub name: Option<Spanned<String>>,
+    pub issuer: Option<Spanned<String>>,
+    pub tenants: Option<Spanned<Vec<Spanned<String>>>>,
+    audience: Option<Spanned<String>>,
+    algorithms: Option<Spanned<Vec<Spanned<String>>>>,
     /// A file, or an address.
-    pub jwks: Option<Spanned<String>>,
-    pub secret_file: Option<Spanned<String>>,
-    #[serde(default = "tenants_claim")]
-    pub tenants_claim: String,
-    #[serde(default = "role_claim")]
-    pub role_claim: String,
-    pub tenants: Option<Vec<Spanned<String>>>,
-    pub roles: Option<Vec<Spanned<String>>>,
+    jwks: Option<Spanned<String>>,
+    secret_file: Option<Spanned<String>>,
+    tenants_claim: Option<Spanned<String>>,
+    role_claim: Option<Spanned<String>>,
+    roles: Option<Spanned<Vec<Spanned<String>>>>,
 }
-
-fn tenants_claim() -> String {
-    "tenants".to_owned()
-}
-
-fn role_claim() -> String {
-    "role".to_owned()
-}
-
-/// A mistake, and where it stands.
-type Mistake = (usize, String);
 
 impl IssuerEntry {
-    /// The file that it names.
-    pub fn file(&self) -> Option<&str> {
-        let jwks = self.jwks.as_ref().map(|jwks| jwks.get_ref().as_str());
-        let jwks = jwks.filter(|jwks| !jwks.contains("://"));
-        jwks.or(self
-            .secret_file
-            .as_ref()
-            .map(|file| file.get_ref().as_str()))
+    pub fn of(table: &mut Table<'_, '_, '_>) -> Self {
+        let mut required = |key, hint: &str| table.required_text(key, MAX_KEY_TEXT_BYTES, hint);
+        let name = required(
+            "name",
+            "what it is called in messages and logs, such as name = \"idp\"",
+        );
+        let issuer = required(
+            "issuer",
+            "what a token says in iss, such as issuer = \"https://idp.example/\"",
+        );
+        let audience = required(
+            "audience",
+            "what a token must have in aud, such as audience = \"bellwether\"",
+        );
+        if !table.has("algorithms") {
+            table.missing(
+                "algorithms",
+                "what tokens are signed by, such as algorithms = [\"RS256\"]",
+            );
+        }
+        let mut list = |key| table.list(key, MAX_KEY_TEXT_BYTES);
+        let (algorithms, tenants, roles) = (list("algorithms"), list("tenants"), list("roles"));
+        let mut text = |key| table.text(key, MAX_KEY_TEXT_BYTES);
+        Self {
+            name,
+            issuer,
+            tenants,
+            audience,
+            algorithms,
+            jwks: text("jwks"),
+            secret_file: text("secret_file"),
+            tenants_claim: text("tenants_claim"),
+            role_claim: text("role_claim"),
+            roles,
+        }
     }
 
-    /// The issuer, by what its file holds.
+    /// The file that it names.
+    pub fn file(&self) -> Option<&Spanned<String>> {
+        let jwks = self.jwks.as_ref();
+        let jwks = jwks.filter(|jwks| !jwks.value.contains("://"));
+        jwks.or(self.secret_file.as_ref())
+    }
+
+    /// The issuer, by what its file holds; `None` when something is wrong, which is noted.
     pub fn read(
         self,
-        file: Option<&[u8]>,
-        roles: &Arc<BTreeMap<String, Arc<Role>>>,
-        tenants: Tenants,
-    ) -> Result<Issuer, Vec<Mistake>> {
-        let mut mistakes = Vec::new();
-        let roles = self.roles(roles, &mut mistakes);
-        for (what, text) in [("issuer", &self.issuer), ("audience", &self.audience)] {
-            if text.get_ref().is_empty() {
-                mistakes.push((text.span().start, format!("{what} is empty")));
-            }
-        }
-        let algorithms = self.algorithms(&mut mistakes);
-        let keys = self.keys(file, &mut mistakes);
-        match keys {
-            Some(keys) if mistakes.is_empty() => Ok(Issuer {
-                name: self.name.into_inner(),
-                issuer: self.issuer.into_inner(),
-                audience: self.audience.into_inner(),
-                algorithms,
-                keys,
-                tenants_claim: self.tenants_claim,
-                role_claim: self.role_claim,
-                roles,
-                tenants,
-            }),
-            _ => Err(mistakes),
-        }
+        file: Option<&NamedFile>,
+        roles: &Arc<Roles>,
+        tenants: Option<Tenants>,
+        table: &mut Table<'_, '_, '_>,
+    ) -> Option<Issuer> {
+        let roles = self.roles(roles, table);
+        let algorithms = self.algorithms(table);
+        let keys = self.keys(file, table);
+        let claim = |stated: Option<Spanned<String>>, usual: &str| {
+            stated.map_or_else(|| usual.to_owned(), |stated| stated.value)
+        };
+        Some(Issuer {
+            name: self.name?.value,
+            issuer: self.issuer?.value,
+            audience: self.audience?.value,
+            algorithms: algorithms?,
+            keys: keys?,
+            tenants_claim: claim(self.tenants_claim, "tenants"),
+            role_claim: claim(self.role_claim, "role"),
+            roles,
+            tenants: tenants?,
+        })
     }
 
-    fn roles(
-        &self,
-        known: &Arc<BTreeMap<String, Arc<Role>>>,
-        mistakes: &mut Vec<Mistake>,
-    ) -> Arc<BTreeMap<String, Arc<Role>>> {
+    fn roles(&self, known: &Arc<Roles>, table: &mut Table<'_, '_, '_>) -> Arc<Roles> {
         let Some(named) = &self.roles else {
             return Arc::clone(known);
         };
-        let mut roles = BTreeMap::new();
-        for name in named {
-            match known.get(name.get_ref()) {
-                Some(role) => drop(roles.insert(name.get_ref().clone(), Arc::clone(role))),
-                None => {
-                    let mistake = format!("there is no role {:?}", name.get_ref());
-                    mistakes.push((name.span().start, mistake));
-                }
-            }
-        }
-        Arc::new(roles)
+        let named = named.value.iter();
+        let roles = named.filter_map(|name| {
+            let role = known_role(name, known, table)?;
+            Some((name.value.clone(), role))
+        });
+        Arc::new(roles.collect())
     }
 
-    fn algorithms(&self, mistakes: &mut Vec<Mistake>) -> Vec<Algorithm> {
-        let at = self.algorithms.span().start;
+    fn algorithms(&self, table: &mut Table<'_, '_, '_>) -> Option<Vec<Algorithm>> {
+        let named = self.algorithms.as_ref()?;
+        if named.value.is_empty() {
+            table.diagnostic(
+                named.span.clone(),
+                "algorithms is empty; name what tokens are signed by",
+            );
+            return None;
+        }
         let mut algorithms = Vec::new();
-        for name in self.algorithms.get_ref() {
-            match Algorithm::from_str(name) {
+        for name in &named.value {
+            match Algorithm::from_str(&name.value) {
                 Ok(algorithm) => algorithms.push(algorithm),
-                Err(_) => mistakes.push((
-                    at,
-                    format!("{name:?} is no algorithm; write some of RS256, ES256, EdDSA, HS256"),
-                )),
+                Err(_) => {
+                    let hint = suggestion(&name.value, ALGORITHMS);
+                    let mistake = format!("{:?} is no algorithm; {hint}", name.value);
+                    table.diagnostic(name.span.clone(), mistake);
+                }
             }
         }
         let is_shared =
             |algorithm: &Algorithm| AlgorithmFamily::Hmac.algorithms().contains(algorithm);
         let has_secret = self.secret_file.is_some();
-        if self.algorithms.get_ref().is_empty() {
-            mistakes.push((
-                at,
-                "algorithms is empty; name what tokens are signed by".to_owned(),
-            ));
-        } else if algorithms
-            .iter()
-            .any(|algorithm| is_shared(algorithm) != has_secret)
-        {
+        let mut known = algorithms.iter();
+        if known.any(|algorithm| is_shared(algorithm) != has_secret) {
             // Otherwise a public key could be taken for a secret, which everybody knows.
-            mistakes.push((
-                at,
-                "HS256, HS384 and HS512 go with secret_file, all others with jwks".to_owned(),
-            ));
+            table.diagnostic(
+                named.span.clone(),
+                "HS256, HS384 and HS512 go with secret_file, all others with jwks",
+            );
         }
-        algorithms
+        Some(algorithms)
     }
 
-    fn keys(&self, file: Option<&[u8]>, mistakes: &mut Vec<Mistake>) -> Option<TokenKeys> {
-        let mut wrong = |at: usize, mistake: String| {
-            mistakes.push((at, mistake));
-            None
-        };
-        match (&self.jwks, &self.secret_file) {
-            (Some(jwks), None) if jwks.get_ref().contains("://") => {
-                let (at, url) = (jwks.span().start, jwks.get_ref());
-                let is_safe = url::Url::parse(url).is_ok_and(|url| {
-                    let host = url.host_str().unwrap_or_default();
-                    let is_here = ["localhost", "127.0.0.1", "[::1]"].contains(&host);
-                    url.scheme() == "https" || (url.scheme() == "http" && is_here)
-                });
-                match is_safe {
-                    true => Some(TokenKeys::Url(url.clone())),
-                    // Whoever is on the way could have any token trusted.
-                    false => wrong(at, format!("{url:?} is no address at https://")),
-                }
-            }
-            (Some(jwks), None) => match read_key_set(file.unwrap_or_default()) {
-                Ok(set) => Some(TokenKeys::Set(Arc::new(set))),
-                Err(mistake) => {
-                    let mistake = format!("{} {mistake}", jwks.get_ref());
-                    wrong(jwks.span().start, mistake)
-                }
-            },
-            (None, Some(path)) => {
-                // An editor ends a file with a new line, which belongs to no secret.
-                let secret = file.unwrap_or_default().trim_ascii_end();
-                let at = path.span().start;
-                match DecodingKey::from_secret(secret) {
-                    Ok(key) if secret.len() >= MIN_SECRET_BYTES => Some(TokenKeys::Secret(key)),
-                    _ => wrong(
-                        at,
-                        format!(
-                            "{} holds no secret of at least {MIN_SECRET_BYTES} bytes",
-                            path.get_ref()
-                        ),
-                    ),
-                }
-            }
-            _ => wrong(
-                self.name.span().start,
-                "an issuer has jwks, a file or an address of its public keys, or secret_file"
-                    .to_owned(),
+    fn keys(&self, file: Option<&NamedFile>, table: &mut Table<'_, '_, '_>) -> Option<TokenKeys> {
+        let (at, read) = match (&self.jwks, &self.secret_file) {
+            (Some(jwks), None) if jwks.value.contains("://") => (jwks, address(&jwks.value)),
+            (Some(jwks), None) => (jwks, content(jwks, file).and_then(|set| key_set(jwks, set))),
+            (None, Some(path)) => (
+                path,
+                content(path, file).and_then(|held| secret(path, held)),
             ),
-        }
+            _ => {
+                let mistake =
+                    "an issuer has jwks, a file or an address of its public keys, or secret_file";
+                table.diagnostic(table.span.clone(), mistake);
+                return None;
+            }
+        };
+        let wrong = |mistake| table.diagnostic(at.span.clone(), mistake);
+        read.map_err(wrong).ok()
+    }
+}
+
+fn address(url: &str) -> Result<TokenKeys, String> {
+    let is_safe = url::Url::parse(url).is_ok_and(|url| {
+        let host = url.host_str().unwrap_or_default();
+        let is_here = ["localhost", "127.0.0.1", "[::1]"].contains(&host);
+        url.scheme() == "https" || (url.scheme() == "http" && is_here)
+    });
+    match is_safe {
+        true => Ok(TokenKeys::Url(url.to_owned())),
+        // Whoever is on the way could have any token trusted.
+        false => Err(format!("{url:?} is no address at https://")),
+    }
+}
+
+fn content<'a>(path: &Spanned<String>, file: Option<&'a NamedFile>) -> Result<&'a [u8], String> {
+    match file {
+        Some(Ok(content)) => Ok(content),
+        Some(Err(reason)) => Err(reason.clone()),
+        None => Err(format!("{} was not read", path.value)),
+    }
+}
+
+fn key_set(path: &Spanned<String>, content: &[u8]) -> Result<TokenKeys, String> {
+    let set = read_key_set(content).map_err(|mistake| format!("{} {mistake}", path.value))?;
+    Ok(TokenKeys::Set(Arc::new(set)))
+}
+
+fn secret(path: &Spanned<String>, content: &[u8]) -> Result<TokenKeys, String> {
+    // An editor ends a file with a new line, which belongs to no secret.
+    let secret = content.trim_ascii_end();
+    match DecodingKey::from_secret(secret) {
+        Ok(key) if secret.len() >= MIN_SECRET_BYTES => Ok(TokenKeys::Secret(key)),
+        _ => Err(format!(
+            "{} holds no secret of at least {MIN_SECRET_BYTES} bytes",
+            path.value
+        )),
     }
 }

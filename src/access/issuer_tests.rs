@@ -7,7 +7,7 @@ use ring::{
 use serde_json::json;
 
 use super::*;
-use crate::access::{files_named, read_keys};
+use crate::access::{NamedFile, files_named, read_keys};
 
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 const NOW: i64 = 1_800_000_000;
@@ -50,7 +50,8 @@ fn issuer_of(entry: &str, files: &[Vec<u8>]) -> Issuer {
     let text = format!(
         "[[issuers]]\nname = \"idp\"\nissuer = \"https://idp\"\naudience = \"bellwether\"\n{entry}"
     );
-    let keys = read_keys("keys.toml", &text, files).unwrap();
+    let files: Vec<NamedFile> = files.iter().cloned().map(Ok).collect();
+    let keys = read_keys("keys.toml", &text, &files).unwrap();
     assert!(files_named(&text).len() <= 1);
     keys.issuer("https://idp").unwrap().clone()
 }
@@ -278,7 +279,7 @@ fn mistakes_of_an_issuer_are_told_with_their_lines() {
             6,
             "at https://",
         ),
-        ("algorithms = [\"RS256\"]", b"", 2, "an issuer has jwks"),
+        ("algorithms = [\"RS256\"]", b"", 1, "an issuer has jwks"),
         (
             "algorithms = [\"HS256\"]\nsecret_file = \"s\"",
             b"short",
@@ -286,9 +287,9 @@ fn mistakes_of_an_issuer_are_told_with_their_lines() {
             "at least 32 bytes",
         ),
     ] {
-        let read = read_keys("keys.toml", &entry(rest), &[file.to_vec()]);
+        let read = read_keys("keys.toml", &entry(rest), &[Ok(file.to_vec())]);
         let mistakes = read.unwrap_err().0;
-        let place = format!("keys.toml:{line}: ");
+        let place = format!("keys.toml:{line}:");
         let is_told = mistakes
             .iter()
             .any(|told| told.starts_with(&place) && told.contains(expected));

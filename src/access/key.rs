@@ -36,6 +36,21 @@ impl Secret {
     }
 }
 
+/// A message without the secrets that somebody may have written where a name belongs.
+pub(super) fn without_secrets(message: &str) -> String {
+    let is_of_secret = |char: char| char.is_ascii_alphanumeric() || "_-".contains(char);
+    let mut parts = message.split(PREFIX);
+    let mut told = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let rest = part.trim_start_matches(is_of_secret);
+        let is_secret = part.len() - rest.len() >= SECRET_BYTES;
+        told += PREFIX;
+        told += if is_secret { "…" } else { "" };
+        told += if is_secret { rest } else { part };
+    }
+    told
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Secret")

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use subtle::ConstantTimeEq as _;
 
-use super::{Denied, Issuer, Principal, Quotas};
+use super::{Denied, Issuer, Principal, Quotas, names::RoleName};
 use crate::scoring::Timestamp;
 
 /// Everybody who may call.
@@ -16,6 +16,8 @@ pub struct Keys {
     pub(super) by_certificate: HashMap<String, Arc<Principal>>,
     /// By what tokens say of who has issued them.
     pub(super) issuers: HashMap<String, Issuer>,
+    /// Names of models in the roles of the file.
+    pub(super) named: Vec<RoleName>,
     /// How much tenants may ask for.
     pub quotas: Quotas,
 }
@@ -77,8 +79,17 @@ impl Keys {
 
     /// How many there are, issuers of tokens among them.
     pub fn count(&self) -> usize {
-        let keys = self.by_digest.values().map(Vec::len).sum::<usize>();
-        keys + self.by_certificate.len() + self.issuers.len()
+        self.count_of_secrets() + self.count_of_certificates() + self.issuers.len()
+    }
+
+    /// How many are told by a secret.
+    pub fn count_of_secrets(&self) -> usize {
+        self.by_digest.values().map(Vec::len).sum()
+    }
+
+    /// How many are told by a certificate.
+    pub fn count_of_certificates(&self) -> usize {
+        self.by_certificate.len()
     }
 }
 

@@ -1,70 +1,108 @@
 //! What a keys file says of a role.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use serde::Deserialize;
-use toml::Spanned;
+use super::{
+    Names, PERMISSIONS, Permission, Role, Sight,
+    names::{NameKind, RoleName},
+};
+use crate::{
+    limits::MAX_KEY_TEXT_BYTES,
+    scoring::{Spanned, Table, suggestion},
+};
 
-use super::{Names, Permission, Role, Sight};
+/// Roles by name.
+pub(super) type Roles = BTreeMap<String, Arc<Role>>;
 
-/// `[roles.NAME]`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RoleEntry {
-    #[serde(default, rename = "description")]
-    _description: String,
-    calls: Vec<Spanned<String>>,
-    scores: Option<BTreeSet<String>>,
-    attributes: Option<BTreeSet<String>>,
-    segments: Option<BTreeSet<String>>,
-    topics: Option<BTreeSet<String>>,
-    #[serde(default)]
-    derived: bool,
+/// The role of a name; `None` when there is none, which is noted.
+pub(super) fn known_role(
+    name: &Spanned<String>,
+    roles: &Roles,
+    table: &mut Table<'_, '_, '_>,
+) -> Option<Arc<Role>> {
+    let known = roles.get(&name.value);
+    if known.is_none() {
+        let hint = suggestion(&name.value, roles.keys().map(String::as_str));
+        let mistake = format!("there is no role {:?}; {hint}", name.value);
+        table.diagnostic(name.span.clone(), mistake);
+    }
+    known.map(Arc::clone)
 }
 
-impl RoleEntry {
-    /// The role, and what is wrong with it, each with where it stands.
-    pub fn read(self, name: &Spanned<String>) -> (Role, Vec<(usize, String)>) {
-        let mut mistakes = Vec::new();
-        let names = |listed: Option<BTreeSet<String>>| listed.map_or(Names::All, Names::Only);
-        let mut role = Role {
-            name: name.get_ref().clone(),
-            permissions: BTreeSet::new(),
-            calls: BTreeSet::new(),
-            sight: Sight {
-                scores: names(self.scores),
-                attributes: names(self.attributes),
-                segments: names(self.segments),
-                topics: names(self.topics),
-                derived: self.derived,
-            },
+/// Reads `[roles.NAME]`, with the names of models in it.
+pub(super) fn read_role(
+    name: &str,
+    table: &mut Table<'_, '_, '_>,
+    named: &mut Vec<RoleName>,
+) -> Role {
+    // For people.
+    table.description();
+    let mut names = |key, kind| {
+        let listed = table.list(key, MAX_KEY_TEXT_BYTES);
+        let Some(listed) = listed else {
+            return Names::All;
         };
-        for call in self.calls {
-            let (at, call) = (call.span().start, call.into_inner());
-            let mut permissions = Permission::ALL.iter();
-            if let Some((_, permission)) = permissions.find(|(name, _)| *name == call) {
-                role.permissions.insert(*permission);
-            } else if Permission::of_call(&call).is_some() {
-                role.calls.insert(call);
-            } else {
-                let known: Vec<&str> = Permission::ALL.iter().map(|(name, _)| *name).collect();
-                mistakes.push((at, format!(
-                        "there is no call {call:?}; write {}, or the name of a method such as \"GetProfile\"",
-                        known.join(", ")
-                    )));
-            }
+        if let Some(kind) = kind {
+            named.extend(listed.value.iter().map(|listed| RoleName {
+                role: name.to_owned(),
+                kind,
+                name: listed.value.clone(),
+                place: table.place(&listed.span),
+            }));
         }
-        let has_models = role.permissions.contains(&Permission::Model)
-            || role
-                .calls
-                .iter()
-                .any(|call| Permission::of_call(call) == Some(Permission::Model));
-        if has_models && !role.sight.is_whole() {
-            mistakes.push((name.span().start, format!(
-                    "role {:?} has calls on models, which show every score of everybody; take \"model\" from its calls, or its lists of what it sees",
-                    role.name
-                )));
-        }
-        (role, mistakes)
+        let listed = listed.value.into_iter();
+        Names::Only(listed.map(|listed| listed.value).collect())
+    };
+    let sight = Sight {
+        scores: names("scores", Some(NameKind::Score)),
+        // No model declares them: whatever is stated is one.
+        attributes: names("attributes", None),
+        segments: names("segments", Some(NameKind::Segment)),
+        topics: names("topics", Some(NameKind::Topic)),
+        derived: table.truth("derived").is_some_and(|derived| derived.value),
+    };
+    let mut role = Role {
+        name: name.to_owned(),
+        permissions: BTreeSet::new(),
+        calls: BTreeSet::new(),
+        sight,
+    };
+    if !table.has("calls") {
+        table.missing(
+            "calls",
+            "what it may: permissions and names of methods, such as calls = [\"read\"]",
+        );
     }
+    let calls = table.list("calls", MAX_KEY_TEXT_BYTES);
+    for call in calls.into_iter().flat_map(|calls| calls.value) {
+        let mut permissions = Permission::ALL.iter();
+        if let Some((_, permission)) = permissions.find(|(name, _)| *name == call.value) {
+            role.permissions.insert(*permission);
+        } else if Permission::of_call(&call.value).is_some() {
+            role.calls.insert(call.value);
+        } else {
+            let permissions = Permission::ALL.iter().map(|(name, _)| *name);
+            let methods = PERMISSIONS.iter().map(|(name, _)| *name);
+            let hint = suggestion(&call.value, permissions.chain(methods));
+            table.diagnostic(
+                call.span,
+                format!("there is no permission or method {:?}; {hint}", call.value),
+            );
+        }
+    }
+    let has_models = role.permissions.contains(&Permission::Model)
+        || role
+            .calls
+            .iter()
+            .any(|call| Permission::of_call(call) == Some(Permission::Model));
+    if has_models && !role.sight.is_whole() {
+        let mistake = format!(
+            "role {name:?} has calls on models, which show every score of everybody; take \"model\" from its calls, or its lists of what it sees"
+        );
+        table.diagnostic(table.span.clone(), mistake);
+    }
+    role
 }

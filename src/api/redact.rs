@@ -305,9 +305,11 @@ impl Redact for v1::GetCatalogResponse {
             self.stages.clear();
         }
         for segment in &mut self.segments {
-            // Each is a score, or a ratio of two.
+            // Each is a score, or a ratio of two. Some of them would say that the segment ranks by those.
             let is_seen = |factor: &String| factor.split('/').all(|name| seen.score(name.trim()));
-            segment.rank_by.retain(is_seen);
+            if !segment.rank_by.iter().all(is_seen) {
+                segment.rank_by.clear();
+            }
         }
     }
 }

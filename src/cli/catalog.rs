@@ -54,12 +54,21 @@ fn describe(response: &GetCatalogResponse) -> String {
             .collect(),
         entries("topic", &response.topics),
     ];
+    let mut rows = rows.into_iter().flatten().peekable();
+    let model = format!("model {}\n", response.fingerprint);
+    if rows.peek().is_none() {
+        return model;
+    }
     let columns = ["kind", "name", "description"].map(Column::words);
-    table(&columns, rows.into_iter().flatten()) + &format!("model {}\n", response.fingerprint)
+    table(&columns, rows) + &model
 }
 
 /// What is said of a segment, and what it ranks by.
 fn ranking(segment: &SegmentEntry) -> String {
+    if segment.rank_by.is_empty() {
+        // Hidden.
+        return segment.description.clone();
+    }
     let ranking = format!("(by {})", segment.rank_by.join(" × "));
     let parts = [segment.description.as_str(), &ranking];
     parts.join(" ").trim_start().to_owned()
@@ -99,5 +108,20 @@ mod tests {
             "{text}"
         );
         assert_eq!(lines.last(), Some(&"model 00ff"));
+    }
+
+    #[test]
+    fn what_is_hidden_is_left_out() {
+        let mut response = GetCatalogResponse {
+            fingerprint: "00ff".to_owned(),
+            ..GetCatalogResponse::default()
+        };
+        assert_eq!(describe(&response), "model 00ff\n");
+        response.segments = vec![SegmentEntry {
+            name: "buyers".to_owned(),
+            ..SegmentEntry::default()
+        }];
+        let text = describe(&response);
+        assert!(text.contains("buyers") && !text.contains("(by"), "{text}");
     }
 }

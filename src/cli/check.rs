@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{failure::Failure, output};
-use crate::scoring::Model;
+use crate::scoring::{Diagnostic, Model};
 
 /// Checks a model file, or every model file of a directory.
 ///
@@ -49,7 +49,13 @@ pub(super) fn load(file: &Path) -> Result<Arc<Model>, Failure> {
     }
 }
 
-fn failed(count: usize) -> Failure {
+/// Every model file of a path; mistakes are printed as here.
+pub(super) fn load_all(path: &Path) -> Result<Vec<Arc<Model>>, Failure> {
+    let files = model_files(path)?;
+    files.iter().map(|file| load(file)).collect()
+}
+
+pub(super) fn failed(count: usize) -> Failure {
     match count {
         1 => Failure::new("1 mistake"),
         more => Failure::new(format!("{more} mistakes")),
@@ -87,14 +93,7 @@ fn report(file: &Path, text: &str) -> (String, usize) {
     match Model::parse(text) {
         Ok(model) => {
             let warnings = model.warnings().iter();
-            let warnings = warnings.map(|warning| {
-                let (line, column) = (warning.line, warning.column);
-                format!(
-                    "{}:{line}:{column}: warning: {}\n",
-                    file.display(),
-                    warning.message
-                )
-            });
+            let warnings = warnings.map(|found| warning(file, found));
             let warnings: String = warnings.collect();
             (
                 format!("{warnings}{}: {}\n", file.display(), summary(&model)),
@@ -108,6 +107,16 @@ fn report(file: &Path, text: &str) -> (String, usize) {
             (lines.collect(), diagnostics.len())
         }
     }
+}
+
+/// What is allowed and hardly meant, with its place.
+pub(super) fn warning(file: &Path, found: &Diagnostic) -> String {
+    let Diagnostic {
+        line,
+        column,
+        message,
+    } = found;
+    format!("{}:{line}:{column}: warning: {message}\n", file.display())
 }
 
 /// What a good model has, in one line.
@@ -124,7 +133,7 @@ fn summary(model: &Model) -> String {
     format!("good: {parts}; a profile stands in at most {ranks}")
 }
 
-fn plural(count: usize, noun: &str) -> String {
+pub(super) fn plural(count: usize, noun: &str) -> String {
     let ending = if count == 1 { "" } else { "s" };
     format!("{count} {noun}{ending}")
 }

@@ -34,11 +34,27 @@ pub(super) fn of_score(score: &Score) -> String {
         text += &table(&columns, terms);
     }
     let sum: f64 = given.iter().sum();
-    if sum < 0.0 {
+    if sum < -rounding(score) && score.points == 0.0 {
         let sum = points_to(sum, decimals);
         text += &format!("the sum is {sum}, and points end at 0\n");
+    } else if !is_whole(score) {
+        text += "the rest of the points comes of what is not shown\n";
     }
     text + "\n"
+}
+
+/// Whether base and contributions are all that the points are made of: some may be hidden.
+pub(super) fn is_whole(score: &Score) -> bool {
+    let terms = score.contributions.iter().map(|term| term.points);
+    let sum = score.base + terms.sum::<f64>();
+    // Lacking breadth, terms give nothing.
+    score.points == 0.0 || (score.points - sum).abs() <= rounding(score)
+}
+
+/// What sums of so much may be off by.
+fn rounding(score: &Score) -> f64 {
+    let terms = score.contributions.iter().map(|term| term.points.abs());
+    (1.0 + terms.sum::<f64>()) * 1e-6
 }
 
 /// Such as `34.0% likely: buys`.
@@ -113,7 +129,8 @@ fn limit(term: &Contribution) -> String {
     }
 }
 
-/// What a stage asks for, and how far the profile is.
+/// What a stage asks for, and how far the profile is; empty when it asks for nothing, or for what is
+/// hidden.
 pub(super) fn of_stage(requirement: &StageRequirement) -> String {
     let mut parts = Vec::new();
     if !requirement.when.is_empty() {
@@ -142,9 +159,6 @@ pub(super) fn of_stage(requirement: &StageRequirement) -> String {
             true => bound,
             false => format!("{bound}, {} missing", missing.join(" and ")),
         });
-    }
-    if parts.is_empty() {
-        parts.push("asks for nothing".to_owned());
     }
     parts.join("; ")
 }
@@ -235,8 +249,22 @@ mod tests {
             text.contains("2 different signals; it asks for 3, and gives no points"),
             "{text}"
         );
+        score.points = 0.0;
         score.contributions[0].points = -3.0;
         assert!(of_score(&score).contains("points end at 0"));
+    }
+
+    #[test]
+    fn terms_that_are_hidden_are_said_to_be_missing() {
+        let mut score = score();
+        assert!(!of_score(&score).contains("not shown"));
+        score.base = -1.0;
+        score.contributions.clear();
+        let text = of_score(&score);
+        assert!(
+            text.contains("comes of what is not shown") && !text.contains("the sum is"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -264,7 +292,7 @@ mod tests {
             ..next
         };
         assert_eq!(of_stage(&held), "interest 41.0 of at least 40.0");
-        assert_eq!(of_stage(&StageRequirement::default()), "asks for nothing");
+        assert_eq!(of_stage(&StageRequirement::default()), "");
     }
 
     #[test]

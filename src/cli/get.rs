@@ -80,7 +80,7 @@ impl Get {
         } else {
             let subject = response.subject.unwrap_or_default();
             let whose = (subject.kind.clone(), printable(&subject.subject_id));
-            describe_facts(vec![whose], &without_stage(subject), self.full)
+            describe_facts(whose, &without_stage(subject), self.full)
         })
     }
 }
@@ -113,30 +113,27 @@ pub(super) fn view(full: bool) -> ProfileView {
 
 /// The profile for people.
 fn describe(profile: &Profile, full: bool) -> String {
-    let facts = [
-        ("profile", printable(&profile.profile_id)),
-        ("stage", or_none(&profile.stage)),
-    ];
-    let facts = facts.map(|(name, value)| (name.to_owned(), value));
-    describe_facts(facts.into(), profile, full)
+    let whose = ("profile".to_owned(), printable(&profile.profile_id));
+    describe_facts(whose, profile, full)
 }
 
-/// The same, begun with these facts.
-fn describe_facts(first: Vec<(String, String)>, profile: &Profile, full: bool) -> String {
-    let mut facts: Vec<(&str, String)> = first
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.clone()))
-        .collect();
+/// The same of whomever. What is absent is left out: there may be none, or the caller may not see it.
+fn describe_facts(whose: (String, String), profile: &Profile, full: bool) -> String {
+    let mut facts: Vec<(&str, String)> = vec![(&whose.0, whose.1)];
     if !profile.exists {
-        facts.insert(1, ("exists", "no".to_owned()));
+        facts.push(("exists", "no".to_owned()));
     }
+    facts.push(("stage", profile.stage.clone()));
     if let Some(explanation) = &profile.stage_explanation {
         if let Some(current) = &explanation.current {
             facts.push(("because", explanation::of_stage(current)));
         }
         let next = explanation.next.as_ref().map_or_else(
             || "-".to_owned(),
-            |next| format!("{}: {}", next.stage, explanation::of_stage(next)),
+            |next| match explanation::of_stage(next) {
+                asks if asks.is_empty() => next.stage.clone(),
+                asks => format!("{}: {asks}", next.stage),
+            },
         );
         facts.push(("next stage", next));
     }
@@ -145,8 +142,8 @@ fn describe_facts(first: Vec<(String, String)>, profile: &Profile, full: bool) -
         facts.push(("identity", sure));
     }
     facts.extend([
-        ("segments", or_none(&segments(profile))),
-        ("interests", or_none(&interests(profile))),
+        ("segments", segments(profile)),
+        ("interests", interests(profile)),
         ("events", signed_count(profile.event_count)),
     ]);
     if profile.event_count > 0 {
@@ -161,11 +158,14 @@ fn describe_facts(first: Vec<(String, String)>, profile: &Profile, full: bool) -
     }
     facts.push(("as of", instant::format(profile.as_of.as_ref())));
     let mut text = String::new();
-    for (name, value) in facts {
+    for (name, value) in facts.into_iter().filter(|(_, value)| !value.is_empty()) {
         text += &format!("{name:<11} {value}\n");
     }
     for (name, value) in attributes(profile) {
         text += &format!("{:<11} {name} = {value}\n", "attribute");
+    }
+    if profile.scores.is_empty() {
+        return text;
     }
     text.push('\n');
     if full {
@@ -239,14 +239,6 @@ fn attributes(profile: &Profile) -> Vec<(String, String)> {
     attributes
 }
 
-fn or_none(text: &str) -> String {
-    if text.is_empty() {
-        "-".to_owned()
-    } else {
-        text.to_owned()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -307,7 +299,6 @@ mod tests {
     fn the_basic_view_names_what_is_there_and_what_is_not() {
         let text = describe(&profile(), false);
         for part in [
-            "stage       -",
             "segments    learners 18.0, buyers 36.0 (25.0% likely: buys)",
             "grammar 2.5",
             "1,200",
@@ -335,11 +326,35 @@ mod tests {
         });
         let text = describe(&profile, true);
         for part in [
-            "because     asks for nothing",
             "next stage  customer: seen(\"purchase\") does not hold",
             "identity    86.0% sure who this is",
         ] {
             assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+
+    #[test]
+    fn what_the_answer_does_not_have_is_left_out() {
+        let next = StageRequirement {
+            stage: "customer".to_owned(),
+            ..StageRequirement::default()
+        };
+        let told = Profile {
+            profile_id: "ada".to_owned(),
+            exists: true,
+            stage: "aware".to_owned(),
+            stage_explanation: Some(StageExplanation {
+                current: Some(StageRequirement::default()),
+                next: Some(next),
+            }),
+            ..Profile::default()
+        };
+        for full in [false, true] {
+            let text = describe(&told, full);
+            assert_eq!(
+                text,
+                "profile     ada\nstage       aware\nnext stage  customer\nevents      0\n"
+            );
         }
     }
 

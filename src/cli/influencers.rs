@@ -81,29 +81,45 @@ impl pages::Page for TopInfluencersResponse {
 
 /// Influencers for people, highest first.
 pub(super) fn describe(influencers: &[Influencer]) -> String {
+    let stage_of = |influencer: &Influencer| {
+        let profile = influencer.profile.as_ref();
+        profile.map_or_else(String::new, |profile| profile.stage.clone())
+    };
+    // What nobody has is left out: the caller may not see it.
+    let has = |is_told: fn(&Influencer) -> bool| influencers.iter().any(is_told);
+    let has_stage = influencers.iter().any(|one| !stage_of(one).is_empty());
+    let has_reach = has(|one| one.reach != 0.0);
+    let has_advances = has(|one| one.advances != 0.0 || one.influence_probability != 0.0);
     let columns = [
-        Column::numbers("rank"),
-        Column::words("profile"),
-        Column::words("stage"),
-        Column::numbers("influence"),
-        Column::numbers("reach"),
-        Column::numbers("touches"),
-        Column::numbers("advances"),
-        Column::numbers("probability"),
+        (true, Column::numbers("rank")),
+        (true, Column::words("profile")),
+        (has_stage, Column::words("stage")),
+        (true, Column::numbers("influence")),
+        (has_reach, Column::numbers("reach")),
+        (true, Column::numbers("touches")),
+        (has_advances, Column::numbers("advances")),
+        (has_advances, Column::numbers("probability")),
     ];
+    let shown = columns.each_ref().map(|(is_shown, _)| *is_shown);
     let rows = influencers.iter().zip(1_u64..).map(|(influencer, rank)| {
-        let profile = influencer.profile.clone().unwrap_or_default();
-        [
+        let profile = influencer.profile.as_ref();
+        let id = profile.map_or("", |profile| &profile.profile_id);
+        let cells = [
             output::count(rank),
-            printable(&profile.profile_id),
-            profile.stage,
+            printable(id),
+            stage_of(influencer),
             points(influencer.influence),
             points(influencer.reach),
             signed_count(influencer.touches),
             format!("{:.2}", influencer.advances),
             format!("{:.1}%", influencer.influence_probability * 100.0),
-        ]
+        ];
+        let cells = cells.into_iter().zip(shown);
+        let cells = cells.filter(|(_, is_shown)| *is_shown);
+        cells.map(|(cell, _)| cell).collect::<Vec<_>>()
     });
+    let columns = columns.into_iter().filter(|(is_shown, _)| *is_shown);
+    let columns: Vec<Column> = columns.map(|(_, column)| column).collect();
     table(&columns, rows)
 }
 
@@ -127,6 +143,9 @@ mod tests {
         }]);
         for part in ["ada", "12.5", "1,024", "3.25", "6.1%"] {
             assert!(text.contains(part), "{part}: {text}");
+        }
+        for absent in ["stage", "reach"] {
+            assert!(!text.contains(absent), "{absent}: {text}");
         }
     }
 }

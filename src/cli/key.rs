@@ -1,4 +1,4 @@
-//! `bellwether key`: keys of callers, made where nobody listens.
+//! `bellwether key`: keys of callers, made and checked where nobody listens.
 
 use std::{
     io::Write as _,
@@ -8,13 +8,13 @@ use std::{
 use clap::Subcommand;
 use pbjson_types::Timestamp;
 
-use super::{failure::Failure, instant, output};
+use super::{check, failure::Failure, instant, output};
 use crate::{
-    access::{SECRET_BYTES, Secret, files_named, read_keys},
+    access::{Keys, KeysError, NamedFile, SECRET_BYTES, Secret, files_named, read_keys},
     scoring::parse_duration,
 };
 
-/// Makes keys of callers.
+/// Makes keys of callers, and checks the file of them.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Key {
     #[command(subcommand)]
@@ -24,6 +24,7 @@ pub struct Key {
 #[derive(Clone, Debug, Subcommand)]
 enum Command {
     New(New),
+    Check(Check),
 }
 
 /// Makes a key: prints its secret, once, and on standard error the entry of the keys file, which does
@@ -51,12 +52,65 @@ struct New {
     json: bool,
 }
 
+/// Checks a keys file, as a server reads it.
+///
+/// Prints each mistake as FILE:LINE:COLUMN: MESSAGE, or what is in the file. With --model, a name of a
+/// score, segment or topic in a role that the models do not have is a warning, and no mistake.
+#[derive(Clone, Debug, clap::Args)]
+struct Check {
+    /// The keys file.
+    file: PathBuf,
+    /// The model file that the server has, or the directory with one <tenant>.toml for each tenant.
+    #[arg(long, value_name = "FILE|DIRECTORY")]
+    model: Option<PathBuf>,
+}
+
 impl Key {
     pub(super) fn run(self) -> Result<(), Failure> {
         match self.command {
             Command::New(new) => new.run(),
+            Command::Check(check) => check.run(),
         }
     }
+}
+
+impl Check {
+    fn run(self) -> Result<(), Failure> {
+        let name = self.file.display();
+        let text = std::fs::read_to_string(&self.file);
+        let text = text.map_err(|error| Failure::io(&name, &error))?;
+        let models = match &self.model {
+            Some(path) => check::load_all(path)?,
+            None => Vec::new(),
+        };
+        let keys = match read(&self.file, &text) {
+            Ok(keys) => keys,
+            Err(KeysError(mistakes)) => {
+                output::print(&(mistakes.join("\n") + "\n"))?;
+                return Err(check::failed(mistakes.len()));
+            }
+        };
+        let unknown = match self.model {
+            Some(_) => keys.unknown_names(&models),
+            None => Vec::new(),
+        };
+        let warnings = unknown.iter();
+        let warnings = warnings.map(|warning| check::warning(&self.file, warning));
+        let mut report: String = warnings.collect();
+        report += &format!("{name}: {}\n", summary(&keys));
+        output::print(&report)
+    }
+}
+
+/// What a good keys file has, in one line.
+fn summary(keys: &Keys) -> String {
+    let counts = [
+        (keys.count_of_secrets(), "key"),
+        (keys.count_of_certificates(), "certificate"),
+        (keys.issuers().count(), "issuer"),
+    ];
+    let parts = counts.map(|(count, noun)| check::plural(count, noun));
+    format!("good: {}", parts.join(", "))
 }
 
 impl New {
@@ -69,7 +123,7 @@ impl New {
         let place = match &self.keys {
             None => {
                 // Roles of a file are not known here, so that the entry is read without its role.
-                check(Path::new("the entry"), &self.entry(&secret, "reader")?)?;
+                must_be_good(Path::new("the entry"), &self.entry(&secret, "reader")?)?;
                 None
             }
             Some(path) => {
@@ -146,16 +200,19 @@ fn quoted(text: &str) -> String {
 }
 
 /// Reads a keys file at a path, with the files that it names.
-fn check(path: &Path, text: &str) -> Result<(), Failure> {
+fn read(path: &Path, text: &str) -> Result<Keys, KeysError> {
     let beside = path.parent().unwrap_or_else(|| Path::new(""));
     let named = files_named(text).into_iter().map(|name| {
         let path = beside.join(name);
-        std::fs::read(&path).map_err(|error| Failure::io(path.display(), &error))
+        std::fs::read(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))
     });
-    let named = named.collect::<Result<Vec<_>, _>>()?;
+    let named: Vec<NamedFile> = named.collect();
     read_keys(&path.display().to_string(), text, &named)
-        .map(drop)
-        .map_err(|error| Failure::new(error.to_string()))
+}
+
+fn must_be_good(path: &Path, text: &str) -> Result<(), Failure> {
+    let read = read(path, text).map(drop);
+    read.map_err(|error| Failure::new(error.to_string()))
 }
 
 /// Adds an entry to a file, which a server may read at any moment: it finds the old text or the new.
@@ -176,7 +233,7 @@ fn add(path: &Path, entry: &str) -> Result<(), Failure> {
         text.push_str(if text.ends_with('\n') { "\n" } else { "\n\n" });
     }
     text += entry;
-    check(path, &text)?;
+    must_be_good(path, &text)?;
     let directory = path.parent().filter(|parent| *parent != Path::new(""));
     let directory = directory.unwrap_or_else(|| Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(directory)

@@ -44,9 +44,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use self::serve::{Serve, ServeFailure};
-use crate::config;
+use crate::{config, server::ServerError};
 
-/// Exit code of a mistake in flags, environment or configuration file.
+/// Exit code of a mistake in flags, environment, configuration file or keys file.
 const USAGE: u8 = 2;
 /// Exit code of a command that went through its file while something in it had no effect.
 const SOME_WITHOUT_EFFECT: u8 = 3;
@@ -152,7 +152,10 @@ fn served(outcome: Result<(), ServeFailure>) -> ExitCode {
     };
     output::note!("bellwether: {failure}");
     match failure {
-        ServeFailure::Config(_) => ExitCode::from(USAGE),
+        // A keys file is a part of the configuration.
+        ServeFailure::Config(_) | ServeFailure::Server(ServerError::Authentication(_)) => {
+            ExitCode::from(USAGE)
+        }
         _ => ExitCode::FAILURE,
     }
 }

@@ -110,12 +110,15 @@ fn describe(segment: &str, response: &RankSegmentResponse, full: bool) -> String
         return format!("nobody to list; {segment} has {size}\n") + &failed(response);
     };
     let is_calibrated = members.clone().any(|member| member.probability.is_some());
-    let mut columns = vec![
-        Column::numbers("rank"),
-        Column::words("profile"),
-        Column::words("stage"),
-        Column::numbers("ranked by"),
-    ];
+    // Subjects have none, and some callers see none.
+    let has_stages = members
+        .clone()
+        .any(|member| !whose(member).stage.is_empty());
+    let mut columns = vec![Column::numbers("rank"), Column::words("profile")];
+    if has_stages {
+        columns.push(Column::words("stage"));
+    }
+    columns.push(Column::numbers("ranked by"));
     if is_calibrated {
         columns.push(Column::words("probability"));
     }
@@ -127,12 +130,11 @@ fn describe(segment: &str, response: &RankSegmentResponse, full: bool) -> String
     }
     let rows = members.map(|member| {
         let profile = whose(member);
-        let mut row = vec![
-            signed_count(member.rank),
-            printable(&profile.profile_id),
-            profile.stage.clone(),
-            points(member.points),
-        ];
+        let mut row = vec![signed_count(member.rank), printable(&profile.profile_id)];
+        if has_stages {
+            row.push(profile.stage.clone());
+        }
+        row.push(points(member.points));
         if is_calibrated {
             let chance = member.probability.unwrap_or_default();
             row.push(explanation::probability(chance, &member.outcome));
@@ -201,10 +203,15 @@ pub(super) fn reasons(profile: &Profile, terms: usize) -> String {
             };
             sum += &format!("{sign}{} {}", term.name, points(term.points.abs()));
         }
-        if contributions.len() > terms {
+        let is_all = contributions.len() <= terms && explanation::is_whole(score);
+        if !is_all && !sum.is_empty() {
             sum += " + ...";
         }
-        parts.push(format!("{} {} ({sum})", score.name, points(score.points)));
+        let reason = format!("{} {}", score.name, points(score.points));
+        parts.push(match sum.is_empty() {
+            true => reason,
+            false => format!("{reason} ({sum})"),
+        });
     }
     parts.join("; ")
 }

@@ -8,10 +8,13 @@ use std::{
 use tokio::{fs::File, io::AsyncRead};
 
 use super::{
-    connection::Asking,
+    connection::{Asking, Client},
     failure::Failure,
     output::{self, Column, table},
-    replay::lines::{CutOff, Entry, LineReader, Position},
+    replay::{
+        lines::{CutOff, Entry, LineReader, Position},
+        stream::quota_wait,
+    },
     went_through,
 };
 use crate::proto::v1::{
@@ -48,6 +51,7 @@ impl Retract {
     async fn retract<R: AsyncRead + Unpin>(&self, source: R) -> Result<ExitCode, Failure> {
         let mut reader = LineReader::new(source, Position::default());
         let mut summary = Summary::default();
+        let client = self.asking.target.client()?;
         while let Some(line) = reader
             .next()
             .await
@@ -61,7 +65,7 @@ impl Retract {
                 }
                 None => continue,
             };
-            let response = self.take_back(event).await;
+            let response = self.take_back(&client, event).await;
             let response = response.map_err(|failure| at(&failure.to_string()))?;
             summary.note(line.end.line, response.outcome());
             if self.asking.json {
@@ -77,15 +81,31 @@ impl Retract {
         Ok(went_through(summary.is_complete()))
     }
 
-    async fn take_back(&self, event: Event) -> Result<RetractEventResponse, Failure> {
-        let request = self.asking.request(RetractEventRequest {
+    /// Takes an event back, once there is room in the quota of the tenant.
+    async fn take_back(
+        &self,
+        client: &Client,
+        event: Event,
+    ) -> Result<RetractEventResponse, Failure> {
+        let message = RetractEventRequest {
             tenant: self.asking.target.tenant.clone(),
             event: Some(event),
             response_view: ResponseView::None.into(),
-        });
-        self.asking
-            .answer(async |mut client| client.retract_event(request).await)
-            .await
+        };
+        loop {
+            let request = self.asking.request(message.clone());
+            let mut client = client.clone();
+            let asked = async {
+                match client.retract_event(request).await {
+                    Ok(response) => Ok(Ok(response.into_inner())),
+                    Err(status) => quota_wait(&status).map(Err).ok_or(status),
+                }
+            };
+            match self.asking.within(asked).await? {
+                Ok(response) => return Ok(response),
+                Err(wait) => tokio::time::sleep(wait).await,
+            }
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     convert::Infallible,
+    iter,
     num::NonZeroU64,
     path::{Path, PathBuf},
     sync::Arc,
@@ -17,8 +18,8 @@ use super::{
 };
 use crate::{
     access::{
-        Denied, Issuer, Keys, KeysError, Principal, Role, Seen, TokenKeys, claimed_issuer,
-        digest_of, files_named, read_keys,
+        Denied, Issuer, Keys, KeysError, NamedFile, Principal, Role, Seen, TokenKeys,
+        claimed_issuer, digest_of, files_named, read_keys,
     },
     admission::TenantKey,
     clock::Clock,
@@ -52,6 +53,11 @@ impl KeysFile {
         let name = || self.0.display().to_string();
         std::str::from_utf8(bytes).map_err(|_| AuthenticationError::NoText(name()))
     }
+
+    fn keys(&self, bytes: &[u8], named: &[NamedFile]) -> Result<Keys, AuthenticationError> {
+        let name = self.0.display().to_string();
+        Ok(read_keys(&name, self.text(bytes)?, named)?)
+    }
 }
 
 impl Files for KeysFile {
@@ -63,20 +69,25 @@ impl Files for KeysFile {
     async fn read(&self) -> Result<Vec<Vec<u8>>, AuthenticationError> {
         let keys = followed::read(&self.0, MAX_KEYS_BYTES).await?;
         let beside = self.0.parent().unwrap_or_else(|| Path::new(""));
-        let named = files_named(self.text(&keys)?);
-        let mut contents = vec![keys];
-        for path in named {
-            contents.push(followed::read(&beside.join(path), MAX_KEY_SET_BYTES).await?);
+        let mut named: Vec<NamedFile> = Vec::new();
+        for path in files_named(self.text(&keys)?) {
+            let read = followed::read(&beside.join(path), MAX_KEY_SET_BYTES).await;
+            named.push(read.map_err(|error| error.to_string()));
         }
-        Ok(contents)
+        if named.iter().any(Result::is_err) {
+            // Told with everything else that is wrong.
+            self.keys(&keys, &named)?;
+        }
+        let named = named.into_iter().flatten();
+        Ok(iter::once(keys).chain(named).collect())
     }
 
     fn make(&self, contents: &[Vec<u8>]) -> Result<Known, AuthenticationError> {
         let (keys, named) = contents
             .split_first()
             .unwrap_or((const { &Vec::new() }, &[]));
-        let name = self.0.display().to_string();
-        let keys = read_keys(&name, self.text(keys)?, named)?;
+        let named: Vec<NamedFile> = named.iter().cloned().map(Ok).collect();
+        let keys = self.keys(keys, &named)?;
         Ok(Known {
             limits: Limits::new(&keys.quotas),
             keys: Arc::new(keys),
@@ -170,6 +181,12 @@ impl Authentication {
     /// How many keys, certificates and issuers there are; `None` where nobody is asked.
     pub fn keys(&self) -> Option<usize> {
         self.asked.as_ref().map(|asked| asked.keys().count())
+    }
+
+    /// The keys file, and what it says now; `None` where nobody is asked.
+    pub(super) fn file(&self) -> Option<(&Path, Arc<Keys>)> {
+        let asked = self.asked.as_ref()?;
+        Some((&asked.file.files().0, asked.keys()))
     }
 
     /// Whether some are told by their certificates.

@@ -15,5 +15,6 @@ pub mod model_handlers;
 mod quotas;
 pub mod server;
 pub mod transport;
+mod unknown_names;
 pub mod unread;
 pub mod web;

@@ -23,6 +23,7 @@ use super::{
     health::Health,
     model_handlers::ModelHandlers,
     transport::{self, Budgets, Tls},
+    unknown_names,
     unread::Unread,
     web::Web,
 };
@@ -122,6 +123,7 @@ pub async fn serve<S: Store>(
         never = health.follow(&service) => match never {},
         never = follow_tls(tls.as_deref(), || counters.refused_file("tls")) => match never {},
         never = authentication.follow(|| counters.refused_file("keys")) => match never {},
+        never = unknown_names::tell(&authentication, &service) => match never {},
         () = stop => {}
     }
     tracing::info!("stopping: finishing what is in work");

@@ -120,6 +120,13 @@ impl Latest {
             .collect()
     }
 
+    /// The model of every scope.
+    pub(super) fn models(&self) -> Vec<Arc<Model>> {
+        let scopes = self.scopes.read().unwrap_or_else(PoisonError::into_inner);
+        let known = scopes.values();
+        known.map(|known| Arc::clone(&known.model)).collect()
+    }
+
     /// The latest model of a tenant; `None` when the tenant does not exist.
     pub(super) fn of(&self, tenant: &Tenant) -> Option<Known> {
         self.of_scope(self.scope(tenant))

@@ -32,7 +32,7 @@ pub(crate) use snapshot::ModelSnapshot;
 
 use crate::{
     clock::Clock,
-    scoring::{Tenant, Timestamp},
+    scoring::{Model, Tenant, Timestamp},
     store::Store,
     telemetry::Counters,
 };
@@ -132,6 +132,11 @@ impl<S: Store> Deployment<S> {
         let pinged = self.store.ping().await;
         self.ground.see(&pinged);
         Ok(pinged?)
+    }
+
+    /// The latest models, of all scopes.
+    pub fn latest_models(&self) -> Vec<Arc<Model>> {
+        self.latest.models()
     }
 
     /// How many tenants are remembered, and how many have something unfinished.

@@ -126,7 +126,7 @@ pub const MAX_KEY_STEPS: usize = 10_000;
 pub const READ_BYTES_PER_STEP: usize = 64;
 /// Bytes that one step makes, of a text or a list: an event makes 4 MB at most.
 pub const MADE_BYTES_PER_STEP: usize = 16;
-/// Mistakes of a model file that are told; who has more mends these first.
+/// Mistakes of a file that are told; who has more mends these first.
 pub const MAX_DIAGNOSTICS: usize = 100;
 
 /// Events that a record remembers, unless configured.

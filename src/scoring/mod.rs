@@ -31,6 +31,7 @@ mod profile;
 mod rank;
 mod record;
 mod timestamp;
+mod written;
 
 pub use answers::{ChangeCause, CountedValue, MatchedSignals, StageChange};
 pub use attributes::{
@@ -51,8 +52,8 @@ pub use instant::parse_instant;
 pub use memory::{EffectMemory, EventMemory, Recollection, RememberedEvent};
 pub(crate) use model::ScoreId;
 pub use model::{
-    ActsOn, Catalog, CatalogEntry, Condition, Diagnostic, EventSubjects, Fingerprint, Inputs,
-    Model, ModelChange, Population, SegmentEntry, SegmentId, Stated, SubjectKindId, model_changes,
+    ActsOn, Catalog, CatalogEntry, Condition, EventSubjects, Fingerprint, Inputs, Model,
+    ModelChange, Population, SegmentEntry, SegmentId, Stated, SubjectKindId, model_changes,
 };
 pub use name::Name;
 pub use outcome::{EventOutcome, IgnoredSubjects, Outcome};
@@ -66,3 +67,5 @@ pub use record::{
     SignalCount, TopicDelta, Touch,
 };
 pub use timestamp::Timestamp;
+pub use written::Diagnostic;
+pub(crate) use written::{Diagnostics, Spanned, Table, parse, suggestion};

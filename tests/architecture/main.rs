@@ -117,7 +117,7 @@ const ROOMS: [(&str, &[&str]); 19] = [
 
 /// The floors of the core, from plain data upward: a module names only modules that stand before
 /// it in this list.
-const FLOORS_OF_SCORING: [&str; 24] = [
+const FLOORS_OF_SCORING: [&str; 25] = [
     "limits",
     "name",
     "timestamp",
@@ -134,6 +134,7 @@ const FLOORS_OF_SCORING: [&str; 24] = [
     "record",
     "profile",
     "outcome",
+    "written",
     "model",
     "counts",
     "influence",
@@ -144,10 +145,9 @@ const FLOORS_OF_SCORING: [&str; 24] = [
     "compare",
 ];
 /// And those of a model within it, which knows no record.
-const FLOORS_OF_MODEL: [&str; 20] = [
+const FLOORS_OF_MODEL: [&str; 19] = [
     "ids",
     "fingerprint",
-    "diagnostic",
     "duration",
     "topics",
     "phrases",

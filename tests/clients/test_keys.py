@@ -535,6 +535,100 @@ def test_a_keys_file_with_mistakes_keeps_the_server_from_starting(tmp_path):
     assert "nowhere" in said
 
 
+def test_a_keys_file_is_checked_as_a_server_reads_it(tmp_path):
+    path, model = tmp_path / "keys.toml", tmp_path / "model.toml"
+    model.write_text(MODEL, encoding="utf-8")
+    path.write_text(ROLES + '[[keys]]\nname = "a"\nsha256 = "bellwether_hush"\nrol = "reader"\n'
+                    'tenants = ["*"]\n[roles.seller]\ncalls = ["GetProfiles"]\n', encoding="utf-8")
+    checked = run("key", "check", path)
+    assert checked.returncode == 1 and "4 mistakes" in checked.stderr
+    mistakes = checked.stdout.splitlines()
+    assert len(mistakes) == 4
+    assert all(mistake.startswith(f"{path}:") for mistake in mistakes)
+    assert 'did you mean "GetProfile"?' in mistakes[3]
+    started = run("serve", "--keys", path, "--store", tmp_path / "store", "--listen", "127.0.0.1:0",
+                  "--admin-listen", "127.0.0.1:0")
+    assert started.returncode == 2
+    assert "\n".join(mistakes) in started.stderr and "hush" not in started.stderr
+    path.write_text(ROLES.replace('"prices"', '"price"'), encoding="utf-8")
+    Key(path, "acme", "narrow")
+    assert run("key", "check", path).stdout == f"{path}: good: 1 key, 0 certificates, 0 issuers\n"
+    checked = run("key", "check", path, "--model", model)
+    assert checked.returncode == 0
+    assert checked.stdout.startswith(f"{path}:7:11: warning: ")
+    assert 'the topic "price", which no model has; did you mean "prices"?' in checked.stdout
+    assert run("key", "check").returncode == 2
+
+
+def test_a_log_line_names_what_roles_list_and_no_model_has(tmp_path):
+    path, model = tmp_path / "keys.toml", tmp_path / "model.toml"
+    model.write_text(MODEL, encoding="utf-8")
+    path.write_text(ROLES, encoding="utf-8")
+    key = Key(path, "*", "admin")
+
+    def warnings(server):
+        return [line for line in server.output().splitlines() if "no model has" in line]
+
+    with Server(tmp_path / "store", model=model, settings={"BELLWETHER_KEYS": str(path)}) as server:
+        assert not warnings(server)
+        path.write_text(path.read_text(encoding="utf-8").replace('["interest"]', '["intrest"]'),
+                        encoding="utf-8")
+        assert eventually(lambda: warnings(server))
+        assert "keys.toml:4:11" in warnings(server)[0]
+        assert "did you mean" in warnings(server)[0]
+        for _ in range(3):
+            server.stub.GetFunnel(api.GetFunnelRequest(), metadata=key.metadata)
+        models = model_pb2_grpc.ModelServiceStub(server.channel)
+        changed = MODEL.replace('"interested"', '"keen"')
+        models.ApplyModel(model_pb2.ApplyModelRequest(source=changed), metadata=key.metadata)
+        assert eventually(lambda: len(warnings(server)) == 2)
+        assert "interested" in warnings(server)[1]
+        # Mistakes are told in one line.
+        path.write_text("[[keys]]\nname = 1\n[kees]\n", encoding="utf-8")
+        assert eventually(lambda: "those of before are kept" in server.output())
+        said = [line for line in server.output().splitlines() if "those of before" in line]
+        assert "keys.toml:2:8" in said[0] and "keys.toml:3:2" in said[0]
+
+
+def test_the_command_line_says_nothing_of_what_a_role_does_not_see(world, tmp_path):
+    server, keys, _ = world
+    for role, key in keys.items():
+        token = tmp_path / role
+        token.write_text(key.made["secret"], encoding="utf-8")
+        asking = ["--server", f"http://{server.address}", "--tenant", "acme", "--token-file", token]
+        for command in (["get", "ann", "--full"], ["get", "ann"], ["catalog"], ["funnel"],
+                        ["rank", "interested", "--full"], ["influencers", "prices"]):
+            shown = run(*command, *asking)
+            if shown.returncode:
+                assert "PERMISSION_DENIED" in shown.stderr, (role, command, shown.stderr)
+            for false in ("asks for nothing", "(by )", " ()", "of at least 0"):
+                assert false not in shown.stdout, (role, command, shown.stdout)
+            for line in shown.stdout.splitlines():
+                assert line.strip() not in ("segments", "interests", "stage")
+
+
+def test_a_file_of_events_ends_with_the_line_that_a_key_is_not_good_for(world, tmp_path):
+    server, keys, _ = world
+    events = tmp_path / "events.jsonl"
+    line = {"eventId": "r-1", "profileId": "ann", "type": "visit", "time": "2026-01-01T00:00:00Z"}
+    update = {"updateProfile": {"profileId": "ann", "attributes": {}}}
+    events.write_text(f"\n{json.dumps(line)}\n{json.dumps(update)}\n" * 3, encoding="utf-8")
+    token = tmp_path / "token"
+    asking = ["--server", f"http://{server.address}", "--token-file", token]
+    for role, tenant, missing in (("reader", "acme", "which may not call ScoreEvents"),
+                                  ("writer", "other", 'may not call for tenant "other"')):
+        token.write_text(keys[role].made["secret"], encoding="utf-8")
+        replayed = run("replay", events, "--tenant", tenant, *asking)
+        assert replayed.returncode == 1
+        assert "stopped at line 2" in replayed.stderr and missing in replayed.stderr
+        assert "refused:" not in replayed.stderr
+    retracted = run("retract", events, "--tenant", "acme", *asking)
+    assert retracted.returncode == 1 and "line 2: PERMISSION_DENIED" in retracted.stderr
+    nobody = run("replay", events, "--tenant", "acme", "--server", f"http://{server.address}")
+    assert nobody.returncode == 1
+    assert "stopped at line 2" in nobody.stderr and "UNAUTHENTICATED" in nobody.stderr
+
+
 class Signer:
     """A key pair of an issuer of tokens, made by openssl."""
 

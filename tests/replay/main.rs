@@ -22,7 +22,8 @@ use bellwether::cli::{
     },
 };
 use tokio::net::TcpListener;
-use tonic::Code;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
 
 use scripted::{Scripted, serve};
 
@@ -256,6 +257,75 @@ async fn an_error_that_will_not_pass_ends_the_replay_at_once() {
     let (outcome, _) = run(&server, &event(1, "p"), 10).await;
     assert_eq!(outcome.unwrap_err().to_string(), "NOT_FOUND: scripted");
     assert_eq!(server.0.lock().unwrap().batches, 1);
+}
+
+#[tokio::test]
+async fn what_every_line_would_hear_ends_the_replay_once_what_is_on_its_way_is_settled() {
+    let server = Scripted::with(|script| {
+        script.update_delay = Duration::from_millis(20);
+        script
+            .event_errors
+            .insert("4".to_owned(), [Code::PermissionDenied].into());
+    });
+    let first = event(1, "p") + &update("q") + &event(3, "r") + &event(4, "s");
+    let rest: String = (5..20_000).map(|id| event(id, "s")).collect();
+    let (outcome, seen) = run(&server, &(first + &rest), 1).await;
+    let failure = outcome.unwrap_err().to_string();
+    assert!(failure.contains("stopped at line 4"), "{failure}");
+    assert!(failure.contains("PERMISSION_DENIED: scripted"), "{failure}");
+    assert_eq!(seen.refusals, []);
+    assert_eq!(seen.position.line, 3);
+    assert_eq!(server.history("q"), ["update"]);
+    assert!(server.history("s").len() < 100);
+}
+
+#[tokio::test]
+async fn a_stream_or_an_update_that_is_refused_for_all_names_its_line() {
+    for code in [Code::PermissionDenied, Code::Unauthenticated] {
+        let server = Scripted::with(|script| script.always_break = Some(code));
+        let (outcome, _) = run(&server, &("\n".to_owned() + &event(1, "p")), 10).await;
+        let failure = outcome.unwrap_err().to_string();
+        assert!(failure.contains("stopped at line 2"), "{failure}");
+        assert_eq!(server.0.lock().unwrap().batches, 1);
+
+        let server = Scripted::with(|script| {
+            script.update_errors.insert("q".to_owned(), [code].into());
+        });
+        let (outcome, seen) = run(&server, &(event(1, "p") + &update("q")), 10).await;
+        let failure = outcome.unwrap_err().to_string();
+        assert!(failure.contains("stopped at line 2"), "{failure}");
+        assert_eq!(seen.position.line, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_quota_is_waited_for_as_often_as_the_server_says_when_there_is_room() {
+    let refusal = |retry: Option<Duration>| {
+        let mut details =
+            ErrorDetails::with_error_info("QUOTA_EXCEEDED", "bellwether", HashMap::new());
+        if retry.is_some() {
+            details.set_retry_info(retry);
+        }
+        Status::with_error_details(Code::ResourceExhausted, "scripted", details)
+    };
+    let with = |refusals: Vec<Status>| {
+        Scripted::with(|script| {
+            script
+                .event_refusals
+                .insert("1".to_owned(), refusals.into());
+        })
+    };
+    // More often than a lost connection is tried again.
+    let passing = vec![refusal(Some(Duration::from_millis(10))); 8];
+    let started = Instant::now();
+    let (summary, _) = run(&with(passing), &event(1, "p"), 10).await;
+    assert_eq!(summary.unwrap().applied, 1);
+    assert!(started.elapsed() >= Duration::from_millis(80));
+
+    let (outcome, seen) = run(&with(vec![refusal(None)]), &event(1, "p"), 10).await;
+    let failure = outcome.unwrap_err().to_string();
+    assert!(failure.contains("stopped at line 1"), "{failure}");
+    assert_eq!(seen.position.line, 0);
 }
 
 #[tokio::test]

@@ -24,6 +24,7 @@ use bellwether::proto::{
         scoring_service_server::{ScoringService, ScoringServiceServer},
     },
 };
+use prost::Message as _;
 use tokio::net::TcpListener;
 use tokio_stream::{Stream, StreamExt as _, wrappers::TcpListenerStream};
 use tonic::{Code, Request, Response, Status, Streaming, transport::Server};
@@ -37,6 +38,8 @@ pub struct Script {
     pub always_break: Option<Code>,
     /// Answers an event with these codes before it takes it.
     pub event_errors: HashMap<String, VecDeque<Code>>,
+    /// Refuses an event with these before it takes it.
+    pub event_refusals: HashMap<String, VecDeque<Status>>,
     /// Fails an update with these codes before it takes it.
     pub update_errors: HashMap<String, VecDeque<Code>>,
     /// How long each update takes.
@@ -67,6 +70,14 @@ impl Scripted {
 
     fn score(&self, event: &Event) -> ScoreEventsResult {
         let mut script = self.0.lock().unwrap();
+        let refusals = script.event_refusals.get_mut(&event.event_id);
+        if let Some(refusal) = refusals.and_then(VecDeque::pop_front) {
+            let refusal = google::rpc::Status::decode(refusal.details()).unwrap();
+            let result = score_events_result::Result::Error(refusal);
+            return ScoreEventsResult {
+                result: Some(result),
+            };
+        }
         let errors = script.event_errors.get_mut(&event.event_id);
         let result = if let Some(code) = errors.and_then(VecDeque::pop_front) {
             score_events_result::Result::Error(google::rpc::Status {

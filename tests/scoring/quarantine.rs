@@ -197,7 +197,7 @@ fn tables_of_subjects_and_quarantine_are_checked() {
         assert!(told.contains(words), "{key}: {told}");
     }
     let told = mistakes("[[quarantine]]\nname = \"q\"\n");
-    assert!(told.contains("quarantine lacks \"when\""), "{told}");
+    assert!(told.contains("[[quarantine]] lacks \"when\""), "{told}");
     let rule = "[[quarantine]]\nname = \"q\"\nwhen = 'event.text == \"\"'\n";
     let told = mistakes(&format!("{rule}{rule}"));
     assert!(told.contains("two quarantine rules called \"q\""), "{told}");

@@ -9,12 +9,16 @@ use tokio::{io::AsyncRead, sync::mpsc, task::JoinSet};
 use tonic::Status;
 
 use super::{
+    ahead::{Read, read},
     answered::AnsweredLines,
-    lines::{CutOff, Entry, Line, LineReader, Position, Update},
+    lines::{Entry, Line, LineReader, Position, Update},
     order::{Order, Step},
     outcome::{Outcome, outcome},
     prepare::Preparation,
-    stream::{AnsweredBatch, MAX_BATCHES_IN_FLIGHT, Patience, converse, is_temporary},
+    stream::{
+        Answer, AnsweredBatch, MAX_BATCHES_IN_FLIGHT, Patience, converse, is_for_all, is_quota,
+        is_temporary,
+    },
     summary::Summary,
     updates::{UpdateAnswer, update},
 };
@@ -22,6 +26,7 @@ use crate::{
     cli::{
         connection::Client,
         failure::{Failure, describe},
+        output::counted,
     },
     proto::v1::{ResponseView, ScoreEventsRequest},
 };
@@ -93,6 +98,7 @@ where
         ready_updates: VecDeque::new(),
         sent: VecDeque::new(),
         paused_until: None,
+        stopped: None,
     };
     let outcome = engine.run(lines, request_sender, answers).await;
     match outcome {
@@ -110,29 +116,6 @@ where
             Err(Failure::new("the replay ended before its source did"))
         }
     }
-}
-
-/// What comes of reading on.
-enum Read {
-    Line(Box<Line>),
-    /// Nothing follows, but a line that is cut off.
-    End(Option<CutOff>),
-}
-
-/// Reads and parses ahead of the sender.
-async fn read<R: AsyncRead + Unpin>(
-    mut reader: LineReader<R>,
-    lines: mpsc::Sender<Read>,
-) -> Result<(), Failure> {
-    let failure = |error| Failure::io("cannot read on", &error);
-    while let Some(line) = reader.next().await.map_err(failure)? {
-        // The engine has gone when nothing takes the line: there is nothing left to do.
-        if lines.send(Read::Line(Box::new(line))).await.is_err() {
-            return Ok(());
-        }
-    }
-    let _ = lines.send(Read::End(reader.cut_off())).await;
-    Ok(())
 }
 
 /// Why the engine stops early.
@@ -168,6 +151,9 @@ struct Engine<'a, W> {
     sent: VecDeque<Vec<Sent>>,
     /// Nothing is sent before this instant, because the server said it is busy.
     paused_until: Option<Instant>,
+    /// The first line that heard what every line would hear. Nothing more is sent; what is on its way
+    /// is waited for.
+    stopped: Option<(u64, Status)>,
 }
 
 impl<W: Watcher> Engine<'_, W> {
@@ -175,7 +161,7 @@ impl<W: Watcher> Engine<'_, W> {
         mut self,
         mut lines: mpsc::Receiver<Read>,
         requests: mpsc::Sender<ScoreEventsRequest>,
-        mut answers: mpsc::Receiver<AnsweredBatch>,
+        mut answers: mpsc::Receiver<Answer>,
     ) -> Result<Summary, Stop> {
         let mut updates = FuturesUnordered::new();
         let mut ended = false;
@@ -193,10 +179,13 @@ impl<W: Watcher> Engine<'_, W> {
             {
                 self.paused_until = None;
             }
-            if self.paused_until.is_none() {
+            if self.paused_until.is_none() && self.stopped.is_none() {
                 while self.is_worth_sending(ended) {
                     let request = self.next_request();
-                    requests.send(request).await.map_err(|_| Stop::TaskEnded)?;
+                    if requests.send(request).await.is_err() {
+                        // Why stands behind the answers.
+                        break;
+                    }
                 }
                 while updates.len() < MAX_UPDATES_IN_FLIGHT
                     && let Some(next) = self.ready_updates.pop_front()
@@ -207,6 +196,12 @@ impl<W: Watcher> Engine<'_, W> {
             if let Some(position) = self.progress.advanced() {
                 self.watcher.answered(position, &self.summary)?;
             }
+            if self.sent.is_empty()
+                && updates.is_empty()
+                && let Some((line, status)) = &self.stopped
+            {
+                return Err(self.stop_at(*line, status).into());
+            }
             if ended && self.progress.is_complete() {
                 return Ok(self.summary);
             }
@@ -215,8 +210,11 @@ impl<W: Watcher> Engine<'_, W> {
                     ended = self.take(line.ok_or(Stop::TaskEnded)?);
                 }
                 // Polled even when nothing is expected: it ends when the connection is given up.
-                answer = answers.recv() => {
-                    self.answer(answer.ok_or(Stop::TaskEnded)?)?;
+                answer = answers.recv(), if self.stopped.is_none() || !self.sent.is_empty() => {
+                    match answer.ok_or(Stop::TaskEnded)? {
+                        Ok(answer) => self.answer(answer)?,
+                        Err(status) => self.lose_stream(status),
+                    }
                 }
                 Some(answer) = updates.next(), if !updates.is_empty() => {
                     self.answer_update(answer)?;
@@ -227,8 +225,9 @@ impl<W: Watcher> Engine<'_, W> {
     }
 
     fn has_room(&self) -> bool {
-        self.progress.unanswered_lines()
-            < self.options.batch * MAX_BATCHES_IN_FLIGHT + LOOK_AHEAD_LINES
+        self.stopped.is_none()
+            && self.progress.unanswered_lines()
+                < self.options.batch * MAX_BATCHES_IN_FLIGHT + LOOK_AHEAD_LINES
             && self.progress.unanswered_bytes() < MAX_UNANSWERED_BYTES
     }
 
@@ -328,10 +327,14 @@ impl<W: Watcher> Engine<'_, W> {
                     self.progress.answered(line);
                 }
                 Outcome::Refused(status) if is_temporary(&status) => {
-                    let tries = tries + 1;
+                    let tries = tries + u32::from(!is_quota(&status));
                     self.pause(line, tries, &status)?;
                     let entry = Entry::Event(event);
                     again.push(Step { line, entry, tries });
+                    continue;
+                }
+                Outcome::Refused(status) if is_for_all(&status) => {
+                    self.stop(line, status);
                     continue;
                 }
                 Outcome::Refused(status) => self.refuse(line, &describe(&status)),
@@ -368,6 +371,10 @@ impl<W: Watcher> Engine<'_, W> {
             Err(status) if is_temporary(&status) => {
                 return Err(gave_up(line, retries, &status));
             }
+            Err(status) if is_for_all(&status) => {
+                self.stop(line, status);
+                return Ok(());
+            }
             Err(status) => self.refuse(line, &describe(&status)),
         }
         for step in self.order.answered_update(&update) {
@@ -376,12 +383,37 @@ impl<W: Watcher> Engine<'_, W> {
         Ok(())
     }
 
+    /// Sends nothing more. The line and those after it have no answer: a checkpoint stands before them.
+    fn stop(&mut self, line: u64, status: Status) {
+        if self.stopped.as_ref().is_none_or(|(first, _)| line < *first) {
+            self.stopped = Some((line, status));
+        }
+    }
+
+    /// No more answers will come for events.
+    fn lose_stream(&mut self, status: Status) {
+        let first = self.sent.iter().flatten().map(|sent| sent.line).min();
+        self.sent.clear();
+        self.stop(first.unwrap_or_default(), status);
+    }
+
+    fn stop_at(&self, line: u64, status: &Status) -> Failure {
+        Failure::new(format!(
+            "stopped at line {line}, as every other line would hear the same: {}; {} had an answer",
+            describe(status),
+            counted(
+                self.summary.answered().try_into().unwrap_or(i64::MAX),
+                "line"
+            )
+        ))
+    }
+
     /// Sends nothing for a while, or gives up.
     fn pause(&mut self, line: u64, tries: u32, status: &Status) -> Result<(), Failure> {
         let wait = self
             .options
             .patience
-            .wait(tries)
+            .wait_after(status, tries)
             .ok_or_else(|| gave_up(line, self.options.patience.retries, status))?;
         self.paused_until = self.paused_until.max(Some(Instant::now() + wait));
         Ok(())

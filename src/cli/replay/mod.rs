@@ -1,5 +1,6 @@
 //! `bellwether replay`: streams events and updates of profiles and subjects from JSON Lines to a server.
 
+mod ahead;
 mod answered;
 pub mod checkpoint;
 pub mod engine;
@@ -44,7 +45,8 @@ const CHECKPOINT_INTERVAL: Duration = Duration::from_millis(200);
 ///
 /// Each line is an event in the proto's JSON form, or {"updateProfile": {...}} with an
 /// UpdateProfileRequest, or {"updateSubject": {...}} with an UpdateSubjectRequest. The lines of one profile are applied in order. A line that is
-/// refused is reported with its number and its reason, and the rest goes on. Nothing
+/// refused is reported with its number and its reason, and the rest goes on; what every line would
+/// hear (a key that is not good for it, an unknown tenant) ends the replay. Nothing
 /// counts twice: replaying a file again changes nothing.
 ///
 /// A last line that has no newline and cannot be read is left unread, and a checkpoint stands

@@ -6,6 +6,7 @@ use std::{collections::VecDeque, time::Duration};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
 
 use crate::{
     cli::{
@@ -39,12 +40,51 @@ impl Patience {
                 .min(self.longest_wait)
         })
     }
+
+    /// How long to wait after a refusal that may pass; at least as long as the server says. A quota
+    /// that says when there is room is waited for, however often.
+    pub fn wait_after(&self, status: &Status, retry: u32) -> Option<Duration> {
+        let told = retry_delay(status).unwrap_or_default();
+        let own = match is_quota(status) {
+            true => Some(self.first_wait),
+            false => self.wait(retry),
+        };
+        own.map(|own| own.max(told))
+    }
+}
+
+fn retry_delay(status: &Status) -> Option<Duration> {
+    status.get_details_retry_info()?.retry_delay
+}
+
+fn has_reason(status: &Status, reason: &str) -> bool {
+    let info = status.get_details_error_info();
+    info.is_some_and(|info| info.reason == reason)
+}
+
+/// Whether the tenant has asked for more than its quota.
+pub fn is_quota(status: &Status) -> bool {
+    has_reason(status, "QUOTA_EXCEEDED")
+}
+
+/// When there is room again in the quota of the tenant that a call was refused by.
+pub fn quota_wait(status: &Status) -> Option<Duration> {
+    retry_delay(status).filter(|_| is_quota(status))
+}
+
+/// Whether no other line would fare better: who calls, what they may or the tenant has to change first.
+pub fn is_for_all(status: &Status) -> bool {
+    matches!(
+        status.code(),
+        Code::PermissionDenied | Code::Unauthenticated
+    ) || has_reason(status, "UNKNOWN_TENANT")
+        || (is_quota(status) && retry_delay(status).is_none())
 }
 
 /// Whether the same call may succeed when it is made again: the server is away or busy, or
 /// the connection broke before the answer.
 pub fn is_temporary(status: &Status) -> bool {
-    if refused_by_tls(status).is_some() {
+    if refused_by_tls(status).is_some() || is_for_all(status) {
         return false;
     }
     matches!(
@@ -61,12 +101,15 @@ pub fn is_temporary(status: &Status) -> bool {
 /// A request with what the server said of each of its events, in order.
 pub type AnsweredBatch = (ScoreEventsRequest, Vec<ScoreEventsResult>);
 
+/// An answer, or why none will come for the first request without one, nor for those after it.
+pub type Answer = Result<AnsweredBatch, Status>;
+
 /// Sends requests in order and hands back each with its answer, in order, until the
 /// requests end. Holds at most [`MAX_BATCHES_IN_FLIGHT`] requests.
 pub async fn converse(
     mut client: Client,
     mut requests: mpsc::Receiver<ScoreEventsRequest>,
-    answers: mpsc::Sender<AnsweredBatch>,
+    answers: mpsc::Sender<Answer>,
     patience: Patience,
 ) -> Result<(), Failure> {
     let mut conversation = Conversation {
@@ -92,11 +135,15 @@ pub async fn converse(
             }
             continue;
         };
+        if is_for_all(&status) {
+            let _ = answers.send(Err(status)).await;
+            return Ok(());
+        }
         if !is_temporary(&status) {
             return Err(status.into());
         }
-        conversation.failures += 1;
-        let Some(wait) = patience.wait(conversation.failures) else {
+        conversation.failures += u32::from(!is_quota(&status));
+        let Some(wait) = patience.wait_after(&status, conversation.failures) else {
             return Err(Failure::new(format!(
                 "gave up after {} retries without progress: {}",
                 patience.retries,
@@ -123,7 +170,7 @@ impl Conversation {
         &mut self,
         client: &mut Client,
         requests: &mut mpsc::Receiver<ScoreEventsRequest>,
-        answers: &mpsc::Sender<AnsweredBatch>,
+        answers: &mpsc::Sender<Answer>,
     ) -> Result<(), Status> {
         let (sender, receiver) = mpsc::channel(MAX_BATCHES_IN_FLIGHT);
         for request in &self.unanswered {
@@ -162,7 +209,7 @@ impl Conversation {
                         return Err(Status::failed_precondition("the server answered more requests than were sent"));
                     };
                     self.failures = 0;
-                    if answers.send((request, response.results)).await.is_err() {
+                    if answers.send(Ok((request, response.results))).await.is_err() {
                         // Nobody listens any more.
                         self.ended = true;
                         self.unanswered.clear();
@@ -187,6 +234,10 @@ fn say(sender: &mpsc::Sender<ScoreEventsRequest>, request: &ScoreEventsRequest) 
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
+    use tonic_types::ErrorDetails;
+
     use super::*;
 
     #[test]
@@ -217,6 +268,39 @@ mod tests {
             Status::internal("a bug"),
         ] {
             assert!(!is_temporary(&status), "{status:?}");
+            assert!(!is_for_all(&status), "{status:?}");
         }
+    }
+
+    fn refusal(code: Code, reason: &str, retry: Option<Duration>) -> Status {
+        let mut details = ErrorDetails::with_error_info(reason, "bellwether", HashMap::new());
+        if retry.is_some() {
+            details.set_retry_info(retry);
+        }
+        Status::with_error_details(code, "scripted", details)
+    }
+
+    #[test]
+    fn what_every_line_would_hear_is_told_from_what_may_pass() {
+        for status in [
+            Status::permission_denied(""),
+            Status::unauthenticated(""),
+            refusal(Code::NotFound, "UNKNOWN_TENANT", None),
+            refusal(Code::ResourceExhausted, "QUOTA_EXCEEDED", None),
+        ] {
+            assert!(is_for_all(&status) && !is_temporary(&status), "{status:?}");
+        }
+        let patience = Patience {
+            retries: 1,
+            first_wait: Duration::from_millis(100),
+            longest_wait: Duration::from_secs(1),
+        };
+        let told = Duration::from_secs(3);
+        let quota = refusal(Code::ResourceExhausted, "QUOTA_EXCEEDED", Some(told));
+        assert!(is_temporary(&quota) && !is_for_all(&quota));
+        assert_eq!(patience.wait_after(&quota, 9), Some(told));
+        let busy = refusal(Code::Unavailable, "OVERLOADED", Some(told));
+        assert_eq!(patience.wait_after(&busy, 1), Some(told));
+        assert_eq!(patience.wait_after(&busy, 2), None);
     }
 }

@@ -6,7 +6,7 @@ use tonic::Status;
 
 use super::{
     lines::Update,
-    stream::{Patience, is_temporary},
+    stream::{Patience, is_quota, is_temporary},
 };
 use crate::{cli::connection::Client, proto::v1::ResponseView};
 
@@ -35,10 +35,14 @@ pub async fn update(
     loop {
         let result = send(&mut client, update.clone()).await;
         let wait = match &result {
-            Err(status) if is_temporary(status) => patience.wait(retries + 1),
+            Err(status) if is_temporary(status) => {
+                let is_try = u32::from(!is_quota(status));
+                let wait = patience.wait_after(status, retries + is_try);
+                wait.map(|wait| (wait, is_try))
+            }
             _ => None,
         };
-        let Some(wait) = wait else {
+        let Some((wait, is_try)) = wait else {
             return UpdateAnswer {
                 line,
                 update,
@@ -46,7 +50,7 @@ pub async fn update(
                 retries,
             };
         };
-        retries += 1;
+        retries += is_try;
         tokio::time::sleep(wait).await;
     }
 }

@@ -1,7 +1,8 @@
 //! What a model declares, for people and for programs that show it: names, each with what the file
 //! says of it. Nothing is counted by it.
 
-use super::file::{ModelFile, Spanned};
+use super::file::ModelFile;
+use crate::scoring::written::Spanned;
 
 /// Everything that a model declares, in the order of the file, stages lowest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -8,7 +8,6 @@ use typed_index_collections::TiVec;
 use super::{
     calibration::Calibration,
     catalog::Catalog,
-    diagnostic::Diagnostic,
     expr::Expression,
     fingerprint::Fingerprint,
     ids::{
@@ -25,6 +24,7 @@ use super::{
 };
 use crate::scoring::{
     Event, HalfLife, Name, ProfileId, RankKey, RankName, Slope, Timestamp, limits::NOISE_FLOOR,
+    written::Diagnostic,
 };
 
 /// A checked model, ready to evaluate records.

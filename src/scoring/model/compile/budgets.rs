@@ -11,13 +11,13 @@ use crate::scoring::{
     limits::MAX_EVENT_STEPS,
     model::{
         definition::{Evidence, Rule},
-        diagnostic::suggestion,
         expr::Expression,
         file::ModelFile,
         ids::{QuarantineRuleId, RuleId, SignalId},
         quarantine::QuarantineRule,
         signal::Signal,
     },
+    written::suggestion,
 };
 
 fn sum(steps: impl Iterator<Item = usize>) -> usize {

@@ -5,11 +5,11 @@ use crate::scoring::{
     Attributes, Event, IdHash, ProfileId,
     model::{
         definition::Model,
-        diagnostic::{Diagnostic, Diagnostics, char_boundary_before},
         expr::{self, Declared, Expression, Scope, Wanted},
         ids::SubjectKindId,
         subjects::{Population, Stated},
     },
+    written::{Diagnostic, Diagnostics, char_boundary_before},
 };
 
 /// A condition on people, or on subjects, at the instant that a call asks for.

@@ -27,9 +27,8 @@ use stack::on_a_large_stack;
 use super::{
     catalog::Catalog,
     definition::{Influence, Model, Score},
-    diagnostic::{Diagnostic, Diagnostics, char_boundary_before, suggestion},
     expr::{self, Declared, Expression, Scope, Wanted},
-    file::{self, ModelFile, PhraseTable, Points, Spanned},
+    file::{self, ModelFile, PhraseTable, Points},
     ids::{ConditionId, ScoreId, SignalId, SlotId},
     quarantine::QuarantineRule,
     signal::Signal,
@@ -45,6 +44,7 @@ use crate::scoring::{
         MAX_SCORES, MAX_SEGMENTS, MAX_STAGES, MAX_SUBJECT_KINDS, MAX_TOPICS, MAX_TYPE_BYTES,
         MAX_WORD_LISTS,
     },
+    written::{Diagnostic, Diagnostics, Spanned, char_boundary_before, suggestion},
 };
 
 const DEFAULT_INTERESTS_HALF_LIFE_NANOS: i64 = 30 * 86_400 * 1_000_000_000;

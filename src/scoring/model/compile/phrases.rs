@@ -1,10 +1,12 @@
 //! Puts together what is looked for in texts: the keywords of topics, and the phrases of signals.
 
 use super::Compiler;
-use crate::scoring::model::{
-    diagnostic::suggestion,
-    file::{ModelFile, NearTable, PhraseTable, Spanned},
-    phrases::{Near, Phrase, Phrases, is_seen},
+use crate::scoring::{
+    model::{
+        file::{ModelFile, NearTable, PhraseTable},
+        phrases::{Near, Phrase, Phrases, is_seen},
+    },
+    written::{Spanned, suggestion},
 };
 
 /// The keywords of topics and the phrases of signals, each with its owner: topics come first.

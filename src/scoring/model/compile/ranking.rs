@@ -9,11 +9,12 @@ use crate::scoring::{
     model::{
         definition::Score,
         expr::Scope,
-        file::{ModelFile, SegmentTable, Spanned},
+        file::{ModelFile, SegmentTable},
         ids::{ConditionId, RankId, ScoreId, SegmentId, SubjectKindId},
         rank::{Factor, Rank, Segment},
         subjects::{Population, SubjectKind},
     },
+    written::Spanned,
 };
 
 const NANOS_PER_DAY: i64 = 86_400 * 1_000_000_000;

@@ -11,13 +11,13 @@ use crate::scoring::{
     limits::{DEFAULT_KEYS, DEFAULT_ONCE_KEYS, MAX_KEYS, MAX_ONCE_KEYS},
     model::{
         definition::{Score, Term},
-        diagnostic::suggestion,
         expr::{Expression, Scope, Wanted},
-        file::{ModelFile, SignalTable, Spanned},
+        file::{ModelFile, SignalTable},
         ids::{AskedId, ScoreId, SignalId, SlotId},
         signal::{OncePerKey, Signal},
         slot::Slot,
     },
+    written::{Spanned, suggestion},
 };
 
 /// What a signal may keep of its matches.
@@ -178,7 +178,7 @@ impl Compiler<'_> {
                 }
                 None if !self.asked.iter().any(|slot| slot.signal == *name) => {
                     let message = format!(
-                        "signals lacks \"points\": what a count is worth, such as points = {{ interest = 5 }}; only a signal that an expression counts, as in count({name:?}, \"7d\"), may have none"
+                        "[[signals]] lacks \"points\": what a count is worth, such as points = {{ interest = 5 }}; only a signal that an expression counts, as in count({name:?}, \"7d\"), may have none"
                     );
                     self.diagnostics.add(table.span.clone(), message);
                 }

@@ -6,12 +6,12 @@ use super::Compiler;
 use crate::scoring::{
     limits::MAX_KEY_STEPS,
     model::{
-        diagnostic::suggestion,
         expr::{Expression, Scope, Wanted},
-        file::{ModelFile, PEOPLE, Spanned},
+        file::{ModelFile, PEOPLE},
         ids::SubjectKindId,
         subjects::{Population, SubjectKind},
     },
+    written::{Spanned, suggestion},
 };
 
 impl Compiler<'_> {

@@ -14,7 +14,7 @@ use super::{
     scope::{ExpressionDiagnostic, Scope},
     variable::{Declared, Variable},
 };
-use crate::scoring::model::{diagnostic::suggestion, slot::Slot};
+use crate::scoring::{model::slot::Slot, written::suggestion};
 
 /// How deep the terms of an expression may nest, because the evaluator recurses: `a + b + c`
 /// is two deep, `a || b || c` as well, and sixty more of these are only a few deeper.

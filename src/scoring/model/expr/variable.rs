@@ -8,11 +8,11 @@ use super::{
 use crate::scoring::{
     Name,
     model::{
-        diagnostic::suggestion,
         duration::{HALF_LIFE_TEXT, half_life_of},
         ids::{AskedId, ScoreId, SubjectKindId},
         slot::Slot,
     },
+    written::suggestion,
 };
 
 /// Something that expressions read.

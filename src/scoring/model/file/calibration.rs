@@ -1,9 +1,9 @@
 //! Reads a calibration: the curve from points to a probability.
 
-use super::table::{Spanned, Table};
 use crate::scoring::{
     limits::{MAX_CALIBRATION_STEPS, MAX_POINTS, MAX_TAG_BYTES},
     model::calibration::{Calibration, Curve},
+    written::{Spanned, Table},
 };
 
 /// Reads a calibration.

@@ -1,10 +1,10 @@
 //! Reads durations and half-lives.
 
-use super::table::{Spanned, Table};
 use crate::scoring::{
     HalfLife,
     limits::{MAX_HALF_LIFE, MIN_HALF_LIFE},
     model::duration::duration_nanos,
+    written::{Spanned, Table},
 };
 
 impl Table<'_, '_, '_> {

@@ -3,33 +3,35 @@
 
 mod calibration;
 mod duration;
+mod names;
 mod numbers;
 mod phrases;
 mod quarantine;
 mod subjects;
-mod table;
 
 use std::ops::Range;
 
-use toml::de::{DeTable, DeValue};
+use toml::de::DeValue;
 
 use quarantine::read_quarantine;
 use subjects::{read_of, read_subject};
-use table::Table;
 
 pub(crate) use phrases::{NearTable, PhraseTable};
 pub(crate) use quarantine::QuarantineTable;
 pub(crate) use subjects::{PEOPLE, SubjectTable};
-pub(crate) use table::{Points, Spanned};
 
-use super::{calibration::Calibration, diagnostic::Diagnostics, fingerprint::Fingerprint};
+use super::{calibration::Calibration, fingerprint::Fingerprint};
 use crate::scoring::{
     HalfLife,
     limits::{
         MAX_BREADTH, MAX_COOLDOWN, MAX_KEYS, MAX_NAME_BYTES, MAX_ONCE_KEYS, MAX_POINTS,
         MAX_TAG_BYTES, MAX_VALUE, NOISE_FLOOR,
     },
+    written::{Diagnostics, Spanned, Table, parse},
 };
+
+/// A table `name = number`.
+pub(crate) type Points = Vec<(Spanned<String>, f64)>;
 
 #[derive(Debug, Default)]
 pub(crate) struct ModelFile {
@@ -143,13 +145,7 @@ pub(crate) struct InfluenceTable {
 
 /// Reads the file, with the mistakes noted; `None` when it is no TOML.
 pub(crate) fn read(source: &str, diagnostics: &mut Diagnostics<'_>) -> Option<ModelFile> {
-    let (root, errors) = DeTable::parse_recoverable(source);
-    for error in errors {
-        diagnostics.add(error.span().unwrap_or(0..0), error.message());
-    }
-    if !diagnostics.is_empty() {
-        return None;
-    }
+    let root = parse(source, diagnostics)?;
     let mut file = ModelFile {
         fingerprint: Fingerprint::of(root.get_ref()),
         ..ModelFile::default()
@@ -177,6 +173,7 @@ pub(crate) fn read(source: &str, diagnostics: &mut Diagnostics<'_>) -> Option<Mo
 }
 
 fn read_score(name: Spanned<String>, table: &mut Table<'_, '_, '_>) -> ScoreTable {
+    table.check_name(&name);
     ScoreTable {
         name,
         description: table.description(),

@@ -2,8 +2,10 @@
 
 use toml::de::DeValue;
 
-use super::table::{Spanned, Table};
-use crate::scoring::limits::{MAX_NAME_BYTES, MAX_NEAR_DISTANCE, MAX_TAG_BYTES};
+use crate::scoring::{
+    limits::{MAX_NAME_BYTES, MAX_NEAR_DISTANCE, MAX_TAG_BYTES},
+    written::{Spanned, Table},
+};
 
 #[derive(Debug)]
 pub(crate) struct PhraseTable {
@@ -85,8 +87,8 @@ fn read_near(table: &mut Table<'_, '_, '_>) -> NearTable {
     } else {
         Vec::new()
     };
-    let before = table.whole_number("before", MAX_NEAR_DISTANCE);
-    let after = table.whole_number("after", MAX_NEAR_DISTANCE);
+    let before = table.whole_number("before", 0, MAX_NEAR_DISTANCE);
+    let after = table.whole_number("after", 0, MAX_NEAR_DISTANCE);
     let is_nowhere = |key, distance| !table.has(key) || distance == Some(0);
     if is_nowhere("before", before) && is_nowhere("after", after) {
         table.missing(

@@ -1,6 +1,6 @@
 //! Reads the rules of quarantine.
 
-use super::table::{Spanned, Table};
+use crate::scoring::written::{Spanned, Table};
 
 #[derive(Debug)]
 pub(crate) struct QuarantineTable {

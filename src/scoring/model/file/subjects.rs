@@ -1,7 +1,10 @@
 //! Reads the kinds of subjects, and whom a segment is of.
 
-use super::table::{Spanned, Table};
-use crate::scoring::{is_kind_name, limits::MAX_NAME_BYTES};
+use crate::scoring::{
+    is_kind_name,
+    limits::MAX_NAME_BYTES,
+    written::{Spanned, Table},
+};
 
 /// What segments are of that are of no subjects.
 pub(crate) const PEOPLE: &str = "people";
@@ -14,6 +17,7 @@ pub(crate) struct SubjectTable {
 }
 
 pub(crate) fn read_subject(name: Spanned<String>, table: &mut Table<'_, '_, '_>) -> SubjectTable {
+    table.check_name(&name);
     if !is_kind_name(&name.value) || name.value == PEOPLE {
         let message = format!(
             "{:?} cannot name a kind of subjects; write a small letter and then small letters, digits or _, at most 32 in all, and not {PEOPLE:?}",

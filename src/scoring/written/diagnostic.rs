@@ -1,4 +1,4 @@
-//! What is wrong with a model file, and where.
+//! What is wrong with a file, and where.
 
 use std::{fmt, iter, ops::Range};
 
@@ -7,7 +7,7 @@ use crate::scoring::limits::{MAX_DIAGNOSTICS, MAX_TAG_BYTES};
 /// Names that a message lists.
 const MAX_LISTED: usize = 32;
 
-/// A mistake in a model file.
+/// A mistake in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
     /// From 1.
@@ -60,15 +60,21 @@ impl<'source> Diagnostics<'source> {
             self.untold += 1;
             return;
         }
+        let (line, column) = self.place(&span);
+        self.found.push(Diagnostic {
+            line,
+            column,
+            message: message.into(),
+        });
+    }
+
+    /// Line and column of a place of the file.
+    pub(crate) fn place(&self, span: &Range<usize>) -> (usize, usize) {
         let before = self.source.get(..span.start).unwrap_or(self.source);
         let line = self.lines.partition_point(|start| *start <= before.len());
         let line_start = self.lines.get(line.saturating_sub(1)).copied();
         let in_line = before.get(line_start.unwrap_or(0)..).unwrap_or_default();
-        self.found.push(Diagnostic {
-            line,
-            column: in_line.chars().count() + 1,
-            message: message.into(),
-        });
+        (line, in_line.chars().count() + 1)
     }
 
     /// Whether no more are told.

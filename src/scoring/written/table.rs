@@ -5,8 +5,8 @@ use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
 use crate::scoring::{
-    limits::{MAX_CONDITION_BYTES, MAX_DESCRIPTION_BYTES, MAX_NAME_BYTES, MAX_TAG_BYTES},
-    model::diagnostic::{Diagnostics, suggestion},
+    limits::{MAX_DESCRIPTION_BYTES, MAX_TAG_BYTES},
+    written::diagnostic::{Diagnostics, suggestion},
 };
 
 /// Something of the file, and where it stands.
@@ -16,13 +16,25 @@ pub(crate) struct Spanned<T> {
     pub span: Range<usize>,
 }
 
-/// A table `name = number`.
-pub(crate) type Points = Vec<(Spanned<String>, f64)>;
+/// What a file says; `None` when it is no TOML, with its mistakes noted.
+pub(crate) fn parse<'source>(
+    source: &'source str,
+    diagnostics: &mut Diagnostics<'_>,
+) -> Option<toml::Spanned<DeTable<'source>>> {
+    let (root, errors) = DeTable::parse_recoverable(source);
+    // What stands behind a mistake may be read as something that nobody has written.
+    let is_read = errors.is_empty();
+    for error in errors {
+        diagnostics.add(error.span().unwrap_or(0..0), error.message());
+    }
+    is_read.then_some(root)
+}
 
 /// A table of the file while it is read: knows which keys were asked for, so that the
 /// others can be told as mistakes.
 pub(crate) struct Table<'table, 'diagnostics, 'source> {
-    title: &'static str,
+    /// As a person finds it, such as `[[signals]]`.
+    title: String,
     /// Where it stands in the file.
     pub(crate) span: Range<usize>,
     entries: &'table DeTable<'table>,
@@ -32,13 +44,13 @@ pub(crate) struct Table<'table, 'diagnostics, 'source> {
 
 impl<'table, 'diagnostics, 'source> Table<'table, 'diagnostics, 'source> {
     pub(crate) fn new(
-        title: &'static str,
+        title: impl Into<String>,
         span: Range<usize>,
         entries: &'table DeTable<'table>,
         diagnostics: &'diagnostics mut Diagnostics<'source>,
     ) -> Self {
         Self {
-            title,
+            title: title.into(),
             span,
             entries,
             asked: Vec::new(),
@@ -78,6 +90,11 @@ impl<'table, 'diagnostics, 'source> Table<'table, 'diagnostics, 'source> {
 
     pub(crate) fn diagnostic(&mut self, span: Range<usize>, message: impl Into<String>) {
         self.diagnostics.add(span, message);
+    }
+
+    /// Line and column of something in it.
+    pub(crate) fn place(&self, span: &Range<usize>) -> (usize, usize) {
+        self.diagnostics.place(span)
     }
 
     pub(crate) fn wrong_kind(
@@ -122,7 +139,7 @@ impl<'table, 'diagnostics, 'source> Table<'table, 'diagnostics, 'source> {
     pub(crate) fn tables<T>(
         &mut self,
         key: &'static str,
-        read: impl Fn(&mut Table<'_, '_, '_>) -> T,
+        mut read: impl FnMut(&mut Table<'_, '_, '_>) -> T,
     ) -> Vec<T> {
         let Some(value) = self.get(key) else {
             return Vec::new();
@@ -139,7 +156,12 @@ impl<'table, 'diagnostics, 'source> Table<'table, 'diagnostics, 'source> {
                 self.wrong_kind(element, key, &wanted);
                 continue;
             };
-            let mut inner = Table::new(key, element.span(), entries, self.diagnostics);
+            let mut inner = Table::new(
+                format!("[[{key}]]"),
+                element.span(),
+                entries,
+                self.diagnostics,
+            );
             result.push(read(&mut inner));
             inner.finish();
         }
@@ -150,7 +172,7 @@ impl<'table, 'diagnostics, 'source> Table<'table, 'diagnostics, 'source> {
     pub(crate) fn named_tables<T>(
         &mut self,
         key: &'static str,
-        read: impl Fn(Spanned<String>, &mut Table<'_, '_, '_>) -> T,
+        mut read: impl FnMut(Spanned<String>, &mut Table<'_, '_, '_>) -> T,
     ) -> Vec<T> {
         let Some(value) = self.get(key) else {
             return Vec::new();
@@ -169,56 +191,16 @@ impl<'table, 'diagnostics, 'source> Table<'table, 'diagnostics, 'source> {
                 self.wrong_kind(value, name.get_ref(), &wanted);
                 continue;
             };
-            let placed = self.checked_name(name.get_ref(), name.span());
-            let mut inner = Table::new(key, value.span(), entries, self.diagnostics);
+            let title = format!("[{key}.{}]", name.get_ref());
+            let placed = Spanned {
+                value: name.get_ref().to_string(),
+                span: name.span(),
+            };
+            let mut inner = Table::new(title, value.span(), entries, self.diagnostics);
             result.push(read(placed, &mut inner));
             inner.finish();
         }
         result
-    }
-
-    /// A table of lists of texts, in the order of the file; `hint` says what is missing in an
-    /// empty one.
-    pub(crate) fn named_lists(
-        &mut self,
-        key: &'static str,
-        hint: &str,
-    ) -> Vec<(Spanned<String>, Vec<Spanned<String>>)> {
-        let Some(value) = self.get(key) else {
-            return Vec::new();
-        };
-        let Some(entries) = value.get_ref().as_table() else {
-            self.wrong_kind(value, key, "a table of lists");
-            return Vec::new();
-        };
-        let mut ordered: Vec<_> = entries.iter().collect();
-        ordered.sort_by_key(|(name, _)| name.span().start);
-        let lists = ordered.into_iter().map(|(name, value)| {
-            let placed = self.checked_name(name.get_ref(), name.span());
-            (placed, self.strings_of(value, name.get_ref(), hint))
-        });
-        lists.collect()
-    }
-
-    /// A name, whether it is a good one or not.
-    fn checked_name(&mut self, name: &str, span: Range<usize>) -> Spanned<String> {
-        let mut characters = name.chars();
-        let valid = name.len() <= MAX_NAME_BYTES
-            && characters
-                .next()
-                .is_some_and(|first| first.is_ascii_lowercase())
-            && characters
-                .all(|other| other.is_ascii_lowercase() || other.is_ascii_digit() || other == '_');
-        if !valid {
-            let message = format!(
-                "{name:?} is no name: write a lower-case letter, then lower-case letters, digits and _, at most {MAX_NAME_BYTES} in all"
-            );
-            self.diagnostics.add(span.clone(), message);
-        }
-        Spanned {
-            value: name.to_owned(),
-            span,
-        }
     }
 
     /// What stands for a text that is missing or none, so that the rest of the table is read: the
@@ -230,23 +212,42 @@ impl<'table, 'diagnostics, 'source> Table<'table, 'diagnostics, 'source> {
         }
     }
 
-    pub(crate) fn required_name(&mut self) -> Spanned<String> {
-        match self.get("name") {
-            None => self.missing(
-                "name",
-                "what it is called, such as name = \"visited_pricing\"",
-            ),
-            Some(value) => match value.get_ref().as_str() {
-                Some(name) => return self.checked_name(name, value.span()),
-                None => self.wrong_kind(value, "name", "a string"),
-            },
-        }
-        self.placeholder("")
-    }
-
     pub(crate) fn text(&mut self, key: &'static str, max_bytes: usize) -> Option<Spanned<String>> {
         let value = self.get(key)?;
         self.text_of(value, key, max_bytes)
+    }
+
+    /// A text that must be there; `hint` says what it is for.
+    pub(crate) fn required_text(
+        &mut self,
+        key: &'static str,
+        max_bytes: usize,
+        hint: &str,
+    ) -> Option<Spanned<String>> {
+        if !self.has(key) {
+            self.missing(key, hint);
+        }
+        self.text(key, max_bytes)
+    }
+
+    /// A list of texts, which may be empty.
+    pub(crate) fn list(
+        &mut self,
+        key: &'static str,
+        max_bytes: usize,
+    ) -> Option<Spanned<Vec<Spanned<String>>>> {
+        let value = self.get(key)?;
+        let Some(array) = value.get_ref().as_array() else {
+            self.wrong_kind(value, key, "a list of strings");
+            return None;
+        };
+        let texts = array.iter();
+        Some(Spanned {
+            value: texts
+                .filter_map(|element| self.text_of(element, key, max_bytes))
+                .collect(),
+            span: value.span(),
+        })
     }
 
     pub(crate) fn text_of(
@@ -302,30 +303,6 @@ impl<'table, 'diagnostics, 'source> Table<'table, 'diagnostics, 'source> {
         })
     }
 
-    pub(crate) fn condition(&mut self, key: &'static str) -> Option<Spanned<String>> {
-        let value = self.get(key)?;
-        self.condition_text(value)
-    }
-
-    pub(crate) fn condition_text(
-        &mut self,
-        value: &toml::Spanned<DeValue<'_>>,
-    ) -> Option<Spanned<String>> {
-        let Some(text) = value.get_ref().as_str() else {
-            self.wrong_kind(value, "an expression", "a string");
-            return None;
-        };
-        if text.len() > MAX_CONDITION_BYTES {
-            let message = format!("an expression has at most {MAX_CONDITION_BYTES} bytes");
-            self.diagnostics.add(value.span(), message);
-            return None;
-        }
-        Some(Spanned {
-            value: text.to_owned(),
-            span: value.span(),
-        })
-    }
-
     pub(crate) fn truth(&mut self, key: &'static str) -> Option<Spanned<bool>> {
         let value = self.get(key)?;
         let Some(truth) = value.get_ref().as_bool() else {
@@ -347,7 +324,7 @@ impl<'table, 'diagnostics, 'source> Table<'table, 'diagnostics, 'source> {
         self.strings_of(value, key, hint)
     }
 
-    fn strings_of(
+    pub(crate) fn strings_of(
         &mut self,
         value: &toml::Spanned<DeValue<'_>>,
         key: &str,
