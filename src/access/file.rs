@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    num::{NonZeroU32, NonZeroU64},
+    num::NonZeroU32,
     sync::{Arc, LazyLock},
 };
 
@@ -295,9 +295,6 @@ fn quotas(root: &mut Table<'_, '_, '_>) -> Quotas {
         let quota = Quota {
             calls: rate("calls_per_second"),
             events: rate("events_per_second"),
-            profiles: table
-                .whole_number("profiles", 1, 1 << 40)
-                .and_then(|most| NonZeroU64::new(u64::try_from(most).ok()?)),
         };
         match named(&name.value) {
             _ if name.value == "*" => quotas.others = quota,

@@ -85,7 +85,6 @@ pub fn of_service(error: &ServiceError, field: &str) -> Status {
             &format!("of the profile after the update: {error}; name some in remove_attributes"),
             "ATTRIBUTES_OUT_OF_BOUNDS",
         ),
-        ServiceError::TooManyProfiles { most } => too_many_profiles(*most),
         ServiceError::Contended(profile_id) => with_reason(
             Code::Aborted,
             format!(
@@ -242,22 +241,6 @@ pub fn overloaded(retry_after: Duration) -> Status {
         "the server has too much in flight; nothing was written, try again".to_owned(),
         "OVERLOADED",
         ErrorDetails::with_retry_info(Some(retry_after)),
-    )
-}
-
-/// A profile more than a tenant may have.
-fn too_many_profiles(most: u64) -> Status {
-    let known = [
-        ("quota".to_owned(), "profiles".to_owned()),
-        ("limit".to_owned(), most.to_string()),
-    ];
-    with_info(
-        Code::ResourceExhausted,
-        format!(
-            "the tenant may have {most} profiles, and has them; nothing was written; those that there are take events still, have the operator raise the quota for more"
-        ),
-        ("QUOTA_EXCEEDED", known.into()),
-        ErrorDetails::new(),
     )
 }
 
@@ -515,12 +498,6 @@ mod tests {
                 ServiceError::Attributes(InvalidAttributes::TooDeep),
                 Code::InvalidArgument,
                 "ATTRIBUTES_OUT_OF_BOUNDS",
-                false,
-            ),
-            (
-                ServiceError::TooManyProfiles { most: 3 },
-                Code::ResourceExhausted,
-                "QUOTA_EXCEEDED",
                 false,
             ),
             (

@@ -3,7 +3,6 @@
 use std::{
     convert::Infallible,
     iter,
-    num::NonZeroU64,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -301,12 +300,6 @@ impl Authentication {
             }
             None => Ok(()),
         }
-    }
-
-    /// How many profiles a tenant may have.
-    pub fn most_profiles(&self, tenant: &Tenant) -> Option<u64> {
-        let keys = self.asked.as_ref()?.keys();
-        keys.quotas.profiles(tenant).map(NonZeroU64::get)
     }
 
     /// Fetches the keys of whoever has issued a token, when it names one that is not known.

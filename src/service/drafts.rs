@@ -9,7 +9,6 @@ use super::{
     error::check_kind,
     lanes::Round,
     lookups::Lookups,
-    profile_quotas::makes_profile,
     write::{Arrived, ProfileUpdate, Task, Work},
 };
 use crate::{
@@ -108,24 +107,9 @@ impl<S: Store> Shell<S> {
             self.writes.note(&loaded);
         }
         let now = self.now();
-        let is_new = |profile_id: &ProfileId, work: &[Work], loaded: &Result<Option<Stored>, _>| {
-            matches!(loaded, Ok(None)) && makes_profile(profile_id, work)
-        };
-        let new = round.iter().zip(&loaded);
-        let new = new.filter(|((profile_id, work), loaded)| is_new(profile_id, work, loaded));
-        let mut room = self
-            .room_for_profiles(tenant, snapshot, new.count() as u64)
-            .await;
         let mut sheets = Vec::with_capacity(round.len());
         let mut stretch = Stretch::default();
         for ((profile_id, work), loaded) in round.into_iter().zip(loaded) {
-            if is_new(&profile_id, &work, &loaded) {
-                if room.left == 0 {
-                    self.refuse(Some(model), work, &room.full);
-                    continue;
-                }
-                room.left -= 1;
-            }
             match loaded {
                 Ok(stored) => {
                     sheets.push(Sheet::new(snapshot, profile_id, stored, work));

@@ -69,12 +69,6 @@ pub enum ServiceError {
     /// A page is asked for at another instant than the first one was.
     #[error("the pages before are of another instant")]
     AsOfChanged,
-    /// The tenant has as many profiles as it may.
-    #[error("the tenant has as many profiles as its quota allows: {most}")]
-    TooManyProfiles {
-        /// How many it may have.
-        most: u64,
-    },
     /// Other writers were faster, again and again.
     #[error("profile {0:?} has too many concurrent writers")]
     Contended(String),

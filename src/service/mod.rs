@@ -14,7 +14,6 @@ mod instants;
 mod lanes;
 mod lookups;
 mod pages;
-mod profile_quotas;
 mod quarantine;
 mod rankings;
 mod read;
@@ -40,7 +39,6 @@ pub use comparing::{Comparing, ModelComparison};
 pub use conditions::ConditionTurn;
 pub use error::ServiceError;
 pub use pages::{Fraction, Page, PageStart, Paging};
-pub use profile_quotas::ProfileLimits;
 pub use quarantine::{QuarantinePage, QuarantineQuery, QuarantinedProfile};
 pub use rankings::{
     Funnel, InfluencerPage, InfluencerQuery, SegmentPage, SegmentQuery, SegmentTopic,
@@ -123,8 +121,6 @@ struct Shell<S> {
     effects: lanes::Lanes<effects::EffectWork>,
     /// Who may enter.
     gate: Gate,
-    /// How many profiles tenants may have.
-    profile_quotas: profile_quotas::ProfileQuotas,
     /// Room for events of streams, which wait for it.
     streamed: Arc<turns::Room>,
     /// Room for single calls, which are turned away; a share of their own, because whoever
@@ -178,7 +174,6 @@ impl<S: Store> Service<S> {
             token_key,
             store,
             writes: health::Writes::default(),
-            profile_quotas: profile_quotas::ProfileQuotas::default(),
             clock,
             counters,
             server,

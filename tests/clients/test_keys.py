@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import json
-import re
 import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -787,67 +786,6 @@ def test_a_tenant_is_held_to_its_quota_and_another_one_is_not(tmp_path):
                 metadata=key.metadata, timeout=60))
         refusal = Refusal(caught.value)
         assert refusal.reason == "QUOTA_EXCEEDED" and refusal.retry_info is None
-
-
-@pytest.mark.parametrize("kind", STORES)
-def test_a_tenant_has_no_more_profiles_than_its_quota(kind, tmp_path):
-    path = tmp_path / "keys.toml"
-
-    def allow(profiles):
-        entries = path.read_text(encoding="utf-8") if path.exists() else ""
-        entries = re.sub(r"\[quotas.*?\n\n", "", entries, flags=re.DOTALL)
-        path.write_text(f"[quotas.small]\nprofiles = {profiles}\n\n{entries}", encoding="utf-8")
-
-    allow(10)
-    key = Key(path, "*", "admin")
-    model = tmp_path / "model.toml"
-    model.write_text(MODEL + "[subjects.account]\n", encoding="utf-8")
-    with (store_of(kind, tmp_path / "store") as store,
-          Server(store, model=model, settings={"BELLWETHER_KEYS": str(path)}) as server):
-        def stream(names, event_id, tenant="small"):
-            """What becomes of an event of each of these people, sent at once."""
-            events = [event(event_id, name, "visit") for name in names]
-            asked = [api.ScoreEventsRequest(tenant=tenant, events=events)]
-            answers = server.stub.ScoreEvents(iter(asked), metadata=key.metadata, timeout=60)
-            results = [result for answer in answers for result in answer.results]
-            return [result.WhichOneof("result") == "response" for result in results]
-
-        def refusal(call, request):
-            with pytest.raises(grpc.RpcError) as caught:
-                call(request, metadata=key.metadata, timeout=30)
-            return Refusal(caught.value)
-
-        people = [f"p-{number}" for number in range(20)]
-        # All of one message, so that nothing is counted anew between them.
-        taken = stream(people, "first")
-        assert taken.count(True) == 10, taken
-        there = [name for name, was_taken in zip(people, taken, strict=True) if was_taken]
-        missing = [name for name in people if name not in there]
-        assert stream(there, "second") == [True] * 10, "those that there are go on"
-        assert stream(missing, "second") == [False] * 10
-        assert stream(people, "first", tenant="large") == [True] * 20
-
-        found = refusal(server.stub.ScoreEvent, api.ScoreEventRequest(
-            tenant="small", event=event("third", missing[0])))
-        assert found.code == grpc.StatusCode.RESOURCE_EXHAUSTED
-        assert (found.reason, found.retry_info) == ("QUOTA_EXCEEDED", None)
-        assert found.metadata == {"quota": "profiles", "limit": "10"}
-        found = refusal(server.stub.UpdateProfile, api.UpdateProfileRequest(
-            tenant="small", profile_id=missing[0], attributes={"city": "Ulm"}))
-        assert found.reason == "QUOTA_EXCEEDED"
-        found = refusal(server.stub.ReleaseEvents, api.ReleaseEventsRequest(
-            tenant="small", profile_id=missing[0]))
-        assert found.code == grpc.StatusCode.NOT_FOUND
-        asked = api.GetProfileRequest(tenant="small", profile_id=missing[0])
-        assert refusal(server.stub.GetProfile, asked).code == grpc.StatusCode.NOT_FOUND
-        # Companies and the like are no profiles.
-        server.stub.UpdateSubject(api.UpdateSubjectRequest(
-            tenant="small", kind="account", subject_id="a-company", attributes={"a": 1}),
-            metadata=key.metadata)
-
-        allow(15)
-        assert eventually(lambda: stream(missing[:5], "fourth") == [True] * 5)
-        assert stream(missing, "fifth") == [True] * 5 + [False] * 5
 
 
 def test_what_somebody_has_changed_is_kept_without_whom_it_concerns(world, tmp_path):
