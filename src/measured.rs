@@ -8,7 +8,7 @@ use tracing::Instrument as _;
 use crate::{
     scoring::{Fingerprint, ProfileId, RankKey, RankName, Record, Tenant},
     store::{
-        AuditEntry, AuditStore, Commit, Committed, Coordination, Cursor, IndexEntry,
+        AuditEntry, AuditScope, AuditStore, Commit, Committed, Coordination, Cursor, IndexEntry,
         IndexGeneration, ModelStore, Publication, RankCounts, RankPage, RankRange, RankStore,
         RecordStore, Rollout, SavedModel, StoreError, Stored, TokenKey, TopicTotals,
     },
@@ -262,14 +262,18 @@ impl<S: ModelStore> ModelStore for Measured<S> {
 }
 
 impl<S: AuditStore> AuditStore for Measured<S> {
-    async fn add_audit_entry(&self, scope: &str, entry: &AuditEntry) -> Result<(), StoreError> {
+    async fn add_audit_entry(
+        &self,
+        scope: &AuditScope,
+        entry: &AuditEntry,
+    ) -> Result<(), StoreError> {
         self.timed("add_audit_entry", self.store.add_audit_entry(scope, entry))
             .await
     }
 
     async fn audit_entries(
         &self,
-        scope: &str,
+        scope: &AuditScope,
         limit: usize,
     ) -> Result<Vec<AuditEntry>, StoreError> {
         self.timed("audit_entries", self.store.audit_entries(scope, limit))

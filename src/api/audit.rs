@@ -36,11 +36,14 @@ pub fn get_audit(request: &v1::GetAuditRequest) -> Result<(Tenant, usize), Statu
     violations.finish(tenant.zip(limit))
 }
 
-/// The answer to a `GetAudit`.
-pub fn audit(entries: Vec<Audited>) -> v1::GetAuditResponse {
+/// The answer to a `GetAudit`. Who is not for all tenants does not hear whom the issuer of a token
+/// calls the bearer that did something for all of them.
+pub fn audit(entries: Vec<Audited>, is_for_all_tenants: bool) -> v1::GetAuditResponse {
     let entries = entries.into_iter().map(|audited| {
         let Audited { entry, is_for_all } = audited;
         let time = Some(timestamp(entry.at()));
+        let subject = entry.subject;
+        let subject = subject.filter(|_| is_for_all_tenants || !is_for_all);
         let AuditObject {
             fingerprint,
             event_id,
@@ -49,7 +52,7 @@ pub fn audit(entries: Vec<Audited>) -> v1::GetAuditResponse {
         v1::AuditEntry {
             time,
             principal: entry.principal,
-            subject: entry.subject.unwrap_or_default(),
+            subject: subject.unwrap_or_default(),
             role: entry.role,
             method: entry.method,
             all_tenants: is_for_all,

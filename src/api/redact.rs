@@ -285,11 +285,9 @@ impl Redact for v1::TopInfluencersResponse {
 
 impl Redact for v1::GetAuditResponse {
     fn redact(&mut self, seen: &Seen) {
-        for entry in &mut self.entries {
-            if !seen.quarantine(&entry.rule) {
-                entry.rule.clear();
-            }
-        }
+        // Without its rule it would say that all rules were meant.
+        self.entries
+            .retain(|entry| entry.rule.is_empty() || seen.quarantine(&entry.rule));
     }
 }
 

@@ -385,7 +385,8 @@ pub(super) fn with_info(
     let retry = details.retry_info().and_then(|retry| retry.retry_delay);
     let mut status = within_bounds(code, &message, details);
     if let Some(delay) = retry {
-        let delay = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+        // Rounded up, so that a little is not at once.
+        let delay = u64::try_from(delay.as_micros().div_ceil(1_000)).unwrap_or(u64::MAX);
         status.metadata_mut().insert(RETRY_PUSHBACK, delay.into());
     }
     status

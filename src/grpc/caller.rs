@@ -16,7 +16,7 @@ use crate::{
     api::{self, Redact, status},
     limits::MAX_QUOTA_WAIT,
     scoring::{Model, Tenant},
-    service::{AuditObject, AuditedCaller, Service, ServiceError},
+    service::{AuditObject, AuditedCaller, AuditedMethod, Service, ServiceError},
     store::Store,
     telemetry::Shed,
 };
@@ -232,7 +232,7 @@ pub async fn note<S: Store>(
     service: &Service<S>,
     principal: &Principal,
     tenant: Option<&Tenant>,
-    call: &str,
+    method: AuditedMethod,
     object: AuditObject,
 ) -> Result<(), ServiceError> {
     let caller = AuditedCaller {
@@ -240,11 +240,17 @@ pub async fn note<S: Store>(
         subject: principal.subject.clone(),
         role: principal.role.name.clone(),
     };
-    service.note(tenant, caller, call, object).await
+    service.note(tenant, caller, method, object).await
 }
 
 /// Says in the log what somebody has done. It says nothing of people.
-pub fn audit(principal: &Principal, tenant: Option<&Tenant>, call: &str, done: fmt::Arguments<'_>) {
+pub fn audit(
+    principal: &Principal,
+    tenant: Option<&Tenant>,
+    method: AuditedMethod,
+    done: fmt::Arguments<'_>,
+) {
+    let call = method.name();
     let (who, role) = (&principal.name, &principal.role.name);
     let tenant = tenant.map_or("*", Tenant::as_str);
     let subject = principal.subject.as_deref();
@@ -263,16 +269,21 @@ impl Entered {
         &self,
         service: &Service<S>,
         tenant: &Tenant,
-        call: &str,
+        method: AuditedMethod,
         object: AuditObject,
     ) -> Result<(), Status> {
-        let noted = note(service, &self.principal, Some(tenant), call, object).await;
+        let noted = note(service, &self.principal, Some(tenant), method, object).await;
         noted.map_err(|error| self.failed(error))
     }
 
     /// Says in the log what they have done.
-    pub fn audit(&self, tenant: &Tenant, call: &str, done: fmt::Arguments<'_>) {
-        audit(&self.principal, Some(tenant), call, done);
+    pub fn audit(&self, tenant: &Tenant, method: AuditedMethod, done: fmt::Arguments<'_>) {
+        audit(&self.principal, Some(tenant), method, done);
+    }
+
+    /// Whether they may call for every tenant.
+    pub fn is_for_all_tenants(&self) -> bool {
+        self.principal.check_tenant(None).is_ok()
     }
 
     /// Whether something is hidden from them.

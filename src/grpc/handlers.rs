@@ -14,13 +14,10 @@ use crate::{
     access::Seen,
     api::{self, TokenSeal},
     proto::v1::{self, scoring_service_server::ScoringService},
-    service::{AuditObject, Service},
+    service::{AuditObject, AuditedMethod, Service},
     store::Store,
     telemetry::Telemetry,
 };
-
-const RETRACT_EVENT: &str = "RetractEvent";
-const RELEASE_EVENTS: &str = "ReleaseEvents";
 
 /// The handlers of `bellwether.v1.ScoringService`.
 pub struct Handlers<S> {
@@ -277,7 +274,7 @@ impl<S: Store> ScoringService for Handlers<S> {
         let entered = caller.enter(&self.service, &tenant).await?;
         let entries = self.service.audit(&tenant, limit).await;
         let entries = entries.map_err(|error| entered.failed(error))?;
-        Ok(entered.tell(api::audit(entries)))
+        Ok(entered.tell(api::audit(entries, entered.is_for_all_tenants())))
     }
 
     async fn retract_event(
@@ -298,11 +295,15 @@ impl<S: Store> ScoringService for Handlers<S> {
         let entered = caller.enter_to_write(&self.service, &tenant, 1).await?;
         let checked = self.service.check_retraction(&tenant, &event).await;
         checked.map_err(|error| entered.failed(error))?;
-        let noted = entered.note(&self.service, &tenant, RETRACT_EVENT, object);
+        let noted = entered.note(&self.service, &tenant, AuditedMethod::RetractEvent, object);
         noted.await?;
         let retracted = self.service.retract_event(&tenant, event, view).await;
         let retracted = retracted.map_err(|error| entered.failed(error))?;
-        entered.audit(&tenant, RETRACT_EVENT, format_args!("retracted an event"));
+        entered.audit(
+            &tenant,
+            AuditedMethod::RetractEvent,
+            format_args!("retracted an event"),
+        );
         Ok(entered.tell(api::retracted(retracted)))
     }
 
@@ -339,7 +340,7 @@ impl<S: Store> ScoringService for Handlers<S> {
         entered.check(|seen| seen.check_quarantine(selection.rule.as_deref()))?;
         let checked = self.service.check_selection(&tenant, &selection).await;
         checked.map_err(|error| entered.failed(error))?;
-        let noted = entered.note(&self.service, &tenant, RELEASE_EVENTS, object);
+        let noted = entered.note(&self.service, &tenant, AuditedMethod::ReleaseEvents, object);
         noted.await?;
         let released = self
             .service
@@ -347,7 +348,7 @@ impl<S: Store> ScoringService for Handlers<S> {
             .await;
         let released = released.map_err(|error| entered.failed(error))?;
         let done = format_args!("released {} events", released.outcome);
-        entered.audit(&tenant, RELEASE_EVENTS, done);
+        entered.audit(&tenant, AuditedMethod::ReleaseEvents, done);
         Ok(entered.tell(api::released(released)))
     }
 

@@ -20,7 +20,7 @@ use crate::{
     proto::v1::{self, model_service_server::ModelService},
     rollout::{ApplyOptions, ReadModel},
     scoring::Tenant,
-    service::{AuditObject, ModelComparison, Service, ServiceError},
+    service::{AuditObject, AuditedMethod, ModelComparison, Service, ServiceError},
     store::Store,
     telemetry::Telemetry,
 };
@@ -28,7 +28,6 @@ use crate::{
 /// Steps of progress that wait for a caller.
 const STEPS: usize = 4;
 
-const APPLY_MODEL: &str = "ApplyModel";
 const COMPARE_MODELS: &str = "bellwether.v1.ModelService/CompareModels";
 
 /// The handlers of `bellwether.v1.ModelService`.
@@ -107,14 +106,14 @@ impl<S: Store> ModelService for ModelHandlers<S> {
             &self.service,
             &principal,
             tenant.as_ref(),
-            APPLY_MODEL,
+            AuditedMethod::ApplyModel,
             object,
         )
         .await;
         noted.map_err(failed)?;
         let applied = apply(options).await.map_err(failed)?;
         let done = format_args!("applied model {fingerprint}");
-        audit(&principal, tenant.as_ref(), APPLY_MODEL, done);
+        audit(&principal, tenant.as_ref(), AuditedMethod::ApplyModel, done);
         Ok(Response::new(api::applied(&model, applied)))
     }
 

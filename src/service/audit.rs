@@ -1,14 +1,13 @@
 //! Who has done what, as others may ask later.
 
+use futures_util::future::try_join_all;
+
 use super::{Service, ServiceError};
-pub use crate::store::AuditObject;
+pub use crate::store::{AuditObject, AuditedMethod};
 use crate::{
     scoring::Tenant,
-    store::{AuditEntry, Store, StoreError},
+    store::{AuditEntry, AuditScope, Store, StoreError},
 };
-
-/// The scope of what is for all tenants. No tenant is called so.
-const ALL_TENANTS: &str = "";
 
 /// Who makes a call that is audited.
 #[derive(Clone, Debug)]
@@ -40,7 +39,7 @@ impl<S: Store> Service<S> {
         &self,
         tenant: Option<&Tenant>,
         caller: AuditedCaller,
-        method: &str,
+        method: AuditedMethod,
         object: AuditObject,
     ) -> Result<(), ServiceError> {
         let id = getrandom::u64().map_err(|error| {
@@ -52,11 +51,14 @@ impl<S: Store> Service<S> {
             principal: caller.principal,
             subject: caller.subject,
             role: caller.role,
-            method: method.to_owned(),
+            method: method.name().to_owned(),
             object,
         };
-        let scope = tenant.map_or(ALL_TENANTS, Tenant::as_str);
-        let noted = self.shell.store.add_audit_entry(scope, &entry).await;
+        let scope = AuditScope {
+            tenant: tenant.cloned(),
+            method,
+        };
+        let noted = self.shell.store.add_audit_entry(&scope, &entry).await;
         noted.map_err(|error| match error {
             // The work that it was to come before was not begun.
             StoreError::OutcomeUnknown(reason) => StoreError::Unavailable(reason).into(),
@@ -69,13 +71,19 @@ impl<S: Store> Service<S> {
         // Whether anybody knows the tenant.
         self.model(tenant).await?;
         let store = &self.shell.store;
-        let (own, of_all) = tokio::try_join!(
-            store.audit_entries(tenant.as_str(), limit),
-            store.audit_entries(ALL_TENANTS, limit),
-        )?;
-        let of = |is_for_all| move |entry| Audited { entry, is_for_all };
-        let own = own.into_iter().map(of(false));
-        let mut entries: Vec<Audited> = own.chain(of_all.into_iter().map(of(true))).collect();
+        let scopes = AuditedMethod::ALL.into_iter().flat_map(|method| {
+            [Some(tenant.clone()), None].map(|tenant| AuditScope { tenant, method })
+        });
+        let found = scopes.map(async |scope| {
+            let entries = store.audit_entries(&scope, limit).await?;
+            let is_for_all = scope.tenant.is_none();
+            let audited = entries
+                .into_iter()
+                .map(move |entry| Audited { entry, is_for_all });
+            Ok::<_, StoreError>(audited)
+        });
+        let found = try_join_all(found).await?;
+        let mut entries: Vec<Audited> = found.into_iter().flatten().collect();
         entries.sort_by(|one, other| {
             let place = |audited: &Audited| (audited.entry.time, audited.entry.id);
             place(other).cmp(&place(one))

@@ -34,7 +34,7 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 pub use answers::{PendingScores, Released, Retracted, Scored, Written};
-pub use audit::{AuditObject, Audited, AuditedCaller};
+pub use audit::{AuditObject, Audited, AuditedCaller, AuditedMethod};
 pub use comparing::{Comparing, ModelComparison};
 pub use conditions::ConditionTurn;
 pub use error::ServiceError;

@@ -5,10 +5,44 @@ use std::future::Future;
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
-use crate::scoring::Timestamp;
+use crate::scoring::{Tenant, Timestamp};
 
 /// How many entries a scope keeps.
 pub const AUDIT_ENTRIES: usize = 1_000;
+
+/// Calls that are audited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AuditedMethod {
+    /// `ApplyModel`.
+    ApplyModel,
+    /// `ReleaseEvents`.
+    ReleaseEvents,
+    /// `RetractEvent`.
+    RetractEvent,
+}
+
+impl AuditedMethod {
+    /// Every one.
+    pub const ALL: [Self; 3] = [Self::ApplyModel, Self::ReleaseEvents, Self::RetractEvent];
+
+    /// Its name in the API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ApplyModel => "ApplyModel",
+            Self::ReleaseEvents => "ReleaseEvents",
+            Self::RetractEvent => "RetractEvent",
+        }
+    }
+}
+
+/// Entries that are kept together: many calls of one method do not push out those of another.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct AuditScope {
+    /// Whose; `None` is what is for all tenants.
+    pub tenant: Option<Tenant>,
+    /// Of what.
+    pub method: AuditedMethod,
+}
 
 /// A call that changed what everybody sees, or took something back. It names no person beside who
 /// called.
@@ -48,18 +82,18 @@ pub struct AuditObject {
 
 /// Who has done what, of each scope the latest [`AUDIT_ENTRIES`].
 pub trait AuditStore: Send + Sync + 'static {
-    /// Keeps an entry durably, and forgets the oldest one beyond those that are kept. One that is
-    /// there already is not added again.
+    /// Keeps an entry durably as the latest, and forgets the one that was added first of those beyond
+    /// what is kept. One that is there already is not added again.
     fn add_audit_entry(
         &self,
-        scope: &str,
+        scope: &AuditScope,
         entry: &AuditEntry,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// The latest entries of a scope, the last one first.
+    /// The latest entries of a scope, the one that was added last first.
     fn audit_entries(
         &self,
-        scope: &str,
+        scope: &AuditScope,
         limit: usize,
     ) -> impl Future<Output = Result<Vec<AuditEntry>, StoreError>> + Send;
 }

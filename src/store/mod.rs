@@ -16,7 +16,7 @@ mod traffic;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-pub use audit::{AUDIT_ENTRIES, AuditEntry, AuditObject, AuditStore};
+pub use audit::{AUDIT_ENTRIES, AuditEntry, AuditObject, AuditScope, AuditStore, AuditedMethod};
 pub use opening::{Access, OpenStore, StoreSettings};
 pub use publication::{ModelStore, Publication};
 pub use recent::{Recent, RecentRecords};

@@ -72,8 +72,8 @@ class Refusal:
                 detail.Unpack(self.retry_info)
         # What libraries of gRPC go by when they retry.
         pushback = dict(error.trailing_metadata() or ()).get("grpc-retry-pushback-ms")
-        delay = self.retry_info and self.retry_info.retry_delay.ToMilliseconds()
-        assert pushback == (None if delay is None else str(delay))
+        delay = self.retry_info and self.retry_info.retry_delay.ToMicroseconds()
+        assert pushback == (None if delay is None else str(-(-delay // 1_000)))
 
 
 def refused(call, *arguments, **keywords):

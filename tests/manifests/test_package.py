@@ -37,7 +37,7 @@ def test_what_is_configured_is_kept_when_the_package_is_replaced(tmp_path):
     assert kept == ["/etc/bellwether/bellwether.toml"]
 
 
-def test_the_unit_starts_the_binary_on_the_configuration_that_come_along(
+def test_the_unit_starts_the_binary_on_the_configuration_that_comes_along(
         root, tmp_path, monkeypatch):
     unit = (root / "usr/lib/systemd/system/bellwether.service").read_text(encoding="utf-8")
     [started] = re.findall(r"^ExecStart=(.*)$", unit, re.MULTILINE)

@@ -11,7 +11,7 @@ use std::{
 use bellwether::{
     scoring::{Fingerprint, ProfileId, RankName, Tenant},
     store::{
-        AuditEntry, AuditStore, Commit, Committed, Coordination, Cursor, IndexEntry,
+        AuditEntry, AuditScope, AuditStore, Commit, Committed, Coordination, Cursor, IndexEntry,
         IndexGeneration, ModelStore, Publication, RankCounts, RankPage, RankRange, RankStore,
         RecordStore, Rollout, SavedModel, StoreError, Stored, TokenKey, TopicTotals,
         embedded::Embedded,
@@ -216,7 +216,11 @@ impl ModelStore for Failing {
 }
 
 impl AuditStore for Failing {
-    async fn add_audit_entry(&self, scope: &str, entry: &AuditEntry) -> Result<(), StoreError> {
+    async fn add_audit_entry(
+        &self,
+        scope: &AuditScope,
+        entry: &AuditEntry,
+    ) -> Result<(), StoreError> {
         if self.refuses_audit {
             let lost = "the connection was lost".to_owned();
             return Err(StoreError::OutcomeUnknown(lost));
@@ -226,7 +230,7 @@ impl AuditStore for Failing {
 
     async fn audit_entries(
         &self,
-        scope: &str,
+        scope: &AuditScope,
         limit: usize,
     ) -> Result<Vec<AuditEntry>, StoreError> {
         self.store.audit_entries(scope, limit).await

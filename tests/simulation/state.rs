@@ -1,13 +1,17 @@
 //! What the simulated store keeps, and what one message does to one place of it at one
 //! instant. The reference of what a store means, and its flaws: what a wrong store would do.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use bellwether::{
     scoring::{Fingerprint, KeyRange, ProfileId, RankKey, RankName, Timestamp},
     store::{
-        AuditEntry, Commit, Committed, Cursor, IndexEntry, IndexGeneration, Publication, RankRange,
-        Rollout, SavedModel, StoreError, Stored, TokenKey, TopicTotals, TotalsChange,
+        AuditEntry, AuditScope, Commit, Committed, Cursor, IndexEntry, IndexGeneration,
+        Publication, RankRange, Rollout, SavedModel, StoreError, Stored, TokenKey, TopicTotals,
+        TotalsChange,
     },
 };
 use tokio::time::{Duration, Instant};
@@ -85,7 +89,7 @@ pub struct Common {
     pub source: Option<String>,
     pub revisions: BTreeMap<Fingerprint, u64>,
     pub token_key: Option<TokenKey>,
-    pub audit: BTreeMap<String, Vec<AuditEntry>>,
+    pub audit: HashMap<AuditScope, Vec<AuditEntry>>,
 }
 
 /// What is read of one partition for a page.

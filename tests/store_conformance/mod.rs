@@ -116,7 +116,7 @@ macro_rules! conformance_suite {
                 audit::a_scope_in_which_nothing_was_done_has_no_entries
                 audit::entries_come_latest_first_and_are_of_their_scope_alone
                 audit::an_entry_that_is_added_again_stands_once
-                audit::the_oldest_entries_go_when_there_are_too_many
+                audit::the_entries_that_were_added_first_go_when_there_are_too_many
                 audit::entries_are_there_after_reopening
                 publications::a_scope_without_models_has_no_latest
                 publications::a_publication_replaces_only_the_one_that_it_was_made_after

@@ -1,26 +1,31 @@
-//! Audit entries on disk, the oldest of a scope going when there are too many.
+//! Audit entries on disk in the order in which they were added, the first of a scope going when
+//! there are too many.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    sync::{Arc, Mutex, PoisonError},
+    collections::{HashMap, VecDeque},
+    sync::Arc,
 };
 
-use tokio::task;
+use tokio::{sync::Mutex, task};
 
 use super::{
-    super::{AUDIT_ENTRIES, AuditEntry, AuditStore, StoreError},
+    super::{AUDIT_ENTRIES, AuditEntry, AuditScope, AuditStore, StoreError},
     Embedded,
     records::Records,
 };
+use crate::scoring::Tenant;
 
-/// Where in its scope an entry stands: its time, and what tells it from others of that instant.
-type Place = (i64, u64);
+/// How many of the latest entries may be sent again.
+const MAY_BE_SENT_AGAIN: usize = 16;
+
+/// The numbers of the entries of the scopes that were written to, and of what each is the latest.
+type Numbers = HashMap<AuditScope, VecDeque<u64>>;
 
 /// The entries of every scope.
 pub struct Audit {
     records: Arc<Records>,
-    /// Those of the scopes that were written to, held from the first write to the last.
-    places: Mutex<HashMap<String, BTreeSet<Place>>>,
+    /// Held from the choice of a number to the end of its write. Who waits holds no thread.
+    numbers: Mutex<Numbers>,
 }
 
 impl Audit {
@@ -28,37 +33,48 @@ impl Audit {
     pub fn new(records: Arc<Records>) -> Self {
         Self {
             records,
-            places: Mutex::default(),
+            numbers: Mutex::default(),
         }
     }
 
-    fn add(&self, scope: &str, entry: &AuditEntry) -> Result<(), StoreError> {
-        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        if !places.contains_key(scope) {
-            let entries = self.latest(scope, usize::MAX)?;
-            let entries = entries.iter().map(|entry| (entry.time, entry.id));
-            places.insert(scope.to_owned(), entries.collect());
+    /// Adds an entry, where these are the numbers of its scope, and returns those of then.
+    fn add(
+        &self,
+        scope: &AuditScope,
+        entry: &AuditEntry,
+        known: Option<VecDeque<u64>>,
+    ) -> Result<VecDeque<u64>, StoreError> {
+        let mut numbers = match known {
+            Some(numbers) => numbers,
+            None => self.numbers_of(scope)?,
+        };
+        if self.latest(scope, MAY_BE_SENT_AGAIN)?.contains(entry) {
+            return Ok(numbers);
         }
-        let kept = places.entry(scope.to_owned()).or_default();
-        let place = (entry.time, entry.id);
-        // Each key once: a clock that was set back may make the new entry the oldest.
-        let mut values = BTreeMap::from([(key(scope, place), Some(entry.to_text()?))]);
-        kept.insert(place);
-        while kept.len() > AUDIT_ENTRIES {
-            let oldest = kept.pop_first();
-            values.extend(oldest.map(|place| (key(scope, place), None)));
+        let number = numbers.back().map_or(0, |last| last + 1);
+        numbers.push_back(number);
+        let mut values = vec![(key(scope, number), Some(entry.to_text()?))];
+        while numbers.len() > AUDIT_ENTRIES {
+            let first = numbers.pop_front();
+            values.extend(first.map(|number| (key(scope, number), None)));
         }
-        let written = self.records.write_audit(values);
-        if written.is_err() {
-            // What is there is read again.
-            places.remove(scope);
-        }
-        written
+        self.records.write_audit(values)?;
+        Ok(numbers)
     }
 
-    fn latest(&self, scope: &str, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {
-        let (first, end) = (start(scope), end(scope));
-        let texts = self.records.audit_entries(first..end, limit)?;
+    fn numbers_of(&self, scope: &AuditScope) -> Result<VecDeque<u64>, StoreError> {
+        let keys = self.records.audit_keys(start(scope)..end(scope))?;
+        let numbers = keys.iter().map(|key| {
+            let number = key.last_chunk().copied();
+            number.map(u64::from_be_bytes).unwrap_or_default()
+        });
+        Ok(numbers.collect())
+    }
+
+    fn latest(&self, scope: &AuditScope, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {
+        let texts = self
+            .records
+            .audit_entries(start(scope)..end(scope), limit)?;
         texts
             .iter()
             .map(|text| AuditEntry::from_text(text))
@@ -67,38 +83,49 @@ impl Audit {
 }
 
 impl AuditStore for Embedded {
-    async fn add_audit_entry(&self, scope: &str, entry: &AuditEntry) -> Result<(), StoreError> {
-        let (audit, scope, entry) = (Arc::clone(&self.audit), scope.to_owned(), entry.clone());
-        task::spawn_blocking(move || audit.add(&scope, &entry))
+    async fn add_audit_entry(
+        &self,
+        scope: &AuditScope,
+        entry: &AuditEntry,
+    ) -> Result<(), StoreError> {
+        let mut numbers = self.audit.numbers.lock().await;
+        // What is there is read again when the write fails.
+        let known = numbers.remove(scope);
+        let (audit, entry) = (Arc::clone(&self.audit), entry.clone());
+        let of = scope.clone();
+        let added = task::spawn_blocking(move || audit.add(&of, &entry, known))
             .await
-            .unwrap_or_else(|error| Err(StoreError::OutcomeUnknown(error.to_string())))
+            .unwrap_or_else(|error| Err(StoreError::OutcomeUnknown(error.to_string())))?;
+        numbers.insert(scope.clone(), added);
+        Ok(())
     }
 
     async fn audit_entries(
         &self,
-        scope: &str,
+        scope: &AuditScope,
         limit: usize,
     ) -> Result<Vec<AuditEntry>, StoreError> {
-        let (audit, scope) = (Arc::clone(&self.audit), scope.to_owned());
+        let (audit, scope) = (Arc::clone(&self.audit), scope.clone());
         task::spawn_blocking(move || audit.latest(&scope, limit))
             .await
             .unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string())))
     }
 }
 
-/// A scope has no zero byte, so that those of one lie together.
-fn start(scope: &str) -> Vec<u8> {
-    [scope.as_bytes(), &[0]].concat()
+/// Neither a tenant nor a method has a zero byte, so that the entries of a scope lie together.
+fn prefix(scope: &AuditScope) -> Vec<u8> {
+    let tenant = scope.tenant.as_ref().map_or("", Tenant::as_str);
+    [tenant, "\0", scope.method.name()].concat().into_bytes()
 }
 
-fn end(scope: &str) -> Vec<u8> {
-    [scope.as_bytes(), &[1]].concat()
+fn start(scope: &AuditScope) -> Vec<u8> {
+    [prefix(scope), vec![0]].concat()
 }
 
-fn key(scope: &str, (time, id): Place) -> Vec<u8> {
-    let mut key = start(scope);
-    // Never negative, so that bytes are in the order of times.
-    key.extend(time.to_be_bytes());
-    key.extend(id.to_be_bytes());
-    key
+fn end(scope: &AuditScope) -> Vec<u8> {
+    [prefix(scope), vec![1]].concat()
+}
+
+fn key(scope: &AuditScope, number: u64) -> Vec<u8> {
+    [start(scope), number.to_be_bytes().to_vec()].concat()
 }

@@ -59,6 +59,17 @@ impl Records {
         })
     }
 
+    /// The keys of audit entries within a range, in their order.
+    pub fn audit_keys(&self, keys: Range<Vec<u8>>) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.with(|open| {
+            self.guarded(|| {
+                let entries = open.engine.audit.range(keys);
+                let keys = entries.map(|entry| entry.key().map(|key| key.to_vec()));
+                keys.collect()
+            })
+        })
+    }
+
     /// The audit entries under a range of keys, the last ones first.
     pub fn audit_entries(
         &self,

@@ -6,6 +6,7 @@ use std::fmt::{Display, Write as _};
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::super::AuditScope;
 use crate::scoring::{Fingerprint, ProfileId, RankName, Tenant};
 
 /// The marker of a database: format and number of partitions.
@@ -20,8 +21,8 @@ pub const MODELS: &str = "bellwether:models";
 pub const SERVERS: &str = "bellwether:servers";
 /// The key that page tokens are sealed with.
 pub const TOKEN_KEY: &str = "bellwether:token-key";
-/// A sorted set: the audit entries for all tenants.
-const AUDIT: &str = "bellwether:audit";
+/// What the keys of audit entries for all tenants begin with.
+const AUDIT: &str = "bellwether:audit:";
 
 /// Whether a key has the form of one of ours.
 pub fn is_ours(key: &str) -> bool {
@@ -30,12 +31,15 @@ pub fn is_ours(key: &str) -> bool {
 
 /// Whether a key is one of those by which servers agree with each other, and no one's data.
 pub fn is_left_behind(key: &str) -> bool {
-    if [TENANTS, TEXTS, MODELS, SERVERS, TOKEN_KEY, AUDIT].contains(&key) {
+    if [TENANTS, TEXTS, MODELS, SERVERS, TOKEN_KEY].contains(&key) || key.starts_with(AUDIT) {
         return true;
     }
     of_tenant(key).is_some_and(|kind| {
-        let words = ["rollout", "builder", "fence", "copied", "audit"];
-        words.contains(&kind) || kind.starts_with("indexed:")
+        let words = ["rollout", "builder", "fence", "copied"];
+        let is_of_many = ["indexed:", "audit:"]
+            .iter()
+            .any(|word| kind.starts_with(word));
+        words.contains(&kind) || is_of_many
     })
 }
 
@@ -182,12 +186,13 @@ pub fn indexed(tenant: &Tenant, generation: u64) -> String {
     format!("{{{tenant}}}:indexed:{generation}")
 }
 
-/// A sorted set: the audit entries of a tenant, or of all tenants, which have no name.
-pub fn audit(scope: &str) -> String {
-    if scope.is_empty() {
-        return AUDIT.to_owned();
+/// A sorted set: audit entries, in the order in which they were added.
+pub fn audit(scope: &AuditScope) -> String {
+    let method = scope.method.name();
+    match &scope.tenant {
+        Some(tenant) => format!("{{{tenant}}}:audit:{method}"),
+        None => format!("{AUDIT}{method}"),
     }
-    format!("{{{scope}}}:audit")
 }
 
 /// A string: which server builds the tenant's ranks.
@@ -202,6 +207,7 @@ mod tests {
     use redis::cluster_routing::Slot;
 
     use super::*;
+    use crate::store::AuditedMethod;
 
     fn tenant() -> Tenant {
         Tenant::new("shop-1").unwrap()
@@ -241,8 +247,14 @@ mod tests {
             TEXTS.to_owned(),
             keys.fence().to_owned(),
             copied(&tenant()),
-            audit(tenant().as_str()),
-            audit(""),
+            audit(&AuditScope {
+                tenant: Some(tenant()),
+                method: AuditedMethod::RetractEvent,
+            }),
+            audit(&AuditScope {
+                tenant: None,
+                method: AuditedMethod::ApplyModel,
+            }),
         ];
         for key in agreed {
             assert!(is_left_behind(&key) && is_ours(&key), "{key}");

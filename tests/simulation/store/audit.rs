@@ -1,12 +1,16 @@
 //! Audit entries, in the place that all servers share.
 
-use bellwether::store::{AuditEntry, AuditStore, StoreError};
+use bellwether::store::{AuditEntry, AuditScope, AuditStore, StoreError};
 
 use crate::network::{Connection, Kind, Place, World};
 
 impl AuditStore for Connection {
-    async fn add_audit_entry(&self, scope: &str, entry: &AuditEntry) -> Result<(), StoreError> {
-        let (scope, entry) = (scope.to_owned(), entry.clone());
+    async fn add_audit_entry(
+        &self,
+        scope: &AuditScope,
+        entry: &AuditEntry,
+    ) -> Result<(), StoreError> {
+        let (scope, entry) = (scope.clone(), entry.clone());
         let add = move |world: &mut World| {
             let entries = world.common.audit.entry(scope.clone()).or_default();
             if !entries.contains(&entry) {
@@ -18,10 +22,10 @@ impl AuditStore for Connection {
 
     async fn audit_entries(
         &self,
-        scope: &str,
+        scope: &AuditScope,
         limit: usize,
     ) -> Result<Vec<AuditEntry>, StoreError> {
-        let scope = scope.to_owned();
+        let scope = scope.clone();
         let read = move |world: &mut World| {
             let entries = world.common.audit.get(&scope).cloned().unwrap_or_default();
             entries.into_iter().rev().take(limit).collect()
