@@ -22,6 +22,7 @@ use super::{
     handlers::Handlers,
     health::Health,
     model_handlers::ModelHandlers,
+    store_handlers::StoreHandlers,
     transport::{self, Budgets, Tls},
     unread::Unread,
     web::Web,
@@ -34,6 +35,7 @@ use crate::{
         PUBLIC_DESCRIPTORS,
         v1::{
             model_service_server::ModelServiceServer, scoring_service_server::ScoringServiceServer,
+            store_service_server::StoreServiceServer,
         },
     },
     service::Service,
@@ -91,6 +93,15 @@ pub async fn serve<S: Store>(
         let handlers = ModelHandlers::new(service.clone(), draining.clone(), telemetry.clone());
         others = others.add_service(
             ModelServiceServer::new(handlers)
+                .max_decoding_message_size(config.max_message_bytes)
+                .accept_compressed(CompressionEncoding::Gzip),
+        );
+    }
+    // Where others call and nobody is asked who they are, nobody takes everything away.
+    if config.keys.is_some() || !config.allow_anonymous {
+        let handlers = StoreHandlers::new(service.clone(), draining.clone(), telemetry.clone());
+        others = others.add_service(
+            StoreServiceServer::new(handlers)
                 .max_decoding_message_size(config.max_message_bytes)
                 .accept_compressed(CompressionEncoding::Gzip),
         );

@@ -10,8 +10,8 @@ use crate::scoring::Timestamp;
 /// How many entries a scope keeps.
 pub const AUDIT_ENTRIES: usize = 1_000;
 
-/// A call that changed what everybody sees, or took something back. It names no person beside who
-/// called.
+/// A call that changed what everybody sees, took something back, or took a copy of everything. It
+/// names no person beside who called.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditEntry {
     /// When, in nanoseconds since 1970. It stands first, so that texts are in order of time.
