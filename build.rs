@@ -6,9 +6,10 @@ use std::{env, error::Error, fs, path::PathBuf};
 use prost::Message as _;
 
 const ROOTS: [&str; 3] = ["proto/public", "proto/stored", "proto/vendored"];
-const PUBLIC: [&str; 2] = [
+const PUBLIC: [&str; 3] = [
     "proto/public/bellwether/v1/model.proto",
     "proto/public/bellwether/v1/scoring.proto",
+    "proto/public/bellwether/v1/store.proto",
 ];
 const OTHERS: [&str; 2] = [
     "proto/stored/bellwether/record/v1/record.proto",

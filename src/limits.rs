@@ -75,6 +75,17 @@ pub const DEFAULT_TOPIC_MEMBERS: usize = 100;
 pub const MAX_TOPIC_MEMBERS: usize = MAX_PAGE_SIZE;
 /// Audit entries that are answered when the caller does not say how many.
 pub const DEFAULT_AUDIT_ENTRIES: usize = 100;
+/// Backups that are made at a time: each keeps files on disk that are no longer needed otherwise. A
+/// second one, so that one whose reader is slow keeps no other one out.
+pub const MAX_BACKUPS: usize = 2;
+/// How long one may take, for the same reason: tens of millions of profiles.
+pub const MAX_BACKUP_TIME: Duration = Duration::from_secs(3_600);
+/// When who found no turn for one should try again.
+pub const RETRY_BACKUP_AFTER: Duration = Duration::from_secs(10);
+/// Bytes of one that are sent at once.
+pub const BACKUP_PART_BYTES: usize = 64 * 1024;
+/// Parts of one that wait for their reader.
+pub const BACKUP_PARTS_WAITING: usize = 4;
 /// Profiles that a comparison of models names for each score when the caller does not say.
 pub const DEFAULT_MOVERS: usize = 10;
 /// Profiles that a comparison of models names for each score.

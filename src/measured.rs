@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::{sync::mpsc, time::Instant};
 use tracing::Instrument as _;
 
 use crate::{
@@ -114,6 +114,15 @@ impl<S: RecordStore> RecordStore for Measured<S> {
     ) -> Result<Vec<Stored>, StoreError> {
         self.timed("scan", self.store.scan(tenant, after, limit))
             .await
+    }
+
+    /// Not timed: how long it takes is a matter of who receives them.
+    async fn send_all(
+        &self,
+        tenant: Option<&Tenant>,
+        batches: mpsc::Sender<Vec<(Tenant, Stored)>>,
+    ) -> Result<(), StoreError> {
+        self.store.send_all(tenant, batches).await
     }
 
     async fn tenants(&self) -> Result<Vec<Tenant>, StoreError> {

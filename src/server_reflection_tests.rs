@@ -90,7 +90,8 @@ async fn reflection_tells_of_the_public_services_and_of_nothing_that_is_stored()
         });
     }
     let services = "bellwether.v1.ModelService bellwether.v1.ScoringService \
-                    grpc.health.v1.Health grpc.reflection.v1.ServerReflection";
+                    bellwether.v1.StoreService grpc.health.v1.Health \
+                    grpc.reflection.v1.ServerReflection";
     let (file, none) = ("a file", "NotFound");
     let expected = [services, file, file, file, file, none, none, none];
     assert_eq!(told, expected);

@@ -12,12 +12,14 @@ pub enum Permission {
     Moderate,
     /// Sees, compares and applies models. It shows every score of everybody.
     Model,
-    /// Sees who has applied, released and retracted what.
+    /// Sees who has applied, released, retracted and backed up what.
     Audit,
+    /// Takes a copy of everything that is stored.
+    Backup,
 }
 
 /// By the name of the method.
-pub const PERMISSIONS: [(&str, Permission); 20] = [
+pub const PERMISSIONS: [(&str, Permission); 21] = [
     ("ScoreEvent", Permission::Write),
     ("ScoreEvents", Permission::Write),
     ("RetractEvent", Permission::Moderate),
@@ -38,17 +40,25 @@ pub const PERMISSIONS: [(&str, Permission); 20] = [
     ("ApplyModel", Permission::Model),
     ("GetModels", Permission::Model),
     ("CompareModels", Permission::Model),
+    ("Backup", Permission::Backup),
 ];
 
 impl Permission {
     /// Every one, as a keys file writes it.
-    pub const ALL: [(&str, Self); 5] = [
+    pub const ALL: [(&str, Self); 6] = [
         ("read", Self::Read),
         ("write", Self::Write),
         ("moderate", Self::Moderate),
         ("model", Self::Model),
         ("audit", Self::Audit),
+        ("backup", Self::Backup),
     ];
+
+    /// Whether what it gives shows everything of everybody, so that only a role that sees
+    /// everything may have it.
+    pub const fn shows_everything(self) -> bool {
+        matches!(self, Self::Model | Self::Backup)
+    }
 
     /// What a method asks for; `None` for one that nobody has allowed to anybody.
     pub fn of_call(method: &str) -> Option<Self> {
@@ -79,7 +89,9 @@ mod tests {
             let permission = Permission::of_call(&method.name).unwrap();
             let changes = !method.is_read;
             match permission {
-                Permission::Read | Permission::Audit => assert!(!changes, "{}", method.name),
+                Permission::Read | Permission::Audit | Permission::Backup => {
+                    assert!(!changes, "{}", method.name);
+                }
                 Permission::Write => assert!(changes, "{}", method.name),
                 Permission::Moderate | Permission::Model => {}
             }

@@ -67,6 +67,13 @@ impl Role {
         self.sight.is_whole() && self.may("GetProfile") && self.may("GetSubject")
     }
 
+    /// Whether it may make any call that asks for this permission.
+    pub fn has_any(&self, permission: Permission) -> bool {
+        let mut calls = self.calls.iter();
+        self.permissions.contains(&permission)
+            || calls.any(|call| Permission::of_call(call) == Some(permission))
+    }
+
     /// Whether it may make a call of this method.
     pub fn may(&self, method: &str) -> bool {
         let permission = Permission::of_call(method);

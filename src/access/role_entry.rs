@@ -93,14 +93,17 @@ pub(super) fn read_role(
             );
         }
     }
-    let has_models = role.permissions.contains(&Permission::Model)
-        || role
-            .calls
-            .iter()
-            .any(|call| Permission::of_call(call) == Some(Permission::Model));
-    if has_models && !role.sight.is_whole() {
+    let mut kinds = Permission::ALL.iter();
+    let shown = kinds.find(|(_, kind)| kind.shows_everything() && role.has_any(*kind));
+    if let Some((kind, _)) = shown
+        && !role.sight.is_whole()
+    {
+        let what = match *kind {
+            "model" => "calls on models, which show every score of everybody",
+            _ => "backups, which hold everything of everybody",
+        };
         let mistake = format!(
-            "role {name:?} has calls on models, which show every score of everybody; take \"model\" from its calls, or its lists of what it sees"
+            "role {name:?} has {what}; take {kind:?} from its calls, or its lists of what it sees"
         );
         table.diagnostic(table.span.clone(), mistake);
     }

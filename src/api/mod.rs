@@ -4,6 +4,7 @@
 
 mod attributes;
 mod audit;
+mod backup;
 mod catalog;
 mod events;
 mod fields;
@@ -26,6 +27,7 @@ mod subjects;
 mod violations;
 
 pub use audit::{audit, get_audit};
+pub use backup::{backup, backup_end, backup_part};
 pub use catalog::{catalog, get_catalog};
 pub use events::{
     SUBJECTS_LEFT_OUT, UNDECLARED_KIND, UNMATCHED_TYPE, event, result_of_event, score_event,

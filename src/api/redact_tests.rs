@@ -143,7 +143,7 @@ fn who_sees_nothing_of_a_model_is_told_these_fields_of_answers_and_no_other() {
         GetSegmentTopicsResponse GetFunnelResponse TopInfluencersResponse GetCatalogResponse
         GetAuditResponse
     );
-    // Whoever has calls on models sees everything.
+    // Whoever has calls on models, or may back up, sees everything.
     let services = DESCRIPTOR_POOL.services();
     let scoring = services.filter(|service| service.name() == "ScoringService");
     let all: BTreeSet<String> = scoring

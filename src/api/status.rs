@@ -264,6 +264,20 @@ pub fn deadline_exceeded() -> Status {
     )
 }
 
+/// A backup has taken as long as one may.
+pub fn backup_too_long(most: Duration) -> Status {
+    with_reason(
+        Code::DeadlineExceeded,
+        format!(
+            "the backup has taken {}, which is as long as one may, and is not whole; read it faster, or \
+             stop the server and use `bellwether export`",
+            humantime::format_duration(most)
+        ),
+        "BACKUP_TOO_LONG",
+        ErrorDetails::new(),
+    )
+}
+
 /// The reader of an answer took nothing of it for too long.
 pub fn stalled_reader() -> Status {
     with_reason(

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::proto::v1::{AuditEntry, GetAuditRequest, GetAuditResponse};
 
-/// Lists who has applied models, released events and retracted events, latest first.
+/// Lists who has applied models, released events, retracted events and backed up, latest first.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Audit {
     /// How many entries at most.
@@ -39,7 +39,8 @@ impl Audit {
 /// The entries for people.
 fn describe(response: &GetAuditResponse) -> String {
     if response.entries.is_empty() {
-        return "nobody has applied a model, released events or retracted one\n".to_owned();
+        return "nobody has applied a model, released events, retracted one or backed up\n"
+            .to_owned();
     }
     let columns = ["time", "who", "role", "call", "what"].map(Column::words);
     let rows = response.entries.iter().map(|entry| {

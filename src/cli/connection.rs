@@ -19,6 +19,7 @@ use crate::{
     grpc::transport::{TlsError, certificates, private_key},
     proto::v1::{
         model_service_client::ModelServiceClient, scoring_service_client::ScoringServiceClient,
+        store_service_client::StoreServiceClient,
     },
     scoring::parse_duration,
     telemetry::causes,
@@ -28,6 +29,8 @@ use crate::{
 pub type Client = ScoringServiceClient<Calling>;
 /// A client of a server, for what changes models.
 pub type ModelClient = ModelServiceClient<Calling>;
+/// A client of a server, for what concerns its store.
+pub type StoreClient = StoreServiceClient<Calling>;
 /// What calls travel by, with the key of their caller.
 pub type Calling = InterceptedService<Channel, Bearer>;
 
@@ -201,6 +204,57 @@ impl Server {
         Ok(InterceptedService::new(self.channel()?, bearer))
     }
 
+    /// A client for what concerns the store, which connects with its first call.
+    pub(super) fn store_client(&self) -> Result<StoreClient, Failure> {
+        Ok(StoreClient::new(self.calling()?))
+    }
+
+    /// Why a call failed, and what to do about it.
+    pub(super) fn failed(&self, status: &Status) -> Failure {
+        let server = &self.url;
+        match refused_by_tls(status) {
+            Some(rustls::Error::InvalidMessage(_)) => {
+                return Failure::new(format!(
+                    "the server at {server} speaks no TLS; write http:// if that is meant"
+                ));
+            }
+            Some(reason) => {
+                return Failure::new(format!(
+                    "TLS to {server} failed: {reason}; --ca names the authority to trust, --cert and \
+                     --key the certificate to show"
+                ));
+            }
+            None if broke_on_the_way(status) && !server.starts_with("https://") => {
+                return Failure::new(format!(
+                    "the connection to {server} broke ({}); if that server speaks TLS, write https://",
+                    status.message()
+                ));
+            }
+            None if broke_on_the_way(status) && self.tls.cert.is_none() => {
+                return Failure::new(format!(
+                    "the connection to {server} broke ({}); if that server asks callers for a \
+                     certificate, --cert and --key show one",
+                    status.message()
+                ));
+            }
+            None => {}
+        }
+        if is_unreachable(status) {
+            return Failure::new(format!(
+                "no server answers at {}; start one with `bellwether serve`, or name it with --server",
+                self.url
+            ));
+        }
+        if status.code() == tonic::Code::Unimplemented {
+            return Failure::new(format!(
+                "the server at {} does not offer this call; one that changes models needs model_service = true, and a \
+                 backup a server that asks callers for keys, or that its own machine alone reaches",
+                self.url
+            ));
+        }
+        status.clone().into()
+    }
+
     /// A channel that connects with its first call.
     pub(super) fn channel(&self) -> Result<Channel, Failure> {
         let url = if self.url.contains("://") {
@@ -279,7 +333,7 @@ impl Asking {
     ) -> Result<T, Failure> {
         match tokio::time::timeout(self.timeout, call).await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(status)) => Err(self.failed(&status)),
+            Ok(Err(status)) => Err(self.target.server.failed(&status)),
             Err(_) => Err(Failure::new(format!(
                 "{} gave no answer within {}; --timeout sets how long to wait",
                 self.target.server.url,
@@ -294,50 +348,6 @@ impl Asking {
         // A second later than the client's own timeout, which has the clearer message.
         request.set_timeout(self.timeout + Duration::from_secs(1));
         request
-    }
-
-    fn failed(&self, status: &Status) -> Failure {
-        let server = &self.target.server.url;
-        match refused_by_tls(status) {
-            Some(rustls::Error::InvalidMessage(_)) => {
-                return Failure::new(format!(
-                    "the server at {server} speaks no TLS; write http:// if that is meant"
-                ));
-            }
-            Some(reason) => {
-                return Failure::new(format!(
-                    "TLS to {server} failed: {reason}; --ca names the authority to trust, --cert and \
-                     --key the certificate to show"
-                ));
-            }
-            None if broke_on_the_way(status) && !server.starts_with("https://") => {
-                return Failure::new(format!(
-                    "the connection to {server} broke ({}); if that server speaks TLS, write https://",
-                    status.message()
-                ));
-            }
-            None if broke_on_the_way(status) && self.target.server.tls.cert.is_none() => {
-                return Failure::new(format!(
-                    "the connection to {server} broke ({}); if that server asks callers for a \
-                     certificate, --cert and --key show one",
-                    status.message()
-                ));
-            }
-            None => {}
-        }
-        if is_unreachable(status) {
-            return Failure::new(format!(
-                "no server answers at {}; start one with `bellwether serve`, or name it with --server",
-                self.target.server.url
-            ));
-        }
-        if status.code() == tonic::Code::Unimplemented {
-            return Failure::new(format!(
-                "the server at {} does not offer this call; one that changes models needs model_service = true",
-                self.target.server.url
-            ));
-        }
-        status.clone().into()
     }
 }
 

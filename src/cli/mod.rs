@@ -3,6 +3,7 @@
 
 mod apply;
 mod audit;
+mod backup;
 mod catalog;
 mod check;
 mod comparison;
@@ -72,6 +73,7 @@ enum Command {
     Check(check::Check),
     Apply(apply::Apply),
     Audit(audit::Audit),
+    Backup(backup::Backup),
     Catalog(catalog::Catalog),
     Diff(diff::Diff),
     Get(get::Get),
@@ -111,6 +113,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Check(command) => command.run().map(|()| ExitCode::SUCCESS),
         Command::Apply(command) => command.run().await.map(|()| ExitCode::SUCCESS),
         Command::Audit(command) => command.run().await.map(|()| ExitCode::SUCCESS),
+        Command::Backup(command) => command.run().await.map(|()| ExitCode::SUCCESS),
         Command::Catalog(command) => command.run().await.map(|()| ExitCode::SUCCESS),
         Command::Diff(command) => command.run().await,
         Command::Get(command) => command.run().await.map(|()| ExitCode::SUCCESS),

@@ -11,17 +11,17 @@ use crate::{
 
 /// The records of a tenant while they are written.
 pub(super) struct Rewriting<'a, S> {
-    pub(super) store: &'a S,
-    pub(super) tenant: &'a Tenant,
+    store: &'a S,
+    pub(super) tenant: Tenant,
     /// The rollout without ranks, from the first write on.
     rollout: Option<Rollout>,
 }
 
 impl<'a, S: Store> Rewriting<'a, S> {
-    pub(super) fn new(store: &'a S, tenant: &'a Tenant) -> Self {
+    pub(super) fn new(store: &'a S, tenant: &Tenant) -> Self {
         Self {
             store,
-            tenant,
+            tenant: tenant.clone(),
             rollout: None,
         }
     }
@@ -33,9 +33,9 @@ impl<'a, S: Store> Rewriting<'a, S> {
         }
         let rollout = match self.rollout.take() {
             Some(rollout) => rollout,
-            None => without_ranks(self.store, self.tenant).await?,
+            None => without_ranks(self.store, &self.tenant).await?,
         };
-        let results = self.store.commit(self.tenant, &rollout, commits).await;
+        let results = self.store.commit(&self.tenant, &rollout, commits).await;
         self.rollout = Some(rollout);
         for committed in results {
             match committed {

@@ -1,8 +1,4 @@
-//! The file of an exported tenant, shared by `export` and `import`: a header, one profile
-//! a line in ascending order of ids, and a closing line with their number, so that a
-//! truncated file is noticed and every profile stands once.
-
-use serde::{Deserialize, Serialize};
+//! Which store a command opens, shared by those that work on one without a server.
 
 use super::{configured::configured, failure::Failure};
 use crate::{
@@ -11,28 +7,8 @@ use crate::{
     store::{Access, OpenStore, StoreError, StoreSettings},
 };
 
-/// The format of the file.
-pub(super) const FORMAT: u32 = 1;
-/// Profiles that are read from the store or written to it at once.
+/// Profiles that are written to the store at once.
 pub(super) const BATCH_PROFILES: usize = 500;
-
-/// The first line.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Header {
-    /// [`FORMAT`].
-    pub(super) format: u32,
-    /// Whose data it was.
-    pub(super) tenant: String,
-}
-
-/// The last line.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct End {
-    /// How many profiles stand between the header and this line.
-    pub(super) profiles: u64,
-}
 
 /// Which tenant of which store.
 #[derive(Clone, Debug, clap::Args)]
@@ -46,9 +22,9 @@ pub struct Place {
         value_name = "STORE"
     )]
     store: String,
-    /// The tenant.
-    #[arg(long, default_value = Tenant::DEFAULT)]
-    tenant: String,
+    /// The tenant; `default` unless given, and for an import every tenant of the file.
+    #[arg(long)]
+    tenant: Option<String>,
 }
 
 impl Place {
@@ -87,15 +63,24 @@ impl Place {
         configured(&flags).map_err(|error| Failure::new(error.to_string()))
     }
 
-    /// The tenant, when its name is well formed.
+    /// The tenant, the default one unless another is named.
     pub(super) fn tenant(&self) -> Result<Tenant, Failure> {
-        Tenant::new(&self.tenant).ok_or_else(|| {
-            Failure::new(format!(
-                "{:?} is no tenant: a name has 1 to 64 characters of a-z, 0-9, _ and -",
-                self.tenant
-            ))
-        })
+        let name = self.tenant.as_deref().unwrap_or(Tenant::DEFAULT);
+        tenant_named(name)
     }
+
+    /// The tenant that is named, if one is.
+    pub(super) fn named_tenant(&self) -> Result<Option<Tenant>, Failure> {
+        self.tenant.as_deref().map(tenant_named).transpose()
+    }
+}
+
+fn tenant_named(name: &str) -> Result<Tenant, Failure> {
+    Tenant::new(name).ok_or_else(|| {
+        Failure::new(format!(
+            "{name:?} is no tenant: a name has 1 to 64 characters of a-z, 0-9, _ and -"
+        ))
+    })
 }
 
 impl From<StoreError> for Failure {

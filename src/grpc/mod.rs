@@ -14,6 +14,7 @@ mod method;
 pub mod model_handlers;
 mod quotas;
 pub mod server;
+mod store_handlers;
 pub mod transport;
 mod unknown_names;
 pub mod unread;

@@ -22,6 +22,7 @@ use super::{
     handlers::Handlers,
     health::Health,
     model_handlers::ModelHandlers,
+    store_handlers::StoreHandlers,
     transport::{self, Budgets, Tls},
     unknown_names,
     unread::Unread,
@@ -35,6 +36,7 @@ use crate::{
         PUBLIC_DESCRIPTORS,
         v1::{
             model_service_server::ModelServiceServer, scoring_service_server::ScoringServiceServer,
+            store_service_server::StoreServiceServer,
         },
     },
     service::Service,
@@ -92,6 +94,15 @@ pub async fn serve<S: Store>(
         let handlers = ModelHandlers::new(service.clone(), draining.clone(), telemetry.clone());
         others = others.add_service(
             ModelServiceServer::new(handlers)
+                .max_decoding_message_size(config.max_message_bytes)
+                .accept_compressed(CompressionEncoding::Gzip),
+        );
+    }
+    // Where others call and nobody is asked who they are, nobody takes everything away.
+    if config.keys.is_some() || !config.allow_anonymous {
+        let handlers = StoreHandlers::new(service.clone(), draining.clone(), telemetry.clone());
+        others = others.add_service(
+            StoreServiceServer::new(handlers)
                 .max_decoding_message_size(config.max_message_bytes)
                 .accept_compressed(CompressionEncoding::Gzip),
         );

@@ -3,6 +3,7 @@
 
 mod answers;
 mod audit;
+mod backup;
 mod comparing;
 mod conditions;
 mod draft;
@@ -35,6 +36,7 @@ use tokio_util::task::TaskTracker;
 
 pub use answers::{PendingScores, Released, Retracted, Scored, Written};
 pub use audit::{AuditObject, Audited, AuditedCaller, AuditedMethod};
+pub use backup::BackedUp;
 pub use comparing::{Comparing, ModelComparison};
 pub use conditions::ConditionTurn;
 pub use error::ServiceError;
@@ -50,6 +52,7 @@ pub use write::ProfileUpdate;
 use crate::{
     admission::Gate,
     clock::Clock,
+    limits::MAX_BACKUPS,
     rollout::{self, Deployment, Models},
     scoring::Timestamp,
     store::{Store, StoreError, TokenKey},
@@ -131,6 +134,8 @@ struct Shell<S> {
     unsettled: unsettled::Unsettled,
     /// One comparison of models at a time: it reads every record.
     comparing: Arc<Semaphore>,
+    /// Few backups at a time.
+    backups: Arc<Semaphore>,
     /// Few batches of updates at a time: what they hold while they wait is large.
     batches: Arc<Semaphore>,
     /// Few calls with a condition at a time: they keep the processors busy.
@@ -187,6 +192,7 @@ impl<S: Store> Service<S> {
             most_single,
             unsettled: unsettled::Unsettled::new(settings.max_unsettled_effects),
             comparing: Arc::new(Semaphore::new(1)),
+            backups: Arc::new(Semaphore::new(MAX_BACKUPS)),
             batches: Arc::new(Semaphore::new(MAX_BATCHES)),
             conditions: conditions::Turns::new(),
             settings,

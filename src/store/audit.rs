@@ -19,11 +19,18 @@ pub enum AuditedMethod {
     ReleaseEvents,
     /// `RetractEvent`.
     RetractEvent,
+    /// `Backup`.
+    Backup,
 }
 
 impl AuditedMethod {
     /// Every one.
-    pub const ALL: [Self; 3] = [Self::ApplyModel, Self::ReleaseEvents, Self::RetractEvent];
+    pub const ALL: [Self; 4] = [
+        Self::ApplyModel,
+        Self::ReleaseEvents,
+        Self::RetractEvent,
+        Self::Backup,
+    ];
 
     /// Its name in the API.
     pub const fn name(self) -> &'static str {
@@ -31,6 +38,7 @@ impl AuditedMethod {
             Self::ApplyModel => "ApplyModel",
             Self::ReleaseEvents => "ReleaseEvents",
             Self::RetractEvent => "RetractEvent",
+            Self::Backup => "Backup",
         }
     }
 }
@@ -44,8 +52,8 @@ pub struct AuditScope {
     pub method: AuditedMethod,
 }
 
-/// A call that changed what everybody sees, or took something back. It names no person beside who
-/// called.
+/// A call that changed what everybody sees, took something back, or took a copy of everything. It
+/// names no person beside who called.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditEntry {
     /// When, in nanoseconds since 1970. It stands first, so that texts are in order of time.

@@ -4,6 +4,7 @@
 mod audit;
 pub mod codec;
 pub mod embedded;
+mod export;
 mod opening;
 mod publication;
 mod recent;
@@ -17,6 +18,7 @@ mod traffic;
 use std::{future::Future, sync::Arc, time::Duration};
 
 pub use audit::{AUDIT_ENTRIES, AuditEntry, AuditObject, AuditScope, AuditStore, AuditedMethod};
+pub use export::{ExportReader, ExportWriter, Exported};
 pub use opening::{Access, OpenStore, StoreSettings};
 pub use publication::{ModelStore, Publication};
 pub use recent::{Recent, RecentRecords};
@@ -25,6 +27,8 @@ pub use rollout::{IndexGeneration, Rollout, SavedModel};
 pub use scan::Scan;
 pub use token_key::TokenKey;
 pub use traffic::Traffic;
+
+use tokio::sync::mpsc;
 
 use crate::scoring::{
     KeyRange, Name, ProfileId, RankChange, RankKey, RankName, Record, Tenant, Timestamp, TopicDelta,
@@ -204,7 +208,7 @@ pub enum StoreError {
 }
 
 /// Records by tenant and id.
-pub trait RecordStore: Send + Sync + 'static {
+pub trait RecordStore: Sized + Send + Sync + 'static {
     /// Reads records, in the order of the ids.
     fn load(
         &self,
@@ -245,6 +249,17 @@ pub trait RecordStore: Send + Sync + 'static {
         after: Option<&ProfileId>,
         limit: usize,
     ) -> impl Future<Output = Result<Vec<Stored>, StoreError>> + Send;
+
+    /// Sends every record of a tenant, or of all, by tenant and id, some at a time, until nobody
+    /// receives them any more. A store that can sends what it has at one moment, whatever is
+    /// committed meanwhile.
+    fn send_all(
+        &self,
+        tenant: Option<&Tenant>,
+        batches: mpsc::Sender<Vec<(Tenant, Stored)>>,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send {
+        scan::send_scanned(self, tenant, batches)
+    }
 
     /// Every tenant that has a record.
     fn tenants(&self) -> impl Future<Output = Result<Vec<Tenant>, StoreError>> + Send;

@@ -1,7 +1,39 @@
 //! All records of a tenant, some at a time.
 
-use super::{Store, StoreError, Stored};
+use tokio::sync::mpsc;
+
+use super::{RecordStore, StoreError, Stored};
 use crate::scoring::{ProfileId, Tenant};
+
+/// Records that are read at once to be sent.
+const SENT_AT_ONCE: usize = 500;
+
+/// Sends the records of a tenant, or of all, one scan after the other.
+pub(super) async fn send_scanned<S: RecordStore>(
+    store: &S,
+    tenant: Option<&Tenant>,
+    batches: mpsc::Sender<Vec<(Tenant, Stored)>>,
+) -> Result<(), StoreError> {
+    let tenants = match tenant {
+        Some(tenant) => vec![tenant.clone()],
+        None => {
+            let mut tenants = store.tenants().await?;
+            tenants.sort();
+            tenants
+        }
+    };
+    for tenant in tenants {
+        let mut scan = Scan::new(store, &tenant, None, SENT_AT_ONCE);
+        while let Some(records) = scan.next().await? {
+            let records = records.into_iter();
+            let batch = records.map(|stored| (tenant.clone(), stored)).collect();
+            if batches.send(batch).await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
 
 /// Reads the records of a tenant in the order of their ids.
 #[derive(Debug)]
@@ -12,7 +44,7 @@ pub struct Scan<'s, S> {
     limit: usize,
 }
 
-impl<'s, S: Store> Scan<'s, S> {
+impl<'s, S: RecordStore> Scan<'s, S> {
     /// Up to `limit` records at a time, at least one: all of them, or those after a profile.
     pub const fn new(
         store: &'s S,

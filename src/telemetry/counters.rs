@@ -66,12 +66,14 @@ pub enum Shed {
     Conditions,
     /// Models that wait to be read.
     Models,
+    /// Backups.
+    Backups,
     /// What a tenant may ask for in a second.
     Quota,
 }
 
 impl Shed {
-    const NAMES: [&str; 10] = [
+    const NAMES: [&str; 11] = [
         "overload",
         "share",
         "streams",
@@ -81,6 +83,7 @@ impl Shed {
         "batches",
         "conditions",
         "models",
+        "backups",
         "quota",
     ];
 }

@@ -12,6 +12,7 @@ import grpc
 import pytest
 from bellwether.v1 import model_pb2, model_pb2_grpc
 from bellwether.v1 import scoring_pb2 as api
+from bellwether.v1 import store_pb2_grpc
 from calls import event, score
 from certificates import Authority
 from google.protobuf import json_format
@@ -72,7 +73,8 @@ def test_json_and_binary_say_what_grpc_says(server, tenant):
 
 def test_every_method_of_the_api_is_called_in_json_and_fails_as_in_grpc(server):
     stubs = {"ScoringService": server.stub,
-             "ModelService": model_pb2_grpc.ModelServiceStub(server.channel)}
+             "ModelService": model_pb2_grpc.ModelServiceStub(server.channel),
+             "StoreService": store_pb2_grpc.StoreServiceStub(server.channel)}
     for service, method in methods():
         request = method.input_type._concrete_class()
         call_it = getattr(stubs[service], method.name)

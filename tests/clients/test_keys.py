@@ -11,7 +11,7 @@ import grpc
 import pytest
 from bellwether.v1 import model_pb2, model_pb2_grpc
 from bellwether.v1 import scoring_pb2 as api
-from bellwether.v1 import scoring_pb2_grpc
+from bellwether.v1 import scoring_pb2_grpc, store_pb2, store_pb2_grpc
 from calls import START, Refusal, event, now
 from certificates import Authority, openssl
 from google.protobuf import json_format
@@ -90,11 +90,12 @@ READ = {"GetProfile", "BatchGetProfiles", "GetSubject", "RankSegment", "GetSegme
 WRITE = {"ScoreEvent", "ScoreEvents", "UpdateProfile", "BatchUpdateProfiles", "UpdateSubject"}
 MODERATE = {"RetractEvent", "ListQuarantine", "ReleaseEvents"}
 AUDIT = {"GetAudit"}
+BACKUP = {"Backup"}
 MODELS = {"ApplyModel", "GetModels", "CompareModels"}
 PERSONS = {"GetProfile", "BatchGetProfiles", "GetSubject"}
 # What docs/operations.md says of each role.
 MAY = {
-    "admin": READ | WRITE | MODERATE | MODELS | AUDIT,
+    "admin": READ | WRITE | MODERATE | MODELS | AUDIT | BACKUP,
     "writer": READ | WRITE,
     "reader": READ,
     "sales": PERSONS | {"RankSegment", "GetFunnel", "GetCatalog"},
@@ -141,6 +142,7 @@ def requests(tenant):
             tenant=tenant, source=MODEL, validate_only=True),
         "GetModels": model_pb2.GetModelsRequest(tenant=tenant),
         "CompareModels": model_pb2.CompareModelsRequest(tenant=tenant, new_source=MODEL),
+        "Backup": store_pb2.BackupRequest(tenant=tenant),
     }
 
 
@@ -150,7 +152,7 @@ STATED = {"industry": "retail", "secret_attribute": "secret_value"}
 
 def methods():
     """Every method of the API, with its service."""
-    for file in (api.DESCRIPTOR, model_pb2.DESCRIPTOR):
+    for file in (api.DESCRIPTOR, model_pb2.DESCRIPTOR, store_pb2.DESCRIPTOR):
         for service in file.services_by_name.values():
             for method in service.methods:
                 yield service.name, method
@@ -169,7 +171,8 @@ class Key:
 def call(channel, service, method, request, metadata):
     """The answers to a call, or the error that it ends with."""
     stubs = {"ScoringService": scoring_pb2_grpc.ScoringServiceStub,
-             "ModelService": model_pb2_grpc.ModelServiceStub}
+             "ModelService": model_pb2_grpc.ModelServiceStub,
+             "StoreService": store_pb2_grpc.StoreServiceStub}
     function = getattr(stubs[service](channel), method.name)
     request = iter([request]) if method.client_streaming else request
     try:

@@ -2,7 +2,8 @@
 
 import grpc
 import pytest
-from bellwether.v1 import model_pb2, model_pb2_grpc, scoring_pb2, scoring_pb2_grpc
+from bellwether.v1 import (model_pb2, model_pb2_grpc, scoring_pb2, scoring_pb2_grpc, store_pb2,
+                           store_pb2_grpc)
 from calls import event, refused, score
 from google.protobuf import descriptor_pb2
 from server import Server
@@ -43,12 +44,19 @@ READS = {
     "ListQuarantine": {"rule": "robots"},
     "GetModels": {},
     "CompareModels": {"new_source": MODEL},
+    "Backup": {},
+}
+
+MODULES = {
+    "ScoringService": (scoring_pb2, scoring_pb2_grpc.ScoringServiceStub),
+    "ModelService": (model_pb2, model_pb2_grpc.ModelServiceStub),
+    "StoreService": (store_pb2, store_pb2_grpc.StoreServiceStub),
 }
 
 
 def methods():
     """Every method of the API, with the module that has its messages."""
-    for module in (scoring_pb2, model_pb2):
+    for module, _ in MODULES.values():
         for service in module.DESCRIPTOR.services_by_name.values():
             yield from service.methods
 
@@ -62,13 +70,9 @@ def reads():
 
 def call(channel, method, **fields):
     """Calls a read and takes all of its answer."""
-    module = scoring_pb2 if method.containing_service.name == "ScoringService" else model_pb2
-    stub = {
-        "ScoringService": scoring_pb2_grpc.ScoringServiceStub,
-        "ModelService": model_pb2_grpc.ModelServiceStub,
-    }[method.containing_service.name](channel)
+    module, stub = MODULES[method.containing_service.name]
     request = getattr(module, method.input_type.name)(**fields)
-    answer = getattr(stub, method.name)(request)
+    answer = getattr(stub(channel), method.name)(request)
     return list(answer) if method.server_streaming else [answer]
 
 

@@ -4,6 +4,7 @@
 
 mod damage;
 mod ground;
+mod moment;
 
 use std::{
     env, fs,

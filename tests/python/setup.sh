@@ -24,4 +24,5 @@ fi
 mkdir -p "$generated"
 "$venv/bin/python" -m grpc_tools.protoc --proto_path=proto/public --proto_path=proto/vendored \
     --python_out="$generated" --grpc_python_out="$generated" \
-    proto/public/bellwether/v1/scoring.proto proto/public/bellwether/v1/model.proto
+    proto/public/bellwether/v1/scoring.proto proto/public/bellwether/v1/model.proto \
+    proto/public/bellwether/v1/store.proto

@@ -9,7 +9,7 @@ use bellwether::{
     grpc::{authentication::Authentication, server},
     proto::v1::{
         self, model_service_client::ModelServiceClient,
-        scoring_service_client::ScoringServiceClient,
+        scoring_service_client::ScoringServiceClient, store_service_client::StoreServiceClient,
     },
     store::{Store, embedded::Embedded},
     telemetry::Telemetry,
@@ -95,7 +95,8 @@ async fn what_cannot_be_noted_is_not_done() {
     };
     with_server(store, async |channel| {
         let mut scoring = ScoringServiceClient::new(channel.clone());
-        let mut models = ModelServiceClient::new(channel);
+        let mut models = ModelServiceClient::new(channel.clone());
+        let mut store = StoreServiceClient::new(channel);
         let counts = v1::ScoreEventRequest {
             event: Some(event()),
             ..Default::default()
@@ -107,6 +108,10 @@ async fn what_cannot_be_noted_is_not_done() {
             scoring.retract_event(retraction()).await.unwrap_err(),
             scoring.release_events(release()).await.unwrap_err(),
             models.apply_model(other_model()).await.unwrap_err(),
+            store
+                .backup(v1::BackupRequest::default())
+                .await
+                .unwrap_err(),
         ];
         for status in refused {
             assert_eq!(status.code(), Code::Unavailable, "{status}");
@@ -129,7 +134,8 @@ async fn what_is_done_is_noted_and_what_is_refused_before_is_not() {
     let store = Embedded::open(directory.path()).unwrap();
     with_server(store, async |channel| {
         let mut scoring = ScoringServiceClient::new(channel.clone());
-        let mut models = ModelServiceClient::new(channel);
+        let mut models = ModelServiceClient::new(channel.clone());
+        let mut store = StoreServiceClient::new(channel);
         let unknown_rule = v1::ReleaseEventsRequest {
             rule: "no-such-rule".to_owned(),
             ..release()
@@ -157,16 +163,18 @@ async fn what_is_done_is_noted_and_what_is_refused_before_is_not() {
         scoring.retract_event(retraction()).await.unwrap();
         scoring.release_events(release()).await.unwrap();
         let applied = models.apply_model(other_model()).await.unwrap();
+        store.backup(v1::BackupRequest::default()).await.unwrap();
         // The clock of the test stands still, so that their order is nobody's.
         let entries = noted(&mut scoring).await;
-        assert_eq!(entries.len(), 3, "{entries:?}");
+        assert_eq!(entries.len(), 4, "{entries:?}");
         let of = |method| {
             let mut found = entries.iter().filter(|entry| entry.method == method);
             found.next().unwrap()
         };
         let model = of("ApplyModel");
         assert_eq!(model.fingerprint, applied.into_inner().fingerprint);
-        assert!(model.all_tenants && !of("ReleaseEvents").all_tenants);
+        assert!(model.all_tenants && of("Backup").all_tenants);
+        assert!(!of("ReleaseEvents").all_tenants);
         assert_eq!(of("RetractEvent").event_id, "e-1");
         for entry in &entries {
             assert_eq!(entry.principal, "an anonymous caller");

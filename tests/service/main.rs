@@ -4,6 +4,7 @@
 
 mod answers;
 mod audit;
+mod backup;
 mod conditions;
 mod counters;
 mod failing;

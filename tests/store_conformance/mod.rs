@@ -65,6 +65,7 @@ macro_rules! conformance_suite {
                 records::each_commit_of_a_batch_has_its_own_result
                 records::an_empty_batch_has_no_results
                 records::a_scan_gives_all_records_in_the_order_of_ids
+                records::all_records_are_sent_by_tenant_and_id
                 records::ids_may_be_in_any_script
                 records::a_record_with_everything_survives
                 records::tenants_are_apart

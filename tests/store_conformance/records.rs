@@ -171,6 +171,44 @@ pub async fn a_scan_gives_all_records_in_the_order_of_ids(subject: impl Subject)
     }
 }
 
+pub async fn all_records_are_sent_by_tenant_and_id(subject: impl Subject) {
+    let (store, tenant) = (subject.store(), new_tenant());
+    let longer = bellwether::scoring::Tenant::new(&format!("{tenant}-x")).unwrap();
+    let mut expected = Vec::new();
+    for (tenant, names) in [(&longer, &["bert", "anna"][..]), (&tenant, &["carl"])] {
+        begin(&*store, tenant).await;
+        let commits = names.iter().map(|name| commit(name, None, 1)).collect();
+        commit_all(&*store, tenant, commits).await;
+        expected.extend(
+            names
+                .iter()
+                .map(|name| (tenant.clone(), (*name).to_owned())),
+        );
+    }
+    expected.sort();
+    for (of, expected) in [(None, &expected[..]), (Some(&longer), &expected[1..])] {
+        let (batches, mut received) = tokio::sync::mpsc::channel::<Vec<_>>(1);
+        let receive = async {
+            let mut all = Vec::new();
+            while let Some(batch) = received.recv().await {
+                assert!(!batch.is_empty());
+                all.extend(batch);
+            }
+            all
+        };
+        let (sent, all) = tokio::join!(store.send_all(of, batches), receive);
+        sent.unwrap();
+        // Other cases have tenants of their own there.
+        let own = all.into_iter();
+        let own = own.filter(|(other, _)| *other == tenant || *other == longer);
+        let ids = own.map(|(tenant, stored)| {
+            assert_eq!(*stored.record, record(1));
+            (tenant, stored.profile_id.to_string())
+        });
+        assert_eq!(ids.collect::<Vec<_>>(), expected);
+    }
+}
+
 pub async fn ids_may_be_in_any_script(subject: impl Subject) {
     let (store, tenant) = (subject.store(), new_tenant());
     fenced(&*store, &tenant).await;

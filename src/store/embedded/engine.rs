@@ -6,19 +6,22 @@ use std::{
     io::{self, ErrorKind},
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
+    sync::{Mutex, PoisonError},
     thread,
     time::Duration,
 };
 
 use fjall::{
-    AbstractTree as _, Database, Keyspace, KeyspaceCreateOptions, LsmError, OwnedWriteBatch,
-    PersistMode,
+    AbstractTree as _, AnyTree, Database, Keyspace, KeyspaceCreateOptions, LsmError,
+    OwnedWriteBatch, PersistMode,
 };
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::{
     super::StoreError,
     directory::{damaged, unusable},
+    entries::{Unread, UnreadEntries},
+    keys::KeyBounds,
 };
 
 const KEYSPACE: &str = "records";
@@ -50,7 +53,10 @@ pub struct Engine {
     pub models: Keyspace,
     /// Audit entries by scope and time.
     pub audit: Keyspace,
+    unread: UnreadEntries,
     database: Database,
+    /// Held while a batch is put in.
+    committing: Mutex<()>,
 }
 
 impl Engine {
@@ -77,8 +83,28 @@ impl Engine {
             records: guarded(directory, || open_keyspace(&database))?,
             models: guarded(directory, || open_models(&database))?,
             audit: guarded(directory, || open_audit(&database))?,
+            unread: UnreadEntries::default(),
             database,
+            committing: Mutex::default(),
         })
+    }
+
+    /// The records under some keys as they are now, whatever is written while they are read.
+    pub fn records_now(&self, keys: &KeyBounds) -> fjall::Result<Unread> {
+        // The engine shows what there is of a batch when it sorts others to disk meanwhile.
+        let _whole = self
+            .committing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        // While one is open, the engine keeps everything in memory that is written meanwhile. An
+        // iterator of its table has what it needs: the sorted files and the few memtables of now.
+        let snapshot = self.database.snapshot();
+        let AnyTree::Standard(table) = &self.records.tree else {
+            return Err(LsmError::InvalidHeader("records").into());
+        };
+        let entries = table.create_range(keys, snapshot.seqno(), None);
+        let entries = entries.map(|entry| entry.map_err(Into::into));
+        Ok(self.unread.add(Box::new(entries)))
     }
 
     /// A batch to fill and to commit.
@@ -93,6 +119,10 @@ impl Engine {
     /// and nothing was written.
     pub fn commit(&self, batch: OwnedWriteBatch) -> Result<(), StoreError> {
         self.await_room()?;
+        let _whole = self
+            .committing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         match catch_unwind(AssertUnwindSafe(|| batch.commit())) {
             Ok(Ok(())) => Ok(()),
             Ok(Err(fjall::Error::Poisoned)) => Err(given_up()),

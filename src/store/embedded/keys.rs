@@ -9,6 +9,9 @@ use crate::scoring::{ProfileId, Tenant};
 
 const SEPARATOR: u8 = 0;
 
+/// Some keys that follow each other.
+pub type KeyBounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
+
 /// The key of a profile.
 pub fn key(tenant: &Tenant, profile_id: &ProfileId) -> Vec<u8> {
     let (tenant, profile_id) = (tenant.as_str().as_bytes(), profile_id.as_str().as_bytes());
@@ -20,7 +23,7 @@ pub fn key(tenant: &Tenant, profile_id: &ProfileId) -> Vec<u8> {
 }
 
 /// The keys of a tenant after the given profile.
-pub fn range_after(tenant: &Tenant, after: Option<&ProfileId>) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
+pub fn range_after(tenant: &Tenant, after: Option<&ProfileId>) -> KeyBounds {
     let mut prefix = tenant.as_str().as_bytes().to_vec();
     prefix.push(SEPARATOR);
     let start = match after {
@@ -28,6 +31,13 @@ pub fn range_after(tenant: &Tenant, after: Option<&ProfileId>) -> (Bound<Vec<u8>
         None => Bound::Included(prefix),
     };
     (start, Bound::Excluded(end_of(tenant)))
+}
+
+/// The keys of a tenant, or of all.
+pub fn range_of(tenant: Option<&Tenant>) -> KeyBounds {
+    tenant.map_or((Bound::Unbounded, Bound::Unbounded), |tenant| {
+        range_after(tenant, None)
+    })
 }
 
 /// The least key beyond all keys of a tenant.

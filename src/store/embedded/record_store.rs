@@ -1,14 +1,21 @@
 //! Records of the embedded store: read in place, written by the writing thread.
 
-use tokio::task;
+use std::sync::Arc;
+
+use tokio::{sync::mpsc, task};
 
 use super::{
     super::{Commit, Committed, RecordStore, Rollout, StoreError, Stored},
     Embedded, LOADS_BETWEEN_YIELDS,
+    moment::Moment,
     records::Records,
     writer::EncodedCommit,
 };
 use crate::scoring::{ProfileId, Tenant};
+
+fn stopped(error: &task::JoinError) -> StoreError {
+    StoreError::Unavailable(error.to_string())
+}
 
 impl RecordStore for Embedded {
     async fn load_to_commit(
@@ -60,6 +67,24 @@ impl RecordStore for Embedded {
         let (tenant, after) = (tenant.clone(), after.cloned());
         self.read_apart(move |records| records.scan(&tenant, after.as_ref(), limit))
             .await
+    }
+
+    async fn send_all(
+        &self,
+        tenant: Option<&Tenant>,
+        batches: mpsc::Sender<Vec<(Tenant, Stored)>>,
+    ) -> Result<(), StoreError> {
+        let (records, tenant) = (Arc::clone(&self.records), tenant.cloned());
+        let begun = task::spawn_blocking(move || Moment::new(records, tenant.as_ref()));
+        let mut moment = begun.await.unwrap_or_else(|error| Err(stopped(&error)))?;
+        loop {
+            let read = task::spawn_blocking(move || moment.next().map(|batch| (moment, batch)));
+            let batch;
+            (moment, batch) = read.await.unwrap_or_else(|error| Err(stopped(&error)))?;
+            if batch.is_empty() || batches.send(batch).await.is_err() {
+                return Ok(());
+            }
+        }
     }
 
     async fn tenants(&self) -> Result<Vec<Tenant>, StoreError> {

@@ -203,8 +203,7 @@ impl Records {
                 let next =
                     self.guarded(|| entries.next().map(|entry| entry.into_inner()).transpose())?;
                 let Some((key, value)) = next else { break };
-                let (_, profile_id) = keys::parse_key(&key).map_err(|error| self.damaged(error))?;
-                page.push(self.stored(profile_id, &value)?);
+                page.push(self.stored_under(&key, &value)?.1);
             }
             Ok(page)
         })
@@ -228,9 +227,7 @@ impl Records {
             on_all_processors(parts, |entries| {
                 let mut part = T::default();
                 for (key, value) in entries? {
-                    let (_, profile_id) =
-                        keys::parse_key(&key).map_err(|error| self.damaged(error))?;
-                    add(&mut part, self.stored(profile_id, &value)?)?;
+                    add(&mut part, self.stored_under(&key, &value)?.1)?;
                 }
                 Ok(part)
             })
@@ -301,6 +298,16 @@ impl Records {
             Ok(()) => {}
         }
         written
+    }
+
+    /// The record of an entry, and whose it is.
+    pub(super) fn stored_under(
+        &self,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<(Tenant, Stored), StoreError> {
+        let (tenant, profile_id) = keys::parse_key(key).map_err(|error| self.damaged(error))?;
+        Ok((tenant, self.stored(profile_id, value)?))
     }
 
     fn stored(&self, profile_id: ProfileId, value: &[u8]) -> Result<Stored, StoreError> {
