@@ -75,7 +75,13 @@ impl<S: Store> StoreService for StoreHandlers<S> {
         }
         let turn = self.service.backup_turn().map_err(failed)?;
         let object = AuditObject::default();
-        let noted = note(&self.service, &principal, tenant.as_ref(), AuditedMethod::Backup, object);
+        let noted = note(
+            &self.service,
+            &principal,
+            tenant.as_ref(),
+            AuditedMethod::Backup,
+            object,
+        );
         noted.await.map_err(failed)?;
         let (answers, answered) = mpsc::channel(BACKUP_PARTS_WAITING);
         let service = self.service.clone();

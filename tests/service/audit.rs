@@ -160,6 +160,16 @@ async fn what_is_done_is_noted_and_what_is_refused_before_is_not() {
         models.apply_model(trial).await.unwrap();
         assert_eq!(noted(&mut scoring).await, []);
 
+        for limit in [-1, 1_001] {
+            let asked = v1::GetAuditRequest {
+                limit,
+                ..Default::default()
+            };
+            let refused = scoring.get_audit(asked).await.unwrap_err();
+            assert_eq!(refused.code(), Code::InvalidArgument, "{refused}");
+            assert!(refused.message().contains("1000"), "{refused}");
+        }
+
         scoring.retract_event(retraction()).await.unwrap();
         scoring.release_events(release()).await.unwrap();
         let applied = models.apply_model(other_model()).await.unwrap();

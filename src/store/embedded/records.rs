@@ -450,4 +450,25 @@ mod tests {
         fs::remove_file(directory.path().join("records/keyspaces/1/current")).unwrap();
         assert_damaged(&directory);
     }
+
+    #[test]
+    fn a_table_that_a_start_did_not_finish_adding_is_passed_over_unless_it_holds_something() {
+        let directory = opened_once();
+        let tables = directory.path().join("records").join(TABLES);
+        // As a store of before there were audit entries, whose first start after that was cut off.
+        fs::remove_dir_all(tables.join("3")).unwrap();
+        let begun = tables.join("9").join("tables");
+        fs::create_dir_all(&begun).unwrap();
+        fs::write(begun.join("1"), "what was sorted to disk").unwrap();
+        assert_damaged(&directory);
+        fs::remove_file(begun.join("1")).unwrap();
+        drop(Records::open_to_read(directory.path()).unwrap());
+        let records = Records::open(directory.path()).unwrap();
+        let entry = (b"scope".to_vec(), Some("entry".to_owned()));
+        records.write_audit([entry]).unwrap();
+        drop(records);
+        let records = Records::open(directory.path()).unwrap();
+        let kept = records.audit_entries(b"a".to_vec()..b"z".to_vec(), 9);
+        assert_eq!(kept, Ok(vec!["entry".to_owned()]));
+    }
 }
