@@ -131,8 +131,9 @@ async fn models_that_nobody_can_read_are_read_one_at_a_time() {
         300,
         "{codes:?}"
     );
-    // 3.2 GiB were taken when each was read as it came.
-    assert!(most < 256 * MIB, "{most} bytes");
+    // 64 MiB may be on their way, and the allocator keeps what it had for a while: 160 to 190 MiB on
+    // a quiet machine. 3.2 GiB were taken when each was read as it came.
+    assert!(most < 512 * MIB, "{most} bytes");
     assert!(
         most_threads <= threads + 8,
         "{threads}, then {most_threads} threads"
