@@ -183,7 +183,7 @@ pub struct Taken {
 }
 
 impl Taken {
-    /// As [`Account::turn_away`].
+    /// What a caller is told for whom no room was left, which is counted.
     pub fn turn_away(&self) -> Status {
         self.reserved.budget.turn_away()
     }
