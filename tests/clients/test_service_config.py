@@ -14,8 +14,8 @@ from test_keys import call, methods, requests
 CONFIG = REPOSITORY / "examples" / "clients" / "service_config.json"
 TEXT = CONFIG.read_text(encoding="utf-8")
 HEDGED = CONFIG.with_name("service_config_hedged.json")
-# Whoever changes a model decides themselves, and a comparison reads every profile.
-SENT_ONCE = {"ApplyModel", "CompareModels"}
+# Whoever changes a model decides themselves; a comparison and a backup read every profile.
+SENT_ONCE = {"ApplyModel", "CompareModels", "Backup"}
 ATTEMPTS = 4
 
 

@@ -30,10 +30,6 @@ const AUDIT: &str = "audit";
 /// Where the engine keeps its tables, each in a directory with a file that names its version.
 const TABLES: &str = "keyspaces";
 const VERSION_OF_TABLE: &str = "current";
-const FILES_OF_TABLE: &str = "tables";
-/// The number of the last keyspace that every version has; before it the engine's own, records and
-/// models.
-const LAST_OF_EVERY_VERSION: u64 = 2;
 /// Blocks of records kept in memory: enough for some ten thousand hot profiles. A start fills it.
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;
 /// Writes kept in memory until they are sorted to disk; a few of these at a time.
@@ -220,21 +216,15 @@ fn check_tables(directory: &Path, records: &Path) -> Result<(), StoreError> {
 }
 
 /// Whether a keyspace was being added to a store of an earlier version when its start was cut off:
-/// nothing was written to it, and the engine removes it. Those of every version are set up before
-/// the store is there.
+/// there is no file in it yet, and the engine removes it.
 fn is_unfinished(table: &Path) -> io::Result<bool> {
-    let number = table
-        .file_name()
-        .and_then(|name| name.to_str()?.parse().ok());
-    if number.is_none_or(|number: u64| number <= LAST_OF_EVERY_VERSION) {
-        return Ok(false);
+    for entry in fs::read_dir(table)? {
+        let path = entry?.path();
+        if !path.is_dir() || fs::read_dir(path)?.next().is_some() {
+            return Ok(false);
+        }
     }
-    let is_empty = match fs::read_dir(table.join(FILES_OF_TABLE)) {
-        Ok(mut files) => files.next().is_none(),
-        Err(error) if error.kind() == ErrorKind::NotFound => true,
-        Err(error) => return Err(error),
-    };
-    Ok(is_empty && !table.join("v1").exists())
+    Ok(true)
 }
 
 /// Whether these bytes name a version of a table by its number and the hash of its file.
