@@ -10,6 +10,7 @@ pub mod event_stream;
 pub mod handlers;
 pub mod health;
 mod key_sets;
+mod long_call;
 mod method;
 pub mod model_handlers;
 mod quotas;

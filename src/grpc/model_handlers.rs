@@ -1,22 +1,17 @@
 //! One handler per RPC of `ModelService`.
 
-use std::{pin::Pin, sync::Arc};
+use std::sync::Arc;
 
-use futures_util::{Stream, StreamExt as _};
-use tokio::{sync::mpsc, time::Instant};
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Code, Request, Response, Status, async_trait};
+use tokio::sync::mpsc;
+use tonic::{Request, Response, Status, async_trait};
 
 use super::{
     caller::{Caller, audit, note},
-    calls::StreamDeadline,
     draining::Draining,
+    long_call::{Answering, Answers, LongCall},
 };
 use crate::{
-    api::{
-        self,
-        status::{self, of_service},
-    },
+    api::{self, status::of_service},
     proto::v1::{self, model_service_server::ModelService},
     rollout::{ApplyOptions, ReadModel},
     scoring::Tenant,
@@ -68,10 +63,6 @@ async fn read<S: Store>(
     let read = service.deployment().read_sent(std::mem::take(source)).await;
     read.map(Some).map_err(failed)
 }
-
-/// The answers to a `CompareModels`.
-pub type ComparisonStream =
-    Pin<Box<dyn Stream<Item = Result<v1::CompareModelsResponse, Status>> + Send>>;
 
 #[async_trait]
 impl<S: Store> ModelService for ModelHandlers<S> {
@@ -133,14 +124,18 @@ impl<S: Store> ModelService for ModelHandlers<S> {
         Ok(Response::new(api::models(&models)))
     }
 
-    type CompareModelsStream = ComparisonStream;
+    type CompareModelsStream = Answers<v1::CompareModelsResponse>;
 
     async fn compare_models(
         &self,
         request: Request<v1::CompareModelsRequest>,
-    ) -> Result<Response<ComparisonStream>, Status> {
-        let started = Instant::now();
-        let deadline = request.extensions().get::<StreamDeadline>().copied();
+    ) -> Result<Response<Self::CompareModelsStream>, Status> {
+        let call = LongCall::new(
+            COMPARE_MODELS,
+            request.extensions(),
+            &self.draining,
+            &self.telemetry,
+        );
         let caller = Caller::of(request.extensions())?;
         let mut request = request.into_inner();
         if let Some(tenant) = Tenant::new(&request.tenant) {
@@ -149,32 +144,13 @@ impl<S: Store> ModelService for ModelHandlers<S> {
         let old = read(&self.service, &mut request.old_source).await?;
         let new = read(&self.service, &mut request.new_source).await?;
         let (tenant, comparison) = api::compare_models(&request, (old, new))?;
-        let (answers, answered) = mpsc::channel(STEPS);
         let service = self.service.clone();
-        let mut draining = self.draining.clone();
-        let telemetry = self.telemetry.clone();
-        tokio::spawn(async move {
-            let end = async {
-                match deadline {
-                    Some(StreamDeadline(deadline)) => tokio::time::sleep_until(deadline).await,
-                    None => std::future::pending().await,
-                }
-            };
-            let last = tokio::select! {
-                compared = compare(&service, &tenant, comparison, &answers) => {
-                    // It took long, and shows everybody: whoever may not see it any more does not.
-                    caller.check(Some(&tenant)).and(compared)
-                }
-                () = end => Err(status::deadline_exceeded()),
-                () = draining.begun() => Err(status::draining()),
-                () = answers.closed() => Err(Status::cancelled("the caller has gone")),
-            };
-            let code = last.as_ref().map_or_else(Status::code, |_| Code::Ok);
-            telemetry.call_ended(COMPARE_MODELS, code, started.elapsed());
-            // A caller that has gone hears nothing.
-            let _ = answers.send(last).await;
+        let answers = call.answer_with(STEPS, async move |answers| {
+            let compared = compare(&service, &tenant, comparison, &answers).await;
+            // It took long, and shows everybody: whoever may not see it any more does not.
+            caller.check(Some(&tenant)).and(compared)
         });
-        Ok(Response::new(ReceiverStream::new(answered).boxed()))
+        Ok(Response::new(answers))
     }
 }
 
@@ -183,7 +159,7 @@ async fn compare<S: Store>(
     service: &Service<S>,
     tenant: &Tenant,
     comparison: ModelComparison,
-    answers: &mpsc::Sender<Result<v1::CompareModelsResponse, Status>>,
+    answers: &Answering<v1::CompareModelsResponse>,
 ) -> Result<v1::CompareModelsResponse, Status> {
     let (progress, mut steps) = mpsc::channel(STEPS);
     let tell = async {

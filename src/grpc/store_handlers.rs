@@ -1,16 +1,12 @@
 //! One handler per RPC of `StoreService`.
 
-use std::pin::Pin;
-
-use futures_util::{Stream, StreamExt as _};
-use tokio::{sync::mpsc, time::Instant};
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Code, Request, Response, Status, async_trait};
+use tokio::sync::mpsc;
+use tonic::{Request, Response, Status, async_trait};
 
 use super::{
     caller::{Caller, audit, note},
-    calls::StreamDeadline,
     draining::Draining,
+    long_call::{Answering, Answers, LongCall, gone},
 };
 use crate::{
     api::{
@@ -25,7 +21,7 @@ use crate::{
     telemetry::Telemetry,
 };
 
-const BACKUP_IN_FULL: &str = "bellwether.v1.StoreService/Backup";
+const BACKUP: &str = "bellwether.v1.StoreService/Backup";
 
 /// The handlers of `bellwether.v1.StoreService`.
 pub struct StoreHandlers<S> {
@@ -49,23 +45,20 @@ fn failed(error: impl Into<ServiceError>) -> Status {
     of_service(&error.into(), "")
 }
 
-fn gone() -> Status {
-    Status::cancelled("the caller has gone")
-}
-
-/// The parts of a backup.
-pub type BackupStream = Pin<Box<dyn Stream<Item = Result<v1::BackupResponse, Status>> + Send>>;
-
 #[async_trait]
 impl<S: Store> StoreService for StoreHandlers<S> {
-    type BackupStream = BackupStream;
+    type BackupStream = Answers<v1::BackupResponse>;
 
     async fn backup(
         &self,
         request: Request<v1::BackupRequest>,
-    ) -> Result<Response<BackupStream>, Status> {
-        let started = Instant::now();
-        let deadline = request.extensions().get::<StreamDeadline>().copied();
+    ) -> Result<Response<Self::BackupStream>, Status> {
+        let call = LongCall::new(
+            BACKUP,
+            request.extensions(),
+            &self.draining,
+            &self.telemetry,
+        );
         let caller = Caller::of(request.extensions())?;
         let tenant = api::backup(request.get_ref())?;
         let principal = caller.check(tenant.as_ref())?;
@@ -83,39 +76,19 @@ impl<S: Store> StoreService for StoreHandlers<S> {
             object,
         );
         noted.await.map_err(failed)?;
-        let (answers, answered) = mpsc::channel(BACKUP_PARTS_WAITING);
         let service = self.service.clone();
-        let mut draining = self.draining.clone();
-        let telemetry = self.telemetry.clone();
-        tokio::spawn(async move {
-            let end = async {
-                match deadline {
-                    Some(StreamDeadline(deadline)) => tokio::time::sleep_until(deadline).await,
-                    None => std::future::pending().await,
-                }
-            };
-            let last = tokio::select! {
-                made = back_up(&service, &caller, tenant.as_ref(), &answers) => made,
-                () = end => Err(status::deadline_exceeded()),
-                () = tokio::time::sleep_until(started + MAX_BACKUP_TIME) => {
-                    Err(status::backup_too_long(MAX_BACKUP_TIME))
-                }
-                () = draining.begun() => Err(status::draining()),
-                () = answers.closed() => Err(gone()),
-            };
+        let answers = call.answer_with(BACKUP_PARTS_WAITING, async move |answers| {
+            let work = back_up(&service, &caller, tenant.as_ref(), &answers);
+            let made = tokio::time::timeout(MAX_BACKUP_TIME, work).await;
             drop(turn);
-            let code = last.as_ref().map_or_else(Status::code, |_| Code::Ok);
-            telemetry.call_ended(BACKUP_IN_FULL, code, started.elapsed());
-            if let Ok(made) = &last {
-                let held = made.exported;
-                let (profiles, tenants) = (held.profiles, held.tenants);
-                let done = format_args!("backed up {profiles} profiles of {tenants} tenants");
-                audit(&principal, tenant.as_ref(), AuditedMethod::Backup, done);
-            }
-            // A caller that has gone hears nothing.
-            let _ = answers.send(last.map(api::backup_end)).await;
+            let made = made.unwrap_or_else(|_| Err(status::backup_too_long(MAX_BACKUP_TIME)))?;
+            let held = made.exported;
+            let (profiles, tenants) = (held.profiles, held.tenants);
+            let done = format_args!("backed up {profiles} profiles of {tenants} tenants");
+            audit(&principal, tenant.as_ref(), AuditedMethod::Backup, done);
+            Ok(api::backup_end(made))
         });
-        Ok(Response::new(ReceiverStream::new(answered).boxed()))
+        Ok(Response::new(answers))
     }
 }
 
@@ -124,7 +97,7 @@ async fn back_up<S: Store>(
     service: &Service<S>,
     caller: &Caller,
     tenant: Option<&Tenant>,
-    answers: &mpsc::Sender<Result<v1::BackupResponse, Status>>,
+    answers: &Answering<v1::BackupResponse>,
 ) -> Result<BackedUp, Status> {
     let (parts, mut made) = mpsc::channel(1);
     let tell = async move {
