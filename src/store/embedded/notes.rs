@@ -34,14 +34,7 @@ impl Records {
         &self,
         values: impl IntoIterator<Item = (String, Option<String>)>,
     ) -> Result<(), StoreError> {
-        self.commit(|engine, batch| {
-            for (key, value) in values {
-                match value {
-                    Some(value) => batch.insert(&engine.models, key, value),
-                    None => batch.remove(&engine.models, key),
-                }
-            }
-        })
+        self.write_to(|engine| &engine.models, values)
     }
 
     /// Audit entries, all or none of them, durably; `None` takes one away.
@@ -49,14 +42,7 @@ impl Records {
         &self,
         values: impl IntoIterator<Item = (Vec<u8>, Option<String>)>,
     ) -> Result<(), StoreError> {
-        self.commit(|engine, batch| {
-            for (key, value) in values {
-                match value {
-                    Some(value) => batch.insert(&engine.audit, key, value),
-                    None => batch.remove(&engine.audit, key),
-                }
-            }
-        })
+        self.write_to(|engine| &engine.audit, values)
     }
 
     /// The keys of audit entries within a range, in their order.

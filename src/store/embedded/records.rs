@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fjall::OwnedWriteBatch;
+use fjall::{Keyspace, OwnedWriteBatch, UserKey, UserValue};
 use tempfile::TempDir;
 
 use super::{
@@ -257,11 +257,21 @@ impl Records {
         &self,
         values: impl Iterator<Item = (Vec<u8>, Option<Vec<u8>>)>,
     ) -> Result<(), StoreError> {
+        self.write_to(|engine| &engine.records, values)
+    }
+
+    /// Writes values to a keyspace likewise.
+    pub(super) fn write_to<K: Into<UserKey>, V: Into<UserValue>>(
+        &self,
+        keyspace: fn(&Engine) -> &Keyspace,
+        values: impl IntoIterator<Item = (K, Option<V>)>,
+    ) -> Result<(), StoreError> {
         self.commit(|engine, batch| {
+            let keyspace = keyspace(engine);
             for (key, value) in values {
                 match value {
-                    Some(value) => batch.insert(&engine.records, key, value),
-                    None => batch.remove(&engine.records, key),
+                    Some(value) => batch.insert(keyspace, key, value),
+                    None => batch.remove(keyspace, key),
                 }
             }
         })
