@@ -4,47 +4,28 @@ use std::future::Future;
 
 use bellwether::{
     admin::Readiness,
-    clock::system_clock,
-    config::{Config, Flags},
-    grpc::{authentication::Authentication, server},
     proto::v1::{
         self, model_service_client::ModelServiceClient,
         scoring_service_client::ScoringServiceClient, store_service_client::StoreServiceClient,
     },
     store::{Store, embedded::Embedded},
-    telemetry::Telemetry,
 };
-use tokio::{net::TcpListener, sync::oneshot};
 use tonic::{Code, transport::Channel};
 
-use crate::{failing::Failing, world::serve};
+use crate::{
+    failing::Failing,
+    world::{listening, serve},
+};
 
 /// Calls a server on a store, until the calls are done.
 async fn with_server<Calls: Future<Output = ()>>(
     store: impl Store,
     calls: impl FnOnce(Channel) -> Calls,
 ) {
-    let service = serve(store).await;
-    let config = Config::load(&Flags::default(), |_| None).unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let (stop, stopped) = oneshot::channel::<()>();
-    let server = tokio::spawn(async move {
-        server::serve(
-            service,
-            listener,
-            (None, Authentication::none(system_clock())),
-            &config,
-            Telemetry::disabled(),
-            Readiness::default(),
-            async move { drop(stopped.await) },
-        )
-        .await
-    });
-    let channel = Channel::from_shared(format!("http://{address}")).unwrap();
-    calls(channel.connect().await.unwrap()).await;
-    stop.send(()).unwrap();
-    server.await.unwrap().unwrap();
+    let served = listening(serve(store).await, Readiness::default()).await;
+    calls(served.channel).await;
+    served.stop.send(()).unwrap();
+    served.server.await.unwrap().unwrap();
 }
 
 fn event() -> v1::Event {

@@ -10,20 +10,19 @@ use std::{
 
 use bellwether::{
     admin::{Readiness, State},
-    clock::system_clock,
-    config::{Config, Flags},
-    grpc::{authentication::Authentication, health::LIVENESS, server},
+    grpc::health::LIVENESS,
     store::embedded::Embedded,
-    telemetry::Telemetry,
 };
-use tokio::{net::TcpListener, sync::oneshot};
-use tonic::{Streaming, transport::Channel};
+use tonic::Streaming;
 use tonic_health::pb::{
     HealthCheckRequest, HealthCheckResponse, health_check_response::ServingStatus,
     health_client::HealthClient,
 };
 
-use crate::{failing::Failing, world::serve};
+use crate::{
+    failing::Failing,
+    world::{listening, serve},
+};
 
 fn of(service: &str) -> HealthCheckRequest {
     HealthCheckRequest {
@@ -45,27 +44,9 @@ async fn liveness_stays_while_readiness_follows_the_store() {
         ..Failing::well(Embedded::open(&directory).unwrap())
     })
     .await;
-    let config = Config::load(&Flags::default(), |_| None).unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let (stop, stopped) = oneshot::channel::<()>();
     let probed = Readiness::default();
-    let told = probed.clone();
-    let server = tokio::spawn(async move {
-        let stop = async move { drop(stopped.await) };
-        server::serve(
-            service,
-            listener,
-            (None, Authentication::none(system_clock())),
-            &config,
-            Telemetry::disabled(),
-            told,
-            stop,
-        )
-        .await
-    });
-    let channel = Channel::from_shared(format!("http://{address}")).unwrap();
-    let mut health = HealthClient::new(channel.connect().await.unwrap());
+    let served = listening(service, probed.clone()).await;
+    let mut health = HealthClient::new(served.channel);
 
     let mut readiness = health.watch(of("")).await.unwrap().into_inner();
     let mut liveness = health.watch(of(LIVENESS)).await.unwrap().into_inner();
@@ -89,10 +70,10 @@ async fn liveness_stays_while_readiness_follows_the_store() {
     fs::rename(&elsewhere, &directory).unwrap();
     assert_eq!(next(&mut readiness).await, ServingStatus::Serving);
 
-    stop.send(()).unwrap();
+    served.stop.send(()).unwrap();
     assert_eq!(next(&mut readiness).await, ServingStatus::NotServing);
     assert_eq!(probed.now(), State::Draining);
     let heard_to_the_end = liveness.message().await.unwrap();
     assert!(heard_to_the_end.is_none(), "{heard_to_the_end:?}");
-    server.await.unwrap().unwrap();
+    served.server.await.unwrap().unwrap();
 }

@@ -3,13 +3,22 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use bellwether::{
+    admin::Readiness,
+    clock::system_clock,
+    config::{Config, Flags},
+    grpc::{
+        authentication::Authentication,
+        server::{self, ServeError},
+    },
     rollout::{self, Models},
     scoring::{AttributeValue, Attributes, Event, IdHash, Model, ProfileId, Tenant, Timestamp},
     service::{ProfileQuery, Service, ServiceError, Settings, View},
     store::{Store, embedded::Embedded},
-    telemetry::Counters,
+    telemetry::{Counters, Telemetry},
 };
 use tempfile::TempDir;
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+use tonic::transport::Channel;
 
 pub const MODEL: &str = r#"
 [scores.interest]
@@ -157,6 +166,40 @@ pub async fn open_as<S: Store>(
 ) -> Result<Service<S>, ServiceError> {
     let clock = Arc::new(|| at(100 * DAY));
     Service::open(store, models, settings, clock, Counters::disabled()).await
+}
+
+/// A server that serves.
+pub struct Served {
+    pub channel: Channel,
+    /// Has it stop.
+    pub stop: oneshot::Sender<()>,
+    pub server: JoinHandle<Result<(), ServeError>>,
+}
+
+/// Serves a service on a free port to anybody.
+pub async fn listening<S: Store>(service: Service<S>, readiness: Readiness) -> Served {
+    let config = Config::load(&Flags::default(), |_| None).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = tokio::spawn(async move {
+        server::serve(
+            service,
+            listener,
+            (None, Authentication::none(system_clock())),
+            &config,
+            Telemetry::disabled(),
+            readiness,
+            async move { drop(stopped.await) },
+        )
+        .await
+    });
+    let channel = Channel::from_shared(format!("http://{address}")).unwrap();
+    Served {
+        channel: channel.connect().await.unwrap(),
+        stop,
+        server,
+    }
 }
 
 /// A small generator of pseudo-random numbers: the same seed, the same events.
