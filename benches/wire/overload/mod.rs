@@ -6,8 +6,10 @@
 mod calls;
 mod child;
 mod keys;
+mod quiet;
 
 use std::{
+    net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -25,6 +27,7 @@ pub use self::child::{SERVE, Server, serve};
 use self::{
     calls::{Connection, Outcomes, closed_loop, open_loop},
     keys::Keys,
+    quiet::Quiet,
 };
 use crate::{
     arguments::Arguments,
@@ -71,7 +74,7 @@ pub async fn measure(arguments: &Arguments) {
 }
 
 async fn connect(
-    server: &Server,
+    address: SocketAddr,
     tenants: &[String],
     keys: &Keys,
     events: &Arc<Events>,
@@ -79,7 +82,7 @@ async fn connect(
     let mut connections = Vec::new();
     for tenant in tenants {
         let secret = keys.of(tenant);
-        connections.push(Connection::open(server.address, tenant, secret, events).await);
+        connections.push(Connection::open(address, tenant, secret, events).await);
     }
     connections
 }
@@ -93,14 +96,15 @@ async fn measure_store(name: &str, store: &str, refusing: &str, time: Duration) 
     let quiet: Vec<String> = (0..QUIET_TENANTS)
         .map(|tenant| format!("quiet-{tenant}"))
         .collect();
-    let keys = Keys::new(quiet.iter().map(String::as_str).chain([LOUD, STREAMED]));
+    let tenants = quiet.iter().map(String::as_str).chain([LOUD, STREAMED]);
+    let keys = Arc::new(Keys::new(tenants));
     let full = Full::start(refusing, &keys, &events).await;
     let server = Server::start(store, &[&keys.setting()]);
-    let loud = connect(&server, &loud(), &keys, &events).await;
-    let quiet = connect(&server, &quiet, &keys, &events).await;
+    let loud = connect(server.address, &loud(), &keys, &events).await;
+    let quiet = Quiet::connect(server.address, quiet, &keys, &events).await;
     let turn = time / TURNS;
     // What comes first warms up, and makes the tenants known.
-    closed_loop(&quiet, QUIET_TENANTS, turn).await;
+    quiet.call(turn).await;
     closed_loop(&loud, CALLERS, turn).await;
     full.refusals(turn).await;
 
@@ -115,16 +119,13 @@ async fn measure_store(name: &str, store: &str, refusing: &str, time: Duration) 
         let rate_of_refusals = refusals.count() as f64 / refusals.taken.as_secs_f64();
         let cost = peak.rate() / rate_of_refusals;
         print_line("peak", &peak, None, &peak, Some(cost));
-        let quiet_rate = QUIET_RATE * QUIET_TENANTS as f64;
-        let alone = open_loop(quiet.clone(), quiet_rate, turn).await;
+        let alone = quiet.call(turn).await;
         print_line("alone", &alone, None, &alone, None);
         let mut offered = Vec::new();
         for times in OFFERED {
             let rate = peak.rate() * times;
-            let (loud, quiet) = tokio::join!(
-                open_loop(loud.clone(), rate, turn),
-                open_loop(quiet.clone(), quiet_rate, turn)
-            );
+            let (loud, quiet) =
+                tokio::join!(open_loop(loud.clone(), rate, turn), quiet.call(turn));
             print_line(&times.to_string(), &loud, Some(&quiet), &peak, None);
             offered.push((loud, quiet));
         }
@@ -210,7 +211,7 @@ impl Full {
         let settings = ["BELLWETHER_MAX_CALLS_IN_FLIGHT=1", &keys.setting()];
         let server = Server::start(store, &settings);
         Self {
-            connections: connect(&server, &loud(), keys, events).await,
+            connections: connect(server.address, &loud(), keys, events).await,
             _server: server,
         }
     }
@@ -252,7 +253,7 @@ fn print_line(
 /// Streams that send as fast as they are let, with the quiet tenants beside them.
 async fn measure_streams(
     server: &Server,
-    (quiet, keys): (&[Connection], &Keys),
+    (quiet, keys): (&Quiet, &Keys),
     events: &Arc<Events>,
     time: Duration,
 ) {
@@ -264,11 +265,10 @@ async fn measure_streams(
             let secret = keys.of(STREAMED);
             let streams = stream(server, (times * CONNECTIONS, secret), events, time);
             let quiet_calls = async {
-                if !has_quiet {
-                    return None;
+                match has_quiet {
+                    true => Some(quiet.call(time).await),
+                    false => None,
                 }
-                let rate = QUIET_RATE * QUIET_TENANTS as f64;
-                Some(open_loop(quiet.to_vec(), rate, time).await)
             };
             let (rate, quiet) = tokio::join!(streams, quiet_calls);
             let of_peak = rate / *peak.get_or_insert(rate);
