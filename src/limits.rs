@@ -14,7 +14,8 @@ pub const MAX_UNREAD_BYTES_PER_STREAM: usize = 1024 * 1024;
 /// The same of all streams together, from which on the stream whose answers have waited longest
 /// is ended.
 pub const MAX_UNREAD_BYTES: usize = 32 * 1024 * 1024;
-/// What of the events of streams in work one tenant may have: another one finds room at once.
+/// What of the calls, or events of streams, in work one tenant may have: another one finds room at
+/// once.
 pub const LARGEST_SHARE_OF_A_TENANT: (usize, usize) = (3, 4);
 
 /// How long calls may wait beyond what they take alone before some are turned away: what a caller
@@ -32,9 +33,19 @@ pub const QUIET_LATENCY_SAMPLES: u32 = 16;
 pub const LEAST_CALLS_IN_WORK: usize = 96;
 /// Calls of one class that may be in work before anything is known of how long they wait.
 pub const START_CALLS_IN_WORK: usize = 256;
+/// How long calls whose turn has come may wait for each other, beyond what they take alone, before
+/// fewer of them are in work at once: a quiet tenant's call waits as long as those. The others wait
+/// for the turn of their tenant. Only where several tenants call.
+pub const TURN_TARGET: Duration = Duration::from_micros(500);
+/// The part of them in an interval that must be in time.
+pub const LEAST_PART_OF_TURNS_IN_TIME: (u64, u64) = (1, 2);
+/// Calls at once that are never too many: fewer would leave a store idle.
+pub const LEAST_CALLS_AT_ONCE: usize = 4;
+/// Calls at once before anything is known of how long they wait for each other.
+pub const START_CALLS_AT_ONCE: usize = 32;
 /// Events of streams in work that are left to streams when single calls wait: one part in so
 /// many of what they may have otherwise.
-pub const LEAST_SHARE_OF_STREAMED_EVENTS: usize = 2;
+pub const LEAST_SHARE_OF_STREAMED_EVENTS: usize = 16;
 /// When the first of those who were turned away should come back.
 pub const MIN_RETRY_AFTER: Duration = Duration::from_millis(100);
 /// When the last of them should.

@@ -5,7 +5,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use crate::limits::{LEAST_PART_IN_TIME, QUEUE_TARGET, QUIET_LATENCY_SAMPLES};
+use crate::limits::QUIET_LATENCY_SAMPLES;
 
 /// What an undisturbed call of a method takes.
 #[derive(Clone, Copy, Debug)]
@@ -16,15 +16,30 @@ struct Base {
     samples: u32,
 }
 
-/// The delays of one class of calls in one interval.
-#[derive(Clone, Debug, Default)]
+/// The delays of some calls in one interval.
+#[derive(Clone, Debug)]
 pub struct Delays {
+    /// How long a call may wait.
+    target: Duration,
+    /// The part of the calls that must be in time.
+    least_in_time: (u64, u64),
     bases: HashMap<&'static str, Base>,
     ended: u64,
     in_time: u64,
 }
 
 impl Delays {
+    /// Of calls that may wait so long, at least this part of them.
+    pub fn new(target: Duration, least_in_time: (u64, u64)) -> Self {
+        Self {
+            target,
+            least_in_time,
+            bases: HashMap::new(),
+            ended: 0,
+            in_time: 0,
+        }
+    }
+
     /// A call has ended. `was_quiet` says that nothing else was in work when it began.
     pub fn ended(&mut self, method: &'static str, latency: Duration, was_quiet: bool) {
         let base = self.bases.entry(method).or_insert(Base {
@@ -45,13 +60,13 @@ impl Delays {
         }
         self.ended += 1;
         // A method that takes long by itself may wait that much longer.
-        let is_in_time = latency <= QUEUE_TARGET + base.latency * 3;
+        let is_in_time = latency <= self.target + base.latency * 3;
         self.in_time += u64::from(is_in_time);
     }
 
     /// Ends the interval: whether too many of its calls have waited too long.
     pub fn end_interval(&mut self) -> bool {
-        let (part, whole) = LEAST_PART_IN_TIME;
+        let (part, whole) = self.least_in_time;
         let waits = self.in_time * whole < self.ended * part;
         (self.ended, self.in_time) = (0, 0);
         waits
@@ -61,6 +76,7 @@ impl Delays {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::{LEAST_PART_IN_TIME, QUEUE_TARGET};
 
     const METHOD: &str = "ScoreEvent";
 
@@ -70,7 +86,7 @@ mod tests {
 
     #[test]
     fn a_queue_stays_when_few_calls_are_in_time() {
-        let mut delays = Delays::default();
+        let mut delays = Delays::new(QUEUE_TARGET, LEAST_PART_IN_TIME);
         delays.ended(METHOD, milliseconds(1), true);
         assert!(!delays.end_interval());
         let interval = |delays: &mut Delays, in_time| {
@@ -91,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_store_that_has_become_slow_is_learned_from_quiet_calls_alone() {
-        let mut delays = Delays::default();
+        let mut delays = Delays::new(QUEUE_TARGET, LEAST_PART_IN_TIME);
         delays.ended(METHOD, milliseconds(1), true);
         for _ in 0..1_000 {
             delays.ended(METHOD, milliseconds(40), false);

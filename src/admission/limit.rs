@@ -45,6 +45,11 @@ impl Limit {
         self.was_reached |= in_work >= self.now;
     }
 
+    /// Takes note that somebody waits who would be in work by a greater limit.
+    pub const fn was_too_low(&mut self) {
+        self.was_reached = true;
+    }
+
     /// Whether shrinking it changes anything: it is in use beyond its floor.
     pub const fn can_shrink(&self) -> bool {
         self.now > self.floor && self.peak > self.floor

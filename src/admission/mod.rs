@@ -4,16 +4,24 @@
 
 mod delay;
 mod limit;
+mod room;
 mod shares;
 mod state;
+mod turns;
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Instant,
 };
 
-use self::state::{Admission, Entered};
-pub use self::state::{Refused, TenantKey};
+pub use self::{
+    room::Reserved,
+    state::{Refused, TenantKey},
+};
+use self::{
+    room::Room,
+    state::{Admission, Entered, Turn},
+};
 
 /// What tells connections apart.
 pub type Key = u64;
@@ -32,20 +40,35 @@ pub enum Class {
 
 /// Who may enter, for all connections of a server together. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Gate(Arc<Mutex<Admission>>);
+pub struct Gate {
+    admission: Arc<Mutex<Admission>>,
+    /// Where single calls take turns.
+    calls: Arc<Room>,
+    /// Where events of streams do.
+    streamed: Arc<Room>,
+}
+
+fn lock(admission: &Mutex<Admission>) -> MutexGuard<'_, Admission> {
+    // Whoever panics in there leaves counts that are consistent.
+    admission.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 impl Gate {
     /// A gate to so many calls and events of streams at the most.
     pub fn new(most_calls: usize, most_streamed: usize) -> Self {
-        Self(Arc::new(Mutex::new(Admission::new(
-            most_calls,
-            most_streamed,
-        ))))
+        let admission = Arc::new(Mutex::new(Admission::new(most_calls, most_streamed)));
+        let [of_calls, of_streamed] = [(); 2].map(|()| Arc::clone(&admission));
+        Self {
+            admission,
+            calls: Room::new(move |_| lock(&of_calls).most_at_once()),
+            streamed: Room::new(move |in_work| {
+                lock(&of_streamed).streamed_limit(in_work, Instant::now())
+            }),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Admission> {
-        // Whoever panics in there leaves counts that are consistent.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.admission)
     }
 
     /// Lets a call in, or not.
@@ -64,6 +87,7 @@ impl Gate {
         Ok(Arc::new(Ticket {
             gate: self.clone(),
             entered: Mutex::new((entered, false)),
+            turn: OnceLock::new(),
         }))
     }
 
@@ -72,9 +96,14 @@ impl Gate {
         self.lock().in_work()
     }
 
-    /// How many events of streams may be in work now, where so many are.
-    pub fn streamed_limit(&self, in_work: usize) -> usize {
-        self.lock().streamed_limit(in_work, Instant::now())
+    /// How many events of streams are in work, and how many wait for their turn.
+    pub fn streamed(&self) -> (usize, usize) {
+        self.streamed.load()
+    }
+
+    /// Waits for a turn for so many events of a stream of a tenant.
+    pub async fn streamed_turn(&self, tenant: TenantKey, events: usize) -> Option<Reserved> {
+        self.streamed.take(tenant, events).await
     }
 }
 
@@ -84,30 +113,49 @@ pub struct Ticket {
     gate: Gate,
     /// With whether the call was answered.
     entered: Mutex<(Entered, bool)>,
+    turn: OnceLock<Reserved>,
 }
 
 impl Ticket {
-    /// Says whose call it is, once its message is read.
+    fn entered(&self) -> MutexGuard<'_, (Entered, bool)> {
+        self.entered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says whose call it is, once its message is read, and waits for the turn of its tenant.
     ///
     /// # Errors
     /// [`Refused`] when the tenant has had its share and others wait for theirs.
-    pub fn identify(&self, tenant: TenantKey) -> Result<(), Refused> {
-        let mut entered = self.entered.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut gate = self.gate.lock();
-        gate.identify(&mut entered.0, tenant, Instant::now())
+    pub async fn identify(&self, tenant: TenantKey) -> Result<(), Refused> {
+        let takes_turns = {
+            let mut entered = self.entered();
+            let mut gate = self.gate.lock();
+            gate.identify(&mut entered.0, tenant.clone(), Instant::now())?;
+            entered.0.takes_turns()
+        };
+        if takes_turns && let Some(turn) = self.gate.calls.take(tenant, 1).await {
+            let (in_work, waiting) = self.gate.calls.load();
+            self.entered().0.began = Some(Turn {
+                at: Instant::now(),
+                in_work,
+                others_wait: waiting > 0,
+            });
+            // Whoever is told twice whose call it is keeps the first turn.
+            let _ = self.turn.set(turn);
+        }
+        Ok(())
     }
 
     /// Says that the call turned out to be bulk work, once its message is read.
     pub fn is_bulk(&self) {
-        let mut entered = self.entered.lock().unwrap_or_else(PoisonError::into_inner);
-        self.gate.lock().becomes(&mut entered.0, Class::Other);
+        self.gate
+            .lock()
+            .becomes(&mut self.entered().0, Class::Other);
     }
 
     /// Says that the call has ended as such calls do, so that what it took tells how long
     /// calls wait.
     pub fn answered(&self) {
-        let mut entered = self.entered.lock().unwrap_or_else(PoisonError::into_inner);
-        entered.1 = true;
+        self.entered().1 = true;
     }
 }
 
@@ -119,5 +167,78 @@ impl Drop for Ticket {
             .unwrap_or_else(PoisonError::into_inner);
         let mut gate = self.gate.lock();
         gate.leave(&entered.0, entered.1, Instant::now());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+
+    use futures_util::{FutureExt as _, future::BoxFuture};
+
+    use super::*;
+    use crate::{limits::START_CALLS_AT_ONCE, scoring::Tenant};
+
+    struct Server(Gate);
+
+    impl Server {
+        /// A call of a tenant that waits for its turn, and has it when this is ready.
+        fn call(&self, tenant: &str) -> BoxFuture<'static, Arc<Ticket>> {
+            let ticket = self.0.enter(Class::Read, "GetProfile", 1).unwrap();
+            let tenant = Tenant::new(tenant);
+            async move {
+                ticket.identify(tenant).await.unwrap();
+                ticket
+            }
+            .boxed()
+        }
+    }
+
+    /// Those whose turn has come, and those who wait.
+    fn polled<F: Future + Unpin>(calls: impl Iterator<Item = F>) -> (Vec<F::Output>, Vec<F>) {
+        let (mut ready, mut waiting) = (Vec::new(), Vec::new());
+        for mut call in calls {
+            match (&mut call).now_or_never() {
+                Some(ticket) => ready.push(ticket),
+                None => waiting.push(call),
+            }
+        }
+        (ready, waiting)
+    }
+
+    #[test]
+    fn a_tenant_that_is_alone_waits_for_nobody() {
+        let server = Server(Gate::new(1_000, 1));
+        let (ready, waiting) = polled((0..200).map(|_| server.call("loud")));
+        assert_eq!((ready.len(), waiting.len()), (200, 0));
+    }
+
+    #[test]
+    fn the_call_of_a_quiet_tenant_waits_for_none_of_those_that_a_loud_one_has_waiting() {
+        let server = Server(Gate::new(1_000, 1));
+        drop(polled([server.call("quiet")].into_iter()));
+        let (in_work, waiting) = polled((0..200).map(|_| server.call("loud")));
+        assert!(in_work.len() < START_CALLS_AT_ONCE);
+        let (quiet, _) = polled([server.call("quiet")].into_iter());
+        assert_eq!(quiet.len(), 1, "room is left for others");
+
+        let ended = in_work.len();
+        drop(in_work);
+        let (in_work, waiting) = polled(waiting.into_iter());
+        assert_eq!(in_work.len(), ended, "turns are given back");
+        drop(waiting);
+        drop((in_work, quiet));
+        assert_eq!(server.0.calls.load(), (0, 0));
+        assert_eq!(server.0.in_work(), [0, 0, 0]);
+    }
+
+    #[test]
+    fn what_takes_long_takes_no_turn() {
+        let server = Server(Gate::new(1_000, 1));
+        drop(polled([server.call("quiet")].into_iter()));
+        let ticket = server.0.enter(Class::Read, "RankSegment", 1).unwrap();
+        ticket.is_bulk();
+        ticket.identify(None).now_or_never().unwrap().unwrap();
+        assert_eq!(server.0.calls.load(), (0, 0));
     }
 }

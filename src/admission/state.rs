@@ -10,8 +10,9 @@ use std::{
 use super::{Class, Key, delay::Delays, limit::Limit, shares::Shares};
 use crate::{
     limits::{
-        ADMISSION_INTERVAL, LEAST_CALLS_IN_WORK, LEAST_SHARE_OF_STREAMED_EVENTS, MAX_RETRY_AFTER,
-        MIN_RETRY_AFTER, START_CALLS_IN_WORK,
+        ADMISSION_INTERVAL, LEAST_CALLS_AT_ONCE, LEAST_CALLS_IN_WORK, LEAST_PART_IN_TIME,
+        LEAST_PART_OF_TURNS_IN_TIME, LEAST_SHARE_OF_STREAMED_EVENTS, MAX_RETRY_AFTER,
+        MIN_RETRY_AFTER, QUEUE_TARGET, START_CALLS_AT_ONCE, START_CALLS_IN_WORK, TURN_TARGET,
     },
     scoring::Tenant,
 };
@@ -33,6 +34,26 @@ pub struct Entered {
     was_quiet: bool,
     /// It came in late into the reserve, where room gets scarce.
     is_last: bool,
+    /// The turn of its tenant that it was given, where it takes one.
+    pub began: Option<Turn>,
+}
+
+/// A call's turn.
+#[derive(Clone, Copy, Debug)]
+pub struct Turn {
+    /// When it came.
+    pub at: Instant,
+    /// How many calls were in work then.
+    pub in_work: usize,
+    /// Whether others waited for theirs.
+    pub others_wait: bool,
+}
+
+impl Entered {
+    /// Whether such a call waits for the turn of its tenant. What takes long waits elsewhere.
+    pub fn takes_turns(&self) -> bool {
+        self.class != Class::Other
+    }
 }
 
 /// A call that was not.
@@ -55,7 +76,7 @@ impl Line {
         Self {
             limit: Limit::new(LEAST_CALLS_IN_WORK, START_CALLS_IN_WORK, most),
             in_work: 0,
-            delays: Delays::default(),
+            delays: Delays::new(QUEUE_TARGET, LEAST_PART_IN_TIME),
         }
     }
 }
@@ -67,6 +88,9 @@ pub struct Admission {
     calls: usize,
     reads: Line,
     writes: Line,
+    /// Calls whose turn has come, where tenants take turns, and how long those take.
+    at_once: Limit,
+    at_once_delays: Delays,
     /// Events of streams, which wait outside for their turn.
     streamed: Limit,
     streamed_in_work: usize,
@@ -91,6 +115,8 @@ impl Admission {
             calls: 0,
             reads: Line::new(most_calls),
             writes: Line::new(most_calls),
+            at_once: Limit::new(LEAST_CALLS_AT_ONCE, START_CALLS_AT_ONCE, most_calls),
+            at_once_delays: Delays::new(TURN_TARGET, LEAST_PART_OF_TURNS_IN_TIME),
             streamed: Limit::new(least_streamed, most_streamed, most_streamed),
             streamed_in_work: 0,
             connections: Shares::default(),
@@ -155,6 +181,7 @@ impl Admission {
             at: now,
             was_quiet,
             is_last: in_work >= room.for_all + reserve(room.for_all) / 2,
+            began: None,
         })
     }
 
@@ -231,7 +258,26 @@ impl Admission {
                     .ended(entered.method, latency, entered.was_quiet);
             }
         }
+        if let Some(turn) = entered.began {
+            self.at_once.saw(turn.in_work);
+            if turn.others_wait {
+                self.at_once.was_too_low();
+            }
+            if answered {
+                let latency = now.saturating_duration_since(turn.at);
+                self.at_once_delays
+                    .ended(entered.method, latency, entered.was_quiet);
+            }
+        }
         self.tick(now);
+    }
+
+    /// How many calls may be in work at once now. A tenant that is alone waits for nobody.
+    pub fn most_at_once(&self) -> usize {
+        match self.tenants.len() > 1 {
+            true => self.at_once.now(),
+            false => usize::MAX,
+        }
     }
 
     /// How many events of streams may be in work now, where so many are.
@@ -298,6 +344,13 @@ impl Admission {
             }
         }
         self.streamed.saw(self.streamed_in_work);
+        if !self.at_once_delays.end_interval() {
+            self.at_once.grow();
+        } else if self.at_once.can_shrink() {
+            self.at_once.shrink();
+        } else {
+            self.at_once.stay();
+        }
     }
 }
 

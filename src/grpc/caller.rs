@@ -153,7 +153,7 @@ impl Caller {
         service: &Service<S>,
         tenant: &Tenant,
     ) -> Result<Entered, Status> {
-        let principal = self.admit(service, tenant)?;
+        let principal = self.admit(service, tenant).await?;
         self.entered(principal, || service.model(tenant)).await
     }
 
@@ -164,14 +164,14 @@ impl Caller {
         tenant: &Tenant,
         events: usize,
     ) -> Result<Entered, Status> {
-        let principal = self.admit(service, tenant)?;
+        let principal = self.admit(service, tenant).await?;
         let taken = self.take(service, tenant, (Bounded::Events, events));
         taken.map_err(|exceeded| over_quota(service, tenant, exceeded))?;
         self.entered(principal, || service.model_to_write(tenant))
             .await
     }
 
-    fn admit<S: Store>(
+    async fn admit<S: Store>(
         &self,
         service: &Service<S>,
         tenant: &Tenant,
@@ -180,7 +180,7 @@ impl Caller {
         let taken = self.take(service, tenant, (Bounded::Calls, 1));
         taken.map_err(|exceeded| over_quota(service, tenant, exceeded))?;
         if let Some(ticket) = &self.ticket {
-            let identified = ticket.identify(service.known(tenant));
+            let identified = ticket.identify(service.known(tenant)).await;
             identified.map_err(|refused| {
                 service.shed(Shed::Share);
                 status::overloaded(refused.retry_after)

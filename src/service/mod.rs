@@ -21,7 +21,6 @@ mod read;
 mod retraction;
 mod round;
 mod telling;
-mod turns;
 mod unsettled;
 mod write;
 
@@ -124,8 +123,6 @@ struct Shell<S> {
     effects: lanes::Lanes<effects::EffectWork>,
     /// Who may enter.
     gate: Gate,
-    /// Room for events of streams, which wait for it.
-    streamed: Arc<turns::Room>,
     /// Room for single calls, which are turned away; a share of their own, because whoever
     /// waits takes all that is free.
     single: Arc<Semaphore>,
@@ -186,7 +183,6 @@ impl<S: Store> Service<S> {
             turns: AtomicU64::new(0),
             conflicts: AtomicU64::new(0),
             effects: lanes::Lanes::new(),
-            streamed: turns::Room::new(gate.clone()),
             gate,
             single: Arc::new(Semaphore::new(most_single)),
             most_single,
@@ -234,7 +230,7 @@ impl<S: Store> Service<S> {
         let shell = Arc::downgrade(&self.shell);
         move || {
             let shell = shell.upgrade()?;
-            let (streamed_events, waiting_events) = shell.streamed.load();
+            let (streamed_events, waiting_events) = shell.gate.streamed();
             let (tenants, tenants_changing) = shell.deployment.load();
             let [reads, writes, other_calls] = shell.gate.in_work();
             Some(ServiceLoad {

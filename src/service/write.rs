@@ -16,10 +16,9 @@ use tracing::Instrument as _;
 use super::{
     Scored, Service, ServiceError, Shell, View,
     answers::{Answer, Caller, Pending, PendingScores, dropped},
-    turns::Reserved,
 };
 use crate::{
-    admission::TenantKey,
+    admission::{Reserved, TenantKey},
     rollout::ModelSnapshot,
     scoring::{
         Attributes, Event, EventOutcome, Profile, ProfileId, RecordEdit, RetractionOutcome,
@@ -189,7 +188,7 @@ impl<S: Store> Service<S> {
         let reserved = match self.shell.deployment.check_tenant(tenant) {
             Ok(()) => {
                 let key = self.known(tenant);
-                let reserved = self.shell.streamed.take(key, events.len()).await;
+                let reserved = self.shell.gate.streamed_turn(key, events.len()).await;
                 reserved.ok_or_else(dropped)
             }
             Err(error) => Err(error.into()),
@@ -258,7 +257,7 @@ impl<S: Store> Service<S> {
     ) -> Result<Vec<Result<Option<Profile>, ServiceError>>, ServiceError> {
         self.shell.deployment.check_tenant(tenant)?;
         let key = self.known(tenant);
-        let reserved = self.shell.streamed.take(key, updates.len()).await;
+        let reserved = self.shell.gate.streamed_turn(key, updates.len()).await;
         let reserved = Arc::new(reserved.ok_or_else(dropped)?);
         let mut work = Vec::with_capacity(updates.len());
         let mut pending = Vec::with_capacity(updates.len());

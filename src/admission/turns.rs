@@ -1,22 +1,16 @@
-//! Room for events of streams: tenants take turns, and the streams of one tenant too, so that
-//! nobody waits for more than one turn of each other one.
+//! Who is next where there is not room for everybody: tenants take turns, so that nobody waits for
+//! more than one turn of each other one. Pure: the limit is handed in.
 
 use std::{
     collections::{HashMap, VecDeque},
     hash::Hash,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use tokio::sync::oneshot;
+use crate::limits::LARGEST_SHARE_OF_A_TENANT;
 
-use crate::{
-    admission::{Gate, TenantKey},
-    limits::LARGEST_SHARE_OF_A_TENANT,
-};
-
-/// Who waits for how much, and who holds how much. Pure: the limit is handed in.
+/// Who waits for how much, and who holds how much.
 #[derive(Debug)]
-struct Turns<K, W> {
+pub struct Turns<K, W> {
     in_work: usize,
     lines: HashMap<K, Line<W>>,
     /// The tenants that wait, the next one first.
@@ -30,7 +24,8 @@ struct Line<W> {
 }
 
 impl<K: Clone + Hash + Eq, W> Turns<K, W> {
-    fn new() -> Self {
+    /// Room that nobody has taken.
+    pub fn new() -> Self {
         Self {
             in_work: 0,
             lines: HashMap::new(),
@@ -38,8 +33,45 @@ impl<K: Clone + Hash + Eq, W> Turns<K, W> {
         }
     }
 
+    /// How much is in work, and how much waits.
+    pub fn load(&self) -> (usize, usize) {
+        let waiting = self.lines.values().flat_map(|line| &line.waiting);
+        (self.in_work, waiting.map(|(amount, _)| amount).sum())
+    }
+
+    /// How much is in work.
+    pub const fn in_work(&self) -> usize {
+        self.in_work
+    }
+
+    /// Takes room without waiting where there is some and nobody waits for it; whether there was.
+    pub fn take(&mut self, key: &K, amount: usize, limit: usize) -> bool {
+        let held = self.lines.get(key).map_or(0, |line| line.in_work);
+        if !self.order.is_empty() || !self.has_room(held, amount, limit) {
+            return false;
+        }
+        self.in_work += amount;
+        match self.lines.get_mut(key) {
+            Some(line) => line.in_work += amount,
+            None => {
+                let line = Line {
+                    in_work: amount,
+                    waiting: VecDeque::new(),
+                };
+                self.lines.insert(key.clone(), line);
+            }
+        }
+        true
+    }
+
+    /// Whether there is room for so much, of one who holds so much already.
+    fn has_room(&self, held: usize, amount: usize, limit: usize) -> bool {
+        let fits = self.in_work == 0 || self.in_work.saturating_add(amount) <= limit;
+        fits && (held == 0 || held.saturating_add(amount) <= most_of_one(limit))
+    }
+
     /// Waits for room; whoever has it now is returned by [`Self::grant`].
-    fn ask(&mut self, key: &K, amount: usize, waiter: W) {
+    pub fn ask(&mut self, key: &K, amount: usize, waiter: W) {
         let line = self.lines.entry(key.clone()).or_insert_with(|| Line {
             in_work: 0,
             waiting: VecDeque::new(),
@@ -51,7 +83,7 @@ impl<K: Clone + Hash + Eq, W> Turns<K, W> {
     }
 
     /// Gives room back.
-    fn leave(&mut self, key: &K, amount: usize) {
+    pub fn leave(&mut self, key: &K, amount: usize) {
         self.in_work = self.in_work.saturating_sub(amount);
         if let Some(line) = self.lines.get_mut(key) {
             line.in_work = line.in_work.saturating_sub(amount);
@@ -63,9 +95,7 @@ impl<K: Clone + Hash + Eq, W> Turns<K, W> {
 
     /// Whoever has room now, and how much. One tenant alone never takes all of it, so that
     /// another one finds some; what is larger than the limit goes when nothing else is there.
-    fn grant(&mut self, limit: usize) -> Vec<(K, usize, W)> {
-        let (part, whole) = LARGEST_SHARE_OF_A_TENANT;
-        let most_of_one = limit * part / whole;
+    pub fn grant(&mut self, limit: usize) -> Vec<(K, usize, W)> {
         let mut granted = Vec::new();
         let mut passed_over = 0;
         while passed_over < self.order.len() {
@@ -84,7 +114,7 @@ impl<K: Clone + Hash + Eq, W> Turns<K, W> {
                 self.order.push_front(key);
                 break;
             }
-            if line.in_work > 0 && line.in_work + amount > most_of_one {
+            if line.in_work > 0 && line.in_work + amount > most_of_one(limit) {
                 self.order.push_back(key);
                 passed_over += 1;
                 continue;
@@ -104,68 +134,10 @@ impl<K: Clone + Hash + Eq, W> Turns<K, W> {
     }
 }
 
-/// Room that is shared by all streams.
-#[derive(Debug)]
-pub(super) struct Room {
-    gate: Gate,
-    turns: Mutex<Turns<TenantKey, oneshot::Sender<Reserved>>>,
-}
-
-/// Some room; given back when it is dropped.
-#[derive(Debug)]
-pub(super) struct Reserved {
-    room: Arc<Room>,
-    key: TenantKey,
-    amount: usize,
-}
-
-impl Room {
-    pub(super) fn new(gate: Gate) -> Arc<Self> {
-        Arc::new(Self {
-            gate,
-            turns: Mutex::new(Turns::new()),
-        })
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Turns<TenantKey, oneshot::Sender<Reserved>>> {
-        self.turns.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// How much is in work, and how much waits.
-    pub(super) fn load(&self) -> (usize, usize) {
-        let turns = self.lock();
-        let waiting = turns.lines.values().flat_map(|line| &line.waiting);
-        (turns.in_work, waiting.map(|(amount, _)| amount).sum())
-    }
-
-    /// Waits for room for so many events of a tenant; `None` when the room is gone.
-    pub(super) async fn take(self: &Arc<Self>, key: TenantKey, amount: usize) -> Option<Reserved> {
-        let (granted, reserved) = oneshot::channel();
-        self.lock().ask(&key, amount, granted);
-        self.grant();
-        reserved.await.ok()
-    }
-
-    /// Tells whoever has room now. Who has gone gives it back at once, which may be room for
-    /// others.
-    fn grant(self: &Arc<Self>) {
-        let granted = {
-            let mut turns = self.lock();
-            let limit = self.gate.streamed_limit(turns.in_work);
-            turns.grant(limit)
-        };
-        for (key, amount, waiter) in granted {
-            let room = Arc::clone(self);
-            drop(waiter.send(Reserved { room, key, amount }));
-        }
-    }
-}
-
-impl Drop for Reserved {
-    fn drop(&mut self) {
-        self.room.lock().leave(&self.key, self.amount);
-        self.room.grant();
-    }
+/// What one tenant may have of so much: another one finds room at once.
+const fn most_of_one(limit: usize) -> usize {
+    let (part, whole) = LARGEST_SHARE_OF_A_TENANT;
+    limit / whole * part + limit % whole * part / whole
 }
 
 #[cfg(test)]
@@ -218,23 +190,5 @@ mod tests {
         assert_eq!(granted(&mut turns, 20), [3]);
         turns.leave(&"a", 5);
         assert!(turns.lines.is_empty() && turns.order.is_empty());
-    }
-
-    #[tokio::test]
-    async fn who_goes_away_while_waiting_keeps_no_room() {
-        let room = Room::new(Gate::new(1, 10));
-        let first = room.take(None, 10).await.unwrap();
-        let waiting = tokio::spawn({
-            let room = Arc::clone(&room);
-            async move { room.take(None, 10).await }
-        });
-        tokio::task::yield_now().await;
-        waiting.abort();
-        drop(waiting.await);
-        drop(first);
-        let next = room.take(None, 10).await.unwrap();
-        assert_eq!(room.lock().in_work, 10);
-        drop(next);
-        assert_eq!(room.lock().in_work, 0);
     }
 }
