@@ -274,9 +274,12 @@ fn bad_request(why: String) -> Refusal {
 }
 
 fn is_gzip(encoding: Option<&HeaderValue>) -> Result<bool, Refusal> {
-    match encoding.map(HeaderValue::as_bytes) {
-        None | Some(b"identity") => Ok(false),
-        Some(b"gzip") => Ok(true),
+    let encoding = encoding.map(HeaderValue::as_bytes);
+    let is = |name: &[u8]| encoding.is_some_and(|encoding| encoding.eq_ignore_ascii_case(name));
+    match encoding {
+        None => Ok(false),
+        Some(_) if is(b"identity") => Ok(false),
+        Some(_) if is(b"gzip") => Ok(true),
         Some(_) => Err(Refusal::new(
             StatusCode::NOT_IMPLEMENTED,
             Status::unimplemented("messages come as they are or by gzip"),
