@@ -11,13 +11,10 @@ use super::{Class, Key, delay::Delays, limit::Limit, shares::Shares};
 use crate::{
     limits::{
         ADMISSION_INTERVAL, LEAST_CALLS_IN_WORK, LEAST_SHARE_OF_STREAMED_EVENTS, MAX_RETRY_AFTER,
-        MIN_RETRY_AFTER, START_CALLS_IN_WORK,
+        MIN_RETRY_AFTER, START_CALLS_IN_WORK, spread,
     },
     scoring::Tenant,
 };
-
-/// Spreads what callers are told to wait, so that they do not all come back together.
-const GOLDEN: f64 = 0.618_033_988_749_895;
 
 /// A tenant; those that nobody knows are one.
 pub type TenantKey = Option<Tenant>;
@@ -244,8 +241,7 @@ impl Admission {
 
     fn refusal(&mut self) -> Refused {
         self.told += 1;
-        let spread = 0.5 + (self.told as f64 * GOLDEN).fract();
-        let retry_after = MIN_RETRY_AFTER.mul_f64(self.pressure * spread);
+        let retry_after = spread(MIN_RETRY_AFTER.mul_f64(self.pressure), self.told);
         Refused {
             retry_after: retry_after.clamp(MIN_RETRY_AFTER, MAX_RETRY_AFTER),
         }

@@ -228,13 +228,11 @@ impl<'a> Connect<'a> {
 
     /// Turns headers of an answer in gRPC into those of one in Connect.
     fn retype(&self, headers: &mut HeaderMap) {
-        for name in [
-            "grpc-status",
-            "grpc-message",
-            "grpc-status-details-bin",
-            "grpc-encoding",
-            "grpc-accept-encoding",
-        ] {
+        // They mean something in gRPC alone; what they say is told by the end of a stream.
+        let own = headers
+            .keys()
+            .filter(|name| name.as_str().starts_with("grpc-"));
+        for name in own.cloned().collect::<Vec<_>>() {
             headers.remove(name);
         }
         let kind = match (self.rpc.is_stream(), self.is_json) {
@@ -331,7 +329,33 @@ fn joined(mut pieces: Vec<Bytes>) -> Bytes {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::grpc::web::tests::guard;
+
+    #[test]
+    fn an_answer_has_no_header_that_means_something_in_grpc_alone() {
+        let (guard, config) = guard();
+        let connection = guard.connection(&http::Extensions::new());
+        let rpc = Rpc::at("/bellwether.v1.ScoringService/ScoreEvents").unwrap();
+        let connect = Connect::new(rpc, true, &guard, Deadlines::from(&config));
+        let failed: Response<Body> = status::overloaded(Duration::from_millis(70)).into_http();
+        assert!(failed.headers().contains_key(status::RETRY_PUSHBACK));
+        let told = connect.stream(failed, &connection);
+        let names = told.headers().keys().map(HeaderName::as_str);
+        let of_grpc: Vec<&str> = names.filter(|name| name.starts_with("grpc-")).collect();
+        assert!(of_grpc.is_empty(), "{of_grpc:?}");
+    }
+
+    #[test]
+    fn an_encoding_is_known_however_it_is_written() {
+        let of = |encoding: &str| is_gzip(HeaderValue::from_str(encoding).ok().as_ref()).ok();
+        assert_eq!(of("gzip"), Some(true));
+        assert_eq!(of("GZip"), Some(true));
+        assert_eq!(of("Identity"), Some(false));
+        assert_eq!(of("br"), None);
+    }
 
     fn timeout(text: &str) -> Option<Option<String>> {
         let mut headers = HeaderMap::new();

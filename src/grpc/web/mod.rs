@@ -182,6 +182,13 @@ impl<S: Calls> Others<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::Counters;
+
+    /// What guards the calls of a server with these settings: the usual ones.
+    pub(super) fn guard() -> (Guard, Config) {
+        let config = Config::load(&Default::default(), |_| None).unwrap();
+        (Guard::new(&config, &Counters::disabled()), config)
+    }
 
     #[test]
     fn who_asks_by_a_name_is_told_from_who_asks_by_an_address() {
