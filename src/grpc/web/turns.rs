@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::Status;
 
 use crate::{api::status, grpc::transport::Taken, limits::TRANSCODED_AT_ONCE_BYTES};
@@ -15,7 +15,11 @@ use crate::{api::status, grpc::transport::Taken, limits::TRANSCODED_AT_ONCE_BYTE
 /// A message that is being made.
 pub type Making = Pin<Box<dyn Future<Output = Result<Bytes, Status>> + Send>>;
 
-static TURNS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(1)));
+/// The turn of one large message; `None` when there are no turns any more.
+pub async fn turn() -> Option<OwnedSemaphorePermit> {
+    static TURNS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(1)));
+    Arc::clone(&TURNS).acquire_owned().await.ok()
+}
 
 /// Does what makes one message of these bytes, which are on an account until then.
 ///
@@ -29,7 +33,7 @@ pub async fn in_turn(
     if message.len() <= TRANSCODED_AT_ONCE_BYTES {
         return make(message);
     }
-    let turn = Arc::clone(&TURNS).acquire_owned().await;
+    let turn = turn().await;
     let made = tokio::task::spawn_blocking(move || {
         // Whoever gives up waiting does not end it.
         let _until_then = (turn, held);
