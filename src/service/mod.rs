@@ -47,6 +47,7 @@ pub use rankings::{
     SegmentTopics, SegmentTopicsQuery,
 };
 pub use read::{ProfileQuery, View};
+pub use turns::Turns;
 pub use write::ProfileUpdate;
 
 use crate::{

@@ -16,7 +16,7 @@ use crate::{
 
 /// Who waits for how much, and who holds how much. Pure: the limit is handed in.
 #[derive(Debug)]
-struct Turns<K, W> {
+pub struct Turns<K, W> {
     in_work: usize,
     lines: HashMap<K, Line<W>>,
     /// The tenants that wait, the next one first.
@@ -29,17 +29,19 @@ struct Line<W> {
     waiting: VecDeque<(usize, W)>,
 }
 
-impl<K: Clone + Hash + Eq, W> Turns<K, W> {
-    fn new() -> Self {
+impl<K, W> Default for Turns<K, W> {
+    fn default() -> Self {
         Self {
             in_work: 0,
             lines: HashMap::new(),
             order: VecDeque::new(),
         }
     }
+}
 
+impl<K: Clone + Hash + Eq, W> Turns<K, W> {
     /// Waits for room; whoever has it now is returned by [`Self::grant`].
-    fn ask(&mut self, key: &K, amount: usize, waiter: W) {
+    pub fn ask(&mut self, key: &K, amount: usize, waiter: W) {
         let line = self.lines.entry(key.clone()).or_insert_with(|| Line {
             in_work: 0,
             waiting: VecDeque::new(),
@@ -51,7 +53,7 @@ impl<K: Clone + Hash + Eq, W> Turns<K, W> {
     }
 
     /// Gives room back.
-    fn leave(&mut self, key: &K, amount: usize) {
+    pub fn leave(&mut self, key: &K, amount: usize) {
         self.in_work = self.in_work.saturating_sub(amount);
         if let Some(line) = self.lines.get_mut(key) {
             line.in_work = line.in_work.saturating_sub(amount);
@@ -63,7 +65,7 @@ impl<K: Clone + Hash + Eq, W> Turns<K, W> {
 
     /// Whoever has room now, and how much. One tenant alone never takes all of it, so that
     /// another one finds some; what is larger than the limit goes when nothing else is there.
-    fn grant(&mut self, limit: usize) -> Vec<(K, usize, W)> {
+    pub fn grant(&mut self, limit: usize) -> Vec<(K, usize, W)> {
         let (part, whole) = LARGEST_SHARE_OF_A_TENANT;
         let most_of_one = limit * part / whole;
         let mut granted = Vec::new();
@@ -123,7 +125,7 @@ impl Room {
     pub(super) fn new(gate: Gate) -> Arc<Self> {
         Arc::new(Self {
             gate,
-            turns: Mutex::new(Turns::new()),
+            turns: Mutex::new(Turns::default()),
         })
     }
 
@@ -179,7 +181,7 @@ mod tests {
 
     #[test]
     fn tenants_take_turns_however_much_one_of_them_asks_for() {
-        let mut turns = Turns::new();
+        let mut turns = Turns::default();
         for waiter in 0..100 {
             turns.ask(&"loud", 10, waiter);
         }
@@ -195,7 +197,7 @@ mod tests {
 
     #[test]
     fn one_tenant_leaves_room_for_another_one() {
-        let mut turns = Turns::new();
+        let mut turns = Turns::default();
         for waiter in 0..100 {
             turns.ask(&"loud", 10, waiter);
         }
@@ -206,7 +208,7 @@ mod tests {
 
     #[test]
     fn what_is_larger_than_the_limit_goes_alone_and_is_not_starved() {
-        let mut turns = Turns::new();
+        let mut turns = Turns::default();
         turns.ask(&"a", 5, 1);
         turns.ask(&"b", 50, 2);
         turns.ask(&"a", 5, 3);

@@ -124,8 +124,7 @@ async fn measure_store(name: &str, store: &str, refusing: &str, time: Duration) 
         let mut offered = Vec::new();
         for times in OFFERED {
             let rate = peak.rate() * times;
-            let (loud, quiet) =
-                tokio::join!(open_loop(loud.clone(), rate, turn), quiet.call(turn));
+            let (loud, quiet) = tokio::join!(open_loop(loud.clone(), rate, turn), quiet.call(turn));
             print_line(&times.to_string(), &loud, Some(&quiet), &peak, None);
             offered.push((loud, quiet));
         }

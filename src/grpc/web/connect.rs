@@ -200,7 +200,7 @@ impl<'a> Connect<'a> {
         }
         let rpc = self.rpc.clone();
         let held = self.guard.hold_answer(connection, message.len());
-        let told = in_turn(message, held, move |message| {
+        let told = in_turn(connection.clone(), message, held, move |message| {
             Ok(answer_in_json(&rpc, &message)?.into())
         });
         told.await

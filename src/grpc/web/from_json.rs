@@ -66,7 +66,8 @@ impl HttpBody for FromJson {
             if let Some(json) = next_message(&mut this.messages) {
                 let held = this.guard.hold_request(&this.connection, json.len())?;
                 let rpc = this.rpc.clone();
-                let made = in_turn(json, held, move |json| in_binary(&rpc, &json));
+                let connection = this.connection.clone();
+                let made = in_turn(connection, json, held, move |json| in_binary(&rpc, &json));
                 this.making = Some(Box::pin(made));
                 continue;
             }
@@ -135,7 +136,7 @@ mod tests {
         let whole = guard.whole_messages(framed, false, &connection);
         let mut body = FromJson::new(whole.into_body(), rpc, guard.clone(), connection.clone());
         // Whoever has the turn lets the body wait.
-        let turn = turns::turn().await;
+        let turn = turns::turn(&guard.connection(&Extensions::new())).await;
 
         sender.send(json.slice(..json.len() / 2)).unwrap();
         assert!(futures_util::poll!(body.frame()).is_pending());

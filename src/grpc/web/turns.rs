@@ -1,24 +1,69 @@
 //! Messages from and to JSON. Small ones where they are; while a large one is read it takes many
-//! times its size, and milliseconds, so these take turns apart from the calls.
+//! times its size, and milliseconds, so these take turns apart from the calls: one at a time, and
+//! connections one after the other, so that nobody waits for more than one message of each other one.
 
 use std::{
     pin::Pin,
-    sync::{Arc, LazyLock},
+    sync::{LazyLock, Mutex, MutexGuard, PoisonError},
 };
 
 use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::oneshot;
 use tonic::Status;
 
-use crate::{api::status, grpc::transport::Taken, limits::TRANSCODED_AT_ONCE_BYTES};
+use crate::{
+    api::status,
+    grpc::transport::{Connection, ConnectionId, Taken},
+    limits::TRANSCODED_AT_ONCE_BYTES,
+    service::Turns,
+};
 
 /// A message that is being made.
 pub type Making = Pin<Box<dyn Future<Output = Result<Bytes, Status>> + Send>>;
 
-/// The turn of one large message; `None` when there are no turns any more.
-pub async fn turn() -> Option<OwnedSemaphorePermit> {
-    static TURNS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(1)));
-    Arc::clone(&TURNS).acquire_owned().await.ok()
+type Waiting = Turns<ConnectionId, oneshot::Sender<Turn>>;
+
+/// The turn of one large message of a connection, until it is dropped.
+pub struct Turn(Option<ConnectionId>);
+
+/// Waits for the turn of a connection.
+pub async fn turn(connection: &Connection) -> Option<Turn> {
+    let (granted, turn) = oneshot::channel();
+    {
+        let mut turns = locked();
+        turns.ask(&connection.id(), 1, granted);
+        grant(&mut turns);
+    }
+    turn.await.ok()
+}
+
+fn locked() -> MutexGuard<'static, Waiting> {
+    static TURNS: LazyLock<Mutex<Waiting>> = LazyLock::new(Mutex::default);
+    TURNS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Tells whoever is next, unless somebody has the turn.
+fn grant(turns: &mut Waiting) {
+    while let Some((connection, amount, waiter)) = turns.grant(1).pop() {
+        match waiter.send(Turn(Some(connection))) {
+            Ok(()) => return,
+            // Nobody waits for it any more.
+            Err(mut turn) => {
+                turn.0 = None;
+                turns.leave(&connection, amount);
+            }
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0 {
+            let mut turns = locked();
+            turns.leave(&connection, 1);
+            grant(&mut turns);
+        }
+    }
 }
 
 /// Does what makes one message of these bytes, which are on an account until then.
@@ -26,6 +71,7 @@ pub async fn turn() -> Option<OwnedSemaphorePermit> {
 /// # Errors
 /// Why it is none.
 pub async fn in_turn(
+    connection: Connection,
     message: Bytes,
     held: Taken,
     make: impl FnOnce(Bytes) -> Result<Bytes, Status> + Send + 'static,
@@ -33,11 +79,53 @@ pub async fn in_turn(
     if message.len() <= TRANSCODED_AT_ONCE_BYTES {
         return make(message);
     }
-    let turn = turn().await;
+    let turn = turn(&connection).await;
     let made = tokio::task::spawn_blocking(move || {
         // Whoever gives up waiting does not end it.
         let _until_then = (turn, held);
         make(message)
     });
     made.await.unwrap_or_else(|_| Err(status::inconsistent()))
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{future::join_all, poll};
+    use http::Extensions;
+
+    use super::*;
+    use crate::grpc::web::tests::guard;
+
+    #[tokio::test]
+    async fn who_sends_many_large_messages_holds_others_up_for_one_of_them() {
+        let (guard, _) = guard();
+        let [loud, quiet] = [(); 2].map(|()| guard.connection(&Extensions::new()));
+        let order = Mutex::new(Vec::new());
+        let first = turn(&loud).await;
+        let mut waiting = Vec::new();
+        for (name, connection) in [
+            ("loud", &loud),
+            ("loud", &loud),
+            ("gone", &loud),
+            ("loud", &loud),
+            ("quiet", &quiet),
+            ("quiet", &quiet),
+        ] {
+            let order = &order;
+            let mut turn = Box::pin(async move {
+                let turn = turn(connection).await;
+                order.lock().unwrap().push(name);
+                drop(turn);
+            });
+            assert!(poll!(&mut turn).is_pending());
+            // Who has gone away while waiting keeps no turn.
+            if name != "gone" {
+                waiting.push(turn);
+            }
+        }
+        drop(first);
+        join_all(waiting).await;
+        let order = order.into_inner().unwrap();
+        assert_eq!(order, ["loud", "quiet", "loud", "quiet", "loud"]);
+    }
 }
