@@ -69,7 +69,10 @@ fn an_unknown_key_is_refused_with_its_line_and_the_nearest_known_key() {
     let text = mistakes(&[], Some("store = 'x'\nmax_mesage_bytes = 5\n"));
     assert!(text.contains("bellwether.toml:2:"), "{text}");
     assert!(text.contains("max_mesage_bytes"), "{text}");
-    assert!(text.contains("did you mean max_message_bytes?"), "{text}");
+    assert!(
+        text.contains("did you mean \"max_message_bytes\"?"),
+        "{text}"
+    );
 }
 
 #[test]

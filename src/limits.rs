@@ -125,9 +125,17 @@ pub const MAX_MODELS_WAITING: usize = 8;
 /// than a millisecond. One event may take more, some milliseconds.
 pub const STEPS_PER_TURN: usize = 50_000;
 
-/// When a caller should try again after the store was unavailable.
+/// A delay between a half and one and a half of another one, a different one for each turn, so that
+/// callers who are told one after the other do not come back together.
+pub fn spread(delay: Duration, turn: u64) -> Duration {
+    /// Its multiples fall evenly, however many there are.
+    const GOLDEN: f64 = 0.618_033_988_749_894_9;
+    delay.mul_f64(0.5 + (turn as f64 * GOLDEN).fract())
+}
+
+/// When a caller should try again after the store was unavailable, on average.
 pub const RETRY_UNAVAILABLE_AFTER: Duration = Duration::from_millis(500);
-/// When a caller should try again after losing to concurrent writers: they take a few
+/// When a caller should try again after losing to concurrent writers, on average: they take a few
 /// milliseconds each.
 pub const RETRY_CONTENDED_AFTER: Duration = Duration::from_millis(50);
 

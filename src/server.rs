@@ -167,11 +167,17 @@ pub async fn open(
     let service = match config.store.open(Access::Create).await? {
         OpenStore::Embedded(store) => {
             let times = telemetry.observe_store("fjall", store.traffic());
+            if let Some(items) = times.items() {
+                store.observe(items);
+            }
             let store = Measured::new(store, times);
             Opened::Embedded(open_service(store, models, &config, 1, &reload, &telemetry).await?)
         }
         OpenStore::Redis(store) => {
             let times = telemetry.observe_store("redis", store.traffic());
+            if let Some(items) = times.items() {
+                store.observe(&items);
+            }
             let store = Measured::new(store, times);
             let servers = SERVERS_TO_STOP_AT_ONCE;
             Opened::Redis(open_service(store, models, &config, servers, &reload, &telemetry).await?)

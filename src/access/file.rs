@@ -13,8 +13,8 @@ use super::{
     issuer_entry::{IssuerEntry, NamedFile},
     key::without_secrets,
     keys::{Key, prefix_of},
-    names::RoleName,
     role_entry::{Roles, known_role, read_role},
+    warnings::{Declared, Ending},
 };
 use crate::{
     limits::{MAX_KEY_NAME_BYTES, MAX_KEY_TEXT_BYTES, MAX_KEYS_OF_A_FILE},
@@ -89,7 +89,7 @@ fn read_roles(text: &str) -> Result<Roles, KeysError> {
     let mut diagnostics = Diagnostics::new(text);
     let roles = parse(text, &mut diagnostics).map(|root| {
         let mut root = Table::new("the file", root.span(), root.get_ref(), &mut diagnostics);
-        let (roles, _) = roles(&mut root);
+        let roles = roles(&mut root, &mut Keys::default());
         root.finish();
         roles
     });
@@ -108,21 +108,21 @@ fn finish<T>(name: &str, read: Option<T>, diagnostics: Diagnostics<'_>) -> Resul
     }
 }
 
-/// The roles of a file, and the names of models in them.
-fn roles(root: &mut Table<'_, '_, '_>) -> (Roles, Vec<RoleName>) {
-    let mut named = Vec::new();
+/// The roles of a file; what they name is noted with the keys.
+fn roles(root: &mut Table<'_, '_, '_>, keys: &mut Keys) -> Roles {
     let read = root.named_tables("roles", |name, table| {
         check_name("role", &name, table);
-        let role = read_role(&name.value, table, &mut named);
+        let role = read_role(&name.value, table, &mut keys.named);
+        let place = table.place(&name.span);
+        keys.declared.roles.push((name.value.clone(), place));
         (name.value, Arc::new(role))
     });
-    (read.into_iter().collect(), named)
+    read.into_iter().collect()
 }
 
 impl Reader {
     fn read(mut self, root: &mut Table<'_, '_, '_>, files: &[NamedFile]) -> Keys {
-        let (own, named) = roles(root);
-        self.keys.named = named;
+        let own = roles(root, &mut self.keys);
         let mut known = shipped_roles().clone();
         known.extend(own);
         self.roles = Arc::new(known);
@@ -134,7 +134,7 @@ impl Reader {
             let file = entry.file().and_then(|_| files.next());
             self.issuer(entry, file, table);
         });
-        self.keys.quotas = quotas(root);
+        self.keys.quotas = quotas(root, &mut self.keys.declared);
         self.keys
     }
 
@@ -222,18 +222,26 @@ impl Reader {
         let role = table.required_text("role", MAX_KEY_NAME_BYTES, hint);
         let role = role.and_then(|role| known_role(&role, &self.roles, table));
         let expires = expires(table);
-        Some(Arc::new(Principal {
+        let principal = Principal {
             name: format!("{kind} {:?}", name?.value),
             tenants: tenants?,
             role: role?,
-            expires: expires?,
+            expires: expires.as_ref()?.as_ref().map(|expires| expires.value),
             subject: None,
-        }))
+        };
+        if let Some(expires) = expires? {
+            self.keys.declared.endings.push(Ending {
+                who: principal.name.clone(),
+                at: expires.value,
+                place: table.place(&expires.span),
+            });
+        }
+        Some(Arc::new(principal))
     }
 }
 
 /// When an entry ends, if ever; `None` when it is said in a way that cannot be read, which is noted.
-fn expires(table: &mut Table<'_, '_, '_>) -> Option<Option<Timestamp>> {
+fn expires(table: &mut Table<'_, '_, '_>) -> Option<Option<Spanned<Timestamp>>> {
     let Some(value) = table.get("expires") else {
         return Some(None);
     };
@@ -244,7 +252,12 @@ fn expires(table: &mut Table<'_, '_, '_>) -> Option<Option<Timestamp>> {
             "expires must have a date, a time and an offset, without quotes, such as 2027-01-31T12:00:00Z",
         );
     }
-    instant.map(Some)
+    instant.map(|value_of| {
+        Some(Spanned {
+            value: value_of,
+            span: value.span(),
+        })
+    })
 }
 
 fn tenants(
@@ -285,7 +298,7 @@ fn tenants(
     })
 }
 
-fn quotas(root: &mut Table<'_, '_, '_>) -> Quotas {
+fn quotas(root: &mut Table<'_, '_, '_>, declared: &mut Declared) -> Quotas {
     let mut quotas = Quotas::default();
     root.named_tables("quotas", |name, table| {
         let mut rate = |key| {
@@ -298,7 +311,11 @@ fn quotas(root: &mut Table<'_, '_, '_>) -> Quotas {
         };
         match named(&name.value) {
             _ if name.value == "*" => quotas.others = quota,
-            Some(tenant) => drop(quotas.named.insert(tenant, quota)),
+            Some(tenant) => {
+                let place = table.place(&name.span);
+                declared.quotas.push((tenant.clone(), place));
+                quotas.named.insert(tenant, quota);
+            }
             None => table.diagnostic(
                 name.span,
                 format!(

@@ -282,6 +282,70 @@ fn names_that_no_model_has_are_told_with_what_may_be_meant() {
     );
 }
 
+fn warnings(keys: &Keys, now: &str) -> Vec<String> {
+    let found = keys.warnings(at(now));
+    found.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn keys_that_have_expired_or_soon_do_are_told() {
+    let text = entry("tenants = [\"*\"]\nrole = \"reader\"\nexpires = 2026-12-20T12:00:00Z")
+        + "[[certificates]]\nname = \"mailer\"\nsan = \"m\"\ntenants = [\"*\"]\nrole = \"writer\"\nexpires = 2026-12-31T12:00:00Z\n";
+    let keys = read_keys("keys.toml", &text, &[]).unwrap();
+    for (now, told) in [
+        ("2026-12-06T12:00:00Z", &[][..]),
+        (
+            "2026-12-06T12:00:01Z",
+            &["6:11: key \"crm\" expires within 14 days; make another"],
+        ),
+        (
+            "2026-12-19T12:00:01Z",
+            &[
+                "6:11: key \"crm\" expires within a day; make another",
+                "12:11: certificate \"mailer\" expires within 12 days; make another",
+            ],
+        ),
+        (
+            "2027-01-01T00:00:00Z",
+            &[
+                "6:11: key \"crm\" has expired; make another, or take it out",
+                "12:11: certificate \"mailer\" has expired; make another, or take it out",
+            ],
+        ),
+    ] {
+        assert_eq!(warnings(&keys, now), told, "{now}");
+    }
+}
+
+#[test]
+fn roles_that_nobody_has_and_quotas_for_nobody_are_told() {
+    let own = "[roles.seller]\ncalls = [\"read\"]\n[roles.reader]\ncalls = [\"GetFunnel\"]\n[quotas.acme]\nevents_per_second = 5\n[quotas.globex]\nevents_per_second = 5\n[quotas.\"*\"]\ncalls_per_second = 9\n";
+    let issuer = "[[issuers]]\nname = \"idp\"\nissuer = \"i\"\naudience = \"b\"\nalgorithms = [\"HS256\"]\nsecret_file = \"s\"\n";
+    let told = |text: String| {
+        let secret = Ok(b"0123456789abcdef0123456789abcdef".to_vec());
+        let keys = read_keys("keys.toml", &text, &[secret]).unwrap();
+        warnings(&keys, "2026-12-01T00:00:00Z")
+    };
+    let unused =
+        "no key, certificate or issuer has the role \"seller\"; give it to one, or take it out";
+    let unheard = "nobody may call for the tenant \"globex\", so that its quota does nothing";
+    let key = entry("tenants = [\"acme\"]\nrole = \"reader\"");
+    assert_eq!(
+        told(format!("{key}{own}")),
+        [format!("6:8: {unused}"), format!("12:9: {unheard}")]
+    );
+    // Whoever signs tokens may give any role, and for any tenant, unless it is said which.
+    let none: [String; 0] = [];
+    assert_eq!(told(format!("{key}{issuer}{own}")), none);
+    let bounded = format!("{issuer}roles = [\"seller\"]\ntenants = [\"globex\"]\n");
+    assert_eq!(told(format!("{key}{bounded}{own}")), none);
+    let other = format!("{issuer}roles = [\"reader\"]\n");
+    assert_eq!(
+        told(format!("{key}{other}{own}")),
+        [format!("13:8: {unused}")]
+    );
+}
+
 #[test]
 fn names_and_digests_stand_once() {
     let twice = entry("tenants = [\"*\"]\nrole = \"reader\"").repeat(2);

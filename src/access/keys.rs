@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use subtle::ConstantTimeEq as _;
 
-use super::{Denied, Issuer, Principal, Quotas, names::RoleName};
+use super::{Denied, Issuer, Principal, Quotas, names::RoleName, warnings::Declared};
 use crate::scoring::Timestamp;
 
 /// Everybody who may call.
@@ -18,6 +18,8 @@ pub struct Keys {
     pub(super) issuers: HashMap<String, Issuer>,
     /// Names of models in the roles of the file.
     pub(super) named: Vec<RoleName>,
+    /// What may be declared and hardly meant.
+    pub(super) declared: Declared,
     /// How much tenants may ask for.
     pub quotas: Quotas,
 }

@@ -15,6 +15,7 @@ mod role;
 mod role_entry;
 mod sight;
 mod signature;
+mod warnings;
 
 pub use denied::Denied;
 pub use file::{KeysError, files_named, read_keys, shipped_roles};

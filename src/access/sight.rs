@@ -1,7 +1,7 @@
 //! What a role sees of a model and of what it answers.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashSet},
     sync::Arc,
 };
 
@@ -71,23 +71,22 @@ impl Seen {
             let inputs = segment.map(|segment| model.inputs_of_segment(segment));
             sight.segments.has(name) && inputs.is_some_and(|inputs| sight.derived || sees(&inputs))
         });
-        // A signal or rule that gives points to hidden scores alone is hidden with them.
-        let (mut by_signals, mut by_rules) = (HashMap::new(), HashMap::new());
+        // Signals and rules come with the scores that they give points to. Those that give none to a
+        // score that is seen tell that somebody did or stated something, which no list lets out.
+        let (mut of_signals, mut of_rules) = (HashSet::new(), HashSet::new());
         for (score, signals, rules) in model.givers() {
-            let is_seen = sight.scores.has(score);
-            for signal in signals {
-                *by_signals.entry(signal).or_insert(false) |= is_seen;
-            }
-            for rule in rules {
-                *by_rules.entry(rule).or_insert(false) |= is_seen;
+            if sight.scores.has(score) {
+                of_signals.extend(signals);
+                of_rules.extend(rules);
             }
         }
+        let all_scores = sight.scores == Names::All;
         let signals = model
             .inputs_of_signals()
-            .filter(|(name, inputs)| by_signals.get(name).copied().unwrap_or(true) && sees(inputs));
+            .filter(|(name, inputs)| (all_scores || of_signals.contains(name)) && sees(inputs));
         let rules = model
             .inputs_of_rules()
-            .filter(|(name, inputs)| by_rules.get(name).copied().unwrap_or(true) && sees(inputs));
+            .filter(|(name, inputs)| (all_scores || of_rules.contains(name)) && sees(inputs));
         let quarantine = model.inputs_of_quarantine();
         let (quarantine, hidden): (Vec<_>, Vec<_>) =
             quarantine.partition(|(_, inputs)| sees(inputs));

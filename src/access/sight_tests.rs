@@ -21,7 +21,12 @@ points = { interest = 1 }
 [[signals]]
 name = "measured"
 on = "visit"
+when = 'count("complained", "7d") < 3.0'
 points = { fit = 1 }
+
+[[signals]]
+name = "complained"
+on = "complaint"
 
 [[attributes]]
 name = "is_rich"
@@ -119,6 +124,25 @@ fn what_is_made_of_a_hidden_score_is_hidden_with_it() {
         seen.check_condition(&inputs("scores.interest > 1.0"))
             .is_err()
     );
+}
+
+#[test]
+fn a_signal_that_gives_points_to_nothing_that_is_seen_is_hidden() {
+    let of = |scores| seen(Sight { scores, ..all() });
+    let none = of(only(&[]));
+    for signal in ["visited", "retailer_visited", "measured", "complained"] {
+        assert!(!none.signal(signal), "{signal}");
+    }
+    assert!(!none.rule("is_rich") && !none.rule("is_there"));
+    let fit = of(only(&["fit"]));
+    assert!(fit.signal("measured") && !fit.signal("complained"));
+    // Who sees every score sees what counts toward none of them, too.
+    let attributes = only(&["industry"]);
+    let every = seen(Sight {
+        attributes,
+        ..all()
+    });
+    assert!(every.signal("complained"));
 }
 
 #[test]

@@ -14,13 +14,10 @@ use std::{
     time::Instant,
 };
 
+use self::state::{Admission, Entered, Turn};
 pub use self::{
-    room::Reserved,
+    room::{Reserved, Room},
     state::{Refused, TenantKey},
-};
-use self::{
-    room::Room,
-    state::{Admission, Entered, Turn},
 };
 
 /// What tells connections apart.
@@ -43,9 +40,9 @@ pub enum Class {
 pub struct Gate {
     admission: Arc<Mutex<Admission>>,
     /// Where single calls take turns.
-    calls: Arc<Room>,
+    calls: Arc<Room<TenantKey>>,
     /// Where events of streams do.
-    streamed: Arc<Room>,
+    streamed: Arc<Room<TenantKey>>,
 }
 
 fn lock(admission: &Mutex<Admission>) -> MutexGuard<'_, Admission> {
@@ -102,7 +99,11 @@ impl Gate {
     }
 
     /// Waits for a turn for so many events of a stream of a tenant.
-    pub async fn streamed_turn(&self, tenant: TenantKey, events: usize) -> Option<Reserved> {
+    pub async fn streamed_turn(
+        &self,
+        tenant: TenantKey,
+        events: usize,
+    ) -> Option<Reserved<TenantKey>> {
         self.streamed.take(tenant, events).await
     }
 }
@@ -113,7 +114,7 @@ pub struct Ticket {
     gate: Gate,
     /// With whether the call was answered.
     entered: Mutex<(Entered, bool)>,
-    turn: OnceLock<Reserved>,
+    turn: OnceLock<Reserved<TenantKey>>,
 }
 
 impl Ticket {

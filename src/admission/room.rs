@@ -2,40 +2,41 @@
 
 use std::{
     fmt,
+    hash::Hash,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use tokio::sync::oneshot;
 
-use super::{TenantKey, turns::Turns};
+use super::turns::Turns;
 
 /// How much there may be in work now, where so much is.
 type Limit = Box<dyn Fn(usize) -> usize + Send + Sync>;
 
-/// Room that is shared by all tenants.
-pub struct Room {
+/// Room that is shared by all tenants, or whatever else takes turns.
+pub struct Room<K: Clone + Eq + Hash> {
     limit: Limit,
-    turns: Mutex<Turns<TenantKey, oneshot::Sender<Reserved>>>,
+    turns: Mutex<Turns<K, oneshot::Sender<Reserved<K>>>>,
 }
 
 /// Some room; given back when it is dropped.
 #[derive(Debug)]
-pub struct Reserved {
-    room: Arc<Room>,
-    key: TenantKey,
+pub struct Reserved<K: Clone + Eq + Hash> {
+    room: Arc<Room<K>>,
+    key: K,
     amount: usize,
 }
 
-impl Room {
+impl<K: Clone + Eq + Hash> Room<K> {
     /// With nothing in work.
     pub fn new(limit: impl Fn(usize) -> usize + Send + Sync + 'static) -> Arc<Self> {
         Arc::new(Self {
             limit: Box::new(limit),
-            turns: Mutex::new(Turns::new()),
+            turns: Mutex::new(Turns::default()),
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Turns<TenantKey, oneshot::Sender<Reserved>>> {
+    fn lock(&self) -> MutexGuard<'_, Turns<K, oneshot::Sender<Reserved<K>>>> {
         self.turns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -44,8 +45,8 @@ impl Room {
         self.lock().load()
     }
 
-    /// Waits for room for so much of a tenant; `None` when the room is gone.
-    pub async fn take(self: &Arc<Self>, key: TenantKey, amount: usize) -> Option<Reserved> {
+    /// Waits for room for so much of a tenant's; `None` when the room is gone.
+    pub async fn take(self: &Arc<Self>, key: K, amount: usize) -> Option<Reserved<K>> {
         let reserved = {
             let mut turns = self.lock();
             let limit = (self.limit)(turns.in_work() + amount);
@@ -76,7 +77,7 @@ impl Room {
     }
 }
 
-impl fmt::Debug for Room {
+impl<K: Clone + Eq + Hash> fmt::Debug for Room<K> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (in_work, waiting) = self.load();
         let mut room = formatter.debug_struct("Room");
@@ -85,7 +86,7 @@ impl fmt::Debug for Room {
     }
 }
 
-impl Drop for Reserved {
+impl<K: Clone + Eq + Hash> Drop for Reserved<K> {
     fn drop(&mut self) {
         self.room.lock().leave(&self.key, self.amount);
         self.room.grant();
@@ -98,17 +99,17 @@ mod tests {
 
     #[tokio::test]
     async fn who_goes_away_while_waiting_keeps_no_room() {
-        let room = Room::new(|_| 10);
-        let first = room.take(None, 10).await.unwrap();
+        let room = Room::<u8>::new(|_| 10);
+        let first = room.take(0, 10).await.unwrap();
         let waiting = tokio::spawn({
             let room = Arc::clone(&room);
-            async move { room.take(None, 10).await }
+            async move { room.take(0, 10).await }
         });
         tokio::task::yield_now().await;
         waiting.abort();
         drop(waiting.await);
         drop(first);
-        let next = room.take(None, 10).await.unwrap();
+        let next = room.take(0, 10).await.unwrap();
         assert_eq!(room.load(), (10, 0));
         drop(next);
         assert_eq!(room.load(), (0, 0));

@@ -13,12 +13,10 @@ use crate::{
         ADMISSION_INTERVAL, LEAST_CALLS_AT_ONCE, LEAST_CALLS_IN_WORK, LEAST_PART_IN_TIME,
         LEAST_PART_OF_TURNS_IN_TIME, LEAST_SHARE_OF_STREAMED_EVENTS, MAX_RETRY_AFTER,
         MIN_RETRY_AFTER, QUEUE_TARGET, START_CALLS_AT_ONCE, START_CALLS_IN_WORK, TURN_TARGET,
+        spread,
     },
     scoring::Tenant,
 };
-
-/// Spreads what callers are told to wait, so that they do not all come back together.
-const GOLDEN: f64 = 0.618_033_988_749_895;
 
 /// A tenant; those that nobody knows are one.
 pub type TenantKey = Option<Tenant>;
@@ -290,8 +288,7 @@ impl Admission {
 
     fn refusal(&mut self) -> Refused {
         self.told += 1;
-        let spread = 0.5 + (self.told as f64 * GOLDEN).fract();
-        let retry_after = MIN_RETRY_AFTER.mul_f64(self.pressure * spread);
+        let retry_after = spread(MIN_RETRY_AFTER.mul_f64(self.pressure), self.told);
         Refused {
             retry_after: retry_after.clamp(MIN_RETRY_AFTER, MAX_RETRY_AFTER),
         }

@@ -23,16 +23,17 @@ struct Line<W> {
     waiting: VecDeque<(usize, W)>,
 }
 
-impl<K: Clone + Hash + Eq, W> Turns<K, W> {
-    /// Room that nobody has taken.
-    pub fn new() -> Self {
+impl<K, W> Default for Turns<K, W> {
+    fn default() -> Self {
         Self {
             in_work: 0,
             lines: HashMap::new(),
             order: VecDeque::new(),
         }
     }
+}
 
+impl<K: Clone + Hash + Eq, W> Turns<K, W> {
     /// How much is in work, and how much waits.
     pub fn load(&self) -> (usize, usize) {
         let waiting = self.lines.values().flat_map(|line| &line.waiting);
@@ -151,7 +152,7 @@ mod tests {
 
     #[test]
     fn tenants_take_turns_however_much_one_of_them_asks_for() {
-        let mut turns = Turns::new();
+        let mut turns = Turns::default();
         for waiter in 0..100 {
             turns.ask(&"loud", 10, waiter);
         }
@@ -167,7 +168,7 @@ mod tests {
 
     #[test]
     fn one_tenant_leaves_room_for_another_one() {
-        let mut turns = Turns::new();
+        let mut turns = Turns::default();
         for waiter in 0..100 {
             turns.ask(&"loud", 10, waiter);
         }
@@ -178,7 +179,7 @@ mod tests {
 
     #[test]
     fn what_is_larger_than_the_limit_goes_alone_and_is_not_starved() {
-        let mut turns = Turns::new();
+        let mut turns = Turns::default();
         turns.ask(&"a", 5, 1);
         turns.ask(&"b", 50, 2);
         turns.ask(&"a", 5, 3);

@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashMap,
+    sync::atomic::{AtomicU64, Ordering},
     time::{Duration, UNIX_EPOCH},
 };
 
@@ -17,7 +18,7 @@ use super::{
 use crate::{
     limits::{
         MAX_DIAGNOSTIC_BYTES, MAX_FIELD_VIOLATIONS, MAX_REPEATED_BYTES, RETRY_CONTENDED_AFTER,
-        RETRY_UNAVAILABLE_AFTER,
+        RETRY_UNAVAILABLE_AFTER, spread,
     },
     proto::google::rpc,
     rollout::RolloutError,
@@ -31,7 +32,7 @@ use crate::{
 pub const ERROR_DOMAIN: &str = "bellwether.dev";
 
 /// When to try again, in milliseconds, as libraries of gRPC read it: they know nothing of `RetryInfo`.
-const RETRY_PUSHBACK: &str = "grpc-retry-pushback-ms";
+pub const RETRY_PUSHBACK: &str = "grpc-retry-pushback-ms";
 
 /// The status of a failed call. `field` is the path of what an error may blame: the time of an
 /// event, the attributes of an update.
@@ -92,10 +93,10 @@ pub fn of_service(error: &ServiceError, field: &str) -> Status {
                 Shown(profile_id)
             ),
             "CONTENDED",
-            ErrorDetails::with_retry_info(Some(RETRY_CONTENDED_AFTER)),
+            retry(RETRY_CONTENDED_AFTER),
         ),
         ServiceError::ModelChanged => model_changed(),
-        ServiceError::Overloaded { retry_after } => overloaded(*retry_after),
+        ServiceError::Overloaded { retry_after } => overloaded(spread_out(*retry_after)),
         ServiceError::Rollout(error) => of_rollout(error),
         ServiceError::Store(error) => of_store(error),
     }
@@ -146,7 +147,7 @@ fn of_rollout(error: &RolloutError) -> Status {
         RolloutError::RanksBuilding { .. } => not_now(error, "RANKS_BUILDING"),
         RolloutError::ModelsChanging(_) => not_now(error, "MODELS_CHANGING"),
         RolloutError::Repartitioning { .. } => not_now(error, "REPARTITIONING"),
-        RolloutError::TooManyReading { retry_after } => overloaded(*retry_after),
+        RolloutError::TooManyReading { retry_after } => overloaded(spread_out(*retry_after)),
         RolloutError::Store(error) => of_store(error),
     }
 }
@@ -157,7 +158,7 @@ fn not_now(error: &RolloutError, reason: &str) -> Status {
         Code::Unavailable,
         format!("{error}; nothing was written, try again"),
         reason,
-        ErrorDetails::with_retry_info(Some(RETRY_UNAVAILABLE_AFTER)),
+        retry(RETRY_UNAVAILABLE_AFTER),
     )
 }
 
@@ -214,10 +215,7 @@ fn of_store(error: &StoreError) -> Status {
     if is_new([line, "", reason]) {
         tracing::error!(%error, reason, "{line}");
     }
-    let details = match retry_after {
-        Some(delay) => ErrorDetails::with_retry_info(Some(delay)),
-        None => ErrorDetails::new(),
-    };
+    let details = retry_after.map_or_else(ErrorDetails::new, retry);
     with_reason(code, advice.to_owned(), reason, details)
 }
 
@@ -232,6 +230,17 @@ fn unknown_name(kind: &str, name: &str, known: &[String]) -> Status {
         &format!("UNKNOWN_{}", kind.to_ascii_uppercase().replace(' ', "_")),
         ErrorDetails::new(),
     )
+}
+
+/// About how long to wait before the next attempt.
+fn retry(delay: Duration) -> ErrorDetails {
+    ErrorDetails::with_retry_info(Some(spread_out(delay)))
+}
+
+/// About as long, and another time for each who is told.
+pub fn spread_out(delay: Duration) -> Duration {
+    static TOLD: AtomicU64 = AtomicU64::new(0);
+    spread(delay, TOLD.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Too much is in flight; nothing was done.
@@ -250,7 +259,7 @@ pub fn draining() -> Status {
         Code::Unavailable,
         "the server is stopping; requests without an answer were not taken, send them again to another one".to_owned(),
         "DRAINING",
-        ErrorDetails::with_retry_info(Some(RETRY_UNAVAILABLE_AFTER)),
+        retry(RETRY_UNAVAILABLE_AFTER),
     )
 }
 
@@ -637,6 +646,33 @@ mod tests {
                 ServiceError::Store(StoreError::Unavailable(_) | StoreError::Lost(_))
             );
             assert_eq!(status.message().contains("10.0.0.1"), tells, "{status}");
+        }
+    }
+
+    #[test]
+    fn who_is_turned_away_together_does_not_come_back_together() {
+        let errors: [ServiceError; 4] = [
+            StoreError::Unavailable("gone".to_owned()).into(),
+            RolloutError::ModelsChanging("tenant x".into()).into(),
+            ServiceError::Contended("ann".to_owned()),
+            ServiceError::Overloaded {
+                retry_after: RETRY_UNAVAILABLE_AFTER,
+            },
+        ];
+        for error in errors {
+            let told: Vec<Duration> = (0..100)
+                .map(|_| {
+                    let info = of_service(&error, "").get_details_retry_info().unwrap();
+                    info.retry_delay.unwrap()
+                })
+                .collect();
+            let distinct: std::collections::HashSet<_> = told.iter().collect();
+            assert!(distinct.len() > 90, "{error}");
+            let (first, last) = (told.iter().min().unwrap(), told.iter().max().unwrap());
+            assert!(
+                *last > *first * 2 && *last < *first * 4,
+                "{error}: {first:?} {last:?}"
+            );
         }
     }
 

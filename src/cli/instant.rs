@@ -21,6 +21,11 @@ pub fn format(instant: Option<&Timestamp>) -> String {
         })
 }
 
+/// The present second.
+pub fn now() -> crate::scoring::Timestamp {
+    crate::scoring::Timestamp::from_seconds(now_seconds().unsigned_abs())
+}
+
 /// Seconds since 1970.
 #[expect(
     clippy::disallowed_methods,

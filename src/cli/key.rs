@@ -54,8 +54,10 @@ struct New {
 
 /// Checks a keys file, as a server reads it.
 ///
-/// Prints each mistake as FILE:LINE:COLUMN: MESSAGE, or what is in the file. With --model, a name of a
-/// score, segment or topic in a role that the models do not have is a warning, and no mistake.
+/// Prints each mistake as FILE:LINE:COLUMN: MESSAGE, or what is in the file. Warnings are no mistakes:
+/// of keys that have expired or do so within 14 days, of roles that nobody has and quotas of tenants for
+/// whom nobody may call, and with --model of names of scores, segments and topics in roles that the
+/// models do not have.
 #[derive(Clone, Debug, clap::Args)]
 struct Check {
     /// The keys file.
@@ -90,11 +92,12 @@ impl Check {
                 return Err(check::failed(mistakes.len()));
             }
         };
-        let unknown = match self.model {
-            Some(_) => keys.unknown_names(&models),
-            None => Vec::new(),
-        };
-        let warnings = unknown.iter();
+        let mut found = keys.warnings(instant::now());
+        if self.model.is_some() {
+            found.extend(keys.unknown_names(&models));
+        }
+        found.sort_by_key(|warning| (warning.line, warning.column));
+        let warnings = found.iter();
         let warnings = warnings.map(|warning| check::warning(&self.file, warning));
         let mut report: String = warnings.collect();
         report += &format!("{name}: {}\n", summary(&keys));

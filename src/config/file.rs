@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, io::Read as _, ops::Range, path::Path};
 use toml::de::{DeTable, DeValue};
 
 use super::{ConfigError, cannot_read};
-use crate::limits::MAX_CONFIG_BYTES;
+use crate::{limits::MAX_CONFIG_BYTES, scoring::suggestion};
 
 /// What a value may be beside a text in quotes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,9 +47,8 @@ impl File {
             let line = line_of(&text, Some(key.span()));
             let origin = format!("{name}:{line}: {}", key.get_ref());
             let Some((_, kind)) = known.iter().find(|(known, _)| known == key.get_ref()) else {
-                let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
-                let hint = nearest(key.get_ref(), &names);
-                errors.push(format!("{origin}: is no setting{hint}"));
+                let hint = suggestion(key.get_ref(), known.iter().map(|(name, _)| *name));
+                errors.push(format!("{origin}: is no setting; {hint}"));
                 continue;
             };
             match text_of(value.get_ref(), *kind) {
@@ -100,16 +99,4 @@ fn line_of(text: &str, span: Option<Range<usize>>) -> usize {
         .iter()
         .filter(|&&byte| byte == b'\n')
         .count()
-}
-
-fn nearest(key: &str, known: &[&str]) -> String {
-    known
-        .iter()
-        .map(|known| (strsim::damerau_levenshtein(key, known), known))
-        .filter(|(distance, _)| *distance <= 1 + key.len() / 4)
-        .min()
-        .map_or_else(
-            || format!("; the settings are {}", known.join(", ")),
-            |(_, known)| format!("; did you mean {known}?"),
-        )
 }

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use super::{SETTINGS, Setting};
+use crate::scoring::nearest;
 
 /// What the command line says; it wins over everything else.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -79,12 +80,8 @@ pub fn misspelt(name: &str) -> Option<String> {
     if known.iter().any(|known| known == name) {
         return None;
     }
-    let longest = |known: &str| 1 + (known.len() - variable_of("").len()) / 4;
-    let near = known
-        .into_iter()
-        .map(|known| (strsim::damerau_levenshtein(&upper, &known), known))
-        .filter(|(distance, known)| *distance <= longest(known));
-    let (_, meant) = near.min()?;
+    let known = known.iter().map(String::as_str);
+    let meant = nearest(&upper, known, &variable_of(""))?;
     Some(format!(
         "the environment has {name}, which is no setting and has no effect; did you mean {meant}?"
     ))

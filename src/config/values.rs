@@ -129,19 +129,31 @@ pub fn origins(text: &str) -> Result<Vec<String>, String> {
         ["*"] => return Ok(vec!["*".to_owned()]),
         _ => {}
     }
-    let read = origins.into_iter().map(|origin| {
-        let url = url::Url::parse(origin).ok();
-        let own = url.map(|url| url.origin().ascii_serialization());
-        match own {
-            Some(own) if own == origin => Ok(own),
-            Some(own) if own != "null" => Err(format!("{origin:?} is no origin; write {own}")),
-            _ => Err(format!(
-                "{origin:?} is no origin; write scheme, host and port, such as \
+    let read = origins.into_iter().map(|origin| match origin_of(origin) {
+        Some(own) if own == origin => Ok(own),
+        Some(own) => Err(format!("{origin:?} is no origin; write {own}")),
+        None => Err(format!(
+            "{origin:?} is no origin; write scheme, host and port, such as \
                  https://app.example.com, or * alone for all"
-            )),
-        }
+        )),
     });
     read.collect()
+}
+
+/// The origin of a URL, as a browser sends it; `None` where it would send `null`, which any page may.
+fn origin_of(text: &str) -> Option<String> {
+    let url = url::Url::parse(text).ok()?;
+    match url.origin() {
+        origin @ url::Origin::Tuple(..) => Some(origin.ascii_serialization()),
+        // Apps and extensions have schemes of their own, such as capacitor://localhost.
+        url::Origin::Opaque(_) => {
+            let host = url.host_str().filter(|host| !host.is_empty())?;
+            let port = url.port().map(|port| format!(":{port}"));
+            let is_file = url.scheme() == "file";
+            let port = port.unwrap_or_default();
+            (!is_file).then(|| format!("{}://{host}{port}", url.scheme()))
+        }
+    }
 }
 
 /// A duration above zero.
@@ -229,6 +241,16 @@ mod tests {
         assert_eq!(own("*"), Ok("*".to_owned()));
         let two = own("https://a.example, http://localhost:3000");
         assert_eq!(two.unwrap(), "https://a.example http://localhost:3000");
+        for of_an_app in [
+            "capacitor://localhost",
+            "chrome-extension://abcdefghijklmnopabcdefghijklmnop",
+            "moz-extension://1b2f0c3e-5d7e-4a55-9d55-1b9a3a3a6c5f",
+            "app://my.app:8080",
+        ] {
+            assert_eq!(own(of_an_app), Ok(of_an_app.to_owned()));
+        }
+        let said = own("capacitor://localhost/").unwrap_err();
+        assert!(said.ends_with("write capacitor://localhost"), "{said}");
         for wrong in [
             "https://a.example/",
             "https://A.example",
@@ -237,6 +259,12 @@ mod tests {
             "*,https://a.example",
             "null",
             "file:///x",
+            "file://host/x",
+            "data:text/plain,x",
+            "Capacitor://localhost",
+            "capacitor://",
+            "capacitor://me@localhost",
+            "capacitor://localhost?x",
             ",",
         ] {
             assert!(own(wrong).is_err(), "{wrong}");

@@ -338,8 +338,8 @@ impl<S: Store> ScoringService for Handlers<S> {
         let (tenant, profile_id, selection, view) = api::release_events(request)?;
         let entered = caller.enter(&self.service, &tenant).await?;
         entered.check(|seen| seen.check_quarantine(selection.rule.as_deref()))?;
-        let checked = self.service.check_selection(&tenant, &selection).await;
-        checked.map_err(|error| entered.failed(error))?;
+        let checked = self.service.check_selection(&tenant, selection).await;
+        let selection = checked.map_err(|error| entered.failed(error))?;
         let noted = entered.note(&self.service, &tenant, AuditedMethod::ReleaseEvents, object);
         noted.await?;
         let released = self

@@ -14,6 +14,7 @@ use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, Va
 pub use value::Json;
 
 use super::DESCRIPTOR_POOL;
+use crate::scoring::suggestion;
 
 /// What is wrong, and in which field.
 #[derive(Debug)]
@@ -127,15 +128,7 @@ fn unknown(name: &str, descriptor: &MessageDescriptor) -> JsonError {
         .fields()
         .map(|field| field.json_name().to_owned())
         .collect();
-    let nearest = names
-        .iter()
-        .map(|known| (strsim::damerau_levenshtein(name, known), known))
-        .filter(|(distance, known)| *distance <= 1 + known.len() / 4)
-        .min();
-    let hint = match nearest {
-        Some((_, known)) => format!("did you mean {known}?"),
-        None => format!("the fields are {}", names.join(", ")),
-    };
+    let hint = suggestion(name, names.iter().map(String::as_str));
     JsonError::new(format!("is no field; {hint}")).within(name)
 }
 

@@ -99,11 +99,11 @@ fn a_mistake_names_its_field_and_what_to_write() {
         ),
         (
             r#"{"profilId":"a"}"#,
-            "profilId: is no field; did you mean profileId?",
+            "profilId: is no field; did you mean \"profileId\"?",
         ),
         (
             r#"{"colour":"red"}"#,
-            "colour: is no field; the fields are eventId, profileId",
+            "colour: is no field; known: eventId, profileId",
         ),
         ("[]", "is a list; write an object"),
         ("{", "no JSON: EOF while parsing an object at column 1"),

@@ -68,4 +68,4 @@ pub use record::{
 };
 pub use timestamp::Timestamp;
 pub use written::Diagnostic;
-pub(crate) use written::{Diagnostics, Spanned, Table, parse, suggestion};
+pub(crate) use written::{Diagnostics, Spanned, Table, nearest, parse, suggestion};

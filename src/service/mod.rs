@@ -40,7 +40,7 @@ pub use comparing::{Comparing, ModelComparison};
 pub use conditions::ConditionTurn;
 pub use error::ServiceError;
 pub use pages::{Fraction, Page, PageStart, Paging};
-pub use quarantine::{QuarantinePage, QuarantineQuery, QuarantinedProfile};
+pub use quarantine::{CheckedSelection, QuarantinePage, QuarantineQuery, QuarantinedProfile};
 pub use rankings::{
     Funnel, InfluencerPage, InfluencerQuery, SegmentPage, SegmentQuery, SegmentTopic,
     SegmentTopics, SegmentTopicsQuery,

@@ -34,6 +34,11 @@ pub struct QuarantinedProfile {
 /// Profiles, most held events first.
 pub type QuarantinePage = Page<QuarantinedProfile>;
 
+/// Which held events to release, by a rule that the model has. It comes of a check alone, so that a
+/// release can be noted after the check and before its work.
+#[derive(Clone, Debug)]
+pub struct CheckedSelection(Selection);
+
 impl<S: Store> Service<S> {
     /// Reads a page of the profiles with events that a rule holds.
     pub async fn quarantine(
@@ -78,15 +83,16 @@ impl<S: Store> Service<S> {
         Ok(page.with(entries))
     }
 
-    /// Refuses a rule that the model does not have, and a tenant that there cannot be.
+    /// What to release, unless there cannot be such a tenant or its model has no such rule.
     pub async fn check_selection(
         &self,
         tenant: &Tenant,
-        selection: &Selection,
-    ) -> Result<(), ServiceError> {
+        selection: Selection,
+    ) -> Result<CheckedSelection, ServiceError> {
         let snapshot = self.shell.deployment.snapshot_for_writing(tenant).await?;
         let rule = selection.rule.as_deref();
-        rule.map_or(Ok(()), |rule| check_rule(&snapshot, rule))
+        rule.map_or(Ok(()), |rule| check_rule(&snapshot, rule))?;
+        Ok(CheckedSelection(selection))
     }
 
     /// Counts events that are held, some at a time, until none of those selected is left.
@@ -94,10 +100,9 @@ impl<S: Store> Service<S> {
         &self,
         tenant: &Tenant,
         profile_id: &ProfileId,
-        selection: Selection,
+        CheckedSelection(selection): CheckedSelection,
         view: Option<View>,
     ) -> Result<Released, ServiceError> {
-        self.check_selection(tenant, &selection).await?;
         let mut count = 0;
         loop {
             let selection = selection.clone();

@@ -59,7 +59,7 @@ pub(super) enum Permit {
     },
     /// A part of what a request has reserved, which is given back when all of it is done.
     Streamed {
-        _reserved: Arc<Reserved>,
+        _reserved: Arc<Reserved<TenantKey>>,
     },
 }
 

@@ -26,7 +26,7 @@ pub use repartition::{LeftOver, Repartition, RepartitionPhase};
 pub use rollout::{IndexGeneration, Rollout, SavedModel};
 pub use scan::Scan;
 pub use token_key::TokenKey;
-pub use traffic::Traffic;
+pub use traffic::{Observer, Traffic};
 
 use tokio::sync::mpsc;
 

@@ -8,7 +8,7 @@ use opentelemetry::{
 };
 
 use super::{SCOPE, Telemetry};
-use crate::store::Traffic;
+use crate::store::{Observer, Traffic};
 
 /// Upper edges of the histogram of durations of a store, in seconds: what is in memory takes
 /// microseconds, a call to Redis ends after its timeout.
@@ -16,6 +16,9 @@ const STORE_EDGES: [f64; 13] = [
     0.000_01, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.1, 1.0,
     10.0,
 ];
+
+/// Upper edges of the histogram of how many items a message or batch has.
+const ITEM_EDGES: [f64; 9] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0];
 
 /// What callers hold.
 #[derive(Clone, Copy, Debug, Default)]
@@ -174,6 +177,7 @@ impl Telemetry {
             return StoreTimes {
                 system,
                 duration: None,
+                items: None,
             };
         };
         let traffic = Arc::new(traffic);
@@ -227,9 +231,17 @@ impl Telemetry {
             .with_unit("s")
             .with_description("Duration of operations of the store")
             .with_boundaries(STORE_EDGES.to_vec());
+        let items = meter
+            .u64_histogram("bellwether.store.message.items")
+            .with_unit("{item}")
+            .with_description(
+                "Records or commits in one message to Redis, or batch of the embedded store",
+            )
+            .with_boundaries(ITEM_EDGES.to_vec());
         StoreTimes {
             system,
             duration: Some(duration.build()),
+            items: Some(items.build()),
         }
     }
 }
@@ -263,12 +275,21 @@ fn level(
 pub struct StoreTimes {
     system: &'static str,
     duration: Option<Histogram<f64>>,
+    items: Option<Histogram<u64>>,
 }
 
 impl StoreTimes {
     /// What the store is, as `db.system.name`.
     pub const fn system(&self) -> &'static str {
         self.system
+    }
+
+    /// Takes down how many items messages have; `None` where nobody asks.
+    pub fn items(&self) -> Option<Observer> {
+        let histogram = self.items.clone()?;
+        Some(Arc::new(move |name, items| {
+            histogram.record(items as u64, &[operation(name)]);
+        }))
     }
 
     /// An operation has ended, with what kind of error if it has failed.

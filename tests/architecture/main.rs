@@ -342,6 +342,13 @@ fn scoring_is_pure() {
 }
 
 #[test]
+fn what_is_near_to_a_name_is_found_in_one_place() {
+    refuse("scoring::nearest and suggestion", |source, name| {
+        name.has("strsim") && source.path != "src/scoring/written/diagnostic.rs"
+    });
+}
+
+#[test]
 fn only_the_embedded_store_names_its_engine() {
     refuse("fjall stays inside", |source, name| {
         name.has("fjall") && !source.path.starts_with("src/store/embedded/")

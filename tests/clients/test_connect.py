@@ -37,8 +37,9 @@ def curl(*arguments):
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory):
-    """A server of which pages of two origins may ask, also by URL."""
-    settings = {"BELLWETHER_CORS_ORIGINS": "https://app.example, http://localhost:3000",
+    """A server of which pages of two origins and an app may ask, also by URL."""
+    origins = "https://app.example, http://localhost:3000, capacitor://localhost"
+    settings = {"BELLWETHER_CORS_ORIGINS": origins,
                 "BELLWETHER_CONNECT_GET": "true", "BELLWETHER_MODEL_SERVICE": "false",
                 "BELLWETHER_MAX_MESSAGE_BYTES": "100000"}
     with Server(tmp_path_factory.mktemp("own") / "store", settings=settings) as running:
@@ -171,6 +172,42 @@ def test_what_is_no_call_is_told_how_to_make_one(own):
     assert (told.http, told.code) == (429, "resource_exhausted")
 
 
+def test_media_types_and_encodings_are_known_in_any_case(server, tmp_path):
+    score(server.stub, "", event())
+    for kind in ("application/JSON; charset=UTF-8", "Application/Json"):
+        told = call(server.address, "GetProfile", {"profileId": "ann"}, kind=kind)
+        assert (told.http, told.json["profile"]["profileId"]) == (200, "ann")
+    packed = gzip.compress(b'{"profileId": "ann"}')
+    told = call(server.address, "GetProfile", packed, content_encoding="GZIP")
+    assert told.json["profile"]["profileId"] == "ann"
+    asked, answer = tmp_path / "asked", tmp_path / "answer"
+    asked.write_bytes(framed(api.GetProfileRequest(profile_id="ann").SerializeToString()))
+    head = curl("--http2-prior-knowledge", "--data-binary", f"@{asked}", "-o", answer, "-D", "-",
+                "-H", "content-type: Application/GRPC+Proto", "-H", "te: trailers",
+                f"http://{server.address}{SCORING}/GetProfile")
+    assert "grpc-status: 0" in head
+    [(flags, message)] = frames(answer.read_bytes())
+    assert flags == 0
+    assert api.GetProfileResponse.FromString(message).profile.profile_id == "ann"
+
+
+def test_head_and_get_of_a_method_are_told_what_may_be_sent(own):
+    for version in ("--http1.1", "--http2-prior-knowledge"):
+        for path, http, header in [(f"{SCORING}/GetProfile", 405, "allow: GET, POST"),
+                                   (f"{SCORING}/ScoreEvent", 405, "allow: POST"), ("/", 404, "")]:
+            # curl fails where a body comes with it.
+            head = curl(version, "--head", f"http://{own.address}{path}")
+            assert f" {http}" in head.splitlines()[0] and header in head, head
+            assert "content-length: " in head
+        # Calls of gRPC are made by POST, too.
+        for method in ("GET", "HEAD"):
+            more = ["--head"] if method == "HEAD" else []
+            head = curl(version, *more, "-X", method, "-o", "/dev/null", "-D", "-",
+                        "-H", "content-type: application/grpc",
+                        f"http://{own.address}{SCORING}/ScoreEvent")
+            assert " 405" in head.splitlines()[0], head
+
+
 def test_the_statuses_of_http_are_those_that_are_documented():
     table = dict(re.findall(r"^\| `([A-Z_]+)` \| `[a-z_]+` \| (\d+) \|$", OPERATIONS, re.MULTILINE))
     codes = {code.name for code in grpc.StatusCode} - {"OK"}
@@ -221,7 +258,7 @@ def test_get_is_off_unless_asked_for_and_only_for_what_changes_nothing(server, o
 def test_pages_of_configured_origins_may_call_and_others_may_not(server, own):
     asking = {"access_control_request_method": "POST",
               "access_control_request_headers": "authorization,content-type,connect-protocol-version"}
-    for origin in ("https://app.example", "http://localhost:3000"):
+    for origin in ("https://app.example", "http://localhost:3000", "capacitor://localhost"):
         asked = send(own.address, f"{SCORING}/GetProfile", kind=None, method="OPTIONS",
                      origin=origin, **asking)
         assert asked.http == 200

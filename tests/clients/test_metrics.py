@@ -194,6 +194,9 @@ def test_the_store_and_the_work_are_counted(driven):
         assert not scrape.by(f"bellwether_{name}", "class")
     written = scrape.by("bellwether_store_items", "operation")["commit",]
     assert written >= scrape.by("bellwether_store_messages", "operation")["commit",] >= 8
+    # Each of them by how many commits it had.
+    assert (scrape.by("bellwether_store_message_items", "operation")["commit",]
+            == scrape.by("bellwether_store_messages", "operation")["commit",])
     assert not scrape.by("bellwether_calls_shed", "reason")
 
 

@@ -184,6 +184,27 @@ fn the_readme_shows_lines_of_the_built_in_model() {
 }
 
 /// A directory like the repository, in which commands may write.
+#[test]
+fn a_client_is_generated_from_every_public_proto() {
+    let directory = Path::new(ROOT).join("proto/public/bellwether/v1");
+    let files = fs::read_dir(directory).unwrap();
+    let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    let names: BTreeSet<String> = names.collect();
+    assert!(names.contains("store.proto"), "{names:?}");
+    let mut commands = blocks("docs/clients.md");
+    commands.retain(|block| block.language == "sh" && block.content.contains("protoc -I"));
+    assert_eq!(commands.len(), 7);
+    for Block { line, content, .. } in commands {
+        for name in &names {
+            let file = format!("bellwether/v1/{name}");
+            assert!(
+                content.contains(&file),
+                "docs/clients.md:{line}: without {file}"
+            );
+        }
+    }
+}
+
 fn workplace() -> TempDir {
     let directory = tempfile::tempdir().unwrap();
     for name in ["models", "examples"] {

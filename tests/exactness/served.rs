@@ -174,6 +174,7 @@ impl<H: Home> Served<H> {
         };
         let (tenant, id) = (self.tenant(), profile_id(person));
         let service = self.service();
+        let selection = service.check_selection(&tenant, selection).await.unwrap();
         let released = service.release_events(&tenant, &id, selection, None).await;
         match released {
             Ok(released) => format!("released {}", released.outcome),

@@ -247,12 +247,13 @@ impl World {
             rule: Some(rule.to_owned()),
             event: None,
         };
+        let id = ProfileId::new(who).unwrap();
+        let checked = self.service.check_selection(&tenant(), selection).await;
         let released = self
             .service
-            .release_events(&tenant(), &ProfileId::new(who).unwrap(), selection, None)
-            .await
-            .unwrap();
-        released.outcome
+            .release_events(&tenant(), &id, checked.unwrap(), None)
+            .await;
+        released.unwrap().outcome
     }
 
     /// Somebody as they stand on a day, in the full view, whose explanation must hold.

@@ -68,6 +68,30 @@ def test_the_unit_is_understood_and_lets_the_server_do_little(root):
     assert "Unknown" not in judged.stderr, judged.stderr
 
 
+def test_commands_on_the_store_run_as_the_unit_does(root, tmp_path):
+    text = (REPOSITORY / "docs" / "operations.md").read_text(encoding="utf-8")
+    [block] = re.findall(r"^```sh\n(on_store\(\).*?)^```", text, re.MULTILINE | re.DOTALL)
+    subprocess.run(["sh", "-n"], input=block, text=True, check=True)
+    said = re.findall(r"-p (\w+=\S+)", block)
+    # The user of a unit without User= is named like the unit.
+    assert said[:2] == ["DynamicUser=yes", "User=bellwether"]
+    unit = root / "usr/lib/systemd/system/bellwether.service"
+    lines = unit.read_text(encoding="utf-8").splitlines()
+    assert "DynamicUser=yes" in lines and not any(line.startswith("User=") for line in lines)
+    assert unit.stem == "bellwether"
+    assert set(said[2:]) == {line for line in lines
+                             if re.match("(StateDirectory(Mode)?|UMask)=", line)}
+    configured = tomllib.loads((root / "etc/bellwether/bellwether.toml").read_text(encoding="utf-8"))
+    assert set(re.findall(r"/var/lib/\S+", block)) == {configured["store"]}
+    # systemd takes each of the settings in a unit, too.
+    made = tmp_path / "run.service"
+    made.write_text("\n".join(["[Service]", f"ExecStart={root}/usr/bin/bellwether", *said]),
+                    encoding="utf-8")
+    judged = subprocess.run(["systemd-analyze", "verify", "--man=no", made], capture_output=True,
+                            text=True, check=False)
+    assert judged.returncode == 0 and not judged.stderr, judged.stderr
+
+
 def test_every_command_has_its_page(root):
     pages = {page.name for page in (root / "usr/share/man/man1").iterdir()}
     shown = run("--help").stdout

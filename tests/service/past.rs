@@ -254,6 +254,7 @@ when = 'event.channel == "robot"'
     count(&service, held).await;
     assert_eq!(answered(&service, Some(at(8 * DAY))).await, Ok(at(8 * DAY)));
     let all = Selection::default();
+    let all = service.check_selection(&tenant(), all).await.unwrap();
     let released = service.release_events(&tenant(), &id(2), all, None).await;
     assert_eq!(released.unwrap().outcome, 1);
     let refusal = refused(at(8 * DAY), at(20 * DAY));

@@ -47,7 +47,7 @@ struct Shared {
 impl Shared {
     fn turn_away(&self) -> Status {
         self.shed.add();
-        status::overloaded(RETRY_UNAVAILABLE_AFTER)
+        status::overloaded(status::spread_out(RETRY_UNAVAILABLE_AFTER))
     }
 }
 
@@ -210,6 +210,18 @@ impl Taken {
         fits
     }
 
+    /// Gives all of it back.
+    pub fn clear(&mut self) {
+        // Who took nothing wakes nobody, least of all itself.
+        if self.amount > 0 {
+            self.reserved
+                .amount
+                .fetch_sub(self.amount, Ordering::Relaxed);
+            self.reserved.budget.give_back(self.amount);
+            self.amount = 0;
+        }
+    }
+
     fn grow(&mut self, amount: usize) {
         self.reserved
             .budget
@@ -222,13 +234,7 @@ impl Taken {
 
 impl Drop for Taken {
     fn drop(&mut self) {
-        // Who took nothing wakes nobody, least of all itself.
-        if self.amount > 0 {
-            self.reserved
-                .amount
-                .fetch_sub(self.amount, Ordering::Relaxed);
-            self.reserved.budget.give_back(self.amount);
-        }
+        self.clear();
     }
 }
 

@@ -94,6 +94,8 @@ impl HttpBody for Unframed {
                 }
                 None => {
                     this.is_over = true;
+                    // Whoever reads it counts it from now on, as every message that is whole.
+                    this.taken.clear();
                     return Poll::Ready(Some(Ok(Frame::data(this.message()))));
                 }
             }

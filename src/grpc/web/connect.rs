@@ -200,7 +200,7 @@ impl<'a> Connect<'a> {
         }
         let rpc = self.rpc.clone();
         let held = self.guard.hold_answer(connection, message.len());
-        let told = in_turn(message, held, move |message| {
+        let told = in_turn(connection.clone(), message, held, move |message| {
             Ok(answer_in_json(&rpc, &message)?.into())
         });
         told.await
@@ -228,13 +228,11 @@ impl<'a> Connect<'a> {
 
     /// Turns headers of an answer in gRPC into those of one in Connect.
     fn retype(&self, headers: &mut HeaderMap) {
-        for name in [
-            "grpc-status",
-            "grpc-message",
-            "grpc-status-details-bin",
-            "grpc-encoding",
-            "grpc-accept-encoding",
-        ] {
+        // They mean something in gRPC alone; what they say is told by the end of a stream.
+        let own = headers
+            .keys()
+            .filter(|name| name.as_str().starts_with("grpc-"));
+        for name in own.cloned().collect::<Vec<_>>() {
             headers.remove(name);
         }
         let kind = match (self.rpc.is_stream(), self.is_json) {
@@ -274,9 +272,12 @@ fn bad_request(why: String) -> Refusal {
 }
 
 fn is_gzip(encoding: Option<&HeaderValue>) -> Result<bool, Refusal> {
-    match encoding.map(HeaderValue::as_bytes) {
-        None | Some(b"identity") => Ok(false),
-        Some(b"gzip") => Ok(true),
+    let encoding = encoding.map(HeaderValue::as_bytes);
+    let is = |name: &[u8]| encoding.is_some_and(|encoding| encoding.eq_ignore_ascii_case(name));
+    match encoding {
+        None => Ok(false),
+        Some(_) if is(b"identity") => Ok(false),
+        Some(_) if is(b"gzip") => Ok(true),
         Some(_) => Err(Refusal::new(
             StatusCode::NOT_IMPLEMENTED,
             Status::unimplemented("messages come as they are or by gzip"),
@@ -328,7 +329,33 @@ fn joined(mut pieces: Vec<Bytes>) -> Bytes {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::grpc::web::tests::guard;
+
+    #[test]
+    fn an_answer_has_no_header_that_means_something_in_grpc_alone() {
+        let (guard, config) = guard();
+        let connection = guard.connection(&http::Extensions::new());
+        let rpc = Rpc::at("/bellwether.v1.ScoringService/ScoreEvents").unwrap();
+        let connect = Connect::new(rpc, true, &guard, Deadlines::from(&config));
+        let failed: Response<Body> = status::overloaded(Duration::from_millis(70)).into_http();
+        assert!(failed.headers().contains_key(status::RETRY_PUSHBACK));
+        let told = connect.stream(failed, &connection);
+        let names = told.headers().keys().map(HeaderName::as_str);
+        let of_grpc: Vec<&str> = names.filter(|name| name.starts_with("grpc-")).collect();
+        assert!(of_grpc.is_empty(), "{of_grpc:?}");
+    }
+
+    #[test]
+    fn an_encoding_is_known_however_it_is_written() {
+        let of = |encoding: &str| is_gzip(HeaderValue::from_str(encoding).ok().as_ref()).ok();
+        assert_eq!(of("gzip"), Some(true));
+        assert_eq!(of("GZip"), Some(true));
+        assert_eq!(of("Identity"), Some(false));
+        assert_eq!(of("br"), None);
+    }
 
     fn timeout(text: &str) -> Option<Option<String>> {
         let mut headers = HeaderMap::new();

@@ -63,7 +63,10 @@ impl Envelopes {
         if whole > 0 {
             let messages = self.partial.split_to(whole).freeze();
             let held = self.guard.hold_answer(&self.connection, whole);
-            let made = in_turn(messages, held, move |messages| in_json(&rpc, messages));
+            let connection = self.connection.clone();
+            let made = in_turn(connection, messages, held, move |messages| {
+                in_json(&rpc, messages)
+            });
             self.making = Some(Box::pin(made));
         }
     }

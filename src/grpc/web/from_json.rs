@@ -66,7 +66,8 @@ impl HttpBody for FromJson {
             if let Some(json) = next_message(&mut this.messages) {
                 let held = this.guard.hold_request(&this.connection, json.len())?;
                 let rpc = this.rpc.clone();
-                let made = in_turn(json, held, move |json| in_binary(&rpc, &json));
+                let connection = this.connection.clone();
+                let made = in_turn(connection, json, held, move |json| in_binary(&rpc, &json));
                 this.making = Some(Box::pin(made));
                 continue;
             }
@@ -99,5 +100,57 @@ fn refused(wrong: &NotTranscoded) -> Status {
             ErrorDetails::new(),
         ),
         NotTranscoded::TooMany => status::of_decoder(Status::out_of_range(wrong.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{Extensions, Request};
+    use http_body_util::{BodyExt as _, StreamBody};
+    use tokio::sync::mpsc;
+    use tokio_stream::{StreamExt as _, wrappers::UnboundedReceiverStream};
+
+    use super::*;
+    use crate::{
+        grpc::{
+            transport::PREFIX_BYTES,
+            web::{tests::guard, turns},
+        },
+        limits::TRANSCODED_AT_ONCE_BYTES,
+    };
+
+    /// What is counted while a body comes, waits to be read, and is read.
+    #[tokio::test]
+    async fn a_body_is_counted_once_from_its_first_byte_until_it_is_read() {
+        let (guard, _) = guard();
+        let taken = || guard.budgets.request_bytes.taken();
+        let connection = guard.connection(&Extensions::new());
+        let rpc = Rpc::at("/bellwether.v1.ScoringService/GetProfile").unwrap();
+        let id = "x".repeat(4 * TRANSCODED_AT_ONCE_BYTES);
+        let json = Bytes::from(format!("{{\"profileId\":\"{id}\"}}"));
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let pieces = UnboundedReceiverStream::new(receiver);
+        let pieces = pieces.map(|piece| Ok::<_, Status>(Frame::data(piece)));
+        let request = Request::new(Body::new(StreamBody::new(pieces)));
+        let framed = guard.framed(request, false, &connection);
+        let whole = guard.whole_messages(framed, false, &connection);
+        let mut body = FromJson::new(whole.into_body(), rpc, guard.clone(), connection.clone());
+        // Whoever has the turn lets the body wait.
+        let turn = turns::turn(&guard.connection(&Extensions::new())).await;
+
+        sender.send(json.slice(..json.len() / 2)).unwrap();
+        assert!(futures_util::poll!(body.frame()).is_pending());
+        let most = json.len() + PREFIX_BYTES;
+        assert!((json.len() / 2..=most).contains(&taken()), "{}", taken());
+        sender.send(json.slice(json.len() / 2..)).unwrap();
+        drop(sender);
+        assert!(futures_util::poll!(body.frame()).is_pending());
+        assert_eq!(taken(), json.len());
+
+        drop(turn);
+        let read = body.frame().await.unwrap().unwrap().into_data().unwrap();
+        assert!(read.len() > id.len());
+        assert!(body.frame().await.is_none());
+        assert_eq!(taken(), 0, "the body is still there");
     }
 }

@@ -90,15 +90,26 @@ impl<S: Calls> Service<Request<Body>> for Web<S> {
             return Either::Left(self.calls.call(request));
         }
         let others = Arc::clone(&self.others);
-        Either::Right(Box::pin(async move { Ok(others.let_in(request).await) }))
+        let wants_body = request.method() != Method::HEAD;
+        Either::Right(Box::pin(async move {
+            let response = others.let_in(request).await;
+            Ok(match wants_body {
+                true => response,
+                false => response.map(|_| Body::empty()),
+            })
+        }))
     }
 }
 
 /// Whether it is plain gRPC, which every other question about a request comes after.
 fn is_grpc(request: &Request<Body>) -> bool {
-    let content_type = request.headers().get(CONTENT_TYPE);
-    let rest = content_type.and_then(|kind| kind.as_bytes().strip_prefix(b"application/grpc"));
-    matches!(rest, Some([] | [b'+' | b';', ..])) && request.version() == Version::HTTP_2
+    const GRPC: &[u8] = b"application/grpc";
+    let kind = request.headers().get(CONTENT_TYPE);
+    let kind = kind.and_then(|kind| kind.as_bytes().split_at_checked(GRPC.len()));
+    let is_grpc = kind.is_some_and(|(kind, rest)| {
+        kind.eq_ignore_ascii_case(GRPC) && matches!(rest, [] | [b'+' | b';' | b' ', ..])
+    });
+    is_grpc && request.version() == Version::HTTP_2 && request.method() == Method::POST
 }
 
 /// Whether the caller names this server by an address, or as its own machine, and not by a name that
@@ -171,6 +182,13 @@ impl<S: Calls> Others<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::Counters;
+
+    /// What guards the calls of a server with these settings: the usual ones.
+    pub(super) fn guard() -> (Guard, Config) {
+        let config = Config::load(&Default::default(), |_| None).unwrap();
+        (Guard::new(&config, &Counters::disabled()), config)
+    }
 
     #[test]
     fn who_asks_by_a_name_is_told_from_who_asks_by_an_address() {
@@ -194,6 +212,7 @@ mod tests {
     fn plain_grpc_is_told_from_everything_else() {
         let asked = |version, kind: Option<&str>| {
             let mut request = Request::new(Body::empty());
+            *request.method_mut() = Method::POST;
             *request.version_mut() = version;
             if let Some(kind) = kind {
                 let kind = kind.parse().unwrap();
@@ -205,18 +224,28 @@ mod tests {
             "application/grpc",
             "application/grpc+proto",
             "application/grpc;x=y",
+            "application/grpc ; x=y",
+            "Application/GRPC",
+            "APPLICATION/gRPC+Proto",
         ] {
             assert!(asked(Version::HTTP_2, Some(kind)), "{kind}");
             assert!(!asked(Version::HTTP_11, Some(kind)), "{kind}");
         }
         for kind in [
             "application/grpc-web",
+            "Application/GRPC-Web",
             "application/grpc-web-text+proto",
             "application/json",
+            "",
             "application/grpcx",
         ] {
             assert!(!asked(Version::HTTP_2, Some(kind)), "{kind}");
         }
         assert!(!asked(Version::HTTP_2, None));
+        let mut get = Request::new(Body::empty());
+        *get.version_mut() = Version::HTTP_2;
+        let kind = "application/grpc".parse().unwrap();
+        get.headers_mut().insert(CONTENT_TYPE, kind);
+        assert!(!is_grpc(&get), "calls are made by POST");
     }
 }

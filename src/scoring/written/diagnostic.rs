@@ -102,19 +102,36 @@ impl<'source> Diagnostics<'source> {
     }
 }
 
-/// ` (did you mean "x"?)` when a known name is near, else the list of what is known.
-pub(crate) fn suggestion<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
-    // What is no name by its length is near to nothing, and takes long to compare.
-    let of_a_name = |text: &&str| text.len() <= MAX_TAG_BYTES;
-    let known: Vec<&str> = known.into_iter().filter(of_a_name).collect();
+/// What is no name by its length is near to nothing, and takes long to compare.
+fn may_be_name(text: &str) -> bool {
+    text.len() <= MAX_TAG_BYTES
+}
+
+/// The known name that is near to another one. All known ones begin with `prefix`, which makes none
+/// of them nearer.
+pub(crate) fn nearest<'a>(
+    name: &str,
+    known: impl IntoIterator<Item = &'a str>,
+    prefix: &str,
+) -> Option<&'a str> {
+    if !may_be_name(name) {
+        return None;
+    }
+    let known = known.into_iter().filter(|known| may_be_name(known));
     let near = known
-        .iter()
-        .filter(|_| of_a_name(&name))
-        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 4)
-        .min();
-    match near {
-        Some((_, candidate)) => format!("did you mean {candidate:?}?"),
+        .map(|known| (strsim::damerau_levenshtein(name, known), known))
+        .filter(|(distance, known)| *distance <= 1 + known.len().saturating_sub(prefix.len()) / 4);
+    near.min().map(|(_, known)| known)
+}
+
+/// `did you mean "x"?` when a known name is near, else the list of what is known.
+pub(crate) fn suggestion<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    let known: Vec<&str> = known
+        .into_iter()
+        .filter(|known| may_be_name(known))
+        .collect();
+    match nearest(name, known.iter().copied(), "") {
+        Some(near) => format!("did you mean {near:?}?"),
         None if known.is_empty() => "none is declared".to_owned(),
         None if known.len() > MAX_LISTED => {
             format!("known: {} and others", known[..MAX_LISTED].join(", "))

@@ -6,5 +6,5 @@ mod numbers;
 mod table;
 
 pub use diagnostic::Diagnostic;
-pub(crate) use diagnostic::{Diagnostics, char_boundary_before, suggestion};
+pub(crate) use diagnostic::{Diagnostics, char_boundary_before, nearest, suggestion};
 pub(crate) use table::{Spanned, Table, parse};

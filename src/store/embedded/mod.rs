@@ -61,7 +61,7 @@ use self::{
     rollouts::Rollouts,
     writer::{Answers, EncodedCommit, Submission, Writer},
 };
-use super::{Rollout, StoreError, Traffic, recent::RecentRecords, traffic::Messages};
+use super::{Observer, Rollout, StoreError, Traffic, recent::RecentRecords, traffic::Messages};
 use crate::scoring::Tenant;
 
 /// Calls of `commit` that may wait for the writing thread; a further one waits to wait.
@@ -112,7 +112,7 @@ impl Embedded {
         let recent = Arc::new(RecentRecords::default());
         let (submissions, queue) = mpsc::channel(MAX_QUEUED);
         let (closing, closed) = std_mpsc::channel();
-        let batches = Arc::new(Messages::default());
+        let batches = Arc::new(Messages::new("commit"));
         let writer = Writer::new(
             records.clone(),
             ranks.clone(),
@@ -140,6 +140,11 @@ impl Embedded {
         })
     }
 
+    /// Has each batch told.
+    pub fn observe(&self, observer: Observer) {
+        self.batches.observe(observer);
+    }
+
     /// What has been written, and what waits for the writing thread.
     pub fn traffic(&self) -> impl Fn() -> Vec<Traffic> + Send + Sync + 'static {
         let batches = Arc::clone(&self.batches);
@@ -148,7 +153,7 @@ impl Embedded {
         move || {
             let queue = queue.as_ref().and_then(mpsc::WeakSender::upgrade);
             let waiting = queue.map_or(0, |queue| queue.max_capacity() - queue.capacity());
-            vec![batches.traffic("commit", waiting)]
+            vec![batches.traffic(waiting)]
         }
     }
 

@@ -12,7 +12,7 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::{
-    super::{StoreError, Traffic, traffic::Messages},
+    super::{Observer, StoreError, Traffic, traffic::Messages},
     failure::{self, Failure},
 };
 
@@ -130,11 +130,12 @@ type Message<C> = (Vec<<C as Carrier>::Request>, Vec<Answering<C>>);
 type Answering<C> = oneshot::Sender<Result<<C as Carrier>::Answer, StoreError>>;
 
 impl<C: Carrier> Gathering<C> {
-    pub fn new(carrier: C) -> Arc<Self> {
+    /// Messages that are carried so, and what they ask for.
+    pub fn new(operation: &'static str, carrier: C) -> Arc<Self> {
         Arc::new(Self {
             carrier,
             queues: Mutex::new(HashMap::new()),
-            messages: Messages::default(),
+            messages: Messages::new(operation),
         })
     }
 
@@ -181,10 +182,15 @@ impl<C: Carrier> Gathering<C> {
         self.carrier.send(destination, requests).await
     }
 
-    /// What has travelled, under the name of an operation, and what waits to.
-    pub fn traffic(&self, operation: &'static str) -> Traffic {
+    /// Has each message told.
+    pub fn observe(&self, observer: Observer) {
+        self.messages.observe(observer);
+    }
+
+    /// What has travelled, and what waits to.
+    pub fn traffic(&self) -> Traffic {
         let waiting = self.lock().values().map(|queue| queue.waiting.len()).sum();
-        self.messages.traffic(operation, waiting)
+        self.messages.traffic(waiting)
     }
 
     fn turn(self: &Arc<Self>, destination: C::Destination, kind: Kind) -> Turn<C> {
@@ -380,13 +386,14 @@ mod tests {
 
     impl Echo {
         fn gathering() -> Arc<Gathering<Self>> {
-            Gathering::new(Self {
+            let echo = Self {
                 let_through: Semaphore::new(0),
                 came: Notify::new(),
                 messages: Mutex::default(),
                 under_way: AtomicUsize::new(0),
                 most_under_way: AtomicUsize::new(0),
-            })
+            };
+            Gathering::new("echo", echo)
         }
 
         fn messages(&self) -> Vec<usize> {
@@ -488,7 +495,7 @@ mod tests {
             in_flight: 0,
             waiting: 0,
         };
-        assert_eq!(gathering.traffic("echo"), travelled);
+        assert_eq!(gathering.traffic(), travelled);
     }
 
     #[tokio::test]

@@ -42,7 +42,7 @@ use self::{
     connection::Connection, gathering::Gathering, keys::PartitionKeys, layout::Layouts,
     loads::Loads, writing::Commits,
 };
-use super::{StoreError, Traffic, recent::RecentRecords};
+use super::{Observer, StoreError, Traffic, recent::RecentRecords};
 use crate::scoring::{ProfileId, Tenant};
 
 /// How a store in Redis is reached.
@@ -124,13 +124,19 @@ impl Redis {
         let connection = Arc::new(connection);
         let recent = Arc::new(RecentRecords::default());
         Ok(Self {
-            loads: Gathering::new(Loads {
-                connection: Arc::clone(&connection),
-            }),
-            commits: Gathering::new(Commits {
-                connection: Arc::clone(&connection),
-                recent: Arc::clone(&recent),
-            }),
+            loads: Gathering::new(
+                "load",
+                Loads {
+                    connection: Arc::clone(&connection),
+                },
+            ),
+            commits: Gathering::new(
+                "commit",
+                Commits {
+                    connection: Arc::clone(&connection),
+                    recent: Arc::clone(&recent),
+                },
+            ),
             connection,
             partitions,
             layouts: Layouts::default(),
@@ -139,10 +145,16 @@ impl Redis {
         })
     }
 
+    /// Has each message told that carries what callers load or commit.
+    pub fn observe(&self, observer: &Observer) {
+        self.loads.observe(Arc::clone(observer));
+        self.commits.observe(Arc::clone(observer));
+    }
+
     /// What has travelled to Redis, and what waits to.
     pub fn traffic(&self) -> impl Fn() -> Vec<Traffic> + Send + Sync + 'static {
         let (loads, commits) = (Arc::clone(&self.loads), Arc::clone(&self.commits));
-        move || vec![loads.traffic("load"), commits.traffic("commit")]
+        move || vec![loads.traffic(), commits.traffic()]
     }
 
     /// Whether the store is still the one that was opened. Whatever servers agree on is written
