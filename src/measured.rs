@@ -125,6 +125,11 @@ impl<S: RecordStore> RecordStore for Measured<S> {
         self.store.send_all(tenant, batches).await
     }
 
+    async fn record_count(&self, tenant: &Tenant) -> Result<u64, StoreError> {
+        self.timed("record_count", self.store.record_count(tenant))
+            .await
+    }
+
     async fn tenants(&self) -> Result<Vec<Tenant>, StoreError> {
         self.timed("tenants", self.store.tenants()).await
     }

@@ -261,6 +261,11 @@ pub trait RecordStore: Sized + Send + Sync + 'static {
         scan::send_scanned(self, tenant, batches)
     }
 
+    /// How many records a tenant has: people, authors who only got credit, and subjects. As of one
+    /// moment, unless the store is shared by servers that make some meanwhile.
+    fn record_count(&self, tenant: &Tenant)
+    -> impl Future<Output = Result<u64, StoreError>> + Send;
+
     /// Every tenant that has a record.
     fn tenants(&self) -> impl Future<Output = Result<Vec<Tenant>, StoreError>> + Send;
 

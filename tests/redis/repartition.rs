@@ -112,6 +112,7 @@ impl Filled {
         let loaded = store.load(tenant, &ids).await.into_iter();
         Picture {
             scanned: store.scan(tenant, None, 2_000).await.unwrap(),
+            records: store.record_count(tenant).await.unwrap(),
             loaded: loaded.map(|loaded| loaded.unwrap()).collect(),
             totals: store
                 .totals(tenant, &TOPICS.map(str::to_owned))
@@ -125,6 +126,7 @@ impl Filled {
 #[derive(Debug, PartialEq)]
 struct Picture {
     scanned: Vec<Stored>,
+    records: u64,
     loaded: Vec<Option<Stored>>,
     totals: Vec<TopicTotals>,
     pages: Vec<RankPage>,

@@ -95,6 +95,10 @@ impl RecordStore for Failing {
         self.store.scan(tenant, after, limit).await
     }
 
+    async fn record_count(&self, tenant: &Tenant) -> Result<u64, StoreError> {
+        self.store.record_count(tenant).await
+    }
+
     async fn tenants(&self) -> Result<Vec<Tenant>, StoreError> {
         self.store.tenants().await
     }

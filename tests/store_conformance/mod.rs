@@ -4,6 +4,7 @@
 pub mod audit;
 pub mod publications;
 pub mod ranks;
+pub mod record_counts;
 pub mod records;
 pub mod reopening;
 pub mod rollouts;
@@ -50,7 +51,8 @@ macro_rules! conformance_suite {
         mod $module {
             use super::*;
             use crate::store_conformance::{
-                audit, publications, ranks, records, reopening, rollouts, sequences, subjects,
+                audit, publications, ranks, record_counts, records, reopening, rollouts, sequences,
+                subjects,
             };
 
             conformance_suite!(@cases $subject;
@@ -71,6 +73,12 @@ macro_rules! conformance_suite {
                 records::tenants_are_apart
                 records::every_tenant_with_a_record_is_listed
                 records::concurrent_increments_are_all_counted
+                record_counts::a_tenant_without_records_has_none
+                record_counts::records_that_are_made_and_dropped_are_counted
+                record_counts::a_commit_sent_again_and_a_conflict_are_not_counted
+                record_counts::records_that_callers_make_side_by_side_are_all_counted
+                record_counts::a_refused_commit_is_not_counted
+                record_counts::the_count_is_there_after_reopening
                 subjects::subjects_and_people_of_one_name_are_apart
                 subjects::a_scan_gives_subjects_in_the_order_of_ids
                 subjects::ranks_hold_subjects_and_pages_go_on_after_one

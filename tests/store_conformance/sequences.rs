@@ -295,6 +295,8 @@ async fn compare(store: &impl Store, operations: &[Operation]) {
             }
         }
     }
+    let records = store.record_count(&tenant).await;
+    assert_eq!(records, Ok(model.profiles.len() as u64));
     compare_all(store, &tenant, &model).await;
 }
 

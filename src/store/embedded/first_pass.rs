@@ -121,6 +121,7 @@ mod tests {
                 Cursor, RankPage, RankRange, Rollout, TopicTotals, TotalsChange, Version, codec,
             },
             keys,
+            sums::SumsChange,
         },
         *,
     };
@@ -191,15 +192,17 @@ mod tests {
             });
             let changes = [(GENERATION, changes.collect())];
             let totals: Vec<_> = record.topic_deltas().map(TotalsChange::adding).collect();
-            let latest = record.latest_counted().up_to_second();
-            ranks
-                .apply(tenant, &id(number), &changes, &totals, latest)
-                .unwrap();
+            let sums = SumsChange {
+                records: 1,
+                totals: &totals,
+                latest_counted: record.latest_counted().up_to_second(),
+            };
+            ranks.apply(tenant, &id(number), &changes, &sums).unwrap();
         }
         ranks
     }
 
-    fn picture(ranks: &Ranks, tenant: &Tenant) -> (Vec<RankPage>, Vec<TopicTotals>) {
+    fn picture(ranks: &Ranks, tenant: &Tenant) -> (Vec<RankPage>, Vec<TopicTotals>, u64) {
         let from_two = |rank: &str| RankRange {
             rank: RankName::new(rank),
             keys: KeyRange {
@@ -220,7 +223,8 @@ mod tests {
         });
         let topics = ["topic-0", "topic-1", "topic-2", "other"].map(str::to_owned);
         let totals = ranks.totals(tenant, &topics).unwrap();
-        (pages.into_iter().flatten().collect(), totals)
+        let records = ranks.record_count(tenant).unwrap();
+        (pages.into_iter().flatten().collect(), totals, records)
     }
 
     #[test]
@@ -234,7 +238,10 @@ mod tests {
         let built = build(&records, &ranks, &one, GENERATION, entries);
         assert_eq!(built, Ok(Some(RECORDS)));
         let expected = picture(&committed(&one, 0..RECORDS), &one);
-        assert_eq!(expected.0[0].total, RECORDS * 2 / 5);
+        assert_eq!(
+            (expected.0[0].total, expected.2),
+            (RECORDS * 2 / 5, RECORDS)
+        );
         assert_eq!(picture(&ranks, &one), expected);
         let again = build(&records, &ranks, &one, GENERATION, entries);
         assert_eq!(again, Ok(None));
@@ -244,7 +251,8 @@ mod tests {
         assert!(ranks.is_fresh(&other).unwrap());
         add_up(&records, &ranks, &other).unwrap();
         let expected = picture(&committed(&other, 7..9), &other);
-        assert_eq!(picture(&ranks, &other).1, expected.1);
+        let found = picture(&ranks, &other);
+        assert_eq!((found.1, found.2), (expected.1, 2));
         let late = build(&records, &ranks, &other, GENERATION, entries);
         assert_eq!(late, Ok(None));
     }

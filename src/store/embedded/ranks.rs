@@ -9,11 +9,11 @@ use std::{
 use super::{
     super::{
         Cursor, IndexEntry, IndexGeneration, RankCounts, RankPage, RankRange, Rollout, StoreError,
-        TopicTotals, TotalsChange, Version,
+        TopicTotals, Version,
     },
     ids::{IdNumber, Ids},
     rank::{Place, Rank},
-    sums::Sums,
+    sums::{Sums, SumsChange},
 };
 use crate::scoring::{ProfileId, RankChange, RankKey, RankName, Tenant, Timestamp};
 
@@ -96,13 +96,11 @@ impl Ranks {
         tenant: &Tenant,
         profile_id: &ProfileId,
         changes: &[(IndexGeneration, Vec<RankChange>)],
-        totals: &[TotalsChange],
-        latest_counted: Timestamp,
+        sums: &SumsChange<'_>,
     ) -> Result<(), StoreError> {
         let ranks = self.tenant_or_new(tenant)?;
         let mut ranks = write(&ranks)?;
-        totals.iter().for_each(|change| ranks.sums.add(change));
-        ranks.sums.count_until(latest_counted);
+        ranks.sums.follow(sums);
         ranks.apply(profile_id, changes)
     }
 
@@ -185,6 +183,11 @@ impl Ranks {
                 latest_counted: tenant_ranks.sums.latest_counted(),
             })
         })?
+    }
+
+    /// How many records a tenant has.
+    pub fn record_count(&self, tenant: &Tenant) -> Result<u64, StoreError> {
+        self.read(tenant, |ranks| ranks.sums.records())
     }
 
     /// The totals of topics, all at one moment.
@@ -425,7 +428,12 @@ mod tests {
             ..GENERATION
         };
         let changes = [GENERATION, other].map(|of| (of, vec![change("a", None, Some(1.0))]));
-        let applied = ranks.apply(&tenant, &profile_id, &changes, &[], Timestamp::EPOCH);
+        let sums = SumsChange {
+            records: 1,
+            totals: &[],
+            latest_counted: Timestamp::EPOCH,
+        };
+        let applied = ranks.apply(&tenant, &profile_id, &changes, &sums);
         applied.unwrap();
         ranks.drop_generation(&tenant, GENERATION).unwrap();
         let all = RankRange {

@@ -87,6 +87,11 @@ impl RecordStore for Embedded {
         }
     }
 
+    async fn record_count(&self, tenant: &Tenant) -> Result<u64, StoreError> {
+        self.add_up(tenant).await?;
+        self.ranks.record_count(tenant)
+    }
+
     async fn tenants(&self) -> Result<Vec<Tenant>, StoreError> {
         self.read_apart(Records::tenants).await
     }

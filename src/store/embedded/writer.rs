@@ -15,6 +15,7 @@ use super::{
     keys,
     ranks::Ranks,
     records::Records,
+    sums::SumsChange,
 };
 use crate::scoring::{ProfileId, RankChange, Record, Tenant, Timestamp};
 
@@ -95,8 +96,8 @@ type Batch = HashMap<Vec<u8>, (Version, Option<Vec<u8>>)>;
 enum Decision {
     /// The batch has no part in the answer.
     Answered(Result<Committed, StoreError>),
-    /// The batch writes it.
-    Written,
+    /// The batch writes it, and so there are so many records more, or fewer.
+    Written(i64),
     /// An earlier submission of the same batch has written it.
     Repeated,
 }
@@ -153,9 +154,9 @@ impl Writer {
                     .map(|(commit, decision)| match decision {
                         Decision::Answered(answer) => answer,
                         Decision::Repeated => written.clone(),
-                        Decision::Written => {
+                        Decision::Written(records) => {
                             if written.is_ok() {
-                                self.follow(&submission.tenant, commit);
+                                self.follow(&submission.tenant, commit, records);
                             }
                             written.clone()
                         }
@@ -206,8 +207,9 @@ impl Writer {
         // One value per key, the last one: the engine gives a batch a single sequence
         // number, under which it could not tell two values of a key apart.
         let value = commit.value.take();
+        let records = i64::from(value.is_some()) - i64::from(current.is_some());
         batch.insert(commit.key.clone(), (commit.version, value));
-        Decision::Written
+        Decision::Written(records)
     }
 
     fn version(
@@ -231,7 +233,7 @@ impl Writer {
     }
 
     /// Has whoever reads see what has been written.
-    fn follow(&self, tenant: &Tenant, commit: EncodedCommit) {
+    fn follow(&self, tenant: &Tenant, commit: EncodedCommit, records: i64) {
         let bytes = commit.bytes;
         let recent = commit.record.map(|record| Recent {
             version: commit.version,
@@ -239,13 +241,14 @@ impl Writer {
             bytes,
         });
         self.recent.written(tenant, &commit.profile_id, recent);
-        let moved = self.ranks.apply(
-            tenant,
-            &commit.profile_id,
-            &commit.ranks,
-            &commit.totals,
-            commit.latest_counted,
-        );
+        let sums = SumsChange {
+            records,
+            totals: &commit.totals,
+            latest_counted: commit.latest_counted,
+        };
+        let moved = self
+            .ranks
+            .apply(tenant, &commit.profile_id, &commit.ranks, &sums);
         if let Err(error) = moved {
             self.records.stop(error);
         }

@@ -83,6 +83,11 @@ impl RecordStore for Redis {
         .await
     }
 
+    async fn record_count(&self, tenant: &Tenant) -> Result<u64, StoreError> {
+        self.by_layout(tenant, |partitions| self.records_in(partitions, tenant))
+            .await
+    }
+
     async fn tenants(&self) -> Result<Vec<Tenant>, StoreError> {
         let mut command = redis::cmd("SMEMBERS");
         command.arg(keys::TENANTS);
@@ -146,6 +151,21 @@ impl RecordStore for Redis {
 }
 
 impl Redis {
+    /// How many records so many partitions of a tenant have: every script that makes or drops a
+    /// record keeps their ids.
+    pub(super) async fn records_in(
+        &self,
+        partitions: u32,
+        tenant: &Tenant,
+    ) -> Result<u64, StoreError> {
+        let counts = partitions_of(tenant, partitions).map(|mut keys| async move {
+            let mut command = redis::cmd("ZCARD");
+            command.arg(keys.ids());
+            count(&self.read(&command, keys.home()).await?)
+        });
+        Ok(try_join_all(counts).await?.into_iter().sum())
+    }
+
     async fn has_loss(&self, tenant: &Tenant) -> Result<bool, StoreError> {
         let existing = self.by_layout(tenant, |partitions| {
             try_join_all(

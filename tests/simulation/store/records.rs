@@ -153,6 +153,13 @@ impl RecordStore for Connection {
         Ok(found)
     }
 
+    async fn record_count(&self, _: &Tenant) -> Result<u64, StoreError> {
+        let parts = self.everywhere(Kind::Read, |world, partition| {
+            Ok(world.partitions[partition].records.len() as u64)
+        });
+        Ok(parts.await?.into_iter().sum())
+    }
+
     async fn tenants(&self) -> Result<Vec<Tenant>, StoreError> {
         let known = |world: &mut World| world.common.rollout.epoch > 0;
         let known = self.ask(Place::Common, Kind::Read, known).await?;

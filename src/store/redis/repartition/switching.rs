@@ -9,7 +9,6 @@ use redis::Value;
 use super::{
     super::{
         super::{Coordination as _, Rollout, StoreError},
-        count,
         failure::unexpected,
         fence::Fence,
         keys::PartitionKeys,
@@ -47,7 +46,8 @@ impl Copying<'_> {
             self.follow(written).await?;
         }
         // A failover may have lost copies of which it was noted elsewhere that they are there.
-        if self.profiles(self.from).await? != self.profiles(self.to).await? {
+        let (store, tenant) = (self.store, self.tenant);
+        if store.records_in(self.from, tenant).await? != store.records_in(self.to, tenant).await? {
             self.forget_progress().await?;
             return Ok(false);
         }
@@ -86,16 +86,6 @@ impl Copying<'_> {
         }
         let completed = self.store.decide_durably(&COMPLETE, &call, keys.home());
         completed.await.map(drop)
-    }
-
-    /// How many profiles so many partitions have.
-    async fn profiles(&self, partitions: u32) -> Result<u64, StoreError> {
-        let counts = partitions_of(self.tenant, partitions).map(|mut keys| async move {
-            let mut command = redis::cmd("ZCARD");
-            command.arg(keys.ids());
-            count(&self.store.read(&command, keys.home()).await?)
-        });
-        Ok(try_join_all(counts).await?.into_iter().sum())
     }
 
     async fn whole(&self) -> Result<Whole, StoreError> {
