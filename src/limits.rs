@@ -258,6 +258,8 @@ pub const MAX_UNMATCHED_TYPES: usize = 100;
 
 /// Keys and certificates of a keys file.
 pub const MAX_KEYS_OF_A_FILE: usize = 10_000;
+/// Profiles that a quota may allow: more than a store has room for.
+pub const MAX_QUOTA_PROFILES: usize = 1 << 40;
 /// Characters of the name of a key or role.
 pub const MAX_KEY_NAME_BYTES: usize = 64;
 /// Bytes of a text of a keys file, such as an address.

@@ -305,6 +305,8 @@ impl Front {
             readiness,
             _admin,
         } = self;
+        let known = authentication.clone();
+        service.limit_profiles(Arc::new(move |tenant| known.most_profiles(tenant)));
         let served = serve(
             service.clone(),
             listener,

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    num::NonZeroU32,
+    num::{NonZeroU32, NonZeroU64},
     sync::{Arc, LazyLock},
 };
 
@@ -17,7 +17,7 @@ use super::{
     warnings::{Declared, Ending},
 };
 use crate::{
-    limits::{MAX_KEY_NAME_BYTES, MAX_KEY_TEXT_BYTES, MAX_KEYS_OF_A_FILE},
+    limits::{MAX_KEY_NAME_BYTES, MAX_KEY_TEXT_BYTES, MAX_KEYS_OF_A_FILE, MAX_QUOTA_PROFILES},
     scoring::{Diagnostics, Spanned, Table, Tenant, Timestamp, parse, parse_instant},
 };
 
@@ -308,6 +308,9 @@ fn quotas(root: &mut Table<'_, '_, '_>, declared: &mut Declared) -> Quotas {
         let quota = Quota {
             calls: rate("calls_per_second"),
             events: rate("events_per_second"),
+            profiles: table
+                .whole_number("profiles", 1, MAX_QUOTA_PROFILES)
+                .and_then(|most| NonZeroU64::new(u64::try_from(most).ok()?)),
         };
         match named(&name.value) {
             _ if name.value == "*" => quotas.others = quota,

@@ -218,6 +218,27 @@ events_per_minute = 5
 }
 
 #[test]
+fn a_quota_of_profiles_is_a_whole_number_above_zero() {
+    let quotas = |written: &str| {
+        let key = "[[keys]]\nname = \"a\"\nrole = \"admin\"\ntenants = [\"*\"]";
+        let sha256 = "0".repeat(64);
+        format!("{key}\nsha256 = \"{sha256}\"\n[quotas.acme]\nprofiles = {written}\n")
+    };
+    let keys = read_keys("keys.toml", &quotas("1_000"), &[]).unwrap();
+    let most = |tenant: &str| keys.quotas.profiles(&Tenant::new(tenant).unwrap());
+    assert_eq!(most("acme").map(u64::from), Some(1_000));
+    assert_eq!(most("other"), None);
+    for wrong in ["0", "-1", "1.5", "nan", "\"ten\"", "true", "9e15"] {
+        let found = mistakes(&quotas(wrong));
+        let place = found.first().is_some_and(|told| told.contains(":7:12: "));
+        let names = found
+            .first()
+            .is_some_and(|told| told.contains("\"profiles\""));
+        assert!(found.len() == 1 && place && names, "{wrong}: {found:?}");
+    }
+}
+
+#[test]
 fn a_secret_where_a_name_belongs_is_not_told() {
     let secret = Secret::new(SECRET);
     let secret = secret.expose();

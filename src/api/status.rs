@@ -22,7 +22,7 @@ use crate::{
     },
     proto::google::rpc,
     rollout::RolloutError,
-    scoring::{Diagnostic, Timestamp},
+    scoring::{Diagnostic, Tenant, Timestamp},
     service::ServiceError,
     store::StoreError,
     telemetry::is_new,
@@ -86,6 +86,7 @@ pub fn of_service(error: &ServiceError, field: &str) -> Status {
             &format!("of the profile after the update: {error}; name some in remove_attributes"),
             "ATTRIBUTES_OUT_OF_BOUNDS",
         ),
+        ServiceError::TooManyProfiles { tenant, most } => too_many_profiles(tenant, *most),
         ServiceError::Contended(profile_id) => with_reason(
             Code::Aborted,
             format!(
@@ -250,6 +251,26 @@ pub fn overloaded(retry_after: Duration) -> Status {
         "the server has too much in flight; nothing was written, try again".to_owned(),
         "OVERLOADED",
         ErrorDetails::with_retry_info(Some(retry_after)),
+    )
+}
+
+/// What would make one profile more than a tenant may have was not done. Waiting does not help.
+fn too_many_profiles(tenant: &Tenant, most: u64) -> Status {
+    let tenant = tenant.as_str();
+    let message = format!(
+        "tenant {tenant:?} may have {most} profiles and has them, and this needs a new one, of the person or of an author or subject; nothing was counted, and those that are there take events still; raise profiles in its quota in the keys file for more"
+    );
+    let known = [
+        ("tenant".to_owned(), tenant.to_owned()),
+        ("quota".to_owned(), "profiles".to_owned()),
+        ("limit".to_owned(), most.to_string()),
+    ];
+    let (reason, details) = ("TOO_MANY_PROFILES", ErrorDetails::new());
+    with_info(
+        Code::ResourceExhausted,
+        message,
+        (reason, known.into()),
+        details,
     )
 }
 
@@ -522,6 +543,15 @@ mod tests {
                 ServiceError::Attributes(InvalidAttributes::TooDeep),
                 Code::InvalidArgument,
                 "ATTRIBUTES_OUT_OF_BOUNDS",
+                false,
+            ),
+            (
+                ServiceError::TooManyProfiles {
+                    tenant: Tenant::new("acme").unwrap(),
+                    most: 3,
+                },
+                Code::ResourceExhausted,
+                "TOO_MANY_PROFILES",
                 false,
             ),
             (

@@ -3,6 +3,7 @@
 use std::{
     convert::Infallible,
     iter,
+    num::NonZeroU64,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -300,6 +301,12 @@ impl Authentication {
             }
             None => Ok(()),
         }
+    }
+
+    /// How many profiles a tenant may have.
+    pub fn most_profiles(&self, tenant: &Tenant) -> Option<NonZeroU64> {
+        let known = self.asked.as_ref()?.file.current();
+        known.keys.quotas.profiles(tenant)
     }
 
     /// Fetches the keys of whoever has issued a token, when it names one that is not known.

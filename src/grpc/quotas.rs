@@ -151,7 +151,7 @@ mod tests {
             named: [(tenant("free"), Quota::default())].into(),
             others: Quota {
                 calls: per_second(2),
-                events: None,
+                ..Quota::default()
             },
         };
         let limits = Limits::new(&quotas);
@@ -169,8 +169,8 @@ mod tests {
     #[test]
     fn more_than_a_second_has_never_fits_and_what_is_refused_takes_nothing() {
         let quota = Quota {
-            calls: None,
             events: per_second(10),
+            ..Quota::default()
         };
         let quotas = Quotas {
             named: [(tenant("acme"), quota)].into(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::{
     rollout::ModelSnapshot,
-    scoring::{Incarnation, Outcome, ProfileId, Record, RecordEdit},
+    scoring::{Effect, Incarnation, Outcome, ProfileId, Record, RecordEdit},
     store::{Commit, StoreError, Stored, TotalsChange, Version},
 };
 
@@ -64,6 +64,15 @@ pub(super) struct Draft<W> {
 }
 
 impl<W> Draft<W> {
+    /// The records that it makes, unless they are there: its own if there was none, and those that
+    /// its effects are on.
+    pub(super) fn touched_records(&self) -> impl Iterator<Item = &ProfileId> {
+        let makes_own = self.expected.is_none() && self.outcome.changed;
+        let own = makes_own.then_some(&self.profile_id);
+        let others = self.outcome.all_effects().map(Effect::subject_id);
+        own.into_iter().chain(others)
+    }
+
     /// Of a draft that changes nothing: the work, and the record if it is as it was stored.
     pub(super) fn into_unchanged(self) -> (Vec<W>, Option<Stored>) {
         let outcome = *self.outcome;

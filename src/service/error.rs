@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     rollout::RolloutError,
-    scoring::{Diagnostic, InvalidAttributes, Model, ProfileId, Timestamp},
+    scoring::{Diagnostic, InvalidAttributes, Model, ProfileId, Tenant, Timestamp},
     store::StoreError,
 };
 
@@ -69,6 +69,14 @@ pub enum ServiceError {
     /// A page is asked for at another instant than the first one was.
     #[error("the pages before are of another instant")]
     AsOfChanged,
+    /// The tenant has as many profiles as it may, and this would make one more.
+    #[error("tenant {tenant} has as many profiles as its quota allows: {most}")]
+    TooManyProfiles {
+        /// Whose quota.
+        tenant: Tenant,
+        /// How many it may have.
+        most: u64,
+    },
     /// Other writers were faster, again and again.
     #[error("profile {0:?} has too many concurrent writers")]
     Contended(String),

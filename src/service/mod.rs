@@ -14,7 +14,9 @@ mod health;
 mod instants;
 mod lanes;
 mod lookups;
+mod new_records;
 mod pages;
+mod profile_quotas;
 mod quarantine;
 mod rankings;
 mod read;
@@ -40,6 +42,7 @@ pub use comparing::{Comparing, ModelComparison};
 pub use conditions::ConditionTurn;
 pub use error::ServiceError;
 pub use pages::{Fraction, Page, PageStart, Paging};
+pub use profile_quotas::ProfileLimits;
 pub use quarantine::{CheckedSelection, QuarantinePage, QuarantineQuery, QuarantinedProfile};
 pub use rankings::{
     Funnel, InfluencerPage, InfluencerQuery, SegmentPage, SegmentQuery, SegmentTopic,
@@ -121,6 +124,8 @@ struct Shell<S> {
     /// Counts how often another writer was faster.
     conflicts: AtomicU64,
     effects: lanes::Lanes<effects::EffectWork>,
+    /// How many profiles tenants may have.
+    profile_quotas: profile_quotas::ProfileQuotas,
     /// Who may enter.
     gate: Gate,
     /// Room for single calls, which are turned away; a share of their own, because whoever
@@ -183,6 +188,7 @@ impl<S: Store> Service<S> {
             turns: AtomicU64::new(0),
             conflicts: AtomicU64::new(0),
             effects: lanes::Lanes::new(),
+            profile_quotas: profile_quotas::ProfileQuotas::default(),
             gate,
             single: Arc::new(Semaphore::new(most_single)),
             most_single,
@@ -213,6 +219,12 @@ impl<S: Store> Service<S> {
     /// The key that page tokens are sealed with, on all servers of the store.
     pub fn token_key(&self) -> &TokenKey {
         &self.shell.token_key
+    }
+
+    /// Bounds from now on how many profiles tenants may have. To be called once, before anybody
+    /// writes.
+    pub fn limit_profiles(&self, limits: ProfileLimits) {
+        self.shell.profile_quotas.set(limits);
     }
 
     /// Who may enter; whoever is in front of the service asks it.

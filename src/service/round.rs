@@ -144,7 +144,8 @@ impl<S: Store> Shell<S> {
                 if number > 0 {
                     group = self.drafted_again(tenant, &snapshot, group).await;
                 }
-                self.settle(tenant, Arc::clone(&snapshot), group).await;
+                let apart = self.settle(tenant, Arc::clone(&snapshot), group).await;
+                self.settle_apart(tenant, apart).await;
             }
             round = later;
             drop_unwanted(&mut round);
@@ -161,28 +162,39 @@ impl<S: Store> Shell<S> {
 
     /// Commits drafts, their effects on others first; again where another writer was faster.
     /// Until the drafts are durable a retry after a crash must find every effect remembered,
-    /// so there must be room for them.
+    /// so there must be room for them. Returns work that has to be done apart.
     async fn settle(
         self: &Arc<Self>,
         tenant: &Tenant,
         mut snapshot: Arc<ModelSnapshot>,
         drafts: Vec<Draft<Work>>,
-    ) {
+    ) -> Round<Work> {
         let room = self.unsettled.nothing();
         let (mut drafts, mut room) = self.with_room(tenant, &snapshot, drafts, room).await;
-        let mut durable = HashSet::new();
+        let (mut durable, mut apart) = (HashSet::new(), Round::new());
         for attempt in 0..MAX_ATTEMPTS {
+            let admitted = self
+                .with_room_for_records(tenant, snapshot.model(), drafts)
+                .await;
+            apart.extend(admitted.apart);
             let (settled, mut again) = self
-                .settle_effects(tenant, snapshot.model(), drafts, &mut durable)
+                .settle_effects(tenant, snapshot.model(), admitted.drafts, &mut durable)
                 .await;
             again.extend(self.commit_drafts(tenant, &snapshot, settled).await);
+            // Not while it waits for others below, who may wait for it.
+            drop(admitted.room);
+            again.extend(admitted.again);
             if again.is_empty() {
-                return self.counters.attempts(attempt + 1);
+                self.counters.attempts(attempt + 1);
+                return apart;
             }
             self.give_way(attempt).await;
             snapshot = match self.deployment.snapshot_for_writing(tenant).await {
                 Ok(snapshot) => snapshot,
-                Err(error) => return self.refuse_round(again, &error.into()),
+                Err(error) => {
+                    self.refuse_round(again, &error.into());
+                    return apart;
+                }
             };
             drafts = self.drafts(tenant, &snapshot, again).await;
             (drafts, room) = self.with_room(tenant, &snapshot, drafts, room).await;
@@ -191,6 +203,35 @@ impl<S: Store> Shell<S> {
         for draft in drafts {
             let contended = ServiceError::Contended(draft.profile_id.to_string());
             self.refuse(Some(snapshot.model()), draft.work, &contended);
+        }
+        apart
+    }
+
+    /// Does work that did not fit together, one piece after the other in the order in which it was
+    /// taken in.
+    async fn settle_apart(self: &Arc<Self>, tenant: &Tenant, apart: Round<Work>) {
+        let mut pieces = Vec::new();
+        for (profile_id, work) in apart {
+            // Work of one profile is in its order already.
+            let mut last = 0;
+            for work in work {
+                last = work.turn.max(last);
+                pieces.push((last, profile_id.clone(), work));
+            }
+        }
+        pieces.sort_by_key(|(turn, ..)| *turn);
+        for (_, profile_id, work) in pieces {
+            let piece = vec![(profile_id, vec![work])];
+            let snapshot = match self.deployment.snapshot_for_writing(tenant).await {
+                Ok(snapshot) => snapshot,
+                Err(error) => {
+                    self.refuse_round(piece, &error.into());
+                    continue;
+                }
+            };
+            let drafts = self.drafts(tenant, &snapshot, piece).await;
+            // Nothing is left of what is one piece.
+            drop(self.settle(tenant, snapshot, drafts).await);
         }
     }
 
@@ -349,7 +390,11 @@ impl<S: Store> Shell<S> {
         snapshot: &ModelSnapshot,
         commits: Vec<Commit>,
     ) -> Vec<Result<Committed, StoreError>> {
+        let changes = self.profile_quotas.changes(tenant, &commits);
         let results = self.store.commit(tenant, &snapshot.rollout, commits).await;
+        if let Some(changes) = changes {
+            changes.follow(&results);
+        }
         self.writes.note(&results);
         let conflicts = results
             .iter()

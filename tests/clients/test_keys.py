@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import re
 import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -792,6 +793,106 @@ def test_a_tenant_is_held_to_its_quota_and_another_one_is_not(tmp_path):
                 metadata=key.metadata, timeout=60))
         refusal = Refusal(caught.value)
         assert refusal.reason == "QUOTA_EXCEEDED" and refusal.retry_info is None
+
+
+@pytest.mark.parametrize("kind", STORES)
+def test_a_tenant_has_no_more_profiles_than_its_quota(kind, tmp_path):
+    path, token = tmp_path / "keys.toml", tmp_path / "token"
+
+    def allow(profiles):
+        entries = path.read_text(encoding="utf-8") if path.exists() else ""
+        entries = re.sub(r"\[quotas.*?\n\n", "", entries, flags=re.DOTALL)
+        path.write_text(f"[quotas.small]\nprofiles = {profiles}\n\n{entries}", encoding="utf-8")
+
+    allow(10)
+    key = Key(path, "*", "admin")
+    token.write_text(key.made["secret"], encoding="utf-8")
+    model = tmp_path / "model.toml"
+    model.write_text(MODEL + "[subjects.account]\n", encoding="utf-8")
+    settings = {"BELLWETHER_KEYS": str(path), "BELLWETHER_LOG_LEVEL": "info"}
+    with (store_of(kind, tmp_path / "store") as store,
+          Server(store, model=model, settings=settings) as server):
+        def stream(*events, tenant="small"):
+            """Whether each of these events is taken, sent at once."""
+            asked = [api.ScoreEventsRequest(tenant=tenant, events=events)]
+            answers = server.stub.ScoreEvents(iter(asked), metadata=key.metadata, timeout=60)
+            results = [result for answer in answers for result in answer.results]
+            return [result.WhichOneof("result") == "response" for result in results]
+
+        def visits(names, event_id, **fields):
+            return [event(event_id, name, "visit", **fields) for name in names]
+
+        def refusal(call, **fields):
+            with pytest.raises(grpc.RpcError) as caught:
+                call(tenant="small", **fields)
+            found = Refusal(caught.value)
+            assert found.code == grpc.StatusCode.RESOURCE_EXHAUSTED
+            assert (found.reason, found.retry_info) == ("TOO_MANY_PROFILES", None)
+            assert found.metadata == {"tenant": "small", "quota": "profiles", "limit": "10"}
+            assert '"small" may have 10 profiles' in found.message
+            return found
+
+        def asking(stub, request):
+            return lambda **fields: stub(request(**fields), metadata=key.metadata, timeout=30)
+
+        score = asking(server.stub.ScoreEvent, api.ScoreEventRequest)
+        update = asking(server.stub.UpdateProfile, api.UpdateProfileRequest)
+        update_subject = asking(server.stub.UpdateSubject, api.UpdateSubjectRequest)
+        get = asking(server.stub.GetProfile, api.GetProfileRequest)
+
+        people = [f"p-{number}" for number in range(20)]
+        taken = stream(*visits(people, "first"))
+        assert taken.count(True) == 10, taken
+        there = [name for name, was_taken in zip(people, taken, strict=True) if was_taken]
+        missing = [name for name in people if name not in there]
+        assert stream(*visits(people, "first"), tenant="large") == [True] * 20
+        assert stream(*visits(there, "second")) == [True] * 10, "those that there are go on"
+        assert stream(*visits(missing, "second")) == [False] * 10
+
+        refusal(score, event=event("third", missing[0], "visit"))
+        # Neither the author nor the one who engages with her counts anything.
+        author = event("fourth", there[0], "visit", author_id=missing[0], text="the price")
+        refusal(score, event=author)
+        refusal(score, event=event("fifth", missing[0], "visit", author_id=there[0], text="the price"))
+        mixed = [*visits(there[:2], "sixth"), author, *visits(missing[:1], "sixth"),
+                 *visits(there[:2], "seventh")]
+        assert stream(*mixed) == [True, True, False, False, True, True]
+        assert get(tenant="small", profile_id=there[0]).profile.event_count == 4
+        refusal(update, profile_id=missing[0], attributes={"city": "Ulm"})
+        refusal(update_subject, kind="account", subject_id="shop", attributes={"city": "Ulm"})
+        update(tenant="small", profile_id=there[0], attributes={"city": "Ulm"})
+        with pytest.raises(grpc.RpcError) as caught:
+            get(tenant="small", profile_id=missing[0])
+        assert caught.value.code() == grpc.StatusCode.NOT_FOUND
+
+        # A file of events goes on behind who is refused.
+        events = tmp_path / "events.jsonl"
+        lines = [{"eventId": f"r-{number}", "profileId": name, "type": "visit",
+                  "time": "2026-01-01T00:00:00Z"}
+                 for number, name in enumerate([there[0], missing[0], there[1], missing[1]])]
+        events.write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
+        replayed = run("replay", events, "--tenant", "small", "--token-file", token,
+                       "--server", f"http://{server.address}")
+        assert "line 2" in replayed.stderr and "line 4" in replayed.stderr, replayed.stderr
+        assert "TOO_MANY_PROFILES" in replayed.stderr or "may have 10 profiles" in replayed.stderr
+        assert get(tenant="small", profile_id=there[1]).profile.event_count == 5
+        warning = "a tenant has as many profiles as its quota allows"
+        assert warning in server.output() and "small" in server.output()
+
+        allow(15)
+        assert eventually(lambda: stream(*visits(missing[:5], "last")) == [True] * 5)
+        assert stream(*visits(missing, "again")) == [True] * 5 + [False] * 5
+
+
+@pytest.mark.parametrize("wrong", ["0", "-5", '"many"', "1.5"])
+def test_a_quota_of_profiles_that_is_none_is_told(wrong, tmp_path):
+    path = tmp_path / "keys.toml"
+    Key(path, "*", "admin")
+    entries = path.read_text(encoding="utf-8")
+    path.write_text(f"[quotas.small]\nprofiles = {wrong}\n\n{entries}", encoding="utf-8")
+    checked = run("key", "check", path)
+    assert checked.returncode == 1 and "1 mistake" in checked.stderr
+    assert checked.stdout.startswith(f'{path}:2:12: "profiles" must be ')
 
 
 def test_what_somebody_has_changed_is_kept_without_whom_it_concerns(world, tmp_path):

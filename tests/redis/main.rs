@@ -12,6 +12,7 @@ mod models;
 mod old_redis;
 mod outages;
 mod people;
+mod profile_quotas;
 mod recent;
 #[path = "../redis_servers/mod.rs"]
 mod redis_servers;

@@ -13,6 +13,7 @@ mod models;
 mod others;
 mod past;
 mod paused;
+mod profile_quotas;
 mod tenants;
 mod traces;
 mod views;

@@ -72,6 +72,12 @@ pub fn quota_wait(status: &Status) -> Option<Duration> {
     retry_delay(status).filter(|_| is_quota(status))
 }
 
+/// Whether the event needs a new profile, and the tenant may have no more of them: other lines, of
+/// people who are there, go on.
+fn is_of_new_profile(status: &Status) -> bool {
+    has_reason(status, "TOO_MANY_PROFILES")
+}
+
 /// Whether no other line would fare better: who calls, what they may or the tenant has to change first.
 pub fn is_for_all(status: &Status) -> bool {
     matches!(
@@ -84,7 +90,7 @@ pub fn is_for_all(status: &Status) -> bool {
 /// Whether the same call may succeed when it is made again: the server is away or busy, or
 /// the connection broke before the answer.
 pub fn is_temporary(status: &Status) -> bool {
-    if refused_by_tls(status).is_some() || is_for_all(status) {
+    if refused_by_tls(status).is_some() || is_for_all(status) || is_of_new_profile(status) {
         return false;
     }
     matches!(
@@ -290,6 +296,8 @@ mod tests {
         ] {
             assert!(is_for_all(&status) && !is_temporary(&status), "{status:?}");
         }
+        let full = refusal(Code::ResourceExhausted, "TOO_MANY_PROFILES", None);
+        assert!(!is_temporary(&full) && !is_for_all(&full));
         let patience = Patience {
             retries: 1,
             first_wait: Duration::from_millis(100),
