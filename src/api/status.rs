@@ -86,7 +86,9 @@ pub fn of_service(error: &ServiceError, field: &str) -> Status {
             &format!("of the profile after the update: {error}; name some in remove_attributes"),
             "ATTRIBUTES_OUT_OF_BOUNDS",
         ),
-        ServiceError::TooManyProfiles { tenant, most } => too_many_profiles(tenant, *most),
+        ServiceError::TooManyProfiles { tenant, most } => {
+            too_many_profiles(error.to_string(), tenant, *most)
+        }
         ServiceError::Contended(profile_id) => with_reason(
             Code::Aborted,
             format!(
@@ -254,22 +256,15 @@ pub fn overloaded(retry_after: Duration) -> Status {
     )
 }
 
-/// What would make one profile more than a tenant may have was not done. Waiting does not help.
-fn too_many_profiles(tenant: &Tenant, most: u64) -> Status {
-    let tenant = tenant.as_str();
-    let message = format!(
-        "tenant {tenant:?} may have {most} profiles and has them, and this needs a new one, of the person or of an author or subject; nothing was counted, and those that are there take events still; raise profiles in its quota in the keys file for more"
-    );
-    let known = [
-        ("tenant".to_owned(), tenant.to_owned()),
-        ("quota".to_owned(), "profiles".to_owned()),
-        ("limit".to_owned(), most.to_string()),
-    ];
+/// Waiting makes no room for another profile.
+fn too_many_profiles(message: String, tenant: &Tenant, most: u64) -> Status {
+    let told = ["tenant", "quota", "limit"].map(str::to_owned).into_iter();
+    let known = told.zip([tenant.to_string(), "profiles".to_owned(), most.to_string()]);
     let (reason, details) = ("TOO_MANY_PROFILES", ErrorDetails::new());
     with_info(
         Code::ResourceExhausted,
         message,
-        (reason, known.into()),
+        (reason, known.collect()),
         details,
     )
 }

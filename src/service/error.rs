@@ -70,7 +70,10 @@ pub enum ServiceError {
     #[error("the pages before are of another instant")]
     AsOfChanged,
     /// The tenant has as many profiles as it may, and this would make one more.
-    #[error("tenant {tenant} has as many profiles as its quota allows: {most}")]
+    #[error(
+        "tenant {:?} may have {most} profiles and has them, and this needs a new one, of the person or of an author or subject; nothing was counted, and those that are there take events still; raise profiles in its quota in the keys file for more",
+        tenant.as_str()
+    )]
     TooManyProfiles {
         /// Whose quota.
         tenant: Tenant,

@@ -311,7 +311,8 @@ async fn whoever_is_there_is_served_when_there_is_no_room() {
     let (tenant, stranger) = (tenant(), id(3));
     let retracted = service.retract_event(&tenant, visit("none", id(3)), None);
     assert_eq!(retracted.await.map(drop), Err(full(3)));
-    let released = service.release_events(&tenant, &stranger, Selection::default(), None);
+    let all = service.check_selection(&tenant, Selection::default()).await;
+    let released = service.release_events(&tenant, &stranger, all.unwrap(), None);
     let unknown = ServiceError::UnknownProfile(id(3).to_string());
     assert_eq!(released.await.map(drop), Err(unknown));
     let updates = vec![update(id(1)), update(id(4)), update(id(2))];
