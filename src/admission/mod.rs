@@ -10,11 +10,11 @@ mod state;
 mod turns;
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
 
-use self::state::{Admission, Entered, Turn};
+use self::state::{Admission, Entered};
 pub use self::{
     room::{Reserved, Room},
     state::{Refused, TenantKey},
@@ -84,7 +84,7 @@ impl Gate {
         Ok(Arc::new(Ticket {
             gate: self.clone(),
             entered: Mutex::new((entered, false)),
-            turn: OnceLock::new(),
+            turn: Mutex::new(None),
         }))
     }
 
@@ -114,7 +114,7 @@ pub struct Ticket {
     gate: Gate,
     /// With whether the call was answered.
     entered: Mutex<(Entered, bool)>,
-    turn: OnceLock<Reserved<TenantKey>>,
+    turn: Mutex<Option<Reserved<TenantKey>>>,
 }
 
 impl Ticket {
@@ -122,35 +122,50 @@ impl Ticket {
         self.entered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Says whose call it is, once its message is read, and waits for the turn of its tenant.
+    /// Says whose call it is, once its message is read.
     ///
     /// # Errors
     /// [`Refused`] when the tenant has had its share and others wait for theirs.
-    pub async fn identify(&self, tenant: TenantKey) -> Result<(), Refused> {
-        let takes_turns = {
+    pub fn identify(&self, tenant: TenantKey) -> Result<(), Refused> {
+        let mut entered = self.entered();
+        let mut gate = self.gate.lock();
+        gate.identify(&mut entered.0, tenant, Instant::now())
+    }
+
+    /// Waits for the turn of its tenant, where such a call takes one.
+    pub async fn turn(&self) {
+        let tenant = match &self.entered().0 {
+            entered if entered.takes_turns() => entered.tenant().cloned(),
+            _ => None,
+        };
+        let Some(tenant) = tenant else {
+            return;
+        };
+        if let Some(turn) = self.gate.calls.take(tenant, 1).await {
+            let (in_work, waiting) = self.gate.calls.load();
             let mut entered = self.entered();
             let mut gate = self.gate.lock();
-            gate.identify(&mut entered.0, tenant.clone(), Instant::now())?;
-            entered.0.takes_turns()
-        };
-        if takes_turns && let Some(turn) = self.gate.calls.take(tenant, 1).await {
-            let (in_work, waiting) = self.gate.calls.load();
-            self.entered().0.began = Some(Turn {
-                at: Instant::now(),
-                in_work,
-                others_wait: waiting > 0,
-            });
-            // Whoever is told twice whose call it is keeps the first turn.
-            let _ = self.turn.set(turn);
+            gate.begin(&mut entered.0, in_work, waiting > 0, Instant::now());
+            drop(gate);
+            *self.given() = Some(turn);
         }
-        Ok(())
+    }
+
+    /// Gives its turn back, if it has one, to wait for something else; whether it had.
+    pub fn step_aside(&self) -> bool {
+        // Others have their turns when it is dropped, without a lock.
+        let turn = self.given().take();
+        turn.is_some()
+    }
+
+    fn given(&self) -> MutexGuard<'_, Option<Reserved<TenantKey>>> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Says that the call turned out to be bulk work, once its message is read.
     pub fn is_bulk(&self) {
-        self.gate
-            .lock()
-            .becomes(&mut self.entered().0, Class::Other);
+        let mut entered = self.entered();
+        self.gate.lock().becomes(&mut entered.0, Class::Other);
     }
 
     /// Says that the call has ended as such calls do, so that what it took tells how long
@@ -188,7 +203,8 @@ mod tests {
             let ticket = self.0.enter(Class::Read, "GetProfile", 1).unwrap();
             let tenant = Tenant::new(tenant);
             async move {
-                ticket.identify(tenant).await.unwrap();
+                ticket.identify(tenant).unwrap();
+                ticket.turn().await;
                 ticket
             }
             .boxed()
@@ -239,7 +255,19 @@ mod tests {
         drop(polled([server.call("quiet")].into_iter()));
         let ticket = server.0.enter(Class::Read, "RankSegment", 1).unwrap();
         ticket.is_bulk();
-        ticket.identify(None).now_or_never().unwrap().unwrap();
+        ticket.identify(None).unwrap();
+        ticket.turn().now_or_never().unwrap();
         assert_eq!(server.0.calls.load(), (0, 0));
+    }
+
+    #[test]
+    fn who_waits_for_something_else_leaves_its_place_to_others() {
+        let server = Server(Gate::new(1_000, 1));
+        drop(polled([server.call("quiet")].into_iter()));
+        let (in_work, mut waiting) = polled((0..200).map(|_| server.call("loud")));
+        assert!(in_work[0].step_aside());
+        assert!(!in_work[0].step_aside());
+        let next = waiting.swap_remove(0);
+        assert!(next.now_or_never().is_some());
     }
 }

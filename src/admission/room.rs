@@ -49,7 +49,7 @@ impl<K: Clone + Eq + Hash> Room<K> {
     pub async fn take(self: &Arc<Self>, key: K, amount: usize) -> Option<Reserved<K>> {
         let reserved = {
             let mut turns = self.lock();
-            let limit = (self.limit)(turns.in_work() + amount);
+            let limit = (self.limit)(turns.load().0 + amount);
             if turns.take(&key, amount, limit) {
                 let room = Arc::clone(self);
                 return Some(Reserved { room, key, amount });
@@ -62,13 +62,12 @@ impl<K: Clone + Eq + Hash> Room<K> {
         reserved.await.ok()
     }
 
-    /// Tells whoever has room now. Who has gone gives it back at once, which may be room for
-    /// others.
+    /// Tells whoever has room now. Who goes just then gives it back, which may be room for others.
     fn grant(self: &Arc<Self>) {
         let granted = {
             let mut turns = self.lock();
-            let limit = (self.limit)(turns.in_work());
-            turns.grant(limit)
+            let limit = (self.limit)(turns.load().0);
+            turns.grant(limit, oneshot::Sender::is_closed)
         };
         for (key, amount, waiter) in granted {
             let room = Arc::clone(self);
@@ -95,6 +94,8 @@ impl<K: Clone + Eq + Hash> Drop for Reserved<K> {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
 
     #[tokio::test]
@@ -112,6 +113,19 @@ mod tests {
         let next = room.take(0, 10).await.unwrap();
         assert_eq!(room.load(), (10, 0));
         drop(next);
+        assert_eq!(room.load(), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn very_many_who_have_gone_take_neither_room_nor_stack() {
+        let room = Room::<u8>::new(|_| 1);
+        let first = room.take(0, 1).await.unwrap();
+        for _ in 0..200_000 {
+            assert!(room.take(1, 1).now_or_never().is_none());
+        }
+        let waiting = room.take(0, 1);
+        drop(first);
+        drop(waiting.await.unwrap());
         assert_eq!(room.load(), (0, 0));
     }
 }

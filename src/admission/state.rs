@@ -32,25 +32,19 @@ pub struct Entered {
     was_quiet: bool,
     /// It came in late into the reserve, where room gets scarce.
     is_last: bool,
-    /// The turn of its tenant that it was given, where it takes one.
-    pub began: Option<Turn>,
-}
-
-/// A call's turn.
-#[derive(Clone, Copy, Debug)]
-pub struct Turn {
-    /// When it came.
-    pub at: Instant,
-    /// How many calls were in work then.
-    pub in_work: usize,
-    /// Whether others waited for theirs.
-    pub others_wait: bool,
+    /// When its turn came, where tenants take turns.
+    began: Option<Instant>,
 }
 
 impl Entered {
     /// Whether such a call waits for the turn of its tenant. What takes long waits elsewhere.
     pub fn takes_turns(&self) -> bool {
         self.class != Class::Other
+    }
+
+    /// Whose it is, once that is known.
+    pub const fn tenant(&self) -> Option<&TenantKey> {
+        self.tenant.as_ref()
     }
 }
 
@@ -256,18 +250,34 @@ impl Admission {
                     .ended(entered.method, latency, entered.was_quiet);
             }
         }
-        if let Some(turn) = entered.began {
-            self.at_once.saw(turn.in_work);
-            if turn.others_wait {
-                self.at_once.was_too_low();
-            }
-            if answered {
-                let latency = now.saturating_duration_since(turn.at);
-                self.at_once_delays
-                    .ended(entered.method, latency, entered.was_quiet);
-            }
+        if let Some(began) = entered.began
+            && answered
+        {
+            let latency = now.saturating_duration_since(began);
+            self.at_once_delays
+                .ended(entered.method, latency, entered.was_quiet);
         }
         self.tick(now);
+    }
+
+    /// The turn of a call has come; so many are in work, and perhaps others wait. Nothing is learned
+    /// from a tenant that is alone: nobody bounds it.
+    pub fn begin(
+        &mut self,
+        entered: &mut Entered,
+        in_work: usize,
+        others_wait: bool,
+        now: Instant,
+    ) {
+        self.tick(now);
+        entered.began = None;
+        if self.tenants.len() > 1 {
+            entered.began = Some(now);
+            self.at_once.saw(in_work);
+            if others_wait {
+                self.at_once.was_too_low();
+            }
+        }
     }
 
     /// How many calls may be in work at once now. A tenant that is alone waits for nobody.
@@ -288,9 +298,11 @@ impl Admission {
 
     fn refusal(&mut self) -> Refused {
         self.told += 1;
-        let retry_after = spread(MIN_RETRY_AFTER.mul_f64(self.pressure), self.told);
+        // As far as it is spread it stays between the two.
+        let (least, most) = (MIN_RETRY_AFTER * 2, MAX_RETRY_AFTER * 2 / 3);
+        let retry_after = MIN_RETRY_AFTER.mul_f64(self.pressure).clamp(least, most);
         Refused {
-            retry_after: retry_after.clamp(MIN_RETRY_AFTER, MAX_RETRY_AFTER),
+            retry_after: spread(retry_after, self.told),
         }
     }
 

@@ -270,3 +270,52 @@ fn calls_in_work_are_told_by_what_they_are() {
     }
     assert_eq!(admission.in_work(), [0, 0, 0]);
 }
+
+/// A call of each of some tenants in each of so many intervals, which takes so long from its turn on.
+fn intervals(
+    admission: &mut Admission,
+    now: &mut Instant,
+    (tenants, count): (&[&str], u32),
+    latency: Duration,
+) {
+    for _ in 0..count {
+        for tenant in tenants {
+            let mut entered = admission.enter(Class::Read, METHOD, 1, *now).unwrap();
+            let identified = admission.identify(&mut entered, Tenant::new(tenant), *now);
+            identified.unwrap();
+            let at_once = admission.most_at_once().min(1_000);
+            admission.begin(&mut entered, at_once, true, *now);
+            admission.leave(&entered, true, *now + latency);
+        }
+        *now += ADMISSION_INTERVAL;
+    }
+}
+
+#[test]
+fn fewer_calls_are_worked_on_at_once_while_they_slow_each_other_down() {
+    let quick = Duration::from_micros(200);
+    let slow = quick * 3 + TURN_TARGET + quick;
+    let mut admission = Admission::new(4_096, 8_000);
+    let mut now = Instant::now();
+    intervals(&mut admission, &mut now, (&["loud"], 5), quick);
+    // From now on no call is the only one, so what they take alone is known.
+    let held = admission.enter(Class::Other, METHOD, 2, now);
+    intervals(&mut admission, &mut now, (&["loud"], 50), slow);
+    assert_eq!(
+        admission.most_at_once(),
+        usize::MAX,
+        "who is alone waits for nobody"
+    );
+    intervals(&mut admission, &mut now, (&["loud", "quiet"], 1), quick);
+    let begun = admission.most_at_once();
+    assert!(
+        begun >= START_CALLS_AT_ONCE,
+        "nothing was learned from who was alone: {begun}"
+    );
+    intervals(&mut admission, &mut now, (&["loud", "quiet"], 40), slow);
+    assert_eq!(admission.most_at_once(), LEAST_CALLS_AT_ONCE);
+    intervals(&mut admission, &mut now, (&["loud", "quiet"], 100), quick);
+    let grown = admission.most_at_once();
+    assert!(grown > START_CALLS_AT_ONCE, "{grown}");
+    admission.leave(&held.unwrap(), false, now);
+}

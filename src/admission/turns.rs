@@ -12,6 +12,7 @@ use crate::limits::LARGEST_SHARE_OF_A_TENANT;
 #[derive(Debug)]
 pub struct Turns<K, W> {
     in_work: usize,
+    waiting: usize,
     lines: HashMap<K, Line<W>>,
     /// The tenants that wait, the next one first.
     order: VecDeque<K>,
@@ -27,6 +28,7 @@ impl<K, W> Default for Turns<K, W> {
     fn default() -> Self {
         Self {
             in_work: 0,
+            waiting: 0,
             lines: HashMap::new(),
             order: VecDeque::new(),
         }
@@ -35,14 +37,8 @@ impl<K, W> Default for Turns<K, W> {
 
 impl<K: Clone + Hash + Eq, W> Turns<K, W> {
     /// How much is in work, and how much waits.
-    pub fn load(&self) -> (usize, usize) {
-        let waiting = self.lines.values().flat_map(|line| &line.waiting);
-        (self.in_work, waiting.map(|(amount, _)| amount).sum())
-    }
-
-    /// How much is in work.
-    pub const fn in_work(&self) -> usize {
-        self.in_work
+    pub const fn load(&self) -> (usize, usize) {
+        (self.in_work, self.waiting)
     }
 
     /// Takes room without waiting where there is some and nobody waits for it; whether there was.
@@ -81,6 +77,7 @@ impl<K: Clone + Hash + Eq, W> Turns<K, W> {
             self.order.push_back(key.clone());
         }
         line.waiting.push_back((amount, waiter));
+        self.waiting += amount;
     }
 
     /// Gives room back.
@@ -95,8 +92,9 @@ impl<K: Clone + Hash + Eq, W> Turns<K, W> {
     }
 
     /// Whoever has room now, and how much. One tenant alone never takes all of it, so that
-    /// another one finds some; what is larger than the limit goes when nothing else is there.
-    pub fn grant(&mut self, limit: usize) -> Vec<(K, usize, W)> {
+    /// another one finds some; what is larger than the limit goes when nothing else is there. Whoever
+    /// has gone away is passed over.
+    pub fn grant(&mut self, limit: usize, has_gone: impl Fn(&W) -> bool) -> Vec<(K, usize, W)> {
         let mut granted = Vec::new();
         let mut passed_over = 0;
         while passed_over < self.order.len() {
@@ -106,7 +104,16 @@ impl<K: Clone + Hash + Eq, W> Turns<K, W> {
             let Some(line) = self.lines.get_mut(&key) else {
                 continue;
             };
+            while let Some((amount, waiter)) = line.waiting.front()
+                && has_gone(waiter)
+            {
+                self.waiting -= amount;
+                line.waiting.pop_front();
+            }
             let Some((amount, _)) = line.waiting.front() else {
+                if line.in_work == 0 {
+                    self.lines.remove(&key);
+                }
                 continue;
             };
             let amount = *amount;
@@ -124,6 +131,7 @@ impl<K: Clone + Hash + Eq, W> Turns<K, W> {
                 continue;
             };
             self.in_work += amount;
+            self.waiting -= amount;
             line.in_work += amount;
             if !line.waiting.is_empty() {
                 self.order.push_back(key.clone());
@@ -145,8 +153,10 @@ const fn most_of_one(limit: usize) -> usize {
 mod tests {
     use super::*;
 
+    const GONE: u32 = 1_000;
+
     fn granted(turns: &mut Turns<&'static str, u32>, limit: usize) -> Vec<u32> {
-        let granted = turns.grant(limit).into_iter();
+        let granted = turns.grant(limit, |waiter| *waiter == GONE).into_iter();
         granted.map(|(_, _, waiter)| waiter).collect()
     }
 
@@ -190,6 +200,22 @@ mod tests {
         turns.leave(&"b", 50);
         assert_eq!(granted(&mut turns, 20), [3]);
         turns.leave(&"a", 5);
+        assert!(turns.lines.is_empty() && turns.order.is_empty());
+    }
+
+    #[test]
+    fn who_has_gone_is_passed_over_and_waits_no_more() {
+        let mut turns = Turns::default();
+        for waiter in [0, GONE, GONE, 1, GONE] {
+            turns.ask(&"a", 10, waiter);
+        }
+        turns.ask(&"b", 10, GONE);
+        assert_eq!(granted(&mut turns, 10), [0]);
+        turns.leave(&"a", 10);
+        assert_eq!(granted(&mut turns, 10), [1]);
+        turns.leave(&"a", 10);
+        assert!(granted(&mut turns, 10).is_empty());
+        assert_eq!(turns.load(), (0, 0));
         assert!(turns.lines.is_empty() && turns.order.is_empty());
     }
 }

@@ -1,14 +1,16 @@
 //! Whose call it is, and what it may: every handler asks here once it knows the tenant, and gets what
 //! the caller sees of the answer.
 
-use std::{fmt, future::Future, num::NonZeroU32, sync::Arc};
+use std::{fmt, future::Future, num::NonZeroU32, pin::pin, sync::Arc, task::Poll};
 
+use futures_util::poll;
 use tokio::time::Instant;
 use tonic::{Extensions, Response, Status};
 
 use super::{
     authentication::{Authentication, Credentials},
     quotas::{Bounded, Exceeded},
+    transport::{Reserved, reserve},
 };
 use crate::{
     access::{Denied, Hidden, Principal, Seen},
@@ -153,7 +155,7 @@ impl Caller {
         service: &Service<S>,
         tenant: &Tenant,
     ) -> Result<Entered, Status> {
-        let principal = self.admit(service, tenant).await?;
+        let principal = self.admit(service, tenant, 0).await?;
         self.entered(principal, || service.model(tenant)).await
     }
 
@@ -164,9 +166,7 @@ impl Caller {
         tenant: &Tenant,
         events: usize,
     ) -> Result<Entered, Status> {
-        let principal = self.admit(service, tenant).await?;
-        let taken = self.take(service, tenant, (Bounded::Events, events));
-        taken.map_err(|exceeded| over_quota(service, tenant, exceeded))?;
+        let principal = self.admit(service, tenant, events).await?;
         self.entered(principal, || service.model_to_write(tenant))
             .await
     }
@@ -175,18 +175,47 @@ impl Caller {
         &self,
         service: &Service<S>,
         tenant: &Tenant,
+        events: usize,
     ) -> Result<Arc<Principal>, Status> {
         let principal = self.check(Some(tenant))?;
-        let taken = self.take(service, tenant, (Bounded::Calls, 1));
-        taken.map_err(|exceeded| over_quota(service, tenant, exceeded))?;
-        if let Some(ticket) = &self.ticket {
-            let identified = ticket.identify(service.known(tenant)).await;
-            identified.map_err(|refused| {
-                service.shed(Shed::Share);
-                status::overloaded(refused.retry_after)
-            })?;
+        for (bounded, count) in [(Bounded::Calls, 1), (Bounded::Events, events)] {
+            let taken = self.take(service, tenant, (bounded, count));
+            taken.map_err(|exceeded| over_quota(service, tenant, exceeded))?;
         }
-        Ok(principal)
+        let Some(ticket) = &self.ticket else {
+            return Ok(principal);
+        };
+        let identified = ticket.identify(service.known(tenant));
+        identified.map_err(|refused| {
+            service.shed(Shed::Share);
+            status::overloaded(refused.retry_after)
+        })?;
+        let mut turn = pin!(ticket.turn());
+        if poll!(&mut turn).is_ready() {
+            return Ok(principal);
+        }
+        turn.await;
+        // Who calls is asked after the wait.
+        self.check(Some(tenant))
+    }
+
+    /// Keeps room for an answer of so many profiles. The turn of the tenant is another call's while
+    /// this one has to wait.
+    pub async fn reserve(
+        &self,
+        extensions: &Extensions,
+        profiles: usize,
+    ) -> Result<Option<Reserved>, Status> {
+        let mut room = pin!(reserve(extensions, profiles));
+        if let Poll::Ready(room) = poll!(&mut room) {
+            return room;
+        }
+        let ticket = self.ticket.as_ref().filter(|ticket| ticket.step_aside());
+        let room = room.await?;
+        if let Some(ticket) = ticket {
+            ticket.turn().await;
+        }
+        Ok(room)
     }
 
     /// With what they see by the model that answers, which is looked up for those alone from whom

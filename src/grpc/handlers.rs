@@ -7,7 +7,7 @@ use super::{
     calls::StreamDeadline,
     draining::Draining,
     event_stream::{self, ResponseStream},
-    transport::{Reserved, reserve},
+    transport::Reserved,
     unread::Unread,
 };
 use crate::{
@@ -114,7 +114,7 @@ impl<S: Store> ScoringService for Handlers<S> {
         let caller = Caller::of(request.extensions())?;
         let (tenant, ids, query) = api::batch_get_profiles(request.get_ref())?;
         let entered = caller.enter(&self.service, &tenant).await?;
-        let room = reserve(request.extensions(), ids.len()).await?;
+        let room = caller.reserve(request.extensions(), ids.len()).await?;
         let profiles = self.service.profiles(&tenant, &ids, query).await;
         let profiles = profiles.map_err(|error| entered.failed(error))?;
         Ok(within(room, entered.tell(api::profiles(profiles))))
@@ -144,7 +144,7 @@ impl<S: Store> ScoringService for Handlers<S> {
         let turn = self.service.batch_turn();
         let _turn = turn.map_err(|error| entered.failed(error))?;
         let answered = view.map_or(0, |_| read.len());
-        let room = reserve(&extensions, answered).await?;
+        let room = caller.reserve(&extensions, answered).await?;
         let (mut updates, mut refused) = (Vec::new(), Vec::new());
         for update in read {
             refused.push(update.map(|update| updates.push(update)).err());
@@ -213,7 +213,7 @@ impl<S: Store> ScoringService for Handlers<S> {
             }
             None => None,
         };
-        let room = reserve(&extensions, query.paging.page_size).await?;
+        let room = caller.reserve(&extensions, query.paging.page_size).await?;
         let page = self.service.rank_segment(&tenant, query).await;
         let page = page.map_err(|error| entered.failed(error))?;
         let answer = api::segment_page(&self.seal, page, paged.hash);
@@ -246,7 +246,7 @@ impl<S: Store> ScoringService for Handlers<S> {
         if !query.stage.is_empty() {
             entered.check(Seen::check_stages)?;
         }
-        let room = reserve(&extensions, query.paging.page_size).await?;
+        let room = caller.reserve(&extensions, query.paging.page_size).await?;
         let page = self.service.top_influencers(&tenant, query).await;
         let page = page.map_err(|error| entered.failed(error))?;
         let answer = api::influencer_page(&self.seal, page, paged.hash);
@@ -317,7 +317,7 @@ impl<S: Store> ScoringService for Handlers<S> {
         let (tenant, query) = (paged.tenant, paged.query);
         let entered = caller.enter(&self.service, &tenant).await?;
         entered.check(|seen| seen.check_quarantine(Some(&query.rule)))?;
-        let room = reserve(&extensions, query.paging.page_size).await?;
+        let room = caller.reserve(&extensions, query.paging.page_size).await?;
         let page = self.service.quarantine(&tenant, query).await;
         let page = page.map_err(|error| entered.failed(error))?;
         let answer = api::quarantine_page(&self.seal, page, paged.hash);
@@ -362,7 +362,7 @@ impl<S: Store> ScoringService for Handlers<S> {
         let entered = caller.enter(&self.service, &tenant).await?;
         entered.check(|seen| seen.check_segment(&query.segment))?;
         // The answer is small; what is read for it is not.
-        let _room = reserve(&extensions, query.members).await?;
+        let _room = caller.reserve(&extensions, query.members).await?;
         let topics = self.service.segment_topics(&tenant, query).await;
         let topics = topics.map_err(|error| entered.failed(error))?;
         Ok(entered.tell(api::segment_topics(topics)))

@@ -5,7 +5,10 @@
 
 use std::{
     num::NonZeroU64,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -32,6 +35,8 @@ const MAX_COUNTS: usize = 10_000;
 #[derive(Default)]
 pub(super) struct ProfileQuotas {
     limits: OnceLock<ProfileLimits>,
+    /// Whether any tenant has been bounded: otherwise nothing is locked.
+    is_any_counted: AtomicBool,
     counts: Mutex<FxHashMap<Tenant, Arc<RecordCount>>>,
 }
 
@@ -53,6 +58,7 @@ impl ProfileQuotas {
 
     /// The count of a tenant that is bounded.
     pub(super) fn count_of(&self, tenant: &Tenant) -> Arc<RecordCount> {
+        self.is_any_counted.store(true, Ordering::Relaxed);
         let mut counts = self.lock();
         if counts.len() >= MAX_COUNTS && !counts.contains_key(tenant) {
             counts.retain(|_, count| Arc::strong_count(count) > 1 || !count.is_old());
@@ -62,7 +68,9 @@ impl ProfileQuotas {
 
     /// What commits are about to change of a tenant's count, if it is kept.
     pub(super) fn changes(&self, tenant: &Tenant, commits: &[Commit]) -> Option<RecordChanges> {
-        self.limits.get()?;
+        if !self.is_any_counted.load(Ordering::Relaxed) {
+            return None;
+        }
         let change = |commit: &Commit| {
             i64::from(commit.record.is_some()) - i64::from(commit.expected.is_some())
         };
@@ -127,8 +135,9 @@ impl RecordCount {
     }
 
     /// Waits until nothing is on its way that makes records, and has nothing begin.
-    pub(super) async fn alone(&self) -> RecordRoom {
+    pub(super) async fn alone(self: &Arc<Self>) -> RecordRoom {
         RecordRoom::Alone {
+            _count: Arc::clone(self),
             _alone: Arc::clone(&self.making).write_owned().await,
         }
     }
@@ -174,8 +183,11 @@ pub(super) enum RecordRoom {
         reserved: u64,
         _shared: OwnedRwLockReadGuard<()>,
     },
-    /// Nobody else makes any.
-    Alone { _alone: OwnedRwLockWriteGuard<()> },
+    /// Nobody else makes any. With the count, so that it is not forgotten meanwhile.
+    Alone {
+        _count: Arc<RecordCount>,
+        _alone: OwnedRwLockWriteGuard<()>,
+    },
 }
 
 impl Drop for RecordRoom {
