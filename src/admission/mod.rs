@@ -14,11 +14,14 @@ use std::{
     time::Instant,
 };
 
+use tokio::time::timeout;
+
 use self::state::{Admission, Entered};
 pub use self::{
     room::{Reserved, Room},
     state::{Refused, TenantKey},
 };
+use crate::limits::MAX_TURN_WAIT;
 
 /// What tells connections apart.
 pub type Key = u64;
@@ -132,7 +135,8 @@ impl Ticket {
         gate.identify(&mut entered.0, tenant, Instant::now())
     }
 
-    /// Waits for the turn of its tenant, where such a call takes one.
+    /// Waits for the turn of its tenant, where such a call takes one. Not for long: where nothing
+    /// ends, as on a store that hangs, everybody goes on and hears of it.
     pub async fn turn(&self) {
         let tenant = match &self.entered().0 {
             entered if entered.takes_turns() => entered.tenant().cloned(),
@@ -141,7 +145,8 @@ impl Ticket {
         let Some(tenant) = tenant else {
             return;
         };
-        if let Some(turn) = self.gate.calls.take(tenant, 1).await {
+        let turn = timeout(MAX_TURN_WAIT, self.gate.calls.take(tenant, 1));
+        if let Ok(Some(turn)) = turn.await {
             let (in_work, waiting) = self.gate.calls.load();
             let mut entered = self.entered();
             let mut gate = self.gate.lock();
@@ -223,15 +228,15 @@ mod tests {
         (ready, waiting)
     }
 
-    #[test]
-    fn a_tenant_that_is_alone_waits_for_nobody() {
+    #[tokio::test(start_paused = true)]
+    async fn a_tenant_that_is_alone_waits_for_nobody() {
         let server = Server(Gate::new(1_000, 1));
         let (ready, waiting) = polled((0..200).map(|_| server.call("loud")));
         assert_eq!((ready.len(), waiting.len()), (200, 0));
     }
 
-    #[test]
-    fn the_call_of_a_quiet_tenant_waits_for_none_of_those_that_a_loud_one_has_waiting() {
+    #[tokio::test(start_paused = true)]
+    async fn the_call_of_a_quiet_tenant_waits_for_none_of_those_that_a_loud_one_has_waiting() {
         let server = Server(Gate::new(1_000, 1));
         drop(polled([server.call("quiet")].into_iter()));
         let (in_work, waiting) = polled((0..200).map(|_| server.call("loud")));
@@ -249,8 +254,8 @@ mod tests {
         assert_eq!(server.0.in_work(), [0, 0, 0]);
     }
 
-    #[test]
-    fn what_takes_long_takes_no_turn() {
+    #[tokio::test(start_paused = true)]
+    async fn what_takes_long_takes_no_turn() {
         let server = Server(Gate::new(1_000, 1));
         drop(polled([server.call("quiet")].into_iter()));
         let ticket = server.0.enter(Class::Read, "RankSegment", 1).unwrap();
@@ -260,8 +265,8 @@ mod tests {
         assert_eq!(server.0.calls.load(), (0, 0));
     }
 
-    #[test]
-    fn who_waits_for_something_else_leaves_its_place_to_others() {
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_something_else_leaves_its_place_to_others() {
         let server = Server(Gate::new(1_000, 1));
         drop(polled([server.call("quiet")].into_iter()));
         let (in_work, mut waiting) = polled((0..200).map(|_| server.call("loud")));
@@ -269,5 +274,18 @@ mod tests {
         assert!(!in_work[0].step_aside());
         let next = waiting.swap_remove(0);
         assert!(next.now_or_never().is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_nothing_ends_nobody_waits_for_long() {
+        let server = Server(Gate::new(1_000, 1));
+        drop(polled([server.call("quiet")].into_iter()));
+        let (in_work, waiting) = polled((0..200).map(|_| server.call("loud")));
+        let began = tokio::time::Instant::now();
+        let waited = futures_util::future::join_all(waiting).await;
+        assert_eq!(began.elapsed(), MAX_TURN_WAIT);
+        assert_eq!(in_work.len() + waited.len(), 200);
+        drop((in_work, waited));
+        assert_eq!(server.0.calls.load(), (0, 0));
     }
 }
