@@ -117,9 +117,10 @@ cargo:
 	@command -v cargo >/dev/null || { \
 		echo "cargo is missing; it comes with Rust: https://rustup.rs"; exit 1; } >&2
 
-# Built without optimisation, because that is quicker; nothing when they are there.
+# Built in one place without optimisation, because that is quicker; nothing when they are there.
 tools: cargo
-	cargo install --quiet --locked --debug --root $(TOOLS) \
+	CARGO_TARGET_DIR=$(abspath $(TOOLS))/build CARGO_PROFILE_DEV_DEBUG=0 \
+		cargo install --quiet --locked --debug --root $(TOOLS) \
 		cargo-deny@0.20.2 cargo-cyclonedx@0.5.9 cargo-deb@3.8.0
 
 kubectl:
