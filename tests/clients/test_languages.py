@@ -26,6 +26,8 @@ COMMANDS = {heading: found[1] for heading, section in SECTIONS
             if (found := re.search(r"^```sh$(.+?)^```$", section, re.MULTILINE | re.DOTALL))}
 TOOLS = [line.split() for line in (CALLERS / "tools.txt").read_text(encoding="utf-8").splitlines()
          if not line.startswith("#")]
+# The files of the public API, and what is made of each.
+FILES = sorted(file.stem for file in (REPOSITORY / "proto/public/bellwether/v1").glob("*.proto"))
 # What each caller prints: the event's signals and new stage, the profile, the code and the field.
 STORY = """\
 scored asked,looks_for_a_tool contributor
@@ -82,7 +84,7 @@ def test_every_documented_language_is_tried():
 
 def test_c_sharp_as_far_as_it_can_be_parsed(work):
     need("c#")
-    assert generate(work, "C#") == {"Bellwether/V1/Scoring.cs", "Bellwether/V1/Model.cs"}
+    assert generate(work, "C#") == {f"Bellwether/V1/{name.title()}.cs" for name in FILES}
     run(work, "mcs", "--parse", *(work / "client").rglob("*.cs"))
 
 
@@ -90,7 +92,7 @@ def test_typescript_with_protobuf_es(work, server):
     need("typescript")
     assert NODE.is_dir(), "missing: the packages of npm, which `make test-clients` installs"
     made = generate(work, "TypeScript with protobuf-es")
-    assert {f"bellwether/v1/{name}_pb.ts" for name in ("scoring", "model")} <= made
+    assert {f"bellwether/v1/{name}_pb.ts" for name in FILES} <= made
     for file in ("package.json", "tsconfig.json", "protobuf_es.ts"):
         shutil.copy(CALLERS / file, work)
     run(work, "node_modules/.bin/tsc")
@@ -100,16 +102,17 @@ def test_typescript_with_protobuf_es(work, server):
 def test_python(work):
     """Its calls are what the other tests here make."""
     made = generate(work, "Python", PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    assert made == {f"bellwether/v1/{name}.py" for name in
-                    ("scoring_pb2", "scoring_pb2_grpc", "model_pb2", "model_pb2_grpc")}
+    modules = [f"{name}_{kind}" for name in FILES for kind in ("pb2", "pb2_grpc")]
+    assert made == {f"bellwether/v1/{module}.py" for module in modules}
     run(work, sys.executable, "-c",
-        "from bellwether.v1 import model_pb2_grpc, scoring_pb2_grpc", PYTHONPATH="client")
+        f"from bellwether.v1 import {', '.join(modules)}", PYTHONPATH="client")
 
 
 def test_ruby(work, server):
     need("ruby")
     made = generate(work, "Ruby")
-    assert made == {f"bellwether/v1/{name}_pb.rb" for name in
-                    ("scoring", "scoring_services", "model", "model_services")}
-    run(work, "ruby", "-I", "client", "-e", "require 'bellwether/v1/model_services_pb'")
+    services = [f"{name}_services" for name in FILES]
+    assert made == {f"bellwether/v1/{name}_pb.rb" for name in FILES + services}
+    for name in services:
+        run(work, "ruby", "-I", "client", "-e", f"require 'bellwether/v1/{name}_pb'")
     assert run(work, "ruby", "-I", "client", CALLERS / "first.rb", server.address) == STORY
