@@ -3,6 +3,9 @@
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # The build that reads the example models and that the tests in Python start.
 PROFILE ?= dev
+# What is built to have it. Where the tests are built as well, all targets: alone, the binary would have
+# what it depends on built once more, without what only tests ask of that.
+TARGETS ?= --bin bellwether
 BINARY := $(TARGET)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/bellwether
 BUF := @bufbuild/buf@1.75.0
 SECONDS ?= 600
@@ -23,7 +26,8 @@ check: cargo ## Format, lints, documentation, proto and example models; changes 
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
-	cargo run --locked --quiet --profile $(PROFILE) -- check models
+	cargo build --locked --quiet --profile $(PROFILE) $(TARGETS)
+	$(BINARY) check models
 	@if command -v npx >/dev/null; then \
 		echo "npx $(BUF) lint proto"; npx --yes $(BUF) lint proto; \
 	else \
@@ -102,7 +106,7 @@ fuzz: cargo ## Fuzz each target for SECONDS (600); needs cargo-fuzz and a C++ co
 	done
 
 binary: cargo
-	cargo build --locked --profile $(PROFILE) --bin bellwether
+	cargo build --locked --profile $(PROFILE) $(TARGETS)
 
 python:
 	sh tests/python/setup.sh
