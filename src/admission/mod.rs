@@ -136,16 +136,17 @@ impl Ticket {
     }
 
     /// Waits for the turn of its tenant, where such a call takes one. Not for long: where nothing
-    /// ends, as on a store that hangs, everybody goes on and hears of it.
+    /// ends, as on a store that hangs, everybody goes on and hears of it. Who speaks for a tenant that
+    /// nobody knows is told so at once.
     pub async fn turn(&self) {
         let tenant = match &self.entered().0 {
             entered if entered.takes_turns() => entered.tenant().cloned(),
             _ => None,
         };
-        let Some(tenant) = tenant else {
+        let Some(Some(tenant)) = tenant else {
             return;
         };
-        let turn = timeout(MAX_TURN_WAIT, self.gate.calls.take(tenant, 1));
+        let turn = timeout(MAX_TURN_WAIT, self.gate.calls.take(Some(tenant), 1));
         if let Ok(Some(turn)) = turn.await {
             let (in_work, waiting) = self.gate.calls.load();
             let mut entered = self.entered();
@@ -287,5 +288,16 @@ mod tests {
         assert_eq!(in_work.len() + waited.len(), 200);
         drop((in_work, waited));
         assert_eq!(server.0.calls.load(), (0, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_tenant_that_nobody_knows_waits_for_no_turn() {
+        let server = Server(Gate::new(1_000, 1));
+        drop(polled([server.call("quiet")].into_iter()));
+        let (_in_work, waiting) = polled((0..200).map(|_| server.call("loud")));
+        assert!(!waiting.is_empty());
+        // No name of a tenant is like this, so it is nobody's.
+        let (told, _) = polled((0..50).map(|_| server.call("NOBODY")));
+        assert_eq!(told.len(), 50);
     }
 }
