@@ -21,6 +21,7 @@ mod seal;
 mod segments;
 pub mod status;
 mod status_denied;
+mod status_details;
 mod status_quota;
 mod status_size;
 mod subjects;

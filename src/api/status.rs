@@ -1,38 +1,31 @@
 //! The one map from what can go wrong to what callers see: a code, a message, and details
 //! that a program can act on. A code says what a retry may do; see `scoring.proto`.
 
-use std::{
-    collections::HashMap,
-    sync::atomic::{AtomicU64, Ordering},
-    time::{Duration, UNIX_EPOCH},
-};
+use std::time::{Duration, UNIX_EPOCH};
 
 use prost::Message as _;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation};
 
+pub use super::status_details::{RETRY_PUSHBACK, spread_out, with_reason};
 use super::{
     Shown,
-    status_size::{listed, shortened, within_bounds},
+    status_details::{retry, with_info},
+    status_quota::too_many_profiles,
+    status_size::{listed, shortened},
 };
 use crate::{
     limits::{
         MAX_DIAGNOSTIC_BYTES, MAX_FIELD_VIOLATIONS, MAX_REPEATED_BYTES, RETRY_CONTENDED_AFTER,
-        RETRY_UNAVAILABLE_AFTER, spread,
+        RETRY_UNAVAILABLE_AFTER,
     },
     proto::google::rpc,
     rollout::RolloutError,
-    scoring::{Diagnostic, Tenant, Timestamp},
+    scoring::{Diagnostic, Timestamp},
     service::ServiceError,
     store::StoreError,
     telemetry::is_new,
 };
-
-/// The domain of every `google.rpc.ErrorInfo`.
-pub const ERROR_DOMAIN: &str = "bellwether.dev";
-
-/// When to try again, in milliseconds, as libraries of gRPC read it: they know nothing of `RetryInfo`.
-pub const RETRY_PUSHBACK: &str = "grpc-retry-pushback-ms";
 
 /// The status of a failed call. `field` is the path of what an error may blame: the time of an
 /// event, the attributes of an update.
@@ -235,17 +228,6 @@ fn unknown_name(kind: &str, name: &str, known: &[String]) -> Status {
     )
 }
 
-/// About how long to wait before the next attempt.
-fn retry(delay: Duration) -> ErrorDetails {
-    ErrorDetails::with_retry_info(Some(spread_out(delay)))
-}
-
-/// About as long, and another time for each who is told.
-pub fn spread_out(delay: Duration) -> Duration {
-    static TOLD: AtomicU64 = AtomicU64::new(0);
-    spread(delay, TOLD.fetch_add(1, Ordering::Relaxed))
-}
-
 /// Too much is in flight; nothing was done.
 pub fn overloaded(retry_after: Duration) -> Status {
     with_reason(
@@ -253,19 +235,6 @@ pub fn overloaded(retry_after: Duration) -> Status {
         "the server has too much in flight; nothing was written, try again".to_owned(),
         "OVERLOADED",
         ErrorDetails::with_retry_info(Some(retry_after)),
-    )
-}
-
-/// Waiting makes no room for another profile.
-fn too_many_profiles(message: String, tenant: &Tenant, most: u64) -> Status {
-    let told = ["tenant", "quota", "limit"].map(str::to_owned).into_iter();
-    let known = told.zip([tenant.to_string(), "profiles".to_owned(), most.to_string()]);
-    let (reason, details) = ("TOO_MANY_PROFILES", ErrorDetails::new());
-    with_info(
-        Code::ResourceExhausted,
-        message,
-        (reason, known.collect()),
-        details,
     )
 }
 
@@ -408,29 +377,6 @@ pub fn of_decoder(status: Status) -> Status {
     }
 }
 
-/// A status with a stable reason beside its other details, no larger than clients take.
-pub fn with_reason(code: Code, message: String, reason: &str, details: ErrorDetails) -> Status {
-    with_info(code, message, (reason, HashMap::new()), details)
-}
-
-/// The same, with what a program may want to know by name.
-pub(super) fn with_info(
-    code: Code,
-    message: String,
-    (reason, known): (&str, HashMap<String, String>),
-    mut details: ErrorDetails,
-) -> Status {
-    details.set_error_info(reason, ERROR_DOMAIN, known);
-    let retry = details.retry_info().and_then(|retry| retry.retry_delay);
-    let mut status = within_bounds(code, &message, details);
-    if let Some(delay) = retry {
-        // Rounded up, so that a little is not at once.
-        let delay = u64::try_from(delay.as_micros().div_ceil(1_000)).unwrap_or(u64::MAX);
-        status.metadata_mut().insert(RETRY_PUSHBACK, delay.into());
-    }
-    status
-}
-
 /// The status as a message, details and all, for one event of a stream.
 pub fn to_message(status: &Status) -> rpc::Status {
     rpc::Status::decode(status.details())
@@ -454,6 +400,7 @@ mod tests {
 
     use super::*;
     use crate::scoring::InvalidAttributes;
+    use crate::{api::status_details::ERROR_DOMAIN, scoring::Tenant};
 
     fn reason(status: &Status) -> String {
         let info = status.get_details_error_info().unwrap();

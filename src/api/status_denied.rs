@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use tonic::{Code, Status};
 use tonic_types::ErrorDetails;
 
-use super::status::{rfc3339, with_info};
+use super::{status::rfc3339, status_details::with_info};
 use crate::{access::Denied, scoring::Tenant, telemetry::is_new};
 
 /// A caller is refused. Nothing says the secret.

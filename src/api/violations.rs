@@ -5,7 +5,7 @@ use std::fmt;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation};
 
-use super::{status::with_reason, status_size::shortened};
+use super::{status_details::with_reason, status_size::shortened};
 use crate::limits::{MAX_FIELD_VIOLATIONS, MAX_REPEATED_BYTES, MAX_SHOWN_CHARACTERS};
 
 /// The violations of one request, in the order of its fields; at most
