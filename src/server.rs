@@ -82,7 +82,7 @@ enum Opened {
 
 /// Servers that may lose their store at the same moment without a credit being counted twice
 /// when they go on.
-const SERVERS_TO_STOP_AT_ONCE: usize = 4;
+pub const SERVERS_TO_STOP_AT_ONCE: usize = 4;
 
 /// Takes both addresses, then opens models, store and service. Probes are answered from now on;
 /// callers that connect before [`BoundServer::run`] wait for it.
@@ -197,17 +197,10 @@ pub async fn open(
     })
 }
 
-/// Opens the service on a store of which so many servers may stop at the same moment, and has it
-/// follow the model files.
-async fn open_service<S: Store>(
-    store: S,
-    models: Models,
-    config: &Config,
-    servers: usize,
-    reload: &Arc<Notify>,
-    telemetry: &Telemetry,
-) -> Result<Service<S>, ServerError> {
-    let settings = Settings {
+/// What a service is opened with as configured, on a store of which so many servers may stop at the
+/// same moment.
+pub fn service_settings(config: &Config, servers: usize) -> Settings {
+    Settings {
         server: None,
         max_skew: config.max_skew,
         remembered_events: config.remembered_events,
@@ -219,7 +212,20 @@ async fn open_service<S: Store>(
             rebuild_rate: config.rebuild_rate,
         },
         max_unsettled_effects: REMEMBERED_EFFECTS / servers,
-    };
+    }
+}
+
+/// Opens the service on a store of which so many servers may stop at the same moment, and has it
+/// follow the model files.
+async fn open_service<S: Store>(
+    store: S,
+    models: Models,
+    config: &Config,
+    servers: usize,
+    reload: &Arc<Notify>,
+    telemetry: &Telemetry,
+) -> Result<Service<S>, ServerError> {
+    let settings = service_settings(config, servers);
     // The built-in model is in no file.
     let files = config.model.as_deref();
     let files = files.map(|path| ModelFiles::new(path, &models));

@@ -1,16 +1,16 @@
 //! A service with an example model on an empty store, and people who do things by a script.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc};
 
 use bellwether::{
-    rollout::{self, Models},
+    config::{Config, Flags},
+    rollout::Models,
     scoring::{
         AttributeValue, Attributes, Contribution, Event, EventOutcome, IdHash, Model, Name,
         Profile, ProfileId, Ranked, RetractionOutcome, Score, Selection, Tenant, Timestamp,
     },
-    service::{
-        Paging, ProfileQuery, ProfileUpdate, QuarantineQuery, SegmentQuery, Service, Settings, View,
-    },
+    server::service_settings,
+    service::{Paging, ProfileQuery, ProfileUpdate, QuarantineQuery, SegmentQuery, Service, View},
     store::embedded::Embedded,
     telemetry::Counters,
 };
@@ -129,19 +129,8 @@ impl World {
             .join(file);
         let model = Model::parse(&std::fs::read_to_string(path).unwrap()).unwrap();
         let directory = TempDir::new().unwrap();
-        let settings = Settings {
-            server: None,
-            max_skew: Duration::from_secs(300),
-            remembered_events: 256,
-            max_events_in_flight: 10_000,
-            max_calls_in_flight: 4_096,
-            rollout: rollout::Settings {
-                max_tenants: 1_000,
-                auto_create_tenants: true,
-                rebuild_rate: 20_000,
-            },
-            max_unsettled_effects: 256,
-        };
+        let config = Config::load(&Flags::default(), |_| None).unwrap();
+        let settings = service_settings(&config, 1);
         let service = Service::open(
             Embedded::open(directory.path()).unwrap(),
             Models::Shared(Arc::new(model)),

@@ -5,9 +5,11 @@ use std::{num::NonZeroU64, sync::Arc, time::Duration};
 
 use bellwether::{
     clock::system_clock,
-    rollout::{self, Models},
+    config::{Config, Flags},
+    rollout::Models,
     scoring::{Event, IdHash, Model, ProfileId, Tenant},
-    service::{Service, ServiceError, Settings},
+    server::{SERVERS_TO_STOP_AT_ONCE, service_settings},
+    service::{Service, ServiceError},
     store::{RecordStore as _, redis::Redis},
     telemetry::Counters,
 };
@@ -34,19 +36,8 @@ fn full() -> ServiceError {
 }
 
 async fn serve(store: Redis) -> Service<Redis> {
-    let settings = Settings {
-        server: None,
-        max_skew: Duration::from_secs(300),
-        remembered_events: 256,
-        max_events_in_flight: 10_000,
-        max_calls_in_flight: 4_096,
-        rollout: rollout::Settings {
-            max_tenants: 1_000,
-            auto_create_tenants: true,
-            rebuild_rate: 20_000,
-        },
-        max_unsettled_effects: 64,
-    };
+    let config = Config::load(&Flags::default(), |_| None).unwrap();
+    let settings = service_settings(&config, SERVERS_TO_STOP_AT_ONCE);
     let models = Models::Shared(Arc::new(Model::parse(MODEL).unwrap()));
     let opened = Service::open(
         store,

@@ -1,6 +1,6 @@
 //! A service with a model and a clock, and people who do things at random.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc};
 
 use bellwether::{
     admin::Readiness,
@@ -10,7 +10,7 @@ use bellwether::{
         authentication::Authentication,
         server::{self, ServeError},
     },
-    rollout::{self, Models},
+    rollout::Models,
     scoring::{AttributeValue, Attributes, Event, IdHash, Model, ProfileId, Tenant, Timestamp},
     service::{ProfileQuery, Service, ServiceError, Settings, View},
     store::{Store, embedded::Embedded},
@@ -144,19 +144,8 @@ pub async fn open_with<S: Store>(store: S, models: Models) -> Result<Service<S>,
 }
 
 pub fn settings() -> Settings {
-    Settings {
-        server: None,
-        max_skew: Duration::from_secs(300),
-        remembered_events: 256,
-        max_events_in_flight: 10_000,
-        max_calls_in_flight: 4_096,
-        rollout: rollout::Settings {
-            max_tenants: 1_000,
-            auto_create_tenants: true,
-            rebuild_rate: 20_000,
-        },
-        max_unsettled_effects: 256,
-    }
+    let config = Config::load(&Flags::default(), |_| None).unwrap();
+    bellwether::server::service_settings(&config, 1)
 }
 
 pub async fn open_as<S: Store>(
