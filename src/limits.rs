@@ -37,11 +37,11 @@ pub const START_CALLS_IN_WORK: usize = 256;
 /// fewer of them are in work at once: a quiet tenant's call waits as long as those. The others wait
 /// for the turn of their tenant. Only where several tenants call.
 pub const TURN_TARGET: Duration = Duration::from_micros(500);
+/// The part of them in an interval that must be in time.
+pub const LEAST_PART_OF_TURNS_IN_TIME: (u64, u64) = (1, 2);
 /// How long a call waits for its turn: several times as long as calls wait under load, and not so
 /// long that a store that hangs is noticed late.
 pub const MAX_TURN_WAIT: Duration = Duration::from_millis(250);
-/// The part of them in an interval that must be in time.
-pub const LEAST_PART_OF_TURNS_IN_TIME: (u64, u64) = (1, 2);
 /// Calls at once that are never too many: fewer would leave a store idle.
 pub const LEAST_CALLS_AT_ONCE: usize = 4;
 /// Calls at once before anything is known of how long they wait for each other.

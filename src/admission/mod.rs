@@ -86,8 +86,11 @@ impl Gate {
             .enter(class, method, connection, Instant::now())?;
         Ok(Arc::new(Ticket {
             gate: self.clone(),
-            entered: Mutex::new((entered, false)),
-            turn: Mutex::new(None),
+            call: Mutex::new(Call {
+                entered,
+                is_answered: false,
+                turn: None,
+            }),
         }))
     }
 
@@ -115,14 +118,21 @@ impl Gate {
 #[derive(Debug)]
 pub struct Ticket {
     gate: Gate,
-    /// With whether the call was answered.
-    entered: Mutex<(Entered, bool)>,
-    turn: Mutex<Option<Reserved<TenantKey>>>,
+    call: Mutex<Call>,
+}
+
+/// What is known of a call that was let in.
+#[derive(Debug)]
+struct Call {
+    entered: Entered,
+    is_answered: bool,
+    /// Given back when it is dropped, which is done without a lock.
+    turn: Option<Reserved<TenantKey>>,
 }
 
 impl Ticket {
-    fn entered(&self) -> MutexGuard<'_, (Entered, bool)> {
-        self.entered.lock().unwrap_or_else(PoisonError::into_inner)
+    fn call(&self) -> MutexGuard<'_, Call> {
+        self.call.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Says whose call it is, once its message is read.
@@ -130,65 +140,52 @@ impl Ticket {
     /// # Errors
     /// [`Refused`] when the tenant has had its share and others wait for theirs.
     pub fn identify(&self, tenant: TenantKey) -> Result<(), Refused> {
-        let mut entered = self.entered();
+        let mut call = self.call();
         let mut gate = self.gate.lock();
-        gate.identify(&mut entered.0, tenant, Instant::now())
+        gate.identify(&mut call.entered, tenant, Instant::now())
     }
 
     /// Waits for the turn of its tenant, where such a call takes one. Not for long: where nothing
     /// ends, as on a store that hangs, everybody goes on and hears of it. Who speaks for a tenant that
     /// nobody knows is told so at once.
     pub async fn turn(&self) {
-        let tenant = match &self.entered().0 {
-            entered if entered.takes_turns() => entered.tenant().cloned(),
-            _ => None,
-        };
-        let Some(Some(tenant)) = tenant else {
+        let Some(tenant) = self.call().entered.takes_turns_for() else {
             return;
         };
         let turn = timeout(MAX_TURN_WAIT, self.gate.calls.take(Some(tenant), 1));
         if let Ok(Some(turn)) = turn.await {
             let (in_work, waiting) = self.gate.calls.load();
-            let mut entered = self.entered();
+            let mut call = self.call();
             let mut gate = self.gate.lock();
-            gate.begin(&mut entered.0, in_work, waiting > 0, Instant::now());
-            drop(gate);
-            *self.given() = Some(turn);
+            gate.begin(&mut call.entered, in_work, waiting > 0, Instant::now());
+            call.turn = Some(turn);
         }
     }
 
     /// Gives its turn back, if it has one, to wait for something else; whether it had.
     pub fn step_aside(&self) -> bool {
-        // Others have their turns when it is dropped, without a lock.
-        let turn = self.given().take();
+        let turn = self.call().turn.take();
         turn.is_some()
-    }
-
-    fn given(&self) -> MutexGuard<'_, Option<Reserved<TenantKey>>> {
-        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Says that the call turned out to be bulk work, once its message is read.
     pub fn is_bulk(&self) {
-        let mut entered = self.entered();
-        self.gate.lock().becomes(&mut entered.0, Class::Other);
+        let mut call = self.call();
+        self.gate.lock().becomes(&mut call.entered, Class::Other);
     }
 
     /// Says that the call has ended as such calls do, so that what it took tells how long
     /// calls wait.
     pub fn answered(&self) {
-        self.entered().1 = true;
+        self.call().is_answered = true;
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        let entered = self
-            .entered
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner);
+        let call = self.call.get_mut().unwrap_or_else(PoisonError::into_inner);
         let mut gate = self.gate.lock();
-        gate.leave(&entered.0, entered.1, Instant::now());
+        gate.leave(&call.entered, call.is_answered, Instant::now());
     }
 }
 
@@ -203,9 +200,11 @@ mod tests {
 
     struct Server(Gate);
 
+    type Waiting = BoxFuture<'static, Arc<Ticket>>;
+
     impl Server {
         /// A call of a tenant that waits for its turn, and has it when this is ready.
-        fn call(&self, tenant: &str) -> BoxFuture<'static, Arc<Ticket>> {
+        fn call(&self, tenant: &str) -> Waiting {
             let ticket = self.0.enter(Class::Read, "GetProfile", 1).unwrap();
             let tenant = Tenant::new(tenant);
             async move {
@@ -215,6 +214,15 @@ mod tests {
             }
             .boxed()
         }
+    }
+
+    /// A server that a quiet tenant has called too, with calls of a loud one: those whose turn has
+    /// come, and those who wait.
+    fn loud() -> (Server, Vec<Arc<Ticket>>, Vec<Waiting>) {
+        let server = Server(Gate::new(1_000, 1));
+        drop(polled([server.call("quiet")].into_iter()));
+        let (in_work, waiting) = polled((0..200).map(|_| server.call("loud")));
+        (server, in_work, waiting)
     }
 
     /// Those whose turn has come, and those who wait.
@@ -238,9 +246,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_call_of_a_quiet_tenant_waits_for_none_of_those_that_a_loud_one_has_waiting() {
-        let server = Server(Gate::new(1_000, 1));
-        drop(polled([server.call("quiet")].into_iter()));
-        let (in_work, waiting) = polled((0..200).map(|_| server.call("loud")));
+        let (server, in_work, waiting) = loud();
         assert!(in_work.len() < START_CALLS_AT_ONCE);
         let (quiet, _) = polled([server.call("quiet")].into_iter());
         assert_eq!(quiet.len(), 1, "room is left for others");
@@ -261,16 +267,14 @@ mod tests {
         drop(polled([server.call("quiet")].into_iter()));
         let ticket = server.0.enter(Class::Read, "RankSegment", 1).unwrap();
         ticket.is_bulk();
-        ticket.identify(None).unwrap();
+        ticket.identify(Tenant::new("loud")).unwrap();
         ticket.turn().now_or_never().unwrap();
         assert_eq!(server.0.calls.load(), (0, 0));
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_waits_for_something_else_leaves_its_place_to_others() {
-        let server = Server(Gate::new(1_000, 1));
-        drop(polled([server.call("quiet")].into_iter()));
-        let (in_work, mut waiting) = polled((0..200).map(|_| server.call("loud")));
+        let (_server, in_work, mut waiting) = loud();
         assert!(in_work[0].step_aside());
         assert!(!in_work[0].step_aside());
         let next = waiting.swap_remove(0);
@@ -279,9 +283,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn where_nothing_ends_nobody_waits_for_long() {
-        let server = Server(Gate::new(1_000, 1));
-        drop(polled([server.call("quiet")].into_iter()));
-        let (in_work, waiting) = polled((0..200).map(|_| server.call("loud")));
+        let (server, in_work, waiting) = loud();
         let began = tokio::time::Instant::now();
         let waited = futures_util::future::join_all(waiting).await;
         assert_eq!(began.elapsed(), MAX_TURN_WAIT);
@@ -292,9 +294,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_tenant_that_nobody_knows_waits_for_no_turn() {
-        let server = Server(Gate::new(1_000, 1));
-        drop(polled([server.call("quiet")].into_iter()));
-        let (_in_work, waiting) = polled((0..200).map(|_| server.call("loud")));
+        let (server, _in_work, waiting) = loud();
         assert!(!waiting.is_empty());
         // No name of a tenant is like this, so it is nobody's.
         let (told, _) = polled((0..50).map(|_| server.call("NOBODY")));

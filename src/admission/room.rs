@@ -49,7 +49,8 @@ impl<K: Clone + Eq + Hash> Room<K> {
     pub async fn take(self: &Arc<Self>, key: K, amount: usize) -> Option<Reserved<K>> {
         let reserved = {
             let mut turns = self.lock();
-            let limit = (self.limit)(turns.load().0 + amount);
+            let (in_work, _) = turns.load();
+            let limit = (self.limit)(in_work + amount);
             if turns.take(&key, amount, limit) {
                 let room = Arc::clone(self);
                 return Some(Reserved { room, key, amount });
@@ -66,7 +67,8 @@ impl<K: Clone + Eq + Hash> Room<K> {
     fn grant(self: &Arc<Self>) {
         let granted = {
             let mut turns = self.lock();
-            let limit = (self.limit)(turns.load().0);
+            let (in_work, _) = turns.load();
+            let limit = (self.limit)(in_work);
             turns.grant(limit, oneshot::Sender::is_closed)
         };
         for (key, amount, waiter) in granted {

@@ -37,14 +37,11 @@ pub struct Entered {
 }
 
 impl Entered {
-    /// Whether such a call waits for the turn of its tenant. What takes long waits elsewhere.
-    pub fn takes_turns(&self) -> bool {
-        self.class != Class::Other
-    }
-
-    /// Whose it is, once that is known.
-    pub const fn tenant(&self) -> Option<&TenantKey> {
-        self.tenant.as_ref()
+    /// The tenant whose turn such a call waits for; `None` for what takes long, which waits
+    /// elsewhere, and for a tenant that nobody knows.
+    pub fn takes_turns_for(&self) -> Option<Tenant> {
+        let tenant = self.tenant.as_ref()?.as_ref();
+        tenant.filter(|_| self.class != Class::Other).cloned()
     }
 }
 

@@ -44,39 +44,31 @@ impl<K: Clone + Hash + Eq, W> Turns<K, W> {
     /// Takes room without waiting where there is some and nobody waits for it; whether there was.
     pub fn take(&mut self, key: &K, amount: usize, limit: usize) -> bool {
         let held = self.lines.get(key).map_or(0, |line| line.in_work);
-        if !self.order.is_empty() || !self.has_room(held, amount, limit) {
+        let most_of_one = most_of_one(limit);
+        let has_room = fits(self.in_work, amount, limit) && fits(held, amount, most_of_one);
+        if !self.order.is_empty() || !has_room {
             return false;
         }
         self.in_work += amount;
-        match self.lines.get_mut(key) {
-            Some(line) => line.in_work += amount,
-            None => {
-                let line = Line {
-                    in_work: amount,
-                    waiting: VecDeque::new(),
-                };
-                self.lines.insert(key.clone(), line);
-            }
-        }
+        self.line(key).in_work += amount;
         true
     }
 
-    /// Whether there is room for so much, of one who holds so much already.
-    fn has_room(&self, held: usize, amount: usize, limit: usize) -> bool {
-        let fits = self.in_work == 0 || self.in_work.saturating_add(amount) <= limit;
-        fits && (held == 0 || held.saturating_add(amount) <= most_of_one(limit))
+    fn line(&mut self, key: &K) -> &mut Line<W> {
+        self.lines.entry(key.clone()).or_insert_with(|| Line {
+            in_work: 0,
+            waiting: VecDeque::new(),
+        })
     }
 
     /// Waits for room; whoever has it now is returned by [`Self::grant`].
     pub fn ask(&mut self, key: &K, amount: usize, waiter: W) {
-        let line = self.lines.entry(key.clone()).or_insert_with(|| Line {
-            in_work: 0,
-            waiting: VecDeque::new(),
-        });
-        if line.waiting.is_empty() {
+        let line = self.line(key);
+        let is_first = line.waiting.is_empty();
+        line.waiting.push_back((amount, waiter));
+        if is_first {
             self.order.push_back(key.clone());
         }
-        line.waiting.push_back((amount, waiter));
         self.waiting += amount;
     }
 
@@ -95,6 +87,7 @@ impl<K: Clone + Hash + Eq, W> Turns<K, W> {
     /// another one finds some; what is larger than the limit goes when nothing else is there. Whoever
     /// has gone away is passed over.
     pub fn grant(&mut self, limit: usize, has_gone: impl Fn(&W) -> bool) -> Vec<(K, usize, W)> {
+        let most_of_one = most_of_one(limit);
         let mut granted = Vec::new();
         let mut passed_over = 0;
         while passed_over < self.order.len() {
@@ -117,12 +110,12 @@ impl<K: Clone + Hash + Eq, W> Turns<K, W> {
                 continue;
             };
             let amount = *amount;
-            if self.in_work > 0 && self.in_work + amount > limit {
+            if !fits(self.in_work, amount, limit) {
                 // It is the next one, however much it needs.
                 self.order.push_front(key);
                 break;
             }
-            if line.in_work > 0 && line.in_work + amount > most_of_one(limit) {
+            if !fits(line.in_work, amount, most_of_one) {
                 self.order.push_back(key);
                 passed_over += 1;
                 continue;
@@ -141,6 +134,11 @@ impl<K: Clone + Hash + Eq, W> Turns<K, W> {
         }
         granted
     }
+}
+
+/// Whether so much goes beside what is in work: more than the limit does where nothing is.
+const fn fits(in_work: usize, amount: usize, limit: usize) -> bool {
+    in_work == 0 || in_work.saturating_add(amount) <= limit
 }
 
 /// What one tenant may have of so much: another one finds room at once.
