@@ -26,7 +26,7 @@ check: cargo ## Format, lints, documentation, proto and example models; changes 
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
-	cargo build --locked --quiet --profile $(PROFILE) $(TARGETS)
+	$(MAKE) --no-print-directory binary
 	$(BINARY) check models
 	@if command -v npx >/dev/null; then \
 		echo "npx $(BUF) lint proto"; npx --yes $(BUF) lint proto; \

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use pbjson_types::Timestamp;
 
-use crate::proto::json::instant;
+use crate::{proto::json::instant, scoring};
 
 /// The instant that a person wrote, such as `2026-11-21T08:00:00Z`.
 pub fn parse(text: &str) -> Result<Timestamp, String> {
@@ -22,8 +22,8 @@ pub fn format(instant: Option<&Timestamp>) -> String {
 }
 
 /// The present second.
-pub fn now() -> crate::scoring::Timestamp {
-    crate::scoring::Timestamp::from_seconds(now_seconds().unsigned_abs())
+pub fn now() -> scoring::Timestamp {
+    scoring::Timestamp::from_seconds(now_seconds().unsigned_abs())
 }
 
 /// Seconds since 1970.

@@ -76,16 +76,19 @@ pub(super) fn split_off(
     later
 }
 
+/// When each piece of a profile's work has its turn among all: it is in its order already.
+pub(super) fn turns_of(work: &[Work]) -> impl Iterator<Item = u64> {
+    work.iter().scan(0, |last, work| {
+        *last = work.turn.max(*last);
+        Some(*last)
+    })
+}
+
 /// The positions of sheets, one for each piece of work, in the order to apply it in.
 fn turns(sheets: &[Sheet<'_>], model: &Model) -> Vec<usize> {
     let mut turns = Vec::new();
     for (position, sheet) in sheets.iter().enumerate() {
-        // Work of one profile is in its order already.
-        let mut last = 0;
-        for work in &sheet.work {
-            last = work.turn.max(last);
-            turns.push((last, position));
-        }
+        turns.extend(turns_of(&sheet.work).map(|turn| (turn, position)));
     }
     if model.reads_subjects() {
         turns.sort_by_key(|(turn, _)| *turn);

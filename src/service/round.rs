@@ -12,7 +12,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use super::{
     ServiceError, Shell,
     draft::Draft,
-    drafts::split_off,
+    drafts::{split_off, turns_of},
     effects::Wanted,
     lanes::Round,
     unsettled::{Amounts, UnsettledRoom},
@@ -212,12 +212,9 @@ impl<S: Store> Shell<S> {
     async fn settle_apart(self: &Arc<Self>, tenant: &Tenant, apart: Round<Work>) {
         let mut pieces = Vec::new();
         for (profile_id, work) in apart {
-            // Work of one profile is in its order already.
-            let mut last = 0;
-            for work in work {
-                last = work.turn.max(last);
-                pieces.push((last, profile_id.clone(), work));
-            }
+            let turns: Vec<u64> = turns_of(&work).collect();
+            let work = turns.into_iter().zip(work);
+            pieces.extend(work.map(|(turn, work)| (turn, profile_id.clone(), work)));
         }
         pieces.sort_by_key(|(turn, ..)| *turn);
         for (_, profile_id, work) in pieces {

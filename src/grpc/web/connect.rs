@@ -272,12 +272,10 @@ fn bad_request(why: String) -> Refusal {
 }
 
 fn is_gzip(encoding: Option<&HeaderValue>) -> Result<bool, Refusal> {
-    let encoding = encoding.map(HeaderValue::as_bytes);
-    let is = |name: &[u8]| encoding.is_some_and(|encoding| encoding.eq_ignore_ascii_case(name));
-    match encoding {
-        None => Ok(false),
-        Some(_) if is(b"identity") => Ok(false),
-        Some(_) if is(b"gzip") => Ok(true),
+    let encoding = encoding.map(|encoding| encoding.as_bytes().to_ascii_lowercase());
+    match encoding.as_deref() {
+        None | Some(b"identity") => Ok(false),
+        Some(b"gzip") => Ok(true),
         Some(_) => Err(Refusal::new(
             StatusCode::NOT_IMPLEMENTED,
             Status::unimplemented("messages come as they are or by gzip"),
